@@ -15,17 +15,8 @@ PAYLOAD_BYTES = 2 * 2**20
 STATE_BYTES = 16 * 2**20
 PROGRAMME_BYTES = 2 * 2**20
 TOOLS = (
-    "zoom",
-    "google_calendar",
-    "microsoft_graph",
-    "calendly",
-    "calcom",
-    "slack",
-    "typeform",
-    "xapi",
-    "caliper",
-    "hr",
-    "mapping",
+    *("zoom", "google_calendar", "microsoft_graph", "calendly", "calcom"),
+    *("slack", "typeform", "xapi", "caliper", "hr", "mapping"),
 )
 
 DAY_MS = str(24 * 3_600_000)
@@ -316,27 +307,7 @@ NOTIFY_LEADER = Topic(
 )
 
 TOPICS = (
-    RAW_CLOUDEVENTS,
-    *RAW_TOOLS,
-    EVENTS,
-    REJECTED,
-    DIRECTORY_STATEMENTS,
-    DIRECTORY,
-    ROSTER,
-    BOOKINGS,
-    PROGRAMS,
-    SOURCES,
-    TOKENS,
-    BOARD_TOKENS,
-    SYNC_TOKENS,
-    SCORING_STATE,
-    SCORES,
-    ALERTS,
-    ALERT_STATE,
-    DELIVERIES,
-    ALERT_COMMANDS,
-    ALERT_RULES,
-    NOTIFY_STATE,
-    SUBJECT_STATE,
-    NOTIFY_LEADER,
+    *(RAW_CLOUDEVENTS, *RAW_TOOLS, EVENTS, REJECTED, DIRECTORY_STATEMENTS, DIRECTORY, ROSTER, BOOKINGS, PROGRAMS),
+    *(SOURCES, TOKENS, BOARD_TOKENS, SYNC_TOKENS, SCORING_STATE, SCORES, ALERTS, ALERT_STATE, DELIVERIES),
+    *(ALERT_COMMANDS, ALERT_RULES, NOTIFY_STATE, SUBJECT_STATE, NOTIFY_LEADER),
 )

@@ -13,7 +13,7 @@ from schemas.events import ClockReached, MentoringEvent
 from services.scoring.domain import layout, serialization, write_phases
 from services.scoring.domain.layout import Home, RelationshipState
 from services.scoring.domain.partition import Emission, ScoredPartition
-from services.scoring.flow import decoding, records, worker
+from services.scoring.flow import decoding, worker
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.service import run
 from services.scoring.topics import Topics
@@ -66,14 +66,14 @@ def _never(*_: object) -> bytes:
 UNSCORED: Others = {
     (ScoredPartition, "take"): _touch,
     (ScoredPartition, "advance"): _pass,
-    (records, "score_event"): _never,
+    (worker, "score_event"): _never,
 }
 
 
 def _timed(shares: Shares) -> Others:
     return {
         (decoding.Decoding, "__iter__"): shares.timed_steps("decoding", decoding.Decoding.__iter__),
-        (records, "score_event"): shares.timed("telling", serialization.score_event),
+        (worker, "score_event"): shares.timed("telling", serialization.score_event),
         (write_phases, "dump"): shares.timed("states to bytes", layout.dump),
         (write_phases.PartitionProcessor, "run"): shares.timed_steps(
             "facts and rows", write_phases.PartitionProcessor.run

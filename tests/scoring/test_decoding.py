@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
 from services.runtime.breaker import BadDeployError, Breaker
-from services.runtime.kafka import partition_of
+from services.runtime.kafka import Partition, partition_of
 from services.scoring.flow.decoding import Decoding, Refusal, event_of
 from tests.scoring.building import held
 
@@ -19,13 +19,11 @@ EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
 STRANGE: tuple[Any, ...] = (None, "", "x@y", 0, -1, 1e400, True, [], {}, "2026-01-09T08:12:41", "1970-01-01T00:00:00Z")
 KEY, PARTITIONS = held(1).partitionkey.encode(), 4
 HOME = partition_of(KEY, PARTITIONS)
+PLACE = Partition("log", HOME)
 
 
 def _fetched(*values: bytes | None) -> list[SimpleNamespace]:
-    return [
-        SimpleNamespace(topic="log", partition=HOME, offset=7 + n, key=KEY, value=value)
-        for n, value in enumerate(values)
-    ]
+    return [SimpleNamespace(offset=7 + n, key=KEY, value=value) for n, value in enumerate(values)]
 
 
 def _spoilt(event: dict[str, Any]) -> Iterator[bytes]:
@@ -64,7 +62,7 @@ def test_what_the_catalogue_refuses_is_refused_and_nothing_else(type_: str) -> N
 def test_every_record_counts_as_read_and_only_events_are_applied() -> None:
     foreign = to_json(held(1).model_copy(update={"partitionkey": "other/r"}))
 
-    decoding = Decoding(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), PARTITIONS, Breaker())
+    decoding = Decoding(_fetched(b"{broken", to_json(held(1)), None, foreign, b"{}"), PLACE, PARTITIONS, Breaker())
 
     assert [(record.offset, record.event is None) for record in decoding] == [
         (7, True),
@@ -99,9 +97,9 @@ def test_every_record_counts_as_read_and_only_events_are_applied() -> None:
 def test_an_event_that_lies_elsewhere_than_its_key_belongs_is_refused(
     key: bytes | None, partition: int, path: str
 ) -> None:
-    stray = SimpleNamespace(topic="log", partition=partition, offset=3, key=key, value=to_json(held(1)))
+    stray = SimpleNamespace(offset=3, key=key, value=to_json(held(1)))
 
-    decoding = Decoding([stray], PARTITIONS, Breaker())
+    decoding = Decoding([stray], Partition("log", partition), PARTITIONS, Breaker())
     (record,) = decoding
     (refused,) = decoding.refused
 
@@ -113,8 +111,8 @@ def test_an_event_that_lies_elsewhere_than_its_key_belongs_is_refused(
 def test_the_clocks_word_counts_on_every_partition(number: int) -> None:
     word = (EXAMPLES / "clock.reached.v1.json").read_bytes()
 
-    stray = SimpleNamespace(topic="log", partition=number, offset=3, key=None, value=word)
-    decoding = Decoding([stray], PARTITIONS, Breaker())
+    stray = SimpleNamespace(offset=3, key=None, value=word)
+    decoding = Decoding([stray], Partition("log", number), PARTITIONS, Breaker())
     (record,) = decoding
 
     assert record.event is not None
@@ -123,7 +121,7 @@ def test_the_clocks_word_counts_on_every_partition(number: int) -> None:
 
 def test_a_hundred_refusals_in_a_row_stop_the_service_instead_of_emptying_the_log_into_quarantine() -> None:
     breaker = Breaker()
-    assert len(list(Decoding(_fetched(*[b"{broken"] * 99), PARTITIONS, breaker))) == 99
+    assert len(list(Decoding(_fetched(*[b"{broken"] * 99), PLACE, PARTITIONS, breaker))) == 99
 
     with pytest.raises(BadDeployError):
-        list(Decoding(_fetched(b"{broken"), PARTITIONS, breaker))
+        list(Decoding(_fetched(b"{broken"), PLACE, PARTITIONS, breaker))

@@ -105,3 +105,14 @@ def test_a_relationship_without_rows_adds_nothing() -> None:
     rows = {"t/a": digest("t/a", _statements(1))}
 
     assert combined({**rows, "t/b": digest("t/b", {})}) == combined(rows)
+
+
+def test_what_is_denied_of_all_rows_is_a_difference() -> None:
+    rows = _statements(1)
+    found = verdict("t/r", rows, rows)
+    assert found.equal
+
+    found.deny("t/r", "model is another")
+
+    assert not found.equal
+    assert found.first_difference == "t/r: model is another"

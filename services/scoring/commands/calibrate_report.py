@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from rich.table import Table
 from rich.text import Text
 
 from services.runtime.settings import Settings
@@ -19,7 +18,6 @@ from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import (
     CalibrationRecord,
-    HeldOut,
     calibrate,
     candidate,
     evidence,
@@ -98,7 +96,11 @@ def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
 def as_text(record: CalibrationRecord, file: Path) -> None:
     console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
-    console.print("\n".join([*_facts(record), ""]), soft_wrap=True, markup=False)
+    span = f"{record.begin.date()} to {record.end.date()}"
+    said = f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact\n"
+    if record.learnt == "intercept":
+        said += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
+    console.print(said, soft_wrap=True, markup=False)
     made = table(coefficient="left", default="right", learnt="right")
     for name, value in record.coefficients:
         made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
@@ -109,7 +111,10 @@ def as_text(record: CalibrationRecord, file: Path) -> None:
             f"On {judged.cases} cases of {judged.pairs} pairs from {judged.since.date()} on, after learning from those "
             "before"
         )
-        section(console, title, _metrics(judged))
+        made = table(coefficients="left", **dict.fromkeys(MEASURES, "right"))
+        for name, metrics in (("default", judged.before), ("learnt", judged.after)):
+            made.add_row(*cells(name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values())))
+        section(console, title, made)
     console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
 
 
@@ -148,20 +153,6 @@ def _applied(settings: Settings, one: KnownProgramme, track: Track) -> Calibrati
         return CalibrationOutcome(one.key, f"stays as it is, though something better was found: {refused}", failed=True)
     words = f"version {profile.version} from {one.earliest:%Y-%m-%d %H:%M} UTC on, {profile.certainty}; {errors}"
     return CalibrationOutcome(one.key, words, profile.version)
-
-
-def _facts(record: CalibrationRecord) -> Iterator[str]:
-    span = f"{record.begin.date()} to {record.end.date()}"
-    yield f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact"
-    if record.learnt == "intercept":
-        yield f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs."
-
-
-def _metrics(held_out: HeldOut) -> Table:
-    made = table(coefficients="left", **dict.fromkeys(MEASURES, "right"))
-    for name, metrics in (("default", held_out.before), ("learnt", held_out.after)):
-        made.add_row(*cells(name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values())))
-    return made
 
 
 def _usage(record: CalibrationRecord, file: Path) -> Iterator[str]:

@@ -67,6 +67,11 @@ class Verdict:
     def equal(self) -> bool:
         return self.true_hash == self.stored_hash
 
+    def deny(self, relationship: str, said: str) -> None:
+        """What all its rows in the table say alike is not the truth."""
+        self._stored.update(f"{relationship}\0{said}".encode())
+        self.first_difference = self.first_difference or f"{relationship}: {said}"
+
     @property
     def true_hash(self) -> str:
         return self._true.hexdigest()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from services.runtime.breaker import Breaker
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
 from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.partition import ScoredPartition
@@ -42,7 +43,8 @@ class StaleIndex:
 @dataclass
 class AssignedPartition:
     """The lock keeps the clock out of a batch. Once lost, nothing of it is written. `applied`: the last offset of a
-    batch whose watermark is acknowledged; the partition's own is ahead of it while a batch is worked on."""
+    batch whose watermark is acknowledged; the partition's own is ahead of it while a batch is worked on. The breaker
+    counts refusals in a row, of this partition: what gets through on others says nothing about them."""
 
     number: int
     processor: PartitionProcessor
@@ -50,6 +52,7 @@ class AssignedPartition:
     applied: int
     lost: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    breaker: Breaker = field(default_factory=Breaker)
     unheard_records: int = 1
     clock_told: float = 0.0
 

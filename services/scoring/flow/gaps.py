@@ -74,19 +74,15 @@ def watermark_of(settings: Settings, names: Topics, number: int) -> PartitionWat
 def accept_gap(settings: Settings, names: Topics, number: int, offset: int) -> GapAccepted | GapRefused:
     """Writes the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
     KafkaError."""
-    begin = _begin(settings, names, number)
+    place = Partition(names.events, number)
+    with reading(settings, [names.events]) as reader:
+        partitions = reader.assignment()
+        if place not in partitions:
+            raise NoSuchPartitionError(f"{names.events} has {len(partitions)} partitions, from 0 on")
+        begin = reader.beginning_offsets([place])[place]
     verdict = accept(watermark_of(settings, names, number), begin, offset)
     if isinstance(verdict, GapAccepted):
         entry = watermark_entry(time.time_ns(), verdict.watermark)
         with closing(Producer(settings)) as producer:
             producer.send(names.state, entry.key, entry.value, partition=number).get(30)
     return verdict
-
-
-def _begin(settings: Settings, names: Topics, number: int) -> int:
-    place = Partition(names.events, number)
-    with reading(settings, [names.events]) as reader:
-        partitions = reader.assignment()
-        if place not in partitions:
-            raise NoSuchPartitionError(f"{names.events} has {len(partitions)} partitions, from 0 on")
-        return reader.beginning_offsets([place])[place]

@@ -16,6 +16,7 @@ from services.runtime.settings import Settings
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.healing import HealBound, Healing, healed_entry, healing, is_within_reach
 from services.scoring.domain.serialization import score_event
+from services.scoring.flow.decoding import STRUCTURED
 from services.scoring.flow.log_reading import (
     Passed,
     Stored,
@@ -24,7 +25,6 @@ from services.scoring.flow.log_reading import (
     records_up_to,
     stored,
 )
-from services.scoring.flow.records import STRUCTURED
 from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 

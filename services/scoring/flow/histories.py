@@ -98,17 +98,13 @@ def _event(line: str, place: str) -> MentoringEvent:
         raise HistoryError(f"{place}: is no JSON: {broken}") from broken
     if not isinstance(sent, dict):
         raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
-    event = event_of(json.dumps(_completed(sent)).encode())
+    # With what ingest would have added.
+    completed = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
+    if "subject" in completed:
+        completed.setdefault("partitionkey", partition_key(completed["tenant"], completed["subject"]))
+    event = event_of(json.dumps(completed).encode())
     if isinstance(event, Refusal):
         raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
-    return event
-
-
-def _completed(sent: dict[str, Any]) -> dict[str, Any]:
-    """With what ingest would have added."""
-    event = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
-    if "subject" in event:
-        event.setdefault("partitionkey", partition_key(event["tenant"], event["subject"]))
     return event
 
 
@@ -134,28 +130,18 @@ def _contact(row: Mapping[str | None, str | None], place: str) -> OfRelationship
     if None in row or None in row.values():
         raise HistoryError(f"{place}: must have {len(COLUMNS)} columns")
     pair, when, side = (str(row[name]) for name in COLUMNS)
-    return _told(_pair(pair, place), _moment(when, place), _side(side, place))
-
-
-def _pair(text: str, place: str) -> str:
     try:
-        return _ID.validate_python(text)
+        _ID.validate_python(pair)
     except ValidationError:
-        raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {text!r}") from None
-
-
-def _moment(text: str, place: str) -> datetime:
+        raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {pair!r}") from None
     try:
-        return to_utc(EPOCH + timedelta(seconds=int(text)))
+        moment = to_utc(EPOCH + timedelta(seconds=int(when)))
     except (ValueError, OverflowError):
         wanted = f"seconds since 1970, in the years {FIRST_YEAR} to {LAST_YEAR}"
-        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {text!r}") from None
-
-
-def _side(text: str, place: str) -> Side | None:
-    if text not in SIDES:
-        raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {text!r}")
-    return SIDES[text]
+        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {when!r}") from None
+    if side not in SIDES:
+        raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
+    return _told(pair, moment, SIDES[side])
 
 
 def _told(pair: str, when: datetime, side: Side | None) -> OfRelationship:

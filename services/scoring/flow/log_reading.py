@@ -74,7 +74,7 @@ class LoggedEvent(NamedTuple):
 def events_of(records: Iterable[Record], names: Topics, partitions: int) -> Iterator[LoggedEvent]:
     """Records that are no events are none here either: they went to quarantine. `partitions` are those of the log."""
     for record in records:
-        event = event_at(record, partitions)
+        event = event_at(record, record.partition, partitions)
         if not isinstance(event, Refusal):
             yield LoggedEvent(record.partition, position(names.epoch, record.offset), event)
 

@@ -1,7 +1,8 @@
 """`rapport scoring verify`: the rows in ClickHouse against the truth computed afresh from the log."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from schemas.primitives import from_micros
 from services.runtime.clickhouse import ClickHouse
@@ -9,6 +10,7 @@ from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.serialization import MODEL, UNCALIBRATED
 from services.scoring.domain.verification import NO_ROWS, Verdict, comparable, difference
 from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.log_reading import Stored, stored, whole_log
@@ -18,9 +20,11 @@ from services.scoring.topics import Topics
 RELATIONSHIPS_AT_ONCE = 100
 ATTEMPTS = 3
 """A log that grows meanwhile makes a difference that is none: then the check is repeated."""
-_NAMES = """
-SELECT DISTINCT concat(tenant_id, '/', relationship_id) FROM mentoring.score_history FINAL
-WHERE as_of <= {until:DateTime64(6, 'UTC')}
+# Of two programmes each would have a row of the same instant.
+_LABELS = """
+SELECT concat(tenant_id, '/', relationship_id) AS relationship, groupUniqArray(program_id), groupUniqArray(model),
+       countIf(calibrated = (calibration = {uncalibrated:String}))
+FROM mentoring.score_history FINAL WHERE as_of <= {until:DateTime64(6, 'UTC')} GROUP BY relationship
 """
 
 Progress = Callable[[str], None]
@@ -65,8 +69,8 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     log = whole_log(settings, names, known.watermarks)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
-    in_table = {name for (name,) in warehouse.query(_NAMES, {"until": from_micros(until)})}
-    relationships = sorted((log.accounts.keys() | in_table) - stale)
+    labels = stored_labels(warehouse, until)
+    relationships = sorted((log.accounts.keys() | labels.keys()) - stale)
     verdict = Verdict()
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
@@ -78,11 +82,39 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
             for name, account in zip(chunk, accounts, strict=True)
         ]
         table = stored_digests(warehouse, chunk, until)
-        for (name, facts, profiles, _), true in zip(histories, digests(histories), strict=True):
+        for (name, facts, profiles, _), account, true in zip(histories, accounts, digests(histories), strict=True):
             stored_ones = table.get(name, NO_ROWS)
             verdict.add(true, stored_ones)
             if stored_ones != true and verdict.first_difference is None:
                 told = {at: comparable(row) for at, row in ScoreHistory(facts, profiles).rows(NONE, until).items()}
                 rows = stored_rows(warehouse, [name], until).get(name, {})
                 verdict.first_difference = difference(name, told, rows)
+            for said in denied(labels.get(name), account.program):
+                verdict.deny(name, said)
     return VerifyReport(until, verdict, sorted(stale), len(relationships))
+
+
+class StoredLabels(NamedTuple):
+    """What the rows of a relationship say that is the same in all of them. `contradictions`: rows of which `calibrated`
+    says another thing than the name of the calibration, which is compared row by row."""
+
+    programs: Sequence[str]
+    models: Sequence[str]
+    contradictions: int
+
+
+def stored_labels(warehouse: ClickHouse, until: int) -> dict[str, StoredLabels]:
+    """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
+    asked = {"until": from_micros(until), "uncalibrated": UNCALIBRATED}
+    return {name: StoredLabels(*labels) for name, *labels in warehouse.query(_LABELS, asked)}
+
+
+def denied(labels: StoredLabels | None, program: str) -> Iterator[str]:
+    """What they say and is not the truth; None: there are no rows."""
+    if labels is None:
+        return
+    for name, told, true in (("program_id", labels.programs, program), ("model", labels.models, MODEL)):
+        if list(told) != [true]:
+            yield f"{name} is {', '.join(sorted(told))} in the table, {true or 'none'} in truth"
+    if labels.contradictions:
+        yield f"calibrated contradicts the calibration in {labels.contradictions} rows"

@@ -3,21 +3,21 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from schemas.events import ProfileSet, partition_key
+from schemas.events import partition_key
 from services.runtime import log
-from services.runtime.breaker import Breaker
+from services.runtime.kafka import Partition
 from services.scoring.domain.bounds import DAY, MINUTE, NONE, SECOND
-from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.changelog import ChangelogEntry, Recovery
 from services.scoring.domain.partition import Emission
-from services.scoring.domain.serialization import clock_event
+from services.scoring.domain.serialization import clock_event, score_event
 from services.scoring.domain.write_phases import PAUSE, Phase
+from services.scoring.domain.write_phases import Write as ProcessorWrite
 from services.scoring.flow.assigned_partition import AssignedPartition, Sizes, TimeSlice, restore
-from services.scoring.flow.decoding import Decoding, Fetched, RefusedRecord
+from services.scoring.flow.decoding import STRUCTURED, Decoding, Fetched, Header, RefusedRecord
 from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import ScoringMetrics
-from services.scoring.flow.records import Outgoing, Write, record
 from services.scoring.topics import Topics
 
 AHEAD = 5 * MINUTE
@@ -36,6 +36,20 @@ GIVES_WAY_SECONDS = 0.03
 """So long between two slices of its own: however many others there are, a quarter of the time is its own."""
 
 
+Write = ProcessorWrite | RefusedRecord | bytes
+"""`bytes`: a word on the partition's clock."""
+
+
+class Outgoing(NamedTuple):
+    """A record for the broker; `partition` None: wherever the key belongs."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[Header] = ()
+
+
 class BatchProducer(Protocol):
     async def write(self, outgoing: Iterable[Outgoing]) -> None:
         """Returns when all are acknowledged."""
@@ -51,7 +65,6 @@ class Worker:
         self._begun: dict[int, float] = {}
         """When the batch in work of each partition began."""
         self._assignments = 0
-        self._breaker = Breaker()
         self._log = log.get(__name__)
 
     def next_offset(self, number: int) -> int | None:
@@ -75,7 +88,9 @@ class Worker:
         async with owned.lock:
             if recovery.unreadable:
                 unreadable = sorted(recovery.unreadable)
-                self._tell_unreadable(number, unreadable)
+                self._metrics.unreadable_states.inc(len(unreadable))
+                first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in unreadable[:MOST_NAMED]]
+                self._log.error("states_unreadable", partition=number, count=len(unreadable), first=first)
                 await self._write(owned, owned.processor.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 await self._write(owned, owned.processor.resume(recovery.watermark.clock_next))
@@ -95,11 +110,6 @@ class Worker:
         """Asked between two slices of a recovery, which may take minutes: the group hears that we are alive."""
         self._liveness.worked(time.monotonic())
         return assignment == self._assignments
-
-    def _tell_unreadable(self, number: int, keys: Sequence[bytes]) -> None:
-        self._metrics.unreadable_states.inc(len(keys))
-        first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in keys[:MOST_NAMED]]
-        self._log.error("states_unreadable", partition=number, count=len(keys), first=first)
 
     async def step_over(self, number: int, offset: int) -> None:
         """An operator accepted that the log begins at this offset; what was before it is lost."""
@@ -134,7 +144,8 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            records = Decoding(fetched, self._sizes.partitions, self._breaker)
+            place = Partition(self._names.events, number)
+            records = Decoding(fetched, place, self._sizes.partitions, owned.breaker)
             self._begun[number] = began
             try:
                 rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), records.refused)
@@ -143,15 +154,12 @@ class Worker:
             if not owned.lost:
                 owned.applied = partition.offset
                 owned.unheard_records += len(fetched)
-                self._tell_profiles(number, records.set)
+                for event in records.set:
+                    versions = [profile.version for profile in event.data.profiles]
+                    programme = partition_key(event.tenant, event.program)
+                    self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
                 self._ran(number, fetched, len(records.refused), rows, time.monotonic() - began)
             return None
-
-    def _tell_profiles(self, number: int, applied: Iterable[ProfileSet]) -> None:
-        for event in applied:
-            versions = [profile.version for profile in event.data.profiles]
-            programme = partition_key(event.tenant, event.program)
-            self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
 
     async def tick(self, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
@@ -250,7 +258,7 @@ class Worker:
         """Nothing is written where the partition is lost while its rows become bytes."""
         outgoing, time_slice = list[Outgoing](), TimeSlice()
         for write in writes:
-            outgoing.append(record(self._names, write, owned.number))
+            outgoing.append(_outgoing(self._names, write, owned.number))
             if time_slice.is_over():
                 await self._let_others_in(owned, time_slice)
         self._liveness.check()
@@ -285,3 +293,15 @@ class Worker:
 def wall_clock(now: Callable[[], float] = time.time) -> int:
     """Microseconds since 1970."""
     return round(now() * SECOND)
+
+
+def _outgoing(names: Topics, write: Write, number: int) -> Outgoing:
+    match write:
+        case ChangelogEntry():
+            return Outgoing(names.state, number, write.key, write.value)
+        case RefusedRecord():
+            return Outgoing(names.rejected, None, write.key, write.value, write.headers)
+        case bytes():
+            return Outgoing(names.scores, number, None, write, STRUCTURED)
+        case _:
+            return Outgoing(names.scores, number, write.relationship.encode(), score_event(write), STRUCTURED)

@@ -11,10 +11,12 @@ from services.runtime.settings import Settings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
+from services.scoring.domain.serialization import MODEL
 from services.scoring.domain.verification import ComparableRow, RowsDigest, Verdict, comparable
 from services.scoring.flow.replay.shadow import INSERT, TABLE
 from services.scoring.flow.replay.work import columns
 from services.scoring.flow.sink import stored_digests, stored_rows
+from services.scoring.flow.verify import denied, stored_labels
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
 from tests.scoring.readers import digest, verdict
 
@@ -49,10 +51,14 @@ def clickhouse(migrated_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
         found.command(f"TRUNCATE TABLE {TABLE}")
 
 
-def _stored_with(clickhouse: ClickHouse, version: int, changed: str) -> Verdict:
+def _store(clickhouse: ClickHouse, version: int, changed: str) -> None:
     """`changed`: of the row as it was inserted first."""
     first = f"(SELECT * FROM {TABLE} WHERE version = {FIRST})"
     clickhouse.command(f"INSERT INTO {TABLE} SELECT * REPLACE ({changed}, {version} AS version) FROM {first}")
+
+
+def _stored_with(clickhouse: ClickHouse, version: int, changed: str) -> Verdict:
+    _store(clickhouse, version, changed)
     assert stored_digests(clickhouse, [NAME], AT) == {NAME: RowsDigest(1, digest(NAME, _stored(clickhouse)))}
     return verdict(NAME, {AT: comparable(ROW)}, _stored(clickhouse))
 
@@ -90,3 +96,23 @@ def test_a_part_that_one_column_has_too_many_or_too_few_is_noticed(clickhouse: C
     ]
 
     assert unnoticed == []
+
+
+def test_what_all_rows_say_alike_is_noticed_where_it_is_not_the_truth(clickhouse: ClickHouse) -> None:
+    said = {"": list(denied(stored_labels(clickhouse, AT)[NAME], "p"))}
+    others = {"model": "'silence-0'", "calibrated": "NOT calibrated", "program_id": "'another'"}
+    for version, (name, other) in enumerate(others.items(), FIRST + 1):
+        _store(clickhouse, version, f"{other} AS {name}")
+        said[name] = list(denied(stored_labels(clickhouse, AT)[NAME], "p"))
+
+    assert said == {
+        "": [],
+        "model": [f"model is silence-0 in the table, {MODEL} in truth"],
+        "calibrated": ["calibrated contradicts the calibration in 1 rows"],
+        # Of two programmes there are two rows: the one before it is there still.
+        "program_id": [
+            "program_id is another, p in the table, p in truth",
+            "calibrated contradicts the calibration in 1 rows",
+        ],
+    }
+    assert list(denied(None, "p")) == [], "there are no rows"

@@ -1,5 +1,5 @@
-"""Builds the Faust application: one agent, one timer, one table that only recovers; and the process around it: how it
-starts, how it hears of a signal, how it ends. Nothing is built at import."""
+"""Builds the Faust application: an agent, a timer, a table that only recovers, a producer; and the process around it:
+how it starts, how it hears of a signal, how it ends. Nothing is built at import."""
 
 import asyncio
 import gc
@@ -9,8 +9,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 
 import faust
 
@@ -19,14 +20,13 @@ from services.runtime.health import Health
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
-from services.scoring.flow.faust.producer import FaustProducer
 from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
 from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
 from services.scoring.flow.metrics import metrics
 from services.scoring.flow.settings import ScoringSettings
-from services.scoring.flow.worker import Worker, wall_clock
+from services.scoring.flow.worker import Outgoing, Worker, wall_clock
 from services.scoring.topics import Topics
 
 QUEUED_BATCHES = 8
@@ -96,7 +96,7 @@ class _Wiring:
         self._joined = False
         self.liveness.left()
         self._sequencer.forget_all()
-        self._buffers.forget_pauses()
+        self._buffers.forget_full()
         self._lost.clear()
         self._health.tell("starting", "rebalancing")
         await self._worker.drop_all()
@@ -178,17 +178,14 @@ class _Wiring:
         """A midnight of many relationships takes long: those of other partitions do not wait for it."""
         try:
             await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
-            self._look_whether_it_stands(tp, end)
+            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+            if wanted is None or self._buffers.is_busy(tp):
+                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
+                progress.forget(tp.partition)
+            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+                self._lost.add(tp)
         finally:
             self._ticking.discard(tp.partition)
-
-    def _look_whether_it_stands(self, tp: Untyped, end: int) -> None:
-        wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
-        if wanted is None or self._buffers.is_busy(tp):
-            # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
-            progress.forget(tp.partition)
-        elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
-            self._lost.add(tp)
 
     async def _seek_lost(self) -> None:
         """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
@@ -225,6 +222,40 @@ async def _told(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, in
         return await asyncio.wait_for(answer, STALLED_SECONDS)
     except TimeoutError:
         raise NotAliveError(f"the broker has told no offsets of the log for {STALLED_SECONDS} s") from None
+
+
+class FaustProducer:
+    """The application's own producer: a phase of writes in record batches, hundreds of records, one acknowledgement."""
+
+    def __init__(self, app: Untyped) -> None:
+        self._app = app
+
+    async def write(self, outgoing: Iterable[Outgoing]) -> None:
+        """In their order within each partition. Each is on the log when this returns."""
+        # The one of aiokafka: it sends whole batches. There is no public way to it.
+        client = self._app.producer._ensure_producer()  # noqa: SLF001
+        sent = []
+        for (topic, partition), records in groupby(outgoing, lambda one: (one.topic, one.partition)):
+            if partition is None:
+                # Whatever the key says: few, and nothing waits for them alone.
+                sent += [await client.send(topic, r.value, key=r.key, headers=list(r.headers)) for r in records]
+            else:
+                sent += [await client.send_batch(b, topic, partition=partition) for b in _batches(client, records)]
+        for acknowledgement in sent:
+            await acknowledgement
+
+
+def _batches(client: Untyped, records: Iterable[Outgoing]) -> Iterator[Untyped]:
+    """Closed ones: they do not linger. A record larger than a batch may be gets one of its own."""
+    batch = client.create_batch()
+    for _topic, _partition, key, value, headers in records:
+        if batch.append(timestamp=None, key=key, value=value, headers=list(headers)) is None:
+            batch.close()
+            yield batch
+            batch = client.create_batch()
+            batch.append(timestamp=None, key=key, value=value, headers=list(headers))
+    batch.close()
+    yield batch
 
 
 STOP_SECONDS = 1.8

@@ -7,7 +7,7 @@ from mode.supervisors import CrashingSupervisor
 
 from schemas.topics import SCORING_STATE
 from services.runtime.kafka import tls_context
-from services.scoring.flow.faust.consumer import read_any_header_name
+from services.scoring.flow.faust.consumer import read_any_record
 from services.scoring.flow.faust.scheduler import Untyped
 from services.scoring.flow.faust.table import StateTable
 from services.scoring.flow.settings import ScoringSettings
@@ -22,7 +22,7 @@ RECOVERY_BATCHES = 64
 
 def faust_app(settings: ScoringSettings, names: Topics, partitions: int, scheduler: type) -> faust.App:
     session = settings.scoring_session_seconds
-    read_any_header_name()
+    read_any_record()
     return faust.App(
         names.group,
         broker=[f"kafka://{address}" for address in settings.kafka.split(",")],

@@ -13,8 +13,9 @@ from faust.types import TP
 
 from services.runtime import log
 
-BATCH_LENGTH = 2_000
-"""Records of one partition that are handed over as one message: one round of acknowledgements for all of them."""
+BATCH_LENGTH = 2_500
+"""Records of one partition that are handed over as one message: one round of acknowledgements for all of them. A fetch
+brings a mebibyte of a partition, 2,100 records of the usual size: they are one batch, with no small rest behind it."""
 
 Untyped = Any
 """Faust and aiokafka publish no types: topic partitions, fetched records, consumers."""
@@ -39,9 +40,9 @@ class FetchedBatch:
         "value",
     )
 
-    def __init__(self, records: Sequence[Fetched]) -> None:
+    def __init__(self, tp: Untyped, records: Sequence[Fetched]) -> None:
         last = records[-1]
-        self.topic, self.partition, self.offset = last.topic, last.partition, last.offset
+        self.topic, self.partition, self.offset = tp.topic, tp.partition, last.offset
         self.timestamp, self.timestamp_type = last.timestamp, last.timestamp_type
         self.headers, self.key, self.value, self.checksum = (), None, records, None
         self.serialized_key_size = self.serialized_value_size = 0
@@ -102,7 +103,8 @@ class Sequencer:
         if records[0].offset > wanted:
             self.rewind(tp, wanted, seek)
             return ()
-        return [record for record in records if record.offset >= wanted]
+        # Nearly always it begins where it should: then nobody looks at each record.
+        return records if records[0].offset == wanted else [record for record in records if record.offset >= wanted]
 
     def hand_over(self, tp: Untyped, batch: Sequence[Fetched]) -> bool:
         """Whether the batch is the one to come; moves on if so."""
@@ -124,7 +126,7 @@ def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
                 batch = records[begin : begin + BATCH_LENGTH]
                 if not batch or not self._hand_over(tp, batch):
                     continue
-                yield tp, FetchedBatch(batch)
+                yield tp, FetchedBatch(tp, batch)
                 waiting.append((tp, records, begin + BATCH_LENGTH))
 
         def _cut(self, tp: Untyped, records: Sequence[Fetched]) -> Sequence[Fetched]:
@@ -136,20 +138,15 @@ def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
     return BatchScheduler
 
 
-MOST_WAITING = 2_000
-"""Records of a partition that may wait; then no more of it are fetched. What a fetch has brought still comes."""
-FEW_WAITING = MOST_WAITING // 2
-"""So few make fetching go on. Not when nothing waits any more: a fetch may take a second to notice."""
-
-
 class PartitionBuffers:
-    """One task for each partition that has a batch. Batches of a partition are applied in their order."""
+    """One task for each partition that has a batch. Batches of a partition are applied in their order. While more than
+    a batch is in memory, no more of it are fetched; what a fetch has brought still comes."""
 
     def __init__(self, app: Untyped, apply: Callable[[Untyped], Awaitable[None]]) -> None:
         """`apply` gets Faust's events. What it raises ends the application, as if an agent had raised it."""
         self._app, self._apply = app, apply
         self._waiting: dict[Untyped, deque[Untyped]] = {}
-        self._paused: set[Untyped] = set()
+        self._full: set[Untyped] = set()
 
     def put(self, event: Untyped) -> None:
         tp = event.message.tp
@@ -158,17 +155,18 @@ class PartitionBuffers:
             self._app.add_future(self._work(tp))
             return
         self._waiting[tp].append(event)
-        if self._records(tp) > MOST_WAITING and tp not in self._paused:
-            self._paused.add(tp)
-            self._app.consumer.pause_partitions([tp])
+        if self._records(tp) > BATCH_LENGTH and tp not in self._full:
+            self._full.add(tp)
+            # Not `pause_partitions`: that drops what a fetch under way brings, and to seek it again takes a second.
+            self._app.consumer.on_buffer_full(tp)
 
     def is_busy(self, tp: Untyped) -> bool:
         """Whether a batch of the partition is worked on or waits."""
         return tp in self._waiting
 
-    def forget_pauses(self) -> None:
-        """A rebalance began: Faust itself forgets them, and pauses all while it recovers."""
-        self._paused.clear()
+    def forget_full(self) -> None:
+        """A rebalance began: Faust itself forgets it, and pauses all while it recovers."""
+        self._full.clear()
 
     async def _work(self, tp: Untyped) -> None:
         waiting = self._waiting[tp]
@@ -176,9 +174,10 @@ class PartitionBuffers:
             while waiting:
                 await self._apply(waiting[0])
                 waiting.popleft()
-                if tp in self._paused and self._records(tp) <= FEW_WAITING:
-                    self._paused.discard(tp)
-                    self._app.consumer.resume_partitions([tp])
+                # Not when nothing waits any more: a fetch may take a second to notice.
+                if tp in self._full and self._records(tp) <= BATCH_LENGTH:
+                    self._full.discard(tp)
+                    self._app.consumer.on_buffer_drop(tp)
         finally:
             del self._waiting[tp]
 

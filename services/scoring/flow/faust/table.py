@@ -41,8 +41,9 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self.on_progress()
         try:
             for event in batch:
+                recovery = self._recoveries.setdefault(event.message.partition, Recovery())
                 for record in event.value:
-                    self._recoveries.setdefault(record.partition, Recovery()).add(record.key, record.value)
+                    recovery.add(record.key, record.value)
         except Exception as problem:  # noqa: BLE001 (raised again by `take`; here Faust would log it and wait for ever)
             self._problem = problem
 

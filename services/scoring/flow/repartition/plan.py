@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from schemas.topics import ALERT_STATE, BOOKINGS, EVENTS, ROSTER, SCORES, SCORING_STATE, Topic
-from services.runtime.kafka import Partition, Reader, reading
+from services.runtime.kafka import Reader, reading
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.repartition import is_finished
@@ -116,14 +116,9 @@ def _unread(settings: Settings, group: str, topics: Sequence[str]) -> Iterator[s
     """A group that has never read a topic is not in use."""
     with closing(Reader(settings, group)) as reader:
         for topic in topics:
-            behind = _behind(reader, reader.assign([topic]))
+            places = reader.assign([topic])
+            ends, begins = reader.end_offsets(places), reader.beginning_offsets(places)
+            read = {place: mark.offset for place in places if (mark := reader.committed(place))}
+            behind = sum(ends[place] - max(begins[place], read.get(place, 0)) for place in places) if read else 0
             if behind:
                 yield f"{group} has {behind} records of {topic} before it: let it read to the end, then stop it"
-
-
-def _behind(reader: Reader, places: Sequence[Partition]) -> int:
-    ends, begins = reader.end_offsets(places), reader.beginning_offsets(places)
-    committed = {place: reader.committed(place) for place in places}
-    if not any(committed.values()):
-        return 0
-    return sum(ends[p] - max(begins[p], mark.offset if (mark := committed[p]) else 0) for p in places)
