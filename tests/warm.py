@@ -105,6 +105,7 @@ class _Parent:
     """The test's end of the process that has imported a script."""
 
     def __init__(self, script: Path) -> None:
+        self._script = script
         self._asks, served = socket.socketpair()
         with served:
             # As in every process of ours (services/cli.py), before anything imports numpy.
@@ -121,13 +122,15 @@ class _Parent:
 
     def fork(self, request: Mapping[str, object], outputs: tuple[int, int]) -> WarmProcess:
         status, told = os.pipe()
+        answer = b""
         try:
-            with self._asking:
+            # Broken where it has ended: what its script imports may be at fault.
+            with self._asking, suppress(ConnectionError):
                 socket.send_fds(self._asks, [json.dumps(request).encode() + b"\n"], [*outputs, told])
                 answer = self._asks.recv(PID_BYTES, socket.MSG_WAITALL)
         finally:
             os.close(told)
-        assert len(answer) == PID_BYTES, "the process that forks has ended"
+        assert len(answer) == PID_BYTES, f"the process that forks has ended, see what it said: {self._script}"
         return WarmProcess(int.from_bytes(answer, "big"), status)
 
     def _close(self) -> None:
