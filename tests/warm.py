@@ -2,7 +2,9 @@
 process takes in a test: per script one process imports all of it, and forks whenever the script is started.
 
 What is started is a process like any other, with an id, an environment and an exit code of its own, and it is killed,
-frozen and awaited like any other. Only what its script imports is there already: nothing of ours happens at import."""
+frozen and awaited like any other. Only what its script imports is there already: nothing of ours happens at import.
+What it shares with the others of its script is the order of sets of texts: that two lives of a service may differ in it
+is left to the journeys, which start the commands themselves."""
 
 import atexit
 import json
