@@ -114,6 +114,9 @@ def _security(certificates: Certificates) -> dict[str, str]:
         "ssl.truststore.location": str(certificates.authority),
         "listener.name.ssl.ssl.client.auth": "required",
         "sasl.enabled.mechanisms": ",".join(MECHANISMS),
+        # Everybody may do what nobody is denied.
+        "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+        "allow.everyone.if.no.acl.found": "true",
         **{
             f"listener.name.sasl_ssl.{name.lower()}.sasl.jaas.config": plain if name == "PLAIN" else scram
             for name in MECHANISMS

@@ -2,6 +2,7 @@
 
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,3 +61,45 @@ def test_one_is_awaited_for_so_long_and_killed_like_any_other(script: Path, tmp_
     assert process.wait(30) == process.returncode == -signal.SIGKILL
     assert not Path(f"/proc/{process.pid}").exists()
     process.terminate()
+
+
+def test_a_script_that_cannot_be_imported_fails_every_start_in_words(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text("import no_such_module")
+
+    for _ in range(2):
+        with pytest.raises(AssertionError, match=f"the process that forks has ended, .*{script}"):
+            started(script, tmp_path / "log", "0")
+
+
+TEST = """
+import os, signal
+from pathlib import Path
+from tests import warm
+
+process = warm.start(Path({script!r}), ["waits"], {{}}, os.open(os.devnull, os.O_WRONLY))
+print(process.pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_of_a_test_run_that_was_killed(script: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", TEST.format(script=str(script))],
+        cwd=warm.ROOT,
+        stdout=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+
+    assert killed.returncode == -signal.SIGKILL
+    eventually(lambda: not is_running(int(killed.stdout)), 30, "its end")
+
+
+def is_running(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    # Who takes the place of its parent may come by later.
+    return "\nState:\tZ" not in status

@@ -2,7 +2,9 @@
 process takes in a test: per script one process imports all of it, and forks whenever the script is started.
 
 What is started is a process like any other, with an id, an environment and an exit code of its own, and it is killed,
-frozen and awaited like any other. Only what its script imports is there already: nothing of ours happens at import."""
+frozen and awaited like any other. Only what its script imports is there already: nothing of ours happens at import.
+What it shares with the others of its script is the order of sets of texts: that two lives of a service may differ in it
+is left to the journeys, which start the commands themselves."""
 
 import atexit
 import json
@@ -105,6 +107,7 @@ class _Parent:
     """The test's end of the process that has imported a script."""
 
     def __init__(self, script: Path) -> None:
+        self._script = script
         self._asks, served = socket.socketpair()
         with served:
             # As in every process of ours (services/cli.py), before anything imports numpy.
@@ -121,13 +124,15 @@ class _Parent:
 
     def fork(self, request: Mapping[str, object], outputs: tuple[int, int]) -> WarmProcess:
         status, told = os.pipe()
+        answer = b""
         try:
-            with self._asking:
+            # Broken where it has ended: what its script imports may be at fault.
+            with self._asking, suppress(ConnectionError):
                 socket.send_fds(self._asks, [json.dumps(request).encode() + b"\n"], [*outputs, told])
                 answer = self._asks.recv(PID_BYTES, socket.MSG_WAITALL)
         finally:
             os.close(told)
-        assert len(answer) == PID_BYTES, "the process that forks has ended"
+        assert len(answer) == PID_BYTES, f"the process that forks has ended, see what it said: {self._script}"
         return WarmProcess(int.from_bytes(answer, "big"), status)
 
     def _close(self) -> None:

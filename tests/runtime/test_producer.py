@@ -238,10 +238,7 @@ def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings, max_block_ms=10_000)) as producer:
         producer.know([gone, there])
-        admin = KafkaAdminClient(bootstrap_servers=settings.kafka)
-        admin.delete_topics([gone])
-        admin.close()
-        eventually(lambda: forgets(producer, gone), ACKNOWLEDGED_SECONDS)
+        delete(settings, producer, gone)
 
         began = time.monotonic()
         lost, kept = producer.together(), producer.together()
@@ -255,6 +252,53 @@ def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings
             lost.written.result(ACKNOWLEDGED_SECONDS)
         kept.written.result(ACKNOWLEDGED_SECONDS)
     assert seconds < 3
+
+
+def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_there_fail_alone(
+    settings: Settings,
+) -> None:
+    gone, there = made(settings, {}), made(settings, {})
+    with closing(Producer(settings)) as producer:
+        producer.know([gone, there])
+        delete(settings, producer, gone)
+        together = producer.together()
+
+        for topic in (there, gone, there):
+            together.send(OutgoingRecord(topic, b"1", b"a key", [], 0))
+        together.close()
+
+        with pytest.raises(KafkaTimeoutError, match=f"there is no topic {gone}"):
+            together.written.result(ACKNOWLEDGED_SECONDS)
+    assert list(together.failures) == [1]
+    assert [record.value for record in read_to_end(settings, [there])] == [b"1", b"1"]
+
+
+def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None:
+    topic = made(settings, {})
+    with closing(Producer(settings)) as producer:
+        producer.know([topic])
+        assert failure_of(producer, OutgoingRecord(topic, b"before", b"a key", [])) is None
+        delete(settings, producer, topic)
+
+        create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1}})
+        outgoing = OutgoingRecord(topic, b"after", b"a key", [])
+        eventually(lambda: failure_of(producer, outgoing) is None, ACKNOWLEDGED_SECONDS)
+
+    assert [record.value for record in read_to_end(settings, [topic])] == [b"after"]
+
+
+def failure_of(producer: Producer, outgoing: OutgoingRecord) -> BaseException | None:
+    together = producer.together()
+    together.send(outgoing)
+    together.close()
+    return together.written.exception(ACKNOWLEDGED_SECONDS)
+
+
+def delete(settings: Settings, producer: Producer, topic: str) -> None:
+    """Until the producer knows that it is gone."""
+    with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
+        admin.delete_topics([topic])
+    eventually(lambda: forgets(producer, topic), ACKNOWLEDGED_SECONDS)
 
 
 def forgets(producer: Producer, topic: str) -> bool:

@@ -8,12 +8,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import ACL, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
+from kafka.errors import TopicAuthorizationFailedError
 
 from deploy.local.ports import LOOPBACK, free_port
 from services.runtime.kafka import Partition, Producer, Reader, SignInError, create_topics, read_to_end
+from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.settings import Settings, SettingsError, load
 from tests.conftest import JARS_CACHE
-from tests.secured import MECHANISMS, SecuredKafka, secured_kafka
+from tests.receiver import eventually
+from tests.secured import MECHANISMS, USER, SecuredKafka, secured_kafka
 
 # The client itself would try for half a minute.
 REFUSED_WITHIN_SECONDS = 20
@@ -125,6 +130,34 @@ def test_settings_that_cannot_sign_in_are_refused_before_anything_starts(
 
     with pytest.raises(SettingsError, match=words):
         load(Settings, "topics")
+
+
+def test_a_topic_that_may_not_be_seen_any_more_is_not_told_as_missing(broker: SecuredKafka) -> None:
+    settings, topic = by_password(broker), f"secured-{uuid4().hex[:8]}"
+    create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1}})
+    with closing(Producer(settings)) as producer:
+        producer.know([topic])
+        deny(broker, topic)
+        eventually(lambda: topic in _asked_again(producer).unauthorized_topics, 60)
+        together = producer.together()
+
+        together.send(OutgoingRecord(topic, b"value", b"key", []))
+        together.close()
+
+        with pytest.raises(TopicAuthorizationFailedError, match=topic):
+            together.written.result(60)
+
+
+def _asked_again(producer: Producer) -> Any:  # noqa: ANN401 (kafka-python's own)
+    metadata = producer._client._metadata
+    metadata.request_update()
+    return metadata
+
+
+def deny(broker: SecuredKafka, topic: str) -> None:
+    pattern = ResourcePattern(ResourceType.TOPIC, topic)
+    with closing(KafkaAdminClient(bootstrap_servers=broker.kafka.bootstrap)) as admin:
+        admin.create_acls([ACL(f"User:{USER}", "*", ACLOperation.DESCRIBE, ACLPermissionType.DENY, pattern)])
 
 
 def refused(settings: Settings, words: str) -> None:

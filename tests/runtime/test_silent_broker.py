@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
@@ -77,6 +79,16 @@ def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
         assert folder.committed(PLACE) == Committed(1)
     told = [record.value for record in read_to_end(settings, ["silent-too"], isolation_level="read_committed")]
     assert told[-1:] == [b"2"]
+
+
+def test_who_starts_waits_for_a_broker_that_stands_still_for_a_moment(kafka: LocalKafka) -> None:
+    with closing(Producer(Settings(kafka=kafka.bootstrap))) as writer, ThreadPoolExecutor(1) as threads:
+        writer.partitions(PLACE.topic)
+        with standing_still(kafka):
+            known = threads.submit(writer.know, [PLACE.topic])
+            time.sleep(4)
+
+        known.result(30)
 
 
 @contextmanager

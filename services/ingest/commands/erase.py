@@ -20,11 +20,11 @@ from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
 from services.ingest.importing.run import COMMAND, heal
 from services.ingest.importing.sender import (
-    ANSWER_SECONDS,
     EVENTS_ENDPOINT,
     PARTICIPANTS_ENDPOINT,
     ImportStoppedError,
     Sender,
+    gateway_client,
 )
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import partition_count, read_to_end
@@ -171,7 +171,7 @@ def _client(settings: IngestSettings, url: str | None, token: str | None) -> htt
     if not secret:
         raise click.UsageError("give --token or RAPPORT_INGEST_TOKEN, with admin scope")
     base = url or f"http://{settings.host}:{settings.ingest_port}"
-    return httpx.Client(base_url=base, headers={"authorization": f"Bearer {secret}"}, timeout=ANSWER_SECONDS)
+    return gateway_client(base, secret)
 
 
 def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None:

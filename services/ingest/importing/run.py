@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
-import httpx
 
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock
@@ -20,11 +19,11 @@ from services.ingest.importing.inputs import PAIRS, REST, Input, in_order, opene
 from services.ingest.importing.known import Known, LateRows, Rehearsal
 from services.ingest.importing.options import Options, ask
 from services.ingest.importing.sender import (
-    ANSWER_SECONDS,
     EVENTS_ENDPOINT,
     ImportStoppedError,
     MessageRecipient,
     Sender,
+    gateway_client,
 )
 from services.ingest.importing.tally import ImportTally, Reports, shown
 from services.ingest.sources.tables import Line
@@ -215,8 +214,7 @@ def _recipient(options: Options) -> Iterator[MessageRecipient]:
     if options.dry_run:
         yield Rehearsal(lambda: _clock(options))
         return
-    headers = {"authorization": f"Bearer {options.token}"}
-    with httpx.Client(base_url=options.url, headers=headers, timeout=ANSWER_SECONDS) as client:
+    with gateway_client(options.url, options.token) as client:
         yield Sender(client, options.patience, lambda words: click.echo(words, err=True))
 
 

@@ -29,10 +29,10 @@ from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.together import (
     RecordAmongOthers,
     SentTogether,
+    absence,
     append_to_open_batch,
     appended,
     batch_of,
-    check_there,
 )
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
@@ -166,11 +166,12 @@ class Producer:
         ask_for_another_id(client._transaction_manager)  # noqa: SLF001
         # In place of another one: those who send together do not wait for what it does not know. One question tells of
         # all topics.
-        for topic in self._known:
+        known = tuple(self._known)  # of other threads, which add to it meanwhile
+        for topic in known:
             client._sender.add_topic(topic)  # noqa: SLF001
-        if self._known:
+        if known:
             with suppress(KafkaError):
-                client.partitions_for(min(self._known))
+                client.partitions_for(known[0])
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -206,11 +207,15 @@ class Producer:
         for one in records:
             by_partition.setdefault((one.outgoing.topic, one.outgoing.partition), []).append(one)
         failure: BaseException = ProducerReplacedError("it could not be handed over")
-        is_awaited = True
+        is_awaited, absent = True, dict[str, KafkaError | None]()
         try:
-            for topic, _ in by_partition:
-                check_there(client, topic)
-            awaited = [self._append_to_partition(client, ours) for ours in by_partition.values()]
+            # Those of a topic that is not there fail by themselves, whatever they are handed over with.
+            absent = {topic: absence(client, topic) for topic, _ in by_partition}
+            awaited = [
+                self._append_to_partition(client, ours)
+                for (topic, _), ours in by_partition.items()
+                if absent[topic] is None
+            ]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
             failure = _replaced(closed)
@@ -222,7 +227,7 @@ class Producer:
                 client._sender.wakeup()  # noqa: SLF001
             for one in records:
                 if one.batch is None:
-                    one.fail(failure)
+                    one.fail(absent.get(one.outgoing.topic) or failure)
 
     def _append_to_partition(self, client: KafkaProducer, records: Sequence[RecordAmongOthers]) -> bool:
         """Whether the client's thread has to hear of it."""

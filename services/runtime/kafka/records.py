@@ -222,6 +222,8 @@ USUAL_LIMIT = 1_048_588
 REFRESH_SECONDS = 60.0
 # On the caller's thread, which may be that of an event loop.
 ASK_SECONDS = 2.0
+# By a start, which nobody waits behind: as long as its producer waits for the partitions.
+KNOW_SECONDS = 10.0
 
 
 def record_size(outgoing: OutgoingRecord) -> int:
@@ -261,7 +263,7 @@ class TopicLimits:
 
     def know(self, topics: Iterable[str]) -> None:
         """Of those that are new. Raises KafkaError."""
-        self._ask([topic for topic in topics if topic not in self._limits])
+        self._ask([topic for topic in topics if topic not in self._limits], KNOW_SECONDS)
 
     def refresh(self) -> None:
         """Raises KafkaError."""
@@ -284,10 +286,10 @@ class TopicLimits:
         except KafkaError as away:
             self._log.warning("topic_limits_not_refreshed", reason=str(away))
 
-    def _ask(self, topics: Sequence[str]) -> None:
+    def _ask(self, topics: Sequence[str], seconds: float = ASK_SECONDS) -> None:
         if not topics:
             return
-        timeout = round(ASK_SECONDS * 1000)
+        timeout = round(seconds * 1000)
         options = client_options(self._settings) | {"request_timeout_ms": timeout, "bootstrap_timeout_ms": timeout}
         admin = KafkaAdminClient(**options)
         try:

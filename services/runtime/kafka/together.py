@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from kafka import KafkaProducer, TopicPartition
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
 
 from services.runtime.kafka.records import OutgoingRecord, UnwritableRecordError
 
@@ -101,13 +101,16 @@ class RecordAmongOthers:
         self.among.fail(self.place, failure)
 
 
-def check_there(client: KafkaProducer, topic: str) -> None:
-    """Raises KafkaTimeoutError where the client's own `send` would wait, and asks as that does."""
-    if client._metadata.partitions_for_topic(topic) is None:  # noqa: SLF001
-        client._sender.add_topic(topic)  # noqa: SLF001
-        client._metadata.request_update()  # noqa: SLF001
-        client._sender.wakeup()  # noqa: SLF001
-        raise KafkaTimeoutError(f"there is no topic {topic}, or the broker has not told of it yet")
+def absence(client: KafkaProducer, topic: str) -> KafkaError | None:
+    """Why the client's own `send` would wait, if it would; asks as that does."""
+    if client._metadata.partitions_for_topic(topic) is not None:  # noqa: SLF001
+        return None
+    client._sender.add_topic(topic)  # noqa: SLF001
+    client._metadata.request_update()  # noqa: SLF001
+    client._sender.wakeup()  # noqa: SLF001
+    if topic in client._metadata.unauthorized_topics:  # noqa: SLF001
+        return TopicAuthorizationFailedError({topic})
+    return KafkaTimeoutError(f"there is no topic {topic}, or the broker has not told of it yet")
 
 
 def appended(client: KafkaProducer, outgoing: OutgoingRecord) -> tuple[Any, bool]:
