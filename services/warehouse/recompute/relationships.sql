@@ -28,7 +28,7 @@ WITH
             maxIf(occurred_at, type = 'mentoring.session.held.v1') AS last_session_at,
             maxIf(occurred_at, type IN ('mentoring.session.held.v1', 'mentoring.message.sent.v1')) AS last_contact_at,
             countIf(type = 'mentoring.session.held.v1') AS sessions, count() AS events,
-            -- A session may be told of as booked several times: by each calendar that it stands in, or after it was off.
+            -- A session may be booked several times: by each calendar that it stands in, or anew after it was off.
             uniqExactIf(JSONExtractString(payload, 'session_id'), type = 'mentoring.session.scheduled.v1')
                 AS sessions_scheduled,
             countIf(type = 'mentoring.goal.set.v1') AS goals_set,
