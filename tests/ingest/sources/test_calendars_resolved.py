@@ -201,10 +201,10 @@ def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
     projection: Projection, order: tuple[int, ...], other: str
 ) -> None:
     """Ben is asked in the place of somebody whose copy is cancelled then."""
-    asked_first = {"attendees": [graph.guest(other, "accepted")]}
-    mine, theirs = copies(**asked_first)
+    asked_first = [graph.guest(other, "accepted")]
+    mine, theirs = copies(attendees=asked_first)
     bens = graph_event("02-28", id="in-adas")
-    _, off = copies("03-01", isCancelled=True, **asked_first)
+    _, off = copies("03-01", isCancelled=True, attendees=asked_first)
     values = [mine, theirs, bens, off]
 
     for one in order:
