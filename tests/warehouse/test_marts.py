@@ -136,6 +136,21 @@ def test_how_a_relationship_ended_is_known_and_what_is_unknown_is_null(filled: C
     ]
 
 
+def test_a_session_that_is_booked_again_is_scheduled_once(filled: ClickHouse) -> None:
+    """Two calendars tell of it, and after it was called off it may be booked anew."""
+    tenant = f"twice-{uuid.uuid4().hex[:8]}"
+    booked = [
+        event("session.scheduled", day, "a", tenant, session_id=session, starts_at=at(7), ends_at=at(8))
+        for day, session in ((1, "s"), (2, "s"), (3, "t"))
+    ]
+    put(filled, EVENT_LOG, [to_json(one) for one in booked])
+    Derived(filled, 0, threading.Event()).recompute_if_due()
+
+    found = filled.query(f"SELECT sessions_scheduled FROM mentoring_mart.relationships WHERE tenant_id = '{tenant}'")
+
+    assert found == [(2,)]
+
+
 def test_an_alert_that_was_never_so_is_marked_and_counted_nowhere(filled: ClickHouse) -> None:
     marked = filled.query(
         "SELECT relationship_id, withdrawn FROM mentoring_mart.alerts WHERE startsWith(tenant_id, 'one-') ORDER BY rule"

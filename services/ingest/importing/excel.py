@@ -37,6 +37,7 @@ _CHUNK = 2**16
 # Of numbers that are shown as those of people are: 00042, E0042, 12-345; what only follows a number is its unit.
 _SHOWN_AS_ID = re.compile(r'(?=.*00|.*[^0#].*[0#])(?:[0#]|"[A-Za-z0-9._-]*"|\\[A-Za-z0-9._-]|-){2,40}')
 _PART_OF_ID = re.compile(r'[0#]|"([^"]*)"|\\(.)|-')
+_QUOTED = re.compile(r'"[^"]*"|\\.')
 _DIGITS_KEPT = 1e15
 """Excel keeps no more digits of a number: of a longer one nobody knows the last."""
 
@@ -197,10 +198,12 @@ def _number(value: float, shown: str) -> str:
         return _as_id(value, shown)
     if isinstance(value, float) and abs(value) >= _DIGITS_KEPT:
         return f"{value:E}"
-    exact = Decimal(repr(round(value * 100 if "%" in shown else value, 10))).normalize()
+    # In quotes it only stands behind a number that is a percentage already.
+    is_share = "%" in shown and "%" in _QUOTED.sub("", shown)
+    exact = Decimal(repr(round(value * 100 if is_share else value, 10))).normalize()
     text = f"{exact:f}"
     grouped = f"{text}0" if len(text.partition(".")[2]) == 3 else text  # noqa: PLR2004 (digits of a group)
-    return f"{grouped}%" if "%" in shown else grouped
+    return f"{grouped}%" if is_share else grouped
 
 
 def _as_id(value: int, shown: str) -> str:

@@ -1,6 +1,7 @@
 """An import from its first line to its last word."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
@@ -31,6 +32,8 @@ from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
 
 ACCEPTED = 202
+# The databases that tables lie in meanwhile are files as soon as they are large.
+NO_ROOM = "no room for temporary files ({}): name a folder with room in SQLITE_TMPDIR"
 
 
 def report_clock(recipient: MessageRecipient, time: str, source: str) -> None:
@@ -193,9 +196,10 @@ def _attempt(work: _Import) -> int:
         click.echo("going on where the last import of this file was interrupted", err=True)
     try:
         work.run()
-    except ImportStoppedError as stopped:
+    except (ImportStoppedError, sqlite3.OperationalError) as stopped:
         place.save()
-        click.echo(f"stopped after line {work.last}: {stopped}", err=True)
+        words = str(stopped) if isinstance(stopped, ImportStoppedError) else NO_ROOM.format(stopped)
+        click.echo(f"stopped after line {work.last}: {words}", err=True)
         return 1
     except KeyboardInterrupt:
         place.save()

@@ -28,7 +28,9 @@ WITH
             maxIf(occurred_at, type = 'mentoring.session.held.v1') AS last_session_at,
             maxIf(occurred_at, type IN ('mentoring.session.held.v1', 'mentoring.message.sent.v1')) AS last_contact_at,
             countIf(type = 'mentoring.session.held.v1') AS sessions, count() AS events,
-            countIf(type = 'mentoring.session.scheduled.v1') AS sessions_scheduled,
+            -- A session may be booked several times: by each calendar that it stands in, or anew after it was off.
+            uniqExactIf(JSONExtractString(payload, 'session_id'), type = 'mentoring.session.scheduled.v1')
+                AS sessions_scheduled,
             countIf(type = 'mentoring.goal.set.v1') AS goals_set,
             countIf(type = 'mentoring.goal.achieved.v1') AS goals_achieved,
             countIf(type = 'mentoring.goal.revised.v1') AS goals_revised,

@@ -85,6 +85,9 @@ def test_percentages_are_what_the_sheet_shows(tmp_path: Path) -> None:
         (45, '0"d"', "45"),
         (45, "#,##0", "45"),
         (45, "0.00", "45"),
+        # A percent sign that is no format stands behind what is a percentage already.
+        (50, '0"%"', "50"),
+        (50, "0\\%", "50"),
         (-4, "000", "-4"),
         # Excel has forgotten their last digits.
         (1.23457e17, "0", "1.234570E+17"),

@@ -1,5 +1,6 @@
 """Files as they are handed over on a first day: empty, of another kind, from other machines, where nobody may write."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -286,3 +287,18 @@ def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, 
     assert result.stdout.strip().endswith(f"{many + 2} new, 0 duplicates, 2 rejected"), result.output
     for line in (2, many + 4):
         assert f"line {line}: invalid: participant: stands in several rows, which say different" in result.stderr
+
+
+def test_a_disk_without_room_for_what_a_table_needs_meanwhile_stops_the_import(tmp_path: Path) -> None:
+    rows = "".join(f"q-{number},{'C' * 200},yes\n" for number in range(40_000))
+    (tmp_path / "a.csv").write_text(f"participant,name,consent\n{rows}")
+    _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+
+    try:
+        result = dry_run(tmp_path / "a.csv")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert (result.exit_code, "no room for temporary files" in result.stderr) == (1, True), result.output
+    assert "SQLITE_TMPDIR" in result.stderr

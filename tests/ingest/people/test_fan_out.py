@@ -281,7 +281,7 @@ def test_a_leave_lasts_though_an_account_is_active_for_a_feed_that_knows_no_leav
     assert person is not None
     assert person.status == "leave"
     renamed = employed("ada", "active", name="Ada B", time=NOON + DAY, unsaid=frozenset({"leave"}))
-    assert [one.status for one in people(projection, renamed)] == ["leave"]
+    assert [one.status for one in people(projection, renamed, ACCOUNTS)] == ["leave"]
     (resumed,) = fanned(projection, employed("ada", "active", key="back", time=NOON + DAY))
     assert resumed.type == "mentoring.relationship.resumed.v1"
 
@@ -304,8 +304,21 @@ def test_of_somebody_who_is_new_or_gone_an_active_account_counts() -> None:
     assert (new.status, ben.status) == ("active", "active")
 
 
-def people(projection: Any, said: Employed) -> tuple[Participant, ...]:  # noqa: ANN401
-    found = resolve(said, HR, projection)
+def test_who_told_of_a_leave_ends_it_though_it_has_no_word_for_leaves_any_more() -> None:
+    """`onLeave` is null of who is on none, in some systems."""
+    projection = known()
+    fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH))
+
+    (resumed,) = fanned(projection, employed("ada", "active", time=NOON + DAY, unsaid=frozenset({"leave"})))
+
+    assert resumed.type == "mentoring.relationship.resumed.v1"
+    person = projection.roster.known("acme", "p-ada")
+    assert person is not None
+    assert person.status == "active"
+
+
+def people(projection: Any, said: Employed, scope: ConnectionScope = HR) -> tuple[Participant, ...]:  # noqa: ANN401
+    found = resolve(said, scope, projection)
     assert isinstance(found, Resolved)
     return found.participants
 

@@ -195,6 +195,25 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
     assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
 
 
+@pytest.mark.parametrize("other", ["p-cat@example.com", "x@example.org"])
+@pytest.mark.parametrize("order", list(permutations(range(4))))
+def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
+    projection: Projection, order: tuple[int, ...], other: str
+) -> None:
+    """Ben is asked in the place of somebody whose copy is cancelled then."""
+    asked_first = [graph.guest(other, "accepted")]
+    mine, theirs = copies(attendees=asked_first)
+    bens = graph_event("02-28", id="in-adas")
+    _, off = copies("03-01", isCancelled=True, attendees=asked_first)
+    values = [mine, theirs, bens, off]
+
+    for one in order:
+        tell(projection, GRAPH, values[one])
+
+    (of_ben,) = projection.bookings.of("acme", "rel-1")
+    assert (of_ben.booking.starts_at, of_ben.booking.cancelled) == (TEN, False)
+
+
 def test_of_more_than_two_each_copy_is_a_meeting_of_its_own(projection: Projection) -> None:
     """A guest who is asked no more has a cancelled copy, and the others meet all the same."""
     everybody = [graph.guest(BEN, "accepted"), graph.guest("p-cat@example.com", "accepted")]

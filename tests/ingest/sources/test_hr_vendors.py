@@ -166,6 +166,9 @@ VIENNA = "Europe/Vienna"
         ("2026-10-30T15:00:00Z", "Asia/Tokyo", date(2026, 10, 31)),
         ("2026-10-31T04:00:00Z", "America/New_York", date(2026, 10, 31)),
         ("2026-10-31 17:00:00Z", "", date(2026, 10, 31)),
+        ("2026-10-31T23:59:59Z", VIENNA, date(2026, 10, 31)),
+        ("2026-10-31T23:59:59.999Z", VIENNA, date(2026, 10, 31)),
+        ("/Date(1793491199999)/", VIENNA, date(2026, 10, 31)),
         ("/Date(1793404800000)/", VIENNA, date(2026, 10, 31)),
         ("/Date(1793401200000)/", VIENNA, date(2026, 10, 31)),
     ],
@@ -213,6 +216,23 @@ def test_who_is_active_and_on_a_leave_that_is_not_over_is_refused(row: str, *, i
     assert isinstance(found, Rejected) == is_refused
     if isinstance(found, Rejected):
         assert found.errors[0].path == "line 2, column leave_from"
+
+
+@pytest.mark.parametrize(
+    ("zone", "row", "is_refused"),
+    [
+        # The feed is received at noon in UTC: in Kiritimati it is the next day, in Niue an hour to midnight.
+        ("Pacific/Kiritimati", "p-1,A,active,2026-02-01,2026-03-01", False),
+        ("Pacific/Kiritimati", "p-1,A,active,2026-03-02,2026-03-31", True),
+        ("Pacific/Niue", "p-1,A,active,2026-02-01,2026-03-01", True),
+    ],
+)
+def test_whether_a_leave_is_over_is_asked_of_the_day_where_the_person_is(
+    zone: str, row: str, *, is_refused: bool
+) -> None:
+    (found,) = results(f"id,name,status,leave_from,leave_until,time_zone\n{row},{zone}\n")
+
+    assert isinstance(found, Rejected) == is_refused
 
 
 def test_people_of_other_languages_have_their_first_names_and_the_days_of_their_leave() -> None:

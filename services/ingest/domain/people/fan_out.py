@@ -73,7 +73,7 @@ def employed(told: Employed, scope: ConnectionScope, roster: Roster) -> FannedOu
     if isinstance(record, Rejected):
         return record
     try:
-        on_leave = stays_on_leave(said.status, said.unsaid, known, said.time)
+        on_leave = stays_on_leave(said, known, said.time, scope.source)
         events = () if on_leave else tuple(_FanOut(said, scope, roster).events())
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")

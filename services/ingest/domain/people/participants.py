@@ -1,7 +1,6 @@
 """A person of the directory as a sender hands them in, and as all statements together describe them."""
 
 import json
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 from itertools import takewhile
@@ -120,7 +119,7 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
     others = [one for one in before.identities if one.tool not in named] if before else []
     zone = before.time_zone if before and "time_zone" in described.unsaid else described.time_zone
     change = described.change and described.change.model_copy(update={"time_zone": zone})
-    on_leave = stays_on_leave(described.status, described.unsaid, before, statement.recordedtime)
+    on_leave = stays_on_leave(described, before, statement.recordedtime, statement.feed)
     try:
         return Participant(
             id=statement.id,
@@ -138,13 +137,17 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
         return Rejected("invalid", explain(invalid))
 
 
-def stays_on_leave(status: str, unsaid: Collection[str], known: Participant | None, at: datetime) -> bool:
+def stays_on_leave(said: Employed | PersonDescription, known: Participant | None, at: datetime, feed: str) -> bool:
     """Whether somebody is active for a feed that knows nothing of leaves, and on one that is not over for another."""
-    if known is None or known.status != "leave" or status != "active" or "leave" not in unsaid:
+    if known is None or known.status != "leave" or said.status != "active" or "leave" not in said.unsaid:
         return False
     latest = known.employment[-1] if known.employment else None
-    back_on = latest.back_on if latest and latest.status == "leave" else None
-    return back_on is None or at.astimezone(ZoneInfo(known.time_zone)).date() < back_on
+    if latest is None or latest.status != "leave":
+        return True
+    # Who told of the leave knows of leaves, though what it tells now has no word for them.
+    told_by = ConnectionScope(known.tenant, latest.program, latest.tool, latest.connection)
+    is_over = latest.back_on is not None and at.astimezone(ZoneInfo(known.time_zone)).date() >= latest.back_on
+    return told_by.source != feed and not is_over
 
 
 def is_same(one: Participant, other: Participant | None) -> bool:

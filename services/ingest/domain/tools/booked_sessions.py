@@ -116,8 +116,9 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
             out = _left_out(slot.relationship, since, versions)
             is_left = out is not None and slot.known.cancelled
             move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, since))
-            if is_copy:
-                # It stands on the log of what it is a copy: what is told of it next may name nothing but its id.
+            if is_copy and slot in stay:
+                # It stands on the log of what it is a copy: what is told of it next may name nothing but its id. Of one
+                # that does not name the pair nobody knows that it is theirs.
                 move = move or tuple(_as_known(said, scope, slot, since, versions))
                 removed = _removed_before(slot, since, versions)
                 move += (_cancellation(removed, scope, slot),) if removed else ()
@@ -243,7 +244,9 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
     slots: Sequence[Slot] | Ignored | Rejected = of_all
     if not of_all or (said.copy_of and said.people):
         named = slots_of_people(said, session, scope, projection)
-        slots = of_all if of_all and isinstance(named, Ignored | Rejected) else named
+        # The copy of who was asked before, and is in no pair, calls nothing off for those who are asked now.
+        is_booked = bookings.session(scope.tenant, scope.source, said.meeting) == session
+        slots = of_all if of_all and is_booked and isinstance(named, Ignored | Rejected) else named
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.known and slot.known.ends_at <= said.time)]

@@ -48,6 +48,8 @@ DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
 IN_UTC = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.0{1,9})?(?:[Zz]|[+-]00(?::?00)?)", re.ASCII)
 MIDNIGHTS_OF_EUROPE = frozenset({time(22), time(23)})
 """In UTC, with the day before."""
+LAST_MINUTE = time(23, 59)
+"""Systems that say until when something holds may end it with its day in UTC. Nowhere is this a midnight."""
 ELSEWHERE = "may be midnight of the next day in a zone to the east: settings.time_zone can say where days begin"
 TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
 # As Excel counts days where a cell has not the format of one. Of the years from 2015 to 2035: what else is written in
@@ -188,7 +190,7 @@ class Employee:
     def _day_of(self, moment: datetime) -> date | None:
         """Systems export days as midnights, of UTC or of where they are: then its date in UTC is the day before."""
         name = self.text("time_zone") or self._settings.time_zone
-        if moment.time() == time.min:
+        if moment.time() == time.min or moment.time() >= LAST_MINUTE:
             return _lived(moment.date())
         if name != "UTC":
             with suppress(ValueError):

@@ -5,7 +5,8 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.activity import Employed, Native, Translation
@@ -85,7 +86,8 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     if any(not ADDRESS.fullmatch(address) or len(address) > LONGEST_ADDRESS for address in addresses):
         person.fault("addresses", "must be addresses as in somebody@example.com")
     identities = ((tool, person.named(column)) for tool, column in settings.identities.items())
-    left_on, back_on = _days(person, status, at)
+    zone = _zone(person, settings)
+    left_on, back_on = _days(person, status, at.astimezone(zone).date())
     said = Employed(
         key="",
         time=at,
@@ -95,7 +97,7 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         status=status,
         addresses=addresses,
         identities=tuple((tool, name) for tool, name in identities if name),
-        time_zone=_zone(person, settings),
+        time_zone=zone.key,
         consent=settings.consent if consent is None else consent,
         left_on=left_on,
         back_on=back_on,
@@ -147,20 +149,20 @@ def _name(person: Employee) -> str:
     return name
 
 
-def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, date | None]:
+def _days(person: Employee, status: Status, today: date) -> tuple[date | None, date | None]:
     """When somebody left, and when they are or were back. Whoever was hired again since has not left, whatever the
     status of their old post says. From a leave that they were on when they left nobody expects them back."""
     rehired_on = person.day("rehired_on") if status != "leave" else None
     if status == "exited":
         last_day = person.day("last_day")
         left_on = person.day("terminated_on") or (last_day + DAY if last_day else None)
-        if left_on and rehired_on and left_on <= rehired_on <= at.date():
+        if left_on and rehired_on and left_on <= rehired_on <= today:
             person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
     begin = person.day("leave_from") if status == "active" else None
-    if begin and back_on and begin <= at.date() < back_on:
+    if begin and back_on and begin <= today < back_on:
         person.fault(
             "leave_from", "begins a leave that is not over, another column says that they are active: which holds?"
         )
@@ -169,13 +171,12 @@ def _days(person: Employee, status: Status, at: datetime) -> tuple[date | None, 
     return left_on, back_on
 
 
-def _zone(person: Employee, settings: HrSettings) -> str:
-    name = person.text("time_zone") or settings.time_zone
+def _zone(person: Employee, settings: HrSettings) -> ZoneInfo:
     try:
-        return zone_named(name).key
+        return zone_named(person.text("time_zone") or settings.time_zone)
     except ValueError:
         person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
-        return name
+        return ZoneInfo("UTC")
 
 
 OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
