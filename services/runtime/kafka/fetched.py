@@ -52,7 +52,7 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         """Thin: a call for each field would cost as much as all of this."""
         batch._maybe_uncompress()  # noqa: SLF001 (there is no public way)
         buffer, at = bytes(batch._buffer), batch._pos  # noqa: SLF001
-        # By these a partition that was read goes behind the others: else the last of many wait while the first have more.
+        # By these a partition that was read goes behind the others: else the last of many wait for the first ones.
         self.bytes_read += len(buffer) - at
         self.records_read += batch.records_count
         topic, partition, base, first = place.topic, place.partition, batch.base_offset, batch.first_timestamp
