@@ -4,6 +4,7 @@ import pytest
 
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import NONE
+from services.scoring.domain.crossings import Instant
 from services.scoring.domain.history import WINDOW, ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (
@@ -204,7 +205,12 @@ def test_a_long_history_is_computed_window_by_window(monkeypatch: pytest.MonkeyP
     expected = [at for at, _, _ in history.instants(NONE, micros(3000.5))]
     asked: list[tuple[int, int]] = []
     instants = history.instants
-    monkeypatch.setattr(history, "instants", lambda *span: asked.append(span) or instants(*span))
+
+    def noting(after: int, upto: int) -> list[Instant]:
+        asked.append((after, upto))
+        return instants(after, upto)
+
+    monkeypatch.setattr(history, "instants", noting)
 
     rows = history.rows(NONE, micros(3000.5))
 
