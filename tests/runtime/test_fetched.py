@@ -3,6 +3,8 @@
 import struct
 from collections import namedtuple
 from collections.abc import Sequence
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -77,6 +79,19 @@ def test_of_transactions_what_was_aborted_and_the_markers_are_left_out() -> None
 
     assert ours == theirs
     assert [one[4] for one in ours[0]] == [b"3", b"4"]
+
+
+@pytest.mark.parametrize("old", [True, False])
+def test_a_partition_that_was_read_goes_behind_the_others(old: bool) -> None:  # noqa: FBT001
+    moved: list[TopicPartition] = []
+    fetcher = SimpleNamespace(_subscriptions=SimpleNamespace(move_partition_to_end=moved.append))
+    build = LegacyRecordBatchBuilder(1, 0, 10**6)
+    build.append(0, NOW_MS, b"key", b"value")
+    octets = bytes(build.build()) if old else batch([b"1"])
+
+    read(octets, on_drain=partial(Fetcher._on_partition_records_drain, fetcher)).take()
+
+    assert moved == [PLACE]
 
 
 class MarkerBuilder(DefaultRecordBatchBuilder):  # type: ignore[misc]

@@ -1,7 +1,11 @@
 """Which instants have a row: facts, midnights, crossings, bookings, pauses; none after the end."""
 
+import pytest
+
 from schemas.programs import Profile, Weights
-from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.bounds import NONE
+from services.scoring.domain.crossings import Instant
+from services.scoring.domain.history import WINDOW, ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (
     at,
@@ -193,3 +197,23 @@ def test_a_history_of_other_facts_inherits_nothing_that_they_contradict() -> Non
     whole = history.rows(-1, micros(9))
 
     assert history.of(known, micros(5)).rows(-1, micros(9)) == ScoreHistory(known, DEFAULT).rows(-1, micros(9)) != whole
+
+
+def test_a_long_history_is_computed_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All snapshots of 100,000 facts at once would take 400 MB more."""
+    history = ScoreHistory(facts(started(0.5, 7), *(held(0.75 + 400 * day) for day in range(8))), DEFAULT)
+    expected = [at for at, _, _ in history.instants(NONE, micros(3000.5))]
+    asked: list[tuple[int, int]] = []
+    instants = history.instants
+
+    def noting(after: int, upto: int) -> list[Instant]:
+        asked.append((after, upto))
+        return instants(after, upto)
+
+    monkeypatch.setattr(history, "instants", noting)
+
+    rows = history.rows(NONE, micros(3000.5))
+
+    assert list(rows) == expected
+    assert len(rows) > 3000
+    assert all(upto - max(after, micros(0.5) - 1) <= WINDOW for after, upto in asked)

@@ -49,6 +49,7 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.crossings.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
+    monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
     monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)
     for name in memory.LOOKED_AT:
         monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))

@@ -1,6 +1,7 @@
 """What is read by one expression is what the schema reads, and nothing that the schema refuses."""
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from schemas.events import MENTORING_EVENT, OfPartition, RelationshipEvent, to_j
 from schemas.primitives import EventId, Id, SourceUri
 from services.warehouse.domain.events import event_row
 from services.warehouse.domain.record import Place, Refused
-from services.warehouse.domain.written import EVENT_ID, ID, NOTE, SOURCE, as_written
+from services.warehouse.domain.written import EVENT_ID, ID, NOTE, SOURCE, TIME, as_written
 from tests.warehouse.samples import held, started
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
@@ -73,6 +74,7 @@ def test_a_log_as_tools_write_it_is_read_by_the_expression() -> None:
         ('"time":"2024', '"time":"2200'),
         ('"time":"2024-03-31', '"time":"2024-02-30'),
         ("12:00:00.123456Z", "24:00:00.123456Z"),
+        ("12:00:00.123456Z", "24:00:00.000000Z"),
         ("12:00:00.123456Z", "12:00:60.123456Z"),
         ("12:00:00.123456Z", "12:00:00.123456+02:00"),
         ("12:00:00.123456Z", "12:00:00Z"),
@@ -106,6 +108,12 @@ def test_whatever_is_otherwise_becomes_what_the_schema_says(old: str, new: str) 
     assert old in value
 
     same(value.replace(old, new, 1).encode())
+
+
+def test_the_hour_24_is_left_to_the_schema_whatever_python_makes_of_it() -> None:
+    times = [f"2024-03-31T{hour:02}:00:00.000000Z" for hour in range(100)]
+
+    assert [time for time in times if re.fullmatch(TIME, time)] == times[:24]
 
 
 def test_a_refusal_is_told_as_before() -> None:

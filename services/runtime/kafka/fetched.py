@@ -52,6 +52,9 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         """Thin: a call for each field would cost as much as all of this."""
         batch._maybe_uncompress()  # noqa: SLF001 (there is no public way)
         buffer, at = bytes(batch._buffer), batch._pos  # noqa: SLF001
+        # By these a partition that was read goes behind the others: else the last of many wait for the first ones.
+        self.bytes_read += len(buffer) - at
+        self.records_read += batch.records_count
         topic, partition, base, first = place.topic, place.partition, batch.base_offset, batch.first_timestamp
         appended = batch.max_timestamp if batch.timestamp_type == batch.LOG_APPEND_TIME else None
         for _ in range(batch.records_count):
@@ -78,6 +81,8 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
             if self.check_crcs and not record.validate_crc():
                 raise CorruptRecordError(f"a record of {place} at offset {record.offset} failed its check")
             self.next_fetch_offset = record.offset + 1
+            self.bytes_read += record.size_in_bytes
+            self.records_read += 1
             yield Record(place.topic, place.partition, record.offset, record.key, record.value, (), record.timestamp)
 
 

@@ -3,6 +3,7 @@ all of them give the truth, the kept ones give the same above the floor."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ REMEMBERED = 4
 """Evaluations kept for a relationship: the next row is measured against the last."""
 REMEMBERED_HEALTHS = 40
 """Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
+WINDOW = 1_000 * DAY
+"""Of a history, whose rows are computed at once: so snapshots of 100,000 facts are never in memory together."""
 
 
 class Quiet(NamedTuple):
@@ -90,17 +93,19 @@ class ScoreHistory:
         return self.index.bytes.without(surplus)
 
     def rows(self, after: int, upto: int) -> dict[int, HistoryRow]:
-        """{as_of: row} of all instants in (after, upto], in order."""
+        """{as_of: row} of all instants in (after, upto], in order; computed window by window."""
         known = self._quiet
         is_quiet = known is not None and upto <= known.until and (known.newest is None or known.newest <= after)
         if not self._facts or is_quiet:
             return {}
-        instants = self.instants(after, upto)
-        out, known = self._rows(after, instants), self._quiet
-        if after < self.index.times[0] or (known is not None and after <= known.until <= upto):
-            earlier = known.newest if known is not None and after >= self.index.times[0] else None
-            newest = instants[-1].at if instants else earlier
-            self._quiet = Quiet(newest, upto)
+        out, first = dict[int, HistoryRow](), self.index.times[0]
+        for begin, end in pairwise((after, *range(max(after, first - 1) + WINDOW, upto, WINDOW), upto)):
+            instants = self.instants(begin, end)
+            out |= self._rows(begin, instants)
+            known = self._quiet
+            if begin < first or (known is not None and begin <= known.until <= end):
+                earlier = known.newest if known is not None and begin >= first else None
+                self._quiet = Quiet(instants[-1].at if instants else earlier, end)
         return out
 
     def extended(
