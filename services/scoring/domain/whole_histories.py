@@ -82,7 +82,7 @@ class _Rows(NamedTuple):
     next_session: Column
 
 
-class _Told(NamedTuple):
+class _Timelines(NamedTuple):
     """What was read of the histories: a timeline of each, None where no fact is left; every snapshot once, and all
     causes; and by the identity of the parameters, which snapshots name, a number and the version they are of."""
 
@@ -130,9 +130,9 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     )
 
 
-def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
+def _read(histories: Sequence[WholeHistory]) -> tuple[_Timelines, _Rows]:
     """Which instants have a row: those that facts and profiles name, the midnights in between, and crossings."""
-    told = _Told([], {}, {}, {})
+    told = _Timelines([], {}, {}, {})
     spans: list[tuple[int, SilentSpan]] = []
     watched: list[tuple[SilentSpan, tuple[Level, ...]]] = []
     named: list[tuple[int, Instant]] = []
@@ -153,7 +153,7 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Told, _Rows]:
     return told, _in_order(told, named, spans)
 
 
-def _in_order(told: _Told, named: Sequence[tuple[int, Instant]], spans: Sequence[tuple[int, SilentSpan]]) -> _Rows:
+def _in_order(told: _Timelines, named: Sequence[tuple[int, Instant]], spans: Sequence[tuple[int, SilentSpan]]) -> _Rows:
     """The rows that something names, and every midnight of the spans in between."""
     ones = np.array(
         [
@@ -209,7 +209,7 @@ def _next_session(snapshot: Snapshot, at: int) -> int:
     return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
 
 
-def _before(told: _Told, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
+def _before(told: _Timelines, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
     """What the deltas of each row are measured against: the place of the row before, or where that is too long ago the
     place behind all rows of one of these snapshots and instants; -1: nothing stood then."""
     before = np.arange(len(rows.at)) - 1
@@ -230,7 +230,7 @@ def _before(told: _Told, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
     return before, others
 
 
-def _trends(told: _Told, rows: _Rows, found: Evaluated) -> Column:
+def _trends(told: _Timelines, rows: _Rows, found: Evaluated) -> Column:
     """Most of the midnights that they look back on are rows."""
     is_night = rows.at % DAY == 0
     nights = rows.history[is_night] * _KEYED + rows.at[is_night] // DAY
@@ -261,7 +261,7 @@ def _trends(told: _Told, rows: _Rows, found: Evaluated) -> Column:
     return slopes
 
 
-def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
+def _numbers(told: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
     """As verification.digest puts them one after the other, and how many of them each row has."""
     found, before, instants, made_by = scored
     count = len(rows.at)
@@ -297,7 +297,7 @@ def _numbers(told: _Told, rows: _Rows, scored: _Scored, trends: Column) -> tuple
     return table.T[is_told.T].astype("<i8"), is_told.sum(axis=0)
 
 
-def _words(told: _Told, rows: _Rows, scored: _Scored) -> list[bytes]:
+def _words(told: _Timelines, rows: _Rows, scored: _Scored) -> list[bytes]:
     """The same for most rows: each that is said is made once."""
     found, before, _, made_by = scored
     causes, profiles = list(told.causes), [profile for _, profile, _ in told.profiles.values()]
