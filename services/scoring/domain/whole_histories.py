@@ -1,7 +1,7 @@
 """Whole histories of many relationships at once, as columns: what `replay --dry-run` and `verify` tell of their rows.
 
 A row is an object only where somebody reads it: here it is a place in columns, and what is said of it goes from there
-into the digest that verification.digest makes of the same rows, to the last bit."""
+into the digest that verification.digest_of makes of the same rows, to the last bit."""
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ class WholeHistory(NamedTuple):
 
 
 def digests(histories: Sequence[WholeHistory]) -> list[RowsDigest]:
-    """Of each what verification.digest says of its rows."""
+    """Of each what verification.digest_of says of its rows."""
     found: list[RowsDigest] = []
     some: list[WholeHistory] = []
     rows = 0
@@ -262,7 +262,7 @@ def _trends(told: _Timelines, rows: _Rows, found: Evaluated) -> Column:
 
 
 def _numbers(told: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
-    """As verification.digest puts them one after the other, and how many of them each row has."""
+    """As verification.digest_of puts them one after the other, and how many of them each row has."""
     found, before, instants, made_by = scored
     count = len(rows.at)
     own = Evaluated._make(column[..., :count] for column in found)

@@ -52,8 +52,8 @@ WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relations
 """
 
 
-# The words and the numbers of verification.digest, of each row: whoever compares needs no more of rows that are as they
-# should be. A part that one column lacks has no number there; {nothing} is how a number says so.
+# The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
+# they should be. A part that one column lacks has no number there; {nothing} is how a number says so.
 _DIGESTED = """
 WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
                arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
