@@ -6,8 +6,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Begun, InFlightLimiter
+from services.ingest.flow.in_flight import Begun, InFlightLimiter, UnavailableError
 from services.runtime.kafka import KafkaError
 
 

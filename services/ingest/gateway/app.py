@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from schemas.topics import TOKENS
 from services.ingest.domain.scope import RateLimiter
-from services.ingest.flow.intake import InFlightLimiter, Turns, Writing
+from services.ingest.flow.in_flight import InFlightLimiter
+from services.ingest.flow.intake import Turns, Writing
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tokens import TokenFollower, TokenTable

@@ -8,7 +8,8 @@ from datetime import datetime
 from schemas.topics import raw_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.intake import Begun, HandedIn, Writing
+from services.ingest.flow.in_flight import Begun
+from services.ingest.flow.intake import HandedIn, Writing
 from services.ingest.sources.tool import MOST_BYTES, Answer, Connection, Kept, Received
 from services.runtime.kafka import Headers, OutgoingRecord, Producer
 
