@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.programs import Profile
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.crossings import CrossingSearch, Instant, SilentSpan
 from services.scoring.domain.evaluation import (
     Moment,
@@ -315,7 +315,7 @@ class ScoreHistory:
 def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], profile: Profile) -> HistoryRow:
     """`scored`: the evaluation, what its deltas are measured against, and the trend."""
     at, causes, snapshot = instant
-    bookings = snapshot.meetings.bookings
+    session = snapshot.next_session(at)
     # By place: to name the fields takes twice as long, and many rows are made.
     return HistoryRow(
         causes,
@@ -324,7 +324,7 @@ def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], 
         snapshot.started,
         snapshot.frame.cadence,
         snapshot.last_contact,
-        bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else None,
+        None if session == UNSET else session,
         snapshot.voices.requests,
         snapshot.sources,
         profile.version,
