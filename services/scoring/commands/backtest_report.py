@@ -188,7 +188,9 @@ def draw(report: BacktestReport, file: Path) -> None:
     above.set(ylabel="share without contact", xlim=(0, 1), ylim=(0, 1))
     above.set_title(f"Reliability: no contact in the next {report.rule.horizon_days} days")
     above.legend(loc="upper left", fontsize="small")
-    _counts(below, first)
+    for found in first.reliability:
+        below.bar(found.low, found.cases, width=found.high - found.low, align="edge", color="0.6", edgecolor="white")
+    below.set(xlabel="predicted", ylabel=f"cases of the {first.name}")
     figure.savefig(file, dpi=DOTS_PER_INCH, format="png")
 
 
@@ -196,9 +198,3 @@ def _curve(axes: Axes, model: Judged, **style: float | str) -> None:
     bins = [found for found in model.reliability if found.cases >= LEAST_CASES]
     predicted, observed = [found.predicted for found in bins], [found.observed for found in bins]
     axes.plot(predicted, observed, marker="o", markersize=4, label=model.name, **style)  # type: ignore[arg-type]
-
-
-def _counts(axes: Axes, model: Judged) -> None:
-    for found in model.reliability:
-        axes.bar(found.low, found.cases, width=found.high - found.low, align="edge", color="0.6", edgecolor="white")
-    axes.set(xlabel="predicted", ylabel=f"cases of the {model.name}")

@@ -13,7 +13,6 @@ from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.backtesting.pairs import Pair, PairHistories
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.histories import file_events, log_events, read_histories
-from services.scoring.flow.log_reading import LoggedEvent
 from services.scoring.topics import Topics
 
 
@@ -30,8 +29,13 @@ def plan_of(options: HistoryOptions) -> CasePlan:
 @contextmanager
 def reading(options: HistoryOptions) -> Iterator[tuple[PairHistories, Track]]:
     """The histories, and how to show the work on them. Raises HistoryError and KafkaError."""
+    if options.history is not None:
+        events = file_events(options.history)
+    else:
+        settings = command_settings()
+        events = log_events(settings, Topics.at(settings.log_epoch))
     with progress() as shown:
-        yield read_histories(shown.track(_events(options), description="reading"), options.program), tracking(shown)
+        yield read_histories(shown.track(events, description="reading"), options.program), tracking(shown)
 
 
 def tracking(shown: Progress) -> Track:
@@ -39,10 +43,3 @@ def tracking(shown: Progress) -> Track:
         return shown.track(pairs, description=name)
 
     return track
-
-
-def _events(options: HistoryOptions) -> Iterator[LoggedEvent]:
-    if options.history is not None:
-        return file_events(options.history)
-    settings = command_settings()
-    return log_events(settings, Topics.at(settings.log_epoch))

@@ -1,6 +1,6 @@
 """Crossings: the first whole seconds at which silence alone takes a score to a watched level."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -65,13 +65,8 @@ class CrossingSearch:
         for (span, level), at in zip(unknown, searched(unknown), strict=True):
             if at is not None:
                 self.known[span.snapshot, level] = at
-        # 3. What is crossed in the same second is one row; a midnight has its own, and the level is passed there.
-        together: dict[int, tuple[Snapshot, list[str]]] = {}
-        for span, level in wanted:
-            at = self.known.get((span.snapshot, level))
-            if at is not None and span.begin < at <= span.last and at % DAY != 0:
-                together.setdefault(at, (span.snapshot, []))[1].append(level.cause)
-        return [Instant(at, tuple(sorted(causes)), snapshot) for at, (snapshot, causes) in sorted(together.items())]
+        found = ((span, level, self.known.get((span.snapshot, level))) for span, level in wanted)
+        return sorted(instant for _, instant in rows_of(found))
 
     def forget(self) -> None:
         """All but the last."""
@@ -158,3 +153,13 @@ def searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
     numbers, now, booked = columns_of([Moment(span.snapshot, span.begin) for span, _ in crossed])
     begins, lasts = np.array([(span.begin, span.last) for span, _ in crossed]).T
     return crossings(SilentTime(numbers.aging, now, booked), begins, lasts, [level for _, level in crossed])
+
+
+def rows_of(crossed: Iterable[tuple[SilentSpan, Level, int | None]]) -> Iterator[tuple[SilentSpan, Instant]]:
+    """What is crossed in the same second is one row; a midnight has its own, and the level is passed there."""
+    causes: dict[tuple[SilentSpan, int], list[str]] = {}
+    for span, level, at in crossed:
+        if at is not None and span.begin < at <= span.last and at % DAY != 0:
+            causes.setdefault((span, at), []).append(level.cause)
+    for (span, at), some in causes.items():
+        yield span, Instant(at, tuple(sorted(some)), span.snapshot)

@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.programs import Profile
 from services.scoring.domain import bounds
-from services.scoring.domain.bounds import DAY, FOREVER, NONE
+from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.crossings import CrossingSearch, Instant, SilentSpan
 from services.scoring.domain.evaluation import (
     Moment,
@@ -119,7 +119,7 @@ class ScoreHistory:
         # 1. What its row is measured against.
         at, timeline, profiles = news[0].time, self._timeline, self._profiles
         low = max(previous, at - bounds.LOOKBACK)
-        earlier = self._evaluations.get(low) or self.score(low)
+        earlier = self.score(low)
         # 2. The row.
         self.append(*news)
         snapshot = timeline.at(at)
@@ -150,9 +150,7 @@ class ScoreHistory:
         return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot, due), ahead, profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
-        if not self._facts:
-            return [None] * len(instants)
-        self._read_healths([at for at in instants if at not in self._healths])
+        self._read_healths(instants)
         found = [self._healths[at] for at in instants]
         self._forget()
         return found
@@ -170,21 +168,12 @@ class ScoreHistory:
     def tell(self, at: int, evaluation: Evaluation) -> None:
         """What is known elsewhere: the newest row."""
         self._evaluations[at] = evaluation
-        if len(self._evaluations) > 2 * REMEMBERED:
-            self._evaluations = {at: evaluation}
-
-    def resume(self, newest: int, upto: int) -> None:
-        """What is known elsewhere: no row lies in (newest, upto]; `newest` NONE: none up to there."""
-        self._quiet = Quiet(None if newest == NONE else newest, upto)
+        self._forget()
 
     def score(self, at: int) -> Evaluation | None:
         """At any instant, whether or not it has a row; None where nothing stands."""
-        if not self._facts:
-            return None
         if at not in self._evaluations:
-            snapshot = self._timeline.at(at)
-            found = evaluation_of(snapshot, snapshot.scores(at)) if snapshot.exists else None
-            self._evaluations[at] = found
+            self._evaluate([Moment(self._timeline.at(at), at)])
         return self._evaluations[at]
 
     def newest(self, upto: int, after: int = NONE) -> int | None:
@@ -250,11 +239,9 @@ class ScoreHistory:
             return {}
         times = [at for at, _, _ in instants]
         # 1. What the deltas of each are measured against.
-        newest, before = self.newest(after, times[0] - bounds.LOOKBACK), list[int]()
-        for at in times:
-            low = at - bounds.LOOKBACK
-            before.append(low if newest is None else max(newest, low))
-            newest = at
+        newest = self.newest(after, times[0] - bounds.LOOKBACK)
+        preceding = [UNSET if newest is None else newest, *times[:-1]]
+        before = [max(then, at - bounds.LOOKBACK) for then, at in zip(preceding, times, strict=True)]
         # 2. All that is needed, at once.
         moments = [Moment(snapshot, at) for at, _, snapshot in instants]
         others = set(before).difference(self._evaluations, times)
@@ -275,14 +262,14 @@ class ScoreHistory:
         """Of rows at these instants with these healths."""
         if len(times) <= FEW:
             looked_at = [midnights(at) for at in times]
-            self._read_healths({then for some in looked_at for then in some} - self._healths.keys())
+            self._read_healths(then for some in looked_at for then in some)
             known = [[(then, self._healths[then]) for then in some] for some in looked_at]
             return [
                 trend_of([*points, now]) for points, now in zip(known, zip(times, healths, strict=True), strict=True)
             ]
         columns = midnights(np.array(times))
         instants = np.unique(np.concatenate(columns))
-        self._read_healths(set(instants.tolist()) - self._healths.keys())
+        self._read_healths(instants.tolist())
         kept = np.array([self._healths[at] for at in instants.tolist()], dtype=np.float64)
         then = [kept[np.searchsorted(instants, column)] for column in columns]
         return trends([*columns, np.array(times)], [*then, np.array(healths, dtype=np.float64)])
@@ -297,7 +284,7 @@ class ScoreHistory:
                 self._healths[at] = None if evaluation is None else evaluation.health
 
     def _read_healths(self, instants: Iterable[int]) -> None:
-        moments = [Moment(self._timeline.at(at), at) for at in sorted(instants)]
+        moments = [Moment(self._timeline.at(at), at) for at in sorted(set(instants) - self._healths.keys())]
         standing = [moment for moment in moments if moment.snapshot.exists]
         found = dict(zip(standing, scores_of(standing), strict=True))
         self._healths |= {moment.at: int(found[moment].health) if moment in found else None for moment in moments}
@@ -315,7 +302,7 @@ class ScoreHistory:
 def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], profile: Profile) -> HistoryRow:
     """`scored`: the evaluation, what its deltas are measured against, and the trend."""
     at, causes, snapshot = instant
-    bookings = snapshot.meetings.bookings
+    session = snapshot.next_session(at)
     # By place: to name the fields takes twice as long, and many rows are made.
     return HistoryRow(
         causes,
@@ -324,7 +311,7 @@ def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], 
         snapshot.started,
         snapshot.frame.cadence,
         snapshot.last_contact,
-        bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else None,
+        None if session == UNSET else session,
         snapshot.voices.requests,
         snapshot.sources,
         profile.version,

@@ -51,12 +51,14 @@ def due_at(outlooks: Outlooks, midnight: int, most: int, profiles_of: ProfilesOf
     anew."""
     if outlooks.nearest_night > midnight:
         return
-    for group in _due_groups(outlooks, midnight, most):
-        rows = midnight_rows(outlooks, group, midnight, profiles_of(_names(outlooks, group)[0]))
-        for found in rows:
-            if not found.nightly:
-                outlooks.put_alone(found.name, found.due)
-        yield rows
+    for number, block in enumerate(outlooks.blocks):
+        places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
+        for group in _groups(block, number, places, most):
+            rows = midnight_rows(outlooks, group, midnight, profiles_of(_names(outlooks, group)[0]))
+            for found in rows:
+                if not found.nightly:
+                    outlooks.put_alone(found.name, found.due)
+            yield rows
     outlooks.find_nearest_night()
 
 
@@ -87,13 +89,6 @@ def take_stored(outlooks: Outlooks, stored: Mapping[str, bytes], clock: int, pro
             anew.update(names[row] for row in left.tolist())
     outlooks.find_nearest_night()
     return anew
-
-
-def _due_groups(outlooks: Outlooks, midnight: int, most: int) -> Iterator[Group]:
-    """The relationships whose next row is that of this midnight, so many at the most in one group."""
-    for number, block in enumerate(outlooks.blocks):
-        places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
-        yield from _groups(block, number, places, most)
 
 
 def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[Group]:

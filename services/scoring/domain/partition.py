@@ -4,7 +4,7 @@ A state holds enough to compute every row above its floor; this file says which 
 as time passes, and marks as stale what the bounded memory can no longer tell."""
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -81,8 +81,16 @@ class ScoredPartition:
         while self._unscheduled:
             some = self._unscheduled[-LOADED_AT_ONCE:]
             del self._unscheduled[-LOADED_AT_ONCE:]
-            # Who had an event meanwhile was looked at then.
-            anew = self._carry([name for name in some if self._outlooks.prospect(name) is None])
+            stored: dict[str, bytes] = {}
+            for name in some:
+                # Who had an event meanwhile was looked at then.
+                if self._outlooks.prospect(name) is None:
+                    state = self.states[name]
+                    facts = packed(state.facts)
+                    self._packed_facts += len(facts.data) - _packed_size(state)
+                    self.states[name] = state.kept(facts, state.clock)
+                    stored[name] = state.derived if state.clock <= self.clock else b""
+            anew = take_stored(self._outlooks, stored, self.clock, self._profiles_of)
             for relationship in some:
                 if relationship in anew:
                     self._schedule(relationship)
@@ -242,7 +250,6 @@ class ScoredPartition:
         # The clock is beyond the fact: what comes between the two becomes due with it.
         rows = {time: row} | history.rows(time, self.clock)
         due, last = history.due(self.clock), next(reversed(rows))
-        history.resume(last, self.clock)
         self._look_ahead(key, history.look_ahead(self.clock, last, due), self.clock)
         self._keep(key, history)
         return self._emissions(key, dict(rows), event)
@@ -278,17 +285,6 @@ class ScoredPartition:
                 self._drop(name)
             else:
                 self._histories.move_to_end(name)
-
-    def _carry(self, relationships: Sequence[str]) -> set[str]:
-        """Takes what the states were stored with. Returns those that have to be looked at anew."""
-        stored: dict[str, bytes] = {}
-        for name in relationships:
-            state = self.states[name]
-            stored[name] = state.derived if state.clock <= self.clock else b""
-            facts = packed(state.facts)
-            self._packed_facts += len(facts.data) - _packed_size(state)
-            self.states[name] = state.kept(facts, state.clock)
-        return take_stored(self._outlooks, stored, self.clock, self._profiles_of)
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:
         """Looks anew at a relationship all of whose rows up to the clock are out."""

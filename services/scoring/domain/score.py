@@ -87,13 +87,9 @@ class Operations:
     """Whether any value differs from 0."""
 
 
-def _fresh(age: float) -> float:
-    return 1.0 if age <= 1.0 else float(np.exp2(1.0 - age))
-
-
 ONE = Operations(
     exp=np.exp,
-    fresh=_fresh,
+    fresh=lambda age: 1.0 if age <= 1.0 else float(np.exp2(1.0 - age)),
     log=np.log,
     log1p=np.log1p,
     floor=int,

@@ -3,7 +3,6 @@
 A row is an object only where somebody reads it: here it is a place in columns, and what is said of it goes from there
 into the digest that verification.digest_of makes of the same rows, to the last bit."""
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ import numpy.typing as npt
 from schemas.programs import Profile
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, ONE, UNSET
-from services.scoring.domain.crossings import Instant, SilentSpan, passed_levels, searched
+from services.scoring.domain.crossings import Instant, SilentSpan, passed_levels, rows_of, searched
 from services.scoring.domain.evaluation import (
     PARTS,
     TERMS,
@@ -149,7 +148,9 @@ def _read(histories: Sequence[WholeHistory]) -> tuple[_Timelines, _Rows]:
         watched += [(span, profiles.levels[profiles.number(span.begin)]) for span in silent]
         for version, parameters in zip(profiles.versions, profiles.parameters, strict=True):
             told.profiles.setdefault(id(parameters), (len(told.profiles), version, parameters))
-    named += _crossings(spans, passed_levels(watched))
+    number_of, passed = {span: number for number, span in spans}, passed_levels(watched)
+    crossed = ((span, level, at) for (span, level), at in zip(passed, searched(passed), strict=True))
+    named += [(number_of[span], instant) for span, instant in rows_of(crossed)]
     return told, _in_order(told, named, spans)
 
 
@@ -163,7 +164,7 @@ def _in_order(told: _Timelines, named: Sequence[tuple[int, Instant]], spans: Seq
                 told.causes.setdefault(causes, len(told.causes)),
                 told.snapshots.setdefault(snapshot, len(told.snapshots)),
                 _STATUS.index(snapshot.status(at)),
-                _next_session(snapshot, at),
+                snapshot.next_session(at),
             )
             for number, (at, causes, snapshot) in named
         ],
@@ -176,7 +177,7 @@ def _in_order(told: _Timelines, named: Sequence[tuple[int, Instant]], spans: Seq
                 span.begin // DAY,
                 max(0, (span.edge - 1) // DAY - span.begin // DAY),
                 told.snapshots.setdefault(span.snapshot, len(told.snapshots)),
-                _next_session(span.snapshot, span.begin),
+                span.snapshot.next_session(span.begin),
             )
             for number, span in spans
         ],
@@ -189,24 +190,6 @@ def _in_order(told: _Timelines, named: Sequence[tuple[int, Instant]], spans: Seq
     cause = np.full(len(of_span), told.causes.setdefault((MIDNIGHT,), len(told.causes)))
     columns = np.hstack([ones.T, [number, midnight, cause, place, np.zeros_like(number), session]])
     return _Rows._make(columns[:, np.lexsort((columns[1], columns[0]))])
-
-
-def _crossings(
-    spans: Sequence[tuple[int, SilentSpan]], wanted: Sequence[tuple[SilentSpan, Level]]
-) -> Iterator[tuple[int, Instant]]:
-    """What is crossed in the same second is one row; a midnight has its own, and the level is passed there."""
-    number_of = {span: number for number, span in spans}
-    together: dict[tuple[int, int], tuple[Snapshot, list[str]]] = {}
-    for (span, level), at in zip(wanted, searched(wanted), strict=True):
-        if at is not None and span.begin < at <= span.last and at % DAY != 0:
-            together.setdefault((number_of[span], at), (span.snapshot, []))[1].append(level.cause)
-    for (number, at), (snapshot, causes) in together.items():
-        yield number, Instant(at, tuple(sorted(causes)), snapshot)
-
-
-def _next_session(snapshot: Snapshot, at: int) -> int:
-    bookings = snapshot.meetings.bookings
-    return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
 
 
 def _before(told: _Timelines, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:

@@ -74,11 +74,6 @@ class Sizes(NamedTuple):
     partitions: int
     indexed_facts: int
 
-    @property
-    def indexed_facts_each(self) -> int:
-        """A worker may have to take all partitions."""
-        return self.indexed_facts // max(1, self.partitions)
-
 
 async def restore(
     number: int, recovery: Recovery, names: Topics, sizes: Sizes, wanted: Callable[[], bool]
@@ -89,7 +84,9 @@ async def restore(
         return None
     if names.epoch and WATERMARK not in recovery.generations:
         raise NoStatesError(f"{names.state} {number} is empty: `rapport scoring repartition` has not finished")
-    programmes, most = programmes_of(recovery.profiles.values()), sizes.indexed_facts_each
+    programmes = programmes_of(recovery.profiles.values())
+    # A worker may have to take all partitions.
+    most = sizes.indexed_facts // max(1, sizes.partitions)
     partition = ScoredPartition(programmes, recovery.states, recovery.watermark, names.epoch, most)
     stale = StaleIndex()
     if not await in_slices(preparing(partition, stale), wanted):

@@ -197,20 +197,16 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
     harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
     singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
-    for cause in _costliest_first(now, causes):
+    # What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last.
+    binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
+    rest = [part.name for part in now.parts if part.name not in causes]
+    for cause in [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]:
         answers = [trial for trial in singles if cause in offered[trial].answers]
         if answers:
             pairs = ([offered[answers[0]], act] for trial, act in harmless.items() if trial is not answers[0])
             lifting = _lifting(answers[:1], now) or _lifting(map(trial_of, pairs), now)
             return Remedies(lifting or answers[0], cause, singles)
     return Remedies(None, singles=singles, reason="no act by itself raises the score")
-
-
-def _costliest_first(now: Evaluation, causes: Sequence[str]) -> list[str]:
-    """What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last."""
-    rest = [part.name for part in now.parts if part.name not in causes]
-    binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
-    return [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]
 
 
 def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:

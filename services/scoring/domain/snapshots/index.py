@@ -180,17 +180,13 @@ class FactIndex:
             return clock - bounds.FLOOR
         newest = self.times[-1]
         low = max(newest, clock) - bounds.FLOOR
-        if not self.is_full:
+        if self.largest < bounds.KEPT_WHOLE:
+            # All of the horizon is kept.
             return low
         for group in self.groups.values():
             if len(group) >= bounds.KEPT_WHOLE and (time := group[-bounds.KEPT_WHOLE].time) > newest - bounds.HORIZON:
                 low = max(low, time + bounds.LOOKBACK + DAY)
         return low
-
-    @property
-    def is_full(self) -> bool:
-        """Whether a group has so many facts that not all of them may be kept."""
-        return self.largest >= bounds.KEPT_WHOLE
 
     def surplus(self) -> list[int]:
         """The places of the facts that the bounded memory leaves out, as memory.trimmed does. Who was erased has none

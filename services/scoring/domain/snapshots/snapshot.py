@@ -3,12 +3,13 @@ of one, or as columns of many."""
 
 import math
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import itemgetter, mul
 from typing import NamedTuple
 
-from services.scoring.domain.bounds import FOREVER
+from services.scoring.domain.bounds import FOREVER, UNSET
 from services.scoring.domain.bounds import ONE as MILLION
 from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
 from services.scoring.domain.profiles import Parameters
@@ -117,6 +118,11 @@ class Snapshot:
         """An instant on the active clock."""
         pauses = self.frame.pauses
         return pauses.active(at) if pauses.union else at
+
+    def next_session(self, at: int) -> int:
+        """That is booked after an instant; UNSET: none is."""
+        bookings = self.meetings.bookings
+        return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
 
     def scores(self, at: int) -> Scores:
         """At an instant of the facts in view or later."""

@@ -120,20 +120,17 @@ def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
     class BatchScheduler:
         def iterate(self, fetched: Mapping[Untyped, Sequence[Fetched]]) -> Iterator[tuple[Untyped, FetchedBatch]]:
             queues = [(TP(tp.topic, tp.partition), records) for tp, records in fetched.items() if records]
-            waiting = [(tp, self._cut(tp, records), 0) for tp, records in queues]
+            ours = sequencer.topic
+            waiting = [
+                (tp, sequencer.cut(tp, records, seek) if tp.topic == ours else records, 0) for tp, records in queues
+            ]
             while waiting:
                 tp, records, begin = waiting.pop(0)
                 batch = records[begin : begin + BATCH_LENGTH]
-                if not batch or not self._hand_over(tp, batch):
+                if not batch or (tp.topic == ours and not sequencer.hand_over(tp, batch)):
                     continue
                 yield tp, FetchedBatch(tp, batch)
                 waiting.append((tp, records, begin + BATCH_LENGTH))
-
-        def _cut(self, tp: Untyped, records: Sequence[Fetched]) -> Sequence[Fetched]:
-            return sequencer.cut(tp, records, seek) if tp.topic == sequencer.topic else records
-
-        def _hand_over(self, tp: Untyped, batch: Sequence[Fetched]) -> bool:
-            return tp.topic != sequencer.topic or sequencer.hand_over(tp, batch)
 
     return BatchScheduler
 
