@@ -16,6 +16,8 @@ from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
+    ApiSettings,
+    ApiUrl,
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
@@ -27,8 +29,6 @@ from services.ingest.sources.calendar import (
     split,
 )
 from services.ingest.sources.tool import (
-    ApiSettings,
-    ApiUrl,
     RawPayloads,
     Received,
     Tool,
