@@ -15,13 +15,13 @@ from services.ingest.flow.event_writer import EventWriter, SourceWatermarks
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
 from services.ingest.flow.shared import IngestMetrics, Shared, projection
-from services.ingest.flow.supervise import Parts, PartsReadiness, supervise
+from services.ingest.flow.supervise import Parts, supervise
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
 from services.ingest.settings import AnyPart, IngestSettings
 from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, load_connections
 from services.ingest.sources.tool import Connection
 from services.runtime import log
-from services.runtime.health import Health, served
+from services.runtime.health import Health, PartsReadiness, served
 from services.runtime.kafka import KafkaError, Producer, await_broker
 
 # Everything that was promised is acknowledged by then; the rest was answered 503 or nothing.

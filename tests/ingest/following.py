@@ -14,7 +14,8 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher, SyncTokens
-from services.ingest.sources.tool import ApiSettings, Connection, Tool
+from services.ingest.sources.calendar import ApiSettings
+from services.ingest.sources.tool import Connection, Tool
 from services.runtime.kafka import Producer, Record
 from services.runtime.settings import Settings
 from tests.ingest.conftest import DIGEST_KEY, Log

@@ -39,7 +39,8 @@ from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.supervise import supervise
 from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
-from services.runtime.kafka.records import OutgoingRecord, record_size
+from services.runtime.kafka.records import OutgoingRecord
+from services.runtime.kafka.together import record_size
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, RawName, foreign_producer

@@ -21,8 +21,8 @@ from services.ingest.domain.admission import Clock
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.ingest.flow.in_flight import InFlightLimiter, UnavailableError
-from services.ingest.flow.intake import Gate, HandedIn, Turns, Writing
+from services.ingest.flow.in_flight import UnavailableError
+from services.ingest.flow.intake import Gate, HandedIn, InFlightLimiter, Turns, Writing
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.gateway.directory_endpoint import answer_people, became
 from services.ingest.gateway.events_endpoint import Intake, Outcome, answer_batch, answer_single

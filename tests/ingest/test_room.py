@@ -6,7 +6,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from services.ingest.flow.in_flight import Begun, InFlightLimiter, UnavailableError
+from services.ingest.flow.in_flight import UnavailableError
+from services.ingest.flow.intake import Begun, InFlightLimiter
 from services.runtime.kafka import KafkaError
 
 

@@ -17,7 +17,7 @@ from kafka.record.default_records import DefaultRecordBatchBuilder
 from kafka.record.legacy_records import LegacyRecordBatchBuilder
 from kafka.record.memory_records import MemoryRecords
 
-from services.runtime.kafka.fetched import FetchedRecords
+from services.runtime.kafka.records import FetchedRecords
 
 PLACE = TopicPartition("log", 3)
 NOW_MS = 1_700_000_000_000

@@ -24,12 +24,11 @@ from services.runtime.kafka import (
     TopicSealedError,
     create_topics,
     read_to_end,
-    records,
 )
 from services.runtime.kafka.admin import seal, unseal
-from services.runtime.kafka.records import OutgoingRecord, TopicLimits, record_size
+from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.together import RecordAmongOthers, SentTogether
+from services.runtime.kafka.together import RecordAmongOthers, SentTogether, TopicLimits, record_size
 from services.runtime.settings import Settings
 from tests.receiver import eventually
 
@@ -311,7 +310,7 @@ def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
 ) -> None:
     one, other = made(settings, {"max.message.bytes": str(LIMIT)}), made(settings, {})
     producer.know([one, other])
-    monkeypatch.setattr(records, "KafkaAdminClient", None)
+    monkeypatch.setattr("services.runtime.kafka.together.KafkaAdminClient", None)
     together = producer.together()
 
     for topic in (one, other):

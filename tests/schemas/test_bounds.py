@@ -5,7 +5,8 @@ import pytest
 from schemas.models import carried
 from schemas.publish import current
 from schemas.topics import TOPICS, Topic
-from services.runtime.kafka.records import USUAL_LIMIT, OutgoingRecord, record_size
+from services.runtime.kafka.records import OutgoingRecord
+from services.runtime.kafka.together import USUAL_LIMIT, record_size
 from tests.schemas.bounds import Schema, largest, unbounded
 
 CURRENT = current()

@@ -24,7 +24,6 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.raw_payloads import headers_of, taken
 from services.ingest.flow.tools.statements import Directory, Statements, opened
 from services.ingest.sources.connections import ConnectionsError, load_connections
 from services.ingest.sources.tool import Connection, Received, Tool
@@ -137,7 +136,7 @@ class Attempt:
 
     def of(self, body: bytes, headers: Mapping[str, str]) -> Iterator[Tried]:
         """Every payload of the request."""
-        request = taken(Received(headers, body), self._connection, self._now)
+        request = self._connection.taken(Received(headers, body), self._now)
         if isinstance(request, Rejected):
             yield Tried(refusal=request)
             return
@@ -145,7 +144,7 @@ class Attempt:
         for kept in request.payloads:
             # As the gateway puts it on the tool's raw topic.
             self._records += 1
-            noted, time = headers_of(kept, name), round(self._now.timestamp() * 1000)
+            noted, time = kept.headers(name), round(self._now.timestamp() * 1000)
             record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
             yield from self.of_record(record, tuple(cut_paths(kept.before, kept.value)))
 

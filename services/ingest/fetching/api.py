@@ -13,7 +13,8 @@ import httpx
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.tool import ApiSettings, Connection
+from services.ingest.sources.calendar import ApiSettings
+from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer
 from services.runtime.loop import TryLaterError

@@ -1,10 +1,8 @@
-"""What all share who work on records: the time of one, what is under way to the broker, how much that may be and how
-its failures are told, what a worker sends again, and what it puts aside because it met an error of ours."""
+"""What all share who work on records: the time of one, what is under way to the broker and how its failures are told,
+what a worker sends again, and what it puts aside because it met an error of ours."""
 
-import asyncio
 import threading
-import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, wait
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeVar
@@ -91,63 +89,6 @@ def unwritten(failure: KafkaError, verb: str) -> UnavailableError | RefusedError
 def unwritable(failure: UnwritableRecordError) -> Rejected:
     """What becomes of something whose record can never be written."""
     return rejected("too_large" if isinstance(failure, RecordTooLargeError) else "refused", "", str(failure))
-
-
-# A stop ends a wait for the broker within this; the process has 2 s in all.
-STOP_NOTICED_SECONDS = 0.5
-
-Begun = Callable[[Future[None]], None]
-"""Is told before anything is handed over what will complete when all of that is settled, however sending ends."""
-
-
-class InFlightLimiter:
-    """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
-    set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
-    same again waits for the same record, so that it is written once."""
-
-    def __init__(self, limit: int, patience: float, stop: threading.Event) -> None:
-        self._limit, self._patience, self._stop = limit, patience, stop
-        self._lock = threading.Lock()
-        self.outstanding = 0
-
-    async def written(self, size: int, send: Callable[[Begun], Awaitable[Future[None]]]) -> None:
-        """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
-        broker is away or too much waits for it already, and RefusedError."""
-        self._enter(size)
-        begun = list[Future[None]]()
-        try:
-            sent = await send(begun.append)
-        except BaseException as failure:
-            # Whatever it was: what is not counted off is lost for good, and what was handed over is still under way.
-            all_of(begun).add_done_callback(lambda _: self._leave(size))
-            if isinstance(failure, KafkaError):
-                raise unwritten(failure, "answer") from failure
-            raise
-        sent.add_done_callback(lambda _: self._leave(size))
-        try:
-            await self._settled(sent)
-        except KafkaError as away:
-            raise unwritten(away, "acknowledge") from away
-
-    async def _settled(self, sent: Future[None]) -> None:
-        waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
-        while not (await asyncio.wait([waited], timeout=STOP_NOTICED_SECONDS))[0]:
-            if self._stop.is_set() or time.monotonic() >= until:
-                waited.cancel()
-                raise UnavailableError(
-                    "the gateway stops" if self._stop.is_set() else "the broker does not acknowledge"
-                )
-        waited.result()
-
-    def _enter(self, size: int) -> None:
-        with self._lock:
-            if self.outstanding + size > self._limit:
-                raise UnavailableError("too many events wait for the broker")
-            self.outstanding += size
-
-    def _leave(self, size: int) -> None:
-        with self._lock:
-            self.outstanding -= size
 
 
 # The loop polls again after this; the producer goes on trying meanwhile.

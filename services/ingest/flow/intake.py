@@ -1,8 +1,9 @@
-"""How what is handed in comes in: by what it is judged, whose turn it is, how much of it is sent at once. One event
+"""How what is handed in comes in: by what it is judged, whose turn it is, how much may be under way. One event
 loop serves all senders: long work is done in slices, and the turn goes round between senders, so that no one's work,
 however much, delays another's by more than a slice."""
 
 import asyncio
+import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -17,8 +18,9 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Verdict
-from services.ingest.flow.in_flight import Begun, InFlightLimiter, RefusedError, UnavailableError
+from services.ingest.flow.in_flight import RefusedError, UnavailableError, all_of, unwritten
 from services.ingest.flow.people.program_lookup import ProgramLookup
+from services.runtime.kafka import KafkaError
 
 # Long enough that going round costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
@@ -138,22 +140,19 @@ class Turns:
         self._grant()
 
     def _grant(self) -> None:
+        """Whoever waits first of each sender who may work; the sender goes to the end of the round."""
         for sender in [one for one in self._waiting if one not in self._working]:
             if not self._free:
                 return
-            self._next(sender)
-
-    def _next(self, sender: str) -> None:
-        """Whoever waits first of this sender; the sender goes to the end of the round."""
-        queue = self._waiting.pop(sender)
-        while queue:
-            granted = queue.popleft()
-            if not granted.done():
-                self._enter(sender)
-                granted.set_result(None)
-                break
-        if queue:
-            self._waiting[sender] = queue
+            queue = self._waiting.pop(sender)
+            while queue:
+                granted = queue.popleft()
+                if not granted.done():
+                    self._enter(sender)
+                    granted.set_result(None)
+                    break
+            if queue:
+                self._waiting[sender] = queue
 
     def _enter(self, sender: str) -> None:
         self._free -= 1
@@ -225,6 +224,58 @@ class Gate:
 
 def clock_now(mode: Literal["wall", "log"]) -> Clock:
     return Clock(datetime.now(UTC), mode)
+
+
+# A stop ends a wait for the broker within this; the process has 2 s in all.
+STOP_NOTICED_SECONDS = 0.5
+
+Begun = Callable[[Future[None]], None]
+"""Is told before anything is handed over what will complete when all of that is settled, however sending ends."""
+
+
+class InFlightLimiter:
+    """`limit` bounds the bytes that wait for the broker. A request waits for `patience` seconds, or until `stop` is
+    set. What it has sent may come onto the log after that: it keeps its place until it does, and whoever sends the
+    same again waits for the same record, so that it is written once."""
+
+    def __init__(self, limit: int, patience: float, stop: threading.Event) -> None:
+        self._limit, self._patience, self._stop = limit, patience, stop
+        self._lock = threading.Lock()
+        self.outstanding = 0
+
+    async def written(self, size: int, send: Callable[[Begun], Awaitable[Future[None]]]) -> None:
+        """Sends a request of `size` bytes, and returns when all of it is on the log. Raises UnavailableError when the
+        broker is away or too much waits for it already, and RefusedError."""
+        with self._lock:
+            if self.outstanding + size > self._limit:
+                raise UnavailableError("too many events wait for the broker")
+            self.outstanding += size
+
+        def leave(_: Future[None]) -> None:
+            with self._lock:
+                self.outstanding -= size
+
+        begun = list[Future[None]]()
+        try:
+            sent = await send(begun.append)
+        except BaseException as failure:
+            # Whatever it was: what is not counted off is lost for good, and what was handed over is still under way.
+            all_of(begun).add_done_callback(leave)
+            if isinstance(failure, KafkaError):
+                raise unwritten(failure, "answer") from failure
+            raise
+        sent.add_done_callback(leave)
+        waited, until = asyncio.wrap_future(sent), time.monotonic() + self._patience
+        while not (await asyncio.wait([waited], timeout=STOP_NOTICED_SECONDS))[0]:
+            if self._stop.is_set() or time.monotonic() >= until:
+                waited.cancel()
+                raise UnavailableError(
+                    "the gateway stops" if self._stop.is_set() else "the broker does not acknowledge"
+                )
+        try:
+            waited.result()
+        except KafkaError as away:
+            raise unwritten(away, "acknowledge") from away
 
 
 @dataclass(frozen=True)

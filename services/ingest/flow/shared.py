@@ -17,9 +17,10 @@ from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Gate, clock_now
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.program_lookup import ProgramLookup
-from services.ingest.flow.supervise import Parts, PartsReadiness
+from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.ingest.sources.tool import Connection
+from services.runtime.health import PartsReadiness
 from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
 

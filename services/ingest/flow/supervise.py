@@ -2,14 +2,10 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-
-from prometheus_client import CollectorRegistry, Metric
-from prometheus_client.registry import Collector
+from collections.abc import Callable, Mapping
 
 from services.runtime import log
 from services.runtime.breaker import BadDeployError
-from services.runtime.health import Condition, Health, State
 
 # A process that is told to stop has 2 s; closing its clients takes the rest.
 STOP_SECONDS = 0.9
@@ -43,60 +39,3 @@ def supervise(parts: Parts, stop: threading.Event) -> None:
         thread.join(max(0.0, deadline - time.monotonic()))
     if failures:
         raise failures[0]
-
-
-# The first of these that any part is in is the state of the whole.
-WORST_FIRST: tuple[State, ...] = ("stopping", "degraded", "starting", "ready")
-
-
-class PartsReadiness:
-    """For any thread."""
-
-    def __init__(self, whole: Health) -> None:
-        self._whole = whole
-        self._parts: dict[str, Condition] = {}
-        self._measured = _Measured()
-        whole.metrics.register(self._measured)
-
-    def part(self, name: str) -> Health:
-        """What tells the condition of this part; until it does, the part is starting."""
-        health = _ReadinessPart(name, self)
-        self._measured.registries[name] = health.metrics
-        health.tell("starting")
-        return health
-
-    def tell(self, name: str, condition: Condition) -> None:
-        self._parts[name] = condition
-        parts = dict(self._parts)
-        states = {condition.state for condition in parts.values()}
-        worst = next(state for state in WORST_FIRST if state in states)
-        self._whole.tell(worst, "; ".join(f"{name}: {c.detail or c.state}" for name, c in parts.items()))
-
-
-class _Measured(Collector):
-    """What the parts measure, each with a label `part`: consumers of one process tell their lag by one name."""
-
-    def __init__(self) -> None:
-        self.registries: dict[str, CollectorRegistry] = {}
-
-    def collect(self) -> Iterator[Metric]:
-        found: dict[str, Metric] = {}
-        for name, registry in dict(self.registries).items():
-            for measured in registry.collect():
-                whole = found.setdefault(
-                    measured.name, Metric(measured.name, measured.documentation, measured.type, measured.unit)
-                )
-                whole.samples += [
-                    sample._replace(labels={**sample.labels, "part": name}) for sample in measured.samples
-                ]
-        yield from found.values()
-
-
-class _ReadinessPart(Health):
-    def __init__(self, name: str, readiness: PartsReadiness) -> None:
-        super().__init__()
-        self._name, self._readiness = name, readiness
-
-    def tell(self, state: State, detail: str = "") -> None:
-        super().tell(state, detail)
-        self._readiness.tell(self._name, self.condition)

@@ -14,8 +14,8 @@ from services.ingest.domain.cloudevents import JSON, read_json
 from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.event_writer import Receipt
-from services.ingest.flow.in_flight import Begun, UnavailableError
-from services.ingest.flow.intake import HandedIn, Writing
+from services.ingest.flow.in_flight import UnavailableError
+from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway.events_endpoint import proven

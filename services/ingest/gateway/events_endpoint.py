@@ -15,8 +15,8 @@ from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import Scope, scope_of
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, prepared
-from services.ingest.flow.in_flight import Begun, UnavailableError
-from services.ingest.flow.intake import Gate, HandedIn, Writing
+from services.ingest.flow.in_flight import UnavailableError
+from services.ingest.flow.intake import Begun, Gate, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection

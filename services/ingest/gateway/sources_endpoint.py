@@ -1,6 +1,7 @@
 """`/v1/sources/{tool}/{connection}`: a tool's request as it is, proven, and what may be kept of it recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -8,10 +9,12 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from schemas.topics import raw_of
+from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
+from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.flow.tools.raw_payloads import RawIntake, taken
 from services.ingest.gateway.requests import InFlightBytes, check_encoding, read_body, rejection
 from services.ingest.gateway.senders import Admission
 from services.ingest.sources.registry import TOOLS
@@ -19,6 +22,7 @@ from services.ingest.sources.tool import (
     BodyNeeded,
     Connection,
     Handshake,
+    Kept,
     Received,
     Tool,
     Unverified,
@@ -28,6 +32,7 @@ from services.ingest.sources.tool import (
 )
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
+from services.runtime.kafka import OutgoingRecord, Producer
 
 # In the log; whoever asks for what is not there may have written anything into the path.
 NO_NAME = "no name"
@@ -57,6 +62,43 @@ class Stranger:
 
     def verify(self, received: Received, now: datetime) -> Verification:
         return self.tool.verify(received, self.secret, now)
+
+
+class RawIntake:
+    """For one event loop."""
+
+    def __init__(self, producer: Producer, writing: Writing) -> None:
+        self._producer, self._writing = producer, writing
+
+    async def take(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> None:
+        """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
+        already, and RefusedError when one of them is more than a record may hold."""
+        size = sum(len(kept.payload) for kept in payloads)
+        refused = await self._writing.in_windows(
+            payloads,
+            HandedIn(connection_scope.connection, size),
+            lambda window, begun: self._send(window, connection_scope, begun),
+        )
+        if refused:
+            raise refused
+
+    async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
+        # One key for a connection: its payloads stay in the order in which they came.
+        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
+        sending = self._producer.together()
+        begun(sending.written)
+
+        def send(kept: Kept) -> None:
+            headers = kept.headers(connection_scope.connection)
+            sending.send(OutgoingRecord(topic, kept.payload, key, headers))
+
+        try:
+            await self._writing.turns.in_slices(
+                connection_scope.connection, payloads, send, lambda _: sending.hand_over()
+            )
+        finally:
+            sending.close()
+        return sending.written
 
 
 class SourcesEndpoint:
@@ -133,7 +175,7 @@ class SourcesEndpoint:
             _check_media(received, connection.tool)
             now, size = datetime.now(UTC), len(received.body)
             async with self._admission.in_work(name, size) as work:
-                found = await self._admission.aside(name, size, lambda: taken(received, connection, now))
+                found = await self._admission.aside(name, size, lambda: connection.taken(received, now))
                 if isinstance(found, Rejected):
                     raise rejection(found)
                 work.items = max(1, len(found.payloads))

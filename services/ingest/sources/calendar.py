@@ -1,4 +1,5 @@
-"""What calendars have in common: an entry is a session of those who take part, or it is none (any more)."""
+"""What calendars have in common: where entries are fetched; that an entry is a session of those who take part, or it is
+none (any more)."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -12,11 +13,23 @@ from schemas.primitives import to_rfc3339, to_utc
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, Person, Translation
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.tool import RawPayloads, Received
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
 
 # It takes two to meet.
 FEWEST = 2
+
+# Joined with paths: without a slash at the end, a query or a fragment. What carries a token is encrypted, unless it
+# stays on this machine.
+ApiUrl = Annotated[
+    str, Field(pattern=r"^(https://[^\s?#/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*[^\s?#/])?$")
+]
+
+
+class ApiSettings(ToolSettings):
+    """Of a tool whose notifications are pointers: what they point to is fetched from there."""
+
+    api_url: ApiUrl
 
 
 class CalendarSlot(VendorModel):

@@ -16,6 +16,8 @@ from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
+    ApiSettings,
+    ApiUrl,
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
@@ -27,8 +29,6 @@ from services.ingest.sources.calendar import (
     split,
 )
 from services.ingest.sources.tool import (
-    ApiSettings,
-    ApiUrl,
     RawPayloads,
     Received,
     Tool,
@@ -62,10 +62,8 @@ RECURS = Leaf("that it recurs", lambda _, __: CUT)
 # Rooms and shared calendars have addresses of their own, at which nobody is: a room is asked like anybody, some copies
 # leave out that it is a resource, and what is entered in a shared calendar is organized by that calendar.
 NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
-SECRETS = frozenset({"private", "confidential"})
-SECRET = one_of(*SECRETS)
+SECRET = one_of("private", "confidential")
 ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
-
 
 # As Google makes them, of a series that was split with the date; no address is like that.
 _MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
@@ -200,6 +198,8 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
     return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
 
 
+PREFIX = "x-goog-"
+CHANNEL_TOKEN = "x-goog-channel-token"  # noqa: S105 (the name of the header)
 URI = "x-goog-resource-uri"
 # The first push of a channel (`sync`) is followed too: it brings what is booked already, and after a channel was
 # renewed what happened meanwhile. A calendar that is gone (`not_exists`) is found to be gone.
@@ -255,9 +255,6 @@ def _calendar_uri(uri: str, _: Pseudonym) -> str:
 _PUSH = AllowList(members={STATE: AllowList(WORD), URI: AllowList(Leaf("the URI of a calendar", _calendar_uri))})
 
 
-CHANNEL_TOKEN = "x-goog-channel-token"  # noqa: S105 (the name of the header)
-
-
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     if not {STATE, CHANNEL_TOKEN} & received.headers.keys():
         return prove_bearer(received, secret, now)
@@ -270,15 +267,12 @@ class GoogleCalendarSettings(ApiSettings):
     api_url: ApiUrl = "https://www.googleapis.com/calendar/v3"
 
 
-PREFIX = "x-goog-"
-
-
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """A push has no body. A cancelled instance may come without the time of its change."""
     if STATE in received.headers:
-        told = {name: text for name, text in received.headers.items() if name.startswith(PREFIX)}
-        told.pop(CHANNEL_TOKEN, None)
-        return RawPayloads((json.dumps(told, sort_keys=True).encode(),))
+        told = received.headers.items()
+        kept = {name: text for name, text in told if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
+        return RawPayloads((json.dumps(kept, sort_keys=True).encode(),))
 
     def stamped(event: object) -> object:
         if isinstance(event, dict) and "id" in event and "items" not in event and not event.get("updated"):

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from services.ingest.domain.activity import Translation
 from services.ingest.domain.cloudevents import JSON, Parsed, read_json, read_media_type
@@ -239,17 +239,18 @@ class Kept:
     def was_cut(self) -> bool:
         return self.value != self.before
 
+    def headers(self, connection: str) -> list[tuple[str, bytes]]:
+        """Of its record on the raw topic."""
+        headers = [("connection", connection.encode()), ("content-type", self.media_type.encode())]
+        return [*headers, ("text_cut", b"1")] if self.was_cut else headers
 
-def kept(payload: bytes, media_type: str, tool: Tool, settings: ToolSettings, pseudonym: Pseudonym) -> Kept | Rejected:
-    """Rejected: it cannot be read, so that what may be kept of it cannot be told."""
-    parsed = tool.parse(payload, media_type)
-    if isinstance(parsed, Rejected):
-        return parsed
-    try:
-        value = tool.keep(parsed.value, settings, pseudonym)
-    except NoDigestKeyError as missing:
-        return rejected("invalid", "", f"an id {missing}")
-    return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)
+
+@dataclass(frozen=True)
+class TakenRequest:
+    """What of a tool's request is recorded, each payload a record of its own, and what its sender hears then."""
+
+    payloads: tuple[Kept, ...]
+    answer: Answer | None
 
 
 def is_served(content_type: str, tool: Tool) -> bool:
@@ -281,19 +282,30 @@ class Connection:
         verify = by_settings(self.settings) if by_settings else self.tool.verify
         return verify(received, self.secret, now)
 
+    def taken(self, received: Received, now: datetime) -> TakenRequest | Rejected:
+        """What cannot be read even now is refused as a whole: it would only lie in quarantine."""
+        found = self.tool.take(received, self.settings, now)
+        if isinstance(found, Rejected):
+            return found
+        payloads: list[Kept] = []
+        for payload in found.payloads:
+            if len(payload) > MOST_BYTES:
+                return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
+            kept = self.kept(payload, found.media_type)
+            if isinstance(kept, Rejected):
+                return kept
+            payloads.append(kept)
+        return TakenRequest(tuple(payloads), found.answer)
+
     def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
-        """All that may be stored of one of its payloads."""
-        return kept(
-            payload, media_type, self.tool, self.settings, pseudonym_of(self.digest_key, self.connection_scope.tenant)
-        )
-
-
-# Joined with paths: without a slash at the end, a query or a fragment. What carries a token is encrypted, unless it
-# stays on this machine.
-ApiUrl = Annotated[
-    str, Field(pattern=r"^(https://[^\s?#/@]+|http://(127\.0\.0\.1|localhost)(:\d+)?)(/[^\s?#]*[^\s?#/])?$")
-]
-
-
-class ApiSettings(ToolSettings):
-    api_url: ApiUrl
+        """All that may be stored of one of its payloads. Rejected: it cannot be read, so that what may be kept of it
+        cannot be told."""
+        parsed = self.tool.parse(payload, media_type)
+        if isinstance(parsed, Rejected):
+            return parsed
+        pseudonym = pseudonym_of(self.digest_key, self.connection_scope.tenant)
+        try:
+            value = self.tool.keep(parsed.value, self.settings, pseudonym)
+        except NoDigestKeyError as missing:
+            return rejected("invalid", "", f"an id {missing}")
+        return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)

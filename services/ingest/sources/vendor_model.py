@@ -304,7 +304,7 @@ class WebhookEvents:
         told = read(reading.model if is_wrapped else reading.flat or reading.model, value)
         return told if isinstance(told, Rejected) else reading.translate(told)
 
-    # Every payload asks for these, and they are made slowly.
+    # Every payload asks for one of them, and they are made slowly.
     @cached_property
     def _kept(self) -> Mapping[str, AllowList]:
         """By the name of what happened; of all others under no name."""
@@ -314,10 +314,6 @@ class WebhookEvents:
             kept[name] = allow_list(*models)
         return kept
 
-    @cached_property
-    def _member(self) -> str:
-        return next(iter(self.named.model_fields))
-
     def _name_in(self, value: object) -> str | Rejected:
         found = read(self.named, value)
-        return found if isinstance(found, Rejected) else str(getattr(found, self._member))
+        return found if isinstance(found, Rejected) else str(getattr(found, next(iter(self.named.model_fields))))

@@ -10,7 +10,7 @@ from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
 from kafka.errors import KafkaError
 
 from services.runtime.kafka.connecting import client_options
-from services.runtime.kafka.records import OPTION
+from services.runtime.kafka.together import OPTION
 from services.runtime.settings import Settings
 
 # A record batch is never so small: whatever a producer sends, with whatever acks, is refused.

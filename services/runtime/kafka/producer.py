@@ -22,13 +22,13 @@ from services.runtime.kafka.records import (
     ProducerReplacedError,
     Record,
     Sent,
-    TopicLimits,
     offsets_and_metadata,
 )
 from services.runtime.kafka.replacement import Replacement, Suspect
 from services.runtime.kafka.together import (
     RecordAmongOthers,
     SentTogether,
+    TopicLimits,
     absence,
     append_to_open_batch,
     appended,

@@ -17,8 +17,14 @@ from kafka.errors import (
 from kafka.structs import MemberState
 
 from services.runtime.kafka.connecting import BrokerUnreachableError, ask_for_topics_at_once, client_options
-from services.runtime.kafka.fetched import FetchedRecords
-from services.runtime.kafka.records import Committed, Partition, Record, offsets_and_metadata, topic_partition
+from services.runtime.kafka.records import (
+    Committed,
+    FetchedRecords,
+    Partition,
+    Record,
+    offsets_and_metadata,
+    topic_partition,
+)
 from services.runtime.settings import Settings
 
 ANSWER_SECONDS = 15.0

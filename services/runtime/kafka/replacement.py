@@ -17,8 +17,8 @@ from services.runtime.kafka.records import (
     OutgoingRecord,
     ProducerReplacedError,
     RecordRefusedError,
-    TopicLimits,
 )
+from services.runtime.kafka.together import TopicLimits
 
 # Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
 CLOSE_SECONDS = 2.0

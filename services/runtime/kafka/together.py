@@ -1,16 +1,115 @@
-"""How records get into the batches of kafka-python, and many that are waited for as one, each with an outcome of its
-own: a future and callbacks for each of them, as kafka-python has them, would take as long as sending it."""
+"""How records get into the batches of kafka-python: how large one may be, and many that are waited for as one, each
+with an outcome of its own. A future and callbacks for each of them, as kafka-python has them, would take as long as
+sending it."""
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import Any
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import KafkaError, KafkaTimeoutError, TopicAuthorizationFailedError
+from kafka.record.default_records import DefaultRecordBatchBuilder
 
-from services.runtime.kafka.records import OutgoingRecord, UnwritableRecordError
+from services.runtime import log
+from services.runtime.kafka.connecting import client_options
+from services.runtime.kafka.records import OutgoingRecord, RecordTooLargeError, TopicSealedError, UnwritableRecordError
+from services.runtime.settings import Settings
+
+OPTION = "max.message.bytes"
+# What Kafka takes unless it is told otherwise; assumed where we may not ask the broker.
+USUAL_LIMIT = 1_048_588
+REFRESH_SECONDS = 60.0
+# On the caller's thread, which may be that of an event loop.
+ASK_SECONDS = 2.0
+# By a start, which nobody waits behind: as long as its producer waits for the partitions.
+KNOW_SECONDS = 10.0
+
+
+def record_size(outgoing: OutgoingRecord) -> int:
+    """In bytes, as a batch of its own and not compressed: key, value, headers, and what Kafka adds. An upper bound."""
+    size: int = DefaultRecordBatchBuilder.estimate_size_in_bytes(outgoing.key, outgoing.value, outgoing.headers)
+    return size
+
+
+class TopicLimits:
+    """For any thread. Asked of the broker when a topic is first written, and again once a minute."""
+
+    def __init__(self, settings: Settings, most: int) -> None:
+        self._settings, self._most = settings, most
+        self._limits: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._refresh_at = 0.0
+        self._log = log.get(__name__)
+
+    def check(self, outgoing: OutgoingRecord) -> None:
+        """Raises RecordTooLargeError, TopicSealedError, and KafkaError when the broker does not say."""
+        limit = self._limits.get(outgoing.topic)
+        if limit is None:
+            self._ask([outgoing.topic])
+            limit = self._limits[outgoing.topic]
+        elif time.monotonic() >= self._refresh_at:
+            self._refresh_aside()
+        if limit == 0:
+            raise TopicSealedError(f"{outgoing.topic} is sealed")
+        limit = min(limit, self._most)
+        # Counting the bytes exactly takes half as long as sending: of what is clearly small it is not worth it. Never
+        # less than the exact size: characters have up to four bytes, lengths five, and a batch begins with 82.
+        most = len(outgoing.value or b"") + len(outgoing.key or b"") + 100
+        for name, value in outgoing.headers:
+            most += 4 * len(name) + len(value) + 10
+        if most > limit and (size := record_size(outgoing)) > limit:
+            raise RecordTooLargeError(outgoing.topic, size, limit)
+
+    def know(self, topics: Iterable[str]) -> None:
+        """Of those that are new. Raises KafkaError."""
+        self._ask([topic for topic in topics if topic not in self._limits], KNOW_SECONDS)
+
+    def refresh(self) -> None:
+        """Raises KafkaError."""
+        self._refresh_at = time.monotonic() + REFRESH_SECONDS
+        self._ask(list(self._limits))
+
+    def is_sealed(self, topic: str) -> bool:
+        return self._limits.get(topic) == 0
+
+    def _refresh_aside(self) -> None:
+        with self._lock:
+            if time.monotonic() < self._refresh_at:
+                return
+            self._refresh_at = time.monotonic() + REFRESH_SECONDS
+        threading.Thread(target=self._refreshed, name="topic-limits", daemon=True).start()
+
+    def _refreshed(self) -> None:
+        try:
+            self.refresh()
+        except KafkaError as away:
+            self._log.warning("topic_limits_not_refreshed", reason=str(away))
+
+    def _ask(self, topics: Sequence[str], seconds: float = ASK_SECONDS) -> None:
+        if not topics:
+            return
+        timeout = round(seconds * 1000)
+        options = client_options(self._settings) | {"request_timeout_ms": timeout, "bootstrap_timeout_ms": timeout}
+        admin = KafkaAdminClient(**options)
+        try:
+            resources = [ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION]) for topic in topics]
+            answer = admin.describe_configs(resources, config_filter="all")["topic"]
+        finally:
+            admin.close()
+        for topic in topics:
+            found = answer.get(topic, {})
+            # kafka-python leaves out what the broker refuses to tell: there is no such topic, or DescribeConfigs is
+            # denied.
+            limit = int(found[OPTION]["value"]) if OPTION in found else self._limits.get(topic, USUAL_LIMIT)
+            if OPTION not in found:
+                self._log.warning("topic_limit_unknown", topic=topic, assumed=limit)
+            self._limits[topic] = limit
+        self._refresh_at = self._refresh_at or time.monotonic() + REFRESH_SECONDS
+
 
 MOST_GATHERED = 100
 """Records that are handed to the client in one go: it takes half a millisecond, during which nothing else runs."""

@@ -17,9 +17,9 @@ from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
-from services.ingest.flow.supervise import PartsReadiness, supervise
+from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
-from services.runtime.health import Health
+from services.runtime.health import Health, PartsReadiness
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.receiver import eventually

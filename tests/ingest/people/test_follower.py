@@ -19,9 +19,8 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.in_flight import PendingWrites
 from services.ingest.flow.log_reading import BEGINNING, log_end
 from services.ingest.flow.people.followers import ProjectionFollower, projection_now
-from services.ingest.flow.supervise import PartsReadiness
 from services.ingest.flow.tools.tool_records import ToolRecords
-from services.runtime.health import Health
+from services.runtime.health import Health, PartsReadiness
 from services.runtime.kafka import Partition, partition_of
 from services.runtime.loop import Batch, TryLaterError
 from tests.ingest.people.building import NOON, event, minute, pair, participant

@@ -13,7 +13,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings, kept
+from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
@@ -21,7 +21,7 @@ from tests.ingest.sources import test_hr as hr
 from tests.ingest.sources import test_mapping as mapping
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
-from tests.ingest.sources.keeping import PSEUDONYM
+from tests.ingest.sources.keeping import connection_of
 from tests.ingest.sources.mutation import translated
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -49,12 +49,11 @@ def _is_dealt_with(tool: Tool, settings: ToolSettings, body: bytes) -> None:
         parsed = tool.parse(payload, "application/json")
         if isinstance(parsed, Parsed):
             assert translated(tool, parsed.value, settings)
-        found = kept(payload, "application/json", tool, settings, PSEUDONYM)
+        connection = connection_of(tool, settings)
+        found = connection.kept(payload, "application/json")
         if isinstance(found, Kept):
             assert translated(tool, found.value, settings)
-            assert kept(found.payload, "application/json", tool, settings, PSEUDONYM) == replace(
-                found, before=found.value
-            )
+            assert connection.kept(found.payload, "application/json") == replace(found, before=found.value)
 
 
 @pytest.mark.parametrize(("tool", "settings", "around"), CASES)

@@ -11,7 +11,7 @@ from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin,
 from services.ingest.domain.meetings.bookings import Booking, matter_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import STRANGERS, company, pairs, subject
+from services.ingest.domain.people.roster import company, pairs, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -312,27 +312,6 @@ def _cancellation(said: Booked | Cancelled, scope: ConnectionScope, slot: Slot, 
     return raw_event(subject(scope, slot.relationship), content)
 
 
-def _data(said: Booked | MeetingMoved | Cancelled | Missed, scope: ConnectionScope, slot: Slot) -> dict[str, object]:
+def _data(said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot) -> dict[str, object]:
     native = origin(scope, said.native)
     return {"by": "system", "evidence": "calendar", "origin": native, "session_id": slot.session}
-
-
-def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
-    """A side is absent when nobody of it came."""
-    absent = company(said.absent, scope, projection.roster)
-    if isinstance(absent, Rejected):
-        return absent
-    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
-    slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
-    if isinstance(slots, Ignored | Rejected):
-        return slots if said.people else NOT_BOOKED
-    events: list[RawEvent] = []
-    for slot in slots:
-        no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent
-        if no_mentor or no_mentee:
-            side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
-            data = _data(said, scope, slot) | {"evidence": said.evidence, "absent": side}
-            event = event_id(said.key, slot.relationship.id)
-            content = EventContent("mentoring.session.missed.v1", event, said.time, data)
-            events.append(raw_event(subject(scope, slot.relationship), content))
-    return tuple(events) or STRANGERS

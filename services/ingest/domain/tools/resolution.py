@@ -24,9 +24,17 @@ from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin,
 from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import STRANGERS, no_pair, several, subject
+from services.ingest.domain.people.roster import STRANGERS, company, no_pair, several, subject
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.booked_sessions import PartlyBooked, booked, cancelled, missed, moved
+from services.ingest.domain.tools.booked_sessions import (
+    NOT_BOOKED,
+    PartlyBooked,
+    booked,
+    booked_slots,
+    cancelled,
+    moved,
+    slots_of_people,
+)
 from services.ingest.domain.tools.generic_events import told, voided
 from services.ingest.domain.tools.projection import (
     UNIDENTIFIED,
@@ -75,6 +83,33 @@ def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result
     before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
     return (*events, *meeting.missed()) or (NOTHING_NEW if after.people else STRANGERS)
+
+
+def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
+    """Of a booked meeting, as the tool tells it. A side is absent when nobody of it came."""
+    absent = company(said.absent, scope, projection.roster)
+    if isinstance(absent, Rejected):
+        return absent
+    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
+    slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
+    if isinstance(slots, Ignored | Rejected):
+        return slots if said.people else NOT_BOOKED
+    events: list[RawEvent] = []
+    for slot in slots:
+        no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent
+        if no_mentor or no_mentee:
+            side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
+            data = {
+                "by": "system",
+                "evidence": said.evidence,
+                "origin": origin(scope, said.native),
+                "session_id": slot.session,
+                "absent": side,
+            }
+            event = event_id(said.key, slot.relationship.id)
+            content = EventContent("mentoring.session.missed.v1", event, said.time, data)
+            events.append(raw_event(subject(scope, slot.relationship), content))
+    return tuple(events) or STRANGERS
 
 
 class _Meeting:

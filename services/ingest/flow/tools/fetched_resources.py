@@ -21,7 +21,6 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
-from services.ingest.flow.tools.raw_payloads import headers_of
 from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
@@ -193,7 +192,7 @@ class Fetcher:
         return FetchedResources(resources, rejected(first.reason, problem.path, f"{problem.reason}{more}", stored))
 
     def _send(self, kept: Kept, scope: ConnectionScope) -> Future[None]:
-        headers = headers_of(kept, scope.connection)
+        headers = kept.headers(scope.connection)
         return acknowledged(
             self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )

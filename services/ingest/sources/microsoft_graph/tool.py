@@ -14,12 +14,10 @@ from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import CUT, Leaf, address_in, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.sources.calendar import as_translation, split
+from services.ingest.sources.calendar import ApiSettings, ApiUrl, as_translation, split
 from services.ingest.sources.microsoft_graph import events, reports
 from services.ingest.sources.microsoft_graph.events import CHANGED, REMOVED, completed
 from services.ingest.sources.tool import (
-    ApiSettings,
-    ApiUrl,
     BodyNeeded,
     Handshake,
     RawPayloads,

@@ -31,7 +31,6 @@ from services.ingest.sources.learning_records import (
     SHARED,
     Meaning,
     first_that_fits,
-    places_named,
 )
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
@@ -88,11 +87,6 @@ class XapiSettings(ToolSettings):
     scale: Scale | None = None
     scaled_from: Literal[-1, 0] = -1
     timestamp: Literal["end", "start"] = "end"
-
-    @property
-    def activities(self) -> frozenset[str]:
-        """The ids and types of activities at which a verb has a meaning of its own."""
-        return places_named(self.verbs)
 
     def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
         """The first that fits what the verb was done to."""

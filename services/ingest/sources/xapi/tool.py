@@ -13,7 +13,7 @@ from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.learning_records import kind_word
+from services.ingest.sources.learning_records import kind_word, places_named
 from services.ingest.sources.tool import (
     Answer,
     Handshake,
@@ -197,7 +197,8 @@ def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> ob
 
 
 def _object(settings: XapiSettings) -> AllowList:
-    known = settings.activities
+    # The ids and types of activities at which a verb has a meaning of its own.
+    known = places_named(settings.verbs)
     identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
     kind = Leaf(
         "a type of the settings, or that it is of a course, or another",
