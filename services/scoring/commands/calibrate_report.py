@@ -11,17 +11,12 @@ import click
 from rich.text import Text
 
 from services.runtime.settings import Settings
-from services.scoring.commands.console import cells, command_settings, explained, output, progress, section, table
+from services.scoring.commands.console import command_settings, explained, output, progress, section, table
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading, tracking
 from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
-from services.scoring.domain.backtesting.calibration_record import (
-    CalibrationRecord,
-    calibrate,
-    candidate,
-    evidence,
-)
+from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, calibrate, candidate, evidence
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
@@ -101,20 +96,19 @@ def as_text(record: CalibrationRecord, file: Path) -> None:
     if record.learnt == "intercept":
         said += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
     console.print(said, soft_wrap=True, markup=False)
-    made = table(coefficient="left", default="right", learnt="right")
-    for name, value in record.coefficients:
-        made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
-    section(console, "Coefficients", made)
+    rows = ((name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}") for name, value in record.coefficients)
+    section(console, "Coefficients", table(rows, coefficient="left", default="right", learnt="right"))
     if record.held_out is not None:
         judged = record.held_out
         title = (
             f"On {judged.cases} cases of {judged.pairs} pairs from {judged.since.date()} on, after learning from those "
             "before"
         )
-        made = table(coefficients="left", **dict.fromkeys(MEASURES, "right"))
-        for name, metrics in (("default", judged.before), ("learnt", judged.after)):
-            made.add_row(*cells(name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values())))
-        section(console, title, made)
+        models = (
+            (name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values()))
+            for name, metrics in (("default", judged.before), ("learnt", judged.after))
+        )
+        section(console, title, table(models, coefficients="left", **dict.fromkeys(MEASURES, "right")))
     console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
 
 

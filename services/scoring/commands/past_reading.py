@@ -9,8 +9,7 @@ from schemas.programs import Profile
 from services.scoring.commands.console import command_settings, progress
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.domain.backtesting.backtest import Track
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
-from services.scoring.domain.backtesting.pairs import Pair, PairHistories
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Pair, PairHistories
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.histories import file_events, log_events, read_histories
 from services.scoring.topics import Topics

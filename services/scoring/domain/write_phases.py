@@ -10,13 +10,7 @@ from typing import NamedTuple
 from schemas.events import MentoringEvent, ProfileSet
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import FOREVER, NONE
-from services.scoring.domain.changelog import (
-    PROGRAMME,
-    WATERMARK,
-    ChangelogEntry,
-    discarded,
-    programme_entry,
-)
+from services.scoring.domain.changelog import PROGRAMME, WATERMARK, ChangelogEntry, discarded, programme_entry
 from services.scoring.domain.layout import PartitionWatermark, dump, dump_watermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 

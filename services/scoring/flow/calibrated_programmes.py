@@ -18,7 +18,7 @@ from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
 from schemas.topics import PROGRAMS
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.backtesting.cases import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.histories import log_events

@@ -17,14 +17,7 @@ from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.healing import HealBound, Healing, healed_entry, healing, is_within_reach
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import STRUCTURED
-from services.scoring.flow.log_reading import (
-    Passed,
-    Stored,
-    events_of,
-    histories_of_events,
-    records_up_to,
-    stored,
-)
+from services.scoring.flow.log_reading import Passed, Stored, events_of, histories_of_events, records_up_to, stored
 from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 

@@ -21,7 +21,7 @@ from schemas.events import MentoringEvent, OfPartition, OfRelationship, partitio
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Id, Side, to_micros, to_utc
 from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.backtesting.cases import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.decoding import Refusal, event_of

@@ -12,7 +12,7 @@ from schemas.primitives import Message
 from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
-from services.scoring.domain.what_if.trial import Candidates, TrialSpan
+from services.scoring.domain.what_if import Candidates, TrialSpan
 from services.scoring.flow.log_reading import WholeLog, stored, whole_log
 from services.scoring.topics import Topics
 

@@ -3,15 +3,16 @@
 Logistic regression: convex, with bounds on its coefficients and a ridge towards what is believed beforehand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from schemas.programs import Coefficients
-from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.backtesting.cases import Examples
+from services.scoring.domain.backtesting.measures import Floats, Ints
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.score import FEATURES, LOWERING
 
@@ -36,33 +37,6 @@ BOUNDS = {
 DIGITS = 4
 """Of a coefficient: more would change no probability by as much as 0.0001."""
 DEFAULTS = Coefficients()
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
-    number, the cut-off in microseconds."""
-
-    features: Floats
-    faded: Floats
-    pair: Ints
-    at: Ints
-
-    def where(self, chosen: Bools) -> Self:
-        return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
-
-    @property
-    def count(self) -> int:
-        return len(self.at)
-
-    @property
-    def pairs(self) -> int:
-        return len(np.unique(self.pair))
-
-    @property
-    def both_happened(self) -> bool:
-        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
-        return 0 < float(self.faded.sum()) < self.count
 
 
 class NotLearnable(NamedTuple):

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, Sight
 from services.scoring.domain.backtesting.measures import Floats, Ints
-from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
 from services.scoring.domain.bounds import DAY
 
 QUARTILES = (0.25, 0.5, 0.75)

@@ -8,7 +8,7 @@ from schemas.events import OfRelationship
 from schemas.payloads import RelationshipErased, SessionHeld
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.explaining.words import words_of
+from services.scoring.domain.explaining.story import words_of
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 from services.scoring.domain.memory import trimmed
 

@@ -11,14 +11,7 @@ from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CONTACTS, GOALS
 from services.scoring.domain.layout import GrowingBytes
-from services.scoring.domain.memory import (
-    GROUPS,
-    LEAST_OF_DAY,
-    LOOKED_AT,
-    PER_GOAL,
-    WITH_CONTACTS,
-    contact_days,
-)
+from services.scoring.domain.memory import GROUPS, LEAST_OF_DAY, LOOKED_AT, PER_GOAL, WITH_CONTACTS, contact_days
 
 
 class IndexedFact(NamedTuple):

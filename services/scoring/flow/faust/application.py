@@ -18,10 +18,9 @@ import faust
 from services.runtime import log
 from services.runtime.health import Health
 from services.scoring.flow.assigned_partition import Sizes
-from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
+from services.scoring.flow.faust.configured_app import BatchSchema, faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
 from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
-from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
 from services.scoring.flow.metrics import metrics

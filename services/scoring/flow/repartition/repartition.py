@@ -1,22 +1,211 @@
-"""`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash."""
+"""`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash. The log is copied
+record by record, each old partition to those that come of it, and what notify remembers beside it.
 
-from collections.abc import Mapping, Sequence
+What an old partition gives to a new one is always the same sequence of records. So a copy that was cut off goes on
+behind what is there, and at the end the digest of what had to come is compared with that of what is there. The
+states of the new partitions come from their log; each is compared with the state that it comes of."""
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 
-from services.runtime.kafka import Committed, Partition, Reader, create_topics, partition_count, reading
+from schemas.topics import SCORING_STATE
+from services.runtime.kafka import (
+    Committed,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    Sent,
+    acknowledged,
+    create_topics,
+    partition_count,
+    partition_of,
+    read_partition,
+    read_to_end,
+    reading,
+)
 from services.runtime.kafka.admin import delete_topics, existing, replicas, seal, unseal
 from services.runtime.settings import Settings
-from services.scoring.domain.changelog import WATERMARK, Recovery
-from services.scoring.domain.repartition import PartitionSplit
-from services.scoring.flow.log_reading import recovered_partitions
-from services.scoring.flow.repartition.copying import (
-    Digest,
-    Repartitioned,
-    copy_alert_state,
-    copy_partition,
-    rebuild_states,
+from services.scoring.domain.changelog import (
+    WATERMARK,
+    ChangelogEntry,
+    Recovery,
+    programme_entry,
+    state_entry,
+    watermark_entry,
 )
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Repartitioning, Tracked, problems
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.layout import RelationshipState
+from services.scoring.domain.repartition import Differs, PartitionSplit, carried, repartitioned
+from services.scoring.flow.log_reading import events_of, histories_of_events, recovered_partitions
+from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked, problems
+
+OF_PARTITION = b"\0"
+"""Begins the keys of records that belong to a partition, not to a relationship; so do records without a key."""
+
+
+class Digest:
+    """Of a sequence of records; equal values are of the same records in the same order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = hashlib.blake2b()
+
+    def add(self, record: Record) -> None:
+        self.count += 1
+        parts = (record.key, record.value, repr((record.headers, record.timestamp_ms)).encode())
+        for part in parts:
+            self._hash.update(b"-" if part is None else b"%d:%b" % (len(part), part))
+
+    @property
+    def value(self) -> tuple[int, bytes]:
+        return self.count, self._hash.digest()
+
+
+def children_of(key: bytes | None, number: int, split: PartitionSplit) -> Sequence[int]:
+    """Where a record of an old partition belongs. Raises NotRepartitionedError where its key cannot have come there."""
+    if key is None or key.startswith(OF_PARTITION):
+        return split.children(number)
+    child = partition_of(key, split.new)
+    if child not in split.children(number):
+        raise NotRepartitionedError(
+            f"partition {number} holds the key {key.decode(errors='replace')!r}, which murmur2 puts elsewhere: "
+            "another partitioner wrote this log"
+        )
+    return (child,)
+
+
+def copy_partition(
+    settings: Settings, source: Partition, target: str, split: PartitionSplit, passed: Passed
+) -> dict[int, Digest]:
+    """What each new partition holds when this returns, unless others wrote to it. Raises KafkaError and
+    NotRepartitionedError."""
+    due = {child: Digest() for child in split.children(source.number)}
+    with closing(Reader(settings, group=None)) as reader:
+        there = reader.end_offsets([Partition(target, child) for child in due])
+
+    def copies() -> Iterator[Sent]:
+        for record in read_partition(settings, source):
+            for child in _homes(record, source.number, split):
+                place = Partition(target, child)
+                due[child].add(record)
+                if due[child].count > there[place]:
+                    yield producer.copy(record, place)
+            passed(1)
+
+    with closing(Producer(settings)) as producer:
+        acknowledged(copies())
+    return due
+
+
+def _homes(record: Record, number: int, split: PartitionSplit) -> Sequence[int]:
+    """A record that lies elsewhere than its key belongs is refused by all who read the log. It stays so: all that
+    comes of its partition is elsewhere too."""
+    of_relationship = record.key is not None and not record.key.startswith(OF_PARTITION)
+    if of_relationship and partition_of(record.key or b"", split.old) != number:
+        return (split.children(number)[0],)
+    return children_of(record.key, number, split)
+
+
+Kept = Mapping[int, Mapping[bytes, bytes]]
+"""By partition what a compacted topic says of every key."""
+
+
+def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
+    """A repeat changes nothing. Raises KafkaError, NotRepartitionedError."""
+    target = repartitioning.new.alert_state
+    due: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for number, values in _kept(settings, repartitioning.old.alert_state).items():
+        for key, value in values.items():
+            for child in children_of(key, number, split):
+                due[child][key] = value
+    with closing(Producer(settings)) as producer:
+        acknowledged(producer.send(target, *item, child) for child, values in due.items() for item in values.items())
+    if _kept(settings, target) != due:
+        raise NotRepartitionedError(f"{target} is not what was copied: somebody else writes to it")
+
+
+def _kept(settings: Settings, topic: str) -> Kept:
+    kept: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for record in read_to_end(settings, [topic], isolation_level="read_committed"):
+        assert record.key is not None, "a compacted topic has keys"
+        if record.value is None:
+            kept[record.partition].pop(record.key, None)
+        else:
+            kept[record.partition][record.key] = record.value
+    return {number: values for number, values in kept.items() if values}
+
+
+@dataclass(frozen=True)
+class Repartitioned:
+    """What the new log holds."""
+
+    records: int
+    relationships: int
+
+
+def rebuild_states(
+    settings: Settings,
+    repartitioning: Repartitioning,
+    recovered: Mapping[int, Recovery],
+    due: Mapping[int, Digest],
+    told: Tracked,
+) -> Repartitioned:
+    """`recovered`: the old partitions; `due`: what each new one has to hold. Raises NotRepartitionedError where one is
+    not what was copied, KafkaError."""
+    names, records, relationships = repartitioning.new.names, sum(digest.count for digest in due.values()), 0
+    passed = told("rebuilding the states", records)
+    for child, digest in due.items():
+        read = Digest()
+        accounts = histories_of_events(
+            events_of(_read(settings, Partition(names.events, child), read, passed), names, len(due))
+        )
+        if read.value != digest.value:
+            raise NotRepartitionedError(f"{names.events} {child} is not what was copied: --abandon it and begin again")
+        old = recovered[child % len(recovered)]
+        of_child = {n: state for n, state in old.states.items() if partition_of(n.encode(), len(due)) == child}
+        states = _states(of_child, accounts)
+        repartitioning.check()
+        with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
+            entries = _entries_of(old, states, digest.count)
+            acknowledged(producer.send(names.state, entry.key, entry.value, child) for entry in entries)
+        relationships += len(states)
+    return Repartitioned(records, relationships)
+
+
+def _read(settings: Settings, place: Partition, digest: Digest, passed: Passed) -> Iterator[Record]:
+    for record in read_partition(settings, place):
+        digest.add(record)
+        yield record
+        passed(1)
+
+
+def _states(old: Mapping[str, RelationshipState], accounts: Mapping[str, FullHistory]) -> dict[str, RelationshipState]:
+    """Raises NotRepartitionedError where log and state do not say the same: whatever is rebuilt later would lose it."""
+    states: dict[str, RelationshipState] = {}
+    for name in old.keys() | accounts.keys():
+        state = repartitioned(old.get(name, RelationshipState()), accounts.get(name, FullHistory()))
+        if isinstance(state, Differs):
+            raise NotRepartitionedError(
+                f"{name}: of its state {state.state_only} facts are not on the log, of the log {state.log_only} not in "
+                "its state; a log that has lost records must be restored before it grows"
+            )
+        states[name] = state
+    return states
+
+
+def _entries_of(old: Recovery, states: Mapping[str, RelationshipState], records: int) -> Iterator[ChangelogEntry]:
+    """What the changelog of a new partition begins with. The watermark comes last: it says that all of it is there."""
+    generation = time.time_ns()
+    for name, state in states.items():
+        yield state_entry(name, generation, state)
+    for applied in old.profiles.values():
+        yield programme_entry(generation, applied)
+    yield watermark_entry(generation, carried(old.watermark, records - 1))
 
 
 def repartition(settings: Settings, repartitioning: Repartitioning, partitions: int, told: Tracked) -> Repartitioned:

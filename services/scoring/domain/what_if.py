@@ -1,5 +1,5 @@
-"""Another profile over the same history: which relationships would have alerted, when, and how many more.
-Rows are judged as notify judges them, had everything been known in time."""
+"""Trying another profile over the same history: which relationships would have alerted, when, and how many more. Rows
+are judged as notify judges them, had everything been known in time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
