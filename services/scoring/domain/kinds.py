@@ -86,16 +86,9 @@ MENTOR, MENTEE, BOTH = 1, 2, 3
 LATE = 4
 SLOTS: Mapping[str, int] = {"": PLAIN, "mentor": MENTOR, "mentee": MENTEE, "both": BOTH, "late": LATE}
 _SIDES = frozenset({MENTOR, MENTEE})
+_BY_SIDE = ("MESSAGE", "FEEDBACK", "CHECKIN", "FIT", "PREPARED", "REFLECTION", "SKILL", "INTRODUCTION", "RESOURCE")
 _SLOTS_OF: Mapping[FactKind, frozenset[int]] = {
-    FactKind.MESSAGE: _SIDES,
-    FactKind.FEEDBACK: _SIDES,
-    FactKind.CHECKIN: _SIDES,
-    FactKind.FIT: _SIDES,
-    FactKind.PREPARED: _SIDES,
-    FactKind.REFLECTION: _SIDES,
-    FactKind.SKILL: _SIDES,
-    FactKind.INTRODUCTION: _SIDES,
-    FactKind.RESOURCE: _SIDES,
+    **{FactKind[name]: _SIDES for name in _BY_SIDE},
     FactKind.PULSE: frozenset({MENTEE}),
     FactKind.CELEBRATED: _SIDES | {BOTH},
     FactKind.MISSED: _SIDES | {BOTH},

@@ -90,7 +90,7 @@ class Sight:
         """A row per instant: the unit features of the risk, in the order of score.FEATURES; and health in points."""
         moments = [Moment(self._timeline.at(at), at) for at in instants]
         found = scores_of(moments)
-        rows = [features(moment.snapshot, scores) for moment, scores in zip(moments, found, strict=True)]
+        rows = [features(moment.snapshot.features, scores) for moment, scores in zip(moments, found, strict=True)]
         health = np.array([scores.health / ONE for scores in found], dtype=np.float64)
         return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES)), health
 

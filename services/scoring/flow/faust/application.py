@@ -122,18 +122,15 @@ class _Wiring:
             self._health.tell("starting", f"takes partition {number}")
             if not self._joined or not await self._worker.restore(number, self._table.take(number)):
                 return
-            self._begin(tp, first.get(tp) or 0)
+            # A log that was cut off beyond our watermark is a hole that nobody may step over by itself.
+            wanted, begin = self._worker.next_offset(number) or 0, first.get(tp) or 0
+            if self._gaps.found(number, wanted, begin):
+                self._sequencer.stop(tp)
+            else:
+                self._sequencer.start(tp, max(wanted, begin), self._seek)
             # States stay. To look through them for garbage takes 0.2 s per 5,000 relationships, and all threads wait.
             gc.freeze()
         self._tell_readiness()
-
-    def _begin(self, tp: Untyped, begin: int) -> None:
-        """A log that was cut off beyond our watermark is a hole that nobody may step over by itself."""
-        wanted = self._worker.next_offset(tp.partition) or 0
-        if self._gaps.found(tp.partition, wanted, begin):
-            self._sequencer.stop(tp)
-        else:
-            self._sequencer.start(tp, max(wanted, begin), self._seek)
 
     def _tell_readiness(self) -> None:
         if not self._joined:
@@ -170,21 +167,14 @@ class _Wiring:
             elif tp.partition not in self._ticking:
                 self._ticking.add(tp.partition)
                 self.app.add_future(self._tick_partition(tp, ends[tp]))
-        await self._go_on_after_gaps()
+        # Where an operator has accepted a gap.
+        for number, offset in (await self._gaps.accepted()).items():
+            await self._worker.step_over(number, offset)
+            for tp in self._tps():
+                if tp.partition == number and self._joined:
+                    self._sequencer.rewind(tp, offset, self._seek)
+                    self._tell_readiness()
         await self._seek_lost()
-
-    async def _tick_partition(self, tp: Untyped, end: int) -> None:
-        """A midnight of many relationships takes long: those of other partitions do not wait for it."""
-        try:
-            await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
-            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
-            if wanted is None or self._buffers.is_busy(tp):
-                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
-                progress.forget(tp.partition)
-            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
-                self._lost.add(tp)
-        finally:
-            self._ticking.discard(tp.partition)
 
     async def _seek_lost(self) -> None:
         """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
@@ -201,13 +191,18 @@ class _Wiring:
             else:
                 self._sequencer.rewind(tp, wanted, self._seek)
 
-    async def _go_on_after_gaps(self) -> None:
-        for number, offset in (await self._gaps.accepted()).items():
-            await self._worker.step_over(number, offset)
-            for tp in self._tps():
-                if tp.partition == number and self._joined:
-                    self._sequencer.rewind(tp, offset, self._seek)
-                    self._tell_readiness()
+    async def _tick_partition(self, tp: Untyped, end: int) -> None:
+        """A midnight of many relationships takes long: those of other partitions do not wait for it."""
+        try:
+            await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
+            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+            if wanted is None or self._buffers.is_busy(tp):
+                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
+                progress.forget(tp.partition)
+            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+                self._lost.add(tp)
+        finally:
+            self._ticking.discard(tp.partition)
 
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""

@@ -167,7 +167,7 @@ def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
         raise ReplaySourceError("scoring has stored nothing yet: there is nothing to replay")
     if asked == KAFKA:
         return ReplayOrigin(KafkaSource(place.settings, place.names, known), known.programmes)
-    source = rehearsal_of_file(asked).source
+    source = _file(asked)
     if not source.is_placed:
         raise ReplaySourceError(
             f"{asked}: its records have no partition and offset, so that nobody knows what live scoring has told "
@@ -181,10 +181,14 @@ def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
 
 def rehearsal_of_file(asked: str) -> ReplayOrigin:
     """A file alone, without broker and database: by the profiles that it sets. Raises ReplaySourceError."""
+    source = _file(asked)
+    return ReplayOrigin(source, source.programmes)
+
+
+def _file(asked: str) -> FileSource:
     file = Path(asked)
     if not file.is_file():
         raise ReplaySourceError(f"{asked}: there is no such file; else say {KAFKA}")
     if kind_of(file) != ".jsonl":
         raise ReplaySourceError(f"{file}: must be named .jsonl or .jsonl.gz")
-    source = FileSource(file)
-    return ReplayOrigin(source, source.programmes)
+    return FileSource(file)
