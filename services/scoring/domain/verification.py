@@ -151,11 +151,7 @@ def difference(relationship: str, true: Mapping[int, ComparableRow], stored: Map
         place = f"{relationship} at {to_rfc3339(from_micros(as_of))}"
         if ours is None or theirs is None:
             return f"{place}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
-        return "; ".join(
-            [place, *(_field(n, a, b) for n, a, b in zip(ComparableRow._fields, ours, theirs, strict=True) if a != b)]
-        )
+        fields = zip(ComparableRow._fields, ours, theirs, strict=True)
+        others = (f"{name} is {b} in the table, {a} in truth" for name, a, b in fields if a != b)
+        return "; ".join([place, *others])
     return None
-
-
-def _field(name: str, true: object, stored: object) -> str:
-    return f"{name} is {stored} in the table, {true} in truth"

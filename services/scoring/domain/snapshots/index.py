@@ -69,26 +69,23 @@ class OldFacts:
 
     def grow(self, count: int) -> None:
         """So many facts are old."""
+        index = self._index
         for place in range(len(self._reasons), count):
-            key = self._index.keys[place]
+            key, names = index.keys[place], index.groups_of[place]
             # The oldest fact of all is kept for ever.
-            self._reasons.append(int(place == 0))
-            for name in self._index.groups_of[place]:
-                self._ends[name] += 1
-                self._reasons[place] += 1
-                self._push_out(name, self._ends[name])
+            self._reasons.append(int(place == 0) + len(names))
+            for name in names:
+                # What a score no longer looks at, now that the group has one more.
+                end = self._ends[name] = self._ends[name] + 1
+                if name in PER_GOAL:
+                    before, after = index.goals[name][end - 1 : end + 1]
+                    gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
+                else:
+                    gone = index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
+                for entry in gone:
+                    self._release(entry.place)
             if key.kind in CONTACTS:
                 self._add_contact(key, place)
-
-    def _push_out(self, name: str, end: int) -> None:
-        """What a score no longer looks at, now that the group has one more."""
-        if name in PER_GOAL:
-            before, after = self._index.goals[name][end - 1 : end + 1]
-            gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
-        else:
-            gone = self._index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
-        for entry in gone:
-            self._release(entry.place)
 
     def _add_contact(self, key: Key, place: int) -> None:
         day = key.time // DAY
