@@ -99,21 +99,26 @@ def groups(key: Key) -> tuple[str, ...]:
 
 
 def trimmed(facts: Facts) -> dict[Key, Fact]:
+    """What is kept of them."""
+    keep = kept(sorted(facts))
+    return {key: fact for key, fact in facts.items() if key in keep}
+
+
+def kept(ordered: Sequence[Key]) -> set[Key]:
     """Per group the newest facts within the horizon, of all others as many as a score looks at; the oldest fact of all;
     and of contacts that are not kept whole the newest days, each by its two least ids. An erasure leaves only itself.
     """
-    if not facts:
-        return {}
+    if not ordered:
+        return set()
     by_group: dict[str, list[Key]] = defaultdict(list)
     """Newest first within each group."""
-    for key in sorted(facts, reverse=True):
+    for key in reversed(ordered):
         for name in groups(key):
             by_group[name].append(key)
     if "erased" in by_group:
-        least = by_group["erased"][-1]
-        return {least: facts[least]}
-    cut = max(facts).time - bounds.HORIZON
-    keep, rest = {min(facts)}, []
+        return {by_group["erased"][-1]}
+    cut = ordered[-1].time - bounds.HORIZON
+    keep, rest = {ordered[0]}, []
     for name, keys in by_group.items():
         whole = [key for key in keys if key.time > cut][: bounds.KEPT_WHOLE]
         others = keys[len(whole) :]
@@ -121,9 +126,13 @@ def trimmed(facts: Facts) -> dict[Key, Fact]:
         keep.update(newest(name, others))
         if name in WITH_CONTACTS:
             rest += others
-    for ids in contact_days(rest, bounds.CONTACT_DAYS).values():
-        keep.update(ids)
-    return {key: fact for key, fact in facts.items() if key in keep}
+    # The newest days with contact, each known by its two least contact ids.
+    days: dict[int, list[Key]] = defaultdict(list)
+    for key in rest:
+        days[key.time // bounds.DAY].append(key)
+    for day in sorted(days, reverse=True)[: bounds.CONTACT_DAYS]:
+        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY])
+    return keep
 
 
 def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
@@ -136,14 +145,3 @@ def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
             break
         of_goal.setdefault(key.slot, key)
     return of_goal.values()
-
-
-def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
-    """The newest `count` days with contact, newest first, each known by its two least contact ids."""
-    days: dict[int, list[Key]] = defaultdict(list)
-    for key in contacts:
-        days[key.time // bounds.DAY].append(key)
-    return {
-        day: sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
-        for day in sorted(days, reverse=True)[:count]
-    }

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
@@ -71,44 +70,36 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
     """By period of the later cases, in order."""
     moments, is_long = [from_micros(int(at)) for at in later.at], later.at.max() - later.at.min() > YEARLY_FROM
     names = np.array([f"{at.year}" if is_long else f"{at.year} Q{(at.month + 2) // 3}" for at in moments])
-    before = _Rate.of(Resamples(earlier.pair), earlier.faded)
-    return tuple(
-        _of_period(name, later.where(names == name), predicted[names == name], before) for name in sorted(set(names))
-    )
+    rate, error = _with_error(Resamples(earlier.pair), earlier.faded)
+    found = []
+    for name in sorted(set(names)):
+        cases, told = later.where(names == name), predicted[names == name]
+        resamples, gap = Resamples(cases.pair), cases.faded - told
+        differs = {}
+        for what, values, before, its_error in (
+            ("base rate", cases.faded, rate, error),
+            ("calibration", gap, 0.0, 0.0),
+        ):
+            value, own_error = _with_error(resamples, values)
+            differs[what] = abs(value - before) > SURE * float(np.hypot(own_error, its_error))
+        one = Drift(
+            period=str(name),
+            cases=cases.count,
+            pairs=cases.pairs,
+            base_rate=resamples.interval(partial(mean, cases.faded)),
+            predicted=float(told.mean()),
+            gap=resamples.interval(partial(mean, gap)),
+            brier=resamples.value(partial(brier, cases.faded, told)),
+            flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= LEAST_PAIRS),
+        )
+        found.append(one)
+    return tuple(found)
 
 
-class _Rate(NamedTuple):
+def _with_error(resamples: Resamples, values: Floats) -> tuple[float, float]:
     """A mean over cases with its standard error."""
-
-    value: float
-    error: float
-
-    @classmethod
-    def of(cls, resamples: Resamples, values: Floats) -> "_Rate":
-        weighted = partial(mean, values)
-        return cls(resamples.value(weighted), float(np.std(resamples.values(weighted))))
-
-    def differs_from(self, other: "_Rate") -> bool:
-        return abs(self.value - other.value) > SURE * float(np.hypot(self.error, other.error))
-
-
-def _of_period(name: str, cases: Cases, predicted: Floats, before: _Rate) -> Drift:
-    resamples = Resamples(cases.pair)
-    gap = cases.faded - predicted
-    differs = {
-        "base rate": _Rate.of(resamples, cases.faded).differs_from(before),
-        "calibration": _Rate.of(resamples, gap).differs_from(_Rate(0.0, 0.0)),
-    }
-    return Drift(
-        period=str(name),
-        cases=cases.count,
-        pairs=cases.pairs,
-        base_rate=resamples.interval(partial(mean, cases.faded)),
-        predicted=float(predicted.mean()),
-        gap=resamples.interval(partial(mean, gap)),
-        brier=resamples.value(partial(brier, cases.faded, predicted)),
-        flags=tuple(what for what, found in differs.items() if found and cases.pairs >= LEAST_PAIRS),
-    )
+    weighted = partial(mean, values)
+    return resamples.value(weighted), float(np.std(resamples.values(weighted)))
 
 
 @dataclass(frozen=True)

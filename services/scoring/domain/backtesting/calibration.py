@@ -136,14 +136,21 @@ class WeightedProblem:
 
 def fitted(problem: WeightedProblem) -> Floats:
     """The coefficients of least loss."""
-    found = minimize(
-        lambda coefficients: _loss(problem, coefficients),
-        np.zeros(problem.design.shape[1]) if problem.ridge is None else problem.ridge.centre,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=problem.bounds,
-        options={"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_STEPS},
-    )
+
+    def loss_of(coefficients: Floats) -> tuple[float, Floats]:
+        """With its gradient."""
+        predictor = problem.design @ coefficients
+        loss = float((problem.weight * (np.logaddexp(0.0, predictor) - problem.outcome * predictor)).sum())
+        gradient = problem.design.T @ (problem.weight * (probability(predictor) - problem.outcome))
+        if problem.ridge is not None:
+            away = coefficients - problem.ridge.centre
+            loss += float((problem.ridge.strength * away**2).sum()) / 2
+            gradient = gradient + problem.ridge.strength * away
+        return loss, gradient
+
+    begin = np.zeros(problem.design.shape[1]) if problem.ridge is None else problem.ridge.centre
+    options = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_STEPS}
+    found = minimize(loss_of, begin, jac=True, method="L-BFGS-B", bounds=problem.bounds, options=options)
     result: Floats = found.x
     return result
 
@@ -156,15 +163,3 @@ def probability(predictor: Floats) -> Floats:
 def log_odds(chance: Floats) -> Floats:
     result: Floats = logit(np.clip(chance, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
     return result
-
-
-def _loss(problem: WeightedProblem, coefficients: Floats) -> tuple[float, Floats]:
-    """With its gradient."""
-    predictor = problem.design @ coefficients
-    loss = float((problem.weight * (np.logaddexp(0.0, predictor) - problem.outcome * predictor)).sum())
-    gradient = problem.design.T @ (problem.weight * (probability(predictor) - problem.outcome))
-    if problem.ridge is not None:
-        away = coefficients - problem.ridge.centre
-        loss += float((problem.ridge.strength * away**2).sum()) / 2
-        gradient = gradient + problem.ridge.strength * away
-    return loss, gradient

@@ -59,19 +59,14 @@ class PairHistories:
 def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
     """`end`: the last instant of which anything is known. None if nobody was ever in contact. Nothing is learnt from
     a relationship that was erased."""
-    pairs = tuple(pair for pair in _pairs(facts) if pair.contacts)
+    pairs = []
+    for name, known in sorted(facts.items()):
+        contacts = sorted(key.time for key, fact in known.items() if key.kind in CONTACTS and fact.stands)
+        if contacts and not any(key.kind == FactKind.ERASED for key in known):
+            pairs.append(Pair(name, known, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
     if not pairs:
         return None
-    return PairHistories(pairs, HistorySpan(min(pair.contacts[0] for pair in pairs), end))
-
-
-def _pairs(facts: Mapping[str, Facts]) -> Iterable[Pair]:
-    for name in sorted(facts):
-        known = facts[name]
-        if any(key.kind == FactKind.ERASED for key in known):
-            continue
-        contacts = sorted(key.time for key, fact in known.items() if key.kind in CONTACTS and fact.stands)
-        yield Pair(name, known, tuple(contacts), tuple(sorted({time // DAY for time in contacts})))
+    return PairHistories(tuple(pairs), HistorySpan(min(pair.contacts[0] for pair in pairs), end))
 
 
 class Sight:
@@ -168,39 +163,29 @@ class CasePlan(NamedTuple):
 
 
 def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
-    found = [_of_pair(number, pair, span, plan) for number, pair in enumerate(pairs)]
-    found = [cases for cases in found if cases is not None]
-    if not found:
-        none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
-        return Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)
+    none, whole, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
+    found = [Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)]
+    for number, pair in enumerate(pairs):
+        cut_offs = list(_cut_offs(pair, span, plan.rule))
+        if not cut_offs:
+            continue
+        sight = Sight(pair.facts, plan.profiles)
+        cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
+        if not cut_offs:
+            continue
+        features, health = sight.scores(cut_offs)
+        past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+        faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
+        silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
+        of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
+        outcome = np.array(faded, dtype=np.float64)
+        found.append(Cases(features, outcome, of_pair, instants, health, silence, *past.T))
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
 def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
     """Of contact days up to `day`, as in `Past`."""
     return len(days) - 1, days[-1] - days[0], day - days[0]
-
-
-def _of_pair(number: int, pair: Pair, span: HistorySpan, plan: CasePlan) -> Cases | None:
-    horizon = plan.rule.horizon
-    cut_offs = list(_cut_offs(pair, span, plan.rule))
-    if not cut_offs:
-        return None
-    sight = Sight(pair.facts, plan.profiles)
-    cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
-    if not cut_offs:
-        return None
-    features, health = sight.scores(cut_offs)
-    past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
-    return Cases(
-        features,
-        np.array([pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs], dtype=np.float64),
-        np.full(len(cut_offs), number, dtype=np.int64),
-        np.array(cut_offs, dtype=np.int64),
-        health,
-        np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs]),
-        *past.T,
-    )
 
 
 def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
