@@ -8,7 +8,7 @@ from services.runtime import health as health_
 from services.runtime import log
 from services.runtime.garbage import collect_seldom
 from services.runtime.kafka import KafkaError, partition_count
-from services.scoring.flow.faust.application import application, execute
+from services.scoring.flow.faust.application import Application, execute
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.topics import Topics
 
@@ -22,7 +22,7 @@ def run(settings: ScoringSettings, names: Topics) -> None:
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):
         try:
-            execute(application(settings, health, names, _partitions(settings, names, health)))
+            execute(Application(settings, health, names, _partitions(settings, names, health)))
         except KafkaError as problem:
             log.get(__name__).error("kafka_not_usable", reason=str(problem))
             sys.exit(1)

@@ -79,13 +79,9 @@ def apply(program: str | None) -> list[CalibrationOutcome]:
         return [_applied(settings, one, tracking(shown)) for one in known]
 
 
-def outcomes_as_text(outcomes: Sequence[CalibrationOutcome]) -> None:
-    for one in outcomes:
-        click.echo(f"{one.program}: {one.verdict}")
-
-
-def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
-    click.echo(json.dumps([{"program": o.program, "version": o.version, "verdict": o.verdict} for o in outcomes]))
+def tell(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
+    told = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
+    click.echo(json.dumps(told) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
 
 
 def as_text(record: CalibrationRecord, file: Path) -> None:

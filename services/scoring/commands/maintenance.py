@@ -11,7 +11,7 @@ import click
 
 from services.runtime.clickhouse import ClickHouseError
 from services.scoring.commands.console import command_settings, explained, output, progress, section, table, working
-from services.scoring.domain.gaps import GapRefused
+from services.scoring.domain.maintenance import GapRefused
 from services.scoring.flow.gaps import LOOK_SECONDS, NoSuchPartitionError, accept_gap
 from services.scoring.flow.heal import HealEnvironment, HealReport, NoStateError, heal
 from services.scoring.flow.log_reading import LogCutOffError

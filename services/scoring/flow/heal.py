@@ -14,7 +14,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Producer, Sent, acknowledged, partition_count
 from services.runtime.settings import Settings
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.healing import HealBound, Healing, healed_entry, healing, is_within_reach
+from services.scoring.domain.maintenance import HealBound, Healing, healed_entry, healing, is_within_reach
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import STRUCTURED
 from services.scoring.flow.log_reading import Passed, Stored, events_of, histories_of_events, records_up_to, stored

@@ -167,23 +167,8 @@ class RelationshipLog:
 def read_relationship(settings: Settings, names: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
     """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
     Raises UnknownRelationshipError and KafkaError."""
-    if "/" not in asked:
-        known = _known(settings, names)
-        of_that_id = [name for name in known if _id(name) == asked]
-        if len(of_that_id) > 1:
-            tenants = ", ".join(of_that_id)
-            raise UnknownRelationshipError(f"more than one tenant has {asked}: {tenants}; name one of them")
-        if not of_that_id:
-            raise UnknownRelationshipError(_unknown(asked, known))
-        (asked,) = of_that_id
-    log = _read(settings, names, asked, passed)
-    if not log.events:
-        raise UnknownRelationshipError(_unknown(asked, _known(settings, names)))
-    return log
-
-
-def _read(settings: Settings, names: Topics, relationship: str, passed: Callable[[], object]) -> RelationshipLog:
-    key, events, clock, programmes = relationship.encode(), list[Logged](), NONE, Programmes()
+    asked = asked if "/" in asked else _named(asked, sorted(stored(settings, names).states))
+    key, events, clock, programmes = asked.encode(), list[Logged](), NONE, Programmes()
     partitions = partition_count(settings, names.events)
 
     def needed() -> Iterator[Record]:
@@ -197,16 +182,21 @@ def _read(settings: Settings, names: Topics, relationship: str, passed: Callable
         clock = max(clock, to_micros(event.recordedtime))
         if isinstance(event, ProfileSet):
             programmes.apply(*applied_profiles(event, place))
-        elif not isinstance(event, ClockReached) and event.partitionkey == relationship:
+        elif not isinstance(event, ClockReached) and event.partitionkey == asked:
             events.append((place, event))
-    return RelationshipLog(
-        relationship, events, clock if settings.clock == "log" else time.time_ns() // 1000, programmes
-    )
+    if not events:
+        raise UnknownRelationshipError(_unknown(asked, sorted(stored(settings, names).states)))
+    return RelationshipLog(asked, events, clock if settings.clock == "log" else time.time_ns() // 1000, programmes)
 
 
-def _known(settings: Settings, names: Topics) -> list[str]:
-    """The relationships that scoring keeps a state of."""
-    return sorted(stored(settings, names).states)
+def _named(asked: str, known: Sequence[str]) -> str:
+    of_that_id = [name for name in known if _id(name) == asked]
+    if len(of_that_id) > 1:
+        tenants = ", ".join(of_that_id)
+        raise UnknownRelationshipError(f"more than one tenant has {asked}: {tenants}; name one of them")
+    if not of_that_id:
+        raise UnknownRelationshipError(_unknown(asked, known))
+    return of_that_id[0]
 
 
 def _unknown(asked: str, known: Sequence[str]) -> str:

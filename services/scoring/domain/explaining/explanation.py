@@ -17,6 +17,7 @@ from services.scoring.domain.explaining.knowledge import Knowledge
 from services.scoring.domain.explaining.story import Change, Missing, missing, story
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.memory import trimmed
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, Evaluation, HistoryRow
 from services.scoring.domain.timeline import Timeline
@@ -57,10 +58,21 @@ def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
     standing = known.standing(at)
     plans = [*_always(at), *_of_goals(standing), *_replies(standing), *_weighted(weights)]
     caps = list(_of_caps(standing))
+    tenant, relationship = known.relationship.split("/", 1)
+    key, now = partition_key(tenant, relationship), _text(at)
+    of_pair = {"tenant": tenant, "subject": relationship, "program": known.program, "partitionkey": key}
+
+    def event_of(plan: _Plan) -> OfRelationship:
+        told = {"id": plan.step, "type": f"mentoring.{plan.type}.v1", "data": plan.data, **of_pair}
+        envelope = {"source": "/hypothetical", "time": now, "recordedtime": now, **told}
+        event = MENTORING_EVENT.validate_json(json.dumps(envelope))
+        assert not isinstance(event, OfPartition), "a plan is of one relationship"
+        return event
+
     return [
         Act(
             steps=tuple(plan.step for plan in group),
-            events=tuple(_event(known, at, plan) for plan in group),
+            events=tuple(event_of(plan) for plan in group),
             answers=frozenset(part for plan in group for part in plan.answers),
         )
         for group in (*([plan] for plan in plans), caps)
@@ -128,25 +140,6 @@ def _of_caps(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
         )
 
 
-def _event(known: Knowledge, at: int, plan: _Plan) -> OfRelationship:
-    tenant, relationship = known.relationship.split("/", 1)
-    envelope = {
-        "source": "/hypothetical",
-        "id": plan.step,
-        "type": f"mentoring.{plan.type}.v1",
-        "time": _text(at),
-        "recordedtime": _text(at),
-        "tenant": tenant,
-        "subject": relationship,
-        "program": known.program,
-        "partitionkey": partition_key(tenant, relationship),
-        "data": plan.data,
-    }
-    event = MENTORING_EVENT.validate_json(json.dumps(envelope))
-    assert not isinstance(event, OfPartition), "a plan is of one relationship"
-    return event
-
-
 def _text(at: int) -> str:
     return to_rfc3339(from_micros(at))
 
@@ -185,7 +178,8 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
         return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
     if now.band == BEST_TO_WORST[0]:
         return Remedies(None, reason="it is in the highest band")
-    kept = known.kept(at)
+    # What a score can look at.
+    kept = trimmed({key: fact for key, fact in known.facts.items() if key.time <= at})
 
     def trial_of(acts: Sequence[Act]) -> Trial:
         facts = kept

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from schemas.events import OfRelationship
 from services.scoring.domain.bounds import DAY, ONE
 from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow, PartValue
+from services.scoring.domain.score import BASE
 from services.scoring.domain.timeline import BOOKING_STARTS, GOAL_STALLED, MIDNIGHT, PAUSE_BOUNDARY, PROFILE_CHANGED
 
 # By type without prefix and version: a sentence of pieces. A piece is left out where a field that it names is unknown.
@@ -188,8 +189,7 @@ def capped_by(row: HistoryRow) -> tuple[str, ...]:
     return tuple(CAPS[code] for code in row.evaluation.caps)
 
 
-_OF_ALL = "base"
-"""The term of the risk that is the same for every relationship."""
+PLURAL = frozenset({"goals", "expectations"})
 
 
 class Change(NamedTuple):
@@ -210,30 +210,29 @@ class Change(NamedTuple):
 
 def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
     """`rows` in order; `words`: what events say happened at each instant."""
+    told: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
     for quiet, stretch in groupby(rows.items(), key=lambda item: item[1].causes == (MIDNIGHT,)):
         if quiet:
             midnights = list(stretch)
-            yield _change(midnights, (passing(*midnights[-1]),))
+            told.append((midnights, (passing(*midnights[-1]),)))
         else:
-            yield from (_change([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch)
-
-
-def _change(stretch: Sequence[tuple[int, HistoryRow]], words: tuple[str, ...]) -> Change:
-    (begin, first), (end, last) = stretch[0], stretch[-1]
-    before, now = first.before.evaluation if first.before else None, last.evaluation
-    return Change(
-        begin=begin,
-        end=end,
-        rows=len(stretch),
-        words=words,
-        before=shown_health(before) if before else None,
-        health=shown_health(now),
-        band=now.band,
-        moved=_moved(before, now),
-        risk=now.risk,
-        # What raises the risk most; where nothing does, what lowers it least.
-        term=max((value, name) for name, value in now.terms if name != _OF_ALL)[1],
-    )
+            told += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
+    for some, said in told:
+        (begin, first), (end, last) = some[0], some[-1]
+        before, now = first.before.evaluation if first.before else None, last.evaluation
+        yield Change(
+            begin=begin,
+            end=end,
+            rows=len(some),
+            words=said,
+            before=shown_health(before) if before else None,
+            health=shown_health(now),
+            band=now.band,
+            moved=_moved(before, now),
+            risk=now.risk,
+            # What raises the risk most; where nothing does, what lowers it least.
+            term=max((value, name) for name, value in now.terms if name != BASE)[1],
+        )
 
 
 def _moved(before: Evaluation | None, now: Evaluation) -> tuple[tuple[str, int], ...]:
@@ -267,14 +266,10 @@ def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
     # Silence takes its share of what the weights moved, too.
     anew[SILENCE] = -round(shared * was[SILENCE].value / ONE)
     rest = {name: value - anew.get(name, 0) for name, value in found.items()}
-    return {_count_words(began, ceased): shared + anew[SILENCE], **rest}
-
-
-def _count_words(began: Sequence[str], ceased: Sequence[str]) -> str:
-    """`goals now count`, `support no longer counts`."""
-    told = []
-    for names, when in ((began, "now"), (ceased, "no longer")):
-        if names:
-            is_plural = len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness")
-            told.append(f"{' and '.join(names)} {when} {'count' if is_plural else 'counts'}")
-    return ", ".join(told)
+    # `goals now count`, `support no longer counts`.
+    told = [
+        f"{' and '.join(names)} {when} {'count' if len(names) > 1 or names[0] in PLURAL else 'counts'}"
+        for names, when in ((began, "now"), (ceased, "no longer"))
+        if names
+    ]
+    return {", ".join(told): shared + anew[SILENCE], **rest}

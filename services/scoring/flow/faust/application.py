@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 import faust
@@ -31,21 +30,9 @@ from services.scoring.topics import Topics
 QUEUED_BATCHES = 8
 
 
-@dataclass(frozen=True)
 class Application:
-    app: faust.App
-    liveness: Liveness
-
-
-def application(settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> Application:
-    """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
-    wiring = _Wiring(settings, health, names, partitions)
-    wiring.connect()
-    return Application(wiring.app, wiring.liveness)
-
-
-class _Wiring:
-    """Connects Faust's signals to the worker."""
+    """Connects Faust's signals to the worker. `partitions`: of the log, and so of state and scores; fixed when the
+    topics were created."""
 
     def __init__(self, settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> None:
         self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
@@ -76,14 +63,12 @@ class _Wiring:
             recovery_buffer_size=10,
         )
         self._table.on_progress = self.liveness.recovered_some
-
-    def connect(self) -> None:
         app = self.app
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_rebalance_complete.connect(self._complete, weak=False)
         # App.topic() ignores maxsize, the class does not.
-        source = app.conf.Topic(app, topics=[self._names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
+        source = app.conf.Topic(app, topics=[names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
         app.agent(source, name="score")(self._score)
         app.timer(1.0, name="tick")(self._tick)
 

@@ -34,7 +34,7 @@ from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import RelationshipState
-from services.scoring.domain.repartition import Differs, PartitionSplit, carried, repartitioned
+from services.scoring.domain.maintenance import Differs, PartitionSplit, carried, repartitioned
 from services.scoring.flow.log_reading import events_of, histories_of_events, recovered_partitions
 from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked, problems
 
