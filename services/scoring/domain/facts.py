@@ -10,7 +10,7 @@ from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import HOUR, MINUTE, NONE, UNSET, millionths
-from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, KIND_OF_TYPE, LATE, PLAIN, SLOTS, FactKind, slots_of
+from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, LATE, PLAIN, SLOTS, FactKind, slots_of
 
 LATE_NOTICE_HOURS = 24
 """A cancellation with less notice is late: the other's day was already planned."""
@@ -117,44 +117,64 @@ def _rated(by: str, share: float) -> Content:
 _OF_SIDE = {side: Content(SLOTS[side]) for side in ("mentor", "mentee")}
 # A table, because to ask a payload for its class once for every class that it might be takes as long as all its facts
 # take to be stored.
-_READ: Mapping[FactKind, Callable[[Any], Content | None]] = {
-    FactKind.STARTED: lambda d: Content(first=UNSET if d.cadence_days is None else round(d.cadence_days * 24 * HOUR)),
-    FactKind.PAUSED: _paused,
-    FactKind.RESUMED: lambda d: Content(ref=0 if d.pause_id is None else reference(d.pause_id)),
-    FactKind.ENDED: lambda _: Content(),
-    FactKind.SCHEDULED: _scheduled,
-    FactKind.RESCHEDULED: _scheduled,
-    FactKind.CANCELLED: _cancelled,
-    FactKind.HELD: _held,
-    FactKind.MISSED: lambda d: Content(SLOTS[d.absent], ref=reference(d.session_id)),
-    FactKind.MESSAGE: lambda d: _OF_SIDE[d.by],
-    FactKind.ERASED: lambda _: Content(),
-    FactKind.GOAL_SET: _goal_set,
-    FactKind.GOAL_REVISED: _goal_set,
-    FactKind.GOAL_PROGRESSED: lambda d: Content(reference(d.goal_id), value=millionths(d.percent / 100)),
-    FactKind.GOAL_ACHIEVED: lambda d: Content(reference(d.goal_id)),
-    FactKind.GOAL_MISSED: lambda d: Content(reference(d.goal_id)),
-    FactKind.GOAL_ABANDONED: lambda d: Content(reference(d.goal_id)),
-    FactKind.CELEBRATED: lambda d: Content(SLOTS.get(d.by, BOTH)),
-    FactKind.FEEDBACK: lambda d: _rated(d.by, (d.rating - d.scale_min) / (d.scale_max - d.scale_min)),
-    # Without a rating it says nothing a score could read.
-    FactKind.CHECKIN: lambda d: None if d.rating is None else _rated(d.by, (d.rating - 1) / _RATING),
-    FactKind.FIT: lambda d: Content(SLOTS[d.by], value=FIT[d.fit]),
-    # Well-being is asked of mentees.
-    FactKind.PULSE: lambda d: None if d.by == "mentor" else _rated(d.by, (d.rating - 1) / _RATING),
-    FactKind.REFLECTION: lambda d: _OF_SIDE[d.by],
-    FactKind.SKILL: lambda d: _OF_SIDE[d.by],
-    FactKind.INTRODUCTION: lambda d: _OF_SIDE[d.by],
-    FactKind.RESOURCE: lambda d: _OF_SIDE[d.by],
-    FactKind.REQUESTED: lambda d: Content(
-        ref=reference(d.request_id), value=IMMEDIATE if d.priority == "immediate" else 0, name=d.request_id
+_READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
+    "relationship.started": (
+        FactKind.STARTED,
+        lambda d: Content(first=UNSET if d.cadence_days is None else round(d.cadence_days * 24 * HOUR)),
     ),
-    FactKind.RESOLVED: lambda d: Content(ref=reference(d.request_id)),
-    FactKind.AGREED: lambda _: Content(),
-    FactKind.PREPARED: lambda d: _OF_SIDE[d.by],
+    "relationship.paused": (FactKind.PAUSED, _paused),
+    "relationship.resumed": (
+        FactKind.RESUMED,
+        lambda d: Content(ref=0 if d.pause_id is None else reference(d.pause_id)),
+    ),
+    "relationship.ended": (FactKind.ENDED, lambda _: Content()),
+    "session.scheduled": (FactKind.SCHEDULED, _scheduled),
+    "session.rescheduled": (FactKind.RESCHEDULED, _scheduled),
+    "session.cancelled": (FactKind.CANCELLED, _cancelled),
+    "session.held": (FactKind.HELD, _held),
+    "session.missed": (FactKind.MISSED, lambda d: Content(SLOTS[d.absent], ref=reference(d.session_id))),
+    "message.sent": (FactKind.MESSAGE, lambda d: _OF_SIDE[d.by]),
+    "relationship.erased": (FactKind.ERASED, lambda _: Content()),
+    "goal.set": (FactKind.GOAL_SET, _goal_set),
+    "goal.revised": (FactKind.GOAL_REVISED, _goal_set),
+    "goal.progressed": (
+        FactKind.GOAL_PROGRESSED,
+        lambda d: Content(reference(d.goal_id), value=millionths(d.percent / 100)),
+    ),
+    "goal.achieved": (FactKind.GOAL_ACHIEVED, lambda d: Content(reference(d.goal_id))),
+    "goal.missed": (FactKind.GOAL_MISSED, lambda d: Content(reference(d.goal_id))),
+    "goal.abandoned": (FactKind.GOAL_ABANDONED, lambda d: Content(reference(d.goal_id))),
+    "milestone.celebrated": (FactKind.CELEBRATED, lambda d: Content(SLOTS.get(d.by, BOTH))),
+    "feedback.given": (
+        FactKind.FEEDBACK,
+        lambda d: _rated(d.by, (d.rating - d.scale_min) / (d.scale_max - d.scale_min)),
+    ),
+    # Without a rating it says nothing a score could read.
+    "checkin.answered": (
+        FactKind.CHECKIN,
+        lambda d: None if d.rating is None else _rated(d.by, (d.rating - 1) / _RATING),
+    ),
+    "fit.rated": (FactKind.FIT, lambda d: Content(SLOTS[d.by], value=FIT[d.fit])),
+    # Well-being is asked of mentees.
+    "pulse.answered": (FactKind.PULSE, lambda d: None if d.by == "mentor" else _rated(d.by, (d.rating - 1) / _RATING)),
+    "reflection.recorded": (FactKind.REFLECTION, lambda d: _OF_SIDE[d.by]),
+    "skill.assessed": (FactKind.SKILL, lambda d: _OF_SIDE[d.by]),
+    "introduction.made": (FactKind.INTRODUCTION, lambda d: _OF_SIDE[d.by]),
+    "resource.shared": (FactKind.RESOURCE, lambda d: _OF_SIDE[d.by]),
+    "support.requested": (
+        FactKind.REQUESTED,
+        lambda d: Content(
+            ref=reference(d.request_id), value=IMMEDIATE if d.priority == "immediate" else 0, name=d.request_id
+        ),
+    ),
+    "support.resolved": (FactKind.RESOLVED, lambda d: Content(ref=reference(d.request_id))),
+    "relationship.expectations_agreed": (FactKind.AGREED, lambda _: Content()),
+    "preparation.completed": (FactKind.PREPARED, lambda d: _OF_SIDE[d.by]),
 }
-"""What the payload of each kind says; None: such an event is no fact."""
-_READ_TYPE = {type_: (kind.value, _READ[kind]) for type_, kind in KIND_OF_TYPE.items()}
+"""By what happened: its kind, and what its payload says; None: such an event is no fact."""
+_READ_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READ.items()}
+KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READ.items()}
+CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READ.items()}
 
 
 def uid(source: str, event_id: str) -> bytes:

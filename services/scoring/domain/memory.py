@@ -4,6 +4,7 @@ Trimming is a projection: `trimmed(a | trimmed(b)) == trimmed(a | b)`, so states
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from services.scoring.domain import bounds
 from services.scoring.domain.facts import Fact, Facts, Key
@@ -44,22 +45,8 @@ WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
 LEAST_OF_DAY = 2
 """By so many contacts a day is known, so that one of them may be retracted."""
 
-_GROWTH = ("growth_of_mentor", "growth_of_mentee")
-_MISSED = ("missed_by_mentor", "missed_by_mentee")
-_BY_SIDE: Mapping[FactKind, tuple[str, str]] = {
-    FactKind.MESSAGE: ("messages_by_mentor", "messages_by_mentee"),
-    FactKind.FEEDBACK: ("ratings_by_mentor", "ratings_by_mentee"),
-    FactKind.CHECKIN: ("ratings_by_mentor", "ratings_by_mentee"),
-    FactKind.FIT: ("fit_by_mentor", "fit_by_mentee"),
-    FactKind.PREPARED: ("prepared_mentor", "prepared_mentee"),
-    FactKind.MISSED: _MISSED,
-    FactKind.CELEBRATED: _GROWTH,
-    FactKind.REFLECTION: _GROWTH,
-    FactKind.SKILL: _GROWTH,
-    FactKind.INTRODUCTION: _GROWTH,
-    FactKind.RESOURCE: _GROWTH,
-}
-_PLAIN: Mapping[FactKind, tuple[str, ...]] = {
+# The groups of each kind; of each side where a name has a place for it.
+_GROUPS_OF: Mapping[FactKind, tuple[str, ...]] = {
     FactKind.STARTED: ("started",),
     FactKind.PAUSED: ("status",),
     FactKind.RESUMED: ("status",),
@@ -68,26 +55,35 @@ _PLAIN: Mapping[FactKind, tuple[str, ...]] = {
     FactKind.RESCHEDULED: ("bookings",),
     FactKind.CANCELLED: ("outcomes",),
     FactKind.HELD: ("held", "outcomes"),
+    FactKind.MISSED: ("missed_by_{}", "outcomes"),
+    FactKind.MESSAGE: ("messages_by_{}",),
+    FactKind.ERASED: ("erased",),
     FactKind.GOAL_SET: ("goals_set",),
     FactKind.GOAL_REVISED: ("goals_revised",),
     FactKind.GOAL_PROGRESSED: ("goals_progressed",),
     FactKind.GOAL_ACHIEVED: ("goals_ended",),
     FactKind.GOAL_MISSED: ("goals_ended",),
     FactKind.GOAL_ABANDONED: ("goals_ended",),
+    FactKind.CELEBRATED: ("growth_of_{}",),
+    FactKind.FEEDBACK: ("ratings_by_{}",),
+    FactKind.CHECKIN: ("ratings_by_{}",),
+    FactKind.FIT: ("fit_by_{}",),
     FactKind.PULSE: ("pulses",),
+    FactKind.REFLECTION: ("growth_of_{}",),
+    FactKind.SKILL: ("growth_of_{}",),
+    FactKind.INTRODUCTION: ("growth_of_{}",),
+    FactKind.RESOURCE: ("growth_of_{}",),
     FactKind.REQUESTED: ("support",),
     FactKind.RESOLVED: ("support",),
     FactKind.AGREED: ("agreed",),
-    FactKind.ERASED: ("erased",),
+    FactKind.PREPARED: ("prepared_{}",),
 }
+_SIDES = {MENTOR: ("mentor",), MENTEE: ("mentee",), BOTH: ("mentor", "mentee")}
 
 
 def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
-    if kind in _BY_SIDE:
-        of_mentor, of_mentee = _BY_SIDE[kind]
-        sides = {MENTOR: (of_mentor,), MENTEE: (of_mentee,), BOTH: (of_mentor, of_mentee)}
-        return (*sides.get(slot, ()), *(("outcomes",) if kind == FactKind.MISSED else ()))
-    return (*_PLAIN[kind], *(("cancelled_late",) if kind == FactKind.CANCELLED and slot == LATE else ()))
+    by_side = ((name.format(side) for side in _SIDES[slot]) if "{" in name else (name,) for name in _GROUPS_OF[kind])
+    return (*chain.from_iterable(by_side), *(("cancelled_late",) if slot == LATE else ()))
 
 
 GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}

@@ -1,7 +1,7 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -107,11 +107,6 @@ def comparable(row: HistoryRow) -> ComparableRow:
         made_by or UNCALIBRATED,
         sources,
     )
-
-
-def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
-    """`of_all`: evaluation.PARTS or TERMS."""
-    return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
 
 
 def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:

@@ -22,7 +22,7 @@ from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats
 from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
-from services.scoring.flow.metrics import metrics
+from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Outgoing, Worker, wall_clock
 from services.scoring.topics import Topics
@@ -42,7 +42,7 @@ class Application:
         """How many there were when the partitions were taken last."""
         session, rebalance = settings.scoring_session_seconds, rebalance_seconds(settings)
         self.liveness = Liveness(session, rebalance)
-        measured = metrics(health.metrics)
+        measured = ScoringMetrics(health.metrics)
         self._gaps = Gaps(settings, names)
         self._log = log.get(__name__)
         self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))
