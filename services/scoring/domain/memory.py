@@ -109,7 +109,8 @@ def kept(ordered: Sequence[Key]) -> set[Key]:
     by_group: dict[str, list[Key]] = defaultdict(list)
     """Newest first within each group."""
     for key in reversed(ordered):
-        for name in groups(key):
+        _, kind, _, slot = key
+        for name in GROUPS[kind, 0 if kind in GOALS else slot]:
             by_group[name].append(key)
     if "erased" in by_group:
         return {by_group["erased"][-1]}

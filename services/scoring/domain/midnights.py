@@ -102,7 +102,10 @@ def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[
 def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
     """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
     block = outlooks.blocks[group.block]
-    some, labels = block[group.places], _labels(outlooks, group)
+    some, labels = (
+        block[group.places],
+        [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()],
+    )
     # 1. At the midnight, and at the newest row before it.
     instants = np.concatenate([np.full(len(some), midnight), some["newest"]])
     now = (instants - np.tile(some["paused"], 2)).astype(np.float64)
@@ -221,7 +224,3 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
 
 def _names(outlooks: Outlooks, group: Group) -> list[str]:
     return [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
-
-
-def _labels(outlooks: Outlooks, group: Group) -> list[Labels]:
-    return [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()]

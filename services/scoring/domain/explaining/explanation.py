@@ -56,7 +56,7 @@ class _Plan(NamedTuple):
 def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
     """Each on its own; what caps the band is resolved by one act, however many steps it takes."""
     standing = known.standing(at)
-    plans = [*_always(at), *_of_goals(standing), *_replies(standing), *_weighted(weights)]
+    plans = [*_always(at), *_of_what_stands(standing), *_weighted(weights)]
     caps = list(_of_caps(standing))
     tenant, relationship = known.relationship.split("/", 1)
     key, now = partition_key(tenant, relationship), _text(at)
@@ -95,7 +95,7 @@ def _always(at: int) -> Iterator[_Plan]:
     yield _Plan("a well-being rating of 5 from the mentee", "pulse.answered", well, ("support",))
 
 
-def _of_goals(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
+def _of_what_stands(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
     open_: dict[str, None] = {}
     for event in standing:
         if isinstance(event.data, p.GoalSet):
@@ -105,9 +105,6 @@ def _of_goals(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
             open_.pop(event.data.goal_id, None)
     for goal in list(reversed(open_))[:GOALS_TRIED]:
         yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
-
-
-def _replies(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
     messages = [(event.id, event.data) for event in standing if isinstance(event.data, p.MessageSent)]
     answered = {message.reply_to for _, message in messages}
     for side in _SIDES:

@@ -115,21 +115,20 @@ class FileSource:
         self.name, self._file = str(file), file
         self.size, self.upto, self.is_placed = 0, dict[int, Upto](), True
         self.programmes: dict[int, Programmes] = {}
-        for self.size, record in enumerate(jsonl_records(file), 1):
+        for number, record in enumerate(jsonl_records(file), 1):
+            self.size = number
             self.is_placed = self.is_placed and record.partition is not None and record.offset is not None
-            partition, position = self._place(self.size, record)
+            partition, position = self._place(number, record)
             known = self.upto.get(partition)
             if known is None and self.is_placed and position > 0:
-                raise ReplaySourceError(
-                    f"{file}: record {self.size}: partition {partition} begins at offset {position}"
-                )
+                raise ReplaySourceError(f"{file}: record {number}: partition {partition} begins at offset {position}")
             # What is no event does not move the clock.
             clock, recorded = NONE, _RECORDED.search(record.value)
             if recorded is not None:
                 try:
                     clock = to_micros(datetime.fromisoformat(recorded[1].decode()))
                 except (ValueError, TypeError) as invalid:
-                    raise ReplaySourceError(f"{file}: record {self.size}: recordedtime: {invalid}") from invalid
+                    raise ReplaySourceError(f"{file}: record {number}: recordedtime: {invalid}") from invalid
             programmes = self.programmes.setdefault(partition, Programmes())
             if _PROFILE_SET in record.value and isinstance(event := event_of(record.value), ProfileSet):
                 programmes.apply(*applied_profiles(event, position))

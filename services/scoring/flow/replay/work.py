@@ -67,7 +67,7 @@ class Task:
 
 def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
     """Raises ClickHouseError: then the same jobs may be done again."""
-    done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, Upto]]()
+    done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
     computed: list[WholeHistory] = []
     for name, partition, records in jobs:
         account = FullHistory()
@@ -85,23 +85,20 @@ def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
         for at, row in ScoreHistory(account.facts, profiles).rows(NONE, upto.clock).items():
             told = Emission(name, account.program, at, account.position, row, changed=True, trigger=None)
             emissions.append((partition, told))
-        marks.append((name, upto))
+        tenant, _, relationship = name.partition("/")
+        marks.append((tenant, relationship, upto.position, upto.clock))
     if task.warehouse is not None:
         done.rows = len(emissions)
         with closing(ClickHouse(task.warehouse)) as clickhouse:
             # 1. The rows. 2. That they are there: a crash in between repeats them, and each replaces itself.
             if emissions:
                 clickhouse.insert_columns(SHADOW, columns(emissions), INSERT)
-            clickhouse.insert_columns(DONE, _columns([_done(name, upto) for name, upto in marks]), INSERT)
+            done_of = zip(("tenant_id", "relationship_id", "position", "clock"), zip(*marks, strict=True), strict=True)
+            clickhouse.insert_columns(DONE, {name: list(values) for name, values in done_of}, INSERT)
     for history, (rows_of_it, digest) in zip(computed, digests(computed), strict=True):
         done.rows += rows_of_it
         done.digests[history.relationship] = digest
     return done
-
-
-def _done(name: str, upto: Upto) -> dict[str, Any]:
-    tenant, relationship = name.split("/", 1)
-    return {"tenant_id": tenant, "relationship_id": relationship, "position": upto.position, "clock": upto.clock}
 
 
 AHEAD = 2
@@ -137,10 +134,7 @@ NEVER = 0
 
 def columns(emissions: Iterable[tuple[int, Emission]]) -> dict[str, list[Any]]:
     """Of rows with the partitions that they belong to. A replayed row has no trigger, and no place on the topic."""
-    return _columns([_told(partition, emission) for partition, emission in emissions])
-
-
-def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    rows = [_told(partition, emission) for partition, emission in emissions]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
