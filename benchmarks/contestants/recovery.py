@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.contestants.ours import names, serve
 from benchmarks.contestants.task import Meter, Task, asked
-from services.scoring.flow.faust.table import StateTable
+from services.scoring.flow.faust.configured_app import StateTable
 from services.scoring.flow.worker import Worker
 
 

@@ -1,7 +1,6 @@
 """`rapport scoring`: the service, and what one asks of scores."""
 
 import sys
-from collections.abc import Iterator
 from copy import copy
 from datetime import UTC, datetime
 
@@ -19,7 +18,7 @@ from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
 from services.scoring.flow.faust.versions import UnsupportedVersionError, assert_versions
 from services.scoring.flow.sink import SinkBehindError
-from services.scoring.flow.verify import NotVerifiableError, VerifyReport, verify
+from services.scoring.flow.verify import NotVerifiableError, verify
 from services.scoring.topics import Topics
 
 
@@ -55,28 +54,18 @@ def verify_(until: datetime | None) -> None:
     micros = None if until is None else to_micros(until.replace(tzinfo=UTC))
     with explained("verify", NotVerifiableError, SinkBehindError, ClickHouseError):
         report = verify(settings, micros, lambda step: click.echo(f"  {step}", err=True))
-    click.echo("\n".join(_told(report)))
-    sys.exit(0 if report.verdict.equal else 1)
-
-
-def _told(report: VerifyReport) -> Iterator[str]:
     verdict = report.verdict
-    yield f"until  {rfc3339(report.until)}, {report.relationships} relationships"
-    yield f"truth  {verdict.true_hash}  {verdict.rows} rows"
-    yield f"table  {verdict.stored_hash}  {verdict.stored_rows} rows"
+    click.echo(f"until  {rfc3339(report.until)}, {report.relationships} relationships")
+    click.echo(f"truth  {verdict.true_hash}  {verdict.rows} rows")
+    click.echo(f"table  {verdict.stored_hash}  {verdict.stored_rows} rows")
     if report.stale:
-        yield f"stale  {len(report.stale)} left out, they need a heal: {', '.join(report.stale[:10])}"
-    yield "equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}"
+        click.echo(f"stale  {len(report.stale)} left out, they need a heal: {', '.join(report.stale[:10])}")
+    click.echo("equal" if verdict.equal else f"DIFFERENT  {verdict.first_difference}")
+    sys.exit(0 if verdict.equal else 1)
 
 
-main.add_command(accept_gap_)
-main.add_command(backtest_)
-main.add_command(calibrate_)
-main.add_command(explain_)
-main.add_command(repartition_)
-main.add_command(heal_)
-main.add_command(replay_)
-main.add_command(what_if_)
+for command in (accept_gap_, backtest_, calibrate_, explain_, repartition_, heal_, replay_, what_if_):
+    main.add_command(command)
 # What scripts of operators may still say: the name of `repartition` until it had the field's own.
 FORMER_NAME = copy(repartition_)
 FORMER_NAME.hidden = True

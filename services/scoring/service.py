@@ -8,7 +8,7 @@ from services.runtime import health as health_
 from services.runtime import log
 from services.runtime.garbage import collect_seldom
 from services.runtime.kafka import KafkaError, partition_count
-from services.scoring.flow.faust.application import application, execute
+from services.scoring.flow.faust.application import Application, execute
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.topics import Topics
 
@@ -21,16 +21,11 @@ def run(settings: ScoringSettings, names: Topics) -> None:
     collect_seldom()
     health = health_.Health()
     with health_.served(health, settings.host, settings.scoring_health_port):
-        _work(settings, names, health)
-
-
-def _work(settings: ScoringSettings, names: Topics, health: health_.Health) -> None:
-    try:
-        built = application(settings, health, names, _partitions(settings, names, health))
-        execute(built)
-    except KafkaError as problem:
-        log.get(__name__).error("kafka_not_usable", reason=str(problem))
-        sys.exit(1)
+        try:
+            execute(Application(settings, health, names, _partitions(settings, names, health)))
+        except KafkaError as problem:
+            log.get(__name__).error("kafka_not_usable", reason=str(problem))
+            sys.exit(1)
 
 
 def _partitions(settings: ScoringSettings, names: Topics, health: health_.Health) -> int:

@@ -13,8 +13,8 @@ from services.notify.channels.destinations import DestinationsConfig
 from services.notify.domain.guards import SETTLE
 from services.notify.domain.lifecycle import OPEN
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.healing import HealBound, healing
 from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.maintenance import HealBound, healing
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import programmes_of
 from services.scoring.domain.row import HistoryRow

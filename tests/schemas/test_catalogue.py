@@ -8,7 +8,7 @@ from schemas.directory import Participant
 from schemas.events import EVENT_TYPES
 from schemas.models import models
 from schemas.patterns import PATTERN_WORDS, pattern_in_words
-from services.scoring.domain.kinds import KIND_OF_TYPE
+from services.scoring.domain.facts import KIND_OF_TYPE
 from services.scoring.domain.score import FACTORS
 
 ENTRIES = [entry for found in entries().values() for entry in found]

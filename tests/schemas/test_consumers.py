@@ -22,8 +22,7 @@ from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.outbox import Outbox, SendingPace
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.rendering.machines import WebhookMessage, body
-from services.scoring.domain.facts import facts_of
-from services.scoring.domain.kinds import KIND_OF_TYPE
+from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
 from services.warehouse.domain.record import NotStored, Place
 from services.warehouse.domain.target import TABLES, feed_of
 from tests.schemas.golden import example, named, read, value

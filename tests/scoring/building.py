@@ -276,7 +276,7 @@ class Scorer(NamedTuple):
         return self.scores(at).health, self.scores(at).risk
 
     def features(self, at: int) -> tuple[float, ...]:
-        return features_of(self.snapshot, self.scores(at))
+        return features_of(self.snapshot.features, self.scores(at))
 
     def evaluate(self, at: int) -> Evaluation:
         return evaluation_of(self.snapshot, self.scores(at))

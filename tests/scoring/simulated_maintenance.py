@@ -11,11 +11,18 @@ from services.scoring.domain import write_phases
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import ChangelogEntry, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.healing import HealBound, healed_entry, healing, is_within_reach
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.maintenance import (
+    Differs,
+    HealBound,
+    carried,
+    healed_entry,
+    healing,
+    is_within_reach,
+    repartitioned,
+)
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import programmes_of
-from services.scoring.domain.repartition import Differs, carried, repartitioned
 from tests.scoring.readers import Told, statements, table
 
 Write = Told | ChangelogEntry

@@ -11,7 +11,7 @@ from schemas.events import MENTORING_EVENT, OfPartition, partition_key
 from schemas.primitives import to_micros
 from services.scoring.domain.explaining.explanation import Explanation, explain
 from services.scoring.domain.explaining.knowledge import Logged, knowledge_of
-from services.scoring.domain.explaining.points import shown_points
+from services.scoring.domain.explaining.story import shown_points
 from services.scoring.domain.profiles import DEFAULT
 
 CHOSEN = sample.contacts()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.scoring.domain.explaining.points import TENTH, shares, tenths, whole
+from services.scoring.domain.explaining.story import TENTH, shares, tenths, whole
 
 POINTS = st.integers(-100_000_000, 100_000_000)
 

@@ -3,9 +3,16 @@
 from schemas.events import OfRelationship, partition_key
 from schemas.payloads import MessageSent
 from schemas.programs import Profile, Weights
+from services.scoring.domain.explaining.explanation import (
+    BEST_TO_WORST,
+    GOALS_TRIED,
+    Act,
+    Remedies,
+    good_acts,
+    remedies,
+)
 from services.scoring.domain.explaining.knowledge import knowledge_of
-from services.scoring.domain.explaining.points import missing
-from services.scoring.domain.explaining.remedies import BEST_TO_WORST, GOALS_TRIED, Act, Remedies, good_acts, remedies
+from services.scoring.domain.explaining.story import missing
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import (

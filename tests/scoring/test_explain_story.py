@@ -9,7 +9,7 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
-from services.scoring.domain.explaining.points import shown_health, shown_points
+from services.scoring.domain.explaining.story import shown_health, shown_points
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (
     KEY,

@@ -6,8 +6,7 @@ import pytest
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, OfPartition, OfRelationship
 from services.scoring.domain.explaining.knowledge import NEVER_CAME, TAKEN_BACK, knowledge_of
-from services.scoring.domain.explaining.story import story
-from services.scoring.domain.explaining.words import WORDS, short_type, words_of
+from services.scoring.domain.explaining.story import WORDS, short_type, story, words_of
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (

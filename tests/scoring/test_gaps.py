@@ -1,7 +1,7 @@
 """Whether work may go on where a log begins."""
 
-from services.scoring.domain.gaps import Gap, GapAccepted, GapRefused, accept, gap_of
 from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.maintenance import Gap, GapAccepted, GapRefused, accept, gap_of
 
 APPLIED = PartitionWatermark(offset=41, clock=7, clock_next=9)
 

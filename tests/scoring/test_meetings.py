@@ -3,18 +3,7 @@
 import pytest
 
 from schemas.events import OfRelationship
-from tests.scoring.building import (
-    booked,
-    cancelled,
-    features,
-    held,
-    missed,
-    moved,
-    retraction,
-    row,
-    started,
-    values,
-)
+from tests.scoring.building import booked, cancelled, features, held, missed, moved, retraction, row, started, values
 from tests.scoring.expected import near
 
 START = started(0)

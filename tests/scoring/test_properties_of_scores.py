@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import ONE, SECOND
 from services.scoring.domain.evaluation import factors
-from services.scoring.domain.explaining.points import shown_health, shown_points
+from services.scoring.domain.explaining.story import shown_health, shown_points
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import ONE as SINGLE

@@ -7,7 +7,7 @@ import pytest
 from schemas.events import OfRelationship
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
-from services.scoring.domain.repartition import Differs, PartitionSplit, carried, is_finished, repartitioned
+from services.scoring.domain.maintenance import Differs, PartitionSplit, carried, is_finished, repartitioned
 from tests.scoring import building as b
 
 NEW_EPOCH = 1 << 48

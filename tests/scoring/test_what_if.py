@@ -19,7 +19,7 @@ from services.scoring.commands.what_if import LevelForHours, document, report, t
 from services.scoring.domain.bounds import HOUR
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
-from services.scoring.domain.what_if.trial import (
+from services.scoring.domain.what_if import (
     Balance,
     Candidates,
     Compared,

@@ -21,7 +21,7 @@ from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import clock_event, score_event
-from services.scoring.domain.what_if.trial import TrialAlert, alerts, watching
+from services.scoring.domain.what_if import TrialAlert, alerts, watching
 from tests.scoring.building import KEY, ended, facts, held, message, micros, missed, paused, resumed, started
 from tests.scoring.random_logs import random_log
 

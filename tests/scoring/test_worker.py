@@ -13,7 +13,7 @@ from services.runtime.kafka import partition_of
 from services.scoring.domain.changelog import Recovery
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.liveness import Liveness
-from services.scoring.flow.metrics import metrics
+from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.flow.worker import Outgoing, Worker
 from services.scoring.topics import Topics
 from tests.scoring.building import held
@@ -38,7 +38,7 @@ def test_what_gets_through_on_one_partition_hides_no_bad_deploy_on_another() -> 
         liveness = Liveness(session_seconds=15, rebalance_seconds=30)
         liveness.joined(lambda: None)
         sizes = Sizes(PARTITIONS, indexed_facts=1_000)
-        worker = Worker(Topics(), sizes, Acknowledging(), metrics(CollectorRegistry()), liveness)
+        worker = Worker(Topics(), sizes, Acknowledging(), ScoringMetrics(CollectorRegistry()), liveness)
         for number in range(PARTITIONS):
             assert await worker.restore(number, Recovery())
         for offset in range(99):

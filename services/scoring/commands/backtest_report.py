@@ -11,20 +11,15 @@ import click
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydantic_core import to_jsonable_python
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
-from services.scoring.commands.console import cells, explained, output, rfc3339, section, table
+from services.scoring.commands.console import explained, output, rfc3339, section, table
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
-from services.scoring.domain.backtesting.backtest import (
-    UNCALIBRATED,
-    BacktestReport,
-    Judged,
-    SplitSide,
-    backtest,
-)
+from services.scoring.domain.backtesting.backtest import UNCALIBRATED, BacktestReport, Judged, SplitSide, backtest
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
@@ -63,47 +58,39 @@ def as_text(report: BacktestReport) -> None:
     for line in _facts(report):
         console.print(line, soft_wrap=True, markup=False)
     console.print()
-    section(
-        console, "Models on the evaluation part, learnt once, with 95 % intervals over pairs", _models(report.models)
-    )
+    title = "Models on the evaluation part, learnt once, with 95 % intervals over pairs"
+    section(console, title, _models(report.models))
     if report.rolling:
         title = f"The same, learnt anew every {report.rolling_days} days from all that was over by then"
         section(console, title, _models(report.rolling))
     leading = (report.rolling or report.models)[0]
+    bins = (
+        (f"{one.low:.1f} - {one.high:.1f}", one.cases, f"{one.predicted:.3f}", f"{one.observed:.3f}")
+        for one in leading.reliability
+    )
     form = f"{leading.name}, learnt anew" if report.rolling else leading.name
-    section(console, f"Reliability of the {form}", _reliability(leading))
-    rule = report.rule
-    title = (
-        f"Alerts by the calibrated risk: right if no contact came in the {rule.horizon_days} days after; a fade is a "
-        f"silence of {rule.active_days} days"
-    )
-    section(console, title, _lead_times(report))
-    section(
-        console, "Drift: the base rate against the calibration part, observed less predicted against 0", _drift(report)
-    )
+    made = table(bins, predicted="left", cases="right", mean="right", observed="right")
+    section(console, f"Reliability of the {form}", made)
+    _alerts_and_drift(console, report)
 
 
 def verdict(report: BacktestReport) -> str:
     """For people who do not read tables."""
-    ours = report.models[0]
+    ours, anew = report.models[0], ""
     rules = [model for model in report.models[1:] if model.name != UNCALIBRATED]
     best = max(rules, key=lambda model: model.measures["auc"].value)
     ranked, other, apart = ours.measures["auc"].value, best.measures["auc"].value, ours.measures["ece"].value
     ahead = "ahead of" if ranked > other else "no better than"
     trust = "can be taken at its word" if apart <= CLOSE else "is an order of urgency, not a probability"
-    anew = f"; {_of_rolling(report.rolling[0], report.rolling_days)}" if report.rolling else ""
+    if report.rolling:
+        behind = report.rolling[0].behind
+        how = "better" if behind.high < 0 else "worse" if behind.low > 0 else "neither better nor worse"
+        anew = f"; learning anew every {report.rolling_days} days makes it {how}"
     return (
         f"Verdict: of a pair that falls silent and one that does not, the risk ranks the first higher in {ranked:.0%} "
         f"of cases, {ahead} the best simple rule ({best.name}, {other:.0%}); what it predicts and what happens lie "
         f"{apart:.2f} apart, so that it {trust}{anew}."
     )
-
-
-def _of_rolling(anew: Judged, days: int | None) -> str:
-    how = f"learning anew every {days} days"
-    if anew.behind.high < 0:
-        return f"{how} makes it better"
-    return f"{how} makes it worse" if anew.behind.low > 0 else f"{how} makes it neither better nor worse"
 
 
 def _facts(report: BacktestReport) -> Iterator[str]:
@@ -121,39 +108,35 @@ def _facts(report: BacktestReport) -> Iterator[str]:
 
 
 def _models(models: Sequence[Judged]) -> Table:
-    made = table(model="left", **dict.fromkeys(MEASURES, "left"), Brier_above_ours="left")
-    for model in models:
-        behind = _interval(model.behind, "+.4f") if model.behind.low or model.behind.high else ""
-        made.add_row(*cells(model.name, *(_interval(model.measures[key]) for key in MEASURES.values()), behind))
-    return made
+    rows = (
+        (
+            model.name,
+            *(_interval(model.measures[key]) for key in MEASURES.values()),
+            _interval(model.behind, "+.4f") if model.behind.low or model.behind.high else "",
+        )
+        for model in models
+    )
+    return table(rows, model="left", **dict.fromkeys(MEASURES, "left"), Brier_above_ours="left")
 
 
-def _reliability(model: Judged) -> Table:
-    made = table(predicted="left", cases="right", mean="right", observed="right")
-    for found in model.reliability:
-        edges = f"{found.low:.1f} - {found.high:.1f}"
-        made.add_row(*cells(edges, found.cases, f"{found.predicted:.3f}", f"{found.observed:.3f}"))
-    return made
-
-
-def _lead_times(report: BacktestReport) -> Table:
-    columns = ("risk", "silences", "alerts", "right", "fades", "never_warned", "warned_days_before_the_fade")
-    made = table(**dict.fromkeys(columns, "right"))
-    for found in report.lead_times:
-        days = "" if found.days is None else "{1:.0f} (quartiles {0:.0f} and {2:.0f})".format(*found.days)
-        alerts = found.silences, found.reached, f"{found.right:.1%}"
-        made.add_row(*cells(found.level, *alerts, found.fades, f"{found.never:.1%}", days))
-    return made
-
-
-def _drift(report: BacktestReport) -> Table:
+def _alerts_and_drift(console: Console, report: BacktestReport) -> None:
+    alerts = []
+    for of in report.lead_times:
+        days = "" if of.days is None else "{1:.0f} (quartiles {0:.0f} and {2:.0f})".format(*of.days)
+        alerts.append((of.level, of.silences, of.reached, f"{of.right:.1%}", of.fades, f"{of.never:.1%}", days))
+    names = ("risk", "silences", "alerts", "right", "fades", "never_warned", "warned_days_before_the_fade")
+    title = (
+        f"Alerts by the calibrated risk: right if no contact came in the {report.rule.horizon_days} days after; a fade "
+        f"is a silence of {report.rule.active_days} days"
+    )
+    section(console, title, table(alerts, **dict.fromkeys(names, "right")))
+    periods = []
+    for one in report.drift:
+        rates = _interval(one.base_rate), f"{one.predicted:.3f}", _interval(one.gap, "+.3f"), f"{one.brier:.3f}"
+        periods.append((one.period, one.cases, one.pairs, *rates, ", ".join(one.flags)))
     numbers = dict.fromkeys(("cases", "pairs", "base_rate", "predicted", "observed_less_predicted", "Brier"), "right")
-    made = table(period="left", **numbers, differs="left")
-    for found in report.drift:
-        rates = _interval(found.base_rate), f"{found.predicted:.3f}", _interval(found.gap, "+.3f")
-        flags = ", ".join(found.flags)
-        made.add_row(*cells(found.period, found.cases, found.pairs, *rates, f"{found.brier:.3f}", flags))
-    return made
+    title = "Drift: the base rate against the calibration part, observed less predicted against 0"
+    section(console, title, table(periods, period="left", **numbers, differs="left"))
 
 
 def _part(part: SplitSide) -> str:

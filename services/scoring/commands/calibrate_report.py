@@ -11,17 +11,12 @@ import click
 from rich.text import Text
 
 from services.runtime.settings import Settings
-from services.scoring.commands.console import cells, command_settings, explained, output, progress, section, table
+from services.scoring.commands.console import command_settings, explained, output, progress, section, table
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading, tracking
 from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
-from services.scoring.domain.backtesting.calibration_record import (
-    CalibrationRecord,
-    calibrate,
-    candidate,
-    evidence,
-)
+from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, calibrate, candidate, evidence
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
@@ -84,13 +79,9 @@ def apply(program: str | None) -> list[CalibrationOutcome]:
         return [_applied(settings, one, tracking(shown)) for one in known]
 
 
-def outcomes_as_text(outcomes: Sequence[CalibrationOutcome]) -> None:
-    for one in outcomes:
-        click.echo(f"{one.program}: {one.verdict}")
-
-
-def outcomes_as_json(outcomes: Sequence[CalibrationOutcome]) -> None:
-    click.echo(json.dumps([{"program": o.program, "version": o.version, "verdict": o.verdict} for o in outcomes]))
+def tell(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
+    told = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
+    click.echo(json.dumps(told) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
 
 
 def as_text(record: CalibrationRecord, file: Path) -> None:
@@ -101,20 +92,19 @@ def as_text(record: CalibrationRecord, file: Path) -> None:
     if record.learnt == "intercept":
         said += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
     console.print(said, soft_wrap=True, markup=False)
-    made = table(coefficient="left", default="right", learnt="right")
-    for name, value in record.coefficients:
-        made.add_row(*cells(name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}"))
-    section(console, "Coefficients", made)
+    rows = ((name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}") for name, value in record.coefficients)
+    section(console, "Coefficients", table(rows, coefficient="left", default="right", learnt="right"))
     if record.held_out is not None:
         judged = record.held_out
         title = (
             f"On {judged.cases} cases of {judged.pairs} pairs from {judged.since.date()} on, after learning from those "
             "before"
         )
-        made = table(coefficients="left", **dict.fromkeys(MEASURES, "right"))
-        for name, metrics in (("default", judged.before), ("learnt", judged.after)):
-            made.add_row(*cells(name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values())))
-        section(console, title, made)
+        models = (
+            (name, *(f"{getattr(metrics, key):.3f}" for key in MEASURES.values()))
+            for name, metrics in (("default", judged.before), ("learnt", judged.after))
+        )
+        section(console, title, table(models, coefficients="left", **dict.fromkeys(MEASURES, "right")))
     console.print("\n".join(_usage(record, file)), soft_wrap=True, markup=False)
 
 

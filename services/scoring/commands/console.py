@@ -2,7 +2,7 @@
 line for what goes wrong."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal
@@ -71,18 +71,16 @@ def section(console: Console, title: str, content: Table) -> None:
     console.print()
 
 
-def table(**columns: str) -> Table:
-    """`columns`: each name with `left`, `right`, or `wrap` for the ones that give way where it is narrow."""
+def table(rows: Iterable[Sequence[object]] = (), /, **columns: str) -> Table:
+    """`columns`: each name with `left`, `right`, or `wrap` for the ones that give way where it is narrow. Text stands
+    as it is: what looks like markup is none."""
     made = Table(box=None, pad_edge=False, header_style="dim")
     for name, kind in columns.items():
         justify: Literal["left", "right"] = "right" if kind == "right" else "left"
         made.add_column(name.replace("_", " "), justify=justify, no_wrap=kind != "wrap")
+    for row in rows:
+        made.add_row(*(Text(str(value)) for value in row))
     return made
-
-
-def cells(*values: object) -> tuple[Text, ...]:
-    """Text as it is: what looks like markup is none."""
-    return tuple(Text(str(value)) for value in values)
 
 
 def tenths(value: int) -> str:

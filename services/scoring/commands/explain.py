@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from services.scoring.commands.console import (
-    cells,
     command_settings,
     explained,
     hundredths,
@@ -28,23 +26,22 @@ from services.scoring.commands.console import (
     tenths,
 )
 from services.scoring.domain.bounds import DAY, ONE
-from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
+from services.scoring.domain.explaining.explanation import Explanation, Trial, Untold, explain
 from services.scoring.domain.explaining.knowledge import knowledge_of
-from services.scoring.domain.explaining.points import (
+from services.scoring.domain.explaining.story import (
     HUNDREDTH,
     TENTH,
+    Change,
     capped_by,
     full,
     shares,
     shown_health,
     shown_points,
+    spell,
     whole,
 )
-from services.scoring.domain.explaining.remedies import Trial
-from services.scoring.domain.explaining.story import Change
-from services.scoring.domain.explaining.words import spell
 from services.scoring.domain.row import HistoryRow
-from services.scoring.flow.one_relationship import UnknownRelationshipError, read_relationship
+from services.scoring.flow.log_reading import UnknownRelationshipError, read_relationship
 from services.scoring.topics import Topics
 
 Document = dict[str, Any]
@@ -107,28 +104,27 @@ def document(found: Explanation) -> Document:
         ],
         "risk": evaluation.risk / ONE,
         "risk_terms": [{"name": name, "value": value / ONE} for name, value in evaluation.terms],
-        "story": [_change(change) for change in found.story],
+        "story": [
+            {
+                "from": _time(change.begin),
+                "to": _time(change.end),
+                "rows": change.rows,
+                "what": change.words,
+                "before": None if change.before is None else change.before / 10,
+                "health": change.health / 10,
+                "band": change.band,
+                "moved": {name: points / 10 for name, points in change.moved},
+                "risk": change.risk / ONE,
+                "risk_term": change.term,
+            }
+            for change in found.story
+        ],
         "to_do": {
             "first": _trial(found.remedies.first) if found.remedies.first else None,
             "cause": found.remedies.cause,
             "reason": found.remedies.reason,
             "singles": [_trial(trial) for trial in found.remedies.singles],
         },
-    }
-
-
-def _change(change: Change) -> Document:
-    return {
-        "from": _time(change.begin),
-        "to": _time(change.end),
-        "rows": change.rows,
-        "what": change.words,
-        "before": None if change.before is None else change.before / 10,
-        "health": change.health / 10,
-        "band": change.band,
-        "moved": {name: points / 10 for name, points in change.moved},
-        "risk": change.risk / ONE,
-        "risk_term": change.term,
     }
 
 
@@ -151,45 +147,28 @@ LOW_CONFIDENCE = ONE // 4
 
 def report(console: Console, found: Explanation, clock: int) -> None:
     """`clock`: up to which instant scores can be told."""
-    to_do, horizon = _to_do(found), spell(found.profile.horizon_days)
-    caps = [f"{cap}, so no better than strained" for cap in capped_by(found.row)]
+    row, now, first, certainty = found.row, found.row.evaluation, found.remedies.first, found.profile.certainty
+    # 1. How it is, why, and what answers the costliest cause; and what that would do to health and risk.
+    status, health = "" if row.status == "active" else f"{row.status}, ", tenths(shown_health(now))
+    how = f"{status}health {health}, {now.band} ({_trend(row)}); risk {hundredths(now.risk)} ({certainty})"
+    caps = [f"{cap}, so no better than strained" for cap in capped_by(row)]
     lacks = [f"{one.words} {signed(one.points)}" for one in found.missing]
     why = "; ".join([*caps, *lacks][:REASONS]) or "no part lacks much"
-    for line in (_how(found), f"Why:  {why}", f"Do:   {to_do}"):
+    to_do = f"nothing: {found.remedies.reason}"
+    if first is not None:
+        lifted = f"health {health} -> {tenths(whole(first.health, TENTH))}, {first.band}"
+        risk = f"risk {hundredths(now.risk)} -> {hundredths(first.risk)} ({certainty.split(';')[0]})"
+        to_do = f"{' and '.join(first.steps)}: {lifted}; {risk}"
+    for line in (f"{found.known.relationship}: {how}", f"Why:  {why}", f"Do:   {to_do}"):
         console.print(Text(line, style="bold"))
     console.print()
-    facts = table(name="left", said="wrap")
+    # 2. All there is to say beside it.
+    facts = table(_said(found, clock), name="left", said="wrap")
     facts.show_header = False
-    for pair in _said(found, clock):
-        facts.add_row(*cells(*pair))
     section(console, "", facts)
-    section(console, "Health, in points", _parts(found))
-    section(console, f"Risk of no contact in the next {horizon}, in log-odds", _terms(found))
-    section(console, "The story", _story(found, console.width))
-    if found.remedies.singles:
-        made = table(act="wrap", health="right", band="left", risk="right")
-        for trial in found.remedies.singles[:SINGLES]:
-            numbers = tenths(whole(trial.health, TENTH)), trial.band, hundredths(trial.risk)
-            made.add_row(*cells(" and ".join(trial.steps), *numbers))
-        section(console, "What one act would do now", made)
+    _sums(console, found)
+    _story(console, found)
     console.print(Text(f"What to do: {to_do}", style="bold"))
-
-
-def _how(found: Explanation) -> str:
-    row, now = found.row, found.row.evaluation
-    status = "" if row.status == "active" else f"{row.status}, "
-    health = f"health {tenths(shown_health(now))}, {now.band} ({_trend(row)})"
-    return f"{found.known.relationship}: {status}{health}; risk {hundredths(now.risk)} ({found.profile.certainty})"
-
-
-def _to_do(found: Explanation) -> str:
-    """What answers the costliest cause, and what it would do to health and risk."""
-    first, now = found.remedies.first, found.row.evaluation
-    if first is None:
-        return f"nothing: {found.remedies.reason}"
-    health = f"{tenths(shown_health(now))} -> {tenths(whole(first.health, TENTH))}, {first.band}"
-    risk = f"{hundredths(now.risk)} -> {hundredths(first.risk)} ({found.profile.certainty.split(';')[0]})"
-    return f"{' and '.join(first.steps)}: health {health}; risk {risk}"
 
 
 def _said(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
@@ -212,47 +191,52 @@ def _said(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
     yield "next session", "none booked" if row.next_session is None else minute(row.next_session)
 
 
+def _sums(console: Console, found: Explanation) -> None:
+    """Points that add up to the health as it is shown, and terms that add up to L as it is shown."""
+    evaluation, points = found.row.evaluation, shown_points(found.row.evaluation)
+    parts = [
+        (
+            spaced(part.name),
+            hundredths(part.value),
+            f"{part.weight:g}",
+            tenths(shown),
+            tenths(full(found.row, part)) if part.weight else "",
+        )
+        for part, shown in zip(evaluation.parts, points, strict=True)
+    ]
+    weights = sum(part.weight for part in evaluation.parts)
+    parts.append(("health", "", f"{weights:g}", tenths(sum(points)), "100.0"))
+    numbers = dict.fromkeys(("value", "weight", "points", "of"), "right")
+    section(console, "Health, in points", table(parts, part="left", **numbers))
+    total = whole(sum(evaluation.effects), HUNDREDTH)
+    values = zip(evaluation.term_names, shares(evaluation.effects, HUNDREDTH, total), strict=True)
+    terms = [(spaced(name), f"{value / 100:+.2f}") for name, value in values]
+    terms.append(("L, their sum", f"{total / 100:+.2f}"))
+    terms.append(("risk = 1 / (1 + exp(-L))", hundredths(evaluation.risk)))
+    title = f"Risk of no contact in the next {spell(found.profile.horizon_days)}, in log-odds"
+    section(console, title, table(terms, term="left", value="right"))
+
+
+def _story(console: Console, found: Explanation) -> None:
+    """Where it is narrow the points stand below what moved them."""
+    told = list(map(_told, found.story))
+    made = table(told, when="left", what="wrap", points_moved="wrap", health="right", band="left", risk="left")
+    if console.width < WIDE:
+        rows = ((when, f"{what}\n{moved}".strip(), health, risk) for when, what, moved, health, _, risk in told)
+        made = table(rows, when="left", what="wrap", health="right", risk="left")
+    section(console, "The story", made)
+    singles = [
+        (" and ".join(one.steps), tenths(whole(one.health, TENTH)), one.band, hundredths(one.risk))
+        for one in found.remedies.singles[:SINGLES]
+    ]
+    if singles:
+        made = table(singles, act="wrap", health="right", band="left", risk="right")
+        section(console, "What one act would do now", made)
+
+
 def _trend(row: HistoryRow) -> str:
     points = whole(row.trend, TENTH)
     return f"{signed(points)} in 4 weeks" if points else "level for 4 weeks"
-
-
-def _parts(found: Explanation) -> Table:
-    """The points add up to the health as it is shown."""
-    row, made = found.row, table(part="left", value="right", weight="right", points="right", of="right")
-    points = shown_points(row.evaluation)
-    for part, shown in zip(row.evaluation.parts, points, strict=True):
-        best = tenths(full(row, part)) if part.weight else ""
-        made.add_row(*cells(spaced(part.name), hundredths(part.value), f"{part.weight:g}", tenths(shown), best))
-    weights = sum(part.weight for part in row.evaluation.parts)
-    made.add_row(*cells("health", "", f"{weights:g}", tenths(sum(points)), "100.0"))
-    return made
-
-
-def _terms(found: Explanation) -> Table:
-    """They add up to L as it is shown."""
-    made, evaluation = table(term="left", value="right"), found.row.evaluation
-    values = [value for _, value in evaluation.terms]
-    total = whole(sum(values), HUNDREDTH)
-    for (name, _), value in zip(evaluation.terms, shares(values, HUNDREDTH, total), strict=True):
-        made.add_row(*cells(spaced(name), f"{value / 100:+.2f}"))
-    made.add_row(*cells("L, their sum", f"{total / 100:+.2f}"))
-    made.add_row(*cells("risk = 1 / (1 + exp(-L))", hundredths(evaluation.risk)))
-    return made
-
-
-def _story(found: Explanation, width: int) -> Table:
-    """Where it is narrow the points stand below what moved them."""
-    if width >= WIDE:
-        made = table(when="left", what="wrap", points_moved="wrap", health="right", band="left", risk="left")
-        rows: list[tuple[str, ...]] = list(map(_told, found.story))
-    else:
-        made = table(when="left", what="wrap", health="right", risk="left")
-        told = map(_told, found.story)
-        rows = [(when, f"{what}\n{moved}".strip(), health, risk) for when, what, moved, health, _, risk in told]
-    for row in rows:
-        made.add_row(*cells(*row))
-    return made
 
 
 def _told(change: Change) -> tuple[str, str, str, str, str, str]:

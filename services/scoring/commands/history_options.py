@@ -26,19 +26,14 @@ _OPTIONS = (
     click.argument("history", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)),
     click.option("--program", help="Only the relationships of this programme."),
     click.option("--horizon", type=DAYS, default=30, show_default=True, help="Days without contact that make a fade."),
-    click.option(
-        "--cadence-days",
-        type=click.FloatRange(min=1, max=366),
-        default=14.0,
-        show_default=True,
-        help="The programme's, for pairs that named none.",
-    ),
-    click.option(
-        "--review-days",
-        type=click.FloatRange(min=1, max=366),
-        default=30.0,
-        show_default=True,
-        help="The programme's review period.",
+    *(
+        click.option(
+            name, type=click.FloatRange(min=1, max=366), default=days, show_default=True, help=f"The programme's{of}."
+        )
+        for name, days, of in (
+            ("--cadence-days", 14.0, ", for pairs that named none"),
+            ("--review-days", 30.0, " review period"),
+        )
     ),
 )
 

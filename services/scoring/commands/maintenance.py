@@ -10,17 +10,8 @@ from functools import partial
 import click
 
 from services.runtime.clickhouse import ClickHouseError
-from services.scoring.commands.console import (
-    cells,
-    command_settings,
-    explained,
-    output,
-    progress,
-    section,
-    table,
-    working,
-)
-from services.scoring.domain.gaps import GapRefused
+from services.scoring.commands.console import command_settings, explained, output, progress, section, table, working
+from services.scoring.domain.maintenance import GapRefused
 from services.scoring.flow.gaps import LOOK_SECONDS, NoSuchPartitionError, accept_gap
 from services.scoring.flow.heal import HealEnvironment, HealReport, NoStateError, heal
 from services.scoring.flow.log_reading import LogCutOffError
@@ -64,10 +55,8 @@ def heal_(relationships: tuple[str, ...], *, as_json: bool) -> None:
 def _as_text(report: HealReport) -> None:
     console = output()
     if report.healed:
-        found = table(relationship="wrap", rows_told="right", rows_taken_away="right")
-        for name, (told, deleted) in sorted(report.healed.items())[:LISTED]:
-            found.add_row(*cells(name, told, deleted))
-        section(console, "", found)
+        first = ((name, *counts) for name, counts in sorted(report.healed.items())[:LISTED])
+        section(console, "", table(first, relationship="wrap", rows_told="right", rows_taken_away="right"))
     more = len(report.healed) - LISTED
     console.print(f"{len(report.healed)} healed" + (f", the first {LISTED} are listed" if more > 0 else ""))
     if report.again:

@@ -77,17 +77,13 @@ def calibrate_(
     with extra("analysis"):
         from services.scoring.commands import calibrate_report  # noqa: PLC0415 (the service needs none of it)
     if applied:
-        _only(context, {"program", "applied", "as_json"})
+        # What else there is to ask, a programme's own profile says.
+        said = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        if others := sorted(said - {"program", "applied", "as_json"}):
+            raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")
         outcomes = calibrate_report.apply(options["program"])
-        (calibrate_report.outcomes_as_json if as_json else calibrate_report.outcomes_as_text)(outcomes)
+        calibrate_report.tell(outcomes, as_json=as_json)
         context.exit(int(any(outcome.failed for outcome in outcomes)))
     record = calibrate_report.run(HistoryOptions(**options))
     file = calibrate_report.write(record, out)
     (calibrate_report.as_json if as_json else calibrate_report.as_text)(record, file)
-
-
-def _only(context: click.Context, known: set[str]) -> None:
-    """Raises click.UsageError where something was asked for that a programme's own profile says."""
-    said = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
-    if others := sorted(set(said) - known):
-        raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")

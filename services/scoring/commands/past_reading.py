@@ -1,6 +1,6 @@
 """The history that a command asks for, read with a sign of life."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.progress import Progress
@@ -9,8 +9,7 @@ from schemas.programs import Profile
 from services.scoring.commands.console import command_settings, progress
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.domain.backtesting.backtest import Track
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
-from services.scoring.domain.backtesting.pairs import Pair, PairHistories
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, PairHistories
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.histories import file_events, log_events, read_histories
 from services.scoring.topics import Topics
@@ -39,7 +38,4 @@ def reading(options: HistoryOptions) -> Iterator[tuple[PairHistories, Track]]:
 
 
 def tracking(shown: Progress) -> Track:
-    def track(pairs: Sequence[Pair], name: str) -> Iterable[Pair]:
-        return shown.track(pairs, description=name)
-
-    return track
+    return lambda pairs, name: shown.track(pairs, description=name)

@@ -12,7 +12,7 @@ import click
 
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.settings import Settings
-from services.scoring.commands.console import cells, command_settings, explained, instant, output, table, working
+from services.scoring.commands.console import command_settings, explained, instant, output, spaced, table, working
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import LogCutOffError
 from services.scoring.flow.maintenance import EXCLUSIVE, maintained
@@ -147,8 +147,7 @@ def _told(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values, indent=1))
         return
-    found = table(what="left", value="right")
+    rows = ((spaced(name), f"{value:,}" if isinstance(value, int) else value) for name, value in values.items())
+    found = table(rows, what="left", value="right")
     found.show_header = False
-    for name, value in values.items():
-        found.add_row(*cells(name.replace("_", " "), f"{value:,}" if isinstance(value, int) else value))
     output().print(found)

@@ -10,14 +10,12 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from schemas.alerts import Urgency
 from schemas.rule_faults import faults, unwatched
 from schemas.rules import LEVELLED_RULES, Rule, Tier
 from services.scoring.commands.console import (
-    cells,
     command_settings,
     explained,
     instant,
@@ -28,16 +26,7 @@ from services.scoring.commands.console import (
     section,
     table,
 )
-from services.scoring.domain.what_if.trial import (
-    Compared,
-    Summary,
-    TrialAlert,
-    TrialQuestion,
-    TrialSpan,
-    balance,
-    compare,
-    summaries,
-)
+from services.scoring.domain.what_if import Compared, TrialAlert, TrialQuestion, TrialSpan, balance, compare, summaries
 from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
@@ -114,7 +103,14 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
         task = bar.add_task("reading the log", total=None)
         log, scored = read_log(settings, Topics.at(settings.log_epoch))
         bar.remove_task(task)
-        question = TrialQuestion(candidates, rules, _span(asked["since"], asked["until"], scored))
+        # What was scored, or as much of it as is asked for.
+        since, until = asked["since"], asked["until"]
+        span = TrialSpan(
+            scored.since if since is None else since, scored.until if until is None else min(until, scored.until)
+        )
+        if span.since >= span.until:
+            raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
+        question = TrialQuestion(candidates, rules, span)
         compared = []
         for name in bar.track(sorted(log.accounts), description="scoring relationships twice"):
             account = log.accounts[name]
@@ -129,29 +125,31 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
         report(output(), question, compared)
 
 
-def _span(since: int | None, until: int | None, scored: TrialSpan) -> TrialSpan:
-    """What was scored, or as much of it as is asked for."""
-    span = TrialSpan(
-        scored.since if since is None else since, scored.until if until is None else min(until, scored.until)
-    )
-    if span.since >= span.until:
-        raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
-    return span
-
-
 Document = dict[str, Any]
 
 
 def report(console: Console, question: TrialQuestion, compared: Sequence[Compared]) -> None:
-    span, found = question.span, summaries(compared)
+    span = question.span
     console.print(Text(verdict(question, compared), style="bold"), soft_wrap=True)
     console.print(Text(f"{minute(span.since)} to {minute(span.until)} UTC, {span.weeks:.1f} weeks"))
     for note in _notes(question):
         console.print(Text(f"Note: {note}"))
     console.print()
-    section(console, "By programme, alerts a week", _programmes(found, span))
-    alerting = [one for one in compared if one.now or one.then]
-    section(console, "When they fired (UTC)", _pairs(alerting))
+    rows: list[tuple[object, ...]] = []
+    for one in summaries(compared):
+        rates = (_rate(one.now, span), _rate(one.then, span), _rate(one.then - one.now, span, "+"))
+        rows.append((one.program, one.rule, one.relationships, *rates, one.more, one.fewer))
+    numbers = ("pairs", "now", "with_it", "difference", "pairs_only_with_it", "pairs_only_now")
+    made = table(rows, programme="wrap", rule="left", **dict.fromkeys(numbers, "right"))
+    section(console, "By programme, alerts a week", made)
+    alerting = [
+        (one.relationship, one.rule, _change(one), _fired(one.now), _fired(one.then))
+        for one in compared
+        if one.now or one.then
+    ]
+    in_turn = sorted(alerting, key=lambda row: (row[2], row[0], row[1]))
+    made = table(in_turn, pair="left", rule="left", change="left", now="wrap", with_it="wrap")
+    section(console, "When they fired (UTC)", made)
 
 
 def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
@@ -190,30 +188,6 @@ def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
             if one.now or one.then
         ],
     }
-
-
-def _programmes(found: Sequence[Summary], span: TrialSpan) -> Table:
-    made = table(
-        programme="wrap",
-        rule="left",
-        pairs="right",
-        now="right",
-        with_it="right",
-        difference="right",
-        pairs_only_with_it="right",
-        pairs_only_now="right",
-    )
-    for one in found:
-        rates = (_rate(one.now, span), _rate(one.then, span), _rate(one.then - one.now, span, "+"))
-        made.add_row(*cells(one.program, one.rule, one.relationships, *rates, one.more, one.fewer))
-    return made
-
-
-def _pairs(alerting: Sequence[Compared]) -> Table:
-    made = table(pair="left", rule="left", change="left", now="wrap", with_it="wrap")
-    for one in sorted(alerting, key=lambda one: (_change(one), one.relationship, one.rule)):
-        made.add_row(*cells(one.relationship, one.rule, _change(one), _fired(one.now), _fired(one.then)))
-    return made
 
 
 def _change(one: Compared) -> str:

@@ -51,10 +51,6 @@ class Discarded(ChangelogEntry):
         return self.name.encode("latin-1")
 
 
-def discarded(key: bytes) -> ChangelogEntry:
-    return Discarded(key.decode("latin-1"), 0, None)
-
-
 def state_entry(relationship: str, generation: int, state: RelationshipState) -> ChangelogEntry:
     return ChangelogEntry(relationship, generation, layout.dump(state))
 
@@ -87,7 +83,11 @@ class Recovery:
     def add(self, key: bytes | None, value: bytes | None) -> None:
         """Of one generation the last record of a key counts, as for compaction."""
         try:
-            name, generation = _parsed(key or b"")
+            key = key or b""
+            name, (generation,) = key[: -_GENERATION.size].decode(), _GENERATION.unpack(key[-_GENERATION.size :])
+            tenant, _, rest = name.removeprefix(PROGRAMME).partition("/")
+            if name != WATERMARK and not (tenant and rest):
+                raise ValueError("no tenant/relationship, no tenant/program and no watermark")
         except NO_LAYOUT:
             (self.unreadable.discard if value is None else self.unreadable.add)(key or b"")
             return
@@ -133,15 +133,6 @@ class Recovery:
 def unread(state: RelationshipState) -> RelationshipState:
     """What is left of a state whose log is read again: its programme, and that its rows may be wrong."""
     return RelationshipState(stale_position=max(state.position, state.stale_position), home=state.home)
-
-
-def _parsed(key: bytes) -> tuple[str, int]:
-    """Raises one of NO_LAYOUT for a key that none of ours is like."""
-    name, (generation,) = key[: -_GENERATION.size].decode(), _GENERATION.unpack(key[-_GENERATION.size :])
-    tenant, _, rest = name.removeprefix(PROGRAMME).partition("/")
-    if name != WATERMARK and not (tenant and rest):
-        raise ValueError("no tenant/relationship, no tenant/program and no watermark")
-    return name, generation
 
 
 def dump_profiles(applied: AppliedProfiles) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import repeat
 from operator import call, itemgetter, mul, sub
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +97,7 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     # 2. The terms, which sum to the linear predictor.
     slopes = (parameters.base, *parameters.coefficients)
     # To round floats of NumPy takes ten times as long as Python's.
-    known = (1.0, *map(float, _features(snapshot.features, scores)))
+    known = (1.0, *map(float, features(snapshot.features, scores)))
     pick, term_names = _shown_terms(tuple([x != 0.0 for x in known]), slopes)
     effects = map(round, map(mul, map(mul, pick(slopes), pick(known)), repeat(ONE)))
     parts = (names, weights, tuple(shown), tuple(contributions))
@@ -137,7 +137,7 @@ def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_
     """A column of `numbers` for each. `slopes`: coefficients in the order of TERMS, of each or of all."""
     scores = score(numbers.aging, now, booked, MANY)
     values = np.array(factors(numbers.steady, scores))
-    known = np.array([np.ones(len(now)), *_features(numbers.features, scores)])
+    known = np.array([np.ones(len(now)), *features(numbers.features, scores)])
     begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
     of_health: Floats = scores.health
     bands = np.searchsorted(begins, of_health, side="right")
@@ -190,12 +190,9 @@ def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
     return (*first, scores.growth, scores.expectations)
 
 
-def features(snapshot: Snapshot, scores: Scores) -> tuple[float, ...]:
-    """Of the disengagement model, in the order of score.FEATURES: L = base + sum of coefficient times feature."""
-    return cast("tuple[float, ...]", _features(snapshot.features, scores))
-
-
-def _features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
+def features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
+    """Of the disengagement model, in the order of score.FEATURES: L = base + sum of coefficient times feature;
+    `steady`: those that time does not change."""
     pace, history, activity, missed, late, drop = steady
     of_contacts = (scores.quiet, pace, history, scores.elapsed, activity)
     return (*of_contacts, missed, late, scores.stalled, drop, scores.booked)

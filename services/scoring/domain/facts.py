@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
-from services.scoring.domain.bounds import HOUR, MINUTE, NONE, ONE, UNSET, millionths
-from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, KIND_OF_TYPE, LATE, PLAIN, SLOTS, FactKind, slots_of
+from services.scoring.domain.bounds import HOUR, MINUTE, NONE, UNSET, millionths
+from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, LATE, PLAIN, SLOTS, FactKind, slots_of
 
 LATE_NOTICE_HOURS = 24
 """A cancellation with less notice is late: the other's day was already planned."""
@@ -86,26 +86,9 @@ def facts_of(event: OfRelationship, position: int) -> Facts:
     return {key: Fact(position, False, first, second, ref, value, evidence, intern(source), name)}  # noqa: FBT003
 
 
-def _plain(_: p.Payload) -> Content:
-    return Content()
-
-
-def _of_side(data: p.OneSided) -> Content:
-    return _OF_SIDE[data.by]
-
-
-def _started(data: p.RelationshipStarted) -> Content:
-    days = data.cadence_days
-    return Content(first=UNSET if days is None else round(days * 24 * HOUR))
-
-
 def _paused(data: p.RelationshipPaused) -> Content:
     first, second = (UNSET if moment is None else to_micros(moment) for moment in (data.from_, data.until))
     return Content(PLAIN, first, second, reference(data.pause_id))
-
-
-def _resumed(data: p.RelationshipResumed) -> Content:
-    return Content(ref=0 if data.pause_id is None else reference(data.pause_id))
 
 
 def _scheduled(data: p.SessionScheduled) -> Content:
@@ -115,10 +98,6 @@ def _scheduled(data: p.SessionScheduled) -> Content:
 def _held(data: p.SessionHeld) -> Content:
     begin = to_micros(data.started_at)
     return Content(PLAIN, begin, begin + round((data.minutes or 0) * MINUTE), reference(data.session_id))
-
-
-def _missed(data: p.SessionMissed) -> Content:
-    return Content(SLOTS[data.absent], ref=reference(data.session_id))
 
 
 def _cancelled(data: p.SessionCancelled) -> Content:
@@ -131,83 +110,71 @@ def _goal_set(data: p.GoalSet) -> Content:
     return Content(reference(data.goal_id), value=SMART_UNKNOWN if smart is None else sum(flag for _, flag in smart))
 
 
-def _goal_progressed(data: p.GoalProgressed) -> Content:
-    return Content(reference(data.goal_id), value=millionths(data.percent / 100))
-
-
-def _goal_ended(data: p.GoalChanged) -> Content:
-    return Content(reference(data.goal_id))
-
-
-def _celebrated(data: p.MilestoneCelebrated) -> Content:
-    return Content(SLOTS.get(data.by, BOTH))
-
-
-def _feedback(data: p.FeedbackGiven) -> Content:
-    low, high = data.scale_min, data.scale_max
-    return Content(SLOTS[data.by], value=millionths((data.rating - low) / (high - low)))
-
-
-def _checkin(data: p.CheckinAnswered) -> Content | None:
-    """Without a rating it says nothing a score could read."""
-    return None if data.rating is None else Content(SLOTS[data.by], value=(data.rating - 1) * ONE // _RATING)
-
-
-def _pulse(data: p.PulseAnswered) -> Content | None:
-    """Well-being is asked of mentees."""
-    return None if data.by == "mentor" else Content(SLOTS[data.by], value=(data.rating - 1) * ONE // _RATING)
-
-
-def _fit(data: p.FitRated) -> Content:
-    return Content(SLOTS[data.by], value=FIT[data.fit])
-
-
-def _requested(data: p.SupportRequested) -> Content:
-    name, is_immediate = data.request_id, data.priority == "immediate"
-    return Content(ref=reference(name), value=IMMEDIATE if is_immediate else 0, name=name)
-
-
-def _resolved(data: p.SupportResolved) -> Content:
-    return Content(ref=reference(data.request_id))
+def _rated(by: str, share: float) -> Content:
+    return Content(SLOTS[by], value=millionths(share))
 
 
 _OF_SIDE = {side: Content(SLOTS[side]) for side in ("mentor", "mentee")}
 # A table, because to ask a payload for its class once for every class that it might be takes as long as all its facts
 # take to be stored.
-_READ: Mapping[FactKind, Callable[[Any], Content | None]] = {
-    FactKind.STARTED: _started,
-    FactKind.PAUSED: _paused,
-    FactKind.RESUMED: _resumed,
-    FactKind.ENDED: _plain,
-    FactKind.SCHEDULED: _scheduled,
-    FactKind.RESCHEDULED: _scheduled,
-    FactKind.CANCELLED: _cancelled,
-    FactKind.HELD: _held,
-    FactKind.MISSED: _missed,
-    FactKind.MESSAGE: _of_side,
-    FactKind.ERASED: _plain,
-    FactKind.GOAL_SET: _goal_set,
-    FactKind.GOAL_REVISED: _goal_set,
-    FactKind.GOAL_PROGRESSED: _goal_progressed,
-    FactKind.GOAL_ACHIEVED: _goal_ended,
-    FactKind.GOAL_MISSED: _goal_ended,
-    FactKind.GOAL_ABANDONED: _goal_ended,
-    FactKind.CELEBRATED: _celebrated,
-    FactKind.FEEDBACK: _feedback,
-    FactKind.CHECKIN: _checkin,
-    FactKind.FIT: _fit,
-    FactKind.PULSE: _pulse,
-    FactKind.REFLECTION: _of_side,
-    FactKind.SKILL: _of_side,
-    FactKind.INTRODUCTION: _of_side,
-    FactKind.RESOURCE: _of_side,
-    FactKind.REQUESTED: _requested,
-    FactKind.RESOLVED: _resolved,
-    FactKind.AGREED: _plain,
-    FactKind.PREPARED: _of_side,
+_READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
+    "relationship.started": (
+        FactKind.STARTED,
+        lambda d: Content(first=UNSET if d.cadence_days is None else round(d.cadence_days * 24 * HOUR)),
+    ),
+    "relationship.paused": (FactKind.PAUSED, _paused),
+    "relationship.resumed": (
+        FactKind.RESUMED,
+        lambda d: Content(ref=0 if d.pause_id is None else reference(d.pause_id)),
+    ),
+    "relationship.ended": (FactKind.ENDED, lambda _: Content()),
+    "session.scheduled": (FactKind.SCHEDULED, _scheduled),
+    "session.rescheduled": (FactKind.RESCHEDULED, _scheduled),
+    "session.cancelled": (FactKind.CANCELLED, _cancelled),
+    "session.held": (FactKind.HELD, _held),
+    "session.missed": (FactKind.MISSED, lambda d: Content(SLOTS[d.absent], ref=reference(d.session_id))),
+    "message.sent": (FactKind.MESSAGE, lambda d: _OF_SIDE[d.by]),
+    "relationship.erased": (FactKind.ERASED, lambda _: Content()),
+    "goal.set": (FactKind.GOAL_SET, _goal_set),
+    "goal.revised": (FactKind.GOAL_REVISED, _goal_set),
+    "goal.progressed": (
+        FactKind.GOAL_PROGRESSED,
+        lambda d: Content(reference(d.goal_id), value=millionths(d.percent / 100)),
+    ),
+    "goal.achieved": (FactKind.GOAL_ACHIEVED, lambda d: Content(reference(d.goal_id))),
+    "goal.missed": (FactKind.GOAL_MISSED, lambda d: Content(reference(d.goal_id))),
+    "goal.abandoned": (FactKind.GOAL_ABANDONED, lambda d: Content(reference(d.goal_id))),
+    "milestone.celebrated": (FactKind.CELEBRATED, lambda d: Content(SLOTS.get(d.by, BOTH))),
+    "feedback.given": (
+        FactKind.FEEDBACK,
+        lambda d: _rated(d.by, (d.rating - d.scale_min) / (d.scale_max - d.scale_min)),
+    ),
+    # Without a rating it says nothing a score could read.
+    "checkin.answered": (
+        FactKind.CHECKIN,
+        lambda d: None if d.rating is None else _rated(d.by, (d.rating - 1) / _RATING),
+    ),
+    "fit.rated": (FactKind.FIT, lambda d: Content(SLOTS[d.by], value=FIT[d.fit])),
+    # Well-being is asked of mentees.
+    "pulse.answered": (FactKind.PULSE, lambda d: None if d.by == "mentor" else _rated(d.by, (d.rating - 1) / _RATING)),
+    "reflection.recorded": (FactKind.REFLECTION, lambda d: _OF_SIDE[d.by]),
+    "skill.assessed": (FactKind.SKILL, lambda d: _OF_SIDE[d.by]),
+    "introduction.made": (FactKind.INTRODUCTION, lambda d: _OF_SIDE[d.by]),
+    "resource.shared": (FactKind.RESOURCE, lambda d: _OF_SIDE[d.by]),
+    "support.requested": (
+        FactKind.REQUESTED,
+        lambda d: Content(
+            ref=reference(d.request_id), value=IMMEDIATE if d.priority == "immediate" else 0, name=d.request_id
+        ),
+    ),
+    "support.resolved": (FactKind.RESOLVED, lambda d: Content(ref=reference(d.request_id))),
+    "relationship.expectations_agreed": (FactKind.AGREED, lambda _: Content()),
+    "preparation.completed": (FactKind.PREPARED, lambda d: _OF_SIDE[d.by]),
 }
-"""What the payload of each kind says; None: such an event is no fact."""
-_READ_TYPE = {type_: (kind.value, _READ[kind]) for type_, kind in KIND_OF_TYPE.items()}
+"""By what happened: its kind, and what its payload says; None: such an event is no fact."""
+_READ_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READ.items()}
+KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READ.items()}
+CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READ.items()}
 
 
 def uid(source: str, event_id: str) -> bytes:

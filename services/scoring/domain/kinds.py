@@ -39,44 +39,6 @@ class FactKind(IntEnum):
     PREPARED = 30
 
 
-KIND_OF_TYPE: Mapping[str, FactKind] = {
-    f"mentoring.{name}.v1": kind
-    for name, kind in (
-        ("relationship.started", FactKind.STARTED),
-        ("relationship.expectations_agreed", FactKind.AGREED),
-        ("relationship.paused", FactKind.PAUSED),
-        ("relationship.resumed", FactKind.RESUMED),
-        ("relationship.ended", FactKind.ENDED),
-        ("relationship.erased", FactKind.ERASED),
-        ("preparation.completed", FactKind.PREPARED),
-        ("session.scheduled", FactKind.SCHEDULED),
-        ("session.rescheduled", FactKind.RESCHEDULED),
-        ("session.cancelled", FactKind.CANCELLED),
-        ("session.held", FactKind.HELD),
-        ("session.missed", FactKind.MISSED),
-        ("message.sent", FactKind.MESSAGE),
-        ("checkin.answered", FactKind.CHECKIN),
-        ("goal.set", FactKind.GOAL_SET),
-        ("goal.revised", FactKind.GOAL_REVISED),
-        ("goal.progressed", FactKind.GOAL_PROGRESSED),
-        ("goal.achieved", FactKind.GOAL_ACHIEVED),
-        ("goal.missed", FactKind.GOAL_MISSED),
-        ("goal.abandoned", FactKind.GOAL_ABANDONED),
-        ("milestone.celebrated", FactKind.CELEBRATED),
-        ("feedback.given", FactKind.FEEDBACK),
-        ("fit.rated", FactKind.FIT),
-        ("pulse.answered", FactKind.PULSE),
-        ("reflection.recorded", FactKind.REFLECTION),
-        ("skill.assessed", FactKind.SKILL),
-        ("introduction.made", FactKind.INTRODUCTION),
-        ("resource.shared", FactKind.RESOURCE),
-        ("support.requested", FactKind.REQUESTED),
-        ("support.resolved", FactKind.RESOLVED),
-    )
-}
-CAUSE_OF_KIND: Mapping[int, str] = {
-    kind.value: type_.removeprefix("mentoring.").removesuffix(".v1") for type_, kind in KIND_OF_TYPE.items()
-}
 CONTACTS = frozenset({FactKind.HELD.value, FactKind.MESSAGE.value})
 GOALS = frozenset(range(FactKind.GOAL_SET.value, FactKind.GOAL_ABANDONED.value + 1))
 
@@ -86,16 +48,9 @@ MENTOR, MENTEE, BOTH = 1, 2, 3
 LATE = 4
 SLOTS: Mapping[str, int] = {"": PLAIN, "mentor": MENTOR, "mentee": MENTEE, "both": BOTH, "late": LATE}
 _SIDES = frozenset({MENTOR, MENTEE})
+_BY_SIDE = ("MESSAGE", "FEEDBACK", "CHECKIN", "FIT", "PREPARED", "REFLECTION", "SKILL", "INTRODUCTION", "RESOURCE")
 _SLOTS_OF: Mapping[FactKind, frozenset[int]] = {
-    FactKind.MESSAGE: _SIDES,
-    FactKind.FEEDBACK: _SIDES,
-    FactKind.CHECKIN: _SIDES,
-    FactKind.FIT: _SIDES,
-    FactKind.PREPARED: _SIDES,
-    FactKind.REFLECTION: _SIDES,
-    FactKind.SKILL: _SIDES,
-    FactKind.INTRODUCTION: _SIDES,
-    FactKind.RESOURCE: _SIDES,
+    **{FactKind[name]: _SIDES for name in _BY_SIDE},
     FactKind.PULSE: frozenset({MENTEE}),
     FactKind.CELEBRATED: _SIDES | {BOTH},
     FactKind.MISSED: _SIDES | {BOTH},

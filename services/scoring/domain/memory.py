@@ -4,6 +4,7 @@ Trimming is a projection: `trimmed(a | trimmed(b)) == trimmed(a | b)`, so states
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 from services.scoring.domain import bounds
 from services.scoring.domain.facts import Fact, Facts, Key
@@ -44,22 +45,8 @@ WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
 LEAST_OF_DAY = 2
 """By so many contacts a day is known, so that one of them may be retracted."""
 
-_GROWTH = ("growth_of_mentor", "growth_of_mentee")
-_MISSED = ("missed_by_mentor", "missed_by_mentee")
-_BY_SIDE: Mapping[FactKind, tuple[str, str]] = {
-    FactKind.MESSAGE: ("messages_by_mentor", "messages_by_mentee"),
-    FactKind.FEEDBACK: ("ratings_by_mentor", "ratings_by_mentee"),
-    FactKind.CHECKIN: ("ratings_by_mentor", "ratings_by_mentee"),
-    FactKind.FIT: ("fit_by_mentor", "fit_by_mentee"),
-    FactKind.PREPARED: ("prepared_mentor", "prepared_mentee"),
-    FactKind.MISSED: _MISSED,
-    FactKind.CELEBRATED: _GROWTH,
-    FactKind.REFLECTION: _GROWTH,
-    FactKind.SKILL: _GROWTH,
-    FactKind.INTRODUCTION: _GROWTH,
-    FactKind.RESOURCE: _GROWTH,
-}
-_PLAIN: Mapping[FactKind, tuple[str, ...]] = {
+# The groups of each kind; of each side where a name has a place for it.
+_GROUPS_OF: Mapping[FactKind, tuple[str, ...]] = {
     FactKind.STARTED: ("started",),
     FactKind.PAUSED: ("status",),
     FactKind.RESUMED: ("status",),
@@ -68,26 +55,35 @@ _PLAIN: Mapping[FactKind, tuple[str, ...]] = {
     FactKind.RESCHEDULED: ("bookings",),
     FactKind.CANCELLED: ("outcomes",),
     FactKind.HELD: ("held", "outcomes"),
+    FactKind.MISSED: ("missed_by_{}", "outcomes"),
+    FactKind.MESSAGE: ("messages_by_{}",),
+    FactKind.ERASED: ("erased",),
     FactKind.GOAL_SET: ("goals_set",),
     FactKind.GOAL_REVISED: ("goals_revised",),
     FactKind.GOAL_PROGRESSED: ("goals_progressed",),
     FactKind.GOAL_ACHIEVED: ("goals_ended",),
     FactKind.GOAL_MISSED: ("goals_ended",),
     FactKind.GOAL_ABANDONED: ("goals_ended",),
+    FactKind.CELEBRATED: ("growth_of_{}",),
+    FactKind.FEEDBACK: ("ratings_by_{}",),
+    FactKind.CHECKIN: ("ratings_by_{}",),
+    FactKind.FIT: ("fit_by_{}",),
     FactKind.PULSE: ("pulses",),
+    FactKind.REFLECTION: ("growth_of_{}",),
+    FactKind.SKILL: ("growth_of_{}",),
+    FactKind.INTRODUCTION: ("growth_of_{}",),
+    FactKind.RESOURCE: ("growth_of_{}",),
     FactKind.REQUESTED: ("support",),
     FactKind.RESOLVED: ("support",),
     FactKind.AGREED: ("agreed",),
-    FactKind.ERASED: ("erased",),
+    FactKind.PREPARED: ("prepared_{}",),
 }
+_SIDES = {MENTOR: ("mentor",), MENTEE: ("mentee",), BOTH: ("mentor", "mentee")}
 
 
 def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
-    if kind in _BY_SIDE:
-        of_mentor, of_mentee = _BY_SIDE[kind]
-        sides = {MENTOR: (of_mentor,), MENTEE: (of_mentee,), BOTH: (of_mentor, of_mentee)}
-        return (*sides.get(slot, ()), *(("outcomes",) if kind == FactKind.MISSED else ()))
-    return (*_PLAIN[kind], *(("cancelled_late",) if kind == FactKind.CANCELLED and slot == LATE else ()))
+    by_side = ((name.format(side) for side in _SIDES[slot]) if "{" in name else (name,) for name in _GROUPS_OF[kind])
+    return (*chain.from_iterable(by_side), *(("cancelled_late",) if slot == LATE else ()))
 
 
 GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
@@ -99,21 +95,27 @@ def groups(key: Key) -> tuple[str, ...]:
 
 
 def trimmed(facts: Facts) -> dict[Key, Fact]:
+    """What is kept of them."""
+    keep = kept(sorted(facts))
+    return {key: fact for key, fact in facts.items() if key in keep}
+
+
+def kept(ordered: Sequence[Key]) -> set[Key]:
     """Per group the newest facts within the horizon, of all others as many as a score looks at; the oldest fact of all;
     and of contacts that are not kept whole the newest days, each by its two least ids. An erasure leaves only itself.
     """
-    if not facts:
-        return {}
+    if not ordered:
+        return set()
     by_group: dict[str, list[Key]] = defaultdict(list)
     """Newest first within each group."""
-    for key in sorted(facts, reverse=True):
-        for name in groups(key):
+    for key in reversed(ordered):
+        _, kind, _, slot = key
+        for name in GROUPS[kind, 0 if kind in GOALS else slot]:
             by_group[name].append(key)
     if "erased" in by_group:
-        least = by_group["erased"][-1]
-        return {least: facts[least]}
-    cut = max(facts).time - bounds.HORIZON
-    keep, rest = {min(facts)}, []
+        return {by_group["erased"][-1]}
+    cut = ordered[-1].time - bounds.HORIZON
+    keep, rest = {ordered[0]}, []
     for name, keys in by_group.items():
         whole = [key for key in keys if key.time > cut][: bounds.KEPT_WHOLE]
         others = keys[len(whole) :]
@@ -121,9 +123,13 @@ def trimmed(facts: Facts) -> dict[Key, Fact]:
         keep.update(newest(name, others))
         if name in WITH_CONTACTS:
             rest += others
-    for ids in contact_days(rest, bounds.CONTACT_DAYS).values():
-        keep.update(ids)
-    return {key: fact for key, fact in facts.items() if key in keep}
+    # The newest days with contact, each known by its two least contact ids.
+    days: dict[int, list[Key]] = defaultdict(list)
+    for key in rest:
+        days[key.time // bounds.DAY].append(key)
+    for day in sorted(days, reverse=True)[: bounds.CONTACT_DAYS]:
+        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY])
+    return keep
 
 
 def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
@@ -136,14 +142,3 @@ def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
             break
         of_goal.setdefault(key.slot, key)
     return of_goal.values()
-
-
-def contact_days(contacts: Iterable[Key], count: int) -> dict[int, list[Key]]:
-    """The newest `count` days with contact, newest first, each known by its two least contact ids."""
-    days: dict[int, list[Key]] = defaultdict(list)
-    for key in contacts:
-        days[key.time // bounds.DAY].append(key)
-    return {
-        day: sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY]
-        for day in sorted(days, reverse=True)[:count]
-    }

@@ -13,7 +13,7 @@ from services.scoring.domain.evaluation import evaluations, midnights, trends
 from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, Outlooks, Records
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
-from services.scoring.domain.score import MANY, Aging, Scores, score
+from services.scoring.domain.score import MANY, score
 from services.scoring.domain.snapshots.snapshot import columns
 from services.scoring.domain.timeline import MIDNIGHT
 
@@ -102,17 +102,30 @@ def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[
 def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
     """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
     block = outlooks.blocks[group.block]
-    some = block[group.places]
-    found, before = _evaluated(outlooks, group, some, midnight, profiles)
-    scored = zip(found, before, _trends(some, midnight, found), strict=True)
-    rows = _rows(some, scored, _labels(outlooks, group), profiles.versions[group.version])
-    block["healths"][group.places, midnight // DAY % KEPT_DAYS] = [evaluation.health for evaluation in found]
+    some, labels = (
+        block[group.places],
+        [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()],
+    )
+    # 1. At the midnight, and at the newest row before it.
+    instants = np.concatenate([np.full(len(some), midnight), some["newest"]])
+    now = (instants - np.tile(some["paused"], 2)).astype(np.float64)
+    booked = (np.tile(some["booked_until"], 2) > instants).astype(np.float64)
+    both, caps = columns(np.tile(some["numbers"].T, 2)), [label.caps for label in labels]
+    found = evaluations(profiles.parameters[group.version], both, now, booked, caps * 2)
+    found, before = found[: len(some)], map(PrecedingRow, some["newest"].tolist(), found[len(some) :])
+    # 2. The trend.
+    healths, times = [evaluation.health for evaluation in found], midnights(midnight)
+    kept = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
+    known = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
+    slopes = trends([*times, midnight], [*known, np.array(healths, dtype=np.float64)])
+    # 3. The rows, and when the next ones are.
+    rows = _rows(some, zip(found, before, slopes, strict=True), labels, profiles.versions[group.version])
+    block["healths"][group.places, midnight // DAY % KEPT_DAYS] = healths
     block["healths_until"][group.places] = midnight
     block["newest"][group.places] = midnight
     due = _due_next(outlooks, group, np.full(len(some), midnight), midnight + DAY, profiles)
-    names = _names(outlooks, group)
     nightly = block["nightly"][group.places].astype(bool).tolist()
-    return list(map(NightlyRow, names, rows, due, nightly))
+    return list(map(NightlyRow, _names(outlooks, group), rows, due, nightly))
 
 
 def _carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
@@ -128,7 +141,14 @@ def _carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -
     simple &= (some["newest"] <= clock) & (some["healths_until"] <= midnight)
     places = group.places[simple]
     if len(places):
-        _carry(block, places, midnight)
+        # The healths of the midnights since they were stored.
+        some = block[places]
+        aging, first = columns(np.ascontiguousarray(some["numbers"].T)).aging, int(some["healths_until"].min()) + DAY
+        for at in range(max(first, midnight - (KEPT_DAYS - 1) * DAY), midnight + 1, DAY):
+            health = score(aging, (at - some["paused"]).astype(np.float64), np.zeros(len(places)), MANY).health
+            later = some["healths_until"] < at
+            block["healths"][places[later], at // DAY % KEPT_DAYS] = health[later]
+        block["healths_until"][places] = midnight
         newest = np.maximum(np.maximum(block["newest"][places], midnight), _begin_sessions(block, places, clock))
         block["newest"][places] = newest
         _due_next(outlooks, group._replace(places=places), newest, midnight + DAY, profiles)
@@ -146,32 +166,6 @@ def _begin_sessions(block: Records, places: Places, clock: int) -> Places:
         block[name][places] = np.where(starts == FOREVER, UNSET, starts)
     block["upcoming"][places] = np.minimum(block["turn"][places], ahead[0])
     return last
-
-
-def _carry(block: Records, places: Places, midnight: int) -> None:
-    """The healths of the midnights since they were stored."""
-    some = block[places]
-    numbers = np.ascontiguousarray(some["numbers"].T)
-    aging, first = columns(numbers).aging, int(some["healths_until"].min()) + DAY
-    for at in range(max(first, midnight - (KEPT_DAYS - 1) * DAY), midnight + 1, DAY):
-        health = score(aging, (at - some["paused"]).astype(np.float64), np.zeros(len(places)), MANY).health
-        later = some["healths_until"] < at
-        block["healths"][places[later], at // DAY % KEPT_DAYS] = health[later]
-    block["healths_until"][places] = midnight
-
-
-def _evaluated(
-    outlooks: Outlooks, group: Group, some: Records, midnight: int, profiles: Profiles
-) -> tuple[list[Evaluation], list[PrecedingRow]]:
-    """At the midnight, and at the newest row before it."""
-    numbers = np.ascontiguousarray(some["numbers"].T)
-    instants = np.concatenate([np.full(len(some), midnight), some["newest"]])
-    now = (instants - np.tile(some["paused"], 2)).astype(np.float64)
-    booked = (np.tile(some["booked_until"], 2) > instants).astype(np.float64)
-    caps = [label.caps for label in _labels(outlooks, group)]
-    both = columns(np.hstack([numbers, numbers]))
-    found = evaluations(profiles.parameters[group.version], both, now, booked, caps * 2)
-    return found[: len(some)], list(map(PrecedingRow, some["newest"].tolist(), found[len(some) :]))
 
 
 def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], profile: Profile) -> list[HistoryRow]:
@@ -200,15 +194,6 @@ def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], pr
     ]
 
 
-def _trends(some: Records, midnight: int, found: list[Evaluation]) -> list[int]:
-    times = midnights(midnight)
-    kept = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
-    healths = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
-    return trends(
-        [*times, midnight], [*healths, np.array([evaluation.health for evaluation in found], dtype=np.float64)]
-    )
-
-
 def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, profiles: Profiles) -> list[int]:
     """When the next row is, after the newest one and up to the midnight that follows. A crossing is looked for only
     where the next point's value has passed a level."""
@@ -217,7 +202,10 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
     numbers = np.ascontiguousarray(some["numbers"].T)
     aging = columns(numbers).aging
     point = np.minimum(some["upcoming"], midnight)
-    begin, end = (_scores(aging, some, at) for at in (newest, point))
+    begin, end = (
+        score(aging, (at - some["paused"]).astype(np.float64), (some["booked_until"] > at) * 1.0, MANY)
+        for at in (newest, point)
+    )
     due, crossed = point.copy(), list(passed_of_many(profiles.levels[group.version], begin, end))
     if crossed:
         who = np.array([place for place, _ in crossed])
@@ -236,12 +224,3 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
 
 def _names(outlooks: Outlooks, group: Group) -> list[str]:
     return [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
-
-
-def _labels(outlooks: Outlooks, group: Group) -> list[Labels]:
-    return [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()]
-
-
-def _scores(aging: Aging, some: Records, at: Places) -> Scores:
-    booked = (some["booked_until"] > at).astype(np.float64)
-    return score(aging, (at - some["paused"]).astype(np.float64), booked, MANY)

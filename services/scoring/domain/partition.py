@@ -6,6 +6,7 @@ as time passes, and marks as stale what the bounded memory can no longer tell.""
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from operator import attrgetter
 from typing import NamedTuple
 
 from schemas.events import ClockReached, OfRelationship, ProfileSet
@@ -197,12 +198,12 @@ class ScoredPartition:
             out += [self._due_row(relationship, at, row) for at, row in became_due.items()]
             self._schedule(relationship, end)
             if len(out) >= DUE_AT_ONCE:
-                yield sorted(out, key=_by_instant)
+                yield sorted(out, key=attrgetter("as_of", "relationship"))
                 out = []
             else:
                 # One that is looked at by itself takes as long as many others: whoever writes may pause here.
                 yield []
-        yield sorted(out, key=_by_instant)
+        yield sorted(out, key=attrgetter("as_of", "relationship"))
         for rows in due_at(self._outlooks, end, DUE_AT_ONCE, self._profiles_of):
             for found in rows:
                 # The next event of who is worked with is measured against this row.
@@ -313,7 +314,3 @@ class ScoredPartition:
 def _packed_size(state: RelationshipState) -> int:
     # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
     return len(state.facts.data) if type(state.facts) is PackedFacts else 0
-
-
-def _by_instant(emission: Emission) -> tuple[int, str]:
-    return emission.as_of, emission.relationship

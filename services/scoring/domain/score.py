@@ -182,12 +182,15 @@ def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
     since_contact = (now - s.contact) / DAY
     rhythm = fresh((now - s.held) / DAY / s.cadence)
     goals = _goals(s, now, ops) * (s.goals_weight > 0.0) if some(s.goals_weight) else 0.0 * s.goals_weight
-    growth = _growth(s, now, ops) * (s.growth_weight > 0.0) if some(s.growth_weight) else 0.0 * s.growth_weight
-    expectations = (
-        _expectations(s, now, ops) * (s.expectations_weight > 0.0)
-        if some(s.expectations_weight)
-        else 0.0 * s.expectations_weight
-    )
+    growth, expectations = 0.0 * s.growth_weight, 0.0 * s.expectations_weight
+    if some(s.growth_weight):
+        span = GROWTH_REVIEWS * s.review
+        by_mentor, by_mentee = fresh((now - s.mentor_growth) / DAY / span), fresh((now - s.mentee_growth) / DAY / span)
+        growth = (0.5 * by_mentor + 0.5 * by_mentee) * (s.growth_weight > 0.0)
+    if some(s.expectations_weight):
+        missed = fresh((now - s.start) / DAY / EXPECTED_WITHIN_DAYS)
+        open_ = (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS
+        expectations = open_ * (s.expectations_weight > 0.0)
     core = s.steady + (
         s.rhythm_weight * rhythm
         + s.goals_weight * goals
@@ -230,16 +233,6 @@ def _goals(s: Aging, now: Number, ops: Operations) -> Number:
         total = total + goal.smart * ops.max(goal.done, ops.fresh((now - goal.since) / DAY / s.review))
     recent = RECENT_SHARE * ops.fresh((now - s.goal_changed) / DAY / s.review)
     return recent + GOALS_SHARE * total / ops.max(s.rated_goals, 1)
-
-
-def _growth(s: Aging, now: Number, ops: Operations) -> Number:
-    span = GROWTH_REVIEWS * s.review
-    return 0.5 * ops.fresh((now - s.mentor_growth) / DAY / span) + 0.5 * ops.fresh((now - s.mentee_growth) / DAY / span)
-
-
-def _expectations(s: Aging, now: Number, ops: Operations) -> Number:
-    missed = ops.fresh((now - s.start) / DAY / EXPECTED_WITHIN_DAYS)
-    return (s.done + (EXPECTED_THINGS - s.done) * missed) / EXPECTED_THINGS
 
 
 class Level(NamedTuple):

@@ -56,7 +56,10 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
     if trigger is not None:
         event["causationid"] = trigger.id
         if emission.changed and isinstance(trigger.data, SupportRequested | SupportResolved):
-            event["data"]["call"] = _call(trigger.data)
+            # Who asked is a side, if it is one of the two; an administrator who asks for them waits for no word of it.
+            said = trigger.data
+            asked = isinstance(said, SupportRequested) and said.by in {"mentor", "mentee"}
+            event["data"]["call"] = {"request_id": said.request_id, "by": said.by if asked else None}
     return to_json(event)
 
 
@@ -156,12 +159,6 @@ def told_columns(row: HistoryRow) -> ToldParts:
         (*shares, *none),
         (*(share - was.get(name, 0) for name, share in zip(names, shares, strict=True)), *map(neg, gone.values())),
     )
-
-
-def _call(said: SupportRequested | SupportResolved) -> dict[str, str | None]:
-    """Who asked is a side, if it is one of the two; an administrator who asks for them waits for no word of it."""
-    asked = isinstance(said, SupportRequested) and said.by in {"mentor", "mentee"}
-    return {"request_id": said.request_id, "by": said.by if asked else None}
 
 
 @lru_cache(1 << 14)

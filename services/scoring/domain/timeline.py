@@ -2,15 +2,15 @@
 score to a watched level in the spans in between."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from operator import itemgetter
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, SECOND, UNSET
 from services.scoring.domain.crossings import Instant, SilentSpan
-from services.scoring.domain.facts import Fact, Facts, Key
-from services.scoring.domain.kinds import CAUSE_OF_KIND, FactKind
+from services.scoring.domain.facts import CAUSE_OF_KIND, Fact, Facts, Key
+from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.snapshots.index import FactIndex, View
 from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
@@ -28,10 +28,10 @@ NAMING = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
 """Facts that name instants to come."""
 
 
-def named_by(key: Key, fact: Fact) -> set[int]:
+def named_by(key: Key, fact: Fact) -> Collection[int]:
     """The instants that a fact names beside its own."""
     if key.kind not in NAMING:
-        return set()
+        return ()
     return {fact.first, *((fact.second,) if key.kind == FactKind.PAUSED else ())} - {UNSET}
 
 
@@ -84,13 +84,10 @@ class Timeline:
         """One more fact, newer than all others: what is known before it stays."""
         self.index.append(key, fact)
         time, named, known = key.time, self.named, self._causes_of_facts
-        if time not in known and (not named or time > named[-1]):
-            named.append(time)
-        else:
-            _insert(named, time)
-        if key.kind in NAMING:
-            for at in named_by(key, fact):
-                _insert(named, at)
+        for at in (time, *named_by(key, fact)):
+            place = bisect_left(named, at)
+            if named[place : place + 1] != [at]:
+                named.insert(place, at)
         cause = CAUSE_OF_KIND[key.kind] if fact.position != NONE and not fact.marked else RETRACTED
         known[time] = tuple(sorted({*known[time], cause})) if time in known else (cause,)
 
@@ -188,8 +185,7 @@ class Timeline:
         """Times of facts, retracted or not, and the times that facts and profiles name, in order."""
         found = {*self.index.times, *self._changes}
         for key, fact in self._facts.items():
-            if key.kind in NAMING:
-                found.update(named_by(key, fact))
+            found.update(named_by(key, fact))
         return sorted(found)
 
     @cached_property
@@ -203,9 +199,3 @@ class Timeline:
         """These alone, in order of how many facts and which version of the profile they are of."""
         self._remembered = dict(snapshots)
         self._latest = {version: found for (_, version), found in snapshots}
-
-
-def _insert(instants: list[int], at: int) -> None:
-    place = bisect_left(instants, at)
-    if instants[place : place + 1] != [at]:
-        instants.insert(place, at)

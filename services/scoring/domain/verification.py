@@ -1,7 +1,7 @@
 """Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
@@ -109,11 +109,6 @@ def comparable(row: HistoryRow) -> ComparableRow:
     )
 
 
-def in_order(names: Iterable[str], of_all: Sequence[str]) -> tuple[str, ...]:
-    """`of_all`: evaluation.PARTS or TERMS."""
-    return tuple(sorted(names, key=lambda name: (of_all.index(name) if name in of_all else len(of_all), name)))
-
-
 def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:
     """Equal for equal rows only. `said`: of each row `words` of its causes, band, caps, parts, of the band before ("":
     there is no row before), of its terms, status, open requests, profile, calibration and sources. `numbers`: of all,
@@ -151,11 +146,7 @@ def difference(relationship: str, true: Mapping[int, ComparableRow], stored: Map
         place = f"{relationship} at {to_rfc3339(from_micros(as_of))}"
         if ours is None or theirs is None:
             return f"{place}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
-        return "; ".join(
-            [place, *(_field(n, a, b) for n, a, b in zip(ComparableRow._fields, ours, theirs, strict=True) if a != b)]
-        )
+        fields = zip(ComparableRow._fields, ours, theirs, strict=True)
+        others = (f"{name} is {b} in the table, {a} in truth" for name, a, b in fields if a != b)
+        return "; ".join([place, *others])
     return None
-
-
-def _field(name: str, true: object, stored: object) -> str:
-    return f"{name} is {stored} in the table, {true} in truth"

@@ -10,13 +10,7 @@ from typing import NamedTuple
 from schemas.events import MentoringEvent, ProfileSet
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import FOREVER, NONE
-from services.scoring.domain.changelog import (
-    PROGRAMME,
-    WATERMARK,
-    ChangelogEntry,
-    discarded,
-    programme_entry,
-)
+from services.scoring.domain.changelog import PROGRAMME, WATERMARK, ChangelogEntry, Discarded, programme_entry
 from services.scoring.domain.layout import PartitionWatermark, dump, dump_watermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 
@@ -113,7 +107,7 @@ class PartitionProcessor:
         between would leave an older one, which vouches for what is missing."""
         yield self._watermark()
         yield self._forget([WATERMARK])
-        yield [discarded(key) for key in keys]
+        yield [Discarded(key.decode("latin-1"), 0, None) for key in keys]
 
     def _apply_profiles(self, event: ProfileSet, offset: int) -> Iterator[Phase]:
         """The relationships whose rows that are out would have been others are stale: their states first, then what

@@ -89,18 +89,18 @@ async def restore(
     most = sizes.indexed_facts // max(1, sizes.partitions)
     partition = ScoredPartition(programmes, recovery.states, recovery.watermark, names.epoch, most)
     stale = StaleIndex()
-    if not await in_slices(preparing(partition, stale), wanted):
+
+    def preparing() -> Iterator[None]:
+        """One relationship a step: when it is due, and whether it may be stale."""
+        for name in partition.scheduling():
+            stale.track(name, partition.states[name])
+            yield
+
+    if not await in_slices(preparing(), wanted):
         return None
     announced = recovery.watermark.clock_next
     processor = PartitionProcessor(time.time_ns(), partition, recovery.generations, announced)
     return AssignedPartition(number, processor, stale, partition.offset)
-
-
-def preparing(partition: ScoredPartition, stale: StaleIndex) -> Iterator[None]:
-    """One relationship a step: when it is due, and whether it may be stale."""
-    for name in partition.scheduling():
-        stale.track(name, partition.states[name])
-        yield
 
 
 async def in_slices(work: Iterable[object], wanted: Callable[[], bool]) -> bool:

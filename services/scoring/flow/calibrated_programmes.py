@@ -18,7 +18,7 @@ from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
 from schemas.topics import PROGRAMS
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.backtesting.cases import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.histories import log_events
@@ -118,22 +118,22 @@ def append_version(settings: Settings, known: KnownProgramme, profile: Profile) 
 
 def _described(settings: Settings) -> dict[str, Programme]:
     """The records of programmes, each as it was applied last."""
-    found: dict[str, Programme | str] = {}
+    found, faults = dict[str, Programme](), dict[str, str]()
     for record in read_to_end(settings, [PROGRAMS.name]):
-        key = (record.key or b"").decode(errors="replace")
+        key, place = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"
         found.pop(key, None)
-        if record.value is not None:
-            found[key] = _read(key, record.value, f"{PROGRAMS.name}, offset {record.offset}")
-    if faults := [one for one in found.values() if isinstance(one, str)]:
-        raise UnreadableProgrammeError(faults[0])
-    return {key: one for key, one in found.items() if isinstance(one, Programme)}
-
-
-def _read(key: str, value: bytes, place: str) -> Programme | str:
-    """Or why it cannot be read."""
-    try:
-        programme = Programme.model_validate_json(value)
-    except ValidationError as invalid:
-        return f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
-    described = partition_key(programme.tenant, programme.id)
-    return programme if described == key else f"{place}: under {key} it describes {described}; apply it again"
+        faults.pop(key, None)
+        if record.value is None:
+            continue
+        try:
+            programme = Programme.model_validate_json(record.value)
+        except ValidationError as invalid:
+            faults[key] = f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
+            continue
+        if (described := partition_key(programme.tenant, programme.id)) == key:
+            found[key] = programme
+        else:
+            faults[key] = f"{place}: under {key} it describes {described}; apply it again"
+    for fault in faults.values():
+        raise UnreadableProgrammeError(fault)
+    return found

@@ -8,8 +8,8 @@ from services.runtime import log
 from services.runtime.kafka import Partition, Producer, read_partition, reading
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, watermark_entry
-from services.scoring.domain.gaps import Gap, GapAccepted, GapRefused, accept, gap_of
 from services.scoring.domain.layout import PartitionWatermark
+from services.scoring.domain.maintenance import Gap, GapAccepted, GapRefused, accept, gap_of
 from services.scoring.topics import Topics
 
 LOOK_SECONDS = 5.0

@@ -14,17 +14,10 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Producer, Sent, acknowledged, partition_count
 from services.runtime.settings import Settings
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.healing import HealBound, Healing, healed_entry, healing, is_within_reach
+from services.scoring.domain.maintenance import HealBound, Healing, healed_entry, healing, is_within_reach
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import STRUCTURED
-from services.scoring.flow.log_reading import (
-    Passed,
-    Stored,
-    events_of,
-    histories_of_events,
-    records_up_to,
-    stored,
-)
+from services.scoring.flow.log_reading import Passed, Stored, events_of, histories_of_events, records_up_to, stored
 from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 
@@ -97,51 +90,41 @@ def _healed(
     place: HealEnvironment, known: Stored, ready: Sequence[str], progress: Progress
 ) -> Iterator[tuple[str, Healing]]:
     """Each relationship when it is told and marked."""
-    done = 0
-    with (
-        closing(ClickHouse(place.settings)) as table,
-        closing(Producer(place.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
-    ):
-        # Partition by partition, so that none is read more often than it must.
-        in_order = sorted(ready, key=lambda name: (known.partition_of[name], name))
-        for first in range(0, len(in_order), READ_AT_ONCE):
-            some = in_order[first : first + READ_AT_ONCE]
-            accounts = _accounts(place, known, some, progress)
-            for begin in range(0, len(some), TOLD_AT_ONCE):
-                progress("healing", done, len(ready))
-                names = some[begin : begin + TOLD_AT_ONCE]
-                marks = {name: _mark(place, known, name) for name in names}
-                found = _healings(table, accounts, marks)
-                _tell(place, producer, known, found)
-                yield from found.items()
-                done += len(names)
-
-
-def _accounts(place: HealEnvironment, known: Stored, some: Sequence[str], progress: Progress) -> dict[str, FullHistory]:
-    wanted = {number: list(names) for number, names in groupby(some, key=known.partition_of.__getitem__)}
-    total, read = sum(known.watermarks[number].offset + 1 for number in wanted), 0
+    done = read = total = 0
 
     def passed(count: int) -> None:
         nonlocal read
         read += count
         progress("reading the log", read, total)
 
-    found = {name: FullHistory() for name in some}
-    for names in wanted.values():
-        found |= histories_of_log(place, known, names, passed)
-    return found
+    with (
+        closing(ClickHouse(place.settings)) as table,
+        closing(Producer(place.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
+    ):
+        # Partition by partition, so that none is read more often than it must.
+        in_order = sorted(ready, key=lambda name: (known.partition_of[name], name))
+        for some in _cut(in_order, READ_AT_ONCE):
+            wanted = {number: list(names) for number, names in groupby(some, key=known.partition_of.__getitem__)}
+            total, read = sum(known.watermarks[number].offset + 1 for number in wanted), 0
+            accounts = {name: FullHistory() for name in some}
+            for of_partition in wanted.values():
+                accounts |= histories_of_log(place, known, of_partition, passed)
+            for names in _cut(some, TOLD_AT_ONCE):
+                progress("healing", done, len(ready))
+                marks = {name: _mark(place, known, name) for name in names}
+                told = stored_rows(table, names, max(mark.clock for mark in marks.values()))
+                found = {}
+                for name, mark in marks.items():
+                    # Each relationship's up to its own mark.
+                    rows = {at: row for at, row in told.get(name, {}).items() if at <= mark.clock}
+                    found[name] = healing(name, accounts[name], rows, mark)
+                _tell(place, producer, known, found)
+                yield from found.items()
+                done += len(names)
 
 
-def _healings(
-    table: ClickHouse, accounts: Mapping[str, FullHistory], marks: Mapping[str, HealBound]
-) -> dict[str, Healing]:
-    """By the rows that are stored, each relationship's up to its own mark."""
-    told = stored_rows(table, list(marks), max(mark.clock for mark in marks.values()))
-    found = {}
-    for name, mark in marks.items():
-        rows = {at: row for at, row in told.get(name, {}).items() if at <= mark.clock}
-        found[name] = healing(name, accounts[name], rows, mark)
-    return found
+def _cut(names: Sequence[str], length: int) -> Iterator[Sequence[str]]:
+    return (names[begin : begin + length] for begin in range(0, len(names), length))
 
 
 def histories_of_log(

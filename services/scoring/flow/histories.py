@@ -8,7 +8,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -21,7 +21,7 @@ from schemas.events import MentoringEvent, OfPartition, OfRelationship, partitio
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR, Id, Side, to_micros, to_utc
 from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
-from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.backtesting.cases import PairHistories, histories_of
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Key, facts_of, merge_into
 from services.scoring.flow.decoding import Refusal, event_of
@@ -87,25 +87,23 @@ def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
     """Blank lines are passed over. Raises HistoryError."""
     with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
-            if line.strip():
-                yield _event(line, f"{file}: line {number}")
-
-
-def _event(line: str, place: str) -> MentoringEvent:
-    try:
-        sent = json.loads(line)
-    except (ValueError, RecursionError) as broken:
-        raise HistoryError(f"{place}: is no JSON: {broken}") from broken
-    if not isinstance(sent, dict):
-        raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
-    # With what ingest would have added.
-    completed = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
-    if "subject" in completed:
-        completed.setdefault("partitionkey", partition_key(completed["tenant"], completed["subject"]))
-    event = event_of(json.dumps(completed).encode())
-    if isinstance(event, Refusal):
-        raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
-    return event
+            if not line.strip():
+                continue
+            place = f"{file}: line {number}"
+            try:
+                sent = json.loads(line)
+            except (ValueError, RecursionError) as broken:
+                raise HistoryError(f"{place}: is no JSON: {broken}") from broken
+            if not isinstance(sent, dict):
+                raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
+            # With what ingest would have added.
+            completed = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
+            if "subject" in completed:
+                completed.setdefault("partitionkey", partition_key(completed["tenant"], completed["subject"]))
+            event = event_of(json.dumps(completed).encode())
+            if isinstance(event, Refusal):
+                raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
+            yield event
 
 
 SOURCE, TENANT, PROGRAM = "/history", "history", "history"
@@ -127,38 +125,26 @@ def csv_events(file: Path) -> Iterator[OfRelationship]:
 
 
 def _contact(row: Mapping[str | None, str | None], place: str) -> OfRelationship:
+    """The same row twice is one contact."""
     if None in row or None in row.values():
         raise HistoryError(f"{place}: must have {len(COLUMNS)} columns")
-    pair, when, side = (str(row[name]) for name in COLUMNS)
+    pair, seconds, side = (str(row[name]) for name in COLUMNS)
     try:
         _ID.validate_python(pair)
     except ValidationError:
         raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {pair!r}") from None
     try:
-        moment = to_utc(EPOCH + timedelta(seconds=int(when)))
+        when = to_utc(EPOCH + timedelta(seconds=int(seconds)))
     except (ValueError, OverflowError):
         wanted = f"seconds since 1970, in the years {FIRST_YEAR} to {LAST_YEAR}"
-        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {when!r}") from None
+        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {seconds!r}") from None
     if side not in SIDES:
         raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
-    return _told(pair, moment, SIDES[side])
-
-
-def _told(pair: str, when: datetime, side: Side | None) -> OfRelationship:
-    """The same row twice is one contact."""
-    identity = f"{pair}-{when.timestamp():.0f}"
-    envelope: dict[str, Any] = {
-        "source": SOURCE,
-        "id": identity,
-        "time": when,
-        "recordedtime": when,
-        "tenant": TENANT,
-        "subject": pair,
-        "program": PROGRAM,
-        "partitionkey": partition_key(TENANT, pair),
-    }
-    if side is None:
+    identity, by = f"{pair}-{when.timestamp():.0f}", SIDES[side]
+    of_pair = {"tenant": TENANT, "subject": pair, "program": PROGRAM, "partitionkey": partition_key(TENANT, pair)}
+    envelope: dict[str, Any] = {"source": SOURCE, "id": identity, "time": when, "recordedtime": when, **of_pair}
+    if by is None:
         held = p.SessionHeld(session_id=identity, started_at=when, evidence="inferred")
         return e.SessionHeld(type="mentoring.session.held.v1", data=held, **envelope)
-    message = p.MessageSent(by=side, channel="history", evidence="inferred")
+    message = p.MessageSent(by=by, channel="history", evidence="inferred")
     return e.MessageSent(type="mentoring.message.sent.v1", data=message, **envelope)

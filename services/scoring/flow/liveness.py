@@ -146,17 +146,17 @@ END_SECONDS = 5
 def watch(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
     """From now on: ends the process with 1 when `check` raises NotAliveError, at once and without a word to the group,
     which may have given our partitions to somebody else, and when it does not end by itself after it `crashed`."""
-    threading.Thread(target=_look, args=(check, crashed), name="watchdog", daemon=True).start()
 
+    def look() -> None:
+        pause, looks_since_crash = threading.Event(), 0
+        while not pause.wait(LOOK_SECONDS):
+            looks_since_crash += crashed()
+            if looks_since_crash > END_SECONDS:
+                os._exit(1)
+            try:
+                check()
+            except NotAliveError as reason:
+                log.get(__name__).error("not_alive", reason=str(reason))
+                os._exit(1)
 
-def _look(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
-    pause, looks_since_crash = threading.Event(), 0
-    while not pause.wait(LOOK_SECONDS):
-        looks_since_crash += crashed()
-        if looks_since_crash > END_SECONDS:
-            os._exit(1)
-        try:
-            check()
-        except NotAliveError as reason:
-            log.get(__name__).error("not_alive", reason=str(reason))
-            os._exit(1)
+    threading.Thread(target=look, name="watchdog", daemon=True).start()

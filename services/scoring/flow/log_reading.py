@@ -1,16 +1,21 @@
-"""The log and the changelog read from the beginning, for commands that recompute."""
+"""The log and the changelog read from the beginning, for commands that recompute: of all relationships, or of one,
+which lies on the one partition that its key says."""
 
+import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import NamedTuple
 
-from schemas.events import MentoringEvent, OfPartition, ProfileSet
+from schemas.events import ClockReached, MentoringEvent, OfPartition, ProfileSet
+from schemas.primitives import to_micros
 from schemas.topics import position
 from services.runtime.kafka import Partition, Record, partition_count, partition_of, read_partition, read_to_end
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import Recovery
+from services.scoring.domain.explaining.knowledge import Logged
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import PartitionWatermark, RelationshipState
 from services.scoring.domain.profiles import Profiles, Programmes, applied_profiles, programmes_of
@@ -139,3 +144,69 @@ def records_up_to(settings: Settings, place: Partition, upto: int, passed: Passe
             passed(SAID_EVERY)
         yield record
     passed((read + 1) % SAID_EVERY)
+
+
+SUGGESTIONS = 5
+
+
+class UnknownRelationshipError(Exception):
+    """The log does not have it, or more than one tenant does; the message names what is near."""
+
+
+@dataclass(frozen=True)
+class RelationshipLog:
+    """All events of one relationship with their offsets, in log order. `clock`: up to which instant its score can be
+    told, on the wall clock or on the log's own. `programmes`: as its partition of the log has them."""
+
+    relationship: str
+    events: Sequence[Logged]
+    clock: int
+    programmes: Programmes
+
+
+def read_relationship(settings: Settings, names: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
+    """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
+    Raises UnknownRelationshipError and KafkaError."""
+    asked = asked if "/" in asked else _named(asked, sorted(stored(settings, names).states))
+    key, events, clock, programmes = asked.encode(), list[Logged](), NONE, Programmes()
+    partitions = partition_count(settings, names.events)
+
+    def needed() -> Iterator[Record]:
+        for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
+            passed()
+            # The wall clock needs no records of others, the log's clock is the latest of all of them.
+            if record.key in {key, None} or settings.clock == "log":
+                yield record
+
+    for _, place, event in events_of(needed(), names, partitions):
+        clock = max(clock, to_micros(event.recordedtime))
+        if isinstance(event, ProfileSet):
+            programmes.apply(*applied_profiles(event, place))
+        elif not isinstance(event, ClockReached) and event.partitionkey == asked:
+            events.append((place, event))
+    if not events:
+        raise UnknownRelationshipError(_unknown(asked, sorted(stored(settings, names).states)))
+    return RelationshipLog(asked, events, clock if settings.clock == "log" else time.time_ns() // 1000, programmes)
+
+
+def _named(asked: str, known: Sequence[str]) -> str:
+    of_that_id = [name for name in known if _id(name) == asked]
+    if len(of_that_id) > 1:
+        tenants = ", ".join(of_that_id)
+        raise UnknownRelationshipError(f"more than one tenant has {asked}: {tenants}; name one of them")
+    if not of_that_id:
+        raise UnknownRelationshipError(_unknown(asked, known))
+    return of_that_id[0]
+
+
+def _unknown(asked: str, known: Sequence[str]) -> str:
+    if not known:
+        return f"there is no relationship {asked} on the log, and scoring has seen none yet"
+    near = get_close_matches(_id(asked), {_id(name) for name in known}, SUGGESTIONS)
+    names = [name for name in known if _id(name) in near]
+    hint = f"; did you mean {' or '.join(names)}?" if names else f"; scoring knows {len(known)} others"
+    return f"there is no relationship {asked} on the log{hint}"
+
+
+def _id(name: str) -> str:
+    return name.rpartition("/")[2]

@@ -1,27 +1,31 @@
 """What scoring measures of itself."""
 
-from dataclasses import dataclass
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from services.scoring.domain.bounds import SECOND
 from services.scoring.flow.assigned_partition import AssignedPartition
 
 
-@dataclass(frozen=True)
 class ScoringMetrics:
-    events: Counter
-    rows: Counter
-    rejected: Counter
-    unreadable_states: Counter
-    run_seconds: Histogram
-    lag: Gauge
-    clock: Gauge
-    relationships: Gauge
-    indexed_facts: Gauge
-    packed_bytes: Gauge
-    stale: Gauge
-    log_gap: Gauge
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str) -> Counter:
+            return Counter(f"rapport_scoring_{name}", text, registry=registry)
+
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"rapport_scoring_{name}", text, ["partition"], registry=registry)
+
+        self.events = counter("events", "Records applied")
+        self.rows = counter("rows", "Score events told")
+        self.rejected = counter("rejected", "Records that were no event")
+        self.unreadable_states = counter("unreadable_states", "Records of the changelog that nobody of ours wrote")
+        self.run_seconds = Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry)
+        self.lag = gauge("lag", "Records behind the end of the log")
+        self.clock = gauge("clock_seconds", "The partition's clock, Unix seconds")
+        self.relationships = gauge("relationships", "Relationships in memory")
+        self.indexed_facts = gauge("indexed_facts", "Facts of relationships worked with last, indexed in memory")
+        self.packed_bytes = gauge("packed_bytes", "Bytes of the packed facts and of the outlooks of all relationships")
+        self.stale = gauge("stale", "Relationships whose history needs a heal")
+        self.log_gap = gauge("log_gap", "Records that the log lost before they were applied: the partition stands")
 
     def measure(self, owned: AssignedPartition, end: int, lost: int) -> None:
         """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
@@ -39,25 +43,3 @@ class ScoringMetrics:
         for metric in vars(self).values():
             if isinstance(metric, Gauge):
                 metric.remove(str(partition))
-
-
-def metrics(registry: CollectorRegistry) -> ScoringMetrics:
-    def gauge(name: str, text: str) -> Gauge:
-        return Gauge(f"rapport_scoring_{name}", text, ["partition"], registry=registry)
-
-    return ScoringMetrics(
-        events=Counter("rapport_scoring_events", "Records applied", registry=registry),
-        rows=Counter("rapport_scoring_rows", "Score events told", registry=registry),
-        rejected=Counter("rapport_scoring_rejected", "Records that were no event", registry=registry),
-        unreadable_states=Counter(
-            "rapport_scoring_unreadable_states", "Records of the changelog that nobody of ours wrote", registry=registry
-        ),
-        run_seconds=Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry),
-        lag=gauge("lag", "Records behind the end of the log"),
-        clock=gauge("clock_seconds", "The partition's clock, Unix seconds"),
-        relationships=gauge("relationships", "Relationships in memory"),
-        indexed_facts=gauge("indexed_facts", "Facts of relationships worked with last, indexed in memory"),
-        packed_bytes=gauge("packed_bytes", "Bytes of the packed facts and of the outlooks of all relationships"),
-        stale=gauge("stale", "Relationships whose history needs a heal"),
-        log_gap=gauge("log_gap", "Records that the log lost before they were applied: the partition stands"),
-    )

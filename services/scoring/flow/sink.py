@@ -13,7 +13,7 @@ from services.runtime.kafka import Reader
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import UNSET
 from services.scoring.domain.evaluation import PARTS, TERMS
-from services.scoring.domain.verification import ComparableRow, RowsDigest, digest_of, in_order
+from services.scoring.domain.verification import ComparableRow, RowsDigest, digest_of
 
 GROUP = "rapport-warehouse"
 WITHIN = 120
@@ -38,31 +38,41 @@ def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
             time.sleep(0.2)
 
 
-# The order of columns is that of _statement. Instants are asked for as the numbers that they are compared as: else each
-# would first be made a moment.
-_STORED = """
-SELECT concat(tenant_id, '/', relationship_id) AS relationship, toUnixTimestamp64Micro(as_of),
-       causes, health, band, caps, risk, factors, factor_values, weights, deltas,
-       toUnixTimestamp64Micro(before_as_of), before_health, before_band, before_risk,
-       risk_terms, confidence, trend, status, toUnixTimestamp64Micro(started), cadence_days,
-       toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session),
-       open_requests, profile, calibration, sources
-FROM mentoring.score_history FINAL
-WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
-"""
-
-
-# The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
-# they should be. A part that one column lacks has no number there; {nothing} is how a number says so.
-_DIGESTED = """
+# What is compared of a row. Where one is spoilt a column may lack a part that another has: {nothing} is how a number
+# says so, a difference to be told like any other.
+_NAMED = """
 WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
                arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
                    mapKeys(factors), mapKeys(factor_values), mapKeys(weights), mapKeys(deltas))))) AS names,
      arraySort(name -> (if(has({terms:Array(String)}, name), indexOf({terms:Array(String)}, name), 1000), name),
                arrayMap(name -> toString(name), mapKeys(risk_terms))) AS term_names,
      before_band = 'none' AS is_first,
-     toInt64({nothing:String}) AS nothing
+     toInt64({nothing:String}) AS nothing,
+     arrayMap(name -> if(mapContains(factor_values, name), toInt64(factor_values[name]), nothing), names) AS of_values,
+     arrayMap(name -> if(mapContains(weights, name), toInt64(weights[name]), nothing), names) AS of_weights,
+     arrayMap(name -> if(mapContains(factors, name), toInt64(factors[name]), nothing), names) AS of_factors,
+     arrayMap(name -> if(mapContains(deltas, name), toInt64(deltas[name]), nothing), names) AS of_deltas,
+     arrayMap(name -> toInt64(risk_terms[name]), term_names) AS effects
 SELECT concat(tenant_id, '/', relationship_id) AS relationship,
+"""
+_FROM = """
+FROM mentoring.score_history FINAL
+WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
+ORDER BY relationship, as_of
+"""
+# Behind the instant in the order of ComparableRow. Instants are asked for as the numbers that they are compared as:
+# else each would first be made a moment.
+_STORED = f"""{_NAMED}
+       toUnixTimestamp64Micro(as_of), causes, health, band, caps, risk,
+       names, of_values, of_weights, of_factors, of_deltas,
+       (toUnixTimestamp64Micro(before_as_of), before_health, toString(before_band), before_risk),
+       term_names, effects, confidence, trend, status, toUnixTimestamp64Micro(started), cadence_days,
+       toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session),
+       open_requests, profile, calibration, sources
+{_FROM}"""
+# The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
+# they should be.
+_DIGESTED = f"""{_NAMED}
        arrayStringConcat(arrayMap(word -> concat(toString(length(word)), ':', word), arrayConcat(
            [toString(length(causes))], CAST(causes, 'Array(String)'), [toString(band)],
            [toString(length(caps))], CAST(caps, 'Array(String)'), [toString(length(names))], names,
@@ -76,28 +86,14 @@ SELECT concat(tenant_id, '/', relationship_id) AS relationship,
                [toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session)]),
            arrayMap(number -> if(is_first, nothing, toInt64(number)),
                [toUnixTimestamp64Micro(before_as_of), before_health, before_risk]),
-           arrayMap(name -> if(mapContains(factor_values, name), toInt64(factor_values[name]), nothing), names),
-           arrayMap(name -> if(mapContains(weights, name), toInt64(weights[name]), nothing), names),
-           arrayMap(name -> if(mapContains(factors, name), toInt64(factors[name]), nothing), names),
-           arrayMap(name -> if(mapContains(deltas, name), toInt64(deltas[name]), nothing), names),
-           arrayMap(name -> toInt64(risk_terms[name]), term_names))
-FROM mentoring.score_history FINAL
-WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
-ORDER BY relationship, as_of
-"""
+           of_values, of_weights, of_factors, of_deltas, effects)
+{_FROM}"""
 
 
 def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, RowsDigest]:
     """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
-    asked = {
-        "until": from_micros(until),
-        "names": list(names),
-        "parts": list(PARTS),
-        "terms": list(TERMS),
-        "nothing": str(UNSET),
-    }
     found: dict[str, tuple[list[bytes], list[bytes]]] = {}
-    for name, words, numbers in warehouse.query(_DIGESTED, asked):
+    for name, words, numbers in warehouse.query(_DIGESTED, _asked(names, until)):
         said, told = found.setdefault(name, ([], []))
         said.append(words.encode())
         told.append(pack(f"<{len(numbers)}q", *numbers))
@@ -107,42 +103,14 @@ def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> d
 def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:
     """{relationship: {as_of: statement}} of the rows up to `until`. Raises ClickHouseError."""
     found: dict[str, dict[int, ComparableRow]] = {}
-    for name, as_of, *columns in warehouse.query(_STORED, {"until": from_micros(until), "names": list(names)}):
-        found.setdefault(name, {})[as_of] = _statement(columns)
+    for name, as_of, *columns in warehouse.query(_STORED, _asked(names, until)):
+        row = ComparableRow._make(tuple(column) if isinstance(column, list) else column for column in columns)
+        contact, session = row.last_contact or None, row.next_session or None
+        before = None if row.before is None or row.before[2] == "none" else row.before
+        found.setdefault(name, {})[as_of] = row._replace(before=before, last_contact=contact, next_session=session)
     return found
 
 
-def _statement(columns: Sequence[Any]) -> ComparableRow:
-    causes, health, band, caps, risk, factors, values, weights, deltas, *more = columns
-    before, terms, (confidence, trend, status, started, cadence) = more[:4], more[4], more[5:10]
-    contact, session, requests, profile, calibration, sources = more[10:]
-    # Of a spoilt row one column may have parts that another lacks: that is a difference to be told, like any other.
-    of_parts = (values, weights, factors, deltas)
-    names, term_names = in_order(set().union(*of_parts), PARTS), in_order(terms, TERMS)
-    values, weights, contributions, deltas = [tuple([part.get(name, UNSET) for name in names]) for part in of_parts]
-    return ComparableRow(
-        causes=tuple(causes),
-        health=health,
-        band=band,
-        caps=tuple(caps),
-        risk=risk,
-        names=names,
-        values=values,
-        weights=weights,
-        contributions=contributions,
-        deltas=deltas,
-        before=None if before[2] == "none" else tuple(before),
-        term_names=term_names,
-        effects=tuple(terms[name] for name in term_names),
-        confidence=confidence,
-        trend=trend,
-        status=status,
-        started=started,
-        cadence=cadence,
-        last_contact=contact or None,
-        next_session=session or None,
-        open_requests=tuple(requests),
-        profile=profile,
-        calibration=calibration,
-        sources=tuple(sources),
-    )
+def _asked(names: Sequence[str], until: int) -> dict[str, Any]:
+    of_rows = {"parts": list(PARTS), "terms": list(TERMS), "nothing": str(UNSET)}
+    return {"until": from_micros(until), "names": list(names), **of_rows}

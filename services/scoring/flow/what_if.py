@@ -12,7 +12,8 @@ from schemas.primitives import Message
 from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
-from services.scoring.domain.what_if.trial import Candidates, TrialSpan
+from services.scoring.domain.profiles import timeless
+from services.scoring.domain.what_if import Candidates, TrialSpan
 from services.scoring.flow.log_reading import WholeLog, stored, whole_log
 from services.scoring.topics import Topics
 
@@ -44,10 +45,10 @@ def read_candidates(file: Path) -> Candidates:
         raise ProfileFileError(f"{file}: a profile, or a programme, is one mapping of names to values")
     if any("profiles" in record or "tenant" in record for record in records):
         programmes = [_parsed(file, Programme, {"recordedtime": NEVER, **record}) for record in records]
-        return Candidates(of_program={partition_key(p.tenant, p.id): _timeless(p.profiles[-1]) for p in programmes})
+        return Candidates(of_program={partition_key(p.tenant, p.id): timeless(p.profiles[-1]) for p in programmes})
     if len(records) > 1:
         raise ProfileFileError(f"{file}: one profile can be tried at a time")
-    return Candidates(of_all=_timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
+    return Candidates(of_all=timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
 
 
 def read_log(settings: Settings, names: Topics) -> tuple[WholeLog, TrialSpan]:
@@ -70,7 +71,3 @@ def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record
         raise ProfileFileError("\n".join(f"{file}: {fault}" for fault in faults)) from invalid
     except (TypeError, ValueError) as invalid:
         raise ProfileFileError(f"{file}: {invalid}") from invalid
-
-
-def _timeless(profile: Profile) -> Profile:
-    return profile.model_copy(update={"effective_from": None})

@@ -81,7 +81,13 @@ class Worker:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first.
         False: a rebalance began meanwhile, and it is not ours."""
         assignment = self._assignments
-        owned = await restore(number, recovery, self._names, self._sizes, lambda: self._goes_on(assignment))
+
+        def goes_on() -> bool:
+            """Asked between two slices, which may take minutes: the group hears that we are alive."""
+            self._liveness.worked(time.monotonic())
+            return assignment == self._assignments
+
+        owned = await restore(number, recovery, self._names, self._sizes, goes_on)
         if owned is None:
             return False
         self._owned[number] = owned
@@ -105,11 +111,6 @@ class Worker:
             generations=max(map(len, recovery.generations.values()), default=0),
         )
         return not owned.lost
-
-    def _goes_on(self, assignment: int) -> bool:
-        """Asked between two slices of a recovery, which may take minutes: the group hears that we are alive."""
-        self._liveness.worked(time.monotonic())
-        return assignment == self._assignments
 
     async def step_over(self, number: int, offset: int) -> None:
         """An operator accepted that the log begins at this offset; what was before it is lost."""

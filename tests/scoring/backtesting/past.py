@@ -6,8 +6,7 @@ import numpy as np
 
 from schemas.events import OfRelationship
 from schemas.programs import Profile
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of
-from services.scoring.domain.backtesting.pairs import PairHistories, histories_of
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, PairHistories, cases_of, histories_of
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.profiles import Profiles
 from tests.scoring.building import facts, held, micros

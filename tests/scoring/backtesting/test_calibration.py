@@ -9,7 +9,6 @@ from schemas.programs import Coefficients
 from services.scoring.domain.backtesting.calibration import (
     BOUNDS,
     DEFAULTS,
-    Examples,
     Fit,
     NotLearnable,
     forecast,
@@ -17,6 +16,7 @@ from services.scoring.domain.backtesting.calibration import (
     probabilities,
     rolling,
 )
+from services.scoring.domain.backtesting.cases import Examples
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.score import FEATURES
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.backtesting.calibration import DEFAULTS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import Candidate, candidate
-from services.scoring.domain.backtesting.pairs import Pair, PairHistories
+from services.scoring.domain.backtesting.cases import Pair, PairHistories
 from tests.scoring.backtesting.past import known, many, met, plan
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from services.scoring.domain.backtesting.backtest import drift
 from services.scoring.domain.backtesting.cases import Cases
-from services.scoring.domain.backtesting.drift import drift
 from services.scoring.domain.bounds import DAY
 from tests.scoring.building import micros
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from services.scoring.domain.backtesting.pairs import PairHistories
+from services.scoring.domain.backtesting.cases import PairHistories
 from services.scoring.flow.histories import HistoryError, file_events, read_histories
 
 DAY = 86_400

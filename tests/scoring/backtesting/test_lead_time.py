@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from services.scoring.domain.backtesting.calibration import DEFAULTS, probabilities
+from services.scoring.domain.backtesting.cases import PairHistories
 from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
 from services.scoring.domain.backtesting.measures import Floats, Ints
-from services.scoring.domain.backtesting.pairs import PairHistories
 from services.scoring.domain.facts import Facts
 from tests.scoring.backtesting.past import known, met, plan
 from tests.scoring.building import ended, micros, paused

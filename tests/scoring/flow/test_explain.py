@@ -27,7 +27,7 @@ from services.scoring.domain.explaining.knowledge import knowledge_of
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.profiles import DEFAULT
-from services.scoring.flow.one_relationship import RelationshipLog, UnknownRelationshipError, read_relationship
+from services.scoring.flow.log_reading import RelationshipLog, UnknownRelationshipError, read_relationship
 from services.scoring.topics import Topics
 from tests import warm
 from tests.scoring.building import held, micros, missed, retraction, started

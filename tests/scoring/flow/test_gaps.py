@@ -10,7 +10,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from schemas.events import OfRelationship
 from services.runtime.kafka import reading
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.gaps import GapAccepted, GapRefused
+from services.scoring.domain.maintenance import GapAccepted, GapRefused
 from services.scoring.flow.gaps import NoSuchPartitionError, accept_gap
 from tests.receiver import eventually
 from tests.scoring.flow.comparison import watermarks

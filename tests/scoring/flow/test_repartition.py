@@ -20,9 +20,8 @@ from services.runtime.kafka import (
     records,
 )
 from services.scoring.flow.repartition import plan
-from services.scoring.flow.repartition.copying import Repartitioned
 from services.scoring.flow.repartition.plan import Epoch, NotRepartitionedError, Passed, Repartitioning, Tracked
-from services.scoring.flow.repartition.repartition import abandon, is_repartitioned, repartition
+from services.scoring.flow.repartition.repartition import Repartitioned, abandon, is_repartitioned, repartition
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved

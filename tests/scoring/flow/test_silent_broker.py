@@ -20,7 +20,7 @@ def test_partitions_that_are_taken_while_nobody_tells_where_the_log_begins_end_t
     names = Topics()
 
     async def take() -> None:
-        app = application.application(ScoringSettings(), Health(), names, partitions=1).app
+        app = application.Application(ScoringSettings(), Health(), names, partitions=1).app
         # Whatever it is asked waits for its thread.
         app.consumer._thread._consumer = SimpleNamespace(beginning_offsets=None)
         monkeypatch.setattr(app.assignor, "assigned_actives", lambda: {TP(names.events, 0)})

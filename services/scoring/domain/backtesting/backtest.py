@@ -1,4 +1,5 @@
-"""The backtest: calibrate on the past, predict what came after, and compare with simpler rules."""
+"""The backtest: calibrate on the past, predict what came after, and compare with simpler rules. Drift: whether the
+world still is as it was when the model learnt it, year by year or quarter by quarter."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +20,86 @@ from services.scoring.domain.backtesting.calibration import (
     probabilities,
     rolling,
 )
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Cases, cases_of, split
-from services.scoring.domain.backtesting.drift import Drift, drift
+from services.scoring.domain.backtesting.cases import (
+    CasePlan,
+    CaseRule,
+    Cases,
+    HistorySpan,
+    Pair,
+    PairHistories,
+    cases_of,
+    split,
+)
 from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
-from services.scoring.domain.backtesting.measures import MEASURES, Bin, Floats, Interval, Resamples, mean, reliability
-from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, PairHistories
+from services.scoring.domain.backtesting.measures import (
+    MEASURES,
+    Bin,
+    Floats,
+    Interval,
+    Resamples,
+    brier,
+    mean,
+    reliability,
+)
 from services.scoring.domain.bounds import DAY
+
+YEARLY_FROM = 3 * 365 * DAY
+"""A longer time is told by years, a shorter one by quarters."""
+SURE = 2.58
+"""Standard errors from which a difference is flagged: one period in a hundred by chance."""
+LEAST_PAIRS = 10
+"""Fewer pairs of a period tell nothing of how sure its numbers are: nothing is flagged."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A period: `gap` is observed less predicted. `flags` names what differs: the base rate from that of the time the
+    model learnt from, or the calibration."""
+
+    period: str
+    cases: int
+    pairs: int
+    base_rate: Interval
+    predicted: float
+    gap: Interval
+    brier: float
+    flags: tuple[str, ...]
+
+
+def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
+    """By period of the later cases, in order."""
+    moments, is_long = [from_micros(int(at)) for at in later.at], later.at.max() - later.at.min() > YEARLY_FROM
+    names = np.array([f"{at.year}" if is_long else f"{at.year} Q{(at.month + 2) // 3}" for at in moments])
+    rate, error = _with_error(Resamples(earlier.pair), earlier.faded)
+    found = []
+    for name in sorted(set(names)):
+        cases, told = later.where(names == name), predicted[names == name]
+        resamples, gap = Resamples(cases.pair), cases.faded - told
+        differs = {}
+        for what, values, before, its_error in (
+            ("base rate", cases.faded, rate, error),
+            ("calibration", gap, 0.0, 0.0),
+        ):
+            value, own_error = _with_error(resamples, values)
+            differs[what] = abs(value - before) > SURE * float(np.hypot(own_error, its_error))
+        one = Drift(
+            period=str(name),
+            cases=cases.count,
+            pairs=cases.pairs,
+            base_rate=resamples.interval(partial(mean, cases.faded)),
+            predicted=float(told.mean()),
+            gap=resamples.interval(partial(mean, gap)),
+            brier=resamples.value(partial(brier, cases.faded, told)),
+            flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= LEAST_PAIRS),
+        )
+        found.append(one)
+    return tuple(found)
+
+
+def _with_error(resamples: Resamples, values: Floats) -> tuple[float, float]:
+    """A mean over cases with its standard error."""
+    weighted = partial(mean, values)
+    return resamples.value(weighted), float(np.std(resamples.values(weighted)))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from scipy.optimize import minimize
 from scipy.special import betaln, gammaln
 
 from services.scoring.domain.backtesting.calibration import WeightedProblem, age_weights, fitted, log_odds, probability
-from services.scoring.domain.backtesting.cases import Cases, Past, past_at
+from services.scoring.domain.backtesting.cases import Cases, PairHistories, Past, past_at
 from services.scoring.domain.backtesting.measures import Floats
-from services.scoring.domain.backtesting.pairs import PairHistories
 from services.scoring.domain.bounds import DAY
 
 RULE_DAYS = 30

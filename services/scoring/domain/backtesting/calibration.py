@@ -3,15 +3,16 @@
 Logistic regression: convex, with bounds on its coefficients and a ridge towards what is believed beforehand."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import NamedTuple, Self
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
 from schemas.programs import Coefficients
-from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.backtesting.cases import Examples
+from services.scoring.domain.backtesting.measures import Floats, Ints
 from services.scoring.domain.bounds import DAY
 from services.scoring.domain.score import FEATURES, LOWERING
 
@@ -36,33 +37,6 @@ BOUNDS = {
 DIGITS = 4
 """Of a coefficient: more would change no probability by as much as 0.0001."""
 DEFAULTS = Coefficients()
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
-    number, the cut-off in microseconds."""
-
-    features: Floats
-    faded: Floats
-    pair: Ints
-    at: Ints
-
-    def where(self, chosen: Bools) -> Self:
-        return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
-
-    @property
-    def count(self) -> int:
-        return len(self.at)
-
-    @property
-    def pairs(self) -> int:
-        return len(np.unique(self.pair))
-
-    @property
-    def both_happened(self) -> bool:
-        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
-        return 0 < float(self.faded.sum()) < self.count
 
 
 class NotLearnable(NamedTuple):
@@ -162,14 +136,21 @@ class WeightedProblem:
 
 def fitted(problem: WeightedProblem) -> Floats:
     """The coefficients of least loss."""
-    found = minimize(
-        lambda coefficients: _loss(problem, coefficients),
-        np.zeros(problem.design.shape[1]) if problem.ridge is None else problem.ridge.centre,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=problem.bounds,
-        options={"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_STEPS},
-    )
+
+    def loss_of(coefficients: Floats) -> tuple[float, Floats]:
+        """With its gradient."""
+        predictor = problem.design @ coefficients
+        loss = float((problem.weight * (np.logaddexp(0.0, predictor) - problem.outcome * predictor)).sum())
+        gradient = problem.design.T @ (problem.weight * (probability(predictor) - problem.outcome))
+        if problem.ridge is not None:
+            away = coefficients - problem.ridge.centre
+            loss += float((problem.ridge.strength * away**2).sum()) / 2
+            gradient = gradient + problem.ridge.strength * away
+        return loss, gradient
+
+    begin = np.zeros(problem.design.shape[1]) if problem.ridge is None else problem.ridge.centre
+    options = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_STEPS}
+    found = minimize(loss_of, begin, jac=True, method="L-BFGS-B", bounds=problem.bounds, options=options)
     result: Floats = found.x
     return result
 
@@ -182,15 +163,3 @@ def probability(predictor: Floats) -> Floats:
 def log_odds(chance: Floats) -> Floats:
     result: Floats = logit(np.clip(chance, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
     return result
-
-
-def _loss(problem: WeightedProblem, coefficients: Floats) -> tuple[float, Floats]:
-    """With its gradient."""
-    predictor = problem.design @ coefficients
-    loss = float((problem.weight * (np.logaddexp(0.0, predictor) - problem.outcome * predictor)).sum())
-    gradient = problem.design.T @ (problem.weight * (probability(predictor) - problem.outcome))
-    if problem.ridge is not None:
-        away = coefficients - problem.ridge.centre
-        loss += float((problem.ridge.strength * away**2).sum()) / 2
-        gradient = gradient + problem.ridge.strength * away
-    return loss, gradient

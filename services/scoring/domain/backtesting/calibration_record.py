@@ -3,7 +3,6 @@ behind."""
 
 import hashlib
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,9 +14,8 @@ from schemas.primitives import Id, Instant, Message, from_micros
 from schemas.programs import CalibrationEvidence, Coefficients, Profile
 from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
-from services.scoring.domain.backtesting.cases import CasePlan, Cases, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.cases import CasePlan, Cases, PairHistories, TimeSplit, cases_of, split
 from services.scoring.domain.backtesting.measures import Interval, Resamples, auc, brier, ece, log_loss, mean
-from services.scoring.domain.backtesting.pairs import Pair, PairHistories
 from services.scoring.domain.serialization import MODEL
 
 UNNAMED = "unnamed"
@@ -132,8 +130,12 @@ def candidate(
     """What could follow the profile in force, whose cadence, review period and horizon are those of the plan."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
-    if reason := _too_little(parts):
-        return NotLearnable(reason)
+    for some, where in ((parts.earlier, "to learn from"), (parts.later, "in the last part of the time")):
+        if some.count < LEAST_CASES or some.pairs < FEW_PAIRS:
+            there_are = f"there are {some.count} cases of {some.pairs} pairs {where}"
+            return NotLearnable(f"{there_are}; it takes {LEAST_CASES} of {FEW_PAIRS}")
+    if not parts.later.both_happened:
+        return NotLearnable("in the last part of the time all cases turned out alike")
     coefficients = learnt(parts.earlier)
     if isinstance(coefficients, NotLearnable):
         return coefficients
@@ -154,17 +156,14 @@ def evidence(record: CalibrationRecord) -> CalibrationEvidence | None:
     return CalibrationEvidence(cases=record.cases, judged=judged.cases, apart=judged.after.ece)
 
 
-def _too_little(parts: TimeSplit) -> str | None:
-    for cases, where in ((parts.earlier, "to learn from"), (parts.later, "in the last part of the time")):
-        if cases.count < LEAST_CASES or cases.pairs < FEW_PAIRS:
-            return (
-                f"there are {cases.count} cases of {cases.pairs} pairs {where}; it takes {LEAST_CASES} of {FEW_PAIRS}"
-            )
-    return None if parts.later.both_happened else "in the last part of the time all cases turned out alike"
-
-
 def _record(histories: PairHistories, plan: CasePlan, cases: Cases, coefficients: Coefficients) -> CalibrationRecord:
-    profile = plan.profiles.at(histories.span.end)
+    profile, facts = plan.profiles.at(histories.span.end), hashlib.sha256()
+    # Of all facts, in an order that does not depend on the input's.
+    for pair in histories.pairs:
+        facts.update(f"{pair.name}\n".encode())
+        for key in sorted(pair.facts):
+            time, kind, uid, slot = key
+            facts.update(f"{time} {kind} {uid.hex()} {slot} {pair.facts[key].stands}\n".encode())
     return CalibrationRecord(
         model=MODEL,
         horizon_days=plan.rule.horizon_days,
@@ -178,7 +177,7 @@ def _record(histories: PairHistories, plan: CasePlan, cases: Cases, coefficients
         cases=cases.count,
         faded=int(cases.faded.sum()),
         held_out=None,
-        input_sha256=_hash(histories.pairs),
+        input_sha256=facts.hexdigest(),
     )
 
 
@@ -197,14 +196,3 @@ def _metrics(cases: Cases, coefficients: Coefficients) -> CalibrationMetrics:
     predicted, weights = probabilities(cases.features, coefficients), np.ones((1, cases.count))
     values = (round(float(of(cases.faded, predicted, weights)[0]), DIGITS) for of in (auc, brier, log_loss, ece))
     return CalibrationMetrics(**dict(zip(CalibrationMetrics.model_fields, values, strict=True)))
-
-
-def _hash(pairs: Sequence[Pair]) -> str:
-    """Of all facts, in an order that does not depend on the input's."""
-    found = hashlib.sha256()
-    for pair in pairs:
-        found.update(f"{pair.name}\n".encode())
-        for key in sorted(pair.facts):
-            time, kind, uid, slot = key
-            found.update(f"{time} {kind} {uid.hex()} {slot} {pair.facts[key].stands}\n".encode())
-    return found.hexdigest()

@@ -1,18 +1,93 @@
-"""Cases: a pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it; and their
-split in time."""
+"""Pairs: all that is known of a relationship, when its two were in contact, and what live scoring saw of it. Cases: a
+pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it; and their split in
+time."""
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
-from services.scoring.domain.backtesting.calibration import Examples
-from services.scoring.domain.backtesting.measures import Floats
-from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
-from services.scoring.domain.bounds import DAY
+from services.scoring.domain.backtesting.measures import Bools, Floats, Ints
+from services.scoring.domain.bounds import DAY, ONE
+from services.scoring.domain.evaluation import Moment, features, scores_of
+from services.scoring.domain.facts import Facts
+from services.scoring.domain.kinds import CONTACTS, FactKind
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import FEATURES
+from services.scoring.domain.timeline import Timeline
+
+
+class HistorySpan(NamedTuple):
+    """From the first contact to the last instant of which anything is known, in microseconds."""
+
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Pair:
+    """`contacts` are the times of its standing contacts, `days` the days since 1970 that have one; both ascend."""
+
+    name: str
+    facts: Facts
+    contacts: tuple[int, ...]
+    days: tuple[int, ...]
+
+    def contacts_upto(self, at: int) -> int:
+        return bisect_right(self.contacts, at)
+
+    def days_upto(self, at: int) -> int:
+        """Contact days with a contact at or before this instant."""
+        seen = self.contacts_upto(at)
+        return bisect_right(self.days, self.contacts[seen - 1] // DAY) if seen else 0
+
+    def next_contact(self, after: int) -> int | None:
+        seen = self.contacts_upto(after)
+        return self.contacts[seen] if seen < len(self.contacts) else None
+
+
+@dataclass(frozen=True)
+class PairHistories:
+    """The pairs that were ever in contact."""
+
+    pairs: tuple[Pair, ...]
+    span: HistorySpan
+
+
+def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
+    """`end`: the last instant of which anything is known. None if nobody was ever in contact. Nothing is learnt from
+    a relationship that was erased."""
+    pairs = []
+    for name, known in sorted(facts.items()):
+        contacts = sorted(key.time for key, fact in known.items() if key.kind in CONTACTS and fact.stands)
+        if contacts and not any(key.kind == FactKind.ERASED for key in known):
+            pairs.append(Pair(name, known, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
+    if not pairs:
+        return None
+    return PairHistories(tuple(pairs), HistorySpan(min(pair.contacts[0] for pair in pairs), end))
+
+
+class Sight:
+    def __init__(self, facts: Facts, profiles: Profiles) -> None:
+        self._timeline = Timeline(facts, profiles)
+
+    def is_watched(self, begin: int, end: int) -> bool:
+        """Whether the pair was neither paused nor ended in between, as the facts up to `end` tell: what a leave or a
+        planned end does is no fading."""
+        snapshot = self._timeline.at(end)
+        return snapshot.is_open(end) and not any(
+            low < end and begin < high for low, high in snapshot.frame.pauses.spans
+        )
+
+    def scores(self, instants: Sequence[int]) -> tuple[Floats, Floats]:
+        """A row per instant: the unit features of the risk, in the order of score.FEATURES; and health in points."""
+        moments = [Moment(self._timeline.at(at), at) for at in instants]
+        found = scores_of(moments)
+        rows = [features(moment.snapshot.features, scores) for moment, scores in zip(moments, found, strict=True)]
+        health = np.array([scores.health / ONE for scores in found], dtype=np.float64)
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES)), health
 
 
 @dataclass(frozen=True)
@@ -39,6 +114,33 @@ class Past(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Examples:
+    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
+    number, the cut-off in microseconds."""
+
+    features: Floats
+    faded: Floats
+    pair: Ints
+    at: Ints
+
+    def where(self, chosen: Bools) -> Self:
+        return type(self)(*(getattr(self, column.name)[chosen] for column in fields(self)))
+
+    @property
+    def count(self) -> int:
+        return len(self.at)
+
+    @property
+    def pairs(self) -> int:
+        return len(np.unique(self.pair))
+
+    @property
+    def both_happened(self) -> bool:
+        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
+        return 0 < float(self.faded.sum()) < self.count
+
+
+@dataclass(frozen=True)
 class Cases(Examples):
     """Besides what is learnt from: what scoring saw, days since the last contact, and the contacts."""
 
@@ -61,39 +163,29 @@ class CasePlan(NamedTuple):
 
 
 def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
-    found = [_of_pair(number, pair, span, plan) for number, pair in enumerate(pairs)]
-    found = [cases for cases in found if cases is not None]
-    if not found:
-        none, whole = np.zeros(0), np.zeros(0, dtype=np.int64)
-        return Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)
+    none, whole, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
+    found = [Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)]
+    for number, pair in enumerate(pairs):
+        cut_offs = list(_cut_offs(pair, span, plan.rule))
+        if not cut_offs:
+            continue
+        sight = Sight(pair.facts, plan.profiles)
+        cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
+        if not cut_offs:
+            continue
+        features, health = sight.scores(cut_offs)
+        past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+        faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
+        silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
+        of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
+        outcome = np.array(faded, dtype=np.float64)
+        found.append(Cases(features, outcome, of_pair, instants, health, silence, *past.T))
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
 def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
     """Of contact days up to `day`, as in `Past`."""
     return len(days) - 1, days[-1] - days[0], day - days[0]
-
-
-def _of_pair(number: int, pair: Pair, span: HistorySpan, plan: CasePlan) -> Cases | None:
-    horizon = plan.rule.horizon
-    cut_offs = list(_cut_offs(pair, span, plan.rule))
-    if not cut_offs:
-        return None
-    sight = Sight(pair.facts, plan.profiles)
-    cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
-    if not cut_offs:
-        return None
-    features, health = sight.scores(cut_offs)
-    past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
-    return Cases(
-        features,
-        np.array([pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs], dtype=np.float64),
-        np.full(len(cut_offs), number, dtype=np.int64),
-        np.array(cut_offs, dtype=np.int64),
-        health,
-        np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs]),
-        *past.T,
-    )
 
 
 def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:

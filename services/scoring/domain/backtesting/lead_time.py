@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, Sight
 from services.scoring.domain.backtesting.measures import Floats, Ints
-from services.scoring.domain.backtesting.pairs import HistorySpan, Pair, Sight
 from services.scoring.domain.bounds import DAY
 
 QUARTILES = (0.25, 0.5, 0.75)
@@ -53,7 +52,20 @@ def told_silences(
     pairs: Iterable[Pair], plan: CasePlan, span: HistorySpan, since: int, predict: Predict
 ) -> list[WatchedGap]:
     """The silences that begin at `since` or later."""
-    return [told for pair in pairs for told in _of_pair(pair, plan, span, since, predict)]
+    told: list[WatchedGap] = []
+    for pair in pairs:
+        silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
+        if not silences:
+            continue
+        sight = Sight(pair.facts, plan.profiles)
+        silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
+        days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
+        every = [at for instants in days for at in instants]
+        risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
+        for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
+            fade = silence.begin + plan.rule.active_days * DAY
+            told.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))
+    return told
 
 
 def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
@@ -67,25 +79,11 @@ def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: Hi
         level=level,
         silences=len(told),
         reached=len(reached),
-        right=_share(sum(known), len(known)),
+        right=sum(known) / len(known) if known else np.nan,
         fades=len(fades),
-        never=_share(len(fades) - len(leads), len(fades)),
+        never=(len(fades) - len(leads)) / len(fades) if fades else np.nan,
         days=tuple(map(float, np.quantile(leads, QUARTILES))) if leads else None,
     )
-
-
-def _of_pair(pair: Pair, plan: CasePlan, span: HistorySpan, since: int, predict: Predict) -> Iterator[WatchedGap]:
-    silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
-    if not silences:
-        return
-    sight = Sight(pair.facts, plan.profiles)
-    silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
-    days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
-    every = [at for instants in days for at in instants]
-    risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
-    for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
-        fade = silence.begin + plan.rule.active_days * DAY
-        yield WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span))
 
 
 def _silences(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
@@ -102,7 +100,3 @@ def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else np.nan

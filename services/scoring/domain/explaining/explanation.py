@@ -1,16 +1,212 @@
-"""Everything there is to say about one relationship at one instant: how it is, why, how it came, what would lift it."""
+"""Everything there is to say about one relationship at one instant: how it is, why, how it came, and what to do. That
+is the act that answers the costliest cause, found by trying good acts as if they had just happened, as the events that
+they would leave on the log."""
 
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from schemas.programs import Profile
-from services.scoring.domain.bounds import NONE
+from schemas import payloads as p
+from schemas.events import MENTORING_EVENT, OfPartition, OfRelationship, partition_key
+from schemas.primitives import Side, from_micros, to_rfc3339
+from schemas.programs import Profile, Weights
+from services.scoring.domain.bounds import DAY, HOUR, NONE
+from services.scoring.domain.evaluation import evaluation_of
 from services.scoring.domain.explaining.knowledge import Knowledge
-from services.scoring.domain.explaining.points import Missing, missing
-from services.scoring.domain.explaining.remedies import Remedies, remedies
-from services.scoring.domain.explaining.story import Change, story
+from services.scoring.domain.explaining.story import Change, Missing, missing, story
+from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.memory import trimmed
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.row import HistoryRow
+from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, Evaluation, HistoryRow
+from services.scoring.domain.timeline import Timeline
+
+BOOKED_AHEAD = 7 * DAY
+"""A session that is booked is tried as one in a week."""
+GOALS_TRIED = 3
+"""The newest open goals: to achieve another one would lift as much."""
+_SMART = dict.fromkeys(p.Smart.model_fields, True)
+_SIDES: tuple[Side, ...] = ("mentor", "mentee")
+_GOAL_ENDS = frozenset(f"mentoring.goal.{end}.v1" for end in ("achieved", "missed", "abandoned"))
+
+
+CAP = "cap"
+"""What caps the band, as a cause."""
+
+
+class Act(NamedTuple):
+    """`steps`: what is to be done, in words, one per event. `answers`: the parts of health whose lack it is an answer
+    to: silence and rhythm are answered by meeting, never by a rating."""
+
+    steps: tuple[str, ...]
+    events: tuple[OfRelationship, ...]
+    answers: frozenset[str]
+
+
+class _Plan(NamedTuple):
+    """`type` without prefix and version."""
+
+    step: str
+    type: str
+    data: Mapping[str, Any]
+    answers: tuple[str, ...]
+
+
+def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
+    """Each on its own; what caps the band is resolved by one act, however many steps it takes."""
+    standing = known.standing(at)
+    plans = [*_always(at), *_of_what_stands(standing), *_weighted(weights)]
+    caps = list(_of_caps(standing))
+    tenant, relationship = known.relationship.split("/", 1)
+    key, now = partition_key(tenant, relationship), _text(at)
+    of_pair = {"tenant": tenant, "subject": relationship, "program": known.program, "partitionkey": key}
+
+    def event_of(plan: _Plan) -> OfRelationship:
+        told = {"id": plan.step, "type": f"mentoring.{plan.type}.v1", "data": plan.data, **of_pair}
+        envelope = {"source": "/hypothetical", "time": now, "recordedtime": now, **told}
+        event = MENTORING_EVENT.validate_json(json.dumps(envelope))
+        assert not isinstance(event, OfPartition), "a plan is of one relationship"
+        return event
+
+    return [
+        Act(
+            steps=tuple(plan.step for plan in group),
+            events=tuple(event_of(plan) for plan in group),
+            answers=frozenset(part for plan in group for part in plan.answers),
+        )
+        for group in (*([plan] for plan in plans), caps)
+        if group
+    ]
+
+
+def _always(at: int) -> Iterator[_Plan]:
+    # Observed: no tool that told otherwise of a meeting at the same time outweighs it.
+    held = {"session_id": "hypothetical", "started_at": _text(at), "evidence": "observed"}
+    yield _Plan("hold a session", "session.held", held, ("silence", "rhythm", "reliability"))
+    begin = at + BOOKED_AHEAD
+    booked = {"session_id": "hypothetical", "starts_at": _text(begin), "ends_at": _text(begin + HOUR)}
+    yield _Plan("book a session", "session.scheduled", booked, ("silence", "rhythm"))
+    for side in _SIDES:
+        full = {"by": side, "rating": 5, "about": "relationship"}
+        yield _Plan(f"a full rating from the {side}", "feedback.given", full, ("feedback",))
+    yield _Plan("set a SMART goal", "goal.set", {"goal_id": "hypothetical", "smart": _SMART}, ("goals",))
+    well = {"by": "mentee", "rating": 5}
+    yield _Plan("a well-being rating of 5 from the mentee", "pulse.answered", well, ("support",))
+
+
+def _of_what_stands(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
+    open_: dict[str, None] = {}
+    for event in standing:
+        if isinstance(event.data, p.GoalSet):
+            open_.pop(event.data.goal_id, None)
+            open_[event.data.goal_id] = None
+        elif event.type in _GOAL_ENDS and isinstance(event.data, p.GoalChanged):
+            open_.pop(event.data.goal_id, None)
+    for goal in list(reversed(open_))[:GOALS_TRIED]:
+        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
+    messages = [(event.id, event.data) for event in standing if isinstance(event.data, p.MessageSent)]
+    answered = {message.reply_to for _, message in messages}
+    for side in _SIDES:
+        newest = next((id_ for id_, message in reversed(messages) if message.by != side), None)
+        if newest is not None and newest not in answered:
+            reply = {"by": side, "channel": "any", "reply_to": newest}
+            yield _Plan(f"a reply from the {side}", "message.sent", reply, ("responsiveness", "mutual"))
+
+
+def _weighted(weights: Weights) -> Iterator[_Plan]:
+    if weights.expectations:
+        yield _Plan("agree on expectations", "relationship.expectations_agreed", {}, ("expectations",))
+        for side in _SIDES:
+            briefing = {"by": side, "kind": "briefing"}
+            yield _Plan(f"prepare the {side}", "preparation.completed", briefing, ("expectations",))
+    if weights.growth:
+        for side in _SIDES:
+            yield _Plan(f"a reflection of the {side}", "reflection.recorded", {"by": side}, ("growth",))
+
+
+def _of_caps(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
+    requests = {e.data.request_id: e.data.priority for e in standing if isinstance(e.data, p.SupportRequested)}
+    resolved = {e.data.request_id for e in standing if isinstance(e.data, p.SupportResolved)}
+    for request in (name for name, priority in requests.items() if priority == "immediate" and name not in resolved):
+        yield _Plan(f"resolve support request {request}", "support.resolved", {"request_id": request}, (CAP,))
+    fits = {event.data.by: event.data.fit for event in standing if isinstance(event.data, p.FitRated)}
+    for side in (side for side in _SIDES if fits.get(side) == "not_good"):
+        yield _Plan(
+            f"settle the fit, which the {side} calls not good", "fit.rated", {"by": side, "fit": "good"}, (CAP,)
+        )
+
+
+def _text(at: int) -> str:
+    return to_rfc3339(from_micros(at))
+
+
+HYPOTHETICAL = 2**62
+"""A position beyond every log."""
+BEST_TO_WORST = BANDS[::-1]
+
+
+class Trial(NamedTuple):
+    """What these steps would make of the score; health and risk in millionths."""
+
+    steps: tuple[str, ...]
+    health: int
+    band: str
+    risk: int
+
+
+@dataclass(frozen=True)
+class Remedies:
+    """`first`: what answers the costliest cause that any act answers; where that alone does not lift the band, with one
+    more act if the two do. None: nothing does, or nothing needs to, as `reason` says. `singles`: what each act would do
+    by itself, the best first; none that lowers the score is among them."""
+
+    first: Trial | None
+    cause: str = ""
+    singles: tuple[Trial, ...] = ()
+    reason: str = ""
+
+
+def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
+    """What would do the relationship of `row`, the newest one, good if it happened at `at`. `causes`: the parts of
+    health that lack most, the costliest first."""
+    now = row.evaluation
+    if row.status != "active":
+        return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
+    if now.band == BEST_TO_WORST[0]:
+        return Remedies(None, reason="it is in the highest band")
+    # What a score can look at.
+    kept = trimmed({key: fact for key, fact in known.facts.items() if key.time <= at})
+
+    def trial_of(acts: Sequence[Act]) -> Trial:
+        facts = kept
+        for event in (event for act in acts for event in act.events):
+            facts = merged(facts, facts_of(event, HYPOTHETICAL))
+        snapshot = Timeline(facts, profiles).at(at)
+        found = evaluation_of(snapshot, snapshot.scores(at))
+        return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
+
+    present = trial_of([])
+    tried = [(act, trial_of([act])) for act in good_acts(known, at, profiles.at(at).weights)]
+    harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
+    offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
+    singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
+    # What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last.
+    binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
+    rest = [part.name for part in now.parts if part.name not in causes]
+    for cause in [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]:
+        answers = [trial for trial in singles if cause in offered[trial].answers]
+        if answers:
+            pairs = ([offered[answers[0]], act] for trial, act in harmless.items() if trial is not answers[0])
+            lifting = _lifting(answers[:1], now) or _lifting(map(trial_of, pairs), now)
+            return Remedies(lifting or answers[0], cause, singles)
+    return Remedies(None, singles=singles, reason="no act by itself raises the score")
+
+
+def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
+    """Of those that lift the band the one of fewest steps, of equally many that which raises health most."""
+    lifting = (trial for trial in trials if BEST_TO_WORST.index(trial.band) < BEST_TO_WORST.index(now.band))
+    return min(lifting, key=lambda trial: (len(trial.steps), -trial.health), default=None)
 
 
 @dataclass(frozen=True)

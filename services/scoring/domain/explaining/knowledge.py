@@ -8,9 +8,8 @@ from schemas.events import OfRelationship
 from schemas.payloads import RelationshipErased, SessionHeld
 from schemas.primitives import to_micros
 from services.scoring.domain.bounds import NONE
-from services.scoring.domain.explaining.words import words_of
+from services.scoring.domain.explaining.story import words_of
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
-from services.scoring.domain.memory import trimmed
 
 TAKEN_BACK = " (retracted later)"
 NEVER_CAME = "a report that was retracted and never came"
@@ -55,10 +54,6 @@ class Knowledge:
         """When the last session was held."""
         held = (key.time for key, event, stands in self.told if stands and isinstance(event.data, SessionHeld))
         return max((time for time in held if time <= upto), default=None)
-
-    def kept(self, upto: int) -> Facts:
-        """Those facts up to an instant that a score at it can look at."""
-        return trimmed({key: fact for key, fact in self.facts.items() if key.time <= upto})
 
 
 def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None) -> Knowledge:

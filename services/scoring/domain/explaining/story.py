@@ -1,17 +1,195 @@
-"""The story of a relationship: every change of its score in order, with its cause and the points of each part."""
+"""How a score is told to people: in words that a programme coordinator uses, in points that are rounded and still add
+up, and as the story of every change in order, with its cause and the points of each part. About the relationship, never
+about a person."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
+from string import Formatter
 from typing import NamedTuple
 
-from services.scoring.domain.bounds import ONE
-from services.scoring.domain.explaining.points import TENTH, shares, shown_health
-from services.scoring.domain.explaining.words import cause_words, passing
-from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow
-from services.scoring.domain.timeline import MIDNIGHT
+from schemas.events import OfRelationship
+from services.scoring.domain.bounds import DAY, ONE
+from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow, PartValue
+from services.scoring.domain.score import BASE
+from services.scoring.domain.timeline import BOOKING_STARTS, GOAL_STALLED, MIDNIGHT, PAUSE_BOUNDARY, PROFILE_CHANGED
 
-_OF_ALL = "base"
-"""The term of the risk that is the same for every relationship."""
+# By type without prefix and version: a sentence of pieces. A piece is left out where a field that it names is unknown.
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "relationship.started": ("relationship started", ", meeting every {cadence_days:g} days"),
+    "relationship.expectations_agreed": ("expectations agreed",),
+    "relationship.paused": ("paused ({reason})", " from {from_:%d %b %Y}", " until {until:%d %b %Y}"),
+    "relationship.resumed": ("resumed",),
+    "relationship.ended": ("relationship ended ({reason_code})",),
+    "relationship.erased": ("relationship erased",),
+    "preparation.completed": ("{by} prepared ({kind})",),
+    "session.scheduled": ("session booked for {starts_at:%d %b %Y %H:%M}",),
+    "session.rescheduled": ("session moved to {starts_at:%d %b %Y %H:%M}",),
+    "session.cancelled": ("session cancelled", " {notice_hours:g} h ahead"),
+    "session.held": ("session held", ", {minutes:g} min"),
+    "session.missed": ("session missed, absent: {absent}",),
+    "session.joined": ("{role} joined a session",),
+    "session.left": ("{role} left a session",),
+    "message.sent": ("message from the {by}",),
+    "checkin.answered": ("{by} checked in", ", {rating} of 5"),
+    "goal.set": ("goal {goal_id} set", ", due {due:%d %b %Y}"),
+    "goal.revised": ("goal {goal_id} revised", ", due {due:%d %b %Y}"),
+    "goal.progressed": ("goal {goal_id} at {percent:g} %",),
+    "goal.achieved": ("goal {goal_id} achieved",),
+    "goal.missed": ("goal {goal_id} missed",),
+    "goal.abandoned": ("goal {goal_id} abandoned",),
+    "milestone.celebrated": ("milestone celebrated", ", goal {goal_id}"),
+    "feedback.given": ("{by} rated the {about} {rating:g} of {scale_max:g}",),
+    "fit.rated": ("{by} calls the fit {fit}",),
+    "pulse.answered": ("{by} rated well-being {rating} of 5",),
+    "reflection.recorded": ("reflection of the {by}",),
+    "skill.assessed": ("{by}'s skill {skill} went from {before} to {after}",),
+    "introduction.made": ("introduction made by the {by}",),
+    "resource.shared": ("resource shared by the {by}",),
+    "support.requested": ("support requested ({topic}, {priority})",),
+    "support.resolved": ("support request {request_id} resolved",),
+    "event.retracted": ("an earlier report retracted",),
+}
+_FORMATTER = Formatter()
+
+
+def short_type(type_: str) -> str:
+    """`session.held` of `mentoring.session.held.v1`: also the cause of the row that the event brings about."""
+    return type_.removeprefix("mentoring.").rpartition(".v")[0]
+
+
+def words_of(event: OfRelationship) -> str:
+    fields = dict(event.data)
+    return "".join(
+        piece.format(**fields)
+        for piece in WORDS[short_type(event.type)]
+        if all(fields[name] is not None for _, name, _, _ in _FORMATTER.parse(piece) if name)
+    )
+
+
+OF_TIME = {
+    BOOKING_STARTS: "a booked session was to begin",
+    GOAL_STALLED: "the open goals count as stalled",
+    PAUSE_BOUNDARY: "a pause begins or ends",
+    PROFILE_CHANGED: "the programme's profile changes",
+}
+
+
+def cause_words(at: int, row: HistoryRow, told: Sequence[str]) -> tuple[str, ...]:
+    """Of a row that is more than a midnight; `told`: what events say happened at this instant."""
+    words = list(told)
+    for cause in row.causes:
+        if cause.startswith("crossing."):
+            _, measure, level = cause.split(".", 2)
+            words.append(f"{passing(at, row)}: {'health falls' if measure == 'health' else 'risk rises'} to {level}")
+        elif cause != MIDNIGHT and cause not in WORDS:
+            words.append(OF_TIME.get(cause, cause.replace(".", " ").replace("_", " ")))
+    return tuple(words)
+
+
+def passing(at: int, row: HistoryRow) -> str:
+    """What it is that passes with time: `no contact for 12 days`."""
+    if row.last_contact is not None and at - row.last_contact < DAY:
+        return "time passes"
+    return since_words("contact", row.last_contact, row.started, at)
+
+
+def since_words(what: str, last: int | None, started: int, at: int) -> str:
+    """`no session for 12 days`; without any, since the start."""
+    days = spell((at - (started if last is None else last)) // DAY)
+    return f"no {what} since the start, {days}" if last is None else f"no {what} for {days}"
+
+
+def spell(days: float) -> str:
+    whole = round(days)
+    return "1 day" if whole == 1 else f"{whole} days"
+
+
+TENTH = ONE // 10
+HUNDREDTH = ONE // 100
+
+
+def shown_health(evaluation: Evaluation) -> int:
+    """In tenths."""
+    return whole(evaluation.health, TENTH)
+
+
+def shown_points(evaluation: Evaluation) -> list[int]:
+    """The points of the parts in tenths that sum exactly to the shown health."""
+    return tenths([part.contribution for part in evaluation.parts])
+
+
+def whole(value: int, unit: int) -> int:
+    """Millionths in units, halves rounded up: so that equal steps stay equal, which rounding to even would not keep."""
+    return (2 * value + unit) // (2 * unit)
+
+
+def tenths(values: Sequence[int]) -> list[int]:
+    """Each value of millionths in tenths, summing to their sum rounded to tenths."""
+    return shares(values, TENTH, whole(sum(values), TENTH))
+
+
+def shares(values: Sequence[int], unit: int, total: int) -> list[int]:
+    """Each value of millionths in units such that they sum to `total`, which is their sum or next to it, by largest
+    remainder; ties to the earlier. A value that needs no rounding keeps what it is."""
+    out = [value // unit for value in values]
+    by_remainder = sorted(range(len(out)), key=lambda i: out[i] * unit - values[i])
+    for i in by_remainder[: total - sum(out)]:
+        out[i] += 1
+    return out
+
+
+NOTABLE = 20
+"""Tenths of a point; fewer are no reason."""
+LACKS: Mapping[str, str] = {
+    "reliability": "sessions missed, cancelled, or few so far",
+    "goals": "goals have not moved, or are not SMART",
+    "feedback": "ratings below the full mark, or few so far",
+    "mutual": "messages mostly from one side",
+    "responsiveness": "replies take long",
+    "support": "well-being rated below the full mark, or seldom so far",
+    "growth": "no recent step of learning",
+    "expectations": "expectations or preparation still open",
+}
+CAPS: Mapping[str, str] = {
+    "support_open": "an immediate support request is open",
+    "fit_not_good": "the fit is called not good",
+}
+
+
+class Missing(NamedTuple):
+    """`points` that the part is short of its best, in tenths, negative."""
+
+    part: str
+    points: int
+    words: str
+
+
+def missing(at: int, row: HistoryRow, last_held: int | None) -> tuple[Missing, ...]:
+    """What is worth telling, the heaviest first. `last_held`: when the last session was held."""
+    told = {
+        **LACKS,
+        SILENCE: since_words("contact", row.last_contact, row.started, at),
+        "rhythm": f"{since_words('session', last_held, row.started, at)}, due every {row.cadence:g}",
+    }
+    lacks = [
+        Missing(part.name, points - full(row, part), told.get(part.name, part.name))
+        for part, points in zip(row.evaluation.parts, shown_points(row.evaluation), strict=True)
+    ]
+    return tuple(sorted((lack for lack in lacks if lack.points <= -NOTABLE), key=lambda lack: lack.points))
+
+
+def full(row: HistoryRow, part: PartValue) -> int:
+    """The points that the part has at the best, in tenths."""
+    total = sum(one.weight for one in row.evaluation.parts)
+    return round(1000 * part.weight / total) if total else 0
+
+
+def capped_by(row: HistoryRow) -> tuple[str, ...]:
+    """What caps the band, in words."""
+    return tuple(CAPS[code] for code in row.evaluation.caps)
+
+
+PLURAL = frozenset({"goals", "expectations"})
 
 
 class Change(NamedTuple):
@@ -32,30 +210,29 @@ class Change(NamedTuple):
 
 def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
     """`rows` in order; `words`: what events say happened at each instant."""
+    told: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
     for quiet, stretch in groupby(rows.items(), key=lambda item: item[1].causes == (MIDNIGHT,)):
         if quiet:
             midnights = list(stretch)
-            yield _change(midnights, (passing(*midnights[-1]),))
+            told.append((midnights, (passing(*midnights[-1]),)))
         else:
-            yield from (_change([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch)
-
-
-def _change(stretch: Sequence[tuple[int, HistoryRow]], words: tuple[str, ...]) -> Change:
-    (begin, first), (end, last) = stretch[0], stretch[-1]
-    before, now = first.before.evaluation if first.before else None, last.evaluation
-    return Change(
-        begin=begin,
-        end=end,
-        rows=len(stretch),
-        words=words,
-        before=shown_health(before) if before else None,
-        health=shown_health(now),
-        band=now.band,
-        moved=_moved(before, now),
-        risk=now.risk,
-        # What raises the risk most; where nothing does, what lowers it least.
-        term=max((value, name) for name, value in now.terms if name != _OF_ALL)[1],
-    )
+            told += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
+    for some, said in told:
+        (begin, first), (end, last) = some[0], some[-1]
+        before, now = first.before.evaluation if first.before else None, last.evaluation
+        yield Change(
+            begin=begin,
+            end=end,
+            rows=len(some),
+            words=said,
+            before=shown_health(before) if before else None,
+            health=shown_health(now),
+            band=now.band,
+            moved=_moved(before, now),
+            risk=now.risk,
+            # What raises the risk most; where nothing does, what lowers it least.
+            term=max((value, name) for name, value in now.terms if name != BASE)[1],
+        )
 
 
 def _moved(before: Evaluation | None, now: Evaluation) -> tuple[tuple[str, int], ...]:
@@ -89,14 +266,10 @@ def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
     # Silence takes its share of what the weights moved, too.
     anew[SILENCE] = -round(shared * was[SILENCE].value / ONE)
     rest = {name: value - anew.get(name, 0) for name, value in found.items()}
-    return {_count_words(began, ceased): shared + anew[SILENCE], **rest}
-
-
-def _count_words(began: Sequence[str], ceased: Sequence[str]) -> str:
-    """`goals now count`, `support no longer counts`."""
-    told = []
-    for names, when in ((began, "now"), (ceased, "no longer")):
-        if names:
-            is_plural = len(names) > 1 or (names[0].endswith("s") and names[0] != "responsiveness")
-            told.append(f"{' and '.join(names)} {when} {'count' if is_plural else 'counts'}")
-    return ", ".join(told)
+    # `goals now count`, `support no longer counts`.
+    told = [
+        f"{' and '.join(names)} {when} {'count' if len(names) > 1 or names[0] in PLURAL else 'counts'}"
+        for names, when in ((began, "now"), (ceased, "no longer"))
+        if names
+    ]
+    return {", ".join(told): shared + anew[SILENCE], **rest}

@@ -4,7 +4,7 @@ days usually are, how much they vary, and how many days are recent."""
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
@@ -46,8 +46,13 @@ class Meetings(NamedTuple):
 def meetings(view: View) -> Meetings:
     booked, outcomes = view.standing("bookings"), view.standing("outcomes")
     decided = _decided(outcomes, booked)
-    rated = _rated(outcomes, booked, decided)
-    kinds = [outcome.kind for outcome in rated]
+    # The deciding facts of the newest meetings; a reschedule counts as nothing.
+    deciding = (
+        outcome.kind
+        for outcome in reversed(outcomes)
+        if decided[outcome.place] is outcome and not (outcome.kind == _CANCELLED and _is_replaced(outcome, booked))
+    )
+    kinds = list(islice(deciding, RATED_OUTCOMES))
     held, sessions = _held(view, outcomes)
     last = -1 if held is None else held.place
     missed = [
@@ -63,7 +68,7 @@ def meetings(view: View) -> Meetings:
     called_off = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
     return Meetings(
         reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
-        outcomes=len(rated),
+        outcomes=len(kinds),
         held=held,
         sessions=sessions,
         missed=len(missed),
@@ -87,20 +92,6 @@ def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | No
     return (found[-1] if found else None), len(found)
 
 
-def _rated(
-    outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact], decided: dict[int, IndexedFact]
-) -> list[IndexedFact]:
-    """The deciding facts of the newest meetings, newest first; a reschedule counts as nothing."""
-    rated: list[IndexedFact] = []
-    for outcome in reversed(outcomes):
-        if len(rated) == RATED_OUTCOMES:
-            break
-        is_rescheduled = outcome.kind == _CANCELLED and _is_replaced(outcome, booked)
-        if decided[outcome.place] is outcome and not is_rescheduled:
-            rated.append(outcome)
-    return rated
-
-
 def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> dict[int, IndexedFact]:
     """By the place of each outcome the one that decides its meeting: the strongest evidence, then the better outcome,
     then the later fact."""
@@ -108,15 +99,12 @@ def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> 
     if len(set(meeting_of)) == len(outcomes):
         # The usual case: one tool tells each meeting.
         return {outcome.place: outcome for outcome in outcomes}
-    best: dict[int, IndexedFact] = {}
+    best: dict[int, tuple[int, int, IndexedFact]] = {}
     for outcome, meeting in zip(outcomes, meeting_of, strict=True):
-        if meeting not in best or _strength(outcome) >= _strength(best[meeting]):
-            best[meeting] = outcome
-    return {outcome.place: best[meeting] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
-
-
-def _strength(outcome: IndexedFact) -> tuple[int, int]:
-    return outcome.evidence, _BETTER[outcome.kind]
+        # Of facts a later one is the greater.
+        strength = outcome.evidence, _BETTER[outcome.kind], outcome
+        best[meeting] = max(strength, best.get(meeting, strength))
+    return {outcome.place: best[meeting][-1] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
 
 
 def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
@@ -155,14 +143,12 @@ def _with_joined(meeting_of: list[int], one: int, another: int) -> list[int]:
 
 
 def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
-    for booking in booked:
-        if (
-            booking.kind == _SCHEDULED
-            and abs(booking.time - cancelled.time) <= REPLACED_WITHIN
-            and booking.ref != cancelled.ref
-        ):
-            return True
-    return False
+    return any(
+        booking.kind == _SCHEDULED
+        and abs(booking.time - cancelled.time) <= REPLACED_WITHIN
+        and booking.ref != cancelled.ref
+        for booking in booked
+    )
 
 
 MESSAGE_GROUPS = ("messages_by_mentor", "messages_by_mentee")

@@ -1,6 +1,6 @@
 """What all ages depend on: the expected cadence, the pauses, the end."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from services.scoring.domain.bounds import DAY, FOREVER, UNSET
@@ -59,30 +59,27 @@ def frame(view: View, cadence: float) -> Frame:
     starts, status = view.standing("started"), view.standing("status")
     if starts and starts[-1].first != UNSET:
         cadence = starts[-1].first / DAY
-    paused = [(place, entry) for place, entry in enumerate(status) if entry.kind == FactKind.PAUSED]
+    named = (time for entry in status if entry.kind == FactKind.PAUSED for time in (entry.first, entry.second))
     return Frame(
         started=starts[-1].time if starts else None,
         cadence=cadence,
-        pauses=_pauses(_span(entry, status[place + 1 :]) for place, entry in paused),
-        boundaries=frozenset({time for _, entry in paused for time in (entry.first, entry.second)} - {UNSET}),
+        pauses=_pauses(status),
+        boundaries=frozenset(named) - {UNSET},
         ended=next((entry.time for entry in status if entry.kind == FactKind.ENDED), None),
     )
 
 
-def _span(pause: IndexedFact, later: Iterable[IndexedFact]) -> tuple[int, int]:
+def _pauses(status: Sequence[IndexedFact]) -> Pauses:
     """A resume closes the pause it names, or all that are open."""
-    begin = pause.time if pause.first == UNSET else pause.first
-    end = FOREVER if pause.second == UNSET else pause.second
-    resumed = (entry.time for entry in later if entry.kind == FactKind.RESUMED and entry.ref in {0, pause.ref})
-    return begin, min(end, next(resumed, end))
-
-
-def _pauses(spans: Iterable[tuple[int, int]]) -> Pauses:
-    ordered = tuple(sorted(spans))
-    union: list[tuple[int, int]] = []
-    for begin, end in ordered:
+    spans, union = list[tuple[int, int]](), list[tuple[int, int]]()
+    for place, pause in enumerate(status):
+        if pause.kind == FactKind.PAUSED:
+            end, refs = FOREVER if pause.second == UNSET else pause.second, {0, pause.ref}
+            resumed = (e.time for e in status[place + 1 :] if e.kind == FactKind.RESUMED and e.ref in refs)
+            spans.append((pause.time if pause.first == UNSET else pause.first, min(end, next(resumed, end))))
+    for begin, end in sorted(spans):
         if union and begin <= union[-1][1]:
             union[-1] = (union[-1][0], max(end, union[-1][1]))
         elif begin < end:
             union.append((begin, end))
-    return Pauses(ordered, tuple(union))
+    return Pauses(tuple(sorted(spans)), tuple(union))

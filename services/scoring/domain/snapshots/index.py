@@ -3,7 +3,6 @@
 from bisect import bisect_left, bisect_right, insort
 from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
@@ -11,14 +10,7 @@ from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CONTACTS, GOALS
 from services.scoring.domain.layout import GrowingBytes
-from services.scoring.domain.memory import (
-    GROUPS,
-    LEAST_OF_DAY,
-    LOOKED_AT,
-    PER_GOAL,
-    WITH_CONTACTS,
-    contact_days,
-)
+from services.scoring.domain.memory import GROUPS, LEAST_OF_DAY, LOOKED_AT, PER_GOAL, kept
 
 
 class IndexedFact(NamedTuple):
@@ -76,26 +68,23 @@ class OldFacts:
 
     def grow(self, count: int) -> None:
         """So many facts are old."""
+        index = self._index
         for place in range(len(self._reasons), count):
-            key = self._index.keys[place]
+            key, names = index.keys[place], index.groups_of[place]
             # The oldest fact of all is kept for ever.
-            self._reasons.append(int(place == 0))
-            for name in self._index.groups_of[place]:
-                self._ends[name] += 1
-                self._reasons[place] += 1
-                self._push_out(name, self._ends[name])
+            self._reasons.append(int(place == 0) + len(names))
+            for name in names:
+                # What a score no longer looks at, now that the group has one more.
+                end = self._ends[name] = self._ends[name] + 1
+                if name in PER_GOAL:
+                    before, after = index.goals[name][end - 1 : end + 1]
+                    gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
+                else:
+                    gone = index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
+                for entry in gone:
+                    self._release(entry.place)
             if key.kind in CONTACTS:
                 self._add_contact(key, place)
-
-    def _push_out(self, name: str, end: int) -> None:
-        """What a score no longer looks at, now that the group has one more."""
-        if name in PER_GOAL:
-            before, after = self._index.goals[name][end - 1 : end + 1]
-            gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
-        else:
-            gone = self._index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
-        for entry in gone:
-            self._release(entry.place)
 
     def _add_contact(self, key: Key, place: int) -> None:
         day = key.time // DAY
@@ -115,9 +104,6 @@ class OldFacts:
         self._reasons[place] -= 1
         if not self._reasons[place]:
             insort(self.left_out, place)
-
-
-_time = attrgetter("time")
 
 
 class FactIndex:
@@ -193,32 +179,13 @@ class FactIndex:
         but the erasure, which is another matter."""
         if not self.times:
             return []
+        if self.largest > bounds.KEPT_WHOLE:
+            keep = kept(self.keys)
+            return [place for place, key in enumerate(self.keys) if key not in keep]
         begin = self.times[-1] - bounds.HORIZON
-        if self.largest <= bounds.KEPT_WHOLE:
-            if self.times[0] <= begin:
-                self._old.grow(bisect_right(self.times, begin))
-            return self._old.left_out
-        # 1. Of each group the facts that are not kept whole, and those of them that a score looks at.
-        others = {
-            name: max(bisect_right(group, begin, key=_time), len(group) - bounds.KEPT_WHOLE)
-            for name, group in self.groups.items()
-            if group and (group[0].time <= begin or len(group) > bounds.KEPT_WHOLE)
-        }
-        looked_at: dict[str, Sequence[IndexedFact]] = {
-            name: self.goals[name][end] if name in PER_GOAL else self.groups[name][max(0, end - LOOKED_AT[name]) : end]
-            for name, end in others.items()
-        }
-        if all(len(looked_at[name]) == end for name, end in others.items()):
-            return []
-        # 2. What none of its groups keeps, but the oldest of all, and days with contact by two of theirs.
-        kept = {entry.place for found in looked_at.values() for entry in found} | {0}
-        kept.update(entry.place for name, group in self.groups.items() for entry in group[others.get(name, 0) :])
-        contacts = [
-            self.keys[entry.place] for name in WITH_CONTACTS for entry in self.groups[name][: others.get(name, 0)]
-        ]
-        for ids in contact_days(contacts, bounds.CONTACT_DAYS).values():
-            kept.update(bisect_left(self.keys, key) for key in ids)
-        return [place for place in range(len(self.keys)) if place not in kept]
+        if self.times[0] <= begin:
+            self._old.grow(bisect_right(self.times, begin))
+        return self._old.left_out
 
 
 class View:

@@ -165,19 +165,24 @@ def snapshot(
     index and parameters, is taken from there. `known_changes`: the groups with other facts, where that is known."""
     if before is not None and known_changes is None:
         known_changes = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
-    read = _to_read(known_changes or ())
+    of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _to_read(known_changes or ())
 
     # 1. The frame: where it is another one, all that ages is read anew.
-    frame = before.frame if before and not read.frame else frames.frame(view, parameters.cadence)
-    messages = before.messages if before and not read.messages else contact_facts.messages(view, frame.pauses)
-    pace = before.pace if before and not read.pace else contact_facts.pace(view, frame)
+    frame = before.frame if before and not of_frame else frames.frame(view, parameters.cadence)
+    messages = before.messages if before and not of_messages else contact_facts.messages(view, frame.pauses)
+    pace = before.pace if before and not of_pace else contact_facts.pace(view, frame)
     # 2. What does not depend on the frame.
-    meetings = before.meetings if before and not read.meetings else contact_facts.meetings(view)
-    goals = before.goals if before and not read.goals else voice_facts.goals(view)
-    voices = before.voices if before and not read.voices else voice_facts.voices(view)
+    meetings = before.meetings if before and not of_meetings else contact_facts.meetings(view)
+    goals = before.goals if before and not of_goals else voice_facts.goals(view)
+    voices = before.voices if before and not of_voices else voice_facts.voices(view)
     # 3. The start, the last contact, and what all of it weighs.
     first = view.index.entries[0] if view.count else None
-    beginning = first.time if first is not None and first.stands else _oldest_standing(view, goals)
+    beginning = first.time if first is not None and first.stands else None
+    if beginning is None:
+        # The time of the oldest selected one that stands.
+        standing = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in view.standing(name)[:1]]
+        standing += [entry for entry in goals.selected if entry.stands]
+        beginning = min(standing).time if standing else None
     started = beginning or 0 if frame.started is None or beginning is None else frame.started
     held, message = meetings.held, messages.newest
     last = message if held is None or (message is not None and message.place > held.place) else held
@@ -200,32 +205,17 @@ def snapshot(
     return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, seen)
 
 
-class _ToRead(NamedTuple):
-    """Which parts of a snapshot depend on facts that are others."""
-
-    frame: bool
-    messages: bool
-    pace: bool
-    meetings: bool
-    goals: bool
-    voices: bool
-
-
 @lru_cache(1 << 10)
-def _to_read(changed: tuple[str, ...]) -> _ToRead:
-    """By the groups with other facts; what ages depends on the frame too."""
-    frame, messages, pace, meetings, goals, voices = (
-        any(name in groups for name in changed)
-        for groups in (
-            frames.GROUPS,
-            contact_facts.MESSAGE_GROUPS,
-            contact_facts.PACE_GROUPS,
-            contact_facts.MEETING_GROUPS,
-            voice_facts.GOAL_GROUPS,
-            voice_facts.GROUPS,
-        )
+def _to_read(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
+    """Which parts of a snapshot depend on facts that are others: frame, messages, pace, meetings, goals and voices. By
+    the groups with other facts; what ages depends on the frame too."""
+    parts = (
+        *(frames.GROUPS, contact_facts.MESSAGE_GROUPS, contact_facts.PACE_GROUPS, contact_facts.MEETING_GROUPS),
+        *(voice_facts.GOAL_GROUPS, voice_facts.GROUPS),
     )
-    return _ToRead(frame, frame or messages, frame or pace, meetings, goals, voices)
+    frame, messages, pace, *others = (not set(groups).isdisjoint(changed) for groups in parts)
+    meetings, goals, voices = others
+    return frame, frame or messages, frame or pace, meetings, goals, voices
 
 
 _Parts = tuple[Frame, Meetings, Messages, Pace, Goals, Voices]
@@ -307,10 +297,3 @@ def _aging(
         -coefficients[_BOOKED],
         open_goals,
     )
-
-
-def _oldest_standing(view: View, goals: Goals) -> int | None:
-    """Where the first fact does not stand: the time of the oldest selected one that does."""
-    standing = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in view.standing(name)[:1]]
-    standing += [entry for entry in goals.selected if entry.stands]
-    return min(standing).time if standing else None

@@ -58,10 +58,11 @@ def voices(view: View) -> Voices:
         "support_open": any(request.value for request in requests),
         "fit_not_good": any(fit is not None and fit.value == NOT_GOOD for fit in fits),
     }
+    feedback, drop = _ratings(by_mentor, by_mentee)
     return Voices(
-        feedback=_feedback(by_mentor, by_mentee),
+        feedback=feedback,
         ratings=len(by_mentor) + len(by_mentee),
-        drop=_drop(by_mentor, by_mentee),
+        drop=drop,
         support=rated(_sum(pulses), len(pulses)),
         pulses=len(pulses),
         mentor_growth=growth[0].time if growth[0] else None,
@@ -77,20 +78,18 @@ def rated(total: float, count: int) -> float:
     return (1.0 + total) / (1.0 + count)
 
 
-def _feedback(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
+def _ratings(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> tuple[float, float]:
+    """Feedback, and how far the latest one lies below the mean."""
     mentor, mentee = (rated(_sum(ratings), len(ratings)) for ratings in (by_mentor, by_mentee))
-    if by_mentor and by_mentee:
-        # The less content side counts more: one happy side is no happy pair.
-        return 0.5 * min(mentor, mentee) + 0.25 * (mentor + mentee)
-    return mentor if by_mentor else mentee
-
-
-def _drop(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> float:
     if not by_mentor and not by_mentee:
-        return 0.0
+        return mentee, 0.0
     latest = max([*by_mentor[-1:], *by_mentee[-1:]])
     mean = (_sum(by_mentor) + _sum(by_mentee)) / (len(by_mentor) + len(by_mentee))
-    return max(0.0, (mean - latest.value / ONE) * STEPS_OF_RATING / POINTS_OF_DROP)
+    drop = max(0.0, (mean - latest.value / ONE) * STEPS_OF_RATING / POINTS_OF_DROP)
+    if by_mentor and by_mentee:
+        # The less content side counts more: one happy side is no happy pair.
+        return 0.5 * min(mentor, mentee) + 0.25 * (mentor + mentee), drop
+    return mentor if by_mentor else mentee, drop
 
 
 def _sum(ratings: list[IndexedFact]) -> float:
@@ -135,8 +134,14 @@ def goals(view: View) -> Goals:
         if len(rated) == GOALS_RATED:
             break
         end = _later(ended.get(name), entry)
-        if entry.stands and (end is None or end.kind != FactKind.GOAL_ABANDONED):
-            rated.append(_goal(entry, progressed.get(name), _later(revised.get(name), entry), end))
+        if not entry.stands or (end is not None and end.kind == FactKind.GOAL_ABANDONED):
+            continue
+        progress, revision = progressed.get(name), _later(revised.get(name), entry)
+        flags = entry.value if revision is None or revision.value < 0 else revision.value
+        done = progress.value / ONE if progress is not None and progress.stands else 0.0
+        if end is not None and end.kind == FactKind.GOAL_ACHIEVED:
+            done = 1.0
+        rated.append(Goal(smart(flags), done, entry.time if revision is None else revision.time, end is None))
     selected = tuple([entry for newest in of_each for entry in newest.values()])
     standing = [entry.time for entry in selected if entry.stands]
     return Goals(tuple(rated), max(standing, default=None), selected, len(standing))
@@ -150,13 +155,3 @@ def smart(flags: int) -> float:
 def _later(entry: IndexedFact | None, than: IndexedFact) -> IndexedFact | None:
     """What was reported after the goal was set, and stands."""
     return entry if entry is not None and entry.place > than.place and entry.stands else None
-
-
-def _goal(
-    entry: IndexedFact, progress: IndexedFact | None, revision: IndexedFact | None, end: IndexedFact | None
-) -> Goal:
-    flags = entry.value if revision is None or revision.value < 0 else revision.value
-    done = progress.value / ONE if progress is not None and progress.stands else 0.0
-    if end is not None and end.kind == FactKind.GOAL_ACHIEVED:
-        done = 1.0
-    return Goal(smart(flags), done, entry.time if revision is None else revision.time, end is None)

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import groupby
 
 import faust
@@ -18,13 +17,12 @@ import faust
 from services.runtime import log
 from services.runtime.health import Health
 from services.scoring.flow.assigned_partition import Sizes
-from services.scoring.flow.faust.configured_app import faust_app, rebalance_seconds
+from services.scoring.flow.faust.configured_app import BatchSchema, faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
 from services.scoring.flow.faust.scheduler import PartitionBuffers, Sequencer, Untyped, scheduler_class
-from services.scoring.flow.faust.table import BatchSchema
 from services.scoring.flow.gaps import Gaps
 from services.scoring.flow.liveness import STALLED_SECONDS, Liveness, NotAliveError, watch
-from services.scoring.flow.metrics import metrics
+from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.flow.settings import ScoringSettings
 from services.scoring.flow.worker import Outgoing, Worker, wall_clock
 from services.scoring.topics import Topics
@@ -32,21 +30,9 @@ from services.scoring.topics import Topics
 QUEUED_BATCHES = 8
 
 
-@dataclass(frozen=True)
 class Application:
-    app: faust.App
-    liveness: Liveness
-
-
-def application(settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> Application:
-    """`partitions`: of the log, and so of state and scores; fixed when the topics were created."""
-    wiring = _Wiring(settings, health, names, partitions)
-    wiring.connect()
-    return Application(wiring.app, wiring.liveness)
-
-
-class _Wiring:
-    """Connects Faust's signals to the worker."""
+    """Connects Faust's signals to the worker. `partitions`: of the log, and so of state and scores; fixed when the
+    topics were created."""
 
     def __init__(self, settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> None:
         self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
@@ -56,7 +42,7 @@ class _Wiring:
         """How many there were when the partitions were taken last."""
         session, rebalance = settings.scoring_session_seconds, rebalance_seconds(settings)
         self.liveness = Liveness(session, rebalance)
-        measured = metrics(health.metrics)
+        measured = ScoringMetrics(health.metrics)
         self._gaps = Gaps(settings, names)
         self._log = log.get(__name__)
         self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))
@@ -77,14 +63,12 @@ class _Wiring:
             recovery_buffer_size=10,
         )
         self._table.on_progress = self.liveness.recovered_some
-
-    def connect(self) -> None:
         app = self.app
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._assigned, weak=False)
         app.on_rebalance_complete.connect(self._complete, weak=False)
         # App.topic() ignores maxsize, the class does not.
-        source = app.conf.Topic(app, topics=[self._names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
+        source = app.conf.Topic(app, topics=[names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
         app.agent(source, name="score")(self._score)
         app.timer(1.0, name="tick")(self._tick)
 
@@ -123,18 +107,15 @@ class _Wiring:
             self._health.tell("starting", f"takes partition {number}")
             if not self._joined or not await self._worker.restore(number, self._table.take(number)):
                 return
-            self._begin(tp, first.get(tp) or 0)
+            # A log that was cut off beyond our watermark is a hole that nobody may step over by itself.
+            wanted, begin = self._worker.next_offset(number) or 0, first.get(tp) or 0
+            if self._gaps.found(number, wanted, begin):
+                self._sequencer.stop(tp)
+            else:
+                self._sequencer.start(tp, max(wanted, begin), self._seek)
             # States stay. To look through them for garbage takes 0.2 s per 5,000 relationships, and all threads wait.
             gc.freeze()
         self._tell_readiness()
-
-    def _begin(self, tp: Untyped, begin: int) -> None:
-        """A log that was cut off beyond our watermark is a hole that nobody may step over by itself."""
-        wanted = self._worker.next_offset(tp.partition) or 0
-        if self._gaps.found(tp.partition, wanted, begin):
-            self._sequencer.stop(tp)
-        else:
-            self._sequencer.start(tp, max(wanted, begin), self._seek)
 
     def _tell_readiness(self) -> None:
         if not self._joined:
@@ -171,21 +152,14 @@ class _Wiring:
             elif tp.partition not in self._ticking:
                 self._ticking.add(tp.partition)
                 self.app.add_future(self._tick_partition(tp, ends[tp]))
-        await self._go_on_after_gaps()
+        # Where an operator has accepted a gap.
+        for number, offset in (await self._gaps.accepted()).items():
+            await self._worker.step_over(number, offset)
+            for tp in self._tps():
+                if tp.partition == number and self._joined:
+                    self._sequencer.rewind(tp, offset, self._seek)
+                    self._tell_readiness()
         await self._seek_lost()
-
-    async def _tick_partition(self, tp: Untyped, end: int) -> None:
-        """A midnight of many relationships takes long: those of other partitions do not wait for it."""
-        try:
-            await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
-            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
-            if wanted is None or self._buffers.is_busy(tp):
-                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
-                progress.forget(tp.partition)
-            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
-                self._lost.add(tp)
-        finally:
-            self._ticking.discard(tp.partition)
 
     async def _seek_lost(self) -> None:
         """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
@@ -202,13 +176,18 @@ class _Wiring:
             else:
                 self._sequencer.rewind(tp, wanted, self._seek)
 
-    async def _go_on_after_gaps(self) -> None:
-        for number, offset in (await self._gaps.accepted()).items():
-            await self._worker.step_over(number, offset)
-            for tp in self._tps():
-                if tp.partition == number and self._joined:
-                    self._sequencer.rewind(tp, offset, self._seek)
-                    self._tell_readiness()
+    async def _tick_partition(self, tp: Untyped, end: int) -> None:
+        """A midnight of many relationships takes long: those of other partitions do not wait for it."""
+        try:
+            await self._worker.tick(tp.partition, end, None if self._settings.clock == "log" else wall_clock())
+            wanted, progress = self._worker.next_offset(tp.partition), self.liveness.progress
+            if wanted is None or self._buffers.is_busy(tp):
+                # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
+                progress.forget(tp.partition)
+            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+                self._lost.add(tp)
+        finally:
+            self._ticking.discard(tp.partition)
 
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""

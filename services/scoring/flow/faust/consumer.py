@@ -64,8 +64,12 @@ def refetch_dropped(consumer: Untyped) -> None:
         found: Mapping[Untyped, Sequence[Untyped]] = await fetch(client, partitions, **options)
         if consumer.flow_active:
             return found
-        for tp, records in found.items():
-            _step_back(client, tp, records)
+        for tp, records in ((tp, records) for tp, records in found.items() if records):
+            try:
+                client.seek(tp, records[0].offset)
+            except IllegalStateError:
+                continue  # no more ours
+            log.get(__name__).debug("refetch_dropped", topic=tp.topic, partition=tp.partition, offset=records[0].offset)
         return {}
 
     thread._fetch_records = fetched  # noqa: SLF001
@@ -90,16 +94,6 @@ def commit_applied(consumer: Untyped, applied: Callable[[int], int | None]) -> N
 
 def _client(consumer: Untyped) -> Untyped:
     return consumer._thread._ensure_consumer()  # noqa: SLF001
-
-
-def _step_back(client: Untyped, tp: Untyped, records: Sequence[Untyped]) -> None:
-    if not records:
-        return
-    try:
-        client.seek(tp, records[0].offset)
-    except IllegalStateError:
-        return  # no more ours
-    log.get(__name__).debug("refetch_dropped", topic=tp.topic, partition=tp.partition, offset=records[0].offset)
 
 
 _LENGTH = struct.Struct(">i")
@@ -162,18 +156,15 @@ class BatchWithoutHeaders(_DefaultRecordBatchPy):  # type: ignore[misc]  # there
         try:
             return super()._read_msg(decode_varint)
         except UnicodeDecodeError:
-            return self._read_without()
-
-    def _read_without(self) -> _DefaultRecordPy:
-        length, start = decode_varint(self._buffer, self._pos)  # type: ignore[has-type]
-        _attributes, at = decode_varint(self._buffer, start)
-        ahead, at = decode_varint(self._buffer, at)
-        delta, at = decode_varint(self._buffer, at)
-        key, at = self._field(at)
-        value, _ = self._field(at)
-        self._pos = start + length
-        time = self.max_timestamp if self.timestamp_type == self.LOG_APPEND_TIME else self.first_timestamp + ahead
-        return _DefaultRecordPy(self.base_offset + delta, time, self.timestamp_type, key, value, [])
+            length, start = decode_varint(self._buffer, self._pos)  # type: ignore[has-type]
+            _attributes, at = decode_varint(self._buffer, start)
+            ahead, at = decode_varint(self._buffer, at)
+            delta, at = decode_varint(self._buffer, at)
+            key, at = self._field(at)
+            value, _ = self._field(at)
+            self._pos = start + length
+            time = self.max_timestamp if self.timestamp_type == self.LOG_APPEND_TIME else self.first_timestamp + ahead
+            return _DefaultRecordPy(self.base_offset + delta, time, self.timestamp_type, key, value, [])
 
     def _field(self, at: int) -> tuple[bytes | None, int]:
         length, at = decode_varint(self._buffer, at)

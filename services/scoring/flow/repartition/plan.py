@@ -10,7 +10,7 @@ from schemas.topics import ALERT_STATE, BOOKINGS, EVENTS, ROSTER, SCORES, SCORIN
 from services.runtime.kafka import Reader, reading
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
-from services.scoring.domain.repartition import is_finished
+from services.scoring.domain.maintenance import is_finished
 from services.scoring.flow.maintenance import members_after
 from services.scoring.topics import Topics
 

@@ -1,47 +1,246 @@
-"""`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash."""
+"""`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash. The log is copied
+record by record, each old partition to those that come of it, and what notify remembers beside it.
 
-from collections.abc import Mapping, Sequence
+What an old partition gives to a new one is always the same sequence of records. So a copy that was cut off goes on
+behind what is there, and at the end the digest of what had to come is compared with that of what is there. The
+states of the new partitions come from their log; each is compared with the state that it comes of."""
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain
 
-from services.runtime.kafka import Committed, Partition, Reader, create_topics, partition_count, reading
+from schemas.topics import SCORING_STATE
+from services.runtime.kafka import (
+    Committed,
+    Partition,
+    Producer,
+    Reader,
+    Record,
+    Sent,
+    acknowledged,
+    create_topics,
+    partition_count,
+    partition_of,
+    read_partition,
+    read_to_end,
+    reading,
+)
 from services.runtime.kafka.admin import delete_topics, existing, replicas, seal, unseal
 from services.runtime.settings import Settings
-from services.scoring.domain.changelog import WATERMARK, Recovery
-from services.scoring.domain.repartition import PartitionSplit
-from services.scoring.flow.log_reading import recovered_partitions
-from services.scoring.flow.repartition.copying import (
-    Digest,
-    Repartitioned,
-    copy_alert_state,
-    copy_partition,
-    rebuild_states,
-)
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Repartitioning, Tracked, problems
+from services.scoring.domain.changelog import WATERMARK, Recovery, programme_entry, state_entry, watermark_entry
+from services.scoring.domain.facts import FullHistory
+from services.scoring.domain.layout import RelationshipState
+from services.scoring.domain.maintenance import Differs, PartitionSplit, carried, repartitioned
+from services.scoring.flow.log_reading import events_of, histories_of_events, recovered_partitions
+from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked, problems
+
+OF_PARTITION = b"\0"
+"""Begins the keys of records that belong to a partition, not to a relationship; so do records without a key."""
+
+
+class Digest:
+    """Of a sequence of records; equal values are of the same records in the same order."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._hash = hashlib.blake2b()
+
+    def add(self, record: Record) -> None:
+        self.count += 1
+        parts = (record.key, record.value, repr((record.headers, record.timestamp_ms)).encode())
+        for part in parts:
+            self._hash.update(b"-" if part is None else b"%d:%b" % (len(part), part))
+
+    @property
+    def value(self) -> tuple[int, bytes]:
+        return self.count, self._hash.digest()
+
+
+def children_of(key: bytes | None, number: int, split: PartitionSplit) -> Sequence[int]:
+    """Where a record of an old partition belongs. Raises NotRepartitionedError where its key cannot have come there."""
+    if key is None or key.startswith(OF_PARTITION):
+        return split.children(number)
+    child = partition_of(key, split.new)
+    if child not in split.children(number):
+        raise NotRepartitionedError(
+            f"partition {number} holds the key {key.decode(errors='replace')!r}, which murmur2 puts elsewhere: "
+            "another partitioner wrote this log"
+        )
+    return (child,)
+
+
+def copy_partition(
+    settings: Settings, source: Partition, target: str, split: PartitionSplit, passed: Passed
+) -> dict[int, Digest]:
+    """What each new partition holds when this returns, unless others wrote to it. Raises KafkaError and
+    NotRepartitionedError."""
+    number = source.number
+    due = {child: Digest() for child in split.children(number)}
+    with closing(Reader(settings, group=None)) as reader:
+        there = reader.end_offsets([Partition(target, child) for child in due])
+
+    def copies() -> Iterator[Sent]:
+        for record in read_partition(settings, source):
+            of_relationship = record.key is not None and not record.key.startswith(OF_PARTITION)
+            # A record that lies elsewhere than its key belongs is refused by all who read the log. It stays so: all
+            # that comes of its partition is elsewhere too.
+            is_misplaced = of_relationship and partition_of(record.key or b"", split.old) != number
+            for child in split.children(number)[:1] if is_misplaced else children_of(record.key, number, split):
+                place = Partition(target, child)
+                due[child].add(record)
+                if due[child].count > there[place]:
+                    yield producer.copy(record, place)
+            passed(1)
+
+    with closing(Producer(settings)) as producer:
+        acknowledged(copies())
+    return due
+
+
+Kept = Mapping[int, Mapping[bytes, bytes]]
+"""By partition what a compacted topic says of every key."""
+
+
+def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
+    """A repeat changes nothing. Raises KafkaError, NotRepartitionedError."""
+    target = repartitioning.new.alert_state
+    due: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for number, values in _kept(settings, repartitioning.old.alert_state).items():
+        for key, value in values.items():
+            for child in children_of(key, number, split):
+                due[child][key] = value
+    with closing(Producer(settings)) as producer:
+        acknowledged(producer.send(target, *item, child) for child, values in due.items() for item in values.items())
+    if _kept(settings, target) != due:
+        raise NotRepartitionedError(f"{target} is not what was copied: somebody else writes to it")
+
+
+def _kept(settings: Settings, topic: str) -> Kept:
+    kept: dict[int, dict[bytes, bytes]] = defaultdict(dict)
+    for record in read_to_end(settings, [topic], isolation_level="read_committed"):
+        assert record.key is not None, "a compacted topic has keys"
+        if record.value is None:
+            kept[record.partition].pop(record.key, None)
+        else:
+            kept[record.partition][record.key] = record.value
+    return {number: values for number, values in kept.items() if values}
+
+
+@dataclass(frozen=True)
+class Repartitioned:
+    """What the new log holds."""
+
+    records: int
+    relationships: int
+
+
+def rebuild_states(
+    settings: Settings,
+    repartitioning: Repartitioning,
+    recovered: Mapping[int, Recovery],
+    due: Mapping[int, Digest],
+    told: Tracked,
+) -> Repartitioned:
+    """`recovered`: the old partitions; `due`: what each new one has to hold. Raises NotRepartitionedError where one is
+    not what was copied, KafkaError."""
+    names, records, relationships = repartitioning.new.names, sum(digest.count for digest in due.values()), 0
+    passed = told("rebuilding the states", records)
+
+    def read_again(child: int, digest: Digest) -> Iterator[Record]:
+        for record in read_partition(settings, Partition(names.events, child)):
+            digest.add(record)
+            yield record
+            passed(1)
+
+    for child, digest in due.items():
+        read = Digest()
+        accounts = histories_of_events(events_of(read_again(child, read), names, len(due)))
+        if read.value != digest.value:
+            raise NotRepartitionedError(f"{names.events} {child} is not what was copied: --abandon it and begin again")
+        old, generation = recovered[child % len(recovered)], time.time_ns()
+        states = _states({n: s for n, s in old.states.items() if partition_of(n.encode(), len(due)) == child}, accounts)
+        # The watermark comes last: it says that all of it is there.
+        entries = chain(
+            (state_entry(name, generation, state) for name, state in states.items()),
+            (programme_entry(generation, applied) for applied in old.profiles.values()),
+            [watermark_entry(generation, carried(old.watermark, digest.count - 1))],
+        )
+        repartitioning.check()
+        with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
+            acknowledged(producer.send(names.state, entry.key, entry.value, child) for entry in entries)
+        relationships += len(states)
+    return Repartitioned(records, relationships)
+
+
+def _states(old: Mapping[str, RelationshipState], accounts: Mapping[str, FullHistory]) -> dict[str, RelationshipState]:
+    """Raises NotRepartitionedError where log and state do not say the same: whatever is rebuilt later would lose it."""
+    states: dict[str, RelationshipState] = {}
+    for name in old.keys() | accounts.keys():
+        state = repartitioned(old.get(name, RelationshipState()), accounts.get(name, FullHistory()))
+        if isinstance(state, Differs):
+            raise NotRepartitionedError(
+                f"{name}: of its state {state.state_only} facts are not on the log, of the log {state.log_only} not in "
+                "its state; a log that has lost records must be restored before it grows"
+            )
+        states[name] = state
+    return states
 
 
 def repartition(settings: Settings, repartitioning: Repartitioning, partitions: int, told: Tracked) -> Repartitioned:
     """Raises NotRepartitionedError and KafkaError. After a crash the same call goes on where it was."""
-    split = PartitionSplit(partition_count(settings, repartitioning.old.names.events), partitions)
-    _check_numbers(settings, repartitioning, split)
+    old, new, check = repartitioning.old, repartitioning.new, repartitioning.check
+    source, target = old.names.events, new.names.events
+    split = PartitionSplit(partition_count(settings, source), partitions)
+    if problem := split.problem or _begun_otherwise(settings, repartitioning, split):
+        raise NotRepartitionedError(problem)
     # 1. Nobody is at work, and everything is read.
-    found = recovered_partitions(settings, repartitioning.old.names)
+    found = recovered_partitions(settings, old.names)
     # Also one of which nothing was ever stored.
     recovered = {number: found[number] for number in range(split.old)}
-    _refuse(problems(settings, repartitioning, recovered))
-    repartitioning.check()
+    if faults := problems(settings, repartitioning, recovered):
+        raise NotRepartitionedError("\n  ".join(["not yet:", *faults]))
+    check()
     # 2. From here on nobody can write to the old log. What came in just before is seen now.
-    _seal(settings, repartitioning, recovered)
+    seal(settings, list(old.topics))
+    if faults := problems(settings, repartitioning, recovered):
+        if not existing(settings, list(new.topics)):
+            unseal(settings, {name: topic.most_bytes for name, topic in old.topics.items()})
+        raise NotRepartitionedError("\n  ".join(["not yet:", *faults]))
     # 3. The new topics.
-    repartitioning.check()
-    replication = replicas(settings, repartitioning.old.names.events)
-    create_topics(settings, repartitioning.new.options(partitions, replication))
+    check()
+    create_topics(settings, new.options(partitions, replicas(settings, source)))
     # 4. The log.
-    due = _copied(settings, repartitioning, split, told)
-    # 5. What others know of it.
+    with reading(settings, [source]) as reader:
+        places = sorted(reader.assignment())
+        total = sum(reader.end_offsets(places).values()) - sum(reader.beginning_offsets(places).values())
+    passed, due = told("copying the log", total), dict[int, Digest]()
+    for place in places:
+        check()
+        due |= copy_partition(settings, place, target, split, passed)
+    # 5. What others know of it. Who has read the old log goes on behind the copies.
     copy_alert_state(settings, repartitioning, split)
-    _pass_over(settings, repartitioning, due)
+    for group in (group for group, topics in repartitioning.readers.items() if source in topics):
+        with closing(Reader(settings, group)) as reader:
+            reader.assign([target])
+            reader.commit({Partition(target, child): Committed(digest.count) for child, digest in due.items()})
     # 6. The states, from the log as it was copied. With the last of their watermarks the log has grown.
     return rebuild_states(settings, repartitioning, recovered, due, told)
+
+
+def _begun_otherwise(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> str | None:
+    """Why what an earlier call made is not to be gone on with; None: it is, or there is nothing."""
+    names = repartitioning.new.names
+    if not existing(settings, [names.events]):
+        return None
+    if (begun := partition_count(settings, names.events)) != split.new:
+        return f"{names.events} was begun with {begun} partitions: go on with those, or --abandon it"
+    if is_repartitioned(settings, repartitioning):
+        return f"it has grown: set RAPPORT_LOG_EPOCH={names.epoch} for every service and command"
+    return None
 
 
 def abandon(settings: Settings, repartitioning: Repartitioning) -> list[str]:
@@ -51,7 +250,7 @@ def abandon(settings: Settings, repartitioning: Repartitioning) -> list[str]:
         raise NotRepartitionedError("the log has grown, and services may have worked on it: it is not given up")
     if begun:
         delete_topics(settings, begun)
-    _unseal(settings, repartitioning)
+    unseal(settings, {name: topic.most_bytes for name, topic in repartitioning.old.topics.items()})
     return begun
 
 
@@ -62,61 +261,3 @@ def is_repartitioned(settings: Settings, repartitioning: Repartitioning) -> bool
         return False
     marked = [one for one in recovered_partitions(settings, names).values() if WATERMARK in one.generations]
     return len(marked) == partition_count(settings, names.events)
-
-
-def _check_numbers(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
-    names = repartitioning.new.names
-    if split.problem:
-        raise NotRepartitionedError(split.problem)
-    if not existing(settings, [names.events]):
-        return
-    begun = partition_count(settings, names.events)
-    if begun != split.new:
-        raise NotRepartitionedError(
-            f"{names.events} was begun with {begun} partitions: go on with those, or --abandon it"
-        )
-    if is_repartitioned(settings, repartitioning):
-        raise NotRepartitionedError(f"it has grown: set RAPPORT_LOG_EPOCH={names.epoch} for every service and command")
-
-
-def _seal(settings: Settings, repartitioning: Repartitioning, recovered: Mapping[int, Recovery]) -> None:
-    topics = list(repartitioning.old.topics)
-    seal(settings, topics)
-    found = problems(settings, repartitioning, recovered)
-    if found and not existing(settings, list(repartitioning.new.topics)):
-        _unseal(settings, repartitioning)
-    _refuse(found)
-
-
-def _copied(
-    settings: Settings, repartitioning: Repartitioning, split: PartitionSplit, told: Tracked
-) -> dict[int, Digest]:
-    """What each new partition has to hold. Raises NotRepartitionedError, KafkaError."""
-    source, target = repartitioning.old.names.events, repartitioning.new.names.events
-    with reading(settings, [source]) as reader:
-        places = sorted(reader.assignment())
-        total = sum(reader.end_offsets(places).values()) - sum(reader.beginning_offsets(places).values())
-    passed = told("copying the log", total)
-    due: dict[int, Digest] = {}
-    for place in places:
-        repartitioning.check()
-        due |= copy_partition(settings, place, target, split, passed)
-    return due
-
-
-def _pass_over(settings: Settings, repartitioning: Repartitioning, due: Mapping[int, Digest]) -> None:
-    """Who has read the old log goes on behind the copies."""
-    old, new = repartitioning.old.names.events, repartitioning.new.names.events
-    for group in (group for group, topics in repartitioning.readers.items() if old in topics):
-        with closing(Reader(settings, group)) as reader:
-            reader.assign([new])
-            reader.commit({Partition(new, child): Committed(digest.count) for child, digest in due.items()})
-
-
-def _unseal(settings: Settings, repartitioning: Repartitioning) -> None:
-    unseal(settings, {name: topic.most_bytes for name, topic in repartitioning.old.topics.items()})
-
-
-def _refuse(found: Sequence[str]) -> None:
-    if found:
-        raise NotRepartitionedError("\n  ".join(["not yet:", *found]))

@@ -13,10 +13,9 @@ from services.scoring.domain.serialization import MODEL
 from services.scoring.domain.verification import combined
 from services.scoring.flow.heal import HealEnvironment, Progress
 from services.scoring.flow.histories import kind_of
-from services.scoring.flow.log_reading import Stored, stored
-from services.scoring.flow.replay.jsonl import FileSource
+from services.scoring.flow.log_reading import stored
 from services.scoring.flow.replay.shadow import Changes, Phase, ShadowTable
-from services.scoring.flow.replay.source import KafkaSource, ReplaySource, ReplaySourceError, SourcePart
+from services.scoring.flow.replay.source import FileSource, KafkaSource, ReplaySource, ReplaySourceError, SourcePart
 from services.scoring.flow.replay.work import ReplayJob, Task, Worked, worked
 from services.scoring.flow.sink import await_sink
 
@@ -87,7 +86,14 @@ def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Eff
             place.check()
             shadow.begin()
             computed = _computed(task, source, shadow.done(), effort, place.check)
-            _follow(place, shadow, effort.progress)
+            # Until nothing is left to follow.
+            for _ in range(FOLLOWS):
+                effort.progress("following live scoring", 0, 0)
+                await_sink(place.settings, place.names.scores, place.sink)
+                place.check()
+                shadow.follow()
+                if shadow.is_level():
+                    break
             place.check()
             shadow.exchange()
         effort.progress("taking over what was told last", 0, 0)
@@ -106,10 +112,19 @@ def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Eff
 def _computed(
     task: Task, source: ReplaySource, done: set[str], effort: Effort, check: Callable[[], object]
 ) -> Computed:
-    began, found = time.monotonic(), Computed()
+    began, found, read = time.monotonic(), Computed(), 0
+
+    def passed(count: int) -> None:
+        nonlocal read
+        read += count
+        effort.progress("reading", read, source.size)
+
     parts = -(-source.size // RECORDS_AT_ONCE)
-    for number in range(parts):
-        jobs = _read(source, SourcePart(number, parts), effort.progress)
+    for part in range(parts):
+        jobs: dict[str, ReplayJob] = {}
+        read = 0
+        for name, partition, position, value in source.records(SourcePart(part, parts), passed):
+            jobs.setdefault(name, ReplayJob(name, partition, [])).records.append((position, value))
         found.skipped += sum(len(job.records) for name, job in jobs.items() if name in done)
         left = [job for name, job in jobs.items() if name not in done]
         for some in worked(task, _portions(left), effort.processes):
@@ -118,20 +133,6 @@ def _computed(
             effort.progress("computing", found.skipped + found.worked.records, source.size)
     found.seconds = time.monotonic() - began
     return found
-
-
-def _read(source: ReplaySource, part: SourcePart, progress: Progress) -> dict[str, ReplayJob]:
-    jobs: dict[str, ReplayJob] = {}
-    read = 0
-
-    def passed(count: int) -> None:
-        nonlocal read
-        read += count
-        progress("reading", read, source.size)
-
-    for name, partition, position, value in source.records(part, passed):
-        jobs.setdefault(name, ReplayJob(name, partition, [])).records.append((position, value))
-    return jobs
 
 
 def _portions(jobs: Sequence[ReplayJob]) -> Iterator[Sequence[ReplayJob]]:
@@ -145,17 +146,6 @@ def _portions(jobs: Sequence[ReplayJob]) -> Iterator[Sequence[ReplayJob]]:
             some, records = [], 0
     if some:
         yield some
-
-
-def _follow(place: HealEnvironment, shadow: ShadowTable, progress: Progress) -> None:
-    """Until nothing is left to follow."""
-    for _ in range(FOLLOWS):
-        progress("following live scoring", 0, 0)
-        await_sink(place.settings, place.names.scores, place.sink)
-        place.check()
-        shadow.follow()
-        if shadow.is_level():
-            return
 
 
 KAFKA = "kafka"
@@ -175,18 +165,8 @@ def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
     known = stored(place.settings, place.names)
     if not known.watermarks:
         raise ReplaySourceError("scoring has stored nothing yet: there is nothing to replay")
-    return ReplayOrigin(_source(place, asked, known), known.programmes)
-
-
-def rehearsal_of_file(asked: str) -> ReplayOrigin:
-    """A file alone, without broker and database: by the profiles that it sets. Raises ReplaySourceError."""
-    source = _file(asked)
-    return ReplayOrigin(source, source.programmes)
-
-
-def _source(place: HealEnvironment, asked: str, known: Stored) -> ReplaySource:
     if asked == KAFKA:
-        return KafkaSource(place.settings, place.names, known)
+        return ReplayOrigin(KafkaSource(place.settings, place.names, known), known.programmes)
     source = _file(asked)
     if not source.is_placed:
         raise ReplaySourceError(
@@ -196,7 +176,13 @@ def _source(place: HealEnvironment, asked: str, known: Stored) -> ReplaySource:
     missing = sorted(known.watermarks.keys() - source.upto.keys())
     if missing:
         raise ReplaySourceError(f"{asked}: has nothing of the partitions {missing} of the log")
-    return source
+    return ReplayOrigin(source, known.programmes)
+
+
+def rehearsal_of_file(asked: str) -> ReplayOrigin:
+    """A file alone, without broker and database: by the profiles that it sets. Raises ReplaySourceError."""
+    source = _file(asked)
+    return ReplayOrigin(source, source.programmes)
 
 
 def _file(asked: str) -> FileSource:

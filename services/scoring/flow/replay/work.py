@@ -14,13 +14,13 @@ from schemas.events import OfPartition
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.garbage import collect_seldom
 from services.runtime.settings import Settings
-from services.scoring.domain.bounds import NONE, millionths
+from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
-from services.scoring.domain.row import HistoryRow, PrecedingRow
-from services.scoring.domain.serialization import MODEL, SOURCE, UNCALIBRATED, event_id, told_columns
+from services.scoring.domain.serialization import MODEL, SOURCE, event_id
+from services.scoring.domain.verification import comparable
 from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.shadow import DONE, INSERT, SHADOW
@@ -67,59 +67,48 @@ class Task:
 
 def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
     """Raises ClickHouseError: then the same jobs may be done again."""
-    done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, Upto]]()
+    done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
     computed: list[WholeHistory] = []
-    for job in jobs:
-        account, refused = _account(job)
-        done.add(Worked(1, len(job.records), len(account.facts), 0, refused))
-        profiles = task.programmes[job.partition].of(job.relationship, account.program)
-        upto = task.upto[job.partition]
+    for name, partition, records in jobs:
+        account = FullHistory()
+        for position, value in records:
+            event = event_of(value)
+            if isinstance(event, Refusal | OfPartition) or event.partitionkey != name:
+                done.refused += 1
+            else:
+                account.add(event, position)
+        done.add(Worked(1, len(records), len(account.facts)))
+        profiles, upto = task.programmes[partition].of(name, account.program), task.upto[partition]
         if task.warehouse is None:
-            computed.append(WholeHistory(job.relationship, account.facts, profiles, upto.clock))
+            computed.append(WholeHistory(name, account.facts, profiles, upto.clock))
             continue
-        place, rows = (job.relationship, account.program), ScoreHistory(account.facts, profiles).rows(NONE, upto.clock)
-        done.rows += len(rows)
-        emissions += [
-            (job.partition, Emission(*place, at, account.position, row, changed=True, trigger=None))
-            for at, row in rows.items()
-        ]
-        marks.append((job.relationship, upto))
+        for at, row in ScoreHistory(account.facts, profiles).rows(NONE, upto.clock).items():
+            told = Emission(name, account.program, at, account.position, row, changed=True, trigger=None)
+            emissions.append((partition, told))
+        tenant, _, relationship = name.partition("/")
+        marks.append((tenant, relationship, upto.position, upto.clock))
     if task.warehouse is not None:
-        _store(task.warehouse, emissions, marks)
+        done.rows = len(emissions)
+        with closing(ClickHouse(task.warehouse)) as clickhouse:
+            # 1. The rows. 2. That they are there: a crash in between repeats them, and each replaces itself.
+            if emissions:
+                clickhouse.insert_columns(SHADOW, columns(emissions), INSERT)
+            done_of = zip(("tenant_id", "relationship_id", "position", "clock"), zip(*marks, strict=True), strict=True)
+            clickhouse.insert_columns(DONE, {name: list(values) for name, values in done_of}, INSERT)
     for history, (rows_of_it, digest) in zip(computed, digests(computed), strict=True):
         done.rows += rows_of_it
         done.digests[history.relationship] = digest
     return done
 
 
-def _account(job: ReplayJob) -> tuple[FullHistory, int]:
-    account, refused = FullHistory(), 0
-    for position, value in job.records:
-        event = event_of(value)
-        if isinstance(event, Refusal | OfPartition) or event.partitionkey != job.relationship:
-            refused += 1
-        else:
-            account.add(event, position)
-    return account, refused
-
-
-def _store(settings: Settings, emissions: Sequence[tuple[int, Emission]], marks: Sequence[tuple[str, Upto]]) -> None:
-    with closing(ClickHouse(settings)) as clickhouse:
-        # 1. The rows. 2. That they are there: a crash in between repeats them, and each replaces itself.
-        if emissions:
-            clickhouse.insert_columns(SHADOW, columns(emissions), INSERT)
-        names = [relationship.split("/", 1) for relationship, _ in marks]
-        done: dict[str, Sequence[Any]] = {
-            "tenant_id": [tenant for tenant, _ in names],
-            "relationship_id": [relationship for _, relationship in names],
-            "position": [upto.position for _, upto in marks],
-            "clock": [upto.clock for _, upto in marks],
-        }
-        clickhouse.insert_columns(DONE, done, INSERT)
-
-
 AHEAD = 2
 """Portions per process that are handed over: one is worked on, one waits."""
+
+
+def _begin() -> None:
+    """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    collect_seldom()
 
 
 def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[Worked]:
@@ -127,7 +116,7 @@ def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) 
     if processes == 1:
         yield from (work(task, portion) for portion in portions)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), _alone) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
         waiting: set[Future[Worked]] = set()
         for portion in portions:
             waiting.add(pool.submit(work, task, portion))
@@ -138,12 +127,6 @@ def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) 
             yield future.result()
 
 
-def _alone() -> None:
-    """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
-
-
 MODE = "replay"
 NEVER = 0
 """How columns of instants say "none"."""
@@ -151,23 +134,28 @@ NEVER = 0
 
 def columns(emissions: Iterable[tuple[int, Emission]]) -> dict[str, list[Any]]:
     """Of rows with the partitions that they belong to. A replayed row has no trigger, and no place on the topic."""
-    found: dict[str, list[Any]] = {}
-    for partition, emission in emissions:
-        assert emission.row is not None, "a replay tells rows that are, and none that were"
-        values = _place(partition, emission) | _score(emission.row) | _before(emission.row.before)
-        for name, value in values.items():
-            found.setdefault(name, []).append(value)
-    return found
+    rows = [_told(partition, emission) for partition, emission in emissions]
+    return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _place(partition: int, emission: Emission) -> dict[str, Any]:
+def _told(partition: int, emission: Emission) -> dict[str, Any]:
+    """What a row says is what `verify` compares of it."""
+    assert emission.row is not None, "a replay tells rows that are, and none that were"
     tenant, relationship = emission.relationship.split("/", 1)
+    identity = f"{tenant}\0{SOURCE}\0{event_id(emission, MODE)}".encode()
+    said = comparable(emission.row)._asdict()
+    names = said.pop("names")
+    of_parts = {"contributions": "factors", "deltas": "deltas", "values": "factor_values", "weights": "weights"}
+    maps = {column: dict(zip(names, said.pop(part), strict=True)) for part, column in of_parts.items()}
+    maps["risk_terms"] = dict(zip(said.pop("term_names"), said.pop("effects"), strict=True))
+    before = zip(("as_of", "health", "band", "risk"), said.pop("before") or (NEVER, 0, "none", 0), strict=True)
     return {
         "tenant_id": tenant,
         "program_id": emission.program,
         "relationship_id": relationship,
         "as_of": emission.as_of,
-        "event_id": _uuid(tenant, event_id(emission, MODE)),
+        # The warehouse's number for an event.
+        "event_id": int.from_bytes(hashlib.blake2b(identity, digest_size=16).digest(), "big"),
         "kind": "changed",
         "mode": MODE,
         "recorded_at": emission.as_of,
@@ -176,51 +164,12 @@ def _place(partition: int, emission: Emission) -> dict[str, Any]:
         "is_deleted": 0,
         "log_partition": partition,
         "log_offset": 0,
-    }
-
-
-def _uuid(tenant: str, identity: str) -> int:
-    """The warehouse's number for an event."""
-    return int.from_bytes(hashlib.blake2b(f"{tenant}\0{SOURCE}\0{identity}".encode(), digest_size=16).digest(), "big")
-
-
-def _score(row: HistoryRow) -> dict[str, Any]:
-    evaluation = row.evaluation
-    names, values, weights, contributions, deltas = told_columns(row)
-    return {
-        "causes": row.causes,
-        "health": evaluation.health,
-        "band": evaluation.band,
-        "caps": evaluation.caps,
-        "risk": evaluation.risk,
-        "factors": dict(zip(names, contributions, strict=True)),
-        "deltas": dict(zip(names, deltas, strict=True)),
-        "factor_values": dict(zip(names, values, strict=True)),
-        "weights": dict(zip(names, map(millionths, weights), strict=True)),
-        "risk_terms": dict(evaluation.terms),
-        "confidence": evaluation.confidence,
-        "trend": row.trend,
-        "status": row.status,
-        "started": row.started,
-        "cadence_days": millionths(row.cadence),
-        "last_contact": row.last_contact or NEVER,
-        "next_session": row.next_session or NEVER,
-        "open_requests": row.open_requests,
-        "sources": row.sources,
-        "calibrated": row.calibration is not None,
-        "profile": row.profile,
+        "cadence_days": said.pop("cadence"),
+        "last_contact": said.pop("last_contact") or NEVER,
+        "next_session": said.pop("next_session") or NEVER,
+        **{f"before_{name}": value for name, value in before},
+        **said,
+        **maps,
+        "calibrated": emission.row.calibration is not None,
         "model": MODEL,
-        "calibration": row.calibration or UNCALIBRATED,
-    }
-
-
-def _before(before: PrecedingRow | None) -> dict[str, Any]:
-    if before is None:
-        return {"before_as_of": NEVER, "before_health": 0, "before_band": "none", "before_risk": 0}
-    evaluation = before.evaluation
-    return {
-        "before_as_of": before.at,
-        "before_health": evaluation.health,
-        "before_band": evaluation.band,
-        "before_risk": evaluation.risk,
     }

@@ -1,5 +1,5 @@
-"""Another profile over the same history: which relationships would have alerted, when, and how many more.
-Rows are judged as notify judges them, had everything been known in time."""
+"""Trying another profile over the same history: which relationships would have alerted, when, and how many more. Rows
+are judged as notify judges them, had everything been known in time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -40,13 +40,34 @@ class TrialAlert(NamedTuple):
 
 
 def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[TrialAlert]:
-    """From all rows of a relationship, in order, up to `until`."""
-    watch = _Watch(rule)
-    for at, row in rows.items():
-        watch.pass_until(at)
-        watch.see(at, row)
-    watch.pass_until(until)
-    return watch.found
+    """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline stands at
+    a time."""
+    found: list[TrialAlert] = []
+    bad: list[_Run | None] = [None] * len(rule.tiers)
+    clear: _Run | None = None
+    for at, row in (*rows.items(), (until, None)):
+        # 1. The deadline takes effect, if it lies no later. While paused nobody knows when that is.
+        is_open = bool(found) and found[-1].resolved is None
+        fires = zip(bad, (tier.hold for tier in rule.tiers), strict=True)
+        runs = [(clear, rule.clear_hold)] if is_open else list(fires)
+        dues = [run.at + hold // MICROSECOND - run.active for run, hold in runs if run and not run.paused]
+        due = min(dues, default=None)
+        if due is not None and due <= at:
+            found = [*found[:-1], found[-1]._replace(resolved=due)] if is_open else [*found, TrialAlert(due, None)]
+        # 2. What the row says.
+        if row is None:
+            break
+        if row.status == "ended":
+            bad, clear = [None] * len(bad), None
+            if found and found[-1].resolved is None:
+                found[-1] = found[-1]._replace(resolved=at)
+            continue
+        score = row.evaluation
+        now = RuleNumbers(score.health / ONE, score.risk / ONE, score.confidence / ONE)
+        reached = zip(bad, rule.tiers, strict=True)
+        bad = [_continued(run, at, row) if rule.reaches(now, tier.level) else None for run, tier in reached]
+        clear = _continued(clear, at, row) if rule.clears(now, None) else None
+    return found
 
 
 def watching(rules: tuple[Rule, ...], watch: WatchLevels) -> WatchLevels:
@@ -63,52 +84,6 @@ class _Run(NamedTuple):
     active: int
     at: int
     paused: bool
-
-    def due(self, hold: timedelta) -> int | None:
-        """When it will have held for so long; None while paused: then nobody knows."""
-        return None if self.paused else self.at + hold // MICROSECOND - self.active
-
-
-class _Watch:
-    """One rule of one relationship as time passes. No row can both fire and clear: one deadline stands at a time."""
-
-    def __init__(self, rule: Rule) -> None:
-        self._rule = rule
-        self._bad: list[_Run | None] = [None for _ in rule.tiers]
-        self._clear: _Run | None = None
-        self.found: list[TrialAlert] = []
-
-    def pass_until(self, instant: int) -> None:
-        """The deadline takes effect, if it lies no later."""
-        due = self._due()
-        if due is not None and due <= instant:
-            self._resolve(due) if self._is_open() else self.found.append(TrialAlert(due, None))
-
-    def see(self, at: int, row: HistoryRow) -> None:
-        if row.status == "ended":
-            self._bad, self._clear = [None for _ in self._bad], None
-            if self._is_open():
-                self._resolve(at)
-            return
-        score, rule = row.evaluation, self._rule
-        now = RuleNumbers(score.health / ONE, score.risk / ONE, score.confidence / ONE)
-        self._bad = [
-            _continued(run, at, row) if rule.reaches(now, tier.level) else None
-            for run, tier in zip(self._bad, rule.tiers, strict=True)
-        ]
-        self._clear = _continued(self._clear, at, row) if rule.clears(now, None) else None
-
-    def _due(self) -> int | None:
-        if self._is_open():
-            return self._clear.due(self._rule.clear_hold) if self._clear else None
-        dues = (run.due(tier.hold) for run, tier in zip(self._bad, self._rule.tiers, strict=True) if run)
-        return min((due for due in dues if due is not None), default=None)
-
-    def _is_open(self) -> bool:
-        return bool(self.found) and self.found[-1].resolved is None
-
-    def _resolve(self, at: int) -> None:
-        self.found[-1] = self.found[-1]._replace(resolved=at)
 
 
 def _continued(run: _Run | None, at: int, row: HistoryRow) -> _Run:

@@ -1,0 +1,168 @@
+"""What maintenance makes of states. Healing: what the bounded memory of a relationship could not tell is told from all
+that the log says of it.
+
+Repartition: which partitions come of which old one, and what becomes of a state. The new number is a multiple of the
+old one. Then every new partition holds relationships of one old partition only, in their order, and its clock is that
+of the old one: nothing has to be told again.
+
+Gaps: a log that begins beyond what was applied. What is in between is lost, and only a person may say that it stays
+so."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from services.scoring.domain import memory
+from services.scoring.domain.bounds import FOREVER, NONE
+from services.scoring.domain.changelog import ChangelogEntry, state_entry
+from services.scoring.domain.facts import Fact, Facts, FullHistory, Key
+from services.scoring.domain.history import ScoreHistory
+from services.scoring.domain.layout import PartitionWatermark, RelationshipState
+from services.scoring.domain.partition import Emission
+from services.scoring.domain.profiles import Programmes
+from services.scoring.domain.verification import ComparableRow, comparable
+
+OF_HEAL = 1 << 63
+"""Set in the generation of every heal, never in that of a worker."""
+
+
+class HealBound(NamedTuple):
+    """How far a partition is applied: the position of its last record, its clock, and by which profiles."""
+
+    position: int
+    clock: int
+    programmes: Programmes
+
+
+class Healing(NamedTuple):
+    """When the emissions are acknowledged, in this order, `state` is stored: it merges with whatever state a worker
+    has, or writes later."""
+
+    emissions: list[Emission]
+    state: RelationshipState
+
+
+def healing(relationship: str, account: FullHistory, stored: Mapping[int, ComparableRow], mark: HealBound) -> Healing:
+    """`account` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
+    or not at all, and instants that are stored and no more, oldest first; at the end always the newest row as
+    `score.changed` (where no row is left, the last deletion). They have the position of the relationship's own last
+    fact, as the live rows have that they replace."""
+    profiles = mark.programmes.of(relationship, account.program)
+    true = ScoreHistory(account.facts, profiles).rows(NONE, mark.clock)
+    told = {at: comparable(row) for at, row in true.items()}
+    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if told.get(at) != stored.get(at)}
+    newest = next(reversed(true), None)
+    if newest is not None:
+        rows.pop(newest, None)
+        rows[newest] = true[newest]
+    last = next(reversed(rows), None)
+    emissions = [
+        Emission(relationship, account.program, at, account.position, row, changed=at == last, trigger=None)
+        for at, row in rows.items()
+    ]
+    # Whatever an older version was told of the programme: the log has it.
+    state = RelationshipState(healed_position=mark.position, healed_clock=mark.clock, healed_programme=FOREVER)
+    return Healing(emissions, state)
+
+
+def healed_entry(relationship: str, state: RelationshipState, number: int) -> ChangelogEntry:
+    """`number` is another one for every writing. Under one that a worker has merged already it would be lost: the
+    worker deletes the generations that it has merged, whatever was written under them since."""
+    return state_entry(relationship, OF_HEAL | number, state)
+
+
+def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
+    """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
+    watermark."""
+    return max(state.home.position, state.stale_position) <= mark.position
+
+
+class PartitionSplit(NamedTuple):
+    """From `old` partitions to `new` ones."""
+
+    old: int
+    new: int
+
+    @property
+    def problem(self) -> str | None:
+        if self.new > self.old and self.new % self.old == 0:
+            return None
+        multiples = ", ".join(str(self.old * times) for times in (2, 3, 4))
+        return f"the log has {self.old} partitions and grows to a multiple of that: {multiples}, ..., not to {self.new}"
+
+    def children(self, number: int) -> range:
+        """The new partitions that come of an old one: a key's hash modulo `new` is modulo `old` what it was."""
+        return range(number, self.new, self.old)
+
+
+class Differs(NamedTuple):
+    """So many facts are on the log only, or in the state only: neither can be left behind."""
+
+    log_only: int
+    state_only: int
+
+
+def repartitioned(old: RelationshipState, account: FullHistory) -> RelationshipState | Differs:
+    """The state as the new log makes it. How far its rows are out, and which of them wait for a heal, stays: all that
+    was told stays told. The old positions are below every new one."""
+    read = memory.trimmed(account.facts)
+    said, known = set(_anywhere(read)), set(_anywhere(old.facts))
+    if said != known:
+        return Differs(len(said - known), len(known - said))
+    return replace(old, facts=read, position=max(old.position, account.position))
+
+
+def carried(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:
+    """The watermark of a new partition whose last record has this offset."""
+    return PartitionWatermark(offset, watermark.clock, watermark.clock)
+
+
+def is_finished(watermark: PartitionWatermark) -> bool:
+    """Whether what was announced is out."""
+    return watermark.clock_next <= watermark.clock
+
+
+def _anywhere(facts: Facts) -> Iterator[tuple[Key, Fact]]:
+    """The facts wherever they are on the log; a mark without its fact is nowhere on any."""
+    for key, fact in facts.items():
+        yield key, fact._replace(position=min(fact.position, 0))
+
+
+class Gap(NamedTuple):
+    """`wanted` is the offset to apply next, `begin` the first that the log still has."""
+
+    wanted: int
+    begin: int
+
+    @property
+    def lost(self) -> int:
+        return self.begin - self.wanted
+
+
+class GapAccepted(NamedTuple):
+    """`watermark` is what says so in the changelog: under a generation of its own, and the greatest of all."""
+
+    lost: int
+    watermark: PartitionWatermark
+
+
+class GapRefused(NamedTuple):
+    reason: str
+
+
+def gap_of(watermark: PartitionWatermark, begin: int) -> Gap | None:
+    """Where nothing was applied yet, reading begins where the log does."""
+    wanted = watermark.offset + 1
+    return Gap(wanted, begin) if watermark.offset > NONE and wanted < begin else None
+
+
+def accept(watermark: PartitionWatermark, begin: int, offset: int) -> GapAccepted | GapRefused:
+    """Whether work may go on at `offset`. Only where the log begins: what still exists is never stepped over."""
+    gap = gap_of(watermark, begin)
+    if gap is None:
+        return GapRefused(f"there is no gap: the log begins at {begin}, and offset {watermark.offset + 1} comes next")
+    if offset < begin:
+        return GapRefused(f"offset {offset} is lost as well: the log begins at {begin}")
+    if offset > begin:
+        return GapRefused(f"the records from {begin} to {offset - 1} still exist: only {begin} can be accepted")
+    return GapAccepted(gap.lost, watermark._replace(offset=begin - 1))

@@ -1,1 +1,0 @@
-"""Trying another profile on the past: who would have alerted, and when."""
