@@ -61,6 +61,8 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
             choices = (workbook.sheet, *workbook.others)
             answer = ask(Question("--sheet", f"{file.name} has several sheets: which holds the table?", choices))
             return opened(file, replace(options, sheet=answer), known, ask, stack)
+        if workbook.hidden_rows:
+            click.echo(f"{for_sheet}: {workbook.hidden_rows} rows are hidden, and read all the same", err=True)
         found = Input(file, for_sheet, iter(workbook), event_entry, workbook.position, workbook.size)
         return _table(found, options, known, ask, stack)
     lines = stack.enter_context(LinesFile(file, options.encoding))

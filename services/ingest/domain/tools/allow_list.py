@@ -85,7 +85,8 @@ def address_in(text: str) -> str:
     bracketed = _IN_BRACKETS.search(seen)
     inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", seen)).strip())
     quoted = _QUOTED.fullmatch(inner)
-    inner = quoted[2] if quoted else inner
+    # Alone it is Excel's mark of a text.
+    inner = quoted[2] if quoted else inner.removeprefix("'")
     link = _LINK.match(inner)
     address = (unquote(link[1]) if link else inner).rstrip(".")
     return address if _ADDRESS.fullmatch(address) else ""

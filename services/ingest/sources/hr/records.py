@@ -40,6 +40,10 @@ OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
 OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+SWITCHED_OFF = (
+    "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
+)
+SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
@@ -123,8 +127,24 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
     """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
+    if name := _switched_off(person, settings):
+        return {"column": name, "words": SWITCHED_OFF}
     said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
     return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
+
+
+def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
+    """The column in which SCIM says that somebody's account is (RFC 7643 4.1.1: it may be suspended), where nothing says
+    on which day they left; empty if there is none."""
+    schemas = person.get("schemas")
+    if not isinstance(schemas, list) or SCIM_PERSON not in (str(one).casefold() for one in schemas):
+        return ""
+    employee = Employee("", person, settings)
+    name, value = employee.found("status")
+    is_meant = "false" in map(str.casefold, settings.statuses)
+    has_left = employee.day("terminated_on") or employee.day("last_day")
+    is_off = plain(name) == "active" and str(value).casefold() == "false"
+    return name if is_off and not (is_meant or has_left) else ""
 
 
 def _list_in(value: object, around: int) -> object:
@@ -185,7 +205,7 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     """An object in which there is neither a list nor a single member of a person."""
-    if isinstance(value, dict) and isinstance(value.get("Operations"), list):
+    if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in ("Operations", "operations")):
         return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:

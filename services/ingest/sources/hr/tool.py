@@ -22,6 +22,7 @@ from services.ingest.sources.hr.records import (
     CSV,
     EMPLOYEE,
     OF_DELETED,
+    SWITCHED_OFF,
     TWO_VALUES,
     UNCLEAR,
     parse,
@@ -189,7 +190,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}|{SWITCHED_OFF}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"

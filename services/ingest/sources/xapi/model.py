@@ -177,9 +177,21 @@ class XapiResult(VendorModel):
     )
 
 
+class ContextAgent(VendorModel):
+    """Of version 2.0, as is ContextGroup: somebody to whom the statement relates."""
+
+    agent: Actor
+
+
+class ContextGroup(VendorModel):
+    group: Actor
+
+
 class Context(VendorModel):
     instructor: Actor | None = None
     team: Actor | None = None
+    contextAgents: Annotated[tuple[ContextAgent, ...] | None, WITHOUT_NULLS] = None  # noqa: N815 (the standard's name)
+    contextGroups: Annotated[tuple[ContextGroup, ...] | None, WITHOUT_NULLS] = None  # noqa: N815 (the standard's name)
     extensions: Extensions = Field(default_factory=dict)
 
 
@@ -258,6 +270,8 @@ def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettin
     context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
     thing = read(Actor, statement.object) if is_to_people else None
     named = {"object": thing, "context.instructor": context.instructor, "context.team": context.team}
+    named |= {f"context.contextAgents.{at}": one.agent for at, one in enumerate(context.contextAgents or ())}
+    named |= {f"context.contextGroups.{at}": one.group for at, one in enumerate(context.contextGroups or ())}
     actors = people_in(statement.actor, settings.directory_home)
     if isinstance(actors, Rejected):
         return within("actor", actors)

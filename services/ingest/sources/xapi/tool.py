@@ -48,21 +48,23 @@ from services.ingest.sources.xapi.translation import made_id, translate
 
 POST, PUT, GET = "POST", "PUT", "GET"
 VERSION_HEADER = "X-Experience-API-Version"
-VERSION = "1.0.3"
+# By what a client's version begins with: of a statement as it is read here both say the same.
+VERSIONS = {"1": "1.0.3", "2": "2.0.0"}
 ABOUT = "/about"
-SPOKEN = re.compile(r"1\.0(\.\d+)?", re.ASCII)
+SPOKEN = re.compile(r"[12]\.0(\.\d+)?", re.ASCII)
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     """`GET /about` is open to everybody, says the standard (Communication 2.8)."""
     if received.path == ABOUT:
-        return Handshake(json.dumps({"version": [VERSION]}).encode())
+        return Handshake(json.dumps({"version": [*VERSIONS.values()]}).encode())
     proof = verify_basic(received, secret, now)
     spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
     if not isinstance(proof, Verified) or SPOKEN.fullmatch(spoken):
         return proof
     # The standard asks for 400 rather than for a recorded statement (Communication 3.3).
-    words = f"the header {VERSION_HEADER} must be {VERSION}" + (f", not {spoken[:20]}" if spoken else "")
+    known = " or ".join(VERSIONS.values())
+    words = f"the header {VERSION_HEADER} must be {known}" + (f", not {spoken[:20]}" if spoken else "")
     return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
 
 
@@ -94,7 +96,6 @@ def _first_part(body: bytes, media_type: str) -> bytes | Rejected:
     return content if isinstance(content, bytes) else rejected("malformed", "", "the first part is empty")
 
 
-HEADERS = ((VERSION_HEADER, VERSION),)
 RawStatement = Mapping[str, object]
 
 
@@ -111,7 +112,9 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     ids = json.dumps([str(statement["id"]) for statement in completed]).encode()
-    answer = Answer(204, headers=HEADERS) if received.method == PUT else Answer(200, ids, headers=HEADERS)
+    spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
+    headers = ((VERSION_HEADER, VERSIONS.get(spoken[:1], VERSIONS["1"])),)
+    answer = Answer(204, headers=headers) if received.method == PUT else Answer(200, ids, headers=headers)
     # An empty array is right, and says nothing.
     return RawPayloads(payloads or (b"[]",), answer=answer)
 
@@ -167,6 +170,7 @@ def _completed(statement: RawStatement, now: datetime) -> RawStatement:
 
 # Where a statement and its context name people.
 STATEMENT_PEOPLE, CONTEXT_PEOPLE = ("actor", "object"), ("instructor", "team")
+CONTEXT_LISTS = {"contextAgents": "agent", "contextGroups": "group"}
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
@@ -214,8 +218,13 @@ def _identified(statement: object, settings: XapiSettings) -> object:
     if not isinstance(statement, dict):
         return statement
     context = statement.get("context")
-    inner = {"context": _with_groups(context, CONTEXT_PEOPLE, settings)} if isinstance(context, dict) else {}
-    return {**_with_groups(statement, STATEMENT_PEOPLE, settings), **inner}
+    if not isinstance(context, dict):
+        return _with_groups(statement, STATEMENT_PEOPLE, settings)
+    inner = dict(_with_groups(context, CONTEXT_PEOPLE, settings))
+    for name, person in CONTEXT_LISTS.items():
+        if isinstance(listed := inner.get(name), list):
+            inner[name] = [_with_groups(one, (person,), settings) if isinstance(one, dict) else one for one in listed]
+    return {**_with_groups(statement, STATEMENT_PEOPLE, settings), "context": inner}
 
 
 def _with_groups(holder: Mapping[str, object], names: tuple[str, ...], settings: XapiSettings) -> Mapping[str, object]:

@@ -274,7 +274,8 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
         return within("result.score", scale)
     number = score.raw
     if number is None or scale is None:
-        number, scale = score.scaled, Scale(min=settings.scaled_from, max=1)
+        # Nobody has come less far than not at all.
+        number, scale = score.scaled, Scale(min=0 if name == PROGRESSED else settings.scaled_from, max=1)
     if number is not None:
         return off_scale(number, scale, "result.score") or on_our_scale(name, number, scale)
     if name == "mentoring.checkin.answered.v1":
