@@ -134,8 +134,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
 
 
 def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
-    """The column in which SCIM says that somebody's account is (RFC 7643 4.1.1: it may be suspended), where nothing says
-    on which day they left; empty if there is none."""
+    """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
+    says on which day they left; empty if there is none."""
     schemas = person.get("schemas")
     if not isinstance(schemas, list) or SCIM_PERSON not in (str(one).casefold() for one in schemas):
         return ""

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.ingest.domain.activity import Person, Translation
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import visible
+from services.ingest.domain.tools.allow_list import mailboxes, visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
 from services.ingest.sources.mapping.applied import (
@@ -103,7 +103,7 @@ def _written(value: object, settings: MappingSettings) -> datetime:
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
     """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
-    values = [one for one in value if one is not None] if isinstance(value, list) else [] if value is None else [value]
+    values = [part for one in (value if isinstance(value, list) else [value]) for part in _parted(one)]
     if len(values) > MOST_PEOPLE:
         return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
     found: list[Person] = []
@@ -113,6 +113,13 @@ def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | 
             return person
         found.append(person)
     return tuple(dict.fromkeys(found))
+
+
+def _parted(one: object) -> list[object]:
+    """Several addresses in one text are of several people."""
+    found = mailboxes(one) if isinstance(one, str) and len(one) <= MOST_PEOPLE * LONGEST_PERSON else []
+    is_several = len(found) > 1 and all("@" in part for part in found)
+    return [*found] if is_several else [] if one is None else [one]
 
 
 def _by_members(members: Mapping[str, object]) -> Person | Rejected:
