@@ -4,6 +4,7 @@ and the log hold."""
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -41,19 +42,14 @@ class LateRows:
 
     def told(self, times: Iterable[str]) -> None:
         """Of one line that is recorded."""
-        known = [time for text in times if (time := _read(text))]
+        known: list[datetime] = []
+        for text in times:
+            # Any other is no time that could have been recorded.
+            with suppress(ValueError):
+                known += [time] if (time := datetime.fromisoformat(text)).tzinfo else []
         self.late += any(time < self._now - LATE_ROWS_REMEMBERED for time in known if self._now > BEGINNING)
         if self._follows:
             self._now = max([self._now, *known])
-
-
-def _read(text: str) -> datetime | None:
-    """None: no time that could have been recorded."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo else None
 
 
 # As many as the gateway remembers; beyond, a repeat counts as new, as it would there.
@@ -71,13 +67,12 @@ class Rehearsal:
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]:
-        judge = self._participant if endpoint is PARTICIPANTS_ENDPOINT else self._event
-        parsed = map(read_json, messages)
-        return [judge(one.value) if isinstance(one, Parsed) else refusal(one) for one in parsed]
-
-    def _participant(self, value: object) -> ImportAnswer:
-        found = read_participant(value, TENANT, self._clock().now)
-        return refusal(found) if isinstance(found, Rejected) else NEW
+        parsed = [one.value if isinstance(one, Parsed) else one for one in map(read_json, messages)]
+        if endpoint is not PARTICIPANTS_ENDPOINT:
+            return [refusal(one) if isinstance(one, Rejected) else self._event(one) for one in parsed]
+        now = self._clock().now
+        read = (one if isinstance(one, Rejected) else read_participant(one, TENANT, now) for one in parsed)
+        return [refusal(one) if isinstance(one, Rejected) else NEW for one in read]
 
     def _event(self, value: object) -> ImportAnswer:
         verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)

@@ -130,7 +130,13 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
     if best == 0:
         return ISO
     fitting = [name for name, found in readable.items() if len(found) == best]
-    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
+    ours = set(map(id, readable[fitting[0]]))
+    # The same parts in another order, of which only it reads a cell.
+    rivals = [
+        name
+        for name, found in readable.items()
+        if sorted(name) == sorted(fitting[0]) and name != fitting[0] and any(id(one) not in ours for one in found)
+    ]
     if len(fitting) == 1 and not rivals:
         return fitting[0]
     choices = tuple(dict.fromkeys([*fitting, *rivals]))
@@ -160,22 +166,13 @@ def _reads(text: str, day_format: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
-    if iso == text or (day_format == "yy/mm/dd" and not _may_begin_with_year(text)):
+    found = pattern_of(day_format).fullmatch(text)
+    if iso == text or (
+        day_format == "yy/mm/dd"
+        and not (found and int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE)
+    ):
         return False
     try:
         return bool(date.fromisoformat(iso[:10]))
     except ValueError:
         return False
-
-
-def _may_begin_with_year(text: str) -> bool:
-    found = pattern_of("yy/mm/dd").fullmatch(text)
-    if found is None:
-        return False
-    return int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE
-
-
-def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
-    """The same parts in another order, of which only it reads a cell."""
-    ours = set(map(id, readable[best]))
-    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])

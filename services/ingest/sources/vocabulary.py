@@ -164,7 +164,13 @@ def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
         # Which side speaks is found out later, and any will do here.
         _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
     except ValidationError as invalid:
-        return tuple(map(_of_ours, explain(invalid)))
+        # A member that nobody knows is named by whoever sent it, in any words: only where it stands is told.
+        return tuple(
+            Problem(one.path.rpartition(".")[0], "holds a member that is not known here")
+            if one.reason == WORDS["extra_forbidden"]
+            else one
+            for one in explain(invalid)
+        )
     except (RecursionError, TypeError, ValueError):
         return (Problem("", "holds what cannot be written as JSON"),)
     return ()
@@ -178,13 +184,6 @@ def as_id(text: str) -> str:
 def native_id(text: str) -> str:
     """As the tool calls it, unless that could be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
-
-
-def _of_ours(problem: Problem) -> Problem:
-    """A member that nobody knows is named by whoever sent it, in any words: only where it stands is told."""
-    if problem.reason != WORDS["extra_forbidden"]:
-        return problem
-    return Problem(problem.path.rpartition(".")[0], "holds a member that is not known here")
 
 
 @cache

@@ -113,10 +113,7 @@ def _list(settings: CaliperSettings) -> AllowList:
     found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
     return (
         allow_list(CaliperEvent)
-        .with_members(
-            **_outline(settings).members,
-            **{EXPRESSED: found, GROUP: place, "generated": allow_list(Scored)},
-        )
+        .with_members(**_outline(settings).members, **{EXPRESSED: found, GROUP: place, "generated": allow_list(Scored)})
         .with_members(object=replace(thing, leaf=place.leaf))
     )
 
@@ -174,11 +171,4 @@ def _found(name: str, expression: Compiled | None, value: object, nothing: objec
     return {} if found.value is None else {name: found.value}
 
 
-TOOL = Tool(
-    name="caliper",
-    verify=prove_bearer,
-    translate=translate,
-    settings=CaliperSettings,
-    keep=keep,
-    take=take,
-)
+TOOL = Tool(name="caliper", verify=prove_bearer, translate=translate, settings=CaliperSettings, keep=keep, take=take)

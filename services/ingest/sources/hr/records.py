@@ -3,7 +3,7 @@ person counts, and in which form their days are written."""
 
 import codecs
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas.primitives import to_rfc3339
@@ -58,9 +58,12 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
     charset = encoding_called(media.charset)
     if charset is None:
-        # A header may hold any words.
-        is_known = is_word(media.charset) and _is_codec(media.charset)
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset if is_known else UNKNOWN}")
+        try:
+            # A header may hold any words.
+            known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
+        except (LookupError, ValueError):
+            known = UNKNOWN
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {known}")
     rows = read_rows(body, settings, charset)
     if isinstance(rows, Rejected):
         return rows
@@ -167,13 +170,6 @@ def _list_in(value: object, around: int) -> object:
     return value if inner is None else _list_in(inner, around - 1)
 
 
-def _is_codec(name: str) -> bool:
-    try:
-        return bool(codecs.lookup(name))
-    except (LookupError, ValueError):
-        return False
-
-
 def _judged(record: object, settings: HrSettings) -> object:
     """A cell that cannot be decoded is the row's fault only where somebody reads its column."""
     if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
@@ -223,10 +219,8 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     if row is None:
         return None
     person = Employee(row.place, row.employee, settings)
-    for column in NEEDED:
-        if person.found(column)[1] is None:
-            return rejected("malformed", "line 1", NO_COLUMN.format(column))
-    return None
+    column = next((column for column in NEEDED if person.found(column)[1] is None), None)
+    return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
 TWO_VALUES = "says two things: nobody knows which of the two counts"
@@ -238,9 +232,15 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
     same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
     holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
     leaves it open too: it may be of the post that they hold."""
-    found = list(records)
-    for people in _repeated(records, settings):
-        statuses = {place: _status(person, settings) for place, person in people.items()}
+    found, named = list(records), defaultdict[str, dict[int, Employee]](dict)
+    for place, record in enumerate(records):
+        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
+            person = Employee("", record["employee"], settings)
+            named[whole(visible(person.text("id")))][place] = person
+    for people in (several for name, several in named.items() if name and len(several) > 1):
+        statuses = {
+            place: settings.status(person.text("status"), person.found("status")[0]) for place, person in people.items()
+        }
         active = next((place for place, status in statuses.items() if status == "active"), None)
         is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
@@ -249,21 +249,6 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
                 said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
                 record = records[place]
                 assert isinstance(record, dict), "it is of a person"
-                found[place] = (
-                    {name: record[name] for name in ("line", "index") if name in record} | {EMPLOYEE: {}} | said
-                )
+                where = {name: record[name] for name in ("line", "index") if name in record}
+                found[place] = {**where, EMPLOYEE: {}, **said}
     return found
-
-
-def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mapping[int, Employee]]:
-    """Of each person of whom there are several records, these, by their places."""
-    people = defaultdict[str, dict[int, Employee]](dict)
-    for place, record in enumerate(records):
-        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
-            person = Employee("", record["employee"], settings)
-            people[whole(visible(person.text("id")))][place] = person
-    yield from (found for name, found in people.items() if name and len(found) > 1)
-
-
-def _status(person: Employee, settings: HrSettings) -> str | None:
-    return settings.status(person.text("status"), person.found("status")[0])

@@ -87,7 +87,11 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     if any(not ADDRESS.fullmatch(address) or len(address) > LONGEST_ADDRESS for address in addresses):
         person.fault("addresses", "must be addresses as in somebody@example.com")
     identities = ((tool, person.named(column)) for tool, column in settings.identities.items())
-    zone = _zone(person, settings)
+    try:
+        zone = zone_named(person.text("time_zone") or settings.time_zone)
+    except ValueError:
+        person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
+        zone = ZoneInfo("UTC")
     left_on, back_on = _days(person, status, at.astimezone(zone).date())
     said = Employed(
         key="",
@@ -102,7 +106,7 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         consent=settings.consent if consent is None else consent,
         left_on=left_on,
         back_on=back_on,
-        unsaid=frozenset(_unsaid(person, settings)),
+        unsaid=_unsaid(person, settings),
     )
     # Of what the record says, and not of the record or when it was received: a new salary is no new statement, and the
     # same feed every night says the same. `asdict` copies every text deeply, which took a fifth of the time of a row.
@@ -123,13 +127,12 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
     return "leave" if status == "active" and person.flag("on_leave") else status
 
 
-def _unsaid(person: Employee, settings: HrSettings) -> Iterator[str]:
-    yield from (column for column in ("time_zone", "consent") if person.found(column)[1] is None)
+def _unsaid(person: Employee, settings: HrSettings) -> frozenset[str]:
     columns = ("on_leave", "leave_from", "leave_until", "back_on")
     tells_leaves = "leave" in settings.statuses.values() or any(person.found(one)[1] is not None for one in columns)
-    if not tells_leaves and person.text("status").lower() in YES:
-        # An account is active, or a person is employed, also while they are on leave.
-        yield "leave"
+    # An account is active, or a person is employed, also while they are on leave.
+    leave = {"leave"} if not tells_leaves and person.text("status").lower() in YES else set[str]()
+    return frozenset(leave.union(one for one in ("time_zone", "consent") if person.found(one)[1] is None))
 
 
 def _says_active(column: str, value: object, settings: HrSettings) -> bool:
@@ -170,14 +173,6 @@ def _days(person: Employee, status: Status, today: date) -> tuple[date | None, d
     if left_on and back_on and back_on <= left_on:
         person.fault("leave_until", "lies before the leave begins")
     return left_on, back_on
-
-
-def _zone(person: Employee, settings: HrSettings) -> ZoneInfo:
-    try:
-        return zone_named(person.text("time_zone") or settings.time_zone)
-    except ValueError:
-        person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
-        return ZoneInfo("UTC")
 
 
 OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"

@@ -93,9 +93,10 @@ class Compiled:
             return ExpressionResult(self.parsed.search(value))
         except JMESPathTypeError as unfit:
             expected = " or ".join(map(str, unfit.expected_types))
-            return _unfit(f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}")
+            words = f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}"
         except UNFIT as unfit:
-            return _unfit(f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}")
+            words = f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}"
+        return rejected("invalid", "", words)
 
 
 def compiled(text: object) -> Compiled:
@@ -116,40 +117,28 @@ def compiled(text: object) -> Compiled:
 Expression = Annotated[Compiled, PlainValidator(compiled), PlainSerializer(lambda expression: expression.text)]
 
 
-def _unfit(words: str) -> Rejected:
-    return rejected("invalid", "", words)
-
-
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
-        yield from _wrong_call(node["value"], len(node["children"]))
+        name, arguments = node["value"], len(node["children"])
+        known = Functions.FUNCTION_TABLE.get(name)
+        signature = list(known["signature"]) if known else []
+        is_variadic = bool(signature) and signature[-1].get("variadic", False)
+        if known is None:
+            yield f"JMESPath has no function {name}()"
+        elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
+            yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
     # Those of a slice are its numbers.
     for child in node["children"]:
         if isinstance(child, dict):
             yield from _wrong_calls(child)
 
 
-def _wrong_call(name: str, arguments: int) -> Iterator[str]:
-    known = Functions.FUNCTION_TABLE.get(name)
-    if known is None:
-        yield f"JMESPath has no function {name}()"
-        return
-    signature = known["signature"]
-    is_variadic = bool(signature) and signature[-1].get("variadic", False)
-    if arguments < len(signature) or (arguments > len(signature) and not is_variadic):
-        yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
-
-
-def _member(value: object) -> object:
-    """Text is an expression; a number, a truth value, a list or an object is meant as it stands."""
-    return compiled(value) if isinstance(value, str) else value
-
-
-def _written(value: object) -> object:
-    return value.text if isinstance(value, Compiled) else value
-
-
-Member = Annotated[Any, PlainValidator(_member), PlainSerializer(_written)]
+# Text is an expression; a number, a truth value, a list or an object is meant as it stands.
+Member = Annotated[
+    Any,
+    PlainValidator(lambda value: compiled(value) if isinstance(value, str) else value),
+    PlainSerializer(lambda value: value.text if isinstance(value, Compiled) else value),
+]
 
 
 class MappingRule(BaseModel):

@@ -32,15 +32,7 @@ from services.ingest.sources.mapping.settings import (
     Member,
     verify_by,
 )
-from services.ingest.sources.tool import (
-    RawPayloads,
-    Received,
-    Tool,
-    ToolSettings,
-    as_it_came,
-    as_records,
-    prove_bearer,
-)
+from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, as_it_came, as_records, prove_bearer
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
 from services.ingest.sources.vocabulary import as_one
 
@@ -52,11 +44,6 @@ LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
 # As Ruby writes it.
 _NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
-
-
-def is_true(value: object) -> bool:
-    """As JMESPath defines it: 0 is true."""
-    return value is not None and value is not False and value not in ("", [], {})
 
 
 def text_of(value: object) -> str | Rejected:
@@ -235,10 +222,11 @@ class _Applied:
 
     def said(self) -> Translation:
         rule = self.rule
-        meant = self._read("when", rule.when, is_true)
+        meant = rule.when.of(self.scope) if rule.when else None
         if isinstance(meant, Rejected):
-            return meant
-        if rule.when and not meant:
+            return within("when", meant)
+        # As JMESPath defines it: 0 is true.
+        if meant and (meant.value in (None, "", [], {}) or meant.value is False):
             return NOT_MEANT
         native = self._read("id", rule.id, text_of)
         if isinstance(native, Rejected):
@@ -278,12 +266,7 @@ class _Applied:
         data = data_of(rule.data, self.scope)
         if isinstance(data, Rejected):
             return within("data", data)
-        return {
-            "by": by[0] if by else None,
-            "people": people,
-            "relationship": visible(relationship),
-            "data": data,
-        }
+        return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
 
     def _people(self, value: object) -> tuple[Person, ...] | Rejected:
         return people_of(value, self.settings)

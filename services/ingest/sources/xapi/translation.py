@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID, uuid5
 
 from schemas.primitives import to_rfc3339
@@ -159,7 +159,11 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         return Ignored("group_without_members")
     if ignored := _concerns_nobody(deed, meaning, circle):
         return ignored
-    result = _result_for(meaning.type, statement.result)
+    # A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault.
+    given, wanted = statement.result, NEEDED.get(meaning.type, ())
+    if isinstance(given, dict) or not wanted:
+        given = {member: given[member] for member in wanted if member in given} if isinstance(given, dict) else None
+    result = XapiResult() if given is None else read(XapiResult, given)
     if isinstance(result, Rejected):
         return within("result", result)
     if meaning.type == PREPARED and result.completion is False:
@@ -214,20 +218,18 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _result_for(name: str, result: object) -> XapiResult | Rejected:
-    """A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault."""
-    if not isinstance(result, dict):
-        return XapiResult() if result is None or name not in NEEDED else read(XapiResult, result)
-    return read(XapiResult, {member: result[member] for member in NEEDED.get(name, ()) if member in result})
-
-
 def _data_of(
     deed: Deed, result: XapiResult, meaning: XapiMeaning, settings: XapiSettings
 ) -> Mapping[str, object] | Rejected:
     key, target, time = deed.heading.key, deed.target, deed.heading.time
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
-        measured = _session_data(result, time, settings)
+        # When it began and, if the statement says so, how long it lasted.
+        lasted = result.duration or timedelta(0)
+        measured = minutes_of(lasted, "result.duration") if lasted else {}
+        if not isinstance(measured, Rejected):
+            started = time if settings.timestamp == "start" else time - lasted
+            measured = {"started_at": to_rfc3339(started), **measured}
     elif meaning.type in MEASURED:
         measured = _score_data(meaning.type, result, settings)
     if isinstance(measured, Rejected):
@@ -240,18 +242,6 @@ def _data_of(
         # A message about a statement answers it, named by its key.
         ids["reply_to"] = target.id.lower()
     return meaning.data_with(ids, measured)
-
-
-def _session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """When it began and, if the statement says so, how long it lasted."""
-    duration = result.duration
-    if not duration:
-        return {"started_at": to_rfc3339(at)}
-    minutes = minutes_of(duration, "result.duration")
-    if isinstance(minutes, Rejected):
-        return minutes
-    started = at if settings.timestamp == "start" else at - duration
-    return {"started_at": to_rfc3339(started), **minutes}
 
 
 # Two decimals of a scaled score are told at least.
