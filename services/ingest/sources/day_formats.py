@@ -29,7 +29,6 @@ _CLOCK = (
     rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
 )
 
-
 # In English, German, French, Spanish, Italian, Dutch and Portuguese; they are shortened as Excel does (`Mrz`) or to any
 # of their first letters from the third on that are of one month only.
 _MONTHS = (
@@ -44,7 +43,6 @@ _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _BETWEEN = r"(?:[-./ ]{1,2}| de )"
 _DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})(?:er)?{_BETWEEN}{_NAME}{_BETWEEN}{_YEAR}{_CLOCK}")
 _MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
-
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 

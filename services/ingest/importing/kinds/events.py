@@ -90,7 +90,6 @@ SESSIONS = TableKind(
     paths={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
 )
 
-
 CHANGES = ("set", "revised", "progressed", "achieved", "missed", "abandoned")
 SMART = ("specific", "measurable", "achievable", "relevant", "time_bound")
 
@@ -129,7 +128,6 @@ GOALS = TableKind(
     read=_read_goal,
     paths={**SUBJECT, "time": "at", "type": "change"},
 )
-
 
 ABOUT = ("session", "relationship")
 

@@ -92,15 +92,9 @@ def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> obj
 
 def _outline(settings: CaliperSettings) -> AllowList:
     """As much of an event as tells that it means nothing here."""
-    kinds = frozenset(known.partition(".")[0] for known in settings.actions)
-    actions = frozenset(known.partition(".")[2] for known in settings.actions)
-    return AllowList(
-        members={
-            "type": AllowList(leaf=terms(kinds, EVENT)),
-            "action": AllowList(leaf=terms(actions, CUT)),
-            "object": AllowList(),
-        }
-    )
+    kinds, actions = map(frozenset, zip(*(known.split(".") for known in settings.actions), strict=True))
+    named = {"type": AllowList(leaf=terms(kinds, EVENT)), "action": AllowList(leaf=terms(actions, CUT))}
+    return AllowList(members={**named, "object": AllowList()})
 
 
 def _list(settings: CaliperSettings) -> AllowList:

@@ -134,9 +134,13 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected
     by = _person(told.event.actor, settings)
     if isinstance(by, Rejected):
         return within("actor", by)
-    named = _named(told, settings)
-    if isinstance(named, Rejected):
-        return within("settings.people", named)
+    found = expressed("people", settings.people, told.raw) if settings.people else ExpressionResult(None)
+    if isinstance(found, Rejected):
+        return within("settings.people", found)
+    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
+    named = [{"id": one} if isinstance(one, str) else one for one in values if one is not None]
+    if len(named) > MOST_PEOPLE or not all(isinstance(one, dict) for one in named):
+        return rejected("invalid", "settings.people", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
     assignees = [one for one in (told.thing.assignee, told.scored.attempt.assignee) if one]
     about = [told.event.object] if told.thing.type == PERSON else []
     others: dict[Person, None] = {}
@@ -152,17 +156,6 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected
     if isinstance(relationship, Rejected):
         return within("settings.relationship", relationship)
     return Circle(by, tuple(person for person in others if person != by), relationship)
-
-
-def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
-    found = expressed("people", settings.people, told.raw) if settings.people else None
-    if found is None or isinstance(found, Rejected):
-        return found or ()
-    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
-    entities = tuple({"id": one} if isinstance(one, str) else one for one in values if one is not None)
-    if len(entities) > MOST_PEOPLE or not all(isinstance(entity, dict) for entity in entities):
-        return rejected("invalid", "", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
-    return entities
 
 
 def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person | Rejected:

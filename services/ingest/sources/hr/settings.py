@@ -26,10 +26,8 @@ OWN = frozenset({"attributes", "fields"})
 # Deeper than this nothing of a person is found.
 MOST_LEVELS = 4
 
-
 # What a header says of how its days are written.
 _FORM_OF_DAYS = re.compile(r"[(\[]\s*[dmytja]{1,4}([-./ ][dmytja]{1,4}){1,2}\s*[)\]]", re.IGNORECASE)
-
 
 # Of XML that became JSON, and of paths as HiBob writes them.
 _BEFORE_A_NAME = re.compile(r"^(?:wd|ns[0-9]+):|^/(?:root/)?")

@@ -151,7 +151,6 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
 NOTHING = ExpressionResult(None)
 Read = TypeVar("Read")
 
-
 # Around a payload of which only what is right, or only what is at fault, is meant.
 PART, PAYLOAD = "rapport_part", "payload"
 RIGHT, WRONG = "right", "wrong"

@@ -95,10 +95,8 @@ def address_of(mbox: str) -> str:
 
 
 MAILTO = "mailto:"
-MAILBOX = Leaf(
-    "a mailbox",
-    lambda text, _: MAILTO + quote(one, safe="@!#$&'*+/=^`{|}~") if (one := address_of(text)) else CUT,
-)
+UNQUOTED = "@!#$&'*+/=^`{|}~"
+MAILBOX = Leaf("a mailbox", lambda text, _: MAILTO + quote(one, UNQUOTED) if (one := address_of(text)) else CUT)
 AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
 # What is kept where only the settings know what is read: nothing, until `keep` has asked them.
@@ -168,21 +166,21 @@ class XapiResult(VendorModel):
     )
 
 
-class ContextAgent(VendorModel):
-    """Of version 2.0, as is ContextGroup: somebody to whom the statement relates."""
+class ContextPeople(VendorModel):
+    """Of version 2.0: somebody, or a group, to whom the statement relates."""
 
-    agent: Actor
+    agent: Actor | None = None
+    group: Actor | None = None
 
 
-class ContextGroup(VendorModel):
-    group: Actor
+RELATED = Annotated[tuple[ContextPeople, ...] | None, WITHOUT_NULLS]
 
 
 class Context(VendorModel):
     instructor: Actor | None = None
     team: Actor | None = None
-    contextAgents: Annotated[tuple[ContextAgent, ...] | None, WITHOUT_NULLS] = None  # noqa: N815 (the standard's name)
-    contextGroups: Annotated[tuple[ContextGroup, ...] | None, WITHOUT_NULLS] = None  # noqa: N815 (the standard's name)
+    contextAgents: RELATED = None  # noqa: N815 (the standard's name)
+    contextGroups: RELATED = None  # noqa: N815 (the standard's name)
     extensions: Extensions = Field(default_factory=dict)
 
 
