@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, NamedTuple, Self, get_args
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
+from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Person, Translation
 from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
@@ -73,11 +74,12 @@ def may_be_share(percent: object) -> bool:
     return isinstance(percent, int | float) and not isinstance(percent, bool) and 0 < percent < 1
 
 
-def minutes_of(lasted: timedelta, path: str) -> Mapping[str, object] | Rejected:
-    """How long a session lasted, as a member of its data."""
-    if not timedelta(0) < lasted <= LONGEST_SESSION:
+def session_data(started: datetime, lasted: timedelta | None, path: str) -> Mapping[str, object] | Rejected:
+    """When a session began and, where that is said, how long it lasted, as members of its data."""
+    if lasted and not timedelta(0) < lasted <= LONGEST_SESSION:
         return rejected("invalid", path, "a session lasts longer than nothing and at most 24 hours")
-    return {"minutes": lasted / timedelta(minutes=1)}
+    minutes = {"minutes": lasted / timedelta(minutes=1)} if lasted else {}
+    return {"started_at": to_rfc3339(started), **minutes}
 
 
 def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:

@@ -4,7 +4,6 @@ their relationship."""
 import math
 from collections.abc import Collection, Mapping
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import Native, Person, Translation
 from services.ingest.domain.ids import digest
@@ -41,10 +40,10 @@ from services.ingest.sources.vocabulary import (
     Scale,
     as_id,
     as_one,
-    minutes_of,
     native_id,
     off_scale,
     on_our_scale,
+    session_data,
 )
 
 GRADE = "GradeEvent"
@@ -218,9 +217,7 @@ def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
         # From the entity, where it says when it began and ended; the event's own time is when somebody said so.
         started, ended = told.thing.startedAtTime, told.thing.endedAtTime
         lasted = told.thing.duration or (ended - started if started and ended else None)
-        measured = minutes_of(lasted, "object.duration") if lasted else {}
-        if not isinstance(measured, Rejected):
-            measured = {"started_at": to_rfc3339(started or told.event.eventTime), **measured}
+        measured = session_data(started or told.event.eventTime, lasted, "object.duration")
     elif meaning.type in MEASURED:
         measured = _score(told.scored, meaning.type, settings)
     if isinstance(measured, Rejected):

@@ -166,21 +166,20 @@ class MappingRule(BaseModel):
     def _complete(self) -> Self:
         if (self.type is None) == (self.voids is None):
             raise ValueError(f"rule {self.name}: give either type or voids")
-        if self.type is not None:
-            self._check_saying(self.type)
-        elif self.data or self.by or self.people or self.relationship:
+        has_people = bool(self.by or self.people or self.relationship)
+        if self.type is None and (self.data or has_people):
             raise ValueError(f"rule {self.name}: what voids has no data and no people of its own")
-        return self
-
-    def _check_saying(self, name: str) -> None:
+        if self.type is None:
+            return self
         try:
-            check_members(name, self.data)
+            check_members(self.type, self.data)
         except ValueError as wrong:
             raise ValueError(f"rule {self.name}: {wrong}") from wrong
-        if self.by is None and is_one_sided(name):
-            raise ValueError(f"rule {self.name}: by is required, because {name} is done by one of the two")
-        if self.by is None and self.people is None and self.relationship is None:
+        if self.by is None and is_one_sided(self.type):
+            raise ValueError(f"rule {self.name}: by is required, because {self.type} is done by one of the two")
+        if not has_people:
             raise ValueError(f"rule {self.name}: relationship, by or people is required")
+        return self
 
 
 def _day_format(name: str) -> str:

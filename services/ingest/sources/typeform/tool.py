@@ -193,18 +193,14 @@ def filled_in(response: Response) -> FilledIn:
             answers |= dict.fromkeys(answer.field.names, TypeformPlaced(f"answers.{index}", value))
         elif answer is not None:
             fault = fault or within(f"answers.{index}", answer)
-    return FilledIn(response, answers, _scales(response), fault)
-
-
-def _scales(response: Response) -> Mapping[str, Scale]:
-    """A question defined otherwise than we read has no scale here: only an answer that needs one is at fault."""
+    # A question defined otherwise than we read has no scale here: only an answer that needs one is at fault.
     scales: dict[str, Scale] = {}
     fields = response.definition.fields
     for _ in range(MOST_GROUPS + 1):
         defined = [one for value in fields if isinstance(one := read(Defined, value), Defined)]
         scales |= {name: one.scale for one in defined if one.scale for name in one.names}
         fields = tuple(value for one in defined for value in one.properties.fields)
-    return scales
+    return FilledIn(response, answers, scales, fault)
 
 
 def circle_of(form: FilledIn, settings: TypeformSettings) -> Circle | Rejected:

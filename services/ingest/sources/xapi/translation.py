@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.ids import digest
@@ -27,6 +26,7 @@ from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
     FEEDBACK,
+    LONGEST_SESSION,
     MAY_BE_SHARE,
     MEASURED,
     PROGRESSED,
@@ -35,9 +35,9 @@ from services.ingest.sources.vocabulary import (
     as_one,
     is_one_sided,
     may_be_share,
-    minutes_of,
     off_scale,
     on_our_scale,
+    session_data,
 )
 from services.ingest.sources.xapi.model import (
     MENTORED,
@@ -226,10 +226,8 @@ def _data_of(
     if meaning.type == HELD:
         # When it began and, if the statement says so, how long it lasted.
         lasted = result.duration or timedelta(0)
-        measured = minutes_of(lasted, "result.duration") if lasted else {}
-        if not isinstance(measured, Rejected):
-            started = time if settings.timestamp == "start" else time - lasted
-            measured = {"started_at": to_rfc3339(started), **measured}
+        started = time if settings.timestamp == "start" or lasted > LONGEST_SESSION else time - lasted
+        measured = session_data(started, lasted, "result.duration")
     elif meaning.type in MEASURED:
         measured = _score_data(meaning.type, result, settings)
     if isinstance(measured, Rejected):
