@@ -4,7 +4,6 @@ and the log hold."""
 import json
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -42,14 +41,19 @@ class LateRows:
 
     def told(self, times: Iterable[str]) -> None:
         """Of one line that is recorded."""
-        known: list[datetime] = []
-        for text in times:
-            # Any other is no time that could have been recorded.
-            with suppress(ValueError):
-                known += [time] if (time := datetime.fromisoformat(text)).tzinfo else []
+        known = [time for text in times if (time := _read(text))]
         self.late += any(time < self._now - LATE_ROWS_REMEMBERED for time in known if self._now > BEGINNING)
         if self._follows:
             self._now = max([self._now, *known])
+
+
+def _read(text: str) -> datetime | None:
+    """None: no time that could have been recorded."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return time if time.tzinfo else None
 
 
 # As many as the gateway remembers; beyond, a repeat counts as new, as it would there.

@@ -164,13 +164,14 @@ def _reads(text: str, day_format: str) -> bool:
 @lru_cache(maxsize=65_536)
 def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)
-    found = pattern_of(day_format).fullmatch(text)
-    if iso == text or (
-        day_format == "yy/mm/dd"
-        and not (found and int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE)
-    ):
+    if iso == text or (day_format == "yy/mm/dd" and not _may_begin_with_year(text)):
         return False
     try:
         return bool(date.fromisoformat(iso[:10]))
     except ValueError:
         return False
+
+
+def _may_begin_with_year(text: str) -> bool:
+    found = pattern_of("yy/mm/dd").fullmatch(text)
+    return found is not None and int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE

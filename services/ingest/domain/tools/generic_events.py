@@ -35,9 +35,8 @@ def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Resul
         return found
     events: list[RawEvent] = []
     for one in found:
-        coordinates = author is not None and author == one.coordinator
-        role = one.role(author) or ("admin" if coordinates else None) if author is not None else "system"
-        by = said.actor or role
+        role = "system" if author is None else one.role(author)
+        by = said.actor or role or ("admin" if author == one.coordinator else None)
         if by is None:
             words = "is neither mentor nor mentee of this relationship, nor its coordinator"
             return rejected("unresolved", "by", words)

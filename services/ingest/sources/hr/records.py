@@ -140,7 +140,8 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
     says on which day they left; empty if there is none."""
     schemas = person.get("schemas")
-    if not isinstance(schemas, list) or SCIM_PERSON not in (str(one).casefold() for one in schemas):
+    listed = schemas if isinstance(schemas, list) else [schemas]
+    if SCIM_PERSON not in (str(one).casefold() for one in listed):
         return ""
     employee = Employee("", person, settings)
     name, value = employee.found("status")
