@@ -126,6 +126,7 @@ def test_a_workbook_of_several_sheets_asks_which(tmp_path: Path) -> None:
     assert first is not None
     for row in MET.splitlines():
         second.append(row.split(","))
+    second.row_dimensions[2].hidden = True
     book.save(tmp_path / "a.xlsx")
 
     unsure = CliRunner().invoke(main, ["import", str(tmp_path / "a.xlsx"), "--dry-run", *EVERY])
@@ -133,3 +134,4 @@ def test_a_workbook_of_several_sheets_asks_which(tmp_path: Path) -> None:
 
     assert "a.xlsx has several sheets: which holds the table?: give --sheet Sheet or --sheet Sitzungen" in unsure.stderr
     assert ended(named) == (0, "dry run, nothing was sent: 3 new, 0 duplicates, 0 rejected"), named.output
+    assert "a.xlsx, sheet 'Sitzungen': 1 rows are hidden, and read all the same" in named.stderr

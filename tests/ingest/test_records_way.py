@@ -89,7 +89,7 @@ def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broke
         wrong = lms.post("/statements", json=[{"id": "x"}])
         stranger = plain_http.post(f"{lms.base_url}statements", json=held, headers=XAPI)
 
-    assert about.json() == {"version": ["1.0.3"]}
+    assert about.json() == {"version": ["1.0.3", "2.0.0"]}
     assert (posted.status_code, posted.headers["x-experience-api-version"]) == (200, "1.0.3")
     assert posted.json()[0] == held["id"]
     assert (put.status_code, put.content) == (204, b"")

@@ -103,10 +103,6 @@ def _encoding(_context: click.Context, _option: click.Parameter, name: str | Non
     return None
 
 
-def _zone(_context: click.Context, _option: click.Parameter, name: str | None) -> str | None:
-    return zone_of(name) if name else None
-
-
 @click.command("import")
 @click.argument(
     "files",
@@ -119,7 +115,10 @@ def _zone(_context: click.Context, _option: click.Parameter, name: str | None) -
 @click.option("--source", help="The CloudEvents source of rows (and of the clock event) that name none.")
 @click.option("--program", help="The programme of rows that name none.")
 @click.option(
-    "--time-zone", callback=_zone, metavar="ZONE", help="Where clocks hung for times without an offset: Europe/Berlin."
+    "--time-zone",
+    callback=lambda _context, _option, name: zone_of(name) if name else None,
+    metavar="ZONE",
+    help="Where clocks hung for times without an offset: Europe/Berlin.",
 )
 @click.option(
     "--columns",

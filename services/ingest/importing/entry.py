@@ -74,7 +74,10 @@ def _texts(unpacked: BinaryIO | gzip.GzipFile, encoding: str | None) -> Iterator
     begin = unpacked.peek(len(GZIP))[: len(GZIP)] if isinstance(unpacked, io.BufferedReader | gzip.GzipFile) else b""
     wide = "utf-16" if begin in UTF_16 else encoding if encoding and "\n".encode(encoding) != b"\n" else None
     if wide is None:
-        while text := _bounded(unpacked):
+        while text := (rest := unpacked.readline(MOST_BYTES + 1)):
+            # Of a line that is longer than any may be the rest is read over.
+            while len(rest) > MOST_BYTES and not rest.endswith(b"\n"):
+                rest = unpacked.readline(MOST_BYTES + 1)
             yield text
         return
     # No other line break than LF: the cells of a row may hold any.
@@ -84,14 +87,6 @@ def _texts(unpacked: BinaryIO | gzip.GzipFile, encoding: str | None) -> Iterator
             yield line.encode()
     finally:
         read.detach()  # it would close what others still ask for its position
-
-
-def _bounded(unpacked: BinaryIO | gzip.GzipFile) -> bytes:
-    """The next line; of a longer one than MOST_BYTES the rest is read over."""
-    text = rest = unpacked.readline(MOST_BYTES + 1)
-    while len(rest) > MOST_BYTES and not rest.endswith(b"\n"):
-        rest = unpacked.readline(MOST_BYTES + 1)
-    return text
 
 
 MOST_MESSAGES = 200

@@ -33,6 +33,7 @@ LONGEST_FORMULA = 1_024
 OPEN_FORMULA = re.compile(
     rb"<c [^>]{1,200}>\s*<f[^>]{0,200}>[^<]{1,%d}</f>\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>" % LONGEST_FORMULA
 )
+HIDDEN_ROW = re.compile(rb"""<(?:[a-z]{1,9}:)?row [^>]{0,400}\bhidden=["'](?:1|true)["']""")
 _CHUNK = 2**16
 # Of numbers that are shown as those of people are: 00042, E0042, 12-345; what only follows a number is its unit.
 _SHOWN_AS_ID = re.compile(r'(?=.*00|.*[^0#].*[0#])(?:[0#]|"[A-Za-z0-9._-]*"|\\[A-Za-z0-9._-]|-){2,40}')
@@ -52,6 +53,8 @@ class ExcelFile:
         self._book: Workbook
         self.sheet = ""
         self.others: tuple[str, ...] = ()
+        self.hidden_rows = 0
+        """By a filter, or by hand: they are read as all others are."""
         self.size: int | None = None
         self._row = self._width = 0
         self._formulas: Workbook | None = None
@@ -68,6 +71,9 @@ class ExcelFile:
         if self.sheet not in names:
             raise ImportStoppedError(f"{self._file} has no visible sheet {self.sheet!r}: {', '.join(names)[:200]}")
         self.others = tuple(name for name in candidates if name != self.sheet)
+        sheet: Any = self._book[self.sheet]
+        # Where openpyxl itself reads the sheet from.
+        self.hidden_rows = _hidden_rows(self._file, sheet._worksheet_path)  # noqa: SLF001 (nothing public tells it)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -169,6 +175,17 @@ def _check_plain(parts: zipfile.ZipFile, part: zipfile.ZipInfo) -> bool:
             found = found or any(b't="str"' not in cell for cell in OPEN_FORMULA.findall(before + chunk))
             before = chunk[-LONGEST_FORMULA:]
     return found
+
+
+def _hidden_rows(file: Path, part: str) -> int:
+    """Counted in the sheet itself: openpyxl does not tell of them where it keeps none of the sheet in memory."""
+    found, rest = 0, b""
+    with zipfile.ZipFile(file) as parts, parts.open(part) as opened:
+        while chunk := opened.read(_CHUNK):
+            complete, mark, rest = (rest + chunk).rpartition(b"<")
+            found += len(HIDDEN_ROW.findall(complete))
+            rest = (mark + rest)[:LONGEST_FORMULA]
+    return found + len(HIDDEN_ROW.findall(rest))
 
 
 def _written(cell: Any) -> str:  # noqa: ANN401 (of several classes of openpyxl)

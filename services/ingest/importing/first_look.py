@@ -17,7 +17,7 @@ from services.ingest.importing.row import NO, YES, Defaults, in_line
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import Header, HeaderWish, UnknownColumnsError, read_header
 from services.ingest.importing.translation import guessed, guessed_kind, guessed_value, proposal
-from services.ingest.sources.day_formats import ISO, OFFSET, SampledCell, day_format_of, in_iso
+from services.ingest.sources.day_formats import ISO, OFFSET, RivalFormats, SampledCell, day_format_of, in_iso
 from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
 
 MOST_LOOKED_AT = 20_000
@@ -90,15 +90,17 @@ def look(sample: Sequence[Line], given: TableOptions) -> Look | Question:
     cells = list(_cells(lines, header))
     if question := _untranslated(header, cells, given.wish):
         return question
-    days = given.day_format or _day_format(_of_form(header.kind, cells, "time", "day"))
+    days = given.day_format or day_format_of(_of_form(header.kind, cells, "time", "day"))
     comma = given.has_decimal_comma
     if comma is None:
         found = _decimal_comma(_of_form(header.kind, cells, "number", "percent"))
         if isinstance(found, Question):
             return found
         comma = found
-    if isinstance(days, Question):
-        return days
+    if isinstance(days, RivalFormats):
+        one = days.cell
+        words = f"which day is {one.text!r} (line {one.line}, column {one.column})? {days.counts}"
+        return Question("--day-format", words, days.formats)
     forms = Forms(days, comma)
     _check_scale(header, cells, forms)
     _check_shares(header, cells, forms)
@@ -215,15 +217,6 @@ def _of_form(kind: TableKind, cells: SampledRows, *forms: str) -> list[SampledCe
         for one in found
         if one.text and one.text not in NO_VALUE and not (one.column in of_days and is_no_day(one.text))
     ]
-
-
-def _day_format(seen: Sequence[SampledCell]) -> str | Question:
-    found = day_format_of(seen)
-    if isinstance(found, str):
-        return found
-    one = found.cell
-    words = f"which day is {one.text!r} (line {one.line}, column {one.column})? {found.counts}"
-    return Question("--day-format", words, found.formats)
 
 
 _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")

@@ -4,7 +4,7 @@ there."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain, groupby
@@ -61,6 +61,8 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
             choices = (workbook.sheet, *workbook.others)
             answer = ask(Question("--sheet", f"{file.name} has several sheets: which holds the table?", choices))
             return opened(file, replace(options, sheet=answer), known, ask, stack)
+        if workbook.hidden_rows:
+            click.echo(f"{for_sheet}: {workbook.hidden_rows} rows are hidden, and read all the same", err=True)
         found = Input(file, for_sheet, iter(workbook), event_entry, workbook.position, workbook.size)
         return _table(found, options, known, ask, stack)
     lines = stack.enter_context(LinesFile(file, options.encoding))
@@ -72,9 +74,11 @@ def opened(file: Path, options: Options, known: Known, ask: Ask, stack: ExitStac
 
 def _table(found: Input, options: Options, known: Known, ask: Ask, stack: ExitStack) -> Input:
     sample = sampled(found.lines)
-    given = _answered(sample, _given(options, found.file), ask, found.file)
-    recognised = look(sample, given)
-    assert isinstance(recognised, Look), "every question is answered"
+    given = _given(options, found.file)
+    while isinstance(recognised := look(sample, given), Question):
+        asked = replace(recognised, words=f"{found.file.name}: {recognised.words}")
+        answered = _with_columns if asked.proposal else _with
+        given = answered(given, asked, found.file, ask)
     click.echo(f"{found.called}: {recognised.in_words()}", err=True)
     header = recognised.header
     found = replace(found, lines=header.rows(in_utf_8(one, recognised.encoding) for one in chain(sample, found.lines)))
@@ -83,7 +87,10 @@ def _table(found: Input, options: Options, known: Known, ask: Ask, stack: ExitSt
         apart = _PeopleApart(stack.enter_context(closing(sqlite3.connect(""))), found.lines, header)
         contradicted = apart.contradicted()
         found = replace(found, lines=iter(apart), position=apart.position, size=apart.size)
-    reading = RowReading(given.defaults, recognised.forms, _saved(found.file), contradicted, known.person_at)
+    # When the table was written; of standard input, now.
+    now = datetime.now(UTC)
+    saved = now if found.file == STDIN else min(now, datetime.fromtimestamp(found.file.stat().st_mtime, UTC))
+    reading = RowReading(given.defaults, recognised.forms, to_rfc3339(saved), contradicted, known.person_at)
     entry = row_entry(header, reading)
     return replace(found, entry=lambda line: known.learn(entry(line)), look=recognised)
 
@@ -140,21 +147,8 @@ def _given(options: Options, file: Path) -> TableOptions:
     )
 
 
-def _saved(file: Path) -> str:
-    """When the table was written; of standard input, now."""
-    seconds = None if file == STDIN else file.stat().st_mtime
-    now = datetime.now(UTC)
-    return to_rfc3339(now if seconds is None else min(now, datetime.fromtimestamp(seconds, UTC)))
-
-
-def _answered(sample: list[Line], given: TableOptions, ask: Ask, file: Path) -> TableOptions:
-    while isinstance(question := look(sample, given), Question):
-        asked = replace(question, words=f"{file.name}: {question.words}")
-        given = _with_columns(given, asked, file, ask) if asked.proposal else _with(given, asked.option, ask(asked))
-    return given
-
-
-def _with(given: TableOptions, option: str, answer: str) -> TableOptions:
+def _with(given: TableOptions, question: Question, _file: Path, ask: Ask) -> TableOptions:
+    option, answer = question.option, ask(question)
     match option:
         case "--encoding":
             return replace(given, encoding=answer)
@@ -241,13 +235,7 @@ def _rows(entry: ImportEntry, number: int, stage_of_pairs: int) -> Iterator[tupl
     for part, (message, time) in enumerate(zip(entry.messages, times, strict=True)):
         begins = STARTED in message
         stage = PEOPLE if entry.endpoint is PARTICIPANTS_ENDPOINT else stage_of_pairs if begins else REST
-        line = entry.line
-        yield (stage, _utc(time), not begins, number, line.number, part, line.text, message)
-
-
-def _utc(time: str) -> str:
-    """As it is compared; what is no time is refused by the gateway, wherever it stands."""
-    try:
-        return to_rfc3339(datetime.fromisoformat(time).astimezone(UTC)) if time else ""
-    except (ValueError, OverflowError):
-        return time
+        # As it is compared; what is no time is refused by the gateway, wherever it stands.
+        with suppress(ValueError, OverflowError):
+            time = to_rfc3339(datetime.fromisoformat(time).astimezone(UTC)) if time else ""  # noqa: PLW2901 (in UTC)
+        yield (stage, time, not begins, number, entry.line.number, part, entry.line.text, message)

@@ -71,13 +71,12 @@ class Rehearsal:
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]:
-        judge = self._participant if endpoint is PARTICIPANTS_ENDPOINT else self._event
-        parsed = map(read_json, messages)
-        return [judge(one.value) if isinstance(one, Parsed) else refusal(one) for one in parsed]
-
-    def _participant(self, value: object) -> ImportAnswer:
-        found = read_participant(value, TENANT, self._clock().now)
-        return refusal(found) if isinstance(found, Rejected) else NEW
+        parsed = [one.value if isinstance(one, Parsed) else one for one in map(read_json, messages)]
+        if endpoint is not PARTICIPANTS_ENDPOINT:
+            return [refusal(one) if isinstance(one, Rejected) else self._event(one) for one in parsed]
+        now = self._clock().now
+        read = (one if isinstance(one, Rejected) else read_participant(one, TENANT, now) for one in parsed)
+        return [refusal(one) if isinstance(one, Rejected) else NEW for one in read]
 
     def _event(self, value: object) -> ImportAnswer:
         verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)

@@ -50,8 +50,7 @@ def _at_the_terminal(question: Question) -> str:
     kind = click.Choice(question.choices) if question.choices else None
     words = f"{question.words} (such as {question.example})" if question.example else question.words
     read = zone_of if question.option == "--time-zone" else None
-    answer: str = click.prompt(words, type=kind, default=question.default or None, value_proc=read, err=True)
-    return answer
+    return str(click.prompt(words, type=kind, default=question.default or None, value_proc=read, err=True))
 
 
 def _stopped(question: Question) -> str:

@@ -140,7 +140,10 @@ class TableRow:
         return self._read(column, self.reading.forms.minutes)
 
     def flag(self, column: str) -> bool | None:
-        return self._read(column, _flag)
+        word = visible(in_line(self.text(column))).lower()
+        if word and word not in YES | NO:
+            self.fault(column, f"{in_line(self.text(column))[:LONGEST_SHOWN]!r} is neither yes nor no")
+        return word in YES if word in YES | NO else None
 
     def people(self, column: str) -> list[str]:
         """Ids, of which addresses are looked up, between |, semicolons or line breaks."""
@@ -219,10 +222,3 @@ def _id(text: str) -> str:
     if _NAME.search(text):
         raise UncertainError(A_NAME)
     return whole(text)
-
-
-def _flag(text: str) -> bool:
-    word = visible(text).lower()
-    if word not in YES | NO:
-        raise UncertainError("is neither yes nor no")
-    return word in YES

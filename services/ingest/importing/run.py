@@ -55,11 +55,11 @@ def report_clock(recipient: MessageRecipient, time: str, source: str) -> None:
 def source_of(line: Line | None) -> str:
     """Raises ImportStoppedError when the line names none."""
     parsed = read_json(line.text.strip()) if line else None
-    if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
-        source = parsed.value.get("source")
-        if isinstance(source, str):
+    match parsed.value if isinstance(parsed, Parsed) else None:
+        case {"source": str(source)}:
             return source
-    raise ImportStoppedError("the clock event needs a source: name it with --source")
+        case _:
+            raise ImportStoppedError("the clock event needs a source: name it with --source")
 
 
 COMMAND = "rapport scoring heal"
@@ -114,20 +114,16 @@ class _Import:
         return max(self.tally.last_line, self.place.line)
 
     def run(self) -> None:
-        """Raises ImportStoppedError."""
-        last = self._send_all()
+        """Everything is looked at before anything is sent. Raises ImportStoppedError."""
+        with ExitStack() as stack:
+            inputs = [opened(file, self.options, self.known, ask(), stack) for file in self.options.files]
+            self.reports.begin([(self.options.refused_rows(found.file), found.look) for found in inputs])
+            last = self._one_by_one(inputs[0]) if len(inputs) == 1 else self._together(inputs)
         time = self.options.clock_reached
         if time and self.tally.rejected:
             raise ImportStoppedError("the clock event is not sent, because lines were rejected")
         if time:
             report_clock(self.recipient, time, self.options.source or source_of(last))
-
-    def _send_all(self) -> Line | None:
-        """Returns the last line. Everything is looked at before anything is sent."""
-        with ExitStack() as stack:
-            inputs = [opened(file, self.options, self.known, ask(), stack) for file in self.options.files]
-            self.reports.begin([(self.options.refused_rows(found.file), found.look) for found in inputs])
-            return self._one_by_one(inputs[0]) if len(inputs) == 1 else self._together(inputs)
 
     def _one_by_one(self, found: Input) -> Line | None:
         """In the order of the file, which may be of any length."""

@@ -130,7 +130,8 @@ class ImportTally:
             self.rejected += 1
             if self._names:
                 self._refused.add((entry.input, entry.line.number))
-            errors = [_placed(entry, error["path"], error["reason"]) for error in fault.errors]
+            placed = [(entry.column(error["path"]), error["path"], error["reason"]) for error in fault.errors]
+            errors = [{"path": at, **({"column": one} if one else {}), "reason": why} for one, at, why in placed]
             if self.rejected <= MOST_SHOWN:
                 place = f"{self._names[entry.input]}, line" if self._names else "line"
                 click.echo(f"{place} {entry.line.number}: {fault.reason}: {'; '.join(map(in_words, errors))}", err=True)
@@ -138,11 +139,6 @@ class ImportTally:
 
     def summary(self) -> str:
         return f"{self.recorded} new, {self.duplicates} duplicates, {self.rejected} rejected"
-
-
-def _placed(entry: ImportEntry, path: str, reason: str) -> dict[str, str]:
-    column = entry.column(path)
-    return {"path": path, "column": column, "reason": reason} if column else {"path": path, "reason": reason}
 
 
 LINE_SECONDS = 5.0

@@ -73,22 +73,18 @@ def _read(file: Path) -> Translation:
     unknown = sorted(set(found.columns.values()) - {"", *(name for kind in KINDS.values() for name in kind.columns)})
     if unknown:
         raise ImportStoppedError(f"{file}: no table has a column {unknown[0]!r}")
+    values = found.values.items()
     return Translation(
         {name_of(theirs): ours for theirs, ours in found.columns.items()},
-        {
-            column: {composed(theirs).lower(): ours for theirs, ours in known.items() if ours}
-            for column, known in found.values.items()
-        },
+        {name: {composed(theirs).lower(): ours for theirs, ours in known.items() if ours} for name, known in values},
     )
 
 
 def guessed_kind(written: Sequence[str]) -> TableKind | None:
     """That of which most columns are there, if all that it needs may be."""
-    found = [
-        (len(guess), kind) for kind in KINDS.values() if kind.needed <= set((guess := guessed(written, kind)).values())
-    ]
-    best = max((count for count, _ in found), default=0)
-    fitting = [kind for count, kind in found if count == best]
+    guesses = [(kind, guessed(written, kind)) for kind in KINDS.values()]
+    found = [(len(guess), kind) for kind, guess in guesses if kind.needed <= set(guess.values())]
+    fitting = [kind for count, kind in found if count == max(found, key=lambda one: one[0])[0]]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache, lru_cache
+from unicodedata import normalize
 
 UTC_WORD = r"[Zz]|UTC|GMT"
 OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
@@ -28,18 +29,20 @@ _CLOCK = (
     rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
 )
 
-
-# In English and German; they are shortened as Excel does (`Mrz`) or to any of their first letters from the third on.
+# In English, German, French, Spanish, Italian, Dutch and Portuguese; they are shortened as Excel does (`Mrz`) or to any
+# of their first letters from the third on that are of one month only.
 _MONTHS = (
-    *("january januar", "february februar", "march märz mrz", "april", "may mai", "june juni", "july juli", "august"),
-    *("september", "october oktober", "november", "december dezember"),
+    *("january januar jänner janvier enero gennaio januari janeiro", "february februar feber février febrero febbraio"),
+    *("march märz mrz mars marzo maart março", "april avril abril aprile", "may mai mayo maggio mei maio"),
+    *("june juni juin junio giugno junho", "july juli juillet julio luglio julho", "august août agosto augustus"),
+    *("september septembre septiembre settembre setembro", "october oktober octobre octubre ottobre outubro"),
+    *("november novembre noviembre novembro", "december dezember décembre diciembre dicembre dezembro"),
 )
-MONTH_NAMES = {name: number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
-_NAME = r"(?P<m>[A-Za-zäÄ]{3,9})\.?"
+_NAME = r"(?P<m>[A-Za-zäÄéÉûÛçÇ]{3,10})\.?"
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
-_DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})[-./ ]{{1,2}}{_NAME}[-./ ]{{1,2}}{_YEAR}{_CLOCK}")
+_BETWEEN = r"(?:[-./ ]{1,2}| de )"
+_DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})(?:er)?{_BETWEEN}{_NAME}{_BETWEEN}{_YEAR}{_CLOCK}")
 _MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
-
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -87,8 +90,18 @@ def _with_month(text: str) -> re.Match[str] | None:
 
 
 def _month(name: str) -> int | None:
-    """None: it is none, or a number."""
-    return next((number for month, number in MONTH_NAMES.items() if month.startswith(name.casefold())), None)
+    """None: it is none, or may be two, or a number."""
+    wanted = _without_accents(name)
+    found = {number for month, number in MONTH_NAMES.items() if month.startswith(wanted)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _without_accents(name: str) -> str:
+    """Also `fevrier` and `aout`."""
+    return "".join(letter for letter in normalize("NFD", name.casefold()) if letter.isalpha())
+
+
+MONTH_NAMES = {_without_accents(name): number for number, names in enumerate(_MONTHS, 1) for name in names.split()}
 
 
 def _clock(found: re.Match[str]) -> str:
@@ -115,7 +128,13 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
     if best == 0:
         return ISO
     fitting = [name for name, found in readable.items() if len(found) == best]
-    rivals = [name for name, found in readable.items() if found and _is_rival(readable, name, fitting[0])]
+    ours = set(map(id, readable[fitting[0]]))
+    # The same parts in another order, of which only it reads a cell.
+    rivals = [
+        name
+        for name, found in readable.items()
+        if sorted(name) == sorted(fitting[0]) and name != fitting[0] and any(id(one) not in ours for one in found)
+    ]
     if len(fitting) == 1 and not rivals:
         return fitting[0]
     choices = tuple(dict.fromkeys([*fitting, *rivals]))
@@ -155,12 +174,4 @@ def _reads_short(text: str, day_format: str) -> bool:
 
 def _may_begin_with_year(text: str) -> bool:
     found = pattern_of("yy/mm/dd").fullmatch(text)
-    if found is None:
-        return False
-    return int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE
-
-
-def _is_rival(readable: dict[str, list[SampledCell]], name: str, best: str) -> bool:
-    """The same parts in another order, of which only it reads a cell."""
-    ours = set(map(id, readable[best]))
-    return sorted(name) == sorted(best) and name != best and any(id(one) not in ours for one in readable[name])
+    return found is not None and int(found["y"]) in YEARS_IN_USE and int(found["d"]) not in YEARS_IN_USE

@@ -62,14 +62,8 @@ DELETED, CHANGED, BOT_MESSAGE = "message_deleted", "message_changed", "bot_messa
 TOMBSTONE = "tombstone"
 DIRECT = "im"
 
-
-def _is_moment(text: str) -> str:
-    epoch(text)
-    return text
-
-
 # `1355517523.000005`: seconds, and what tells messages of one second apart; with the channel it is the message's id.
-Stamp = Annotated[str, Field(max_length=32), AfterValidator(_is_moment), TIME]
+Stamp = Annotated[str, Field(max_length=32), AfterValidator(lambda text: text if epoch(text) else ""), TIME]
 # Of any other subtype it suffices that it is another.
 Subtype = Annotated[MaybeIdent, one_of(*WRITTEN, DELETED, CHANGED, BOT_MESSAGE, TOMBSTONE)]
 

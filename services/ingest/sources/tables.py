@@ -276,7 +276,6 @@ _TOTAL = re.compile(
 )
 _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 
-
 TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
 
 

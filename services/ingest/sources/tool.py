@@ -186,10 +186,6 @@ class ToolSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def parse_json(body: bytes, _media_type: str) -> Parsed | Rejected:
-    return read_json(body)
-
-
 def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
     return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
@@ -217,7 +213,7 @@ class Tool:
     translate: Callable[[object, ToolSettings], Translation]
     keep: Callable[[object, ToolSettings, Pseudonym], object]
     settings: type[ToolSettings] = ToolSettings
-    parse: Callable[[bytes, str], Parsed | Rejected] = parse_json
+    parse: Callable[[bytes, str], Parsed | Rejected] = lambda body, _media_type: read_json(body)
     take: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = as_it_came
     routes: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"": frozenset({"POST"})})
     most_bytes: int = MOST_BYTES

@@ -73,7 +73,6 @@ def _if_known(name: str, _: Pseudonym) -> str:
 
 ZONE = Leaf("a time zone", _if_known)
 
-
 # What `data.origin` holds of an id; no tool documented here has longer ones.
 LONGEST_ID = 256
 # Longer text is no time. It also keeps absurd numbers from costing time.
@@ -255,7 +254,6 @@ EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # As JSON has it: no text, and no bool, which Python counts among the numbers.
 Number = Annotated[float, BeforeValidator(_no_text)]
-
 
 DIGEST_BYTES = 16
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, NamedTuple, Self, get_args
@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
+from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Person, Translation
 from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
@@ -73,11 +74,12 @@ def may_be_share(percent: object) -> bool:
     return isinstance(percent, int | float) and not isinstance(percent, bool) and 0 < percent < 1
 
 
-def minutes_of(lasted: timedelta, path: str) -> Mapping[str, object] | Rejected:
-    """How long a session lasted, as a member of its data."""
-    if not timedelta(0) < lasted <= LONGEST_SESSION:
+def session_data(started: datetime, lasted: timedelta | None, path: str) -> Mapping[str, object] | Rejected:
+    """When a session began and, where that is said, how long it lasted, as members of its data."""
+    if lasted and not timedelta(0) < lasted <= LONGEST_SESSION:
         return rejected("invalid", path, "a session lasts longer than nothing and at most 24 hours")
-    return {"minutes": lasted / timedelta(minutes=1)}
+    minutes = {"minutes": lasted / timedelta(minutes=1)} if lasted else {}
+    return {"started_at": to_rfc3339(started), **minutes}
 
 
 def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
@@ -164,7 +166,13 @@ def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
         # Which side speaks is found out later, and any will do here.
         _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
     except ValidationError as invalid:
-        return tuple(map(_of_ours, explain(invalid)))
+        # A member that nobody knows is named by whoever sent it, in any words: only where it stands is told.
+        return tuple(
+            Problem(one.path.rpartition(".")[0], "holds a member that is not known here")
+            if one.reason == WORDS["extra_forbidden"]
+            else one
+            for one in explain(invalid)
+        )
     except (RecursionError, TypeError, ValueError):
         return (Problem("", "holds what cannot be written as JSON"),)
     return ()
@@ -178,13 +186,6 @@ def as_id(text: str) -> str:
 def native_id(text: str) -> str:
     """As the tool calls it, unless that could be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
-
-
-def _of_ours(problem: Problem) -> Problem:
-    """A member that nobody knows is named by whoever sent it, in any words: only where it stands is told."""
-    if problem.reason != WORDS["extra_forbidden"]:
-        return problem
-    return Problem(problem.path.rpartition(".")[0], "holds a member that is not known here")
 
 
 @cache

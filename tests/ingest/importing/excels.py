@@ -162,7 +162,7 @@ GERMAN = Language(
     },
     {
         "held": "stattgefunden",
-        "missed": "ausgefallen",
+        "missed": "nicht erschienen",
         "both": "beide",
         "progressed": "in Arbeit",
         "mentee": "Mentee",

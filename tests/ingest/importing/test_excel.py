@@ -60,6 +60,21 @@ def test_cells_are_written_as_a_table_of_text_has_them(tmp_path: Path) -> None:
     ]
 
 
+def test_rows_that_a_filter_hides_are_read_and_counted(tmp_path: Path) -> None:
+    file = workbook(tmp_path / "a.xlsx", ["a"], ["b"], ["c"], others=("other",))
+    book = openpyxl.load_workbook(file)
+    book.worksheets[0].row_dimensions[2].hidden = True
+    book.worksheets[1].append(["d"])
+    for row in (1, 2, 3):
+        book.worksheets[1].row_dimensions[row].hidden = True
+    book.save(file)
+
+    assert lines(file, "Sheet") == [(1, b"a"), (2, b"b"), (3, b"c")]
+    for sheet, many in (("Sheet", 1), ("other", 3)):
+        with ExcelFile(file, sheet) as opened:
+            assert opened.hidden_rows == many
+
+
 def test_percentages_are_what_the_sheet_shows(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     sheet = book.active

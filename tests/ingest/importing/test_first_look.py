@@ -13,7 +13,7 @@ from services.ingest.importing.options import Question, ask
 from services.ingest.importing.row import Defaults
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import HeaderWish
-from services.ingest.importing.translation import read_translation
+from services.ingest.importing.translation import guessed_value, read_translation
 from services.ingest.sources.day_formats import DAY_FORMATS
 from services.ingest.sources.table_words import COLUMN_WORDS, VALUE_WORDS
 from services.ingest.sources.tables import ENCODINGS, Line
@@ -121,6 +121,11 @@ def test_the_guesses_are_of_our_columns_and_values() -> None:
 
     assert set(COLUMN_WORDS) <= set(columns)
     assert {ours for words in VALUE_WORDS.values() for ours in words} <= values
+
+
+@pytest.mark.parametrize("word", ["ausgefallen", "entfallen", "did not take place", "verschoben", "abwesend"])
+def test_a_meeting_that_did_not_take_place_is_not_proposed_as_missed_by_anybody(word: str) -> None:
+    assert guessed_value(KINDS["sessions"].columns["status"], word) == ""
 
 
 def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""xAPI 1.0.3: what a client asks of a receiver of statements, and what of a request is recorded."""
+"""xAPI 1.0.3 and 2.0: what a client asks of a receiver of statements, and what of a request is recorded."""
 
 import json
 from base64 import b64encode
@@ -43,7 +43,7 @@ def without(value: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: member for name, member in value.items() if name not in names}
 
 
-@pytest.mark.parametrize("version", ["1.0.3", "1.0.0", "1.0"])
+@pytest.mark.parametrize("version", ["1.0.3", "1.0.0", "1.0", "2.0.0", "2.0"])
 def test_a_client_with_the_password_and_the_version_is_proven(version: str) -> None:
     headers = {"authorization": BASIC, "x-experience-api-version": version}
 
@@ -61,7 +61,7 @@ def test_a_client_without_the_password_is_refused(authorization: str) -> None:
     assert isinstance(TOOL.verify(Received(headers, b"[]"), "", NOW), Unverified)
 
 
-@pytest.mark.parametrize("version", ["", "2.0.0", "0.95", "1.0.3.1", "1.1"])
+@pytest.mark.parametrize("version", ["", "0.95", "1.0.3.1", "1.1", "2.1.0", "3.0.0"])
 def test_another_version_is_a_bad_request_of_a_proven_client(version: str) -> None:
     headers = {"authorization": BASIC, "x-experience-api-version": version}
 
@@ -76,7 +76,7 @@ def test_anybody_may_ask_which_version_is_spoken() -> None:
     answer = TOOL.verify(Received({}, b"", method="GET", path="/about"), SECRET, NOW)
 
     assert isinstance(answer, Handshake)
-    assert json.loads(answer.body) == {"version": ["1.0.3"]}
+    assert json.loads(answer.body) == {"version": ["1.0.3", "2.0.0"]}
 
 
 def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> None:
@@ -87,6 +87,17 @@ def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> Non
     assert found.answer is not None
     assert (found.answer.status, json.loads(found.answer.body)) == (200, [ID, OTHER_ID])
     assert found.answer.headers == (("X-Experience-API-Version", "1.0.3"),)
+
+
+@pytest.mark.parametrize(("asked", "answered"), [("1.0.1", "1.0.3"), ("2.0", "2.0.0"), ("2.0.0", "2.0.0")])
+def test_an_answer_names_the_version_that_the_client_speaks(asked: str, answered: str) -> None:
+    received = Received({"x-experience-api-version": asked}, json.dumps(statement()).encode())
+
+    found = TOOL.take(received, XapiSettings(), NOW)
+
+    assert isinstance(found, RawPayloads)
+    assert found.answer is not None
+    assert found.answer.headers == (("X-Experience-API-Version", answered),)
 
 
 def test_a_put_is_answered_without_content() -> None:

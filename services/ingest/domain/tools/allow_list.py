@@ -85,7 +85,8 @@ def address_in(text: str) -> str:
     bracketed = _IN_BRACKETS.search(seen)
     inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", seen)).strip())
     quoted = _QUOTED.fullmatch(inner)
-    inner = quoted[2] if quoted else inner
+    # Alone it is Excel's mark of a text.
+    inner = quoted[2] if quoted else inner.removeprefix("'")
     link = _LINK.match(inner)
     address = (unquote(link[1]) if link else inner).rstrip(".")
     return address if _ADDRESS.fullmatch(address) else ""
@@ -118,10 +119,6 @@ class _OneOf:
         return text if text in self.words else CUT
 
 
-def _person_id(text: str, pseudonym: Pseudonym) -> str:
-    return address_in(text) or pseudonym(text.strip()) if text.strip() else ""
-
-
 NUMBERS: frozenset[type] = frozenset({int, float, bool})
 TIME = Leaf("a time", matching(_TIME), NUMBERS)
 NUMBER = Leaf("a number", matching(_NUMBER), NUMBERS)
@@ -133,7 +130,11 @@ ADDRESSES = Leaf(
     lambda text, _: ";".join(filter(None, map(address_in, re.split("[;,]", text)))),
 )
 ID = Leaf("an id, or its digest where it may be text", lambda text, pseudonym: pseudonym(text), frozenset({int}))
-PERSON_ID = Leaf("an address, an id, or its digest where it may be text", _person_id, frozenset({int}))
+PERSON_ID = Leaf(
+    "an address, an id, or its digest where it may be text",
+    lambda text, pseudonym: address_in(text) or pseudonym(text.strip()) if text.strip() else "",
+    frozenset({int}),
+)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ NO_VALUE = frozenset({"NULL", "null", "(null)", "<null>", "None", "NaN", "nan", 
 NO_RESULT = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|NV|BEZUG!|WERT!|ZAHL!)")
 ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')
+# What is typed into Excel so that a number or a day stays text: programs that read its cells may write it, too.
+_TYPED_AS_TEXT = re.compile(r"'(?=[0-9])")
 # Where days begin and end: in Excel (of which day 0 is of no month), in databases, in .NET and in SAP.
 NO_DAYS = re.compile(
     r"(1900[-./]0?1[-./]00?|00?[-./ ](0?1|jan)[-./ ](19)?00|0?1[-./]00?[-./](19)?00"
@@ -55,9 +57,9 @@ def damage_of(name: str) -> tuple[str, str] | None:
 
 
 def unwrapped(cell: str) -> str:
-    """`="00123"` is how a table says to Excel that a number is text."""
+    """`="00123"`, or `'00123`, is how a table says to Excel that a number is text."""
     found = _TEXT_FORMULA.fullmatch(cell)
-    return found[1] if found else cell
+    return found[1] if found else _TYPED_AS_TEXT.sub("", cell, 1) if _TYPED_AS_TEXT.match(cell) else cell
 
 
 _WHOLE = re.compile(r"([0-9]{1,15})\.0", re.ASCII)

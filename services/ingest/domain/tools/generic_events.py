@@ -18,12 +18,6 @@ Result = tuple[RawEvent, ...] | Ignored | Rejected
 Found = tuple[Relationship, ...] | Ignored | Rejected
 
 
-class _Author(NamedTuple):
-    """`participant` None: nobody of ours is named."""
-
-    participant: str | None
-
-
 def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Result:
     author = _author(said, scope, roster)
     if isinstance(author, Ignored | Rejected):
@@ -41,7 +35,8 @@ def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Resul
         return found
     events: list[RawEvent] = []
     for one in found:
-        by = said.actor or _role(one, author)
+        role = "system" if author is None else one.role(author)
+        by = said.actor or role or ("admin" if author == one.coordinator else None)
         if by is None:
             words = "is neither mentor nor mentee of this relationship, nor its coordinator"
             return rejected("unresolved", "by", words)
@@ -49,33 +44,34 @@ def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Resul
     return tuple(events)
 
 
-def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> _Author | Ignored | Rejected:
+def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> str | Ignored | Rejected | None:
+    """None: nobody of ours is named."""
     if said.by is None:
-        return _Author(None)
+        return None
     found = roster.identify(scope.tenant, scope.tool, said.by)
     if len(found) > 1:
         return several("by", found)
     if found:
-        return _Author(next(iter(found)))
+        return next(iter(found))
     if said.relationship and said.actor is None:
         return rejected("unresolved", "by", "is nobody of the directory yet")
-    return _Author(None) if said.relationship else STRANGERS
+    return None if said.relationship else STRANGERS
 
 
-def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, author: _Author) -> Found:
+def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, author: str | None) -> Found:
     others = company(said.people, scope, roster)
     if isinstance(others, Rejected):
         return others
-    if author.participant is None:
+    if author is None:
         return pairs(others, scope, roster, said.time)
     if not said.people:
-        only = roster.of(scope.tenant, scope.program, author.participant, said.time)
+        only = roster.of(scope.tenant, scope.program, author, said.time)
         words = "is in several relationships, and which one is not said" if only else "is in no relationship yet"
         return only if len(only) == 1 else rejected("unresolved", "by", words)
-    found = pairs(others | {author.participant}, scope, roster, said.time)
+    found = pairs(others | {author}, scope, roster, said.time)
     if isinstance(found, Ignored | Rejected):
         return found
-    return tuple(one for one in found if author.participant in one.people) or STRANGERS
+    return tuple(one for one in found if author in one.people) or STRANGERS
 
 
 def _started(said: GenericActivity, scope: ConnectionScope, known: Relationship | None) -> Result:
@@ -85,13 +81,6 @@ def _started(said: GenericActivity, scope: ConnectionScope, known: Relationship 
         return rejected("invalid", "program", "a relationship starts in a programme: the connection must name one")
     subject = Subject(scope.source, scope.tenant, program, said.relationship)
     return (_raw(said, subject, said.actor or "system", scope),)
-
-
-def _role(relationship: Relationship, author: _Author) -> str | None:
-    if author.participant is None:
-        return "system"
-    coordinates = author.participant == relationship.coordinator
-    return relationship.role(author.participant) or ("admin" if coordinates else None)
 
 
 def _raw(said: GenericActivity, subject: Subject, by: str, scope: ConnectionScope) -> RawEvent:

@@ -21,7 +21,7 @@ STATUS = ("held", "missed", "cancelled", "scheduled")
 ABSENT = ("mentor", "mentee", "both")
 SIDES = ("mentor", "mentee")
 RELATIONSHIP = Column("relationship", "the pair's id, as the table of relationships has it", "ann-and-ben")
-HOUR = timedelta(hours=1)
+HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def _read_session(row: TableRow) -> list[Message]:
@@ -31,41 +31,31 @@ def _read_session(row: TableRow) -> list[Message]:
     if row.problems or not starts:
         return []
     session = row.text("session_id") or f"csv-{derived(row.text('relationship'), starts)}"
-    ends = _ends(row, starts)
+    minutes, ends, begin = row.minutes("minutes"), row.moment("ends_at"), datetime.fromisoformat(starts)
+    if ends and ends <= starts:
+        row.fault("ends_at", "is not after starts_at")
+    if ends and minutes is None:
+        minutes = round((datetime.fromisoformat(ends) - begin) / MINUTE, 3)
+    elif not ends and minutes is not None and 0 < minutes <= 24 * 60:
+        ends = to_rfc3339(begin + minutes * MINUTE)
     booked = _booked(row, session, starts, ends) if status == "scheduled" or row.text("booked_at") else []
     match status:
         case "held":
-            return [*booked, _held(row, session, starts, ends)]
+            data = present(**said(row), session_id=session, started_at=starts, minutes=minutes)
+            # A meeting has been held when it is over.
+            return [*booked, event(row, "session.held", ends or starts, data, [session])]
         case "missed":
             row.needed("absent")
             data = present(**said(row), session_id=session, absent=row.word("absent", ABSENT))
             return [*booked, event(row, "session.missed", starts, data, [session])]
         case "cancelled":
-            return [*booked, _cancelled(row, session, starts)]
+            row.needed("cancelled_at")
+            cancelled = row.moment("cancelled_at")
+            hours = (begin - datetime.fromisoformat(cancelled)) / HOUR if cancelled else 0.0
+            data = present(**said(row), session_id=session, notice_hours=round(max(0.0, hours), 3))
+            return [*booked, event(row, "session.cancelled", cancelled, data, [session])]
         case _:
             return booked
-
-
-def _ends(row: TableRow, starts: str) -> str | None:
-    minutes, ends = row.minutes("minutes"), row.moment("ends_at")
-    if ends and ends <= starts:
-        row.fault("ends_at", "is not after starts_at")
-    if ends or minutes is None or not 0 < minutes <= 24 * 60:
-        return ends
-    return to_rfc3339(datetime.fromisoformat(starts) + timedelta(minutes=minutes))
-
-
-def _minutes(row: TableRow, starts: str, ends: str | None) -> float | int | None:
-    given = row.minutes("minutes")
-    if given is not None or ends is None:
-        return given
-    return round((datetime.fromisoformat(ends) - datetime.fromisoformat(starts)) / timedelta(minutes=1), 3)
-
-
-def _held(row: TableRow, session: str, starts: str, ends: str | None) -> Message:
-    data = present(**said(row), session_id=session, started_at=starts, minutes=_minutes(row, starts, ends))
-    # A meeting has been held when it is over.
-    return event(row, "session.held", ends or starts, data, [session])
 
 
 def _booked(row: TableRow, session: str, starts: str, ends: str | None) -> list[Message]:
@@ -78,14 +68,6 @@ def _booked(row: TableRow, session: str, starts: str, ends: str | None) -> list[
         return [event(row, "session.scheduled", row.moment("booked_at"), data, [session])]
     booked = min(starts, row.reading.saved or starts)
     return [event(row, "session.scheduled", booked, data, [session, starts, ends or "", booked])]
-
-
-def _cancelled(row: TableRow, session: str, starts: str) -> Message:
-    row.needed("cancelled_at")
-    cancelled = row.moment("cancelled_at")
-    hours = (datetime.fromisoformat(starts) - datetime.fromisoformat(cancelled)) / HOUR if cancelled else 0.0
-    data = present(**said(row), session_id=session, notice_hours=round(max(0.0, hours), 3))
-    return event(row, "session.cancelled", cancelled, data, [session])
 
 
 SESSIONS = TableKind(
@@ -108,7 +90,6 @@ SESSIONS = TableKind(
     paths={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
 )
 
-
 CHANGES = ("set", "revised", "progressed", "achieved", "missed", "abandoned")
 SMART = ("specific", "measurable", "achievable", "relevant", "time_bound")
 
@@ -122,17 +103,12 @@ def _read_goal(row: TableRow) -> list[Message]:
         row.needed("percent")
         data |= present(percent=row.percent("percent"))
     if change in {"set", "revised"}:
-        data |= present(due=row.day("due"), smart=_smart(row))
-    return [event(row, f"goal.{change}", at, data, [goal, at or ""])]
-
-
-def _smart(row: TableRow) -> Message | None:
-    if not any(row.text(name) for name in SMART):
-        return None
-    for name in SMART:
-        if not row.text(name):
+        missing = [name for name in SMART if not row.text(name)]
+        for name in missing if len(missing) < len(SMART) else ():
             row.fault(name, "is empty: of the five flags all are told, or none")
-    return {name: row.flag(name) for name in SMART}
+        smart = None if len(missing) == len(SMART) else {name: row.flag(name) for name in SMART}
+        data |= present(due=row.day("due"), smart=smart)
+    return [event(row, f"goal.{change}", at, data, [goal, at or ""])]
 
 
 GOALS = TableKind(
@@ -152,7 +128,6 @@ GOALS = TableKind(
     read=_read_goal,
     paths={**SUBJECT, "time": "at", "type": "change"},
 )
-
 
 ABOUT = ("session", "relationship")
 

@@ -31,6 +31,9 @@ def _start(row: TableRow) -> Message:
     # Peers may be both.
     if kind != "peer" and set(mentors) & set(mentees):
         row.fault("mentees", "names somebody who is a mentor here, too: a pair is of two people")
+    coordinators = row.people("coordinator")
+    if len(coordinators) > 1:
+        row.fault("coordinator", "names several people: it is one")
     return present(
         by="admin",
         evidence="admin",
@@ -39,16 +42,9 @@ def _start(row: TableRow) -> Message:
         kind=kind,
         cadence_days=row.number("cadence_days"),
         planned_end=row.day("planned_end"),
-        coordinator=_coordinator(row),
+        coordinator=next(iter(coordinators), ""),
         cohort=row.text("cohort"),
     )
-
-
-def _coordinator(row: TableRow) -> str:
-    found = row.people("coordinator")
-    if len(found) > 1:
-        row.fault("coordinator", "names several people: it is one")
-    return found[0] if found else ""
 
 
 def _end(row: TableRow) -> Message:
@@ -85,13 +81,8 @@ RELATIONSHIPS = TableKind(
         *COMMON,
     ),
     read=_read_relationship,
-    paths={
-        **SUBJECT,
-        "time": "started_at",
-        "reason_code": "end_reason",
-        "planned": "end_planned",
-        "initiated_by": "ended_by",
-    },
+    paths=SUBJECT
+    | {"time": "started_at", "reason_code": "end_reason", "planned": "end_planned", "initiated_by": "ended_by"},
 )
 
 
@@ -103,40 +94,27 @@ def _read_person(row: TableRow) -> list[Message]:
         row.fault("participant", "stands in several rows, which say different things: keep the one that holds")
     row.needed("name")
     row.needed("consent")
-    zone = _zone(row)
+    zone = row.text("time_zone") or row.defaults.time_zone
+    try:
+        zone = zone_named(zone).key if zone else ""
+    except ValueError as unknown:
+        row.fault("time_zone", str(unknown))
+    if not zone:
+        row.fault("time_zone", "is empty, and the command names no --time-zone")
+    # Written tool:id.
+    identities = [(written, *written.partition(":")[::2]) for written in row.several("identities")]
+    for written in (written for written, _, known_as in identities if not known_as):
+        row.fault("identities", f"{written[:60]!r} is not written tool:id")
     found = present(
         id=participant,
         name=row.name("name"),
         addresses=row.addresses("addresses"),
-        identities=_identities(row),
+        identities=[{"tool": tool, "id": known_as} for _, tool, known_as in identities],
         time_zone=zone,
         status=row.word("status", STATUSES),
         consent=row.flag("consent"),
     )
     return [found]
-
-
-def _zone(row: TableRow) -> str:
-    name = row.text("time_zone") or row.defaults.time_zone
-    if not name:
-        row.fault("time_zone", "is empty, and the command names no --time-zone")
-        return ""
-    try:
-        return zone_named(name).key
-    except ValueError as unknown:
-        row.fault("time_zone", str(unknown))
-        return ""
-
-
-def _identities(row: TableRow) -> list[dict[str, str]]:
-    """Written tool:id."""
-    found = []
-    for written in row.several("identities"):
-        tool, _, known_as = written.partition(":")
-        if not known_as:
-            row.fault("identities", f"{written[:60]!r} is not written tool:id")
-        found.append({"tool": tool, "id": known_as})
-    return found
 
 
 DIRECTORY = TableKind(

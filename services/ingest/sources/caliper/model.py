@@ -85,27 +85,12 @@ class CaliperSettings(ToolSettings):
 VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
 
 
-def _term(value: object) -> object:
-    return term(value) if isinstance(value, str) else value
-
-
 def entity(value: object) -> object:
     """Wherever an entity may stand, its IRI alone may stand too."""
     if isinstance(value, str):
         return {"id": value}
     # What PHP writes of an entity without members is an empty list.
     return {} if value in (None, []) else value
-
-
-def _entities(value: object) -> object:
-    values = value if isinstance(value, list) else [value]
-    return [entity(each) for each in values if each is not None]
-
-
-def _texts(value: object) -> object:
-    """Null is an empty text."""
-    texts = ["" if each is None else str(each) for each in value] if isinstance(value, list) else value
-    return [] if texts is None else texts
 
 
 def places_of(event: Mapping[str, object]) -> frozenset[str]:
@@ -157,15 +142,22 @@ BY_SETTINGS = AllowList()
 IRI = Leaf("an IRI, or its digest where it may be text", _iri)
 FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
 ENTITY = AllowList(
-    leaf=IRI,
-    members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND},
+    leaf=IRI, members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND}
 )
 ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
 
-Term = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_term), BY_SETTINGS]
+SHORT = BeforeValidator(lambda value: term(value) if isinstance(value, str) else value)
+ONE_OR_MORE = BeforeValidator(
+    lambda value: [entity(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
+)
+# Null is an empty text.
+TEXTS = BeforeValidator(
+    lambda value: ["" if one is None else str(one) for one in value or ()] if isinstance(value, list | None) else value
+)
+Term = Annotated[str, Field(min_length=1, max_length=100), SHORT, BY_SETTINGS]
 Raw = Annotated[dict[str, object], BeforeValidator(entity), ENTITY]
-Raws = Annotated[tuple[dict[str, object], ...], BeforeValidator(_entities), ENTITIES]
-Selected = Annotated[tuple[str, ...], BeforeValidator(_texts), AllowList(items=AllowList(leaf=NUMBER))]
+Raws = Annotated[tuple[dict[str, object], ...], ONE_OR_MORE, ENTITIES]
+Selected = Annotated[tuple[str, ...], TEXTS, AllowList(items=AllowList(leaf=NUMBER))]
 
 
 class Envelope(VendorModel):
@@ -207,7 +199,7 @@ class Attempted(VendorModel):
 
 class Named(VendorModel):
     id: Annotated[MaybeText, IRI] = ""
-    type: Annotated[MaybeText, BeforeValidator(_term), BY_SETTINGS] = ""
+    type: Annotated[MaybeText, SHORT, BY_SETTINGS] = ""
 
 
 class Thing(Named):

@@ -92,15 +92,9 @@ def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> obj
 
 def _outline(settings: CaliperSettings) -> AllowList:
     """As much of an event as tells that it means nothing here."""
-    kinds = frozenset(known.partition(".")[0] for known in settings.actions)
-    actions = frozenset(known.partition(".")[2] for known in settings.actions)
-    return AllowList(
-        members={
-            "type": AllowList(leaf=terms(kinds, EVENT)),
-            "action": AllowList(leaf=terms(actions, CUT)),
-            "object": AllowList(),
-        }
-    )
+    kinds, actions = map(frozenset, zip(*(known.split(".") for known in settings.actions), strict=True))
+    named = {"type": AllowList(leaf=terms(kinds, EVENT)), "action": AllowList(leaf=terms(actions, CUT))}
+    return AllowList(members={**named, "object": AllowList()})
 
 
 def _list(settings: CaliperSettings) -> AllowList:
@@ -113,10 +107,7 @@ def _list(settings: CaliperSettings) -> AllowList:
     found = AllowList(members={"people": ENTITIES, "relationship": AllowList(leaf=ID)})
     return (
         allow_list(CaliperEvent)
-        .with_members(
-            **_outline(settings).members,
-            **{EXPRESSED: found, GROUP: place, "generated": allow_list(Scored)},
-        )
+        .with_members(**_outline(settings).members, **{EXPRESSED: found, GROUP: place, "generated": allow_list(Scored)})
         .with_members(object=replace(thing, leaf=place.leaf))
     )
 
@@ -174,11 +165,4 @@ def _found(name: str, expression: Compiled | None, value: object, nothing: objec
     return {} if found.value is None else {name: found.value}
 
 
-TOOL = Tool(
-    name="caliper",
-    verify=prove_bearer,
-    translate=translate,
-    settings=CaliperSettings,
-    keep=keep,
-    take=take,
-)
+TOOL = Tool(name="caliper", verify=prove_bearer, translate=translate, settings=CaliperSettings, keep=keep, take=take)

@@ -4,7 +4,6 @@ their relationship."""
 import math
 from collections.abc import Collection, Mapping
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import Native, Person, Translation
 from services.ingest.domain.ids import digest
@@ -41,10 +40,10 @@ from services.ingest.sources.vocabulary import (
     Scale,
     as_id,
     as_one,
-    minutes_of,
     native_id,
     off_scale,
     on_our_scale,
+    session_data,
 )
 
 GRADE = "GradeEvent"
@@ -134,9 +133,13 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected
     by = _person(told.event.actor, settings)
     if isinstance(by, Rejected):
         return within("actor", by)
-    named = _named(told, settings)
-    if isinstance(named, Rejected):
-        return within("settings.people", named)
+    found = expressed("people", settings.people, told.raw) if settings.people else ExpressionResult(None)
+    if isinstance(found, Rejected):
+        return within("settings.people", found)
+    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
+    named = [{"id": one} if isinstance(one, str) else one for one in values if one is not None]
+    if len(named) > MOST_PEOPLE or not all(isinstance(one, dict) for one in named):
+        return rejected("invalid", "settings.people", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
     assignees = [one for one in (told.thing.assignee, told.scored.attempt.assignee) if one]
     about = [told.event.object] if told.thing.type == PERSON else []
     others: dict[Person, None] = {}
@@ -152,17 +155,6 @@ def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected
     if isinstance(relationship, Rejected):
         return within("settings.relationship", relationship)
     return Circle(by, tuple(person for person in others if person != by), relationship)
-
-
-def _named(told: CaliperTold, settings: CaliperSettings) -> tuple[Mapping[str, object], ...] | Rejected:
-    found = expressed("people", settings.people, told.raw) if settings.people else None
-    if found is None or isinstance(found, Rejected):
-        return found or ()
-    values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
-    entities = tuple({"id": one} if isinstance(one, str) else one for one in values if one is not None)
-    if len(entities) > MOST_PEOPLE or not all(isinstance(entity, dict) for entity in entities):
-        return rejected("invalid", "", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
-    return entities
 
 
 def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person | Rejected:
@@ -222,7 +214,10 @@ def _concerns_nobody(
 def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
-        measured = _session(told)
+        # From the entity, where it says when it began and ended; the event's own time is when somebody said so.
+        started, ended = told.thing.startedAtTime, told.thing.endedAtTime
+        lasted = told.thing.duration or (ended - started if started and ended else None)
+        measured = session_data(started or told.event.eventTime, lasted, "object.duration")
     elif meaning.type in MEASURED:
         measured = _score(told.scored, meaning.type, settings)
     if isinstance(measured, Rejected):
@@ -239,17 +234,6 @@ def _message_key(message: str) -> str:
     return f"message:{message}"
 
 
-def _session(told: CaliperTold) -> Mapping[str, object] | Rejected:
-    """From the entity, where it says when it began and ended; the event's own time is when somebody said so."""
-    started, ended = told.thing.startedAtTime, told.thing.endedAtTime
-    lasted = told.thing.duration or (ended - started if started and ended else None)
-    data = {"started_at": to_rfc3339(started or told.event.eventTime)}
-    if not lasted:
-        return data
-    minutes = minutes_of(lasted, "object.duration")
-    return minutes if isinstance(minutes, Rejected) else {**data, **minutes}
-
-
 def _score(scored: Scored, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
     """A score, or a rating by one choice; only a check-in may come without."""
     selected = [one for one in scored.selections if one]
@@ -264,22 +248,17 @@ def _score(scored: Scored, name: str, settings: CaliperSettings) -> Mapping[str,
         if len(selected) > 1 or chosen is None:
             return rejected("invalid", "generated.selections", "must be one number")
         number, path, of_scale = chosen, "generated.selections", "generated.question.scale"
-        values = _ends(scored)
-        scale = read(Scale, {"min": min(values), "max": max(values)}) if values else settings.scale
+        points = scored.question.scale
+        ends = [points.minValue, points.maxValue]
+        values = [one for one in (map(_number, points.itemValues) if None in ends else ends) if one is not None]
+        # Of a Likert scale with a gap nobody knows the ends: what is missing may be the least or the greatest.
+        is_whole = bool(values) and (None not in ends or len(values) == len(points.itemValues))
+        scale = read(Scale, {"min": min(values), "max": max(values)}) if is_whole else settings.scale
     if scale is None:
         return rejected("invalid", of_scale, "is required: neither the event nor the settings say the scale")
     if isinstance(scale, Rejected):
         return within(of_scale, scale)
     return off_scale(number, scale, path) or on_our_scale(name, number, scale)
-
-
-def _ends(scored: Scored) -> list[float]:
-    """Of a Likert scale with a gap nobody knows them: the value that is missing may be the least or the greatest."""
-    points = scored.question.scale
-    if points.minValue is not None and points.maxValue is not None:
-        return [points.minValue, points.maxValue]
-    values = [value for value in map(_number, points.itemValues) if value is not None]
-    return values if len(values) == len(points.itemValues) else []
 
 
 def _number(text: str) -> float | None:

@@ -106,7 +106,10 @@ class Employee:
         return self._read(column, _moment, None)
 
     def flag(self, column: str) -> bool | None:
-        return self._read(column, _flag, None)
+        text = self._read(column, _text, "").lower()
+        if text and text not in YES | FALSE:
+            self.fault(column, "must be true or false")
+        return text in YES if text in YES | FALSE else None
 
     def says_yes(self, column: str) -> bool:
         """No where anything else stands, such as a day."""
@@ -243,10 +246,3 @@ def _moment(value: object) -> datetime:
         return MOMENT.validate_python(value)
     except ValidationError as wrong:
         raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z") from wrong
-
-
-def _flag(value: object) -> bool:
-    text = _text(value).lower()
-    if text not in YES | FALSE:
-        raise ValueError("must be true or false")
-    return text in YES

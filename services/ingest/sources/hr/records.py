@@ -3,7 +3,7 @@ person counts, and in which form their days are written."""
 
 import codecs
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from schemas.primitives import to_rfc3339
@@ -40,6 +40,10 @@ OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
 OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+SWITCHED_OFF = (
+    "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
+)
+SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
@@ -54,9 +58,12 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
     charset = encoding_called(media.charset)
     if charset is None:
-        # A header may hold any words.
-        is_known = is_word(media.charset) and _is_codec(media.charset)
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {media.charset if is_known else UNKNOWN}")
+        try:
+            # A header may hold any words.
+            known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
+        except (LookupError, ValueError):
+            known = UNKNOWN
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {known}")
     rows = read_rows(body, settings, charset)
     if isinstance(rows, Rejected):
         return rows
@@ -123,8 +130,25 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
     """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
+    if name := _switched_off(person, settings):
+        return {"column": name, "words": SWITCHED_OFF}
     said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
     return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
+
+
+def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
+    """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
+    says on which day they left; empty if there is none."""
+    schemas = person.get("schemas")
+    listed = schemas if isinstance(schemas, list) else [schemas]
+    if SCIM_PERSON not in (str(one).casefold() for one in listed):
+        return ""
+    employee = Employee("", person, settings)
+    name, value = employee.found("status")
+    is_meant = "false" in map(str.casefold, settings.statuses)
+    has_left = employee.day("terminated_on") or employee.day("last_day")
+    is_off = plain(name) == "active" and str(value).casefold() == "false"
+    return name if is_off and not (is_meant or has_left) else ""
 
 
 def _list_in(value: object, around: int) -> object:
@@ -145,13 +169,6 @@ def _list_in(value: object, around: int) -> object:
     names = PEOPLE if is_person else (*PEOPLE, *AROUND)
     inner = next((named[name] for name in names if name in named), None)
     return value if inner is None else _list_in(inner, around - 1)
-
-
-def _is_codec(name: str) -> bool:
-    try:
-        return bool(codecs.lookup(name))
-    except (LookupError, ValueError):
-        return False
 
 
 def _judged(record: object, settings: HrSettings) -> object:
@@ -185,7 +202,7 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     """An object in which there is neither a list nor a single member of a person."""
-    if isinstance(value, dict) and isinstance(value.get("Operations"), list):
+    if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in ("Operations", "operations")):
         return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
@@ -203,10 +220,8 @@ def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     if row is None:
         return None
     person = Employee(row.place, row.employee, settings)
-    for column in NEEDED:
-        if person.found(column)[1] is None:
-            return rejected("malformed", "line 1", NO_COLUMN.format(column))
-    return None
+    column = next((column for column in NEEDED if person.found(column)[1] is None), None)
+    return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
 TWO_VALUES = "says two things: nobody knows which of the two counts"
@@ -218,9 +233,15 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
     same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
     holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
     leaves it open too: it may be of the post that they hold."""
-    found = list(records)
-    for people in _repeated(records, settings):
-        statuses = {place: _status(person, settings) for place, person in people.items()}
+    found, named = list(records), defaultdict[str, dict[int, Employee]](dict)
+    for place, record in enumerate(records):
+        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
+            person = Employee("", record["employee"], settings)
+            named[whole(visible(person.text("id")))][place] = person
+    for people in (several for name, several in named.items() if name and len(several) > 1):
+        statuses = {
+            place: settings.status(person.text("status"), person.found("status")[0]) for place, person in people.items()
+        }
         active = next((place for place, status in statuses.items() if status == "active"), None)
         is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
@@ -229,21 +250,6 @@ def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
                 said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
                 record = records[place]
                 assert isinstance(record, dict), "it is of a person"
-                found[place] = (
-                    {name: record[name] for name in ("line", "index") if name in record} | {EMPLOYEE: {}} | said
-                )
+                where = {name: record[name] for name in ("line", "index") if name in record}
+                found[place] = {**where, EMPLOYEE: {}, **said}
     return found
-
-
-def _repeated(records: Sequence[object], settings: HrSettings) -> Iterator[Mapping[int, Employee]]:
-    """Of each person of whom there are several records, these, by their places."""
-    people = defaultdict[str, dict[int, Employee]](dict)
-    for place, record in enumerate(records):
-        if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
-            person = Employee("", record["employee"], settings)
-            people[whole(visible(person.text("id")))][place] = person
-    yield from (found for name, found in people.items() if name and len(found) > 1)
-
-
-def _status(person: Employee, settings: HrSettings) -> str | None:
-    return settings.status(person.text("status"), person.found("status")[0])

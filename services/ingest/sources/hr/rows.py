@@ -96,18 +96,14 @@ class _Header:
                 continue
             if not says_nothing(row.text, self.delimiter):
                 yield self._row(row)
-            elif self._may_be_somebody(row):
+                continue
+            # `Sum;4711;1` below `name;id;active`: a sum, or somebody of that name.
+            cells = self._row(row).cells.items() if is_total(row.text) else ()
+            ids = (cell for name, cell in cells if plain(name) in self.settings.names["id"])
+            statuses = ((cell, name) for name, cell in cells if plain(name) in self.settings.names["status"])
+            is_known = any(self.settings.status(cell, name) for cell, name in statuses)
+            if is_known and any(cell.strip() and not is_total(cell.encode()) for cell in ids):
                 yield HrRow(row.number, {}, TOTAL_OR_PERSON)
-
-    def _may_be_somebody(self, row: Line) -> bool:
-        """`Sum;4711;1` below `name;id;active`: a sum, or somebody of that name."""
-        if not is_total(row.text):
-            return False
-        cells = dict(self._row(row).cells)
-        ids = [cell for name, cell in cells.items() if plain(name) in self.settings.names["id"]]
-        statuses = [(cell, name) for name, cell in cells.items() if plain(name) in self.settings.names["status"]]
-        is_known = any(self.settings.status(cell, name) for cell, name in statuses)
-        return is_known and any(cell.strip() and not is_total(cell.encode()) for cell in ids)
 
     def _fits(self, row: Line) -> bool:
         try:
@@ -126,7 +122,9 @@ class _Header:
             return HrRow(row.number, {}, str(broken))
         if len(cells) != len(self.names):
             return HrRow(row.number, {}, f"has {len(cells)} cells, the header has {len(self.names)}")
-        named = {name: _escaped(cell) for name, cell in zip(self.names, cells, strict=True)}
+        # Undecodable bytes stay readable (`M\xfcller`), so that nothing of the row is lost.
+        texts = (unwrapped(cell).encode(errors="surrogateescape").decode(errors="backslashreplace") for cell in cells)
+        named = dict(zip(self.names, texts, strict=True))
         return HrRow(row.number, named, undecoded=tuple(self._undecoded(cells)))
 
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
@@ -183,8 +181,3 @@ def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
         by_plain[name].append(at)
     alike = tuple(tuple(places) for name, places in by_plain.items() if name and len(places) > 1)
     return _Header(found.delimiter, names, found.last, found.text, twice, alike, settings)
-
-
-def _escaped(cell: str) -> str:
-    r"""Undecodable bytes stay readable (`M\xfcller`), so that nothing of the row is lost."""
-    return unwrapped(cell).encode(errors="surrogateescape").decode(errors="backslashreplace")

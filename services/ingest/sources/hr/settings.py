@@ -26,10 +26,8 @@ OWN = frozenset({"attributes", "fields"})
 # Deeper than this nothing of a person is found.
 MOST_LEVELS = 4
 
-
 # What a header says of how its days are written.
 _FORM_OF_DAYS = re.compile(r"[(\[]\s*[dmytja]{1,4}([-./ ][dmytja]{1,4}){1,2}\s*[)\]]", re.IGNORECASE)
-
 
 # Of XML that became JSON, and of paths as HiBob writes them.
 _BEFORE_A_NAME = re.compile(r"^(?:wd|ns[0-9]+):|^/(?:root/)?")
@@ -205,15 +203,12 @@ class HrSettings(ToolSettings):
                 return found
             if folded in YES and ACTIVE.search(plain(column)):
                 return "active"
-            if folded in TRUTH and not _asks_who_is_active(plain(column)):
+            named = plain(column)
+            # The usual names of a status ask who is active, where nothing else is said of them.
+            is_of_active = not named or named in map(plain, PEOPLE_COLUMNS["status"]) or ACTIVE.search(named)
+            if folded in TRUTH and (not is_of_active or GONE.search(named) or ACCOUNT.search(named)):
                 return None
             return STATUSES.get(folded) or STATUSES.get(spaced)
 
         kept = lru_cache(maxsize=1024)(status)
         return lambda text, column: (kept if len(text) + len(column) <= LONGEST_KEPT else status)(text, column)
-
-
-def _asks_who_is_active(column: str) -> bool:
-    """By its plain name. The usual names of a status do where nothing else is said of them."""
-    is_usual = not column or column in map(plain, PEOPLE_COLUMNS["status"])
-    return (is_usual or bool(ACTIVE.search(column))) and not (GONE.search(column) or ACCOUNT.search(column))

@@ -22,6 +22,7 @@ from services.ingest.sources.hr.records import (
     CSV,
     EMPLOYEE,
     OF_DELETED,
+    SWITCHED_OFF,
     TWO_VALUES,
     UNCLEAR,
     parse,
@@ -86,8 +87,12 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     if any(not ADDRESS.fullmatch(address) or len(address) > LONGEST_ADDRESS for address in addresses):
         person.fault("addresses", "must be addresses as in somebody@example.com")
     identities = ((tool, person.named(column)) for tool, column in settings.identities.items())
-    zone = _zone(person, settings)
-    left_on, back_on = _days(person, status, at.astimezone(zone).date())
+    try:
+        zone = zone_named(person.text("time_zone") or settings.time_zone)
+    except ValueError:
+        person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
+        zone = ZoneInfo("UTC")
+    left_on, back_on = _days(person, status, at.astimezone(zone).date(), settings)
     said = Employed(
         key="",
         time=at,
@@ -101,7 +106,7 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         consent=settings.consent if consent is None else consent,
         left_on=left_on,
         back_on=back_on,
-        unsaid=frozenset(_unsaid(person, settings)),
+        unsaid=_unsaid(person, settings),
     )
     # Of what the record says, and not of the record or when it was received: a new salary is no new statement, and the
     # same feed every night says the same. `asdict` copies every text deeply, which took a fifth of the time of a row.
@@ -118,17 +123,22 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
         person.fault("status", "says that they have left, another column that they are active: which holds?")
     if status == "active" and person.says_yes("has_left"):
         person.fault("has_left", "says that they have left, another column that they are active: which holds?")
-    # Whoever is on leave is employed, which some systems call active.
-    return "leave" if status == "active" and person.flag("on_leave") else status
+    # Whoever is on leave is employed, which some systems call active, and others not active.
+    is_open = status == "active" or (status == "exited" and _says_only_false(person, settings))
+    return "leave" if is_open and person.flag("on_leave") else status
 
 
-def _unsaid(person: Employee, settings: HrSettings) -> Iterator[str]:
-    yield from (column for column in ("time_zone", "consent") if person.found(column)[1] is None)
+def _unsaid(person: Employee, settings: HrSettings) -> frozenset[str]:
     columns = ("on_leave", "leave_from", "leave_until", "back_on")
     tells_leaves = "leave" in settings.statuses.values() or any(person.found(one)[1] is not None for one in columns)
-    if not tells_leaves and person.text("status").lower() in YES:
-        # An account is active, or a person is employed, also while they are on leave.
-        yield "leave"
+    # An account is active, or a person is employed, also while they are on leave.
+    leave = {"leave"} if not tells_leaves and person.text("status").lower() in YES else set[str]()
+    return frozenset(leave.union(one for one in ("time_zone", "consent") if person.found(one)[1] is None))
+
+
+def _says_only_false(person: Employee, settings: HrSettings) -> bool:
+    """Of who is active: no word says that they have left."""
+    return person.text("status").lower() == "false" and "false" not in map(str.casefold, settings.statuses)
 
 
 def _says_active(column: str, value: object, settings: HrSettings) -> bool:
@@ -149,15 +159,21 @@ def _name(person: Employee) -> str:
     return name
 
 
-def _days(person: Employee, status: Status, today: date) -> tuple[date | None, date | None]:
+def _days(person: Employee, status: Status, today: date, settings: HrSettings) -> tuple[date | None, date | None]:
     """When somebody left, and when they are or were back. Whoever was hired again since has not left, whatever the
-    status of their old post says. From a leave that they were on when they left nobody expects them back."""
+    status of their old post says. From a leave that they were on when they left nobody expects them back; where nothing
+    but a `false` says that they left, they may be on it."""
     rehired_on = person.day("rehired_on") if status != "leave" else None
     if status == "exited":
         last_day = person.day("last_day")
         left_on = person.day("terminated_on") or (last_day + DAY if last_day else None)
         if left_on and rehired_on and left_on <= rehired_on <= today:
             person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
+        is_uncertain = left_on is None and _says_only_false(person, settings)
+        begin = person.day("leave_from") if is_uncertain else None
+        last = person.day("leave_until") if begin else None
+        if begin and begin <= today < (last + DAY if last else person.day("back_on") or date.max):
+            person.fault("leave_from", "begins a leave that is not over: another column may mean that, or an exit")
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
@@ -171,14 +187,6 @@ def _days(person: Employee, status: Status, today: date) -> tuple[date | None, d
     return left_on, back_on
 
 
-def _zone(person: Employee, settings: HrSettings) -> ZoneInfo:
-    try:
-        return zone_named(person.text("time_zone") or settings.time_zone)
-    except ValueError:
-        person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
-        return ZoneInfo("UTC")
-
-
 OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
 # Stands where a value was that is neither text nor number: the column is at fault, as it was before.
 NO_TEXT: list[object] = [[]]
@@ -189,7 +197,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}|{SWITCHED_OFF}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"

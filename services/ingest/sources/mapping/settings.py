@@ -93,9 +93,10 @@ class Compiled:
             return ExpressionResult(self.parsed.search(value))
         except JMESPathTypeError as unfit:
             expected = " or ".join(map(str, unfit.expected_types))
-            return _unfit(f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}")
+            words = f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}"
         except UNFIT as unfit:
-            return _unfit(f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}")
+            words = f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}"
+        return rejected("invalid", "", words)
 
 
 def compiled(text: object) -> Compiled:
@@ -116,40 +117,28 @@ def compiled(text: object) -> Compiled:
 Expression = Annotated[Compiled, PlainValidator(compiled), PlainSerializer(lambda expression: expression.text)]
 
 
-def _unfit(words: str) -> Rejected:
-    return rejected("invalid", "", words)
-
-
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
-        yield from _wrong_call(node["value"], len(node["children"]))
+        name, arguments = node["value"], len(node["children"])
+        known = Functions.FUNCTION_TABLE.get(name)
+        signature = list(known["signature"]) if known else []
+        is_variadic = bool(signature) and signature[-1].get("variadic", False)
+        if known is None:
+            yield f"JMESPath has no function {name}()"
+        elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
+            yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
     # Those of a slice are its numbers.
     for child in node["children"]:
         if isinstance(child, dict):
             yield from _wrong_calls(child)
 
 
-def _wrong_call(name: str, arguments: int) -> Iterator[str]:
-    known = Functions.FUNCTION_TABLE.get(name)
-    if known is None:
-        yield f"JMESPath has no function {name}()"
-        return
-    signature = known["signature"]
-    is_variadic = bool(signature) and signature[-1].get("variadic", False)
-    if arguments < len(signature) or (arguments > len(signature) and not is_variadic):
-        yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
-
-
-def _member(value: object) -> object:
-    """Text is an expression; a number, a truth value, a list or an object is meant as it stands."""
-    return compiled(value) if isinstance(value, str) else value
-
-
-def _written(value: object) -> object:
-    return value.text if isinstance(value, Compiled) else value
-
-
-Member = Annotated[Any, PlainValidator(_member), PlainSerializer(_written)]
+# Text is an expression; a number, a truth value, a list or an object is meant as it stands.
+Member = Annotated[
+    Any,
+    PlainValidator(lambda value: compiled(value) if isinstance(value, str) else value),
+    PlainSerializer(lambda value: value.text if isinstance(value, Compiled) else value),
+]
 
 
 class MappingRule(BaseModel):
@@ -177,21 +166,20 @@ class MappingRule(BaseModel):
     def _complete(self) -> Self:
         if (self.type is None) == (self.voids is None):
             raise ValueError(f"rule {self.name}: give either type or voids")
-        if self.type is not None:
-            self._check_saying(self.type)
-        elif self.data or self.by or self.people or self.relationship:
+        has_people = bool(self.by or self.people or self.relationship)
+        if self.type is None and (self.data or has_people):
             raise ValueError(f"rule {self.name}: what voids has no data and no people of its own")
-        return self
-
-    def _check_saying(self, name: str) -> None:
+        if self.type is None:
+            return self
         try:
-            check_members(name, self.data)
+            check_members(self.type, self.data)
         except ValueError as wrong:
             raise ValueError(f"rule {self.name}: {wrong}") from wrong
-        if self.by is None and is_one_sided(name):
-            raise ValueError(f"rule {self.name}: by is required, because {name} is done by one of the two")
-        if self.by is None and self.people is None and self.relationship is None:
+        if self.by is None and is_one_sided(self.type):
+            raise ValueError(f"rule {self.name}: by is required, because {self.type} is done by one of the two")
+        if not has_people:
             raise ValueError(f"rule {self.name}: relationship, by or people is required")
+        return self
 
 
 def _day_format(name: str) -> str:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from services.ingest.domain.activity import Person, Translation
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.ids import Pseudonym
-from services.ingest.domain.tools.allow_list import visible
+from services.ingest.domain.tools.allow_list import mailboxes, visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
 from services.ingest.sources.mapping.applied import (
@@ -32,15 +32,7 @@ from services.ingest.sources.mapping.settings import (
     Member,
     verify_by,
 )
-from services.ingest.sources.tool import (
-    RawPayloads,
-    Received,
-    Tool,
-    ToolSettings,
-    as_it_came,
-    as_records,
-    prove_bearer,
-)
+from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, as_it_came, as_records, prove_bearer
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
 from services.ingest.sources.vocabulary import as_one
 
@@ -52,11 +44,6 @@ LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
 # As Ruby writes it.
 _NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
-
-
-def is_true(value: object) -> bool:
-    """As JMESPath defines it: 0 is true."""
-    return value is not None and value is not False and value not in ("", [], {})
 
 
 def text_of(value: object) -> str | Rejected:
@@ -103,7 +90,7 @@ def _written(value: object, settings: MappingSettings) -> datetime:
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
     """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
-    values = [one for one in value if one is not None] if isinstance(value, list) else [] if value is None else [value]
+    values = [part for one in (value if isinstance(value, list) else [value]) for part in _parted(one)]
     if len(values) > MOST_PEOPLE:
         return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
     found: list[Person] = []
@@ -113,6 +100,13 @@ def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | 
             return person
         found.append(person)
     return tuple(dict.fromkeys(found))
+
+
+def _parted(one: object) -> list[object]:
+    """Several addresses in one text are of several people."""
+    found = mailboxes(one) if isinstance(one, str) and len(one) <= MOST_PEOPLE * LONGEST_PERSON else []
+    is_several = len(found) > 1 and all("@" in part for part in found)
+    return [*found] if is_several else [] if one is None else [one]
 
 
 def _by_members(members: Mapping[str, object]) -> Person | Rejected:
@@ -156,7 +150,6 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
 
 NOTHING = ExpressionResult(None)
 Read = TypeVar("Read")
-
 
 # Around a payload of which only what is right, or only what is at fault, is meant.
 PART, PAYLOAD = "rapport_part", "payload"
@@ -228,10 +221,11 @@ class _Applied:
 
     def said(self) -> Translation:
         rule = self.rule
-        meant = self._read("when", rule.when, is_true)
+        meant = rule.when.of(self.scope) if rule.when else None
         if isinstance(meant, Rejected):
-            return meant
-        if rule.when and not meant:
+            return within("when", meant)
+        # As JMESPath defines it: 0 is true.
+        if meant and (meant.value in (None, "", [], {}) or meant.value is False):
             return NOT_MEANT
         native = self._read("id", rule.id, text_of)
         if isinstance(native, Rejected):
@@ -271,12 +265,7 @@ class _Applied:
         data = data_of(rule.data, self.scope)
         if isinstance(data, Rejected):
             return within("data", data)
-        return {
-            "by": by[0] if by else None,
-            "people": people,
-            "relationship": visible(relationship),
-            "data": data,
-        }
+        return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
 
     def _people(self, value: object) -> tuple[Person, ...] | Rejected:
         return people_of(value, self.settings)

@@ -110,10 +110,8 @@ class TypeformSettings(ToolSettings):
     questions: Annotated[Mapping[str, TypeformQuestion], Field(min_length=1)]
 
 
-def _list(value: object) -> object:
-    return [] if value is None else value
-
-
+# Of a list, which is null where there is none.
+LISTED = BeforeValidator(lambda value: [] if value is None else value)
 # A group may hold a group of questions that stand beside each other.
 MOST_GROUPS = 2
 WHOLE, PARTIAL = "form_response", "form_response_partial"
@@ -121,7 +119,7 @@ NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
 BY_SETTINGS = AllowList()
 Name = Annotated[MaybeText, BY_SETTINGS]
-Names = Annotated[tuple[Name, ...], BeforeValidator(_list)]
+Names = Annotated[tuple[Name, ...], LISTED]
 
 
 class TypeformField(VendorModel):
@@ -188,7 +186,7 @@ class Properties(VendorModel):
     steps: Annotated[int, Field(ge=2, le=100)] | None = None
     start_at_one: bool | None = None
     # Of a group: its own questions.
-    fields: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
+    fields: Annotated[tuple[object, ...], LISTED, BY_SETTINGS] = ()
 
 
 class Defined(TypeformField):
@@ -207,7 +205,7 @@ class Defined(TypeformField):
 
 
 class TypeformDefinition(VendorModel):
-    fields: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
+    fields: Annotated[tuple[object, ...], LISTED, BY_SETTINGS] = ()
 
 
 class Response(VendorModel):
@@ -215,7 +213,7 @@ class Response(VendorModel):
     submitted_at: Zoned
     hidden: Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS] = Field(default_factory=dict)
     definition: Annotated[TypeformDefinition, NULL_IS_EMPTY] = TypeformDefinition()
-    answers: Annotated[tuple[object, ...], BeforeValidator(_list), BY_SETTINGS] = ()
+    answers: Annotated[tuple[object, ...], LISTED, BY_SETTINGS] = ()
 
 
 class Webhook(VendorModel):

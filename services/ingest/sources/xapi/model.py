@@ -9,7 +9,6 @@ from urllib.parse import quote, unquote
 from pydantic import Field
 
 from services.ingest.domain.activity import Person
-from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     CUT,
     ID,
@@ -24,14 +23,7 @@ from services.ingest.domain.tools.allow_list import (
     one_of,
 )
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.learning_records import (
-    HELD,
-    MESSAGE_SENT,
-    PREPARED,
-    SHARED,
-    Meaning,
-    first_that_fits,
-)
+from services.ingest.sources.learning_records import HELD, MESSAGE_SENT, PREPARED, SHARED, Meaning, first_that_fits
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
@@ -102,12 +94,9 @@ def address_of(mbox: str) -> str:
     return address_in(unquote(mbox.removeprefix(MAILTO).partition("?")[0]))
 
 
-def _mailbox(text: str, _: Pseudonym) -> str:
-    address = address_of(text)
-    return MAILTO + quote(address, safe="@!#$&'*+/=^`{|}~") if address else CUT
-
-
 MAILTO = "mailto:"
+UNQUOTED = "@!#$&'*+/=^`{|}~"
+MAILBOX = Leaf("a mailbox", lambda text, _: MAILTO + quote(one, UNQUOTED) if (one := address_of(text)) else CUT)
 AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
 # What is kept where only the settings know what is read: nothing, until `keep` has asked them.
@@ -127,7 +116,7 @@ class Agent(VendorModel):
     """Somebody, by one of four identifiers."""
 
     objectType: Kind = ""  # noqa: N815 (the standard's name)
-    mbox: Annotated[MaybeText, Leaf("a mailbox", _mailbox)] = ""
+    mbox: Annotated[MaybeText, MAILBOX] = ""
     mbox_sha1sum: Annotated[MaybeText, Leaf("a SHA-1", matching(SHA1))] = ""
     openid: Annotated[MaybeText, ID] = ""
     account: XapiAccount | None = None
@@ -177,9 +166,21 @@ class XapiResult(VendorModel):
     )
 
 
+class ContextPeople(VendorModel):
+    """Of version 2.0: somebody, or a group, to whom the statement relates."""
+
+    agent: Actor | None = None
+    group: Actor | None = None
+
+
+RELATED = Annotated[tuple[ContextPeople, ...] | None, WITHOUT_NULLS]
+
+
 class Context(VendorModel):
     instructor: Actor | None = None
     team: Actor | None = None
+    contextAgents: RELATED = None  # noqa: N815 (the standard's name)
+    contextGroups: RELATED = None  # noqa: N815 (the standard's name)
     extensions: Extensions = Field(default_factory=dict)
 
 
@@ -258,6 +259,8 @@ def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettin
     context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
     thing = read(Actor, statement.object) if is_to_people else None
     named = {"object": thing, "context.instructor": context.instructor, "context.team": context.team}
+    named |= {f"context.contextAgents.{at}": one.agent for at, one in enumerate(context.contextAgents or ())}
+    named |= {f"context.contextGroups.{at}": one.group for at, one in enumerate(context.contextGroups or ())}
     actors = people_in(statement.actor, settings.directory_home)
     if isinstance(actors, Rejected):
         return within("actor", actors)

@@ -48,21 +48,23 @@ from services.ingest.sources.xapi.translation import made_id, translate
 
 POST, PUT, GET = "POST", "PUT", "GET"
 VERSION_HEADER = "X-Experience-API-Version"
-VERSION = "1.0.3"
+# By what a client's version begins with: of a statement as it is read here both say the same.
+VERSIONS = {"1": "1.0.3", "2": "2.0.0"}
 ABOUT = "/about"
-SPOKEN = re.compile(r"1\.0(\.\d+)?", re.ASCII)
+SPOKEN = re.compile(r"[12]\.0(\.\d+)?", re.ASCII)
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     """`GET /about` is open to everybody, says the standard (Communication 2.8)."""
     if received.path == ABOUT:
-        return Handshake(json.dumps({"version": [VERSION]}).encode())
+        return Handshake(json.dumps({"version": [*VERSIONS.values()]}).encode())
     proof = verify_basic(received, secret, now)
     spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
     if not isinstance(proof, Verified) or SPOKEN.fullmatch(spoken):
         return proof
     # The standard asks for 400 rather than for a recorded statement (Communication 3.3).
-    words = f"the header {VERSION_HEADER} must be {VERSION}" + (f", not {spoken[:20]}" if spoken else "")
+    known = " or ".join(VERSIONS.values())
+    words = f"the header {VERSION_HEADER} must be {known}" + (f", not {spoken[:20]}" if spoken else "")
     return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
 
 
@@ -76,13 +78,8 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
         return read_json(body)
     if len(media_type) > LONGEST_TYPE or not media_type.isascii() or not media_type.isprintable():
         return rejected("malformed", "", "the content type is none")
-    content = _first_part(body, media_type)
-    return content if isinstance(content, Rejected) else read_json(content)
-
-
-def _first_part(body: bytes, media_type: str) -> bytes | Rejected:
-    """The standard library's parser raises whatever comes up for headers that it did not foresee: encoded parameters
-    of an unknown charset, quotes that never end."""
+    # The standard library's parser raises whatever comes up for headers that it did not foresee: encoded parameters of
+    # an unknown charset, quotes that never end.
     try:
         message = message_from_bytes(f"Content-Type: {media_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
         parts = list(message.iter_parts()) if isinstance(message, EmailMessage) and message.is_multipart() else []
@@ -91,10 +88,9 @@ def _first_part(body: bytes, media_type: str) -> bytes | Rejected:
         content = parts[0].get_payload(decode=True)
     except Exception as failure:  # noqa: BLE001 (told to the sender; nothing but the message is parsed here)
         return rejected("malformed", "", f"is no {MIXED} that can be read: {type(failure).__name__}")
-    return content if isinstance(content, bytes) else rejected("malformed", "", "the first part is empty")
+    return read_json(content) if isinstance(content, bytes) else rejected("malformed", "", "the first part is empty")
 
 
-HEADERS = ((VERSION_HEADER, VERSION),)
 RawStatement = Mapping[str, object]
 
 
@@ -111,7 +107,9 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     ids = json.dumps([str(statement["id"]) for statement in completed]).encode()
-    answer = Answer(204, headers=HEADERS) if received.method == PUT else Answer(200, ids, headers=HEADERS)
+    spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
+    headers = ((VERSION_HEADER, VERSIONS.get(spoken[:1], VERSIONS["1"])),)
+    answer = Answer(204, headers=headers) if received.method == PUT else Answer(200, ids, headers=headers)
     # An empty array is right, and says nothing.
     return RawPayloads(payloads or (b"[]",), answer=answer)
 
@@ -165,8 +163,14 @@ def _completed(statement: RawStatement, now: datetime) -> RawStatement:
     return timed
 
 
-# Where a statement and its context name people.
-STATEMENT_PEOPLE, CONTEXT_PEOPLE = ("actor", "object"), ("instructor", "team")
+# Where a statement and its context name people; the member of a group of the context stands deepest.
+PEOPLE = frozenset(
+    {
+        *("actor", "object", "member", "context", "instructor", "team"),
+        *("contextAgents", "contextGroups", "agent", "group"),
+    }
+)
+MOST_LEVELS = 7
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
@@ -208,36 +212,22 @@ def _object(settings: XapiSettings) -> AllowList:
     return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)
 
 
-def _identified(statement: object, settings: XapiSettings) -> object:
+def _identified(value: object, settings: XapiSettings, levels: int = MOST_LEVELS) -> object:
     """The statement with every account whose id, `<homePage>#<name>`, may be text as an id of one part: the digest of
     that is the one that the directory has of it."""
-    if not isinstance(statement, dict):
-        return statement
-    context = statement.get("context")
-    inner = {"context": _with_groups(context, CONTEXT_PEOPLE, settings)} if isinstance(context, dict) else {}
-    return {**_with_groups(statement, STATEMENT_PEOPLE, settings), **inner}
-
-
-def _with_groups(holder: Mapping[str, object], names: tuple[str, ...], settings: XapiSettings) -> Mapping[str, object]:
-    found = dict(holder)
-    for name in names:
-        actor = holder.get(name)
-        if isinstance(actor, dict) and isinstance(actor.get("member"), list):
-            actor = {**actor, "member": [_agent(member, settings) for member in actor["member"]]}
-        if name in holder:
-            found[name] = _agent(actor, settings)
-    return found
-
-
-def _agent(actor: object, settings: XapiSettings) -> object:
-    found = read(Actor, actor)
-    if isinstance(found, Rejected) or found.account is None or found.openid or not isinstance(actor, dict):
-        return actor
-    home, name = found.account.homePage, found.account.name
-    identity = f"{home}#{name}"
-    if is_plain(identity) or address_in(name) or is_home(home, settings.directory_home):
-        return actor
-    return {**{member: value for member, value in actor.items() if member != "account"}, "openid": identity}
+    if levels and isinstance(value, list):
+        return [_identified(one, settings, levels - 1) for one in value]
+    if not levels or not isinstance(value, dict):
+        return value
+    inner = {name: _identified(one, settings, levels - 1) if name in PEOPLE else one for name, one in value.items()}
+    found = read(Actor, value) if value.get("account") else None
+    if not isinstance(found, Actor) or found.account is None or found.openid:
+        return inner
+    identity = f"{found.account.homePage}#{found.account.name}"
+    is_ours = is_home(found.account.homePage, settings.directory_home)
+    if is_plain(identity) or address_in(found.account.name) or is_ours:
+        return inner
+    return {**{member: one for member, one in inner.items() if member != "account"}, "openid": identity}
 
 
 TOOL = Tool(

@@ -3,10 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID, uuid5
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain import activity as said
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.ids import digest
@@ -27,6 +26,7 @@ from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
 from services.ingest.sources.vocabulary import (
     FEEDBACK,
+    LONGEST_SESSION,
     MAY_BE_SHARE,
     MEASURED,
     PROGRESSED,
@@ -35,9 +35,9 @@ from services.ingest.sources.vocabulary import (
     as_one,
     is_one_sided,
     may_be_share,
-    minutes_of,
     off_scale,
     on_our_scale,
+    session_data,
 )
 from services.ingest.sources.xapi.model import (
     MENTORED,
@@ -159,7 +159,11 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         return Ignored("group_without_members")
     if ignored := _concerns_nobody(deed, meaning, circle):
         return ignored
-    result = _result_for(meaning.type, statement.result)
+    # A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault.
+    given, wanted = statement.result, NEEDED.get(meaning.type, ())
+    if isinstance(given, dict) or not wanted:
+        given = {member: given[member] for member in wanted if member in given} if isinstance(given, dict) else None
+    result = XapiResult() if given is None else read(XapiResult, given)
     if isinstance(result, Rejected):
         return within("result", result)
     if meaning.type == PREPARED and result.completion is False:
@@ -214,20 +218,16 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _result_for(name: str, result: object) -> XapiResult | Rejected:
-    """A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault."""
-    if not isinstance(result, dict):
-        return XapiResult() if result is None or name not in NEEDED else read(XapiResult, result)
-    return read(XapiResult, {member: result[member] for member in NEEDED.get(name, ()) if member in result})
-
-
 def _data_of(
     deed: Deed, result: XapiResult, meaning: XapiMeaning, settings: XapiSettings
 ) -> Mapping[str, object] | Rejected:
     key, target, time = deed.heading.key, deed.target, deed.heading.time
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
-        measured = _session_data(result, time, settings)
+        # When it began and, if the statement says so, how long it lasted.
+        lasted = result.duration or timedelta(0)
+        started = time if settings.timestamp == "start" or lasted > LONGEST_SESSION else time - lasted
+        measured = session_data(started, lasted, "result.duration")
     elif meaning.type in MEASURED:
         measured = _score_data(meaning.type, result, settings)
     if isinstance(measured, Rejected):
@@ -240,18 +240,6 @@ def _data_of(
         # A message about a statement answers it, named by its key.
         ids["reply_to"] = target.id.lower()
     return meaning.data_with(ids, measured)
-
-
-def _session_data(result: XapiResult, at: datetime, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """When it began and, if the statement says so, how long it lasted."""
-    duration = result.duration
-    if not duration:
-        return {"started_at": to_rfc3339(at)}
-    minutes = minutes_of(duration, "result.duration")
-    if isinstance(minutes, Rejected):
-        return minutes
-    started = at if settings.timestamp == "start" else at - duration
-    return {"started_at": to_rfc3339(started), **minutes}
 
 
 # Two decimals of a scaled score are told at least.
@@ -274,7 +262,8 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
         return within("result.score", scale)
     number = score.raw
     if number is None or scale is None:
-        number, scale = score.scaled, Scale(min=settings.scaled_from, max=1)
+        # Nobody has come less far than not at all.
+        number, scale = score.scaled, Scale(min=0 if name == PROGRESSED else settings.scaled_from, max=1)
     if number is not None:
         return off_scale(number, scale, "result.score") or on_our_scale(name, number, scale)
     if name == "mentoring.checkin.answered.v1":
