@@ -29,11 +29,16 @@ class Sorted:
 def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
     """`outcomes` are in offset order, each with its offset."""
     blocks: dict[tuple[str, int], list[StoredRow]] = {}
-    for rows in (outcome for _, outcome in outcomes if isinstance(outcome, tuple)):
-        for row in rows:
-            blocks.setdefault((row.table, row.month), []).append(row)
-    return Sorted(
-        blocks=tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items())),
-        refused={offset: outcome for offset, outcome in outcomes if isinstance(outcome, Refused)},
-        ignored=sum(isinstance(outcome, NotStored) for _, outcome in outcomes),
-    )
+    refused: dict[int, Refused] = {}
+    ignored = 0
+    for offset, outcome in outcomes:
+        match outcome:
+            case NotStored():
+                ignored += 1
+            case Refused():
+                refused[offset] = outcome
+            case rows:
+                for row in rows:
+                    blocks.setdefault((row.table, row.month), []).append(row)
+    found = tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items()))
+    return Sorted(found, refused, ignored)
