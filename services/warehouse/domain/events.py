@@ -16,7 +16,7 @@ from services.warehouse.domain.record import (
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
-from services.warehouse.domain.written import WrittenEvent, as_written
+from services.warehouse.domain.written import Envelope, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -71,8 +71,8 @@ FIRST_WINS = 2**63
 
 def event_row(value: bytes, place: Place) -> Outcome:
     event = as_written(value) or _checked(value)
-    if isinstance(event, WrittenEvent):
-        return (StoredRow(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
+    if isinstance(event, tuple):
+        return (StoredRow(EVENTS.name, place.offset, month(event[3]), _values(event, place)),)
     return event
 
 
@@ -81,7 +81,7 @@ def key_of(row: StoredRow) -> str:
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _checked(value: bytes) -> WrittenEvent | NotStored | Refused:
+def _checked(value: bytes) -> Envelope | NotStored | Refused:
     try:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -90,10 +90,21 @@ def _checked(value: bytes) -> WrittenEvent | NotStored | Refused:
         return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Refused("misplaced", "partitionkey")
-    return WrittenEvent(*(getattr(event, name) for name in WrittenEvent._fields))
+    return (
+        event.source,
+        event.id,
+        event.type,
+        event.time,
+        event.recordedtime,
+        event.tenant,
+        event.correlationid,
+        event.data,
+        event.subject,
+        event.program,
+    )
 
 
-def _values(event: WrittenEvent, place: Place) -> tuple[object, ...]:
+def _values(event: Envelope, place: Place) -> tuple[object, ...]:
     """Thin: of every event that is stored all of it is done."""
     source, id_, type_, time, recorded, tenant, correlation, data, subject, program = event
     place_on_log = position(place.epoch, place.offset)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.warehouse.domain.record import NotStored, Outcome, Refused, StoredRow
+from services.warehouse.domain.record import Outcome, Refused, StoredRow
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,12 @@ def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
     refused: dict[int, Refused] = {}
     ignored = 0
     for offset, outcome in outcomes:
-        match outcome:
-            case NotStored():
-                ignored += 1
-            case Refused():
-                refused[offset] = outcome
-            case rows:
-                for row in rows:
-                    blocks.setdefault((row.table, row.month), []).append(row)
+        if isinstance(outcome, tuple):
+            for row in outcome:
+                blocks.setdefault((row.table, row.month), []).append(row)
+        elif isinstance(outcome, Refused):
+            refused[offset] = outcome
+        else:
+            ignored += 1
     found = tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items()))
     return Sorted(found, refused, ignored)

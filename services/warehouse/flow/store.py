@@ -2,7 +2,7 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.runtime.breaker import Breaker
@@ -28,12 +28,14 @@ class Store:
     def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
         self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
 
-    def judged(self, outcome: Outcome) -> None:
-        """Raises BadDeployError when too many in a row were refused: nothing of their batch is stored then."""
-        if isinstance(outcome, Refused):
-            self._breaker.refused(f"{outcome.reason} {outcome.path}")
-        else:
-            self._breaker.passed()
+    def judged(self, outcomes: Iterable[Outcome]) -> None:
+        """Of a batch, in its order. Raises BadDeployError when too many in a row were refused: nothing of it is stored
+        then."""
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                self._breaker.refused(f"{outcome.reason} {outcome.path}")
+            else:
+                self._breaker.passed()
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
         """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
