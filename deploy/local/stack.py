@@ -19,8 +19,7 @@ from deploy.local.data_folder import ClockMode, held, put_private, secret
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
-from deploy.local.service import Service
-from deploy.local.services import PORTS, Launch, port_variables, services
+from deploy.local.services import PORTS, Launch, Service, port_variables, services
 from deploy.local.supervisor import Supervisor
 
 PARTITIONS = 4

@@ -16,12 +16,11 @@ from deploy.local.clickhouse.body import Body, BodyCaps, BodyReader, HeldBytes
 from deploy.local.clickhouse.confinement import Walls
 from deploy.local.clickhouse.engine import Engine
 from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error, too_many
-from deploy.local.clickhouse.insert import answer_insert
 from deploy.local.clickhouse.job import Job, job_of
 from deploy.local.clickhouse.reader_functions import COMBINATORS_QUESTION, QUESTION, ReaderFunctions
 from deploy.local.clickhouse.reader_settings import LONGEST_STATEMENT_BYTES
 from deploy.local.clickhouse.reader_statement import ReaderStatements
-from deploy.local.clickhouse.select import answer_reader, answer_writer
+from deploy.local.clickhouse.select import answer_insert, answer_reader, answer_writer
 from deploy.local.clickhouse.sessions import Sessions
 from deploy.local.clickhouse.statements import parse_insert
 from deploy.local.clickhouse.users import Role, User

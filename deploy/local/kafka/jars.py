@@ -36,7 +36,7 @@ def resolve_jars(cache: Path) -> Path:
         return jars
     with FolderLock(cache / f"{jars.name}.lock", wait_seconds=RESOLVE_SECONDS):
         if not jars.exists():
-            _resolve_into(jars)
+            _resolve(jars)
     return jars
 
 
@@ -47,25 +47,21 @@ def class_archive(java: str, jars: Path) -> Path:
     return jars.with_name(f"{jars.name}-{hashlib.sha256(of.encode()).hexdigest()[:16]}.jsa")
 
 
-def _resolve_into(jars: Path) -> None:
+def _resolve(jars: Path) -> None:
     maven = find_maven()
     partial = Path(tempfile.mkdtemp(prefix=f"{jars.name}.partial-", dir=jars.parent))
     try:
-        _run_maven(maven, partial)
+        done = subprocess.run(  # noqa: S603 - the path comes from PATH
+            [maven, "-B", "-ntp", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={partial}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=RESOLVE_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            said = "\n".join(done.stdout.splitlines()[-MAVEN_LINES_SHOWN:])
+            raise JarsUnresolvedError(f"Maven could not fetch Kafka's jars (exit {done.returncode}):\n{said}")
         partial.rename(jars)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-
-
-def _run_maven(maven: str, into: Path) -> None:
-    done = subprocess.run(  # noqa: S603 - the path comes from PATH
-        [maven, "-B", "-ntp", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={into}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=RESOLVE_SECONDS,
-        check=False,
-    )
-    if done.returncode != 0:
-        said = "\n".join(done.stdout.splitlines()[-MAVEN_LINES_SHOWN:])
-        raise JarsUnresolvedError(f"Maven could not fetch Kafka's jars (exit {done.returncode}):\n{said}")

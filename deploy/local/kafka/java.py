@@ -24,9 +24,14 @@ def find_java() -> str:
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if java is None or not Path(java).exists():
         raise MissingToolError(f"Kafka needs Java and `java` was not found: {INSTALL_HINT}")
-    version = _major_version(java)
-    if version < OLDEST_JAVA:
-        raise MissingToolError(f"{java} is Java {version}, Kafka needs {OLDEST_JAVA}+: {INSTALL_HINT}")
+    done = subprocess.run(  # noqa: S603 - the path comes from JAVA_HOME or PATH
+        [java, "-version"], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
+    )
+    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    if found is None:
+        raise MissingToolError(f"{java} -version says no version: {done.stderr.strip()} ({INSTALL_HINT})")
+    if int(found[1]) < OLDEST_JAVA:
+        raise MissingToolError(f"{java} is Java {found[1]}, Kafka needs {OLDEST_JAVA}+: {INSTALL_HINT}")
     return java
 
 
@@ -35,13 +40,3 @@ def find_maven() -> str:
     if maven is None:
         raise MissingToolError(f"Kafka's jars are fetched by Maven and `mvn` was not found: {INSTALL_HINT}")
     return maven
-
-
-def _major_version(java: str) -> int:
-    done = subprocess.run(  # noqa: S603 - the path comes from JAVA_HOME or PATH
-        [java, "-version"], capture_output=True, text=True, timeout=PROBE_SECONDS, check=False
-    )
-    found = re.search(r'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
-    if found is None:
-        raise MissingToolError(f"{java} -version says no version: {done.stderr.strip()} ({INSTALL_HINT})")
-    return int(found[1])
