@@ -5,6 +5,8 @@ import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
@@ -12,7 +14,6 @@ from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable
 from services.warehouse.domain.target import TABLES
-from services.warehouse.flow.meters import Meters
 
 # Written out, whatever the server's defaults are: an asynchronous insert would be acknowledged before it is stored.
 INSERT = {
@@ -22,6 +23,21 @@ INSERT = {
 }
 DEAD_LETTERS = "mentoring.dead_letter"
 DEAD_LETTER_COLUMNS = ("topic", "log_partition", "log_offset", "reason", "path", "size", "sha256")
+
+
+class Meters:
+    """What the warehouse service counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter(
+            "rapport_warehouse_rows", "Rows stored, repeats after a crash included", ["table"], registry=registry
+        )
+        self.dead_letters = Counter(
+            "rapport_warehouse_dead_letters", "Records that could not be stored", ["topic"], registry=registry
+        )
+        self.put_seconds = Histogram(
+            "rapport_warehouse_put_seconds", "Time to store one batch", ["table"], registry=registry
+        )
 
 
 class Store:
