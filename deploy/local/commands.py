@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,11 +15,17 @@ from deploy.local.running import run_stack, say_addresses
 from deploy.local.stack import StackConfig
 
 ROOT = Path(".rapport")
-
-
 TRUST_READERS = click.option(
     "--trust-readers", is_flag=True, help="Admit ClickHouse's readers even where the kernel cannot confine it."
 )
+FIRST_PORT = click.option(
+    "--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it."
+)
+
+
+def data_option(folder: Path) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    kind = click.Path(path_type=Path, file_okay=False)
+    return click.option("--data", type=kind, default=folder, show_default=True, help="Folder that keeps everything.")
 
 
 @click.group()
@@ -28,14 +34,8 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=ROOT / "up",
-    show_default=True,
-    help="Folder that keeps everything.",
-)
-@click.option("--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it.")
+@data_option(ROOT / "up")
+@FIRST_PORT
 @TRUST_READERS
 def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the wall clock until Ctrl-C.
@@ -47,14 +47,8 @@ def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
 
 
 @main.command("demo")
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=ROOT / "demo",
-    show_default=True,
-    help="Folder that keeps everything.",
-)
-@click.option("--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it.")
+@data_option(ROOT / "demo")
+@FIRST_PORT
 @TRUST_READERS
 def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the log's clock with three years of real contacts, and show what came of them.

@@ -24,7 +24,15 @@ def held(folder: Path, clock: ClockMode) -> Iterator[None]:
     """Raises `DataFolderError` while another stack runs on the folder, or if it belongs to the other clock."""
     try:
         with FolderLock(folder / "lock"):
-            _check_clock(folder / "clock", clock)
+            # On the log's clock "now" lies in the sample's past: scores and alerts of both clocks must not mix.
+            file = folder / "clock"
+            if not file.exists():
+                file.write_text(clock)
+            elif file.read_text() != clock:
+                raise DataFolderError(
+                    f"{folder} was filled on the {file.read_text()} clock and cannot go on on the {clock} clock:"
+                    " choose another folder with --data, or remove this one"
+                )
             yield
     except FolderLockedError:
         raise DataFolderError(
@@ -48,14 +56,3 @@ def put_private(file: Path, text: str) -> None:
     with os.fdopen(descriptor, "w") as out:
         out.write(text)
     beside.replace(file)
-
-
-def _check_clock(file: Path, clock: ClockMode) -> None:
-    """On the log's clock "now" lies in the sample's past: scores and alerts of both clocks must not mix."""
-    if not file.exists():
-        file.write_text(clock)
-    elif file.read_text() != clock:
-        raise DataFolderError(
-            f"{file.parent} was filled on the {file.read_text()} clock and cannot go on on the {clock} clock:"
-            " choose another folder with --data, or remove this one"
-        )

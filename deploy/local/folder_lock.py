@@ -22,19 +22,16 @@ class FolderLock:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self._path.open("a")
         deadline = time.monotonic() + self._wait_seconds
-        while not self._try():
-            if time.monotonic() >= deadline:
-                self._file.close()
-                raise FolderLockedError(f"{self._path} is held by another process")
-            time.sleep(POLL_SECONDS)
-        return self
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    self._file.close()
+                    raise FolderLockedError(f"{self._path} is held by another process") from None
+                time.sleep(POLL_SECONDS)
+            else:
+                return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

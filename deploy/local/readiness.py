@@ -48,35 +48,27 @@ class NotReadyError(Exception):
     pass
 
 
-def _unseen(_part: StackPart, _readiness: Readiness) -> None:
-    """Nobody looks on."""
-
-
 def wait_until_ready(
-    parts: Sequence[StackPart], seconds: float, report: Callable[[StackPart, Readiness], None] = _unseen
+    parts: Sequence[StackPart],
+    seconds: float,
+    report: Callable[[StackPart, Readiness], None] = lambda _part, _readiness: None,
 ) -> None:
     """Raises `NotReadyError` with a part's last log lines when it ends or is not ready in time."""
     deadline = time.monotonic() + seconds
     waiting = list(parts)
     while waiting:
-        waiting = [part for part in waiting if not _is_ready(part, report)]
+        for part in tuple(waiting):
+            readiness = part.probe()
+            report(part, readiness)
+            if readiness.state is State.READY:
+                waiting.remove(part)
         for part in waiting:
-            _check_alive(part)
+            code = part.exit_code()
+            if code is not None:
+                raise NotReadyError(_with_log(part, f"{part.name} ended with exit code {code}"))
         if waiting and time.monotonic() >= deadline:
             raise NotReadyError(_with_log(waiting[0], f"{waiting[0].name} was not ready after {seconds:.0f} s"))
         time.sleep(POLL_SECONDS if waiting else 0)
-
-
-def _is_ready(part: StackPart, report: Callable[[StackPart, Readiness], None]) -> bool:
-    readiness = part.probe()
-    report(part, readiness)
-    return readiness.state is State.READY
-
-
-def _check_alive(part: StackPart) -> None:
-    code = part.exit_code()
-    if code is not None:
-        raise NotReadyError(_with_log(part, f"{part.name} ended with exit code {code}"))
 
 
 def _with_log(part: StackPart, what: str) -> str:

@@ -1,12 +1,20 @@
-"""The services' processes, in the order in which they start, and the environment they share."""
+"""The services' processes, in the order in which they start, the environment they share, and how each is asked at its
+health port how it is."""
 
+import http.client
+import json
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.local.child import ChildCommand, with_project
-from deploy.local.service import Service
+from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.ports import LOOPBACK
+from deploy.local.readiness import Readiness, State
+
+TIMEOUT_SECONDS = 1.0
 
 
 class StackProcess(NamedTuple):
@@ -39,6 +47,16 @@ def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
     return {**health, "RAPPORT_INGEST_PORT": str(ports["gateway"]), "RAPPORT_NOTIFY_BOARD_PORT": pages}
 
 
+class Service(Child):
+    def __init__(self, name: str, command: ChildCommand, health_port: int) -> None:
+        super().__init__(command)
+        self.name, self.log = name, command.log
+        self._health_port = health_port
+
+    def probe(self) -> Readiness:
+        return ask_readyz(self._health_port)
+
+
 @dataclass(frozen=True)
 class Launch:
     """`rapport` is the command line that `NAME serve` is added to."""
@@ -49,9 +67,30 @@ class Launch:
 
 
 def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
-    return tuple(Service(one.name, _command(launch, one), ports[one.name]) for one in PROCESSES)
-
-
-def _command(launch: Launch, process: StackProcess) -> ChildCommand:
     environment = {**with_project(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
-    return ChildCommand((*launch.rapport, *process.arguments), log=launch.logs / f"{process.name}.log", env=environment)
+    commands = (
+        (one.name, ChildCommand((*launch.rapport, *one.arguments), launch.logs / f"{one.name}.log", environment))
+        for one in PROCESSES
+    )
+    return tuple(Service(name, command, ports[name]) for name, command in commands)
+
+
+def ask_readyz(port: int) -> Readiness:
+    """The state is in the body, of a 200 as of a 503; no answer, or half of one, counts as starting."""
+    try:
+        body = _answer(port)
+    except (OSError, http.client.HTTPException):
+        return Readiness(State.STARTING, "no answer yet", answered=False)
+    try:
+        said = json.loads(body)
+        return Readiness(State(said["state"]), str(said.get("detail") or ""))
+    except (ValueError, KeyError, TypeError):
+        return Readiness(State.STARTING, body.decode(errors="replace").strip())
+
+
+def _answer(port: int) -> bytes:
+    try:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/readyz", timeout=TIMEOUT_SECONDS) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as refused:
+        return refused.read()

@@ -19,8 +19,7 @@ from deploy.local.data_folder import ClockMode, held, put_private, secret
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
-from deploy.local.service import Service
-from deploy.local.services import PORTS, Launch, port_variables, services
+from deploy.local.services import PORTS, Launch, Service, port_variables, services
 from deploy.local.supervisor import Supervisor
 
 PARTITIONS = 4
@@ -167,7 +166,9 @@ class Stack:
 
     def _start(self) -> None:
         """The order matters: topics and tables must be there before the services that use them."""
-        ports = self._ports()
+        first = self._config.first_port
+        kept = self._data / "ports.json"
+        ports = remembered_ports(kept, PORTS) if first is None else ports_from(first, PORTS, OWN_PORTS)
         self.environment = {
             "RAPPORT_CLOCK": self._config.clock,
             "RAPPORT_DATA": str(self._data),
@@ -192,18 +193,15 @@ class Stack:
         if FILL in self.run("warehouse", "migrate"):
             self._display.say("filling tables that are new")
             self.run("warehouse", "recompute")
-        if self._config.tenant is not None:
-            self._let_the_board_hand_in(self._config.tenant)
+        if tenant := self._config.tenant:
+            token = self.token("board", "--tenant", tenant, "--source", BOARD_SOURCE)
+            self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY"] = self.gateway_url
+            self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY_TOKENS"] = f"{tenant}={token}"
         # 3. the services
         started = services(Launch(self._config.rapport, self.logs, self.environment), ports)
         self._services = {service.name: service for service in started}
         self._write_environment()
         self._supervisor.start(started, SERVICES_SECONDS)
-
-    def _let_the_board_hand_in(self, tenant: str) -> None:
-        token = self.token("board", "--tenant", tenant, "--source", BOARD_SOURCE)
-        self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY"] = self.gateway_url
-        self.environment["RAPPORT_NOTIFY_BOARD_GATEWAY_TOKENS"] = f"{tenant}={token}"
 
     def _write_environment(self) -> None:
         """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds secrets."""
@@ -221,12 +219,6 @@ class Stack:
         if not file.exists():
             put_private(file, NO_CONNECTIONS)
         return {name: str(file)}
-
-    def _ports(self) -> Mapping[str, int]:
-        first = self._config.first_port
-        if first is not None:
-            return ports_from(first, PORTS, OWN_PORTS)
-        return remembered_ports(self._data / "ports.json", PORTS)
 
     def _fixed_port(self, after_services: int) -> int:
         first = self._config.first_port

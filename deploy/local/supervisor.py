@@ -77,7 +77,7 @@ class Supervisor:
                 self._display.show(Status(part.name, Readiness(State.STARTING)))
                 self._launched.append(part)
                 part.launch()
-            wait_until_ready(parts, ready_seconds, self._show)
+            wait_until_ready(parts, ready_seconds, lambda part, told: self._display.show(Status(part.name, told)))
         except BaseException:
             for part in reversed(parts):
                 part.stop()
@@ -104,30 +104,21 @@ class Supervisor:
         for part in reversed(self._launched):
             part.kill()
 
-    def _show(self, part: StackPart, readiness: Readiness) -> None:
-        self._display.show(Status(part.name, readiness))
-
     def _watch(self) -> None:
+        tick = 0
         try:
-            self._look_until_stopped()
+            while self._failure is None and not self._stop_asked.wait(TICK_SECONDS):
+                tick += 1
+                for watched in tuple(self._watched):
+                    self._look_at(watched, probe=tick % PROBE_EVERY_TICKS == 0)
         except Exception as broken:  # noqa: BLE001 - parts must not go on unwatched, whatever broke
             self._failure = f"the supervisor failed: {broken!r}"
         finally:
-            self._stop_all()
+            for watched in reversed(self._watched):
+                watched.part.stop()
+                with contextlib.suppress(OSError):  # a terminal that is gone must not keep the rest running
+                    self._display.show(Status(watched.part.name, Readiness(State.STOPPED), watched.restarts))
             self._all_stopped.set()
-
-    def _look_until_stopped(self) -> None:
-        tick = 0
-        while self._failure is None and not self._stop_asked.wait(TICK_SECONDS):
-            tick += 1
-            for watched in tuple(self._watched):
-                self._look_at(watched, probe=tick % PROBE_EVERY_TICKS == 0)
-
-    def _stop_all(self) -> None:
-        for watched in reversed(self._watched):
-            watched.part.stop()
-            with contextlib.suppress(OSError):  # a terminal that is gone must not keep the rest running
-                self._display.show(Status(watched.part.name, Readiness(State.STOPPED), watched.restarts))
 
     def _look_at(self, watched: _Watched, *, probe: bool) -> None:
         code = watched.part.exit_code()

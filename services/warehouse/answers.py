@@ -18,18 +18,14 @@ def written(answer: QueryResult, kind: str) -> str:
     rows = [[_value(value) for value in row] for row in answer.rows]
     match kind:
         case "csv":
-            return _csv(answer.columns, rows)
+            out = io.StringIO()
+            csv.writer(out, lineterminator="\n").writerows([answer.columns, *rows])
+            return out.getvalue()
         case "json":
             found = [dict(zip(answer.columns, row, strict=True)) for row in rows]
             return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
         case _:
             return _table(answer.columns, rows)
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows([columns, *rows])
-    return out.getvalue()
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

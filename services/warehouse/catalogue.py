@@ -1,7 +1,7 @@
 """The ready queries for data teams: each file begins with the question that it answers."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -64,11 +64,9 @@ class Query:
 
 
 def queries() -> tuple[Query, ...]:
-    return tuple(_queries())
-
-
-def _queries() -> Iterator[Query]:
     folder = files("services.warehouse") / "queries"
-    for path in sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name):
-        sql = path.read_text(encoding="utf-8")
-        yield Query(path.name.removesuffix(".sql"), sql.splitlines()[0].removeprefix("--").strip(), sql)
+    texts = {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir() if path.name.endswith(".sql")}
+    return tuple(
+        Query(name.removesuffix(".sql"), sql.splitlines()[0].removeprefix("--").strip(), sql)
+        for name, sql in sorted(texts.items())
+    )

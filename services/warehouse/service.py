@@ -11,11 +11,10 @@ from services.runtime.loop import BatchLoop, Limits
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.migrator import wait_for_schema
 from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from services.warehouse.settings import WarehouseSettings
 
 SCHEMA_WAIT_SECONDS = 60.0

@@ -22,9 +22,8 @@ from services.scoring.domain.kinds import FactKind
 from services.scoring.flow.log_reading import stored
 from services.scoring.topics import Topics
 from services.warehouse.domain.target import Feed, feed_of
-from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.sink import Sink
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader, recomputing
 from services.warehouse.settings import WarehouseSettings
 from tests import plain_http

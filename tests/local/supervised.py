@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deploy.local.child import ChildCommand
 from deploy.local.ports import free_port
-from deploy.local.service import Service
+from deploy.local.services import Service
 
 SCRIPT = Path(__file__).with_name("small_service.py")
 

@@ -8,8 +8,7 @@ from kafka.admin import KafkaAdminClient, NewTopic
 
 from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, broker
 from deploy.local.kafka.handshake import serves_clients
-from deploy.local.kafka.jars import class_archive, kafka_version, resolve_jars
-from deploy.local.kafka.java import find_java
+from deploy.local.kafka.jars import class_archive, find_java, kafka_version, resolve_jars
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import NotReadyError
 

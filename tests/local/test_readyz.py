@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from deploy.local.readiness import State
-from deploy.local.service import ask_readyz
+from deploy.local.services import ask_readyz
 
 HEAD = b"HTTP/1.1 %s\r\nContent-Length: 30\r\n\r\n"
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from deploy.local.child import STOP_SECONDS, ChildCommand, with_project
 from deploy.local.display import LiveTable, PlainLines, Status, display_on
 from deploy.local.readiness import NotReadyError, Readiness, State
-from deploy.local.service import Service
+from deploy.local.services import Service
 from deploy.local.supervisor import GiveUp, PartFailedError, StartAgain, Supervisor, after_crash
 from tests.local.supervised import small_service
 

@@ -22,10 +22,9 @@ from services.runtime.kafka import Committed, Partition, Producer, Reader, creat
 from services.runtime.loop import Batch, BatchLoop, Limits
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
 from services.warehouse.settings import WarehouseSettings
 from tests.conftest import WithTables

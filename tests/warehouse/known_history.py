@@ -25,8 +25,7 @@ from services.warehouse.domain.target import (
     TABLES,
     Target,
 )
-from services.warehouse.flow.meters import Meters
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from tests.warehouse.samples import alert, band, changed, delivery, envelope, handled, retracted, row, score
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)

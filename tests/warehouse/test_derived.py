@@ -126,6 +126,42 @@ def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: W
     assert len(days_of(warehouse)) == 1
 
 
+def test_what_was_recomputed_is_left_alone_until_something_is_stored_and_a_late_insert_is_not_missed(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.warehouse.flow.derived.WIDE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("services.warehouse.flow.derived.SETTLED_MICROS", 0)
+    derived = Derived(warehouse.clickhouse, 0, threading.Event())
+    warehouse.write("scores", changed(row(), tenant=warehouse.tenant))
+    warehouse.store_all()
+    derived.recompute_if_due()
+    first = versions_of(warehouse)
+
+    derived.recompute_if_due()
+    again = versions_of(warehouse)
+    # Stored a minute ago, visible only now: its client did not hear of it.
+    warehouse.clickhouse.command(
+        "INSERT INTO mentoring.score_history "
+        "SELECT * REPLACE ('late' AS relationship_id, inserted_at - 60 AS inserted_at) "
+        f"FROM mentoring.score_history WHERE tenant_id = '{warehouse.tenant}'"
+    )
+    derived.recompute_if_due()
+
+    assert list(first) == ["r-1"]
+    assert again == first
+    assert list(versions_of(warehouse)) == ["late", "r-1"]
+
+
+def versions_of(warehouse: Warehouse) -> dict[str, int]:
+    """When each relationship was last recomputed."""
+    return dict(
+        warehouse.ask(
+            "SELECT relationship_id, max(version) FROM mentoring.relationship_state WHERE tenant_id = {tenant} "
+            "GROUP BY relationship_id ORDER BY relationship_id"
+        )
+    )
+
+
 def test_the_very_first_record_of_the_log_has_a_state(warehouse: Warehouse) -> None:
     """Position 0 is a position, not the absence of one."""
     warehouse.write("scores", changed(row(BEGIN, position=0), "pair-0", warehouse.tenant))

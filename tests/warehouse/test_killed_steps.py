@@ -16,9 +16,8 @@ from services.runtime.health import Health
 from services.runtime.kafka import Partition, Reader
 from services.runtime.loop import BatchLoop, Limits
 from services.warehouse.domain.target import TABLES, Feed
-from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.sink import Sink
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
 from tests.receiver import eventually
 from tests.warehouse.conftest import PARTITIONS, Warehouse

@@ -68,7 +68,10 @@ def main(  # noqa: PLR0913 (an option each)
     # 1. From outside: what the walls will keep away.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    known, tls = load_users(users), _tls(certificate)
+    known, tls = load_users(users), None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
     folders = Folders.prepared(path)
     os.environ["TMPDIR"] = str(folders.temporary)
     # 2. The walls, before any thread.
@@ -94,14 +97,6 @@ def main(  # noqa: PLR0913 (an option each)
         lingering_time=UNREAD_BODY_SECONDS,
         max_headers=MOST_HEADERS,
     )
-
-
-def _tls(certificate: Path | None) -> ssl.SSLContext | None:
-    if certificate is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    return context
 
 
 if __name__ == "__main__":

@@ -50,19 +50,16 @@ class Unpacker:
         """
         if self._make is None or self._inflater is None:
             return chunk, None
-        piece = self._decompress(self._inflater, chunk)
+        try:
+            piece = self._inflater.decompress(chunk, PIECE_BYTES)
+        except (zlib.error, zstd.ZstdError, RuntimeError, EOFError, MemoryError) as broken:
+            text = f"Cannot decompress a {self._encoding} body: {broken}"
+            raise EngineError.of(271, "CANNOT_DECOMPRESS", text) from None
         if self._inflater.eof:
             rest = self._inflater.unused_data or b""
             self._inflater = self._make()
             return piece, rest or None
         return piece, None if self._inflater.needs_input else b""
-
-    def _decompress(self, inflater: Inflater, chunk: bytes) -> bytes:
-        try:
-            return inflater.decompress(chunk, PIECE_BYTES)
-        except (zlib.error, zstd.ZstdError, RuntimeError, EOFError, MemoryError) as broken:
-            text = f"Cannot decompress a {self._encoding} body: {broken}"
-            raise EngineError.of(271, "CANNOT_DECOMPRESS", text) from None
 
 
 class _ZlibInflater:
@@ -135,13 +132,10 @@ def _inflater(encoding: str) -> Callable[[], Inflater] | None:
         case "zstd":
             return lambda: zstd.ZstdDecompressor(options={zstd.DecompressionParameter.window_log_max: WINDOW_LOG})
         case "lz4":
-            return lambda: _typed(lz4.frame.LZ4FrameDecompressor())
+            make: Callable[[], Inflater] = lz4.frame.LZ4FrameDecompressor
+            return make
         case _:
             raise EngineError.of(48, "NOT_IMPLEMENTED", f"Unknown HTTP content encoding: {encoding[:40]}")
-
-
-def _typed(inflater: Inflater) -> Inflater:
-    return inflater
 
 
 def _deflater(encoding: str) -> Deflater | None:

@@ -76,7 +76,9 @@ def confine(own: tuple[Path, ...]) -> Walls:
             _allow(rules, path, READ_FILE | READ_DIR)
         _allow(rules, Path("/dev/null"), READ_FILE | WRITE_FILE)
         for name in OWN_PROCESS:
-            _allow(rules, _kept_open(Path(f"/proc/{os.getpid()}/{name}")), READ_FILE)
+            file = Path(f"/proc/{os.getpid()}/{name}")
+            os.open(file, os.O_PATH)  # and never closed
+            _allow(rules, file, READ_FILE)
         _call(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         _call(_libc().syscall(RESTRICT_SELF, rules, 0))
     finally:
@@ -119,11 +121,6 @@ def _allow(rules: int, path: Path, rights: int) -> None:
         _call(_libc().syscall(ADD_RULE, rules, PATH_BENEATH, struct.pack("=Qi", rights, opened), 0))
     finally:
         os.close(opened)
-
-
-def _kept_open(path: Path) -> Path:
-    os.open(path, os.O_PATH)
-    return path
 
 
 def _libc() -> ctypes.CDLL:

@@ -107,7 +107,10 @@ class Engine:
             with self._parsing:
                 row = self._parser.query(PARSE, "JSONCompactEachRow", {"sql": quoting.parameter(sql)}).bytes()
         except (ChdbError, RuntimeError) as failed:
-            raise _of_parsing(EngineError(PARSED.sub("", str(failed)))) from None
+            refused = EngineError(PARSED.sub("", str(failed)))
+            if refused.code == NO_TREE:
+                refused = readonly("reader: Cannot execute query in readonly mode")
+            raise refused from None
         tree, whole = json.loads(row or b"[]")
         if not whole:
             raise denied("a statement of which the engine does not show every part")
@@ -137,15 +140,8 @@ class Engine:
 
     async def _ended(self, called: "Future[T]", sign: str) -> None:
         called.cancel()  # if it has not begun
+        kill = f"KILL QUERY WHERE startsWith(Settings['log_comment'], {quoting.text(sign)}) ASYNC"
         while not called.done():
             if sign:
-                await asyncio.wrap_future(self._control.submit(self._kill, sign))
+                await asyncio.wrap_future(self._control.submit(self._killer.query, kill, "TSV"))
             await asyncio.wait([asyncio.wrap_future(called)], timeout=KILL_AGAIN_SECONDS)
-
-    def _kill(self, sign: str) -> None:
-        signed = f"startsWith(Settings['log_comment'], {quoting.text(sign)})"
-        self._killer.query(f"KILL QUERY WHERE {signed} ASYNC", "TSV")
-
-
-def _of_parsing(failed: EngineError) -> EngineError:
-    return readonly("reader: Cannot execute query in readonly mode") if failed.code == NO_TREE else failed

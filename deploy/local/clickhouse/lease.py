@@ -44,7 +44,10 @@ class Lease:
             self.handle.close()
             return
         for statement in self._undo:
-            self._put_back(statement)
+            try:
+                self._do(statement)
+            except Exception:
+                log.exception("a session could not be put back: %s", statement)
 
     def _prepare_reader(self) -> None:
         """One call, in this order: what the client asked for was checked name by name (reader_settings.py), and
@@ -66,15 +69,14 @@ class Lease:
         if database := self._job.parameters.get("database"):
             self._do(f"USE {quoting.identifier(database)}")
         # 3. Settings come last: `readonly` cannot be lifted again.
-        if settings := self._settings():
-            self._do(_set(settings))
-
-    def _settings(self) -> dict[str, str]:
         wanted = dict(self._job.settings)
         if self._job.reading_statement:
             wanted["log_comment"] = self._log_comment()
         # A session's handle would stay read-only for good: there the statement's class alone decides (select.py).
-        return wanted | {"readonly": "2"} if self._job.reading and self._session is None else wanted
+        if self._job.reading and self._session is None:
+            wanted["readonly"] = "2"
+        if wanted:
+            self._do(_set(wanted))
 
     def _log_comment(self) -> str:
         """The sign by which the engine finds the statement when its client has gone."""
@@ -89,14 +91,11 @@ class Lease:
         values = [
             f"{name} = {_literal(value) if changed else 'DEFAULT'}" for name, value, changed in map(json.loads, rows)
         ]
-        tables = [f"DROP TEMPORARY TABLE IF EXISTS {quoting.identifier(one.name)}" for one in self._job.external]
-        return [*(["SET " + ", ".join(values)] if values else []), *self._database_to_put_back(), *tables]
-
-    def _database_to_put_back(self) -> list[str]:
-        if "database" not in self._job.parameters:
-            return []  # the statement itself may be a USE
-        database = json.loads(self._ask("SELECT currentDatabase()", "JSONCompactEachRow")[0])[0]
-        return [f"USE {quoting.identifier(database)}"]
+        undo = ["SET " + ", ".join(values)] if values else []
+        if "database" in self._job.parameters:  # else the statement itself may be a USE
+            database = json.loads(self._ask("SELECT currentDatabase()", "JSONCompactEachRow")[0])[0]
+            undo.append(f"USE {quoting.identifier(database)}")
+        return undo + [f"DROP TEMPORARY TABLE IF EXISTS {quoting.identifier(one.name)}" for one in self._job.external]
 
     def _load(self, table: ExternalTable) -> None:
         name = quoting.identifier(table.name)
@@ -111,12 +110,6 @@ class Lease:
 
     def _ask(self, sql: str, fmt: str) -> list[bytes]:
         return (self.handle.query(sql, fmt).bytes() or b"").splitlines()
-
-    def _put_back(self, statement: str) -> None:
-        try:
-            self._do(statement)
-        except Exception:
-            log.exception("a session could not be put back: %s", statement)
 
 
 def _set(settings: Mapping[str, str]) -> str:

@@ -16,12 +16,11 @@ from deploy.local.clickhouse.body import Body, BodyCaps, BodyReader, HeldBytes
 from deploy.local.clickhouse.confinement import Walls
 from deploy.local.clickhouse.engine import Engine
 from deploy.local.clickhouse.errors import EngineError, readonly, syntax_error, too_many
-from deploy.local.clickhouse.insert import answer_insert
 from deploy.local.clickhouse.job import Job, job_of
 from deploy.local.clickhouse.reader_functions import COMBINATORS_QUESTION, QUESTION, ReaderFunctions
 from deploy.local.clickhouse.reader_settings import LONGEST_STATEMENT_BYTES
 from deploy.local.clickhouse.reader_statement import ReaderStatements
-from deploy.local.clickhouse.select import answer_reader, answer_writer
+from deploy.local.clickhouse.select import answer_insert, answer_reader, answer_writer
 from deploy.local.clickhouse.sessions import Sessions
 from deploy.local.clickhouse.statements import parse_insert
 from deploy.local.clickhouse.users import Role, User
@@ -102,7 +101,10 @@ class Server:
         with self._slots.one_of(user.role), self._held.share() as share:
             async with _in_time(user):
                 body = await self._bodies.read(request, self._body_caps[user.role], share)
-            job = job_of(user, request.method, {**_database(request), **request.query, **body.parameters}, body.files)
+            # JDBC names the database in a header; a URL that names one wins, as on a server.
+            named = request.headers.get("X-ClickHouse-Database")
+            parameters = {**({"database": named} if named else {}), **request.query, **body.parameters}
+            job = job_of(user, request.method, parameters, body.files)
             async with self._sessions.hold(job, body.head) as session:
                 asked = Asked(request, session.applied_to(job), self._engine, session.handle, headers)
                 if user.role is Role.WRITER:
@@ -140,12 +142,6 @@ async def _answer_writer(asked: Asked, job: Job, body: Body) -> web.StreamRespon
     if insert is None or (job.binds and insert.format == "Values"):
         return await answer_writer(asked, await body.text())
     return await answer_insert(asked, insert, body)
-
-
-def _database(request: web.Request) -> dict[str, str]:
-    """JDBC names it in a header; a URL that names one wins, as on a server."""
-    named = request.headers.get("X-ClickHouse-Database")
-    return {"database": named} if named else {}
 
 
 def _query_id(request: web.Request) -> str:

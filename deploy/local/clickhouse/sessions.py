@@ -49,7 +49,14 @@ class Sessions:
         if not name:
             yield Session()
             return
-        session = self._find(job, name)
+        key = (job.user.name, name)
+        if key not in self._open and job.parameters.get("session_check") == "1":
+            raise EngineError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
+        if len(name) > LONGEST_NAME:
+            raise EngineError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
+        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_OF_A_USER:
+            raise too_many(f"sessions of {job.user.name}", MOST_OF_A_USER)
+        session = self._open.setdefault(key, Session())
         if session.lock.locked():
             raise EngineError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")
         async with session.lock:
@@ -73,16 +80,6 @@ class Sessions:
             if session.handle is not None:
                 session.handle.close()
         self._open.clear()
-
-    def _find(self, job: Job, name: str) -> Session:
-        key = (job.user.name, name)
-        if key not in self._open and job.parameters.get("session_check") == "1":
-            raise EngineError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
-        if len(name) > LONGEST_NAME:
-            raise EngineError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
-        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_OF_A_USER:
-            raise too_many(f"sessions of {job.user.name}", MOST_OF_A_USER)
-        return self._open.setdefault(key, Session())
 
 
 def _timeout(job: Job) -> float:

@@ -8,6 +8,7 @@ from deploy.local.clickhouse.tokens import Kind, SqlToken, tokens
 
 # A format name stands at the end: of a very long statement only this much is looked at.
 LONGEST_SCANNED, SCANNED_TAIL = 1 << 20, 4096
+LINE_END = re.compile(rb"[ \t\f]*\r?\n?")
 
 
 @dataclass(frozen=True)
@@ -25,14 +26,14 @@ class Insert:
         return head + infile + settings + f" FORMAT {self.format}".encode()
 
 
-def changes_role(sql: bytes) -> bool:
-    words = _leading_words(sql)
-    return words[:2] == [b"SET", b"ROLE"] or words[:3] == [b"SET", b"DEFAULT", b"ROLE"]
-
-
 def changes_only_session(sql: bytes) -> bool:
-    """SET and USE, which even a reader may."""
-    return _leading_words(sql)[:1] in ([b"SET"], [b"USE"]) and not changes_role(sql)
+    """SET and USE, which even a reader may, but SET ROLE and SET DEFAULT ROLE."""
+    match _leading_words(sql):
+        case [b"SET", b"ROLE", *_] | [b"SET", b"DEFAULT", b"ROLE", *_]:
+            return False
+        case [b"SET" | b"USE", *_]:
+            return True
+    return False
 
 
 def needs_session(sql: bytes) -> bool:
@@ -56,7 +57,9 @@ def parse_insert(sql: bytes) -> Insert | None:
     named = top[-2].is_word(b"FORMAT")
     statement = sql[begin : top[-2].start if named else last.start]
     settings = next((token.start - begin for token in top[start:] if token.is_word(b"SETTINGS")), len(statement))
-    rows_at = _after_line_end(sql, last.end) if named else last.end
+    # Rows begin after blanks and at most one line end: a further one belongs to the rows.
+    blanks = LINE_END.match(sql, last.end) if named else None
+    rows_at = blanks.end() if blanks else last.end
     return Insert(statement, last.text.decode() if named else "Values", rows_at, settings)
 
 
@@ -92,9 +95,3 @@ def _has_rows(found: list[SqlToken]) -> bool:
     if found[-1].is_word(b"VALUES"):
         return True
     return len(found) > 1 and found[-2].is_word(b"FORMAT") and found[-1].kind in {Kind.WORD, Kind.NUMBER}
-
-
-def _after_line_end(sql: bytes, position: int) -> int:
-    """Rows begin after blanks and at most one line end: a further one belongs to the rows."""
-    blanks = re.compile(rb"[ \t\f]*\r?\n?").match(sql, position)
-    return blanks.end() if blanks else position

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 SALT_BYTES = 16
 # 16 MiB and some 50 ms for each guess: OWASP's smaller choice of scrypt's costs is of that order.
@@ -63,14 +62,13 @@ def load_users(file: Path | None) -> Mapping[str, User]:
     """Without a file anyone who reaches the port may do everything, as on a freshly installed server."""
     if file is None:
         return {"default": User.with_password("default", "", Role.WRITER)}
-    users = [_user(entry) for entry in json.loads(file.read_text())]
-    return {user.name: user for user in users}
-
-
-def _user(entry: Mapping[str, Any]) -> User:
-    """Files of before scrypt hold the bare SHA-256."""
-    kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
-    return User(entry["name"], kept, Role(entry["role"]), ReaderScope(entry.get("sees", ReaderScope.READER)))
+    users: dict[str, User] = {}
+    for entry in json.loads(file.read_text()):
+        # Files of before scrypt hold the bare SHA-256.
+        kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
+        sees = ReaderScope(entry.get("sees", ReaderScope.READER))
+        users[entry["name"]] = User(entry["name"], kept, Role(entry["role"]), sees)
+    return users
 
 
 def hashed(password: str) -> str:

@@ -1,6 +1,6 @@
 """Invented names for the pairs of the sample, so that the board reads as it would: the contacts are real, nobody is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -32,12 +32,11 @@ def name_everybody(gateway_url: str, token: str, chosen: Sequence[Contact]) -> N
 
 def people_of(chosen: Sequence[Contact]) -> list[dict[str, Any]]:
     """Both sides of every pair, as the gateway takes them."""
-    return [one for pair in sorted({contact.pair for contact in chosen}) for one in _pair(pair)]
-
-
-def _pair(number: int) -> Iterator[dict[str, Any]]:
-    """The same names for a pair in every run."""
-    for side, shift in (("reviewer", 0), ("author", 11)):
-        spot = number * 7 + shift
-        name = f"{GIVEN[spot % len(GIVEN)]} {FAMILY[(spot // 3 + shift) % len(FAMILY)]}"
-        yield {"id": f"{side}-{number}", "name": name, "time_zone": "Europe/Berlin", "consent": True}
+    people: list[dict[str, Any]] = []
+    for number in sorted({contact.pair for contact in chosen}):
+        for side, shift in (("reviewer", 0), ("author", 11)):
+            # The same names for a pair in every run.
+            spot = number * 7 + shift
+            name = f"{GIVEN[spot % len(GIVEN)]} {FAMILY[(spot // 3 + shift) % len(FAMILY)]}"
+            people.append({"id": f"{side}-{number}", "name": name, "time_zone": "Europe/Berlin", "consent": True})
+    return people

@@ -1,14 +1,16 @@
-"""What the demo shows at its end."""
+"""What the demo shows at its end, and the questions to its ClickHouse that it rests on."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.resources import files
+from operator import itemgetter
 from typing import Any
 
-from rich.console import Console, RenderableType
+import httpx
+from rich.console import Console
 from rich.table import Table
-
-from deploy.local.demo.warehouse import Warehouse
 
 RANDOM = "active pairs at random instants"
 ALERTS = {
@@ -26,6 +28,95 @@ FACTORS = {"recency": "time since contact", "cadence": "rhythm", "trend": "fewer
 """Those whose own name says little."""
 LOWEST_SHOWN = 0.05
 """Points: less is 0.0 on paper."""
+
+
+Row = Mapping[str, Any]
+
+
+def _reasons(row: Row) -> str:
+    """The three parts that cost most: the points that a factor could give and does not, or that silence takes."""
+    total = sum(row["weights"].values()) or 1
+    costs = {name: 100 * row["weights"].get(name, 0) / total - points for name, points in row["factors"].items()}
+    worst = sorted(costs.items(), key=lambda cost: -cost[1])[:3]
+    named = [(FACTORS.get(name, name.replace("_", " ")), points) for name, points in worst if points >= LOWEST_SHOWN]
+    return ", ".join(f"{name} -{points:.1f}" for name, points in named)
+
+
+TABLES: Mapping[str, tuple[str, Mapping[str, Callable[[Row], object]]]] = {
+    "bands": (
+        "How the pairs are",
+        {
+            "state": itemgetter("band"),
+            "pairs": itemgetter("relationships"),
+            "average health": itemgetter("mean_health"),
+            "average risk": itemgetter("mean_risk"),
+        },
+    ),
+    "at_risk": (
+        "Most at risk among those that met in the last 90 days",
+        {
+            "pair": itemgetter("relationship"),
+            "health": itemgetter("health"),
+            "risk": itemgetter("risk"),
+            "days silent": itemgetter("silent_days"),
+            "what costs it most health": _reasons,
+        },
+    ),
+    "predicted": (
+        "The risk in the last year, learnt from those before, and what happened",
+        {
+            "risk": lambda row: f"{row['from_risk']:.1f} to {row['from_risk'] + 0.1:.1f}",
+            "times": itemgetter("cases"),
+            "on average": lambda row: f"{row['predicted']:.2f}",
+            "went silent": lambda row: f"{row['observed']:.2f}",
+            "difference": lambda row: f"{row['observed'] - row['predicted']:+.2f}",
+        },
+    ),
+    "alerts": (
+        "Alerts sent",
+        {
+            "alert": lambda row: ALERTS.get(row["rule"], row["rule"]),
+            "sent": itemgetter("fired"),
+            "over again": itemgetter("resolved"),
+            "pairs": itemgetter("relationships"),
+        },
+    ),
+    "outcomes": (
+        "How the alerts turned out, for the history went on after them",
+        {
+            "after": lambda row: (
+                "any day, for comparison" if row["told"] == RANDOM else f"alert: {ALERTS.get(row['told'], row['told'])}"
+            ),
+            "times": itemgetter("instants"),
+            "no contact in the next 30 days": lambda row: f"{row['silent']} ({row['percent']:.0f} %)",
+        },
+    ),
+}
+"""In their order: the title of each query's table, and what its columns say of a row."""
+
+
+QUERY_SECONDS = 60.0
+
+
+class Warehouse:
+    """Asks over HTTP, as any script could. `login` as (user, password). Raises httpx.HTTPError, with ClickHouse's own
+    words for a failed query."""
+
+    def __init__(self, url: str, login: tuple[str, str]) -> None:
+        self._client = httpx.Client(base_url=url, auth=login, timeout=QUERY_SECONDS)
+
+    def ask(self, name: str, **parameters: str) -> list[dict[str, Any]]:
+        """The rows of the query `NAME.sql` beside this file; `parameters` fill its {name:Type} places."""
+        sql = (files("deploy.local.demo") / f"{name}.sql").read_text()
+        options = {"default_format": "JSONEachRow", "output_format_json_quote_64bit_integers": "0"}
+        places = {f"param_{place}": value for place, value in parameters.items()}
+        answer = self._client.post("/", params={**options, **places}, content=sql)
+        if answer.is_error:
+            raise httpx.HTTPStatusError(answer.text.strip(), request=answer.request, response=answer)
+        return [json.loads(line) for line in answer.text.splitlines()]
+
+    def close(self) -> None:
+        self._client.close()
 
 
 @dataclass(frozen=True)
@@ -54,85 +145,11 @@ def answers(warehouse: Warehouse, end: datetime) -> Answers:
 
 def show(console: Console, found: Answers, told: DemoFacts) -> None:
     console.print("\nHealth is 0 (worst) to 100. Risk is the probability of no contact in 30 days.\n", highlight=False)
-    console.print(_bands(found["bands"]))
-    console.print(_at_risk(found["at_risk"]))
-    console.print(_predicted(found["predicted"]))
-    console.print(_alerts(found["alerts"]))
-    console.print(_outcomes(found["outcomes"]))
+    for name, (title, columns) in TABLES.items():
+        console.print(_table(title, [{said: of(row) for said, of in columns.items()} for row in found[name]], columns))
     pair = next((row["relationship"] for row in found["at_risk"]), "PAIR")
     for line in _facts(found["counts"][0], told, pair):
         console.print(line, soft_wrap=True, markup=False, highlight=False)  # commands are copied whole
-
-
-def _bands(rows: Sequence[Mapping[str, Any]]) -> Table:
-    told = [
-        {
-            "state": row["band"],
-            "pairs": row["relationships"],
-            "average health": row["mean_health"],
-            "average risk": row["mean_risk"],
-        }
-        for row in rows
-    ]
-    return _table("How the pairs are", told, ("state", "pairs", "average health", "average risk"))
-
-
-def _at_risk(rows: Sequence[Mapping[str, Any]]) -> Table:
-    told = [
-        {
-            "pair": row["relationship"],
-            "health": row["health"],
-            "risk": row["risk"],
-            "days silent": row["silent_days"],
-            "what costs it most health": _reasons(row),
-        }
-        for row in rows
-    ]
-    columns = ("pair", "health", "risk", "days silent", "what costs it most health")
-    return _table("Most at risk among those that met in the last 90 days", told, columns)
-
-
-def _predicted(rows: Sequence[Mapping[str, Any]]) -> Table:
-    told = [
-        {
-            "risk": f"{row['from_risk']:.1f} to {row['from_risk'] + 0.1:.1f}",
-            "times": row["cases"],
-            "on average": f"{row['predicted']:.2f}",
-            "went silent": f"{row['observed']:.2f}",
-            "difference": f"{row['observed'] - row['predicted']:+.2f}",
-        }
-        for row in rows
-    ]
-    columns = ("risk", "times", "on average", "went silent", "difference")
-    return _table("The risk in the last year, learnt from those before, and what happened", told, columns)
-
-
-def _alerts(rows: Sequence[Mapping[str, Any]]) -> Table:
-    told = [
-        {
-            "alert": ALERTS.get(row["rule"], row["rule"]),
-            "sent": row["fired"],
-            "over again": row["resolved"],
-            "pairs": row["relationships"],
-        }
-        for row in rows
-    ]
-    return _table("Alerts sent", told, ("alert", "sent", "over again", "pairs"))
-
-
-def _outcomes(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    told = [
-        {
-            "after": "any day, for comparison"
-            if row["told"] == RANDOM
-            else f"alert: {ALERTS.get(row['told'], row['told'])}",
-            "times": row["instants"],
-            "no contact in the next 30 days": f"{row['silent']} ({row['percent']:.0f} %)",
-        }
-        for row in rows
-    ]
-    columns = ("after", "times", "no contact in the next 30 days")
-    return _table("How the alerts turned out, for the history went on after them", told, columns)
 
 
 def _facts(counts: Mapping[str, Any], told: DemoFacts, pair: str) -> Sequence[str]:
@@ -144,7 +161,9 @@ def _facts(counts: Mapping[str, Any], told: DemoFacts, pair: str) -> Sequence[st
         f"  {told.verdict}",
         "",
         "Next, in a browser:",
-        *(f"  {url}  {words}" for url, words in _pages(told)),
+        # Every page that there is to look at, the most telling first.
+        f"  {told.board_url}  the board: what is open, and whom to call",
+        f"  {told.gateway_url}/docs  every event that can be sent, and what it moves",
         "",
         "In a second terminal, in this folder:",
         f"  . {told.env}; PATH=$PWD/.venv/bin:$PATH",
@@ -160,24 +179,7 @@ def _facts(counts: Mapping[str, Any], told: DemoFacts, pair: str) -> Sequence[st
     ]
 
 
-def _pages(told: DemoFacts) -> Sequence[tuple[str, str]]:
-    """Every page that there is to look at, the most telling first."""
-    return [
-        (told.board_url, "the board: what is open, and whom to call"),
-        (f"{told.gateway_url}/docs", "every event that can be sent, and what it moves"),
-    ]
-
-
-def _reasons(row: Mapping[str, Any]) -> str:
-    """The three parts that cost most: the points that a factor could give and does not, or that silence takes."""
-    total = sum(row["weights"].values()) or 1
-    costs = {name: 100 * row["weights"].get(name, 0) / total - points for name, points in row["factors"].items()}
-    worst = sorted(costs.items(), key=lambda cost: -cost[1])[:3]
-    named = [(FACTORS.get(name, name.replace("_", " ")), points) for name, points in worst if points >= LOWEST_SHOWN]
-    return ", ".join(f"{name} -{points:.1f}" for name, points in named)
-
-
-def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Table:
+def _table(title: str, rows: Sequence[Mapping[str, Any]], columns: Iterable[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold")
     for column in columns:
         number = bool(rows) and isinstance(rows[0][column], int | float)

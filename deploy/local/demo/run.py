@@ -14,8 +14,7 @@ from rich.console import Console
 from deploy.local.demo import sample
 from deploy.local.demo.people import name_everybody
 from deploy.local.demo.progress import NotCaughtUpError, wait_for
-from deploy.local.demo.report import DemoFacts, answers, show
-from deploy.local.demo.warehouse import Warehouse
+from deploy.local.demo.report import DemoFacts, Warehouse, answers, show
 from deploy.local.display import Display
 from deploy.local.stack import READER, CommandFailedError, Stack
 from deploy.local.steps import Say, step
@@ -49,7 +48,9 @@ def demo(stack: Stack, display: Display) -> None:
 
 def _demo(stack: Stack, display: Display) -> None:
     history, say = _history(stack.data), display.say
-    warehouse = Warehouse(stack.clickhouse_url, _login(stack))
+    environment = {**os.environ, **stack.environment}
+    login = environment.get("RAPPORT_CLICKHOUSE_USER", "default"), environment.get("RAPPORT_CLICKHOUSE_PASSWORD", "")
+    warehouse = Warehouse(stack.clickhouse_url, login)
     stored = {row["id"] for row in warehouse.ask("stored_ids", source=sample.SOURCE)}
     everything = list(sample.events(history.chosen, history.shift))
     missing = [e for e in everything if e["id"] not in stored]
@@ -124,8 +125,3 @@ def _stream(stack: Stack, say: Say, events: Sequence[object], end: datetime) -> 
 
 def _token(stack: Stack) -> str:
     return stack.token("demo", "--tenant", sample.TENANT, "--source", sample.SOURCE, "--admin")
-
-
-def _login(stack: Stack) -> tuple[str, str]:
-    environment = {**os.environ, **stack.environment}
-    return environment.get("RAPPORT_CLICKHOUSE_USER", "default"), environment.get("RAPPORT_CLICKHOUSE_PASSWORD", "")

@@ -34,7 +34,9 @@ def contacts() -> list[Contact]:
     """The contacts of the span of pairs that met on enough days, oldest first."""
     packed = (files("deploy.local") / "sample" / "rust_review.csv.gz").read_bytes()
     with io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(packed)), encoding="ascii") as lines:
-        rows = [Contact(int(row["pair_id"]), _moment(row["t"])) for row in csv.DictReader(lines)]
+        rows = [
+            Contact(int(row["pair_id"]), datetime.fromtimestamp(int(row["t"]), tz=UTC)) for row in csv.DictReader(lines)
+        ]
     days: Mapping[int, set[date]] = defaultdict(set)
     spanned = [contact for contact in rows if FROM <= contact.time < UNTIL]
     for contact in spanned:
@@ -60,20 +62,12 @@ def events(chosen: Sequence[Contact], shift: timedelta) -> Iterator[dict[str, An
     for contact in chosen:
         if contact.pair not in started:
             started.add(contact.pair)
-            yield _started(contact, shift)
-        yield _held(contact, shift)
-
-
-def _started(contact: Contact, shift: timedelta) -> dict[str, Any]:
-    people = {"mentors": [f"reviewer-{contact.pair}"], "mentees": [f"author-{contact.pair}"]}
-    data = {"kind": "one_to_one", **people, "evidence": "inferred"}
-    return _event(contact, shift, "relationship.started", f"{contact.pair}-started", data)
-
-
-def _held(contact: Contact, shift: timedelta) -> dict[str, Any]:
-    identity = f"{contact.pair}-{round(contact.time.timestamp())}"
-    data = {"session_id": identity, "started_at": _text(contact.time + shift), "evidence": "inferred"}
-    return _event(contact, shift, "session.held", identity, data)
+            people = {"mentors": [f"reviewer-{contact.pair}"], "mentees": [f"author-{contact.pair}"]}
+            data = {"kind": "one_to_one", **people, "evidence": "inferred"}
+            yield _event(contact, shift, "relationship.started", f"{contact.pair}-started", data)
+        identity = f"{contact.pair}-{round(contact.time.timestamp())}"
+        data = {"session_id": identity, "started_at": _text(contact.time + shift), "evidence": "inferred"}
+        yield _event(contact, shift, "session.held", identity, data)
 
 
 def _event(contact: Contact, shift: timedelta, kind: str, identity: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -88,10 +82,6 @@ def _event(contact: Contact, shift: timedelta, kind: str, identity: str, data: d
         "datacontenttype": "application/json",
         "data": data,
     }
-
-
-def _moment(seconds: str) -> datetime:
-    return datetime.fromtimestamp(int(seconds), tz=UTC)
 
 
 def _text(moment: datetime) -> str:

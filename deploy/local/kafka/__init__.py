@@ -1,7 +1,6 @@
 """A single-node Apache Kafka in KRaft mode, run from jars that Maven resolves once."""
 
 from deploy.local.kafka.broker import KafkaConfig, LocalKafka, StorageUnformattedError
-from deploy.local.kafka.jars import JarsUnresolvedError
-from deploy.local.kafka.java import MissingToolError
+from deploy.local.kafka.jars import JarsUnresolvedError, MissingToolError
 
 __all__ = ["JarsUnresolvedError", "KafkaConfig", "LocalKafka", "MissingToolError", "StorageUnformattedError"]

@@ -11,8 +11,7 @@ from pathlib import Path
 from deploy.local.child import Child, ChildCommand
 from deploy.local.folder_lock import FolderLock
 from deploy.local.kafka.handshake import serves_clients
-from deploy.local.kafka.jars import class_archive, resolve_jars
-from deploy.local.kafka.java import find_java
+from deploy.local.kafka.jars import class_archive, find_java, resolve_jars
 from deploy.local.kafka.properties import server_properties
 from deploy.local.local_server import READY_SECONDS, LocalServer
 from deploy.local.ports import LOOPBACK, remembered_ports

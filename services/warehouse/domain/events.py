@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, OfRelationship, partition_key
+from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, partition_key
 from schemas.primitives import to_micros
 from schemas.topics import position
 from services.warehouse.domain.record import (
@@ -16,7 +16,7 @@ from services.warehouse.domain.record import (
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
-from services.warehouse.domain.written import WrittenEvent, as_written
+from services.warehouse.domain.written import Envelope, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -71,9 +71,9 @@ FIRST_WINS = 2**63
 
 def event_row(value: bytes, place: Place) -> Outcome:
     event = as_written(value) or _checked(value)
-    if isinstance(event, NotStored | Refused):
-        return event
-    return (StoredRow(EVENTS.name, place.offset, month(event.time), _values(event, place)),)
+    if isinstance(event, tuple):
+        return (StoredRow(EVENTS.name, place.offset, month(event[3]), _values(event, place)),)
+    return event
 
 
 def key_of(row: StoredRow) -> str:
@@ -81,7 +81,7 @@ def key_of(row: StoredRow) -> str:
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _checked(value: bytes) -> OfRelationship | NotStored | Refused:
+def _checked(value: bytes) -> Envelope | NotStored | Refused:
     try:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -90,32 +90,46 @@ def _checked(value: bytes) -> OfRelationship | NotStored | Refused:
         return NotStored("clock" if isinstance(event, ClockReached) else "profiles")
     if event.partitionkey != partition_key(event.tenant, event.subject):
         return Refused("misplaced", "partitionkey")
-    return event
-
-
-def _values(event: OfRelationship | WrittenEvent, place: Place) -> tuple[object, ...]:
-    data, place_on_log = event.data, position(place.epoch, place.offset)
-    # Not getattr or isinstance: pydantic looks for a field that a model lacks for longer than all else here takes.
-    fields = vars(data)
     return (
-        event.tenant,
-        event.program,
-        event.subject,
-        to_micros(event.time),
-        event_id(event.tenant, event.source, event.id),
-        event.type,
         event.source,
         event.id,
-        to_micros(event.recordedtime),
-        data.by,
-        data.evidence,
-        data.origin.tool if data.origin else "",
-        fields.get("session_id", ""),
-        fields.get("goal_id") or "",
-        fields.get("minutes") or 0.0,
+        event.type,
+        event.time,
+        event.recordedtime,
+        event.tenant,
+        event.correlationid,
+        event.data,
+        event.subject,
+        event.program,
+    )
+
+
+def _values(event: Envelope, place: Place) -> tuple[object, ...]:
+    """Thin: of every event that is stored all of it is done."""
+    source, id_, type_, time, recorded, tenant, correlation, data, subject, program = event
+    place_on_log = position(place.epoch, place.offset)
+    # Not getattr or isinstance: pydantic looks for a field that a model lacks for longer than all else here takes.
+    fields = data.__dict__
+    field, origin = fields.get, fields["origin"]
+    return (
+        tenant,
+        program,
+        subject,
+        to_micros(time),
+        event_id(tenant, source, id_),
+        type_,
+        source,
+        id_,
+        to_micros(recorded),
+        fields["by"],
+        fields["evidence"],
+        origin.tool if origin else "",
+        field("session_id", ""),
+        field("goal_id") or "",
+        field("minutes") or 0.0,
         (*fields["mentors"], *fields["mentees"]) if "mentors" in fields else (),
         data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
-        event.correlationid or "",
+        correlation or "",
         # It grows within a relationship, which has one partition.
         place_on_log,
         FIRST_WINS - place_on_log,

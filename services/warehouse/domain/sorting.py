@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from services.warehouse.domain.record import NotStored, Outcome, Refused, StoredRow
+from services.warehouse.domain.record import Outcome, Refused, StoredRow
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,15 @@ class Sorted:
 def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
     """`outcomes` are in offset order, each with its offset."""
     blocks: dict[tuple[str, int], list[StoredRow]] = {}
-    for rows in (outcome for _, outcome in outcomes if isinstance(outcome, tuple)):
-        for row in rows:
-            blocks.setdefault((row.table, row.month), []).append(row)
-    return Sorted(
-        blocks=tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items())),
-        refused={offset: outcome for offset, outcome in outcomes if isinstance(outcome, Refused)},
-        ignored=sum(isinstance(outcome, NotStored) for _, outcome in outcomes),
-    )
+    refused: dict[int, Refused] = {}
+    ignored = 0
+    for offset, outcome in outcomes:
+        if isinstance(outcome, tuple):
+            for row in outcome:
+                blocks.setdefault((row.table, row.month), []).append(row)
+        elif isinstance(outcome, Refused):
+            refused[offset] = outcome
+        else:
+            ignored += 1
+    found = tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items()))
+    return Sorted(found, refused, ignored)

@@ -27,6 +27,9 @@ NARROW_MICROS = 5_000_000
 # (60 s) after its inserted_at: now and then, and at first, the look goes further back than that.
 WIDE_MICROS = 180_000_000
 WIDE_EVERY_SECONDS = 60.0
+# An insert that was older than this when all it touched was recomputed is not looked at again. Younger ones are once
+# more: `rapport warehouse recompute` may have read before it and still have written with a later version.
+SETTLED_MICROS = 10_000_000
 # Keys are part of a statement's text; these many keep it below 256 KiB, ClickHouse's default limit.
 KEYS_AT_ONCE = 500
 
@@ -47,6 +50,8 @@ class Derived:
         self._stale = False
         self._lacking: Sequence[str] = ()
         self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
+        # Rows of `stored.sql`: inserts of which nothing is left to be recomputed.
+        self._settled = set[tuple[str, int, int, int]]()
         self._log = log.get(__name__)
 
     def stored(self) -> None:
@@ -82,6 +87,10 @@ class Derived:
         version, since = max(now, upto + 1), max(0, upto - back)
         # Before anything is counted: of an erased relationship nothing counts.
         forgotten = forget_erased(self._clickhouse, self._topology, since)
+        # Asked before anything is read: what becomes visible later is new to the next look.
+        stored = {(name, partition, at, rows) for name, partition, at, rows in self._ask("stored", since=since)}
+        # From the first insert on of which something is left to do; from now on where there is none.
+        since = min((at for _, _, at, _ in stored - self._settled), default=version)
         relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
         touched = self._retention.whole(list({*days, *forgotten}), datetime.now(UTC))
         days = sorted(touched, key=lambda day: (day[2], day))
@@ -95,6 +104,8 @@ class Derived:
             return
         # Last, so that after a crash or a stop before it all of this is done again.
         self._clickhouse.insert("mentoring.recomputed", ["name", "upto"], [["derived", version]], {"async_insert": 0})
+        first, last = upto - WIDE_MICROS, now - SETTLED_MICROS
+        self._settled = {insert for insert in self._settled | stored if first <= insert[2] < last}
         if relationships or days:
             seconds = round(time.monotonic() - began, 3)
             self._log.info("recomputed", relationships=len(relationships), days=len(days), seconds=seconds)

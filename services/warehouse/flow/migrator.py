@@ -41,7 +41,9 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
                 if migration not in pending:
                     tell(f"is there {migration.name}")
             for migration in pending:
-                _apply(clickhouse, topology, migration)
+                _record(clickhouse, migration, "in_progress")
+                _run(clickhouse, topology, migration)
+                _record(clickhouse, migration, "completed")
                 tell(f"applied  {migration.name}")
     if lacking := unfilled(clickhouse):
         tell(f"to fill  {', '.join(lacking)}: {FILL}")
@@ -115,12 +117,6 @@ def _changed(name: str) -> str:
         f"{name}.sql is not the file that was applied to this database. Migrations only go forward: "
         "restore the file, and put the change into a new one with the next number"
     )
-
-
-def _apply(clickhouse: ClickHouse, topology: Topology, migration: Migration) -> None:
-    _record(clickhouse, migration, "in_progress")
-    _run(clickhouse, topology, migration)
-    _record(clickhouse, migration, "completed")
 
 
 def _run(clickhouse: ClickHouse, topology: Topology, migration: Migration) -> None:

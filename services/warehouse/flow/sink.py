@@ -78,31 +78,31 @@ class Sink:
         known = self._sorted.get(batch.partition)
         if known is not None and known[0] is batch:
             return known[1]
-        outcomes: list[tuple[int, Outcome]] = []
-        for record in batch.records:
-            # Of a compacted topic a key without a value says that it is no more.
-            value = b"" if record.value is None and target.holes == "compacted" else record.value
-            outcome = NO_VALUE if value is None else self._read(record, value, target)
-            self._store.judged(outcome)
-            outcomes.append((record.offset, outcome))
+        partitions = self._partition_count(batch.partition.topic)
+        outcomes = [(record.offset, self._read(record, target, partitions)) for record in batch.records]
+        self._store.judged(outcome for _, outcome in outcomes)
         found = sort_out(outcomes)
         self._sorted[batch.partition] = (batch, found)
         return found
 
-    def _read(self, record: Record, value: bytes, target: Target) -> Outcome:
-        """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that."""
-        key = record.key or b""
-        place = Place(record.partition, record.offset, self._feed.epoch, record.timestamp_ms, key, record.headers)
+    def _read(self, record: Record, target: Target, partitions: int) -> Outcome:
+        """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that. Thin: of
+        every record all of it is done."""
+        _, partition, offset, key, value, headers, timestamp_ms = record
+        if value is None and target.holes == "compacted":
+            # Of a compacted topic a key without a value says that it is no more.
+            value = b""
+        if value is None:
+            return NO_VALUE
         try:
-            outcome = target.read(value, place)
+            outcome = target.read(value, Place(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers))
         except Exception as failure:  # noqa: BLE001
             found = described(failure)
-            log.get(__name__).error("record_failed", partition=place.partition, offset=place.offset, **found)
+            log.get(__name__).error("record_failed", partition=partition, offset=offset, **found)
             return Refused("failed", found["error"])
         if target.key_of is None or not isinstance(outcome, tuple):
             return outcome
-        partitions, named = self._partition_count(record.topic), target.key_of(outcome[0])
-        elsewhere = misplaced(record.key, record.partition, partitions, named)
+        elsewhere = misplaced(key, partition, partitions, target.key_of(outcome[0]))
         return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
     def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:

@@ -2,8 +2,10 @@
 
 import hashlib
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
@@ -12,7 +14,6 @@ from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable
 from services.warehouse.domain.target import TABLES
-from services.warehouse.flow.meters import Meters
 
 # Written out, whatever the server's defaults are: an asynchronous insert would be acknowledged before it is stored.
 INSERT = {
@@ -24,16 +25,33 @@ DEAD_LETTERS = "mentoring.dead_letter"
 DEAD_LETTER_COLUMNS = ("topic", "log_partition", "log_offset", "reason", "path", "size", "sha256")
 
 
+class Meters:
+    """What the warehouse service counts."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.rows = Counter(
+            "rapport_warehouse_rows", "Rows stored, repeats after a crash included", ["table"], registry=registry
+        )
+        self.dead_letters = Counter(
+            "rapport_warehouse_dead_letters", "Records that could not be stored", ["topic"], registry=registry
+        )
+        self.put_seconds = Histogram(
+            "rapport_warehouse_put_seconds", "Time to store one batch", ["table"], registry=registry
+        )
+
+
 class Store:
     def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
         self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
 
-    def judged(self, outcome: Outcome) -> None:
-        """Raises BadDeployError when too many in a row were refused: nothing of their batch is stored then."""
-        if isinstance(outcome, Refused):
-            self._breaker.refused(f"{outcome.reason} {outcome.path}")
-        else:
-            self._breaker.passed()
+    def judged(self, outcomes: Iterable[Outcome]) -> None:
+        """Of a batch, in its order. Raises BadDeployError when too many in a row were refused: nothing of it is stored
+        then."""
+        for outcome in outcomes:
+            if isinstance(outcome, Refused):
+                self._breaker.refused(f"{outcome.reason} {outcome.path}")
+            else:
+                self._breaker.passed()
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
         """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
