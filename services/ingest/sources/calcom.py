@@ -17,6 +17,7 @@ from services.ingest.domain.activity import (
     Missed,
     Native,
     Person,
+    Requested,
     Translation,
     Voided,
 )
@@ -29,6 +30,7 @@ from services.ingest.sources.tool import (
     verify_body,
 )
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     AnyMaybeTime,
     EventReading,
     Ident,
@@ -75,9 +77,9 @@ class CalcomBooking(VendorModel):
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduledToUid: MaybeIdent = ""  # noqa: N815
-    rescheduled: bool | None = None
-    requestReschedule: bool | None = None  # noqa: N815
-    seatsPerTimeSlot: int | None = None  # noqa: N815
+    rescheduled: Annotated[bool | None, NONE_IF_EMPTY] = None
+    requestReschedule: Annotated[bool | None, NONE_IF_EMPTY] = None  # noqa: N815
+    seatsPerTimeSlot: Annotated[int | None, NONE_IF_EMPTY] = None  # noqa: N815
     attendeeSeatId: MaybeIdent = ""  # noqa: N815
 
     @property
@@ -222,7 +224,7 @@ NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "RE
 REASSIGNED = "BOOKING_REASSIGNED"
 """Another host has taken it over."""
 # A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
-NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
+NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
 def _booked(told: CalcomSlotEvent) -> Translation:
@@ -242,6 +244,15 @@ def _booked(told: CalcomSlotEvent) -> Translation:
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
+
+
+def _requested(told: CalcomBookingEvent) -> Translation:
+    """Cal.com gives up the former booking with the request, and its confirmation does not name it any more."""
+    booking = told.payload
+    if booking.rescheduleUid in {"", booking.uid}:
+        return Ignored("not_confirmed")
+    replaced = Meeting(booking.rescheduleUid)
+    return (Requested(_key(told), told.createdAt, _native(told), Meeting(booking.uid), replaced),)
 
 
 def _cancelled(told: CalcomBookingEvent) -> Translation:
@@ -276,6 +287,7 @@ EVENTS = WebhookEvents(
     _Trigger,
     {
         **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomSlotEvent, _booked)),
+        "BOOKING_REQUESTED": EventReading(CalcomBookingEvent, _requested),
         "BOOKING_CANCELLED": EventReading(CalcomBookingEvent, _cancelled),
         "BOOKING_NO_SHOW_UPDATED": EventReading(NoShowEvent, marked),
         "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),

@@ -14,7 +14,7 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, 
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
-from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
+from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, offset_named, read
 
 # It takes two to meet.
 FEWEST = 2
@@ -40,7 +40,7 @@ class CalendarSlot(VendorModel):
 
     @property
     def utc(self) -> datetime:
-        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, zone_named(self.zone))
+        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, offset_named(self.zone))
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:
@@ -154,6 +154,8 @@ def split(
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected):
         return parsed
+    if isinstance(parsed.value, dict) and parsed.value.get(name, ...) is None:
+        return RawPayloads((json.dumps({name: []}).encode(),))
     listed = parsed.value.get(name) if isinstance(parsed.value, dict) else None
     entries = [stamped(one) for one in completed(listed)] if isinstance(listed, list) else []
     alone = stamped(parsed.value)

@@ -21,6 +21,7 @@ from services.ingest.sources.tool import (
     verify_body,
 )
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     Address,
     AnyMaybeTime,
     EventReading,
@@ -98,7 +99,7 @@ class CalendlyInvitee(VendorModel):
     uri: InviteeUri
     email: MaybeAddress = ""
     created_at: AnyMaybeTime = None
-    rescheduled: bool | None = None
+    rescheduled: Annotated[bool | None, NONE_IF_EMPTY] = None
     status: MaybeWord = ""
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""

@@ -13,7 +13,17 @@ from pydantic import Field, WrapValidator
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
 from services.ingest.domain.ids import Pseudonym, is_plain
-from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
+from services.ingest.domain.tools.allow_list import (
+    CUT,
+    ID,
+    TIME,
+    WORD,
+    AllowList,
+    Leaf,
+    address_in,
+    allow_list,
+    in_any_case,
+)
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
     ApiSettings,
@@ -62,8 +72,10 @@ RECURS = Leaf("that it recurs", lambda _, __: CUT)
 # Rooms and shared calendars have addresses of their own, at which nobody is: a room is asked like anybody, some copies
 # leave out that it is a resource, and what is entered in a shared calendar is organized by that calendar.
 NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
-SECRET = one_of("private", "confidential")
-ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
+SECRET = in_any_case("private", "confidential")
+ANSWERS = in_any_case("needsAction", "declined", "tentative", "accepted")
+OFF = frozenset({"cancelled", "canceled"})
+STATUS = in_any_case("confirmed", "tentative", *OFF)
 
 # As Google makes them, of a series that was split with the date; no address is like that.
 _MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
@@ -79,7 +91,7 @@ UID = Leaf("an id, or its digest where it may be text", lambda uid, pseudonym: p
 
 class _GoogleHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    status: MaybeWord = ""
+    status: Annotated[MaybeText, STATUS] = ""
     kind: MaybeWord = Field("", alias="eventType")
     etag: MaybeIdent = ""
     updated: Zoned
@@ -177,9 +189,11 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
         return head
     people = read(_GooglePeople, value)
     entry = head.entry_of(None if isinstance(people, Rejected) else people.invited)
-    if head.status == "cancelled":
+    if head.status in OFF:
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
         return no_session(entry) if head.recurrence else cancelled(entry, people, value)
+    if head.status == CUT:
+        return rejected("invalid", "status", "is none of confirmed, tentative and cancelled")
     if head.kind not in MEETINGS:
         return Ignored("no_meeting")
     if head.recurrence:

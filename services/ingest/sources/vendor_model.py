@@ -4,7 +4,7 @@ the events that a webhook tells by one member."""
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
 from functools import cache, cached_property
 from hashlib import blake2b
@@ -46,7 +46,14 @@ from services.ingest.domain.verdict import Ignored, Problem, Rejected, explain
 LONGEST_NAME = 64
 # Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that it does not tell.
 # Kamchatka's zone is of old calendars, and named by CLDR no more.
-EXCHANGE = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
+EXCHANGE = {
+    "tzone://Microsoft/Utc": "UTC",
+    "Coordinated Universal Time": "UTC",
+    "(UTC) Coordinated Universal Time": "UTC",
+    "Kamchatka Standard Time": "Asia/Kamchatka",
+}
+# A zone without daylight saving time, as iCalendar files name it.
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -54,6 +61,16 @@ def zone_named(name: str) -> ZoneInfo:
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
     return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
+
+
+def offset_named(name: str) -> tzinfo:
+    """Of a zone, or of an offset in its place: `GMT+2` is two hours east, as everywhere but in the Etc zones. Raises
+    ValueError."""
+    found = _OFFSET.fullmatch(name.strip())
+    if found is None or name.strip().casefold() in _zones():
+        return zone_named(name)
+    east = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(east if found[1] == "+" else -east)
 
 
 @cache
@@ -65,7 +82,7 @@ def _zones() -> Mapping[str, str]:
 
 def _if_known(name: str, _: Pseudonym) -> str:
     try:
-        zone_named(name)
+        offset_named(name)
     except ValueError:
         return CUT
     return name

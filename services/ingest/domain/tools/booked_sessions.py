@@ -85,6 +85,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
     bookings = projection.bookings
+    said = replace(said, replaces=said.replaces or projection.revisions.requested(scope.source, said.meeting))
     session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting, said.copy_of)
     present = company(said.people, scope, projection.roster)
     if isinstance(present, Rejected):
@@ -169,19 +170,21 @@ def _what_became_of_it(
             if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
                 yield _booking(then, scope, at, moved_to)
                 known = Booking(slot.session, *moved_to, told=then.time)
-        elif not move and not isinstance(then, MeetingMoved) and _goes_on(at, then.time):
+        elif not move and _goes_on(at, then.time):
             date = "" if then.meeting == said.meeting else slot.session
             yield _cancellation(then, scope, at, date)
             known = known._replace(told=then.time, cancelled=True)
 
 
-def _left_out(relationship: Relationship, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Booked | None:
+def _left_out(
+    relationship: Relationship, later: tuple[Revision, ...], versions: Sequence[Revision]
+) -> Booked | MeetingMoved | None:
     """The version that names them no more, and after which they are not back. Whoever it does not name might have been
     a stranger in it, until an earlier version that is told late names both."""
-    found: Booked | None = None
+    found: Booked | MeetingMoved | None = None
     for one in later:
         move = _stays_as(one, relationship, versions)
-        if move is None and isinstance(one.said, Booked):
+        if move is None and not isinstance(one.said, Cancelled):
             found = found or one.said
         elif move is not None and move.is_back:
             found = None
@@ -191,9 +194,9 @@ def _left_out(relationship: Relationship, later: tuple[Revision, ...], versions:
 def _stays_as(one: Revision, relationship: Relationship, versions: Sequence[Revision]) -> MeetingMoved | None:
     """None: it is off for this relationship."""
     match one.said:
-        case MeetingMoved():
+        case MeetingMoved() if one.guests == NO_GUESTS:
             return one.said
-        case Booked() if one.may_meet(relationship, versions):
+        case Booked() | MeetingMoved() if one.may_meet(relationship, versions):
             return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
         case _:
             return None
@@ -214,13 +217,26 @@ def _moved_to(
         yield _booking(replace(said, time=max(said.time, known.told)), scope, slot, times)
 
 
-def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result:
-    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
+def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
+    """Where it names who takes part it is a booking at the times that stand. A new date of a series is of whoever has
+    others of its dates ahead."""
+    bookings = projection.bookings
+    session = bookings.session(scope.tenant, scope.source, said.meeting)
     slots = booked_slots(session, scope, projection)
+    times = [_moved_times(said, slot.known) for slot in slots if slot.known]
+    if None in times:
+        return rejected("invalid", "starts_at", "ends beyond the end of time")
+    if not slots and said.of_series and said.starts_at and said.lasts:
+        series = bookings.dates(scope.tenant, scope.source, said.meeting)
+        dates = [slot for date in series for slot in booked_slots(date, scope, projection) if _goes_on(slot, said.time)]
+        others = {slot.relationship.id: Slot(slot.relationship, session, None) for slot in dates}
+        new = _Times(said.starts_at, said.starts_at + said.lasts)
+        return tuple(_booking(said, scope, slot, new) for slot in others.values()) or NOT_BOOKED
     if not slots:
         return NOT_BOOKED
-    if any(slot.known and _moved_times(said, slot.known) is None for slot in slots):
-        return rejected("invalid", "starts_at", "ends beyond the end of time")
+    if said.people and (stands := next(filter(None, times), None)):
+        whole = Booked(said.key, said.time, said.native, said.meeting, *stands, people=said.people)
+        return booked(whole, scope, projection)
     later = projection.revisions.after(scope.source, said.meeting, said.time)
     return tuple(one for slot in slots for one in _moved_to(said, scope, slot, later)) or UNCHANGED
 
@@ -301,7 +317,9 @@ def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, ti
     )
 
 
-def _cancellation(said: Booked | Cancelled, scope: ConnectionScope, slot: Slot, date: str = "") -> RawEvent:
+def _cancellation(
+    said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot, date: str = ""
+) -> RawEvent:
     """`date` tells one of several dates from the others."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)

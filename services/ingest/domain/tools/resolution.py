@@ -18,6 +18,7 @@ from services.ingest.domain.activity import (
     MeetingMoved,
     Missed,
     Person,
+    Requested,
     Voided,
 )
 from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, outcome_id, raw_event, visitor_id
@@ -221,13 +222,15 @@ def resolve(
             return Resolved(events)
 
 
-def _result(
+def _result(  # noqa: C901 (a line for each kind of statement)
     said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
 ) -> Result | PartlyBooked | FannedOut:
     result: Result | PartlyBooked | FannedOut
     match said:
         case Booked():
             result = booked(said, scope, projection)
+        case Requested():
+            result = Ignored("not_confirmed")
         case Cancelled():
             result = cancelled(said, scope, projection)
         case MeetingMoved():

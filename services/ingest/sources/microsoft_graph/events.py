@@ -9,7 +9,7 @@ from typing import Annotated, TypeGuard
 from pydantic import Field, WrapValidator
 
 from services.ingest.domain.activity import Booked, Cancelled, Person
-from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, allow_list, one_of
+from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, allow_list, in_any_case
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
     CalendarEntry,
@@ -71,7 +71,7 @@ def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
 
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
-ANSWERS = one_of("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
+ANSWERS = in_any_case("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
 # Exchange's ids hold the day of the date in four bytes, which are zero in that of the series.

@@ -30,6 +30,7 @@ from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     NULL_IS_EMPTY,
     ZONE,
+    AnyMaybeTime,
     AnyTime,
     EpochMilliseconds,
     Ident,
@@ -44,8 +45,8 @@ from services.ingest.sources.vendor_model import (
     in_zone,
     native_id,
     none_if_unread,
+    offset_named,
     read,
-    zone_named,
 )
 
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
@@ -117,12 +118,12 @@ class ZoomSettings(VendorModel):
 
 class Scheduled(VendorModel):
     id: Ident
-    type: int | None = None
+    type: Annotated[int | None, NONE_IF_EMPTY] = None
     host_id: MaybePersonId = ""
     host_email: MaybeAddress = ""
     start_time: MaybeAnyTime = None
     timezone: Annotated[MaybeText, ZONE] = ""
-    duration: Minutes | None = None
+    duration: Annotated[Minutes | None, NONE_IF_EMPTY] = None
     occurrences: tuple[AnyOccurrence, ...] | None = None
     settings: Annotated[ZoomSettings, NULL_IS_EMPTY] = ZoomSettings()
 
@@ -141,14 +142,14 @@ class Scheduled(VendorModel):
             raise ValueError("none of its occurrences can be read")
         times = [self.start_time, *(one.start_time for one in self.occurrences or () if one)]
         if any(time and not time.tzinfo for time in times):
-            assert zone_named(self.timezone or "UTC"), "raises ValueError"
+            assert offset_named(self.timezone or "UTC"), "raises ValueError"
         return self
 
     def utc(self, time: datetime | None) -> datetime | None:
         """Of one of its times; without an offset it is of the meeting's zone, or UTC where none is told."""
         if time is None or time.tzinfo:
             return time and to_utc(time)
-        return in_zone(time, zone_named(self.timezone or "UTC"))
+        return in_zone(time, offset_named(self.timezone or "UTC"))
 
     @property
     def dates(self) -> tuple[Date, ...]:
@@ -172,6 +173,8 @@ class Scheduled(VendorModel):
 class Former(VendorModel):
     """Of what was there before, Zoom repeats what has changed."""
 
+    type: Annotated[int | None, WrapValidator(none_if_unread)] = None
+    start_time: AnyMaybeTime = None
     occurrences: tuple[AnyOccurrence, ...] | None = None
 
 
@@ -200,16 +203,18 @@ class ZoomPayload(VendorModel):
 
     @property
     def replaced(self) -> tuple[Date, ...]:
-        """Dates of a former rhythm. Only where Zoom says that all were updated is the list of the new ones complete,
-        and only if each of them can be read."""
-        new = self.object.occurrences
-        if self.scope != "all" or not new or None in new or not self.old_object:
+        """Dates of a former rhythm, or of a meeting that was no series before, or is none any more. Only where Zoom
+        says that all were updated is the list of the new ones complete, and only if each of them can be read."""
+        new, former = self.object.occurrences or (), self.old_object or Former()
+        is_other = self.object.type is not None and former.type not in {None, self.object.type}
+        if self.scope != "all" or None in new or not (new or is_other):
             return ()
+        if is_other and former.type != RECURRING:
+            return (Date(Meeting(self.object.id), former.start_time, None),)
         kept = {occurrence.occurrence_id for occurrence in filter(None, new)}
-        former = self.old_object.occurrences or ()
         return tuple(
             Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time), None)
-            for each in former
+            for each in former.occurrences or ()
             if each and each.occurrence_id not in kept
         )
 
@@ -228,7 +233,7 @@ class ZoomBookingEvent(VendorModel):
 
 
 class ChangedMeeting(Scheduled):
-    """What cannot be read of a change has not changed; the rest has."""
+    """What cannot be read of a change, or of what is deleted, has not changed, or is not needed; the rest has."""
 
     start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
     duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
@@ -255,14 +260,13 @@ def updated(told: ZoomChangeEvent) -> Translation:
     """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
     those who were invited, who are seldom named anyway."""
     meeting = told.payload.object
-    if meeting.type in NO_FIXED_TIME:
-        return Ignored("no_fixed_time")
-    changed = [_changed(told, date) for date in meeting.dates]
+    is_timed = meeting.type not in NO_FIXED_TIME
+    changed = [_changed(told, date) for date in meeting.dates if is_timed]
     dropped = [_cancelled(told, date) for date in (*meeting.dropped, *told.payload.replaced)]
-    return _whole([*changed, *dropped], "nothing_used_has_changed")
+    return _whole([*changed, *dropped], "nothing_used_has_changed" if is_timed else "no_fixed_time")
 
 
-def deleted(told: ZoomBookingEvent) -> Translation:
+def deleted(told: ZoomChangeEvent) -> Translation:
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:
@@ -284,12 +288,23 @@ def _booked(told: ZoomBookingEvent, date: Date) -> Booked | None:
 
 
 def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None:
-    if told.payload.object.invitees and date.starts_at and date.lasts:
+    meeting = told.payload.object
+    if meeting.invitees and date.starts_at and date.lasts:
         return _booked(told, date)
-    if not date.starts_at and not date.lasts:
+    if not (meeting.invitees or date.starts_at or date.lasts):
         return None
-    key, is_back = told.key(date.meeting), told.event == RECOVERED
-    return MeetingMoved(key, told.event_ts, told.native, date.meeting, date.starts_at, date.lasts, is_back)
+    return MeetingMoved(
+        told.key(date.meeting),
+        told.event_ts,
+        told.native,
+        date.meeting,
+        date.starts_at,
+        date.lasts,
+        is_back=told.event == RECOVERED,
+        people=told.payload.people if meeting.invitees else (),
+        # The only date of what may be a series is not told to be one of its dates.
+        of_series=told.payload.scope == "all" and (bool(meeting.occurrences) or meeting.type not in {None, RECURRING}),
+    )
 
 
 def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:

@@ -164,7 +164,7 @@ EVENTS = WebhookEvents(
         "meeting.created": EventReading(ZoomBookingEvent, created),
         "meeting.updated": EventReading(ZoomChangeEvent, updated),
         "meeting.recovered": EventReading(ZoomChangeEvent, updated),
-        "meeting.deleted": EventReading(ZoomBookingEvent, deleted),
+        "meeting.deleted": EventReading(ZoomChangeEvent, deleted),
         "meeting.participant_joined": EventReading(ParticipantEvent, joined),
         "meeting.participant_left": EventReading(ParticipantEvent, left),
         "meeting.participant_joined_waiting_room": WAITED,
