@@ -5,10 +5,11 @@ keys stop a replay."""
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import WrapValidator
 
+from schemas.payloads import Evidence
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -22,29 +23,22 @@ from services.ingest.domain.activity import (
     Voided,
 )
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.tool import (
-    Received,
-    Tool,
-    Unverified,
-    Verification,
-    verify_body,
-)
+from services.ingest.sources.tool import Received, Tool, Unverified, Verification, verify_body
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     AnyMaybeTime,
-    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybeWord,
     VendorModel,
-    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
     native_id,
     none_if_unread,
 )
+from services.ingest.sources.webhook_events import EventReading, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -90,6 +84,10 @@ class CalcomBooking(VendorModel):
         )
 
     @property
+    def replaced(self) -> Meeting | None:
+        return Meeting(self.rescheduleUid) if self.rescheduleUid not in {"", self.uid} else None
+
+    @property
     def people(self) -> tuple[Person, ...]:
         """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
         the same (empty): nobody books with nobody."""
@@ -98,19 +96,9 @@ class CalcomBooking(VendorModel):
         return (*persons(emails), *(Person() for email in emails if not email))
 
 
-class CalcomBookingEvent(VendorModel):
-    triggerEvent: Word  # noqa: N815
-    createdAt: Zoned  # noqa: N815
-    payload: CalcomBooking
-
-
 class BookedSlot(CalcomBooking):
     startTime: Zoned  # noqa: N815
     endTime: Zoned  # noqa: N815
-
-
-class CalcomSlotEvent(CalcomBookingEvent):
-    payload: BookedSlot
 
 
 class Unattended(VendorModel):
@@ -121,10 +109,18 @@ class Unattended(VendorModel):
     attendees: Attendees | None = None
 
 
-class NoShowEvent(VendorModel):
+Payload = TypeVar("Payload", bound=CalcomBooking | Unattended)
+
+
+class CalcomEvent(VendorModel, Generic[Payload]):
     triggerEvent: Word  # noqa: N815
     createdAt: Zoned  # noqa: N815
-    payload: Unattended
+    payload: Payload
+
+    def keyed(self, uid: str) -> tuple[str, datetime, Native]:
+        """What every statement begins with."""
+        key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
+        return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
 
 
 class CalcomPast(VendorModel):
@@ -167,19 +163,18 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(told: NoShowEvent) -> Translation:
+def marked(told: CalcomEvent[Unattended]) -> Translation:
     """By hand, and perhaps unmarked again: only those who changed are named."""
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    uid, time = told.payload.bookingUid, told.createdAt
-    native = Native(told.triggerEvent, native_id(uid))
-    keys = [_absence_key(uid, person) for person in present]
+    time, native = told.createdAt, Native(told.triggerEvent, native_id(told.payload.bookingUid))
+    keys = [_absence_key(told.payload.bookingUid, person) for person in present]
     voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
-    return (*(_missed(told, person) for person in absent), *voided) or Ignored("nobody_named")
+    return (*_missed(told, absent, "self_reported"), *voided) or Ignored("nobody_named")
 
 
-def detected(told: NoShowEvent) -> Translation:
+def detected(told: CalcomEvent[Unattended]) -> Translation:
     """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
     if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
         absent = persons([told.payload.hostEmail])
@@ -188,7 +183,7 @@ def detected(told: NoShowEvent) -> Translation:
         # Where somebody is not named, it may be they who are marked.
         is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
         absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
-    return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
+    return _missed(told, absent, "observed") or Ignored("nobody_named")
 
 
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
@@ -201,16 +196,11 @@ def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
     return tuple(missed) or Ignored("ended_by_the_clock")
 
 
-def _missed(told: NoShowEvent, person: Person) -> Activity:
-    uid = told.payload.bookingUid
-    seen = told.triggerEvent != "BOOKING_NO_SHOW_UPDATED"
-    return Missed(
-        key=_absence_key(uid, person),
-        time=told.createdAt,
-        native=Native(told.triggerEvent, native_id(uid)),
-        meeting=Meeting(uid),
-        absent=(person,),
-        evidence="observed" if seen else "self_reported",
+def _missed(told: CalcomEvent[Unattended], absent: tuple[Person, ...], evidence: Evidence) -> tuple[Activity, ...]:
+    uid, time = told.payload.bookingUid, told.createdAt
+    native = Native(told.triggerEvent, native_id(uid))
+    return tuple(
+        Missed(_absence_key(uid, one), time, native, Meeting(uid), (one,), evidence=evidence) for one in absent
     )
 
 
@@ -227,73 +217,55 @@ REASSIGNED = "BOOKING_REASSIGNED"
 NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-def _booked(told: CalcomSlotEvent) -> Translation:
+def _booked(told: CalcomEvent[BookedSlot]) -> Translation:
     booking = told.payload
     if booking.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
     booked = Booked(
-        key=_key(told),
-        time=told.createdAt,
-        native=_native(told),
+        *told.keyed(booking.uid),
         meeting=Meeting(booking.uid),
         starts_at=booking.startTime,
         ends_at=booking.endTime,
         people=booking.people,
-        replaces=Meeting(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
+        replaces=booking.replaced,
         is_partial=booking.has_seats,
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
 
-def _requested(told: CalcomBookingEvent) -> Translation:
+def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
     """Cal.com gives up the former booking with the request, and its confirmation does not name it any more."""
     booking = told.payload
-    if booking.rescheduleUid in {"", booking.uid}:
+    if booking.replaced is None:
         return Ignored("not_confirmed")
-    replaced = Meeting(booking.rescheduleUid)
-    return (Requested(_key(told), told.createdAt, _native(told), Meeting(booking.uid), replaced),)
+    return (Requested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
 
 
-def _cancelled(told: CalcomBookingEvent) -> Translation:
+def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
-    meeting = Meeting(booking.uid)
-    people, seats = booking.people, booking.has_seats
-    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, people, booking.startTime, seats),)
-
-
-def _key(told: CalcomBookingEvent) -> str:
-    return f"{told.triggerEvent}:{told.payload.uid}:{told.createdAt.isoformat()}"
-
-
-def _native(told: CalcomBookingEvent) -> Native:
-    return Native(told.triggerEvent, native_id(told.payload.uid))
-
-
-def _unused(trigger: str) -> Ignored:
-    return Ignored("not_confirmed" if trigger in NOT_CONFIRMED else "ping" if trigger == "PING" else "event_not_used")
-
-
-class _Trigger(VendorModel):
-    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+    meeting, people, seats = Meeting(booking.uid), booking.people, booking.has_seats
+    return (Cancelled(*told.keyed(booking.uid), meeting, people, booking.startTime, seats),)
 
 
 EVENTS = WebhookEvents(
-    _Trigger,
+    "triggerEvent",
     {
-        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomSlotEvent, _booked)),
-        "BOOKING_REQUESTED": EventReading(CalcomBookingEvent, _requested),
-        "BOOKING_CANCELLED": EventReading(CalcomBookingEvent, _cancelled),
-        "BOOKING_NO_SHOW_UPDATED": EventReading(NoShowEvent, marked),
-        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
-        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        **dict.fromkeys(
+            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomEvent[BookedSlot], _booked)
+        ),
+        "BOOKING_REQUESTED": EventReading(CalcomEvent[CalcomBooking], _requested),
+        "BOOKING_CANCELLED": EventReading(CalcomEvent[CalcomBooking], _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventReading(CalcomEvent[Unattended], marked),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
         "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
     },
-    _unused,
+    lambda name: Ignored("not_confirmed" if name in NOT_CONFIRMED else "ping" if name == "PING" else "event_not_used"),
 )
 TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

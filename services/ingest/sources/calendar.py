@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, NamedTuple, Protocol, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -87,6 +87,9 @@ class CalendarEntry:
         return replace(self, shared=f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}")
 
 
+EntryVerdict = Booked | Cancelled | Ignored | Rejected
+
+
 class Invited(NamedTuple):
     """`asked` are all whom the entry names, without an address where it does not tell it. In a copy whose reader may
     not see the other guests nothing is said of who is not named: the list `is_partial`."""
@@ -96,9 +99,7 @@ class Invited(NamedTuple):
     is_partial: bool = False
 
 
-def session(
-    entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited
-) -> Booked | Cancelled | Ignored | Rejected:
+def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited) -> EntryVerdict:
     """People meet, or it is no session: alone, all others declined. Of an entry without duration (a reminder, an hour
     that daylight saving leaves out) it is not known when they do."""
     takers, is_partial = _each_once(invited.coming), invited.is_partial
@@ -109,18 +110,9 @@ def session(
         return replace(no_session(entry, invited.asked), is_partial=True) if is_partial else no_session(entry)
     if ends_at == starts_at:
         return Ignored("no_duration")
-    return Booked(
-        key=entry.key,
-        time=entry.changed,
-        native=entry.native,
-        meeting=Meeting(entry.id),
-        starts_at=starts_at,
-        ends_at=ends_at,
-        people=takers,
-        is_partial=is_partial,
-        declined=tuple(person for person in _each_once(invited.asked) if person not in takers),
-        copy_of=entry.copy_of,
-    )
+    declined = tuple(person for person in _each_once(invited.asked) if person not in takers)
+    booked = Booked(entry.key, entry.changed, entry.native, Meeting(entry.id), starts_at, ends_at, takers)
+    return replace(booked, is_partial=is_partial, declined=declined, copy_of=entry.copy_of)
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
@@ -131,16 +123,10 @@ def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: d
     return Cancelled(entry.key, entry.changed, entry.native, meeting, meant, starts_at, copy_of=entry.copy_of)
 
 
-class EntryPeople(Protocol):
-    def taking_part(self) -> list[Person]: ...
-
-
-def cancelled(entry: CalendarEntry, people: EntryPeople | Rejected, value: object) -> Cancelled:
-    """`value` is the entry as it came; it is off all the same where its time, or its people, cannot be read."""
+def start_in(value: object) -> datetime | None:
+    """Of an entry that is off all the same where its time cannot be read."""
     times = read(CalendarTimes, value)
-    slot = None if isinstance(times, Rejected) else times.start
-    takers = () if isinstance(people, Rejected) else people.taking_part()
-    return no_session(entry, takers, slot.utc if slot else None)
+    return None if isinstance(times, Rejected) or not times.start else times.start.utc
 
 
 def split(
@@ -164,7 +150,7 @@ def split(
     return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in entries or [alone]))
 
 
-def as_translation(said: Booked | Cancelled | Ignored | Rejected) -> Translation:
+def as_translation(said: EntryVerdict) -> Translation:
     """Of one entry as a payload of its own."""
     return (said,) if isinstance(said, Booked | Cancelled) else said
 

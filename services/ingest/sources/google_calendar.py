@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 from pydantic import Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
+from services.ingest.domain.activity import Booked, Person, Pointer, Translation
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import (
     CUT,
@@ -31,12 +31,13 @@ from services.ingest.sources.calendar import (
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
+    EntryVerdict,
     Invited,
     as_translation,
-    cancelled,
     no_session,
     session,
     split,
+    start_in,
 )
 from services.ingest.sources.tool import (
     RawPayloads,
@@ -114,7 +115,7 @@ class _Day(VendorModel):
 
 
 class _Days(VendorModel):
-    start: _Day | None = None
+    start: _Day
 
 
 class _GoogleWhom(VendorModel):
@@ -144,11 +145,12 @@ class _GooglePeople(VendorModel):
     @property
     def invited(self) -> Invited:
         asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_nobody]
-        is_partial = self.are_seen is False and not self._is_organizers
-        return Invited(self.taking_part(), [one.person for one in asked], is_partial)
+        return Invited(
+            self.taking_part(), [one.person for one in asked], self.are_seen is False and not self.is_organizers
+        )
 
     @property
-    def _is_organizers(self) -> bool:
+    def is_organizers(self) -> bool:
         """Whether it is the organizer's own copy."""
         return bool(self.organizer and self.organizer.is_reader)
 
@@ -170,10 +172,10 @@ class _GoogleMeeting(_GooglePeople):
     start: CalendarSlot
     end: CalendarSlot
 
-    def session_of(self, entry: CalendarEntry) -> Booked | Cancelled | Ignored | Rejected:
+    def session_of(self, entry: CalendarEntry) -> EntryVerdict:
         """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
         of whom, or not of all. In any copy but the organizer's somebody was asked."""
-        is_stripped = not self._is_organizers and not self.attendees
+        is_stripped = not self.is_organizers and not self.attendees
         asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
         if is_stripped or not any(one.person != Person() for one in asked):
             return Ignored("nobody_named")
@@ -183,15 +185,19 @@ class _GoogleMeeting(_GooglePeople):
 EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
 
 
-def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
+def said_of(value: object) -> EntryVerdict:
     head = read(_GoogleHead, value)
     if isinstance(head, Rejected):
         return head
     people = read(_GooglePeople, value)
-    entry = head.entry_of(None if isinstance(people, Rejected) else people.invited)
+    invited = None if isinstance(people, Rejected) else people.invited
+    entry = head.entry_of(invited)
     if head.status in OFF:
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
-        return no_session(entry) if head.recurrence else cancelled(entry, people, value)
+        is_series = bool(head.recurrence)
+        return no_session(
+            entry, () if is_series or not invited else invited.coming, None if is_series else start_in(value)
+        )
     if head.status == CUT:
         return rejected("invalid", "status", "is none of confirmed, tentative and cancelled")
     if head.kind not in MEETINGS:
@@ -199,9 +205,8 @@ def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
     if head.recurrence:
         return Ignored("series")
     days = read(_Days, value)
-    if not isinstance(days, Rejected) and days.start and days.start.date:
-        said: Booked | Cancelled | Ignored | Rejected = no_session(entry)
-    else:
+    said: EntryVerdict = no_session(entry)
+    if isinstance(days, Rejected) or not days.start.date:
         meeting = read(_GoogleMeeting, value)
         said = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
     if not head.are_omitted or isinstance(said, Ignored | Rejected):
@@ -323,12 +328,4 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
             return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
 
 
-TOOL = Tool(
-    name="google_calendar",
-    verify=verify,
-    translate=translate,
-    settings=GoogleCalendarSettings,
-    keep=keep,
-    take=take,
-    most_bytes=MOST_BYTES,
-)
+TOOL = Tool("google_calendar", verify, translate, keep, GoogleCalendarSettings, take=take, most_bytes=MOST_BYTES)

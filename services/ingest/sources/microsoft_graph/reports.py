@@ -108,13 +108,10 @@ class _Report(VendorModel):
         ended = self.ended or max((stay.left for stay in known), default=None)
         return GraphStay(began, ended) if began and ended and began < ended else None
 
-    @property
-    def meeting(self) -> Meeting:
-        return Meeting(native_id(self.id))
-
-    @property
-    def native(self) -> Native:
-        return Native(NATIVE_TYPE, native_id(self.id))
+    def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
+        """Somebody came or left."""
+        key = f"{self.id}/{person.id or person.address.casefold()}/{said.__name__.lower()}/{to_rfc3339(time)}"
+        return said(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
 
 
 REPORT = allow_list(_Report)
@@ -141,19 +138,12 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
     if report.is_partial and report.whole:
         by_person.setdefault(Person(), []).append(report.whole)
     there = {person: stays(found) for person, found in by_person.items()}
-    ways = [way for person, found in there.items() for stay in found for way in _ways(report, person, stay)]
+    stayed = [(person, stay) for person, found in there.items() for stay in found]
+    ways = [report.way(person, stay.joined, Joined) for person, stay in stayed]
+    ways += [report.way(person, stay.left, Left) for person, stay in stayed]
     # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
     told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
-    if end := report.ended or max((stay.left for found in there.values() for stay in found), default=None):
-        told.append(Ended(f"{report.id}/ended", end, report.native, report.meeting))
+    if end := report.ended or max((stay.left for _, stay in stayed), default=None):
+        native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
+        told.append(Ended(f"{report.id}/ended", end, native, meeting))
     return tuple(told) or Ignored("nobody_was_there")
-
-
-def _ways(report: _Report, person: Person, stay: GraphStay) -> tuple[Joined, Left]:
-    native, meeting = report.native, report.meeting
-    joined, left = _key(report, person, "joined", stay.joined), _key(report, person, "left", stay.left)
-    return Joined(joined, stay.joined, native, meeting, person), Left(left, stay.left, native, meeting, person)
-
-
-def _key(report: _Report, person: Person, way: str, time: datetime) -> str:
-    return f"{report.id}/{person.id or person.address.casefold()}/{way}/{to_rfc3339(time)}"
