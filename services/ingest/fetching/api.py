@@ -4,6 +4,7 @@ asked."""
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,7 +12,7 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents import read_json
+from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.calendar import ApiSettings
 from services.ingest.sources.tool import Connection
@@ -89,20 +90,17 @@ class RetryAfterGate:
         self._until.pop(connection, None)
 
     def close(self, connection: str, answer: HttpAnswer, now: datetime) -> str:
-        """Says why; without Retry-After it is the loop that waits, longer each time."""
-        wait = min(_wait(answer.headers.get("retry-after", ""), now), LONGEST_WAIT)
+        """Says why. Retry-After is seconds, or a date (RFC 9110); without it, or where it is anything else, it is the
+        loop that waits, longer each time."""
+        told, wait = answer.headers.get("retry-after", ""), NO_WAIT
+        if told.isascii() and told.isdecimal():
+            wait = timedelta(seconds=int(told[:9]))
+        else:
+            with suppress(ValueError, TypeError):  # no date, or one without a zone
+                wait = max(NO_WAIT, parsedate_to_datetime(told) - now)
+        wait = min(wait, LONGEST_WAIT)
         self._until[connection] = now + wait
         return f"connection {connection}: the API answers {answer.status}, again in {wait.total_seconds():.0f} s"
-
-
-def _wait(retry_after: str, now: datetime) -> timedelta:
-    """RFC 9110: seconds, or a date. Anything else counts as not said."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return timedelta(seconds=min(int(retry_after[:9]), LONGEST_WAIT.total_seconds()))
-    try:
-        return max(NO_WAIT, parsedate_to_datetime(retry_after) - now)
-    except (ValueError, TypeError):  # no date, or one without a zone
-        return NO_WAIT
 
 
 OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
@@ -186,7 +184,11 @@ class Api:
     def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> ApiAnswer:
         code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
-            return self._read(answer)
+            parsed = read_json(answer.body)
+            fault = parsed.errors[0].reason if isinstance(parsed, Rejected) else "is no object"
+            if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
+                return Got(parsed.value)
+            return rejected("malformed", "", f"connection {self.name}: the API's answer {fault}")
         if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
             raise TryLaterError(self._gate.close(self.name, answer, self._now()))
         if question.resumes and (code in {GONE, BAD_REQUEST} or _says(STALE, words)):
@@ -199,14 +201,6 @@ class Api:
             words = "renew its api_token, or give it the scopes that the README names; then requeue"
             return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
         return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
-
-    def _read(self, answer: HttpAnswer) -> Got | Rejected:
-        parsed = read_json(answer.body)
-        if isinstance(parsed, Rejected):
-            return rejected("malformed", "", f"connection {self.name}: the API's answer {parsed.errors[0].reason}")
-        if not isinstance(parsed.value, dict):
-            return rejected("malformed", "", f"connection {self.name}: the API's answer is no object")
-        return Got(parsed.value)
 
 
 # More pages than any calendar has: an API that says `next` for ever is broken.

@@ -33,22 +33,24 @@ GOOGLE_ALWAYS = {
 
 
 def google_changed(api: Api, resource: str, token: str) -> Fetched:
-    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"syncToken": token}, resumes=True))
+    return _google_pages(api, resource, {"syncToken": token})
 
 
 def google_whole(api: Api, resource: str, now: datetime) -> Fetched:
     earliest, latest = window(now)
-    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"timeMin": earliest, "timeMax": latest}))
+    return _google_pages(api, resource, {"timeMin": earliest, "timeMax": latest})
 
 
-def _google_pages(api: Api, first: ApiQuestion) -> Fetched:
+def _google_pages(api: Api, resource: str, asked: Mapping[str, str]) -> Fetched:
+    def question(page: object) -> ApiQuestion:
+        token = {"pageToken": str(page)} if page else {}
+        return ApiQuestion(resource, {**GOOGLE_ALWAYS, **asked, **token}, resumes="syncToken" in asked)
+
     def following(body: Body) -> ApiQuestion | None:
         page = body.get("nextPageToken")
-        if not isinstance(page, str) or not page:
-            return None
-        return ApiQuestion(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
+        return question(page) if isinstance(page, str) and page else None
 
-    return pages(api, first, "items", following, lambda body: sync_token(body.get("nextSyncToken")))
+    return pages(api, question(None), "items", following, lambda body: sync_token(body.get("nextSyncToken")))
 
 
 VIEW, REPORTS = "/calendarView", "/attendanceReports"
@@ -65,14 +67,15 @@ def graph_changed(api: Api, resource: str, token: str) -> Fetched:
 
 def graph_whole(api: Api, resource: str, now: datetime) -> Fetched:
     if resource.endswith(VIEW):
-        earliest, latest = window(now)
-        query = {"startDateTime": earliest, "endDateTime": latest}
-        return _with_masters(api, resource, _graph_pages(api, ApiQuestion(f"{resource}/delta", query, HEADERS)))
+        found = _graph_pages(api, ApiQuestion(f"{resource}/delta", _between(now), HEADERS))
+        return _with_masters(api, resource, found)
     if resource.endswith(REPORTS):
         return _reports(api, resource)
-    if REPORTS in resource:
-        return _report(api, resource)
-    return _event(api, resource, now)
+    return _report(api, resource) if REPORTS in resource else _event(api, resource, now)
+
+
+def _between(now: datetime) -> dict[str, str]:
+    return dict(zip(("startDateTime", "endDateTime"), window(now), strict=True))
 
 
 def _graph_pages(api: Api, first: ApiQuestion) -> Fetched:
@@ -114,9 +117,7 @@ def _event(api: Api, resource: str, now: datetime) -> Fetched:
         return Round({"value": [{"id": resource.rpartition("/")[2], REMOVED: {"reason": "deleted"}}]})
     if not isinstance(answer, Got) or answer.body.get("type") != MASTER:
         return _listed(answer)
-    earliest, latest = window(now)
-    query = {"startDateTime": earliest, "endDateTime": latest}
-    return _graph_pages(api, ApiQuestion(f"{resource}/instances", query, HEADERS))
+    return _graph_pages(api, ApiQuestion(f"{resource}/instances", _between(now), HEADERS))
 
 
 def _reports(api: Api, resource: str) -> Fetched:

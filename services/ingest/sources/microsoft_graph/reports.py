@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
+from services.ingest.domain.meetings.attendance import Span, joined
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
@@ -23,20 +24,9 @@ from services.ingest.sources.vendor_model import (
 )
 
 
-class GraphStay(NamedTuple):
-    joined: datetime
-    left: datetime
-
-
-def stays(intervals: Iterable[GraphStay]) -> list[GraphStay]:
+def stays(intervals: Iterable[Span]) -> list[Span]:
     """In order, apart from each other, none without duration."""
-    found: list[GraphStay] = []
-    for interval in sorted(intervals):
-        if found and interval.joined <= found[-1].left:
-            found[-1] = GraphStay(found[-1].joined, max(found[-1].left, interval.left))
-        else:
-            found.append(interval)
-    return [stay for stay in found if stay.left > stay.joined]
+    return [one for one in joined(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
@@ -74,13 +64,13 @@ class _Record(VendorModel):
         """Whoever dialled in or came as a guest has neither."""
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
-    def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
+    def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[Span]:
         for interval in filter(None, self.intervals or ()):
-            joined, left = interval.joined or began, interval.left or ended
-            if left is None and interval.joined and interval.seconds:
-                left = interval.joined + timedelta(seconds=interval.seconds)
-            if joined and left and joined < left:
-                yield GraphStay(joined, left)
+            begin, end = interval.joined or began, interval.left or ended
+            if end is None and interval.joined and interval.seconds:
+                end = interval.joined + timedelta(seconds=interval.seconds)
+            if begin and end and begin < end:
+                yield Span(begin, end)
 
 
 MORE = Leaf("that there are more", lambda _, __: CUT)
@@ -101,12 +91,12 @@ class _Report(VendorModel):
         return bool(self.more) or (self.participants or 0) > len(self.records)
 
     @property
-    def whole(self) -> GraphStay | None:
+    def whole(self) -> Span | None:
         """From its begin to its end; where they are not told, for as long as anybody was there."""
         known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
-        began = self.began or min((stay.joined for stay in known), default=None)
-        ended = self.ended or max((stay.left for stay in known), default=None)
-        return GraphStay(began, ended) if began and ended and began < ended else None
+        began = self.began or min((stay.begin for stay in known), default=None)
+        ended = self.ended or max((stay.end for stay in known), default=None)
+        return Span(began, ended) if began and ended and began < ended else None
 
     def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
         """Somebody came or left."""
@@ -128,7 +118,7 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
-    by_person: dict[Person, list[GraphStay]] = {}
+    by_person: dict[Person, list[Span]] = {}
     for record in report.records:
         found = list(record.stays(report.began, report.ended))
         if found:
@@ -139,11 +129,11 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
         by_person.setdefault(Person(), []).append(report.whole)
     there = {person: stays(found) for person, found in by_person.items()}
     stayed = [(person, stay) for person, found in there.items() for stay in found]
-    ways = [report.way(person, stay.joined, Joined) for person, stay in stayed]
-    ways += [report.way(person, stay.left, Left) for person, stay in stayed]
+    ways = [report.way(person, stay.begin, Joined) for person, stay in stayed]
+    ways += [report.way(person, stay.end, Left) for person, stay in stayed]
     # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
     told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
-    if end := report.ended or max((stay.left for _, stay in stayed), default=None):
+    if end := report.ended or max((stay.end for _, stay in stayed), default=None):
         native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
         told.append(Ended(f"{report.id}/ended", end, native, meeting))
     return tuple(told) or Ignored("nobody_was_there")
