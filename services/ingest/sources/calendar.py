@@ -132,17 +132,23 @@ def start_in(value: object) -> datetime | None:
 def split(
     received: Received,
     name: str,
-    stamped: Callable[[object], object],
+    stamp: tuple[str, datetime],
+    is_entry: Callable[[dict[str, object]], bool],
     completed: Callable[[list[object]], list[object]] = list,
 ) -> RawPayloads | Rejected:
-    """Each entry of a page, which lists them under `name`, or what is posted alone. `stamped` adds when we heard of an
-    entry to one that comes without the time of its change; what needs none stays the bytes that it is."""
-    parsed = read_json(received.body)
+    """Each entry of a page, which lists them under `name`, or what is posted alone. `stamp` is added to an entry that
+    comes without the time of its change: when we heard of it; what needs none stays the bytes that it is."""
+    parsed, (member, now) = read_json(received.body), stamp
     if isinstance(parsed, Rejected):
         return parsed
-    if isinstance(parsed.value, dict) and parsed.value.get(name, ...) is None:
+
+    def stamped(one: object) -> object:
+        is_bare = isinstance(one, dict) and not one.get(member) and is_entry(one)
+        return {**one, member: to_rfc3339(now)} if isinstance(one, dict) and is_bare else one
+
+    listed = parsed.value.get(name, ...) if isinstance(parsed.value, dict) else ...
+    if listed is None:
         return RawPayloads((json.dumps({name: []}).encode(),))
-    listed = parsed.value.get(name) if isinstance(parsed.value, dict) else None
     entries = [stamped(one) for one in completed(listed)] if isinstance(listed, list) else []
     alone = stamped(parsed.value)
     if not entries and alone == parsed.value:

@@ -10,7 +10,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, WrapValidator
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Person, Pointer, Translation
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import (
@@ -241,32 +240,28 @@ def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
     uri = told.get(URI)
     if not isinstance(uri, str):
         return rejected("invalid", URI, "is required: it says which calendar changed")
-    try:
-        calendar = _calendar_of(uri)
-    except ValueError:
-        return rejected("invalid", URI, "is no URI")
-    if calendar is None:
-        return Ignored("no_events")
+    calendar = _calendar_of(uri)
+    if not isinstance(calendar, str):
+        return calendar
     if not _ID.fullmatch(calendar) or calendar in {".", ".."}:
         return rejected("invalid", URI, "names no calendar")
     return Pointer(f"calendars/{quote(calendar, safe='')}/events")
 
 
-def _calendar_of(uri: str) -> str | None:
-    """Nothing but the calendar's id is taken from it: where the API is, the settings say. None if it is of no events.
-    Raises ValueError if it is no URI."""
-    found = _CALENDAR.search(urlsplit(uri).path)
-    return unquote(found["id"]) if found else None
+def _calendar_of(uri: str) -> str | Ignored | Rejected:
+    """Nothing but the calendar's id is taken from it: where the API is, the settings say."""
+    try:
+        found = _CALENDAR.search(urlsplit(uri).path)
+    except ValueError:
+        return rejected("invalid", URI, "is no URI")
+    return unquote(found["id"]) if found else Ignored("no_events")
 
 
 def _calendar_uri(uri: str, _: Pseudonym) -> str:
     """The calendar's id is an address or what Google makes."""
-    try:
-        calendar = _calendar_of(uri)
-    except ValueError:
-        return NO_URI
-    if calendar is None:
-        return CUT
+    calendar = _calendar_of(uri)
+    if not isinstance(calendar, str):
+        return CUT if isinstance(calendar, Ignored) else NO_URI
     is_id = is_plain(calendar) or address_in(calendar) == calendar
     return f"/calendars/{quote(calendar, safe='')}/events" if is_id else NO_CALENDAR
 
@@ -292,13 +287,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
         told = received.headers.items()
         kept = {name: text for name, text in told if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
         return RawPayloads((json.dumps(kept, sort_keys=True).encode(),))
-
-    def stamped(event: object) -> object:
-        if isinstance(event, dict) and "id" in event and "items" not in event and not event.get("updated"):
-            return {**event, "updated": to_rfc3339(now)}
-        return event
-
-    return split(received, "items", stamped)
+    return split(received, "items", ("updated", now), lambda one: "id" in one and "items" not in one)
 
 
 # A page holds up to 2,500 events, each of which is recorded for itself.

@@ -9,7 +9,6 @@ from urllib.parse import quote, unquote
 
 from pydantic import Field
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
@@ -156,13 +155,8 @@ class MicrosoftGraphSettings(ApiSettings):
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
     that of its change."""
-
-    def stamped(one: object) -> object:
-        if isinstance(one, dict) and not one.get(CHANGED) and (REMOVED in one or {"id", "start", "end"} <= one.keys()):
-            return {**one, CHANGED: to_rfc3339(now)}
-        return one
-
-    return split(received, "value", stamped, completed)
+    whole = {"id", "start", "end"}
+    return split(received, "value", (CHANGED, now), lambda one: REMOVED in one or whole <= one.keys(), completed)
 
 
 # A page holds up to 1,000 events, and a POST many notifications, each of which is recorded for itself.
