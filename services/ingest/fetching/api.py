@@ -22,11 +22,6 @@ from services.runtime.loop import TryLaterError
 
 
 @dataclass(frozen=True)
-class Got:
-    body: Mapping[str, object]
-
-
-@dataclass(frozen=True)
 class Gone:
     """It is not there (any more), or not for us to see: tools tell that alike."""
 
@@ -44,13 +39,10 @@ def sync_token(value: object) -> str | None:
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
-ApiAnswer = Got | Gone | Stale | Rejected
-
-
 @dataclass(frozen=True)
 class Round:
-    """`body` is what was found, as the tool writes a page. With `token` one asks next time; None where the tool has no
-    such thing for this resource."""
+    """`body` is what the tool answers, or all pages of it as one. With `token` one asks next time; None where the tool
+    has no such thing for this resource."""
 
     body: Mapping[str, object]
     token: str | None = None
@@ -146,7 +138,7 @@ class Api:
     def name(self) -> str:
         return self._connection.connection_scope.connection
 
-    def get(self, question: ApiQuestion) -> ApiAnswer:
+    def get(self, question: ApiQuestion) -> Fetched:
         """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
         self._gate.check(self.name, self._now())
         path = question.path
@@ -181,13 +173,13 @@ class Api:
             raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
         return answer
 
-    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> ApiAnswer:
+    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> Fetched:
         code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
             parsed = read_json(answer.body)
             fault = parsed.errors[0].reason if isinstance(parsed, Rejected) else "is no object"
             if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
-                return Got(parsed.value)
+                return Round(parsed.value)
             return rejected("malformed", "", f"connection {self.name}: the API's answer {fault}")
         if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
             raise TryLaterError(self._gate.close(self.name, answer, self._now()))
@@ -221,7 +213,7 @@ def pages(
     question = first
     for _ in range(MOST_PAGES):
         answer = api.get(question)
-        if not isinstance(answer, Got):
+        if not isinstance(answer, Round):
             return answer
         values = answer.body.get(items)
         found += values if isinstance(values, list) else []

@@ -8,12 +8,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from services.ingest.fetching.api import (
     Api,
-    ApiAnswer,
     ApiQuestion,
     Body,
     Fetched,
     Gone,
-    Got,
     Round,
     pages,
     sync_token,
@@ -103,7 +101,7 @@ def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
         if master in known:
             continue
         answer = api.get(ApiQuestion(f"{resource.removesuffix(VIEW)}/events/{quote(master, safe='@=')}", None, HEADERS))
-        if isinstance(answer, Got):
+        if isinstance(answer, Round):
             values.append(answer.body)
         elif not isinstance(answer, Gone):
             return answer
@@ -115,7 +113,7 @@ def _event(api: Api, resource: str, now: datetime) -> Fetched:
     answer = api.get(ApiQuestion(resource, None, HEADERS))
     if isinstance(answer, Gone):
         return Round({"value": [{"id": resource.rpartition("/")[2], REMOVED: {"reason": "deleted"}}]})
-    if not isinstance(answer, Got) or answer.body.get("type") != MASTER:
+    if not isinstance(answer, Round) or answer.body.get("type") != MASTER:
         return _listed(answer)
     return _graph_pages(api, ApiQuestion(f"{resource}/instances", _between(now), HEADERS))
 
@@ -139,8 +137,8 @@ def _reports(api: Api, resource: str) -> Fetched:
 def _report(api: Api, resource: str) -> Fetched:
     """With everybody who was there: more than a page of them go on under a link of their own."""
     answer = api.get(ApiQuestion(resource, EXPANDED))
-    link = answer.body.get(MORE_RECORDS) if isinstance(answer, Got) else None
-    if not isinstance(answer, Got) or not isinstance(link, str):
+    link = answer.body.get(MORE_RECORDS) if isinstance(answer, Round) else None
+    if not isinstance(answer, Round) or not isinstance(link, str):
         return _listed(answer)
     more = _graph_pages(api, ApiQuestion(link))
     if not isinstance(more, Round):
@@ -150,8 +148,8 @@ def _report(api: Api, resource: str) -> Fetched:
     return Round({"value": [{**answer.body, "attendanceRecords": records}]})
 
 
-def _listed(answer: ApiAnswer) -> Fetched:
-    return Round({"value": [answer.body]}) if isinstance(answer, Got) else answer
+def _listed(answer: Fetched) -> Fetched:
+    return Round({"value": [answer.body]}) if isinstance(answer, Round) else answer
 
 
 def _values(found: Round) -> list[object]:

@@ -168,10 +168,10 @@ def marked(told: CalcomEvent[Unattended]) -> Translation:
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    time, native = told.createdAt, Native(told.triggerEvent, native_id(told.payload.bookingUid))
-    keys = [_absence_key(told.payload.bookingUid, person) for person in present]
+    uid, (_, time, native) = told.payload.bookingUid, told.keyed(told.payload.bookingUid)
+    keys = [_absence_key(uid, person) for person in present]
     voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
-    return (*_missed(told, absent, "self_reported"), *voided) or Ignored("nobody_named")
+    return (*_missed(uid, time, native, absent, "self_reported"), *voided) or Ignored("nobody_named")
 
 
 def detected(told: CalcomEvent[Unattended]) -> Translation:
@@ -183,7 +183,8 @@ def detected(told: CalcomEvent[Unattended]) -> Translation:
         # Where somebody is not named, it may be they who are marked.
         is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
         absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
-    return _missed(told, absent, "observed") or Ignored("nobody_named")
+    _, time, native = told.keyed(told.payload.bookingUid)
+    return _missed(told.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
 
 
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
@@ -191,17 +192,15 @@ def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
     past = told if isinstance(told, CalcomPast) else told.payload
     if past.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
-    native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
-    missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
-    return tuple(missed) or Ignored("ended_by_the_clock")
+    native = Native("MEETING_ENDED", native_id(past.uid))
+    return _missed(past.uid, past.endTime, native, past.absent, "self_reported") or Ignored("ended_by_the_clock")
 
 
-def _missed(told: CalcomEvent[Unattended], absent: tuple[Person, ...], evidence: Evidence) -> tuple[Activity, ...]:
-    uid, time = told.payload.bookingUid, told.createdAt
-    native = Native(told.triggerEvent, native_id(uid))
-    return tuple(
-        Missed(_absence_key(uid, one), time, native, Meeting(uid), (one,), evidence=evidence) for one in absent
-    )
+def _missed(
+    uid: str, time: datetime, native: Native, absent: tuple[Person, ...], evidence: Evidence
+) -> tuple[Activity, ...]:
+    keys = {one: _absence_key(uid, one) for one in absent}
+    return tuple(Missed(keys[one], time, native, Meeting(uid), (one,), evidence=evidence) for one in absent)
 
 
 def _absence_key(uid: str, person: Person) -> str:

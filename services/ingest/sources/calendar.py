@@ -57,26 +57,20 @@ class CalendarTimes(VendorModel):
 
 @dataclass(frozen=True)
 class CalendarEntry:
-    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC. `shared` is what
-    the entry is called in every calendar, empty where that is not known; each calendar gives it an id of its own."""
+    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC. `copy_of` is
+    what the entry is called in every calendar, where that is known; each calendar gives it an id of its own."""
 
     id: str
     type: str
     version: str
     changed: datetime
-    shared: str = ""
+    copy_of: Meeting | None = None
 
     @property
-    def key(self) -> str:
-        return f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
-
-    @property
-    def native(self) -> Native:
-        return Native(self.type, self.id)
-
-    @property
-    def copy_of(self) -> Meeting | None:
-        return Meeting(self.shared) if self.shared else None
+    def keyed(self) -> tuple[str, datetime, Native, Meeting]:
+        """What every statement begins with."""
+        key = f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
+        return key, self.changed, Native(self.type, self.id), Meeting(self.id)
 
     def shared_as(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
         """`begin` tells one date of a series from the others: when it first was to be. Of more than two people each
@@ -84,7 +78,7 @@ class CalendarEntry:
         alone is asked no more."""
         if not uid or invited.is_partial or len(_each_once(invited.asked)) != FEWEST:
             return self
-        return replace(self, shared=f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}")
+        return replace(self, copy_of=Meeting(f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}"))
 
 
 EntryVerdict = Booked | Cancelled | Ignored | Rejected
@@ -111,16 +105,14 @@ def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invite
     if ends_at == starts_at:
         return Ignored("no_duration")
     declined = tuple(person for person in _each_once(invited.asked) if person not in takers)
-    booked = Booked(entry.key, entry.changed, entry.native, Meeting(entry.id), starts_at, ends_at, takers)
+    booked = Booked(*entry.keyed, starts_at, ends_at, takers)
     return replace(booked, is_partial=is_partial, declined=declined, copy_of=entry.copy_of)
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
     takers = _each_once(person for person in people if person != Person())
-    meant = takers if len(takers) >= FEWEST else ()
-    meeting = Meeting(entry.id)
-    return Cancelled(entry.key, entry.changed, entry.native, meeting, meant, starts_at, copy_of=entry.copy_of)
+    return Cancelled(*entry.keyed, takers if len(takers) >= FEWEST else (), starts_at, copy_of=entry.copy_of)
 
 
 def start_in(value: object) -> datetime | None:
