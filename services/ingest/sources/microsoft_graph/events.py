@@ -72,6 +72,7 @@ def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
 
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
+KINDS = in_any_case("required", "optional", ROOM)
 ANSWERS = in_any_case("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
@@ -118,7 +119,7 @@ class _Answer(VendorModel):
 class _GraphWhom(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
-    kind: MaybeWord = Field("", alias="type")
+    kind: Annotated[MaybeText, KINDS] = Field("", alias="type")
 
     @property
     def person(self) -> Person:

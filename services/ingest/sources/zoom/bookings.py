@@ -134,16 +134,15 @@ class Scheduled(VendorModel):
         """The zone matters where a time has no offset."""
         if self.occurrences and not any(self.occurrences):
             raise ValueError("none of its occurrences can be read")
-        times = [self.start_time, *(one.start_time for one in self.occurrences or () if one)]
-        if any(time and not time.tzinfo for time in times):
-            assert offset_named(self.timezone or "UTC"), "raises ValueError"
+        for time in (self.start_time, *(one.start_time for one in self.occurrences or () if one)):
+            self.utc(time)
         return self
 
     def utc(self, time: datetime | None) -> datetime | None:
-        """Of one of its times; without an offset it is of the meeting's zone, or UTC where none is told."""
+        """Of one of its times; without an offset it is of the meeting's zone. Raises ValueError."""
         if time is None or time.tzinfo:
             return time and to_utc(time)
-        return in_zone(time, offset_named(self.timezone or "UTC"))
+        return in_zone(time, offset_named(self.timezone))
 
     @property
     def dates(self) -> tuple[Date, ...]:
@@ -174,10 +173,20 @@ class Former(VendorModel):
 
 
 class ChangedMeeting(Scheduled):
-    """What cannot be read of a change, or of what is deleted, has not changed, or is not needed; the rest has."""
+    """What cannot be read of a change has not changed; the rest has."""
 
     start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
     duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
+
+
+class DeletedMeeting(ChangedMeeting):
+    """When it was to be is not needed."""
+
+    def utc(self, time: datetime | None) -> datetime | None:
+        try:
+            return super().utc(time)
+        except ValueError:
+            return None
 
 
 Scheduled_co = TypeVar("Scheduled_co", bound=Scheduled, covariant=True)
@@ -237,6 +246,7 @@ class ZoomBookingEvent(VendorModel, Generic[Scheduled_co]):
 
 NewMeeting = ZoomBookingEvent[Scheduled]
 MeetingChange = ZoomBookingEvent[ChangedMeeting]
+Deletion = ZoomBookingEvent[DeletedMeeting]
 RECOVERED = "meeting.recovered"
 
 
@@ -256,7 +266,7 @@ def updated(told: MeetingChange) -> Translation:
     return _whole([*changed, *dropped], "nothing_used_has_changed" if is_timed else "no_fixed_time")
 
 
-def deleted(told: MeetingChange) -> Translation:
+def deleted(told: Deletion) -> Translation:
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:

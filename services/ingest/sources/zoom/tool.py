@@ -40,7 +40,7 @@ from services.ingest.sources.vendor_model import (
     read,
 )
 from services.ingest.sources.webhook_events import EventReading, WebhookEvents
-from services.ingest.sources.zoom.bookings import MeetingChange, NewMeeting, created, deleted, updated
+from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMeeting, created, deleted, updated
 
 
 class _Participant(VendorModel):
@@ -159,7 +159,7 @@ EVENTS = WebhookEvents(
         "meeting.created": EventReading(NewMeeting, created),
         "meeting.updated": EventReading(MeetingChange, updated),
         "meeting.recovered": EventReading(MeetingChange, updated),
-        "meeting.deleted": EventReading(MeetingChange, deleted),
+        "meeting.deleted": EventReading(Deletion, deleted),
         "meeting.participant_joined": EventReading(ParticipantEvent, joined),
         "meeting.participant_left": EventReading(ParticipantEvent, left),
         "meeting.participant_joined_waiting_room": WAITED,
