@@ -148,7 +148,8 @@ LATE_NOTICE_HOURS = 24
 
 
 class Spoken(NamedTuple):
-    """An event on the log, without what it said. `session` is where somebody came or left."""
+    """An event on the log, without what it said. `session` is where somebody came or left, `retracted` when the tool
+    took it back."""
 
     relationship: str
     program: str
@@ -157,6 +158,7 @@ class Spoken(NamedTuple):
     time: datetime
     slot: str
     session: str = ""
+    retracted: datetime | None = None
 
 
 Find = Callable[[str, str, str], tuple[Spoken, ...]]
@@ -177,7 +179,13 @@ class Memory:
             return
         key, spoken = (event.tenant, event.source, statement), spoken_of(event)
         known = self._spoken.pop(key, ())
-        self._spoken[key] = known if spoken in known else (*known, spoken)
+        is_known = any(one._replace(retracted=None) == spoken for one in known)
+        self._spoken[key] = known if is_known else (*known, spoken)
+        if isinstance(event.data, p.EventRetracted):
+            back, target = event.data.id, (event.tenant, event.data.source, event.data.id.partition(".")[0])
+            if stood := self._spoken.get(target):
+                taken = (one._replace(retracted=event.time) if one.id == back else one for one in stood)
+                self._spoken[target] = tuple(taken)
         if len(self._spoken) > self._most:
             self._spoken.popitem(last=False)
 
