@@ -284,10 +284,12 @@ class Projection:
                         spoken = self.memory.find(scope.tenant, scope.source, statement_id(key))
                         session = next((one.session for one in spoken if one.session), "")
                     self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
-            case Booked() | Requested() | Cancelled() | MeetingMoved():
+            case Requested():
+                with self._lock:
+                    self.revisions.apply(scope.source, said)
+            case Booked() | Cancelled() | MeetingMoved():
                 guests = NO_GUESTS
-                is_cancelled_alone = isinstance(said, Cancelled) and not said.copy_of
-                if not isinstance(said, Requested) and said.people and not is_cancelled_alone:
+                if isinstance(said, Booked) or (said.people and (isinstance(said, MeetingMoved) or said.copy_of)):
                     guests = self.guests(said, scope)
                 with self._lock:
                     self.revisions.apply(scope.source, said, guests)
