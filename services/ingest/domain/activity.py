@@ -66,7 +66,7 @@ class Booked(Statement):
 
 
 @dataclass(frozen=True)
-class Requested(Statement):
+class MoveRequested(Statement):
     """A meeting is to take the place of another one once it is confirmed, which may not say so any more. Until then
     nothing has changed."""
 
@@ -178,7 +178,17 @@ class Employed(Statement):
 
 
 Activity = (
-    Booked | Requested | Cancelled | MeetingMoved | Missed | Joined | Left | Ended | GenericActivity | Voided | Employed
+    Booked
+    | MoveRequested
+    | Cancelled
+    | MeetingMoved
+    | Missed
+    | Joined
+    | Left
+    | Ended
+    | GenericActivity
+    | Voided
+    | Employed
 )
 
 

@@ -16,9 +16,9 @@ from services.ingest.domain.activity import (
     Cancelled,
     Meeting,
     Missed,
+    MoveRequested,
     Native,
     Person,
-    Requested,
     Translation,
     Voided,
 )
@@ -238,7 +238,7 @@ def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
     booking = told.payload
     if booking.replaced is None:
         return Ignored("not_confirmed")
-    return (Requested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
+    return (MoveRequested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
 
 
 def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas import payloads as p
-from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, Person, Requested
+from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, MoveRequested, Person
 from services.ingest.domain.ids import session_id
 from services.ingest.domain.meetings.revisions import Revisions
 from services.ingest.domain.verdict import Ignored, Rejected
@@ -369,7 +369,7 @@ def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_ye
 def test_of_too_many_requests_the_one_not_heard_of_for_longest_is_forgotten() -> None:
     revisions, former = Revisions(most=1), Meeting("former")
     for name in ("first", "second"):
-        revisions.apply(ZOOM.source, Requested(name, minute(0), NATIVE, Meeting(name), former))
+        revisions.apply(ZOOM.source, MoveRequested(name, minute(0), NATIVE, Meeting(name), former))
 
     assert revisions.requested(ZOOM.source, Meeting("first")) is None
     assert revisions.requested(ZOOM.source, Meeting("second")) == former

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, Requested, Statement
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, MoveRequested, Statement
 from services.ingest.domain.people.relationship_history import Relationship
 
 MOST_REVISED = 50_000
@@ -91,7 +91,7 @@ class Revisions:
                 self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
             case MeetingMoved() | Cancelled(is_partial=False):
                 self._keep(source, Revision(replace(said, people=()), guests))
-            case Requested(meeting=meeting, replaces=replaced):
+            case MoveRequested(meeting=meeting, replaces=replaced):
                 self._requested[source, meeting] = replaced
                 if len(self._requested) > self._most:
                     self._requested.popitem(last=False)

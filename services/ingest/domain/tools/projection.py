@@ -22,9 +22,9 @@ from services.ingest.domain.activity import (
     Left,
     Meeting,
     MeetingMoved,
+    MoveRequested,
     Native,
     Person,
-    Requested,
     Statement,
 )
 from services.ingest.domain.ids import RawEvent, digest, statement_id
@@ -284,7 +284,7 @@ class Projection:
                         spoken = self.memory.find(scope.tenant, scope.source, statement_id(key))
                         session = next((one.session for one in spoken if one.session), "")
                     self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
-            case Requested():
+            case MoveRequested():
                 with self._lock:
                     self.revisions.apply(scope.source, said)
             case Booked() | Cancelled() | MeetingMoved():

@@ -17,8 +17,8 @@ from services.ingest.domain.activity import (
     Left,
     MeetingMoved,
     Missed,
+    MoveRequested,
     Person,
-    Requested,
     Voided,
 )
 from services.ingest.domain.ids import (
@@ -239,7 +239,7 @@ def _result(  # noqa: C901 (a line for each kind of statement)
     match said:
         case Booked():
             result = booked(said, scope, projection)
-        case Requested():
+        case MoveRequested():
             result = Ignored("not_confirmed")
         case Cancelled():
             result = cancelled(said, scope, projection)
