@@ -66,6 +66,15 @@ class Booked(Statement):
 
 
 @dataclass(frozen=True)
+class MoveRequested(Statement):
+    """A meeting is to take the place of another one once it is confirmed, which may not say so any more. Until then
+    nothing has changed."""
+
+    meeting: Meeting
+    replaces: Meeting
+
+
+@dataclass(frozen=True)
 class Cancelled(Statement):
     """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it. `is_partial`: of
     the pairs among `people` only; others meet all the same. `copy_of` as in Booked."""
@@ -79,15 +88,18 @@ class Cancelled(Statement):
 
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
-    """A booked meeting takes place at another time, with the same people: for a tool that says only what changed. None
-    stays as it was. Of a meeting that nobody knows to be booked, or that was called off, it says nothing, unless it
-    `is_back`. `copy_of` as in Booked."""
+    """A booked meeting takes place at another time, or with other people: for a tool that says only what changed. None
+    stays as it was, and so do the people where none are named. Of a meeting that nobody knows to be booked, or that was
+    called off, it says nothing, unless it `is_back`, or is a date `of_series`: of a series that is told as a whole, so
+    that whoever meets on its other dates meets on this one. `copy_of` as in Booked."""
 
     meeting: Meeting
     starts_at: datetime | None = None
     lasts: timedelta | None = None
     is_back: bool = False
     copy_of: Meeting | None = None
+    people: tuple[Person, ...] = ()
+    of_series: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +177,19 @@ class Employed(Statement):
     unsaid: frozenset[str] = frozenset()
 
 
-Activity = Booked | Cancelled | MeetingMoved | Missed | Joined | Left | Ended | GenericActivity | Voided | Employed
+Activity = (
+    Booked
+    | MoveRequested
+    | Cancelled
+    | MeetingMoved
+    | Missed
+    | Joined
+    | Left
+    | Ended
+    | GenericActivity
+    | Voided
+    | Employed
+)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ asked."""
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -11,18 +12,13 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents import read_json
+from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.calendar import ApiSettings
 from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp, Bounds, HttpAnswer
 from services.runtime.loop import TryLaterError
-
-
-@dataclass(frozen=True)
-class Got:
-    body: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -43,13 +39,10 @@ def sync_token(value: object) -> str | None:
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
-ApiAnswer = Got | Gone | Stale | Rejected
-
-
 @dataclass(frozen=True)
 class Round:
-    """`body` is what was found, as the tool writes a page. With `token` one asks next time; None where the tool has no
-    such thing for this resource."""
+    """`body` is what the tool answers, or all pages of it as one. With `token` one asks next time; None where the tool
+    has no such thing for this resource."""
 
     body: Mapping[str, object]
     token: str | None = None
@@ -89,20 +82,17 @@ class RetryAfterGate:
         self._until.pop(connection, None)
 
     def close(self, connection: str, answer: HttpAnswer, now: datetime) -> str:
-        """Says why; without Retry-After it is the loop that waits, longer each time."""
-        wait = min(_wait(answer.headers.get("retry-after", ""), now), LONGEST_WAIT)
+        """Says why. Retry-After is seconds, or a date (RFC 9110); without it, or where it is anything else, it is the
+        loop that waits, longer each time."""
+        told, wait = answer.headers.get("retry-after", ""), NO_WAIT
+        if told.isascii() and told.isdecimal():
+            wait = timedelta(seconds=int(told[:9]))
+        else:
+            with suppress(ValueError, TypeError):  # no date, or one without a zone
+                wait = max(NO_WAIT, parsedate_to_datetime(told) - now)
+        wait = min(wait, LONGEST_WAIT)
         self._until[connection] = now + wait
         return f"connection {connection}: the API answers {answer.status}, again in {wait.total_seconds():.0f} s"
-
-
-def _wait(retry_after: str, now: datetime) -> timedelta:
-    """RFC 9110: seconds, or a date. Anything else counts as not said."""
-    if retry_after.isascii() and retry_after.isdecimal():
-        return timedelta(seconds=min(int(retry_after[:9]), LONGEST_WAIT.total_seconds()))
-    try:
-        return max(NO_WAIT, parsedate_to_datetime(retry_after) - now)
-    except (ValueError, TypeError):  # no date, or one without a zone
-        return NO_WAIT
 
 
 OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
@@ -148,7 +138,7 @@ class Api:
     def name(self) -> str:
         return self._connection.connection_scope.connection
 
-    def get(self, question: ApiQuestion) -> ApiAnswer:
+    def get(self, question: ApiQuestion) -> Fetched:
         """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
         self._gate.check(self.name, self._now())
         path = question.path
@@ -183,10 +173,14 @@ class Api:
             raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
         return answer
 
-    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> ApiAnswer:
+    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> Fetched:
         code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
-            return self._read(answer)
+            parsed = read_json(answer.body)
+            fault = parsed.errors[0].reason if isinstance(parsed, Rejected) else "is no object"
+            if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
+                return Round(parsed.value)
+            return rejected("malformed", "", f"connection {self.name}: the API's answer {fault}")
         if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
             raise TryLaterError(self._gate.close(self.name, answer, self._now()))
         if question.resumes and (code in {GONE, BAD_REQUEST} or _says(STALE, words)):
@@ -199,14 +193,6 @@ class Api:
             words = "renew its api_token, or give it the scopes that the README names; then requeue"
             return rejected("forbidden", "", f"connection {self.name}: the API answers {code}: {words}")
         return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
-
-    def _read(self, answer: HttpAnswer) -> Got | Rejected:
-        parsed = read_json(answer.body)
-        if isinstance(parsed, Rejected):
-            return rejected("malformed", "", f"connection {self.name}: the API's answer {parsed.errors[0].reason}")
-        if not isinstance(parsed.value, dict):
-            return rejected("malformed", "", f"connection {self.name}: the API's answer is no object")
-        return Got(parsed.value)
 
 
 # More pages than any calendar has: an API that says `next` for ever is broken.
@@ -227,7 +213,7 @@ def pages(
     question = first
     for _ in range(MOST_PAGES):
         answer = api.get(question)
-        if not isinstance(answer, Got):
+        if not isinstance(answer, Round):
             return answer
         values = answer.body.get(items)
         found += values if isinstance(values, list) else []

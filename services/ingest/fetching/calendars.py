@@ -8,12 +8,10 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from services.ingest.fetching.api import (
     Api,
-    ApiAnswer,
     ApiQuestion,
     Body,
     Fetched,
     Gone,
-    Got,
     Round,
     pages,
     sync_token,
@@ -33,22 +31,24 @@ GOOGLE_ALWAYS = {
 
 
 def google_changed(api: Api, resource: str, token: str) -> Fetched:
-    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"syncToken": token}, resumes=True))
+    return _google_pages(api, resource, {"syncToken": token})
 
 
 def google_whole(api: Api, resource: str, now: datetime) -> Fetched:
     earliest, latest = window(now)
-    return _google_pages(api, ApiQuestion(resource, GOOGLE_ALWAYS | {"timeMin": earliest, "timeMax": latest}))
+    return _google_pages(api, resource, {"timeMin": earliest, "timeMax": latest})
 
 
-def _google_pages(api: Api, first: ApiQuestion) -> Fetched:
+def _google_pages(api: Api, resource: str, asked: Mapping[str, str]) -> Fetched:
+    def question(page: object) -> ApiQuestion:
+        token = {"pageToken": str(page)} if page else {}
+        return ApiQuestion(resource, {**GOOGLE_ALWAYS, **asked, **token}, resumes="syncToken" in asked)
+
     def following(body: Body) -> ApiQuestion | None:
         page = body.get("nextPageToken")
-        if not isinstance(page, str) or not page:
-            return None
-        return ApiQuestion(first.path, {**(first.query or {}), "pageToken": page}, resumes=first.resumes)
+        return question(page) if isinstance(page, str) and page else None
 
-    return pages(api, first, "items", following, lambda body: sync_token(body.get("nextSyncToken")))
+    return pages(api, question(None), "items", following, lambda body: sync_token(body.get("nextSyncToken")))
 
 
 VIEW, REPORTS = "/calendarView", "/attendanceReports"
@@ -65,14 +65,15 @@ def graph_changed(api: Api, resource: str, token: str) -> Fetched:
 
 def graph_whole(api: Api, resource: str, now: datetime) -> Fetched:
     if resource.endswith(VIEW):
-        earliest, latest = window(now)
-        query = {"startDateTime": earliest, "endDateTime": latest}
-        return _with_masters(api, resource, _graph_pages(api, ApiQuestion(f"{resource}/delta", query, HEADERS)))
+        found = _graph_pages(api, ApiQuestion(f"{resource}/delta", _between(now), HEADERS))
+        return _with_masters(api, resource, found)
     if resource.endswith(REPORTS):
         return _reports(api, resource)
-    if REPORTS in resource:
-        return _report(api, resource)
-    return _event(api, resource, now)
+    return _report(api, resource) if REPORTS in resource else _event(api, resource, now)
+
+
+def _between(now: datetime) -> dict[str, str]:
+    return dict(zip(("startDateTime", "endDateTime"), window(now), strict=True))
 
 
 def _graph_pages(api: Api, first: ApiQuestion) -> Fetched:
@@ -100,7 +101,7 @@ def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
         if master in known:
             continue
         answer = api.get(ApiQuestion(f"{resource.removesuffix(VIEW)}/events/{quote(master, safe='@=')}", None, HEADERS))
-        if isinstance(answer, Got):
+        if isinstance(answer, Round):
             values.append(answer.body)
         elif not isinstance(answer, Gone):
             return answer
@@ -112,11 +113,9 @@ def _event(api: Api, resource: str, now: datetime) -> Fetched:
     answer = api.get(ApiQuestion(resource, None, HEADERS))
     if isinstance(answer, Gone):
         return Round({"value": [{"id": resource.rpartition("/")[2], REMOVED: {"reason": "deleted"}}]})
-    if not isinstance(answer, Got) or answer.body.get("type") != MASTER:
+    if not isinstance(answer, Round) or answer.body.get("type") != MASTER:
         return _listed(answer)
-    earliest, latest = window(now)
-    query = {"startDateTime": earliest, "endDateTime": latest}
-    return _graph_pages(api, ApiQuestion(f"{resource}/instances", query, HEADERS))
+    return _graph_pages(api, ApiQuestion(f"{resource}/instances", _between(now), HEADERS))
 
 
 def _reports(api: Api, resource: str) -> Fetched:
@@ -138,8 +137,8 @@ def _reports(api: Api, resource: str) -> Fetched:
 def _report(api: Api, resource: str) -> Fetched:
     """With everybody who was there: more than a page of them go on under a link of their own."""
     answer = api.get(ApiQuestion(resource, EXPANDED))
-    link = answer.body.get(MORE_RECORDS) if isinstance(answer, Got) else None
-    if not isinstance(answer, Got) or not isinstance(link, str):
+    link = answer.body.get(MORE_RECORDS) if isinstance(answer, Round) else None
+    if not isinstance(answer, Round) or not isinstance(link, str):
         return _listed(answer)
     more = _graph_pages(api, ApiQuestion(link))
     if not isinstance(more, Round):
@@ -149,8 +148,8 @@ def _report(api: Api, resource: str) -> Fetched:
     return Round({"value": [{**answer.body, "attendanceRecords": records}]})
 
 
-def _listed(answer: ApiAnswer) -> Fetched:
-    return Round({"value": [answer.body]}) if isinstance(answer, Got) else answer
+def _listed(answer: Fetched) -> Fetched:
+    return Round({"value": [answer.body]}) if isinstance(answer, Round) else answer
 
 
 def _values(found: Round) -> list[object]:

@@ -5,44 +5,40 @@ keys stop a replay."""
 from collections.abc import Iterable
 from datetime import datetime
 from hashlib import sha256
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import WrapValidator
 
+from schemas.payloads import Evidence
 from services.ingest.domain.activity import (
     Activity,
     Booked,
     Cancelled,
     Meeting,
     Missed,
+    MoveRequested,
     Native,
     Person,
     Translation,
     Voided,
 )
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.tool import (
-    Received,
-    Tool,
-    Unverified,
-    Verification,
-    verify_body,
-)
+from services.ingest.sources.tool import Received, Tool, Unverified, Verification, verify_body
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     AnyMaybeTime,
-    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybeWord,
     VendorModel,
-    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
     native_id,
     none_if_unread,
 )
+from services.ingest.sources.webhook_events import EventReading, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -75,9 +71,9 @@ class CalcomBooking(VendorModel):
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduledToUid: MaybeIdent = ""  # noqa: N815
-    rescheduled: bool | None = None
-    requestReschedule: bool | None = None  # noqa: N815
-    seatsPerTimeSlot: int | None = None  # noqa: N815
+    rescheduled: Annotated[bool | None, NONE_IF_EMPTY] = None
+    requestReschedule: Annotated[bool | None, NONE_IF_EMPTY] = None  # noqa: N815
+    seatsPerTimeSlot: Annotated[int | None, NONE_IF_EMPTY] = None  # noqa: N815
     attendeeSeatId: MaybeIdent = ""  # noqa: N815
 
     @property
@@ -88,6 +84,10 @@ class CalcomBooking(VendorModel):
         )
 
     @property
+    def replaced(self) -> Meeting | None:
+        return Meeting(self.rescheduleUid) if self.rescheduleUid not in {"", self.uid} else None
+
+    @property
     def people(self) -> tuple[Person, ...]:
         """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
         the same (empty): nobody books with nobody."""
@@ -96,19 +96,9 @@ class CalcomBooking(VendorModel):
         return (*persons(emails), *(Person() for email in emails if not email))
 
 
-class CalcomBookingEvent(VendorModel):
-    triggerEvent: Word  # noqa: N815
-    createdAt: Zoned  # noqa: N815
-    payload: CalcomBooking
-
-
 class BookedSlot(CalcomBooking):
     startTime: Zoned  # noqa: N815
     endTime: Zoned  # noqa: N815
-
-
-class CalcomSlotEvent(CalcomBookingEvent):
-    payload: BookedSlot
 
 
 class Unattended(VendorModel):
@@ -119,10 +109,18 @@ class Unattended(VendorModel):
     attendees: Attendees | None = None
 
 
-class NoShowEvent(VendorModel):
+Payload = TypeVar("Payload", bound=CalcomBooking | Unattended)
+
+
+class CalcomEvent(VendorModel, Generic[Payload]):
     triggerEvent: Word  # noqa: N815
     createdAt: Zoned  # noqa: N815
-    payload: Unattended
+    payload: Payload
+
+    def keyed(self, uid: str) -> tuple[str, datetime, Native]:
+        """What every statement begins with."""
+        key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
+        return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
 
 
 class CalcomPast(VendorModel):
@@ -165,19 +163,18 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(told: NoShowEvent) -> Translation:
+def marked(told: CalcomEvent[Unattended]) -> Translation:
     """By hand, and perhaps unmarked again: only those who changed are named."""
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    uid, time = told.payload.bookingUid, told.createdAt
-    native = Native(told.triggerEvent, native_id(uid))
+    uid, (_, time, native) = told.payload.bookingUid, told.keyed(told.payload.bookingUid)
     keys = [_absence_key(uid, person) for person in present]
     voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
-    return (*(_missed(told, person) for person in absent), *voided) or Ignored("nobody_named")
+    return (*_missed(uid, time, native, absent, "self_reported"), *voided) or Ignored("nobody_named")
 
 
-def detected(told: NoShowEvent) -> Translation:
+def detected(told: CalcomEvent[Unattended]) -> Translation:
     """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
     if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
         absent = persons([told.payload.hostEmail])
@@ -186,7 +183,8 @@ def detected(told: NoShowEvent) -> Translation:
         # Where somebody is not named, it may be they who are marked.
         is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
         absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
-    return tuple(_missed(told, person) for person in absent) or Ignored("nobody_named")
+    _, time, native = told.keyed(told.payload.bookingUid)
+    return _missed(told.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
 
 
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
@@ -194,22 +192,15 @@ def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
     past = told if isinstance(told, CalcomPast) else told.payload
     if past.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
-    native, meeting = Native("MEETING_ENDED", native_id(past.uid)), Meeting(past.uid)
-    missed = [Missed(_absence_key(past.uid, one), past.endTime, native, meeting, (one,)) for one in past.absent]
-    return tuple(missed) or Ignored("ended_by_the_clock")
+    native = Native("MEETING_ENDED", native_id(past.uid))
+    return _missed(past.uid, past.endTime, native, past.absent, "self_reported") or Ignored("ended_by_the_clock")
 
 
-def _missed(told: NoShowEvent, person: Person) -> Activity:
-    uid = told.payload.bookingUid
-    seen = told.triggerEvent != "BOOKING_NO_SHOW_UPDATED"
-    return Missed(
-        key=_absence_key(uid, person),
-        time=told.createdAt,
-        native=Native(told.triggerEvent, native_id(uid)),
-        meeting=Meeting(uid),
-        absent=(person,),
-        evidence="observed" if seen else "self_reported",
-    )
+def _missed(
+    uid: str, time: datetime, native: Native, absent: tuple[Person, ...], evidence: Evidence
+) -> tuple[Activity, ...]:
+    keys = {one: _absence_key(uid, one) for one in absent}
+    return tuple(Missed(keys[one], time, native, Meeting(uid), (one,), evidence=evidence) for one in absent)
 
 
 def _absence_key(uid: str, person: Person) -> str:
@@ -222,66 +213,58 @@ NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "RE
 REASSIGNED = "BOOKING_REASSIGNED"
 """Another host has taken it over."""
 # A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
-NOT_CONFIRMED = frozenset({"BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
+NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-def _booked(told: CalcomSlotEvent) -> Translation:
+def _booked(told: CalcomEvent[BookedSlot]) -> Translation:
     booking = told.payload
     if booking.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
     booked = Booked(
-        key=_key(told),
-        time=told.createdAt,
-        native=_native(told),
+        *told.keyed(booking.uid),
         meeting=Meeting(booking.uid),
         starts_at=booking.startTime,
         ends_at=booking.endTime,
         people=booking.people,
-        replaces=Meeting(booking.rescheduleUid) if booking.rescheduleUid not in {"", booking.uid} else None,
+        replaces=booking.replaced,
         is_partial=booking.has_seats,
         new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
 
-def _cancelled(told: CalcomBookingEvent) -> Translation:
+def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
+    """Cal.com gives up the former booking with the request, and its confirmation does not name it any more."""
+    booking = told.payload
+    if booking.replaced is None:
+        return Ignored("not_confirmed")
+    return (MoveRequested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
+
+
+def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:
     """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
     if booking.startTime and booking.startTime <= told.createdAt:
         return Ignored("already_over")
-    meeting = Meeting(booking.uid)
-    people, seats = booking.people, booking.has_seats
-    return (Cancelled(_key(told), told.createdAt, _native(told), meeting, people, booking.startTime, seats),)
-
-
-def _key(told: CalcomBookingEvent) -> str:
-    return f"{told.triggerEvent}:{told.payload.uid}:{told.createdAt.isoformat()}"
-
-
-def _native(told: CalcomBookingEvent) -> Native:
-    return Native(told.triggerEvent, native_id(told.payload.uid))
-
-
-def _unused(trigger: str) -> Ignored:
-    return Ignored("not_confirmed" if trigger in NOT_CONFIRMED else "ping" if trigger == "PING" else "event_not_used")
-
-
-class _Trigger(VendorModel):
-    triggerEvent: Word  # noqa: N815 (Cal.com's name)
+    meeting, people, seats = Meeting(booking.uid), booking.people, booking.has_seats
+    return (Cancelled(*told.keyed(booking.uid), meeting, people, booking.startTime, seats),)
 
 
 EVENTS = WebhookEvents(
-    _Trigger,
+    "triggerEvent",
     {
-        **dict.fromkeys(("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomSlotEvent, _booked)),
-        "BOOKING_CANCELLED": EventReading(CalcomBookingEvent, _cancelled),
-        "BOOKING_NO_SHOW_UPDATED": EventReading(NoShowEvent, marked),
-        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
-        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(NoShowEvent, detected),
+        **dict.fromkeys(
+            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomEvent[BookedSlot], _booked)
+        ),
+        "BOOKING_REQUESTED": EventReading(CalcomEvent[CalcomBooking], _requested),
+        "BOOKING_CANCELLED": EventReading(CalcomEvent[CalcomBooking], _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventReading(CalcomEvent[Unattended], marked),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
         "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
     },
-    _unused,
+    lambda name: Ignored("not_confirmed" if name in NOT_CONFIRMED else "ping" if name == "PING" else "event_not_used"),
 )
 TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

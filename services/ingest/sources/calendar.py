@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Annotated, NamedTuple, Protocol, Self
+from typing import Annotated, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
@@ -14,7 +14,7 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, 
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
-from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_named
+from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, offset_named, read
 
 # It takes two to meet.
 FEWEST = 2
@@ -40,7 +40,7 @@ class CalendarSlot(VendorModel):
 
     @property
     def utc(self) -> datetime:
-        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, zone_named(self.zone))
+        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, offset_named(self.zone))
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:
@@ -57,26 +57,20 @@ class CalendarTimes(VendorModel):
 
 @dataclass(frozen=True)
 class CalendarEntry:
-    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC. `shared` is what
-    the entry is called in every calendar, empty where that is not known; each calendar gives it an id of its own."""
+    """`version` tells one wording of the entry from the next, `changed` is when it was worded so, UTC. `copy_of` is
+    what the entry is called in every calendar, where that is known; each calendar gives it an id of its own."""
 
     id: str
     type: str
     version: str
     changed: datetime
-    shared: str = ""
+    copy_of: Meeting | None = None
 
     @property
-    def key(self) -> str:
-        return f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
-
-    @property
-    def native(self) -> Native:
-        return Native(self.type, self.id)
-
-    @property
-    def copy_of(self) -> Meeting | None:
-        return Meeting(self.shared) if self.shared else None
+    def keyed(self) -> tuple[str, datetime, Native, Meeting]:
+        """What every statement begins with."""
+        key = f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
+        return key, self.changed, Native(self.type, self.id), Meeting(self.id)
 
     def shared_as(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
         """`begin` tells one date of a series from the others: when it first was to be. Of more than two people each
@@ -84,7 +78,10 @@ class CalendarEntry:
         alone is asked no more."""
         if not uid or invited.is_partial or len(_each_once(invited.asked)) != FEWEST:
             return self
-        return replace(self, shared=f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}")
+        return replace(self, copy_of=Meeting(f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}"))
+
+
+EntryVerdict = Booked | Cancelled | Ignored | Rejected
 
 
 class Invited(NamedTuple):
@@ -96,9 +93,7 @@ class Invited(NamedTuple):
     is_partial: bool = False
 
 
-def session(
-    entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited
-) -> Booked | Cancelled | Ignored | Rejected:
+def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited) -> EntryVerdict:
     """People meet, or it is no session: alone, all others declined. Of an entry without duration (a reminder, an hour
     that daylight saving leaves out) it is not known when they do."""
     takers, is_partial = _each_once(invited.coming), invited.is_partial
@@ -109,52 +104,43 @@ def session(
         return replace(no_session(entry, invited.asked), is_partial=True) if is_partial else no_session(entry)
     if ends_at == starts_at:
         return Ignored("no_duration")
-    return Booked(
-        key=entry.key,
-        time=entry.changed,
-        native=entry.native,
-        meeting=Meeting(entry.id),
-        starts_at=starts_at,
-        ends_at=ends_at,
-        people=takers,
-        is_partial=is_partial,
-        declined=tuple(person for person in _each_once(invited.asked) if person not in takers),
-        copy_of=entry.copy_of,
-    )
+    declined = tuple(person for person in _each_once(invited.asked) if person not in takers)
+    booked = Booked(*entry.keyed, starts_at, ends_at, takers)
+    return replace(booked, is_partial=is_partial, declined=declined, copy_of=entry.copy_of)
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """If it was one before, it is off for these people, or for those who were booked; if not, nobody waits for it."""
     takers = _each_once(person for person in people if person != Person())
-    meant = takers if len(takers) >= FEWEST else ()
-    meeting = Meeting(entry.id)
-    return Cancelled(entry.key, entry.changed, entry.native, meeting, meant, starts_at, copy_of=entry.copy_of)
+    return Cancelled(*entry.keyed, takers if len(takers) >= FEWEST else (), starts_at, copy_of=entry.copy_of)
 
 
-class EntryPeople(Protocol):
-    def taking_part(self) -> list[Person]: ...
-
-
-def cancelled(entry: CalendarEntry, people: EntryPeople | Rejected, value: object) -> Cancelled:
-    """`value` is the entry as it came; it is off all the same where its time, or its people, cannot be read."""
+def start_in(value: object) -> datetime | None:
+    """Of an entry that is off all the same where its time cannot be read."""
     times = read(CalendarTimes, value)
-    slot = None if isinstance(times, Rejected) else times.start
-    takers = () if isinstance(people, Rejected) else people.taking_part()
-    return no_session(entry, takers, slot.utc if slot else None)
+    return None if isinstance(times, Rejected) or not times.start else times.start.utc
 
 
 def split(
     received: Received,
     name: str,
-    stamped: Callable[[object], object],
+    stamp: tuple[str, datetime],
+    is_entry: Callable[[dict[str, object]], bool],
     completed: Callable[[list[object]], list[object]] = list,
 ) -> RawPayloads | Rejected:
-    """Each entry of a page, which lists them under `name`, or what is posted alone. `stamped` adds when we heard of an
-    entry to one that comes without the time of its change; what needs none stays the bytes that it is."""
-    parsed = read_json(received.body)
+    """Each entry of a page, which lists them under `name`, or what is posted alone. `stamp` is added to an entry that
+    comes without the time of its change: when we heard of it; what needs none stays the bytes that it is."""
+    parsed, (member, now) = read_json(received.body), stamp
     if isinstance(parsed, Rejected):
         return parsed
-    listed = parsed.value.get(name) if isinstance(parsed.value, dict) else None
+
+    def stamped(one: object) -> object:
+        is_bare = isinstance(one, dict) and not one.get(member) and is_entry(one)
+        return {**one, member: to_rfc3339(now)} if isinstance(one, dict) and is_bare else one
+
+    listed = parsed.value.get(name, ...) if isinstance(parsed.value, dict) else ...
+    if listed is None:
+        return RawPayloads((json.dumps({name: []}).encode(),))
     entries = [stamped(one) for one in completed(listed)] if isinstance(listed, list) else []
     alone = stamped(parsed.value)
     if not entries and alone == parsed.value:
@@ -162,7 +148,7 @@ def split(
     return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in entries or [alone]))
 
 
-def as_translation(said: Booked | Cancelled | Ignored | Rejected) -> Translation:
+def as_translation(said: EntryVerdict) -> Translation:
     """Of one entry as a payload of its own."""
     return (said,) if isinstance(said, Booked | Cancelled) else said
 

@@ -4,7 +4,7 @@ v1."""
 
 import re
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, WrapValidator
 
@@ -12,25 +12,17 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
 from services.ingest.domain.tools.allow_list import Leaf, matching
 from services.ingest.domain.verdict import Ignored, rejected
-from services.ingest.sources.tool import (
-    Received,
-    Tool,
-    Unverified,
-    Verification,
-    is_fresh,
-    verify_body,
-)
+from services.ingest.sources.tool import Received, Tool, Unverified, Verification, is_fresh, verify_body
 from services.ingest.sources.vendor_model import (
+    NONE_IF_EMPTY,
     Address,
     AnyMaybeTime,
-    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
     MaybeWord,
     VendorModel,
-    WebhookEvents,
     Word,
     Zoned,
     blank_if_unread,
@@ -38,6 +30,7 @@ from services.ingest.sources.vendor_model import (
     none_if_unread,
     signed_at,
 )
+from services.ingest.sources.webhook_events import EventReading, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -98,7 +91,7 @@ class CalendlyInvitee(VendorModel):
     uri: InviteeUri
     email: MaybeAddress = ""
     created_at: AnyMaybeTime = None
-    rescheduled: bool | None = None
+    rescheduled: Annotated[bool | None, NONE_IF_EMPTY] = None
     status: MaybeWord = ""
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
@@ -125,12 +118,6 @@ class CalendlyInvitee(VendorModel):
         return (*hosts, *((self.person,) if self.email else ()), *guests)
 
 
-class InviteeEvent(VendorModel):
-    event: Word
-    created_at: Zoned
-    payload: CalendlyInvitee
-
-
 class BookedEvent(ScheduledEvent):
     start_time: Zoned
     end_time: Zoned
@@ -141,8 +128,26 @@ class BookedInvitee(CalendlyInvitee):
     scheduled_event: BookedEvent | None = None
 
 
-class BookingEvent(InviteeEvent):
-    payload: BookedInvitee
+Invitee = TypeVar("Invitee", bound=CalendlyInvitee)
+
+
+class InviteeEvent(VendorModel, Generic[Invitee]):
+    event: Word
+    created_at: Zoned
+    payload: Invitee
+
+    @property
+    def key(self) -> str:
+        return f"{self.event}:{self.payload.uri}"
+
+    @property
+    def no_show_key(self) -> str:
+        return f"invitee_no_show:{self.payload.uri}"
+
+    @property
+    def native(self) -> Native:
+        meeting = self.payload.meeting
+        return Native(self.event, native_id(f"{meeting.id}/{meeting.instance}"))
 
 
 HEADER = "calendly-webhook-signature"
@@ -163,7 +168,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
 CANCELED = frozenset({"canceled", "cancelled"})
 
 
-def _created(told: BookingEvent) -> Translation:
+def _created(told: InviteeEvent[BookedInvitee]) -> Translation:
     invitee, event = told.payload, told.payload.scheduled_event
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
@@ -171,9 +176,9 @@ def _created(told: BookingEvent) -> Translation:
         # It was put together after the invitee, or the host for all of them, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
-        key=_key(told),
+        key=told.key,
         time=invitee.created_at or told.created_at,
-        native=_native(told),
+        native=told.native,
         meeting=invitee.meeting,
         starts_at=event.start_time,
         ends_at=event.end_time,
@@ -183,7 +188,7 @@ def _created(told: BookingEvent) -> Translation:
     return (booked,)
 
 
-def _cancelled(told: InviteeEvent) -> Translation:
+def _cancelled(told: InviteeEvent[CalendlyInvitee]) -> Translation:
     invitee = told.payload
     starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
     time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
@@ -191,52 +196,27 @@ def _cancelled(told: InviteeEvent) -> Translation:
         return Ignored("rescheduled")
     if starts_at and starts_at <= time:
         return Ignored("already_over")
-    return (Cancelled(_key(told), time, _native(told), invitee.meeting, invitee.people, starts_at),)
+    return (Cancelled(told.key, time, told.native, invitee.meeting, invitee.people, starts_at),)
 
 
-def _missed(told: InviteeEvent) -> Translation:
+def _missed(told: InviteeEvent[CalendlyInvitee]) -> Translation:
     invitee = told.payload
     time = (invitee.no_show and invitee.no_show.created_at) or told.created_at
-    missed = Missed(
-        key=_no_show_key(told),
-        time=time,
-        native=_native(told),
-        meeting=invitee.meeting,
-        absent=(invitee.person,),
-        people=invitee.people,
-    )
-    return (missed,)
+    return (Missed(told.no_show_key, time, told.native, invitee.meeting, (invitee.person,), invitee.people),)
 
 
-def _unmarked(told: InviteeEvent) -> Translation:
-    key = f"{told.event}:{told.payload.uri}:{to_rfc3339(told.created_at)}"
-    return (Voided(key, told.created_at, _native(told), target=_no_show_key(told)),)
-
-
-def _key(told: InviteeEvent) -> str:
-    return f"{told.event}:{told.payload.uri}"
-
-
-def _no_show_key(told: InviteeEvent) -> str:
-    return f"invitee_no_show:{told.payload.uri}"
-
-
-def _native(told: InviteeEvent) -> Native:
-    meeting = told.payload.meeting
-    return Native(told.event, native_id(f"{meeting.id}/{meeting.instance}"))
-
-
-class _CalendlyEvent(VendorModel):
-    event: Word
+def _unmarked(told: InviteeEvent[CalendlyInvitee]) -> Translation:
+    key = f"{told.key}:{to_rfc3339(told.created_at)}"
+    return (Voided(key, told.created_at, told.native, target=told.no_show_key),)
 
 
 EVENTS = WebhookEvents(
-    _CalendlyEvent,
+    "event",
     {
-        "invitee.created": EventReading(BookingEvent, _created),
-        "invitee.canceled": EventReading(InviteeEvent, _cancelled),
-        "invitee_no_show.created": EventReading(InviteeEvent, _missed),
-        "invitee_no_show.deleted": EventReading(InviteeEvent, _unmarked),
+        "invitee.created": EventReading(InviteeEvent[BookedInvitee], _created),
+        "invitee.canceled": EventReading(InviteeEvent[CalendlyInvitee], _cancelled),
+        "invitee_no_show.created": EventReading(InviteeEvent[CalendlyInvitee], _missed),
+        "invitee_no_show.deleted": EventReading(InviteeEvent[CalendlyInvitee], _unmarked),
     },
 )
 TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)

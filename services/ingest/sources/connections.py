@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -13,7 +13,7 @@ from schemas.primitives import Code, Id
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import explain
 from services.ingest.sources.registry import TOOLS
-from services.ingest.sources.tool import Connection, ToolSettings
+from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
@@ -162,6 +162,9 @@ class _ConnectionEntry(BaseModel):
     settings: Annotated[dict[str, object], Field(default_factory=dict)]
 
 
+Read = TypeVar("Read", bound=BaseModel)
+
+
 class _ConnectionsReading:
     """Goes on after a fault, so that all of them are told at once."""
 
@@ -170,23 +173,17 @@ class _ConnectionsReading:
         self.faults: list[str] = []
 
     def connections(self, document: object) -> dict[str, Connection]:
-        try:
-            entries = _ConnectionsYaml.model_validate(document).connections
-        except ValidationError as invalid:
-            self._explain("", invalid)
-            return {}
+        read = self._read("", _ConnectionsYaml, document)
         found: dict[str, Connection] = {}
-        for index, entry in enumerate(entries):
+        for index, entry in enumerate(read.connections if read else ()):
             if connection := self._connection(f"connections.{index}", entry):
                 self._compare(f"connections.{index}", connection, found)
                 found.setdefault(connection.connection_scope.connection, connection)
         return found
 
     def _connection(self, place: str, given: dict[str, object]) -> Connection | None:
-        try:
-            entry = _ConnectionEntry.model_validate(given)
-        except ValidationError as invalid:
-            self._explain(f"{place}.", invalid)
+        entry = self._read(f"{place}.", _ConnectionEntry, given)
+        if entry is None:
             return None
         tool = TOOLS.get(entry.tool)
         if tool is None:
@@ -194,8 +191,9 @@ class _ConnectionsReading:
                 f"{place}.tool: there is no tool {entry.tool[:80]!r}; there are {', '.join(sorted(TOOLS))}"
             )
         secret = self._secret(f"{place}.secret", entry.secret_env, entry.secret_file)
-        token = self._token(f"{place}.api_token", entry)
-        settings = self._settings(f"{place}.settings", tool.settings, entry) if tool else None
+        has_token = entry.api_token_env is not None or entry.api_token_file is not None
+        token = self._secret(f"{place}.api_token", entry.api_token_env, entry.api_token_file) if has_token else ""
+        settings = self._read(f"{place}.settings.", tool.settings, entry.settings) if tool else None
         if tool is None or secret is None or token is None or settings is None:
             return None
         connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
@@ -204,18 +202,12 @@ class _ConnectionsReading:
         )
         return Connection(connection_scope, tool, settings, secret, token, token_file, self._digest_key, secret_file)
 
-    def _settings(self, place: str, model: type[ToolSettings], entry: _ConnectionEntry) -> ToolSettings | None:
+    def _read(self, place: str, model: type[Read], value: object) -> Read | None:
         try:
-            return model.model_validate(entry.settings)
+            return model.model_validate(value)
         except ValidationError as invalid:
-            self._explain(f"{place}.", invalid)
+            self.faults += [f"{place}{fault.path}: {fault.reason}" for fault in explain(invalid)]
             return None
-
-    def _token(self, place: str, entry: _ConnectionEntry) -> str | None:
-        """Empty where the file names none, None if it is at fault."""
-        if entry.api_token_env is None and entry.api_token_file is None:
-            return ""
-        return self._secret(place, entry.api_token_env, entry.api_token_file)
 
     def _secret(self, place: str, variable: str | None, file: Path | None) -> str | None:
         try:
@@ -231,6 +223,3 @@ class _ConnectionsReading:
             if other.tool is new.tool and other.secret == new.secret:
                 # What is signed for one of them would be believed by the other.
                 self.faults.append(f"{place}.secret: is that of connection {name!r}: each needs a secret of its own")
-
-    def _explain(self, place: str, invalid: ValidationError) -> None:
-        self.faults += [f"{place}{fault.path}: {fault.reason}" for fault in explain(invalid)]

@@ -10,10 +10,19 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pydantic import Field, WrapValidator
 
-from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, Person, Pointer, Translation
+from services.ingest.domain.activity import Booked, Person, Pointer, Translation
 from services.ingest.domain.ids import Pseudonym, is_plain
-from services.ingest.domain.tools.allow_list import CUT, ID, TIME, WORD, AllowList, Leaf, address_in, allow_list, one_of
+from services.ingest.domain.tools.allow_list import (
+    CUT,
+    ID,
+    TIME,
+    WORD,
+    AllowList,
+    Leaf,
+    address_in,
+    allow_list,
+    in_any_case,
+)
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
     ApiSettings,
@@ -21,12 +30,13 @@ from services.ingest.sources.calendar import (
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
+    EntryVerdict,
     Invited,
     as_translation,
-    cancelled,
     no_session,
     session,
     split,
+    start_in,
 )
 from services.ingest.sources.tool import (
     RawPayloads,
@@ -62,8 +72,10 @@ RECURS = Leaf("that it recurs", lambda _, __: CUT)
 # Rooms and shared calendars have addresses of their own, at which nobody is: a room is asked like anybody, some copies
 # leave out that it is a resource, and what is entered in a shared calendar is organized by that calendar.
 NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
-SECRET = one_of("private", "confidential")
-ANSWERS = one_of("needsAction", "declined", "tentative", "accepted")
+SECRET = in_any_case("private", "confidential")
+ANSWERS = in_any_case("needsAction", "declined", "tentative", "accepted")
+OFF = frozenset({"cancelled", "canceled"})
+STATUS = in_any_case("confirmed", "tentative", *OFF)
 
 # As Google makes them, of a series that was split with the date; no address is like that.
 _MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
@@ -79,7 +91,7 @@ UID = Leaf("an id, or its digest where it may be text", lambda uid, pseudonym: p
 
 class _GoogleHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    status: MaybeWord = ""
+    status: Annotated[MaybeText, STATUS] = ""
     kind: MaybeWord = Field("", alias="eventType")
     etag: MaybeIdent = ""
     updated: Zoned
@@ -102,7 +114,7 @@ class _Day(VendorModel):
 
 
 class _Days(VendorModel):
-    start: _Day | None = None
+    start: _Day
 
 
 class _GoogleWhom(VendorModel):
@@ -132,11 +144,12 @@ class _GooglePeople(VendorModel):
     @property
     def invited(self) -> Invited:
         asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_nobody]
-        is_partial = self.are_seen is False and not self._is_organizers
-        return Invited(self.taking_part(), [one.person for one in asked], is_partial)
+        return Invited(
+            self.taking_part(), [one.person for one in asked], self.are_seen is False and not self.is_organizers
+        )
 
     @property
-    def _is_organizers(self) -> bool:
+    def is_organizers(self) -> bool:
         """Whether it is the organizer's own copy."""
         return bool(self.organizer and self.organizer.is_reader)
 
@@ -158,10 +171,10 @@ class _GoogleMeeting(_GooglePeople):
     start: CalendarSlot
     end: CalendarSlot
 
-    def session_of(self, entry: CalendarEntry) -> Booked | Cancelled | Ignored | Rejected:
+    def session_of(self, entry: CalendarEntry) -> EntryVerdict:
         """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
         of whom, or not of all. In any copy but the organizer's somebody was asked."""
-        is_stripped = not self._is_organizers and not self.attendees
+        is_stripped = not self.is_organizers and not self.attendees
         asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
         if is_stripped or not any(one.person != Person() for one in asked):
             return Ignored("nobody_named")
@@ -171,23 +184,28 @@ class _GoogleMeeting(_GooglePeople):
 EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
 
 
-def said_of(value: object) -> Booked | Cancelled | Ignored | Rejected:
+def said_of(value: object) -> EntryVerdict:
     head = read(_GoogleHead, value)
     if isinstance(head, Rejected):
         return head
     people = read(_GooglePeople, value)
-    entry = head.entry_of(None if isinstance(people, Rejected) else people.invited)
-    if head.status == "cancelled":
+    invited = None if isinstance(people, Rejected) else people.invited
+    entry = head.entry_of(invited)
+    if head.status in OFF:
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
-        return no_session(entry) if head.recurrence else cancelled(entry, people, value)
+        is_series = bool(head.recurrence)
+        return no_session(
+            entry, () if is_series or not invited else invited.coming, None if is_series else start_in(value)
+        )
+    if head.status == CUT:
+        return rejected("invalid", "status", "is none of confirmed, tentative and cancelled")
     if head.kind not in MEETINGS:
         return Ignored("no_meeting")
     if head.recurrence:
         return Ignored("series")
     days = read(_Days, value)
-    if not isinstance(days, Rejected) and days.start and days.start.date:
-        said: Booked | Cancelled | Ignored | Rejected = no_session(entry)
-    else:
+    said: EntryVerdict = no_session(entry)
+    if isinstance(days, Rejected) or not days.start.date:
         meeting = read(_GoogleMeeting, value)
         said = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
     if not head.are_omitted or isinstance(said, Ignored | Rejected):
@@ -222,32 +240,28 @@ def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
     uri = told.get(URI)
     if not isinstance(uri, str):
         return rejected("invalid", URI, "is required: it says which calendar changed")
-    try:
-        calendar = _calendar_of(uri)
-    except ValueError:
-        return rejected("invalid", URI, "is no URI")
-    if calendar is None:
-        return Ignored("no_events")
+    calendar = _calendar_of(uri)
+    if not isinstance(calendar, str):
+        return calendar
     if not _ID.fullmatch(calendar) or calendar in {".", ".."}:
         return rejected("invalid", URI, "names no calendar")
     return Pointer(f"calendars/{quote(calendar, safe='')}/events")
 
 
-def _calendar_of(uri: str) -> str | None:
-    """Nothing but the calendar's id is taken from it: where the API is, the settings say. None if it is of no events.
-    Raises ValueError if it is no URI."""
-    found = _CALENDAR.search(urlsplit(uri).path)
-    return unquote(found["id"]) if found else None
+def _calendar_of(uri: str) -> str | Ignored | Rejected:
+    """Nothing but the calendar's id is taken from it: where the API is, the settings say."""
+    try:
+        found = _CALENDAR.search(urlsplit(uri).path)
+    except ValueError:
+        return rejected("invalid", URI, "is no URI")
+    return unquote(found["id"]) if found else Ignored("no_events")
 
 
 def _calendar_uri(uri: str, _: Pseudonym) -> str:
     """The calendar's id is an address or what Google makes."""
-    try:
-        calendar = _calendar_of(uri)
-    except ValueError:
-        return NO_URI
-    if calendar is None:
-        return CUT
+    calendar = _calendar_of(uri)
+    if not isinstance(calendar, str):
+        return CUT if isinstance(calendar, Ignored) else NO_URI
     is_id = is_plain(calendar) or address_in(calendar) == calendar
     return f"/calendars/{quote(calendar, safe='')}/events" if is_id else NO_CALENDAR
 
@@ -273,13 +287,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
         told = received.headers.items()
         kept = {name: text for name, text in told if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
         return RawPayloads((json.dumps(kept, sort_keys=True).encode(),))
-
-    def stamped(event: object) -> object:
-        if isinstance(event, dict) and "id" in event and "items" not in event and not event.get("updated"):
-            return {**event, "updated": to_rfc3339(now)}
-        return event
-
-    return split(received, "items", stamped)
+    return split(received, "items", ("updated", now), lambda one: "id" in one and "items" not in one)
 
 
 # A page holds up to 2,500 events, each of which is recorded for itself.
@@ -309,12 +317,4 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
             return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
 
 
-TOOL = Tool(
-    name="google_calendar",
-    verify=verify,
-    translate=translate,
-    settings=GoogleCalendarSettings,
-    keep=keep,
-    take=take,
-    most_bytes=MOST_BYTES,
-)
+TOOL = Tool("google_calendar", verify, translate, keep, GoogleCalendarSettings, take=take, most_bytes=MOST_BYTES)

@@ -1,14 +1,12 @@
-"""The base of the models of what vendors send, their ways to write times, zones and ids, and which model reads which of
-the events that a webhook tells by one member."""
+"""The base of the models of what vendors send, and their ways to write times, zones and ids."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from decimal import Decimal
-from functools import cache, cached_property
+from functools import cache
 from hashlib import blake2b
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import (
@@ -25,7 +23,6 @@ from pydantic import (
 from tzlocal.windows_tz import win_tz
 
 from schemas.primitives import LAST_YEAR, from_micros, known_zone, to_utc
-from services.ingest.domain.activity import Translation
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     ADDRESS,
@@ -35,18 +32,18 @@ from services.ingest.domain.tools.allow_list import (
     PERSON_ID,
     TIME,
     WORD,
-    AllowList,
     Leaf,
-    allow_list,
     matching,
 )
-from services.ingest.domain.verdict import Ignored, Problem, Rejected, explain
+from services.ingest.domain.verdict import Problem, Rejected, explain
 
 # No zone has a longer name; what is longer would only make a long message.
 LONGEST_NAME = 64
 # Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that it does not tell.
 # Kamchatka's zone is of old calendars, and named by CLDR no more.
 EXCHANGE = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
+# A zone without daylight saving time, as iCalendar files name it.
+_OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 
 
 def zone_named(name: str) -> ZoneInfo:
@@ -54,6 +51,15 @@ def zone_named(name: str) -> ZoneInfo:
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
     return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
+
+
+def offset_named(name: str) -> tzinfo:
+    """Of a zone, or of an offset in its place: `GMT+2` is two hours east. Raises ValueError."""
+    found = _OFFSET.fullmatch(name.strip())
+    if found is None or name.strip().casefold() in _zones():
+        return zone_named(name)
+    east = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return timezone(east if found[1] == "+" else -east)
 
 
 @cache
@@ -65,7 +71,7 @@ def _zones() -> Mapping[str, str]:
 
 def _if_known(name: str, _: Pseudonym) -> str:
     try:
-        zone_named(name)
+        offset_named(name)
     except ValueError:
         return CUT
     return name
@@ -263,55 +269,3 @@ def native_id(text: str) -> str:
     if len(text) <= LONGEST_ID and "@" not in text:
         return text
     return blake2b(text.encode(errors="replace"), digest_size=DIGEST_BYTES).hexdigest()
-
-
-Told = TypeVar("Told", bound=VendorModel)
-
-
-@dataclass(frozen=True)
-class EventReading(Generic[Told]):
-    """`flat` is the model of a payload that older versions send without an envelope."""
-
-    model: type[Told]
-    translate: Callable[[Told], Translation]
-    flat: type[Told] | None = None
-
-
-@dataclass(frozen=True)
-class WebhookEvents:
-    """`named` is a model of one member, the name of what happened. Of what has no reading nothing but its name is kept,
-    and `unused` says why it is ignored."""
-
-    named: type[VendorModel]
-    readings: Mapping[str, EventReading[Any]]
-    unused: Callable[[str], Ignored] = lambda _: Ignored("event_not_used")
-
-    def keep(self, value: object, _settings: object, pseudonym: Pseudonym) -> object:
-        name = self._name_in(value)
-        kept = self._kept[""] if isinstance(name, Rejected) else self._kept.get(name, self._kept[""])
-        return kept.kept(value, pseudonym)
-
-    def translate(self, value: object, _settings: object) -> Translation:
-        name = self._name_in(value)
-        if isinstance(name, Rejected):
-            return name
-        reading = self.readings.get(name)
-        if reading is None:
-            return self.unused(name)
-        is_wrapped = isinstance(value, dict) and isinstance(value.get("payload"), dict)
-        told = read(reading.model if is_wrapped else reading.flat or reading.model, value)
-        return told if isinstance(told, Rejected) else reading.translate(told)
-
-    # Every payload asks for one of them, and they are made slowly.
-    @cached_property
-    def _kept(self) -> Mapping[str, AllowList]:
-        """By the name of what happened; of all others under no name."""
-        kept = {"": allow_list(self.named)}
-        for name, one in self.readings.items():
-            models: tuple[type[VendorModel], ...] = (self.named, one.model, one.flat or one.model)
-            kept[name] = allow_list(*models)
-        return kept
-
-    def _name_in(self, value: object) -> str | Rejected:
-        found = read(self.named, value)
-        return found if isinstance(found, Rejected) else str(getattr(found, next(iter(self.named.model_fields))))

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from schemas import payloads as p
-from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, Person
+from services.ingest.domain.activity import Meeting, MeetingMoved, Missed, MoveRequested, Person
 from services.ingest.domain.ids import session_id
+from services.ingest.domain.meetings.revisions import Revisions
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -363,3 +364,12 @@ def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_ye
     projection.apply(pair("ada", "cat", subject="rel-2"))
     let_in = events(projection, booked(60, 120, ADA, CAT, key="later", time=minute(-60)))
     assert [(one.type, one.subject) for one in let_in] == [("mentoring.session.scheduled.v1", "rel-2")]
+
+
+def test_of_too_many_requests_the_one_not_heard_of_for_longest_is_forgotten() -> None:
+    revisions, former = Revisions(most=1), Meeting("former")
+    for name in ("first", "second"):
+        revisions.apply(ZOOM.source, MoveRequested(name, minute(0), NATIVE, Meeting(name), former))
+
+    assert revisions.requested(ZOOM.source, Meeting("first")) is None
+    assert revisions.requested(ZOOM.source, Meeting("second")) == former

@@ -2,7 +2,21 @@ from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Meeting
 from services.ingest.domain.tools.projection import MOST_VISITS, Gathering, Presence, Projection, Visit
-from tests.ingest.people.building import ADA, MEETING, NATIVE, ZOOM, booked, ended, joined, known, minute
+from tests.ingest.people.building import (
+    ADA,
+    BEN,
+    MEETING,
+    NATIVE,
+    ZOOM,
+    booked,
+    ended,
+    events,
+    joined,
+    kinds,
+    known,
+    left,
+    minute,
+)
 
 OTHER = Meeting("other")
 
@@ -28,6 +42,26 @@ def test_what_is_neither_coming_nor_going_changes_nothing() -> None:
     projection.track(booked(0, 60), ZOOM)
 
     assert projection.presence.at(ZOOM.source, MEETING) == Gathering()
+
+
+def test_a_run_that_was_booked_meanwhile_stays_the_session_that_it_was_also_after_a_restart() -> None:
+    projection, said = known(), (joined(ADA, 0), joined(BEN, 1))
+    projection.track(said[0], ZOOM)
+    log = events(projection, said[1])
+    late = booked(0, 60, meeting=Meeting(MEETING.id, "date-1"), time=minute(2))
+    log += events(projection, late)
+    restarted = known()
+    for event in log:
+        restarted.apply(event)
+    for one in (*said, late):
+        restarted.track(one, ZOOM)
+
+    goes = events(restarted, left(BEN, 50))
+    over = events(restarted, ended(51))
+
+    assert kinds(log) == ["session.joined", "session.joined", "session.scheduled"]
+    assert {one.data.model_dump()["session_id"] for one in (*goes, *over)} == {log[0].data.model_dump()["session_id"]}
+    assert kinds(over) == ["session.left"]
 
 
 def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person, Translation
+from services.ingest.domain.meetings.attendance import Span
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.sources.microsoft_graph.reports import GraphStay, stays
+from services.ingest.sources.microsoft_graph.reports import stays
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 
 NOON = datetime(2026, 3, 5, 12, tzinfo=UTC)
@@ -186,12 +187,12 @@ def test_every_report_of_a_meeting_is_a_meeting_of_its_own() -> None:
 def test_stays_are_apart_and_last() -> None:
     found = stays(
         [
-            GraphStay(at(5), at(5)),
-            GraphStay(at(1), at(3)),
-            GraphStay(at(2), at(4)),
-            GraphStay(at(9), at(9)),
-            GraphStay(at(4), at(5)),
+            Span(at(5), at(5)),
+            Span(at(1), at(3)),
+            Span(at(2), at(4)),
+            Span(at(9), at(9)),
+            Span(at(4), at(5)),
         ]
     )
 
-    assert found == [GraphStay(at(1), at(5))]
+    assert found == [Span(at(1), at(5))]

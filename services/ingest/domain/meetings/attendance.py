@@ -4,15 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from typing import Literal, NamedTuple, Protocol
 
 from schemas.primitives import Side
 from services.ingest.domain.meetings.bookings import Booking
 
 NOTHING = timedelta(0)
-
-AnyMovement = TypeVar("AnyMovement", bound="Movement")
-
 
 Role = Side | Literal["unidentified"]
 
@@ -102,7 +99,7 @@ def _counted(devices: int, one: Movement) -> int:
     return devices + 1 if one.verb == "joined" else max(0, devices - 1)
 
 
-def _in_order(seen: Iterable[AnyMovement]) -> Iterator[AnyMovement]:
+def _in_order(seen: Iterable[Movement]) -> Iterator[Movement]:
     """At one instant somebody who is there leaves first, somebody who is not there comes first."""
     devices = 0
     for _, same in groupby(sorted(seen, key=lambda one: one.time), key=lambda one: one.time):
@@ -158,9 +155,8 @@ class Attendance:
     recorded: datetime
 
     def with_seen(self, one: Sighting, recorded: datetime) -> "Attendance":
-        return (
-            self if one in self.seen else replace(self, seen=self.seen | {one}, recorded=max(recorded, self.recorded))
-        )
+        latest = max(recorded, self.recorded)
+        return self if one in self.seen else replace(self, seen=self.seen | {one}, recorded=latest)
 
     @property
     def begin(self) -> datetime:

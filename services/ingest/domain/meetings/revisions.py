@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, Statement
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, MoveRequested, Statement
 from services.ingest.domain.people.relationship_history import Relationship
 
 MOST_REVISED = 50_000
@@ -81,19 +81,26 @@ class Revisions:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
         self._of: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
         self._shared: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
+        self._requested: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
 
     def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
-        """`guests` are those of a booking, or of a cancelled copy. What is said of a part of the guests only says
-        nothing of the meeting; whatever is no revision changes nothing."""
+        """`guests` are those of a booking, of a change that names them, or of a cancelled copy. What is said of a part
+        of the guests only says nothing of the meeting; whatever is no revision changes nothing."""
         match said:
             case Booked(is_partial=False) if said.starts_at < said.ends_at:
                 self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
-            case MeetingMoved():
-                self._keep(source, Revision(said))
-            case Cancelled(is_partial=False):
+            case MeetingMoved() | Cancelled(is_partial=False):
                 self._keep(source, Revision(replace(said, people=()), guests))
+            case MoveRequested(meeting=meeting, replaces=replaced):
+                self._requested[source, meeting] = replaced
+                if len(self._requested) > self._most:
+                    self._requested.popitem(last=False)
             case _:
                 pass
+
+    def requested(self, source: str, meeting: Meeting) -> Meeting | None:
+        """In whose place it was to be, when it was asked for."""
+        return self._requested.get((source, meeting))
 
     def after(
         self, source: str, meeting: Meeting, moment: datetime, copy_of: Meeting | None = None

@@ -28,6 +28,7 @@ Key = tuple[str, str, str]
 ADDRESS = ""
 """Stands for the tool where any tool may know the address."""
 NOBODY: frozenset[str] = frozenset()
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
 """In place of an address, as xAPI may tell of somebody: that of `mailto:` and the address."""
 
@@ -59,10 +60,10 @@ def take(sets: Sets, key: tuple[str, ...], one: str) -> None:
 
 def normal(value: str) -> str:
     """Addresses are compared without regard to case and to how their letters are spelt (`bücher.example` is
-    `xn--bcher-kva.example`), ids of tools exactly."""
+    `xn--bcher-kva.example`), UUIDs without regard to case, other ids of tools exactly."""
     value = value.strip()
     if "@" not in value or value.isascii():
-        return value.casefold() if "@" in value else value
+        return value.casefold() if "@" in value or UUID.fullmatch(value) else value
     local, _, domain = unicodedata.normalize("NFC", value.casefold()).rpartition("@")
     try:
         return f"{local}@{domain.encode('idna').decode()}"

@@ -109,6 +109,12 @@ def one_of(*values: object) -> Leaf:
     return Leaf(f"one of {sorted(map(str, values))}", _OneOf(words), others)
 
 
+def in_any_case(*words: str) -> Leaf:
+    """The same of words that mean the same in whatever case they are written: they are kept as they are here."""
+    known = {word.casefold(): word for word in words}
+    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: known.get(text.casefold(), CUT))
+
+
 @dataclass(frozen=True)
 class _OneOf:
     """Equal where the words are: two models may read the same field."""

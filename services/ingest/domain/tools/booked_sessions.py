@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, MeetingMoved, Missed
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, Missed
 from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event
 from services.ingest.domain.meetings.bookings import Booking, matter_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, still_said
@@ -26,12 +26,9 @@ class Slot(NamedTuple):
 
 
 def booked_slots(session: str, scope: ConnectionScope, projection: Projection) -> list[Slot]:
-    found = []
-    for one in sorted(projection.bookings.whose(scope.tenant, session)):
-        relationship = projection.roster.relationship(scope.tenant, one)
-        if relationship and scope.program in {None, relationship.program}:
-            found.append(_slot(relationship, session, projection))
-    return found
+    whose = sorted(projection.bookings.whose(scope.tenant, session))
+    found = (projection.roster.relationship(scope.tenant, one) for one in whose)
+    return [_slot(one, session, projection) for one in found if one and scope.program in {None, one.program}]
 
 
 def slots_of_people(
@@ -66,6 +63,7 @@ NOT_BOOKED = Ignored("not_booked")
 OVER = Ignored("over")
 
 Result = tuple[RawEvent, ...] | Ignored | Rejected
+Told = tuple[Revision, ...]
 
 
 class PartlyBooked(NamedTuple):
@@ -85,6 +83,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
     that are told now."""
     bookings = projection.bookings
+    said = replace(said, replaces=said.replaces or projection.revisions.requested(scope.source, said.meeting))
     session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting, said.copy_of)
     present = company(said.people, scope, projection.roster)
     if isinstance(present, Rejected):
@@ -108,10 +107,10 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
         since = tuple(one for one in later if one.concerns(slot.relationship))
         if slot.known is None or (follows and not is_copy):
             events.append(_booking(said, scope, slot, times))
-            events += _what_became_of_it(said, scope, slot, since, versions)
+            events += _what_became(said, scope, slot, since, versions)
         elif slot.known.told == said.time and _is_booked(slot, times) and not is_copy:
             # Told again: of what was to be written then, this may be all that was.
-            events += _what_became_of_it(said, scope, slot, since, versions)
+            events += _what_became(said, scope, slot, since, versions)
         else:
             out = _left_out(slot.relationship, since, versions)
             is_left = out is not None and slot.known.cancelled
@@ -133,9 +132,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)
 
 
-def _as_known(
-    said: Booked, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]
-) -> Iterator[RawEvent]:
+def _as_known(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, versions: Told) -> Iterator[RawEvent]:
     """A copy that changes nothing: it is said of the session as it is known. What was called off before it, and since,
     is called off again."""
     known = slot.known
@@ -145,10 +142,10 @@ def _as_known(
     times = _Times(known.starts_at, known.ends_at) if is_timed else _Times(said.starts_at, said.ends_at)
     yield _booking(said, scope, slot, times)
     if known.cancelled and known.told <= said.time:
-        yield from _what_became_of_it(said, scope, slot, later, versions)
+        yield from _what_became(said, scope, slot, later, versions)
 
 
-def _removed_before(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Cancelled | None:
+def _removed_before(slot: Slot, later: Told, versions: Told) -> Cancelled | None:
     """That a copy was removed, told before it was known of what it is one: all that is told then is its own id."""
     for place, one in enumerate(revision.said for revision in later):
         if not isinstance(one, Cancelled) or one.copy_of or not _goes_on(slot, one.time):
@@ -158,9 +155,7 @@ def _removed_before(slot: Slot, later: tuple[Revision, ...], versions: Sequence[
     return None
 
 
-def _what_became_of_it(
-    said: Booked, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]
-) -> Iterator[RawEvent]:
+def _what_became(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, versions: Told) -> Iterator[RawEvent]:
     """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
@@ -169,39 +164,37 @@ def _what_became_of_it(
             if (moved_to := _moved_times(move, known)) and not _is_booked(at, moved_to):
                 yield _booking(then, scope, at, moved_to)
                 known = Booking(slot.session, *moved_to, told=then.time)
-        elif not move and not isinstance(then, MeetingMoved) and _goes_on(at, then.time):
+        elif not move and _goes_on(at, then.time):
             date = "" if then.meeting == said.meeting else slot.session
             yield _cancellation(then, scope, at, date)
             known = known._replace(told=then.time, cancelled=True)
 
 
-def _left_out(relationship: Relationship, later: tuple[Revision, ...], versions: Sequence[Revision]) -> Booked | None:
+def _left_out(relationship: Relationship, later: Told, versions: Told) -> Booked | MeetingMoved | None:
     """The version that names them no more, and after which they are not back. Whoever it does not name might have been
     a stranger in it, until an earlier version that is told late names both."""
-    found: Booked | None = None
+    found: Booked | MeetingMoved | None = None
     for one in later:
         move = _stays_as(one, relationship, versions)
-        if move is None and isinstance(one.said, Booked):
+        if move is None and not isinstance(one.said, Cancelled):
             found = found or one.said
         elif move is not None and move.is_back:
             found = None
     return found
 
 
-def _stays_as(one: Revision, relationship: Relationship, versions: Sequence[Revision]) -> MeetingMoved | None:
+def _stays_as(one: Revision, relationship: Relationship, versions: Told) -> MeetingMoved | None:
     """None: it is off for this relationship."""
     match one.said:
-        case MeetingMoved():
+        case MeetingMoved() if one.guests == NO_GUESTS:
             return one.said
-        case Booked() if one.may_meet(relationship, versions):
+        case Booked() | MeetingMoved() if one.may_meet(relationship, versions):
             return replace(as_move(one.said), is_back=relationship.meets(one.guests.present))
         case _:
             return None
 
 
-def _moved_to(
-    said: MeetingMoved, scope: ConnectionScope, slot: Slot, later: tuple[Revision, ...]
-) -> Iterator[RawEvent]:
+def _moved_to(said: MeetingMoved, scope: ConnectionScope, slot: Slot, later: Told) -> Iterator[RawEvent]:
     """Told late, it counts for what nobody has said since, from when the rest was said."""
     known = slot.known
     assert known is not None, "what is moved is booked"
@@ -209,18 +202,28 @@ def _moved_to(
     is_off = known.told > said.time or not said.is_back or any(isinstance(one.said, Cancelled) for one in later)
     if known.told > told or (known.cancelled and is_off):
         return
-    times = _moved_times(still_said(said, later), known)
-    if times and not _is_booked(slot, times):
+    if (times := _moved_times(still_said(said, later), known)) and not _is_booked(slot, times):
         yield _booking(replace(said, time=max(said.time, known.told)), scope, slot, times)
 
 
-def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result:
+def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
+    """Where it names who takes part it is a booking at the times that stand. A new date of a series is of whoever has
+    others of its dates ahead."""
     session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
     slots = booked_slots(session, scope, projection)
+    times = [_moved_times(said, slot.known) for slot in slots if slot.known]
+    if None in times:
+        return rejected("invalid", "starts_at", "ends beyond the end of time")
+    if not slots and said.of_series and said.starts_at and said.lasts:
+        dates = (slot for slot in _dates(said.meeting, scope, projection) if _goes_on(slot, said.time))
+        others = {slot.relationship.id: Slot(slot.relationship, session, None) for slot in dates}
+        new = _Times(said.starts_at, said.starts_at + said.lasts)
+        return tuple(_booking(said, scope, slot, new) for slot in others.values()) or NOT_BOOKED
     if not slots:
         return NOT_BOOKED
-    if any(slot.known and _moved_times(said, slot.known) is None for slot in slots):
-        return rejected("invalid", "starts_at", "ends beyond the end of time")
+    if said.people and (stands := next(filter(None, times), None)):
+        whole = Booked(said.key, said.time, said.native, said.meeting, *stands, people=said.people)
+        return booked(whole, scope, projection)
     later = projection.revisions.after(scope.source, said.meeting, said.time)
     return tuple(one for slot in slots for one in _moved_to(said, scope, slot, later)) or UNCHANGED
 
@@ -235,12 +238,10 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
     session = bookings.session(scope.tenant, scope.source, said.meeting, said.copy_of)
     of_all = () if said.is_partial else booked_slots(session, scope, projection)
     if not (of_all or said.is_partial or said.meeting.instance):
-        series = bookings.dates(scope.tenant, scope.source, said.meeting)
-        dates = [slot for date in series for slot in booked_slots(date, scope, projection)]
-        undated = replace(said, starts_at=None)
+        dates = _dates(said.meeting, scope, projection)
         off = [one for one in dates if one.known and not one.known.cancelled and one.known.starts_at > said.time]
         if off:
-            return tuple(_cancellation(undated, scope, one, one.session) for one in off)
+            return tuple(_cancellation(replace(said, starts_at=None), scope, one, one.session) for one in off)
     slots: Sequence[Slot] | Ignored | Rejected = of_all
     if not of_all or (said.copy_of and said.people):
         named = slots_of_people(said, session, scope, projection)
@@ -256,7 +257,13 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
     return tuple(_cancellation(said, scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
 
 
-def _is_back(slot: Slot, later: tuple[Revision, ...], versions: Sequence[Revision]) -> bool:
+def _dates(meeting: Meeting, scope: ConnectionScope, projection: Projection) -> list[Slot]:
+    """All that are or were booked of a series."""
+    dates = projection.bookings.dates(scope.tenant, scope.source, meeting)
+    return [slot for date in dates for slot in booked_slots(date, scope, projection)]
+
+
+def _is_back(slot: Slot, later: Told, versions: Told) -> bool:
     """Whether it was said since that they meet."""
     moves = (_stays_as(one, slot.relationship, versions) for one in later)
     return any(move is not None and move.is_back for move in moves)
@@ -289,19 +296,14 @@ def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, ti
     is_moved = slot.known and not slot.known.cancelled and not _is_booked(slot, times)
     verb = "rescheduled" if replaces or is_moved else "scheduled"
     data = _data(said, scope, slot) | {name: to_rfc3339(time) for name, time in times._asdict().items()}
-    return raw_event(
-        subject(scope, slot.relationship),
-        EventContent(
-            f"mentoring.session.{verb}.v1",
-            event_id(said.key, slot.relationship.id),
-            said.time,
-            data,
-            matter_of(scope.source, said.meeting, said.copy_of),
-        ),
-    )
+    event, matter = event_id(said.key, slot.relationship.id), matter_of(scope.source, said.meeting, said.copy_of)
+    content = EventContent(f"mentoring.session.{verb}.v1", event, said.time, data, matter)
+    return raw_event(subject(scope, slot.relationship), content)
 
 
-def _cancellation(said: Booked | Cancelled, scope: ConnectionScope, slot: Slot, date: str = "") -> RawEvent:
+def _cancellation(
+    said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot, date: str = ""
+) -> RawEvent:
     """`date` tells one of several dates from the others."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)

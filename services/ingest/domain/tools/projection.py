@@ -22,11 +22,12 @@ from services.ingest.domain.activity import (
     Left,
     Meeting,
     MeetingMoved,
+    MoveRequested,
     Native,
     Person,
     Statement,
 )
-from services.ingest.domain.ids import RawEvent, digest
+from services.ingest.domain.ids import RawEvent, digest, statement_id
 from services.ingest.domain.meetings.attendance import is_there
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
@@ -147,7 +148,8 @@ LATE_NOTICE_HOURS = 24
 
 
 class Spoken(NamedTuple):
-    """An event on the log, without what it said."""
+    """An event on the log, without what it said. `session` is where somebody came or left, `retracted` when the tool
+    took it back."""
 
     relationship: str
     program: str
@@ -155,6 +157,8 @@ class Spoken(NamedTuple):
     type: str
     time: datetime
     slot: str
+    session: str = ""
+    retracted: datetime | None = None
 
 
 Find = Callable[[str, str, str], tuple[Spoken, ...]]
@@ -175,7 +179,13 @@ class Memory:
             return
         key, spoken = (event.tenant, event.source, statement), spoken_of(event)
         known = self._spoken.pop(key, ())
-        self._spoken[key] = known if spoken in known else (*known, spoken)
+        is_known = any(one._replace(retracted=None) == spoken for one in known)
+        self._spoken[key] = known if is_known else (*known, spoken)
+        if isinstance(event.data, p.EventRetracted):
+            back, target = event.data.id, (event.tenant, event.data.source, event.data.id.partition(".")[0])
+            if stood := self._spoken.get(target):
+                taken = (one._replace(retracted=event.time) if one.id == back else one for one in stood)
+                self._spoken[target] = tuple(taken)
         if len(self._spoken) > self._most:
             self._spoken.popitem(last=False)
 
@@ -184,7 +194,8 @@ class Memory:
 
 
 def spoken_of(event: OfRelationship) -> Spoken:
-    return Spoken(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data))
+    session = event.data.session_id if isinstance(event.data, p.SessionAttendance) else ""
+    return Spoken(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data), session)
 
 
 def slot_of(data: object) -> str:
@@ -257,8 +268,8 @@ class Projection:
 
     def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
         """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
-        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day.
-        Whatever else is said changes nothing."""
+        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day: what
+        that was made of stands on the log. Whatever else is said changes nothing."""
         match said:
             case Joined() | Left() | Ended():
                 who = None
@@ -268,26 +279,34 @@ class Projection:
                 told = events[0]["data"] if events else None
                 session = str(told["session_id"]) if isinstance(told, Mapping) else ""
                 with self._lock:
+                    if not events:
+                        key = said.key if isinstance(said, Ended) else visit(said, who or UNIDENTIFIED).key
+                        spoken = self.memory.find(scope.tenant, scope.source, statement_id(key))
+                        session = next((one.session for one in spoken if one.session), "")
                     self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
+            case MoveRequested():
+                with self._lock:
+                    self.revisions.apply(scope.source, said)
             case Booked() | Cancelled() | MeetingMoved():
                 guests = NO_GUESTS
-                if isinstance(said, Booked) or (isinstance(said, Cancelled) and said.copy_of):
+                if isinstance(said, Booked) or (said.people and (isinstance(said, MeetingMoved) or said.copy_of)):
                     guests = self.guests(said, scope)
                 with self._lock:
                     self.revisions.apply(scope.source, said, guests)
             case _:
                 pass
 
-    def guests(self, said: Booked | Cancelled, scope: ConnectionScope) -> Guests:
+    def guests(self, said: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
         """By what is known of people now."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
         found = [(person, identify(person)) for person in said.people]
         if isinstance(said, Cancelled):
             return Guests(frozenset[str]().union(*(known for _, known in found)))
-        strangers = [person for person, known in found if not known and person not in said.new]
+        new, declined = (said.new, said.declined) if isinstance(said, Booked) else ((), ())
+        strangers = [person for person, known in found if not known and person not in new]
         return Guests(
             frozenset[str]().union(*(known for _, known in found)),
-            frozenset[str]().union(*map(identify, said.declined)),
+            frozenset[str]().union(*map(identify, declined)),
             len(strangers),
             frozenset(digest("stranger", normal(one.address or one.id)) for one in strangers if one != Person()),
         )

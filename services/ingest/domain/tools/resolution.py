@@ -17,10 +17,20 @@ from services.ingest.domain.activity import (
     Left,
     MeetingMoved,
     Missed,
+    MoveRequested,
     Person,
     Voided,
 )
-from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, outcome_id, raw_event, visitor_id
+from services.ingest.domain.ids import (
+    EventContent,
+    RawEvent,
+    event_id,
+    origin,
+    outcome_id,
+    raw_event,
+    statement_id,
+    visitor_id,
+)
 from services.ingest.domain.meetings.attendance import GONE
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
@@ -94,22 +104,23 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
     slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if said.people else NOT_BOOKED
+    told = projection.memory.find(scope.tenant, scope.source, statement_id(said.key))
+    others = [one for one in told if one.time != said.time]
+    # It is seen, marked by hand and told at the end: once is enough.
+    standing = {one.relationship for one in others if one.retracted is None}
     events: list[RawEvent] = []
     for slot in slots:
         no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent
-        if no_mentor or no_mentee:
+        if (no_mentor or no_mentee) and slot.relationship.id not in standing:
             side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
-            data = {
-                "by": "system",
-                "evidence": said.evidence,
-                "origin": origin(scope, said.native),
-                "session_id": slot.session,
-                "absent": side,
-            }
-            event = event_id(said.key, slot.relationship.id)
+            ours = {"by": "system", "evidence": said.evidence, "origin": origin(scope, said.native)}
+            data = {**ours, "session_id": slot.session, "absent": side}
+            # After it was taken back it is told anew.
+            anew = (to_rfc3339(said.time),) if any(one.relationship == slot.relationship.id for one in others) else ()
+            event = event_id(said.key, slot.relationship.id, *anew)
             content = EventContent("mentoring.session.missed.v1", event, said.time, data)
             events.append(raw_event(subject(scope, slot.relationship), content))
-    return tuple(events) or STRANGERS
+    return tuple(events) or (NOTHING_NEW if standing else STRANGERS)
 
 
 class _Meeting:
@@ -221,13 +232,15 @@ def resolve(
             return Resolved(events)
 
 
-def _result(
+def _result(  # noqa: C901 (a line for each kind of statement)
     said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
 ) -> Result | PartlyBooked | FannedOut:
     result: Result | PartlyBooked | FannedOut
     match said:
         case Booked():
             result = booked(said, scope, projection)
+        case MoveRequested():
+            result = Ignored("not_confirmed")
         case Cancelled():
             result = cancelled(said, scope, projection)
         case MeetingMoved():

@@ -8,17 +8,18 @@ from typing import Annotated, TypeGuard
 
 from pydantic import Field, WrapValidator
 
-from services.ingest.domain.activity import Booked, Cancelled, Person
-from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, allow_list, one_of
+from services.ingest.domain.activity import Person
+from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, allow_list, in_any_case
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.calendar import (
     CalendarEntry,
     CalendarSlot,
     CalendarTimes,
+    EntryVerdict,
     Invited,
-    cancelled,
     no_session,
     session,
+    start_in,
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
@@ -71,7 +72,8 @@ def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
 
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
-ANSWERS = one_of("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
+KINDS = in_any_case("required", "optional", ROOM)
+ANSWERS = in_any_case("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
 # Exchange's ids hold the day of the date in four bytes, which are zero in that of the series.
@@ -117,7 +119,7 @@ class _Answer(VendorModel):
 class _GraphWhom(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
-    kind: MaybeWord = Field("", alias="type")
+    kind: Annotated[MaybeText, KINDS] = Field("", alias="type")
 
     @property
     def person(self) -> Person:
@@ -125,7 +127,7 @@ class _GraphWhom(VendorModel):
 
     @property
     def has_declined(self) -> bool:
-        return self.status is not None and self.status.response == DECLINED
+        return bool(self.status and self.status.response == DECLINED)
 
 
 class _GraphPeople(VendorModel):
@@ -180,16 +182,17 @@ class _Change(VendorModel):
 EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, CalendarTimes, _Change)
 
 
-def said_of(value: dict[str, object]) -> Booked | Cancelled | Ignored | Rejected:
+def said_of(value: dict[str, object]) -> EntryVerdict:
     head = read(_GraphHead, value)
     if isinstance(head, Rejected):
         return head
-    people, times = read(_GraphPeople, value), read(CalendarTimes, value)
-    start = None if isinstance(times, Rejected) or not times.start else times.start.utc
-    entry = head.entry_of(None if isinstance(people, Rejected) else people.invited, start)
+    people, start = read(_GraphPeople, value), start_in(value)
+    invited = None if isinstance(people, Rejected) else people.invited
+    entry = head.entry_of(invited, start)
     if head.is_cancelled or REMOVED in value:
         # Of a series each date is told by itself; under the id of the series something may have been booked before.
-        return no_session(entry) if head.kind == MASTER else cancelled(entry, people, value)
+        is_series = head.kind == MASTER
+        return no_session(entry, () if is_series or not invited else invited.coming, None if is_series else start)
     if head.is_draft or head.kind == MASTER:
         return Ignored("draft" if head.is_draft else "series")
     if head.is_all_day:

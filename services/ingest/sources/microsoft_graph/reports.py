@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
+from services.ingest.domain.meetings.attendance import Span, joined
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
@@ -23,20 +24,9 @@ from services.ingest.sources.vendor_model import (
 )
 
 
-class GraphStay(NamedTuple):
-    joined: datetime
-    left: datetime
-
-
-def stays(intervals: Iterable[GraphStay]) -> list[GraphStay]:
+def stays(intervals: Iterable[Span]) -> list[Span]:
     """In order, apart from each other, none without duration."""
-    found: list[GraphStay] = []
-    for interval in sorted(intervals):
-        if found and interval.joined <= found[-1].left:
-            found[-1] = GraphStay(found[-1].joined, max(found[-1].left, interval.left))
-        else:
-            found.append(interval)
-    return [stay for stay in found if stay.left > stay.joined]
+    return [one for one in joined(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
@@ -74,13 +64,13 @@ class _Record(VendorModel):
         """Whoever dialled in or came as a guest has neither."""
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
-    def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[GraphStay]:
+    def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[Span]:
         for interval in filter(None, self.intervals or ()):
-            joined, left = interval.joined or began, interval.left or ended
-            if left is None and interval.joined and interval.seconds:
-                left = interval.joined + timedelta(seconds=interval.seconds)
-            if joined and left and joined < left:
-                yield GraphStay(joined, left)
+            begin, end = interval.joined or began, interval.left or ended
+            if end is None and interval.joined and interval.seconds:
+                end = interval.joined + timedelta(seconds=interval.seconds)
+            if begin and end and begin < end:
+                yield Span(begin, end)
 
 
 MORE = Leaf("that there are more", lambda _, __: CUT)
@@ -101,20 +91,17 @@ class _Report(VendorModel):
         return bool(self.more) or (self.participants or 0) > len(self.records)
 
     @property
-    def whole(self) -> GraphStay | None:
+    def whole(self) -> Span | None:
         """From its begin to its end; where they are not told, for as long as anybody was there."""
         known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
-        began = self.began or min((stay.joined for stay in known), default=None)
-        ended = self.ended or max((stay.left for stay in known), default=None)
-        return GraphStay(began, ended) if began and ended and began < ended else None
+        began = self.began or min((stay.begin for stay in known), default=None)
+        ended = self.ended or max((stay.end for stay in known), default=None)
+        return Span(began, ended) if began and ended and began < ended else None
 
-    @property
-    def meeting(self) -> Meeting:
-        return Meeting(native_id(self.id))
-
-    @property
-    def native(self) -> Native:
-        return Native(NATIVE_TYPE, native_id(self.id))
+    def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
+        """Somebody came or left."""
+        key = f"{self.id}/{person.id or person.address.casefold()}/{said.__name__.lower()}/{to_rfc3339(time)}"
+        return said(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
 
 
 REPORT = allow_list(_Report)
@@ -131,7 +118,7 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
-    by_person: dict[Person, list[GraphStay]] = {}
+    by_person: dict[Person, list[Span]] = {}
     for record in report.records:
         found = list(record.stays(report.began, report.ended))
         if found:
@@ -141,19 +128,12 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
     if report.is_partial and report.whole:
         by_person.setdefault(Person(), []).append(report.whole)
     there = {person: stays(found) for person, found in by_person.items()}
-    ways = [way for person, found in there.items() for stay in found for way in _ways(report, person, stay)]
+    stayed = [(person, stay) for person, found in there.items() for stay in found]
+    ways = [report.way(person, stay.begin, Joined) for person, stay in stayed]
+    ways += [report.way(person, stay.end, Left) for person, stay in stayed]
     # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
     told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
-    if end := report.ended or max((stay.left for found in there.values() for stay in found), default=None):
-        told.append(Ended(f"{report.id}/ended", end, report.native, report.meeting))
+    if end := report.ended or max((stay.end for _, stay in stayed), default=None):
+        native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
+        told.append(Ended(f"{report.id}/ended", end, native, meeting))
     return tuple(told) or Ignored("nobody_was_there")
-
-
-def _ways(report: _Report, person: Person, stay: GraphStay) -> tuple[Joined, Left]:
-    native, meeting = report.native, report.meeting
-    joined, left = _key(report, person, "joined", stay.joined), _key(report, person, "left", stay.left)
-    return Joined(joined, stay.joined, native, meeting, person), Left(left, stay.left, native, meeting, person)
-
-
-def _key(report: _Report, person: Person, way: str, time: datetime) -> str:
-    return f"{report.id}/{person.id or person.address.casefold()}/{way}/{to_rfc3339(time)}"

@@ -2,13 +2,13 @@
 Who sends events and reports themselves bears the same secret."""
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, TypeGuard
 from urllib.parse import quote, unquote
 
 from pydantic import Field
 
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import Pseudonym
@@ -61,7 +61,7 @@ def _resource(text: str, _: Pseudonym) -> str:
     """A path that is followed, of ids and addresses; of any other only that it is another."""
     if len(text) > LONGEST_RESOURCE or not isinstance(_pointer(_path(text)), Pointer):
         return CUT
-    steps = [unquote(step) for part in _PART.findall(text) for step in _steps(part)]
+    steps = map(unquote, _steps(text))
     return text if all(_STEP.fullmatch(step) or address_in(step) == step for step in steps) else CUT
 
 
@@ -108,18 +108,16 @@ def _pointer(path: str) -> Pointer | Ignored:
 
 def _path(resource: str) -> str:
     """In one way of writing, every id quoted, so that no id leads elsewhere than below its parent."""
-    steps = [step for part in _PART.findall(resource) for step in _steps(part)]
-    return "/".join(_WORDS.get(step.lower()) or _quoted(unquote(step)) for step in steps)
-
-
-def _quoted(step: str) -> str:
+    quoted = (quote(unquote(step), safe="@=") for step in _steps(resource))
     # Dots alone would be steps upwards, whoever reads the address.
-    return "%2E" * len(step) if set(step) <= {"."} else quote(step, safe="@=")
+    safe = (step.replace(".", "%2E") if set(step) <= {"."} else step for step in quoted)
+    return "/".join(_WORDS.get(step.lower()) or step for step in safe)
 
 
-def _steps(part: str) -> tuple[str, ...]:
-    keyed = _KEYED.fullmatch(part)
-    return (keyed["word"], keyed["key"]) if keyed else (part,)
+def _steps(resource: str) -> Iterator[str]:
+    for part in _PART.findall(resource):
+        keyed = _KEYED.fullmatch(part)
+        yield from keyed.groups() if keyed else (part,)
 
 
 # As Graph makes it, it is shorter by far; nobody shall have us say a novel.
@@ -157,13 +155,8 @@ class MicrosoftGraphSettings(ApiSettings):
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
     that of its change."""
-
-    def stamped(one: object) -> object:
-        if isinstance(one, dict) and not one.get(CHANGED) and (REMOVED in one or {"id", "start", "end"} <= one.keys()):
-            return {**one, CHANGED: to_rfc3339(now)}
-        return one
-
-    return split(received, "value", stamped, completed)
+    whole = {"id", "start", "end"}
+    return split(received, "value", (CHANGED, now), lambda one: REMOVED in one or whole <= one.keys(), completed)
 
 
 # A page holds up to 1,000 events, and a POST many notifications, each of which is recorded for itself.
@@ -185,10 +178,10 @@ OTHER = {"other_resource": True}
 
 
 def _is_other(value: object) -> bool:
-    if value == OTHER:
-        return True
-    is_used = not isinstance(value, dict) or is_notification(value) or reports.is_report(value) or REMOVED in value
-    return not is_used and isinstance(value, dict) and "start" not in value and any(name in value for name in OTHERS)
+    if value == OTHER or not isinstance(value, dict):
+        return value == OTHER
+    is_used = is_notification(value) or reports.is_report(value) or REMOVED in value or "start" in value
+    return not is_used and any(name in value for name in OTHERS)
 
 
 def _kept(value: object, pseudonym: Pseudonym) -> object:
@@ -225,12 +218,5 @@ def _one(value: object) -> Translation:
 
 
 TOOL = Tool(
-    name="microsoft_graph",
-    verify=verify,
-    translate=translate,
-    settings=MicrosoftGraphSettings,
-    keep=keep,
-    take=take,
-    most_bytes=MOST_BYTES,
-    loud=LOUD,
+    "microsoft_graph", verify, translate, keep, MicrosoftGraphSettings, take=take, most_bytes=MOST_BYTES, loud=LOUD
 )

@@ -3,7 +3,7 @@ parts when it is updated."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, NamedTuple, Self
+from typing import Annotated, Generic, NamedTuple, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -30,6 +30,7 @@ from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     NULL_IS_EMPTY,
     ZONE,
+    AnyMaybeTime,
     AnyTime,
     EpochMilliseconds,
     Ident,
@@ -44,8 +45,8 @@ from services.ingest.sources.vendor_model import (
     in_zone,
     native_id,
     none_if_unread,
+    offset_named,
     read,
-    zone_named,
 )
 
 # Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
@@ -63,12 +64,8 @@ class Date(NamedTuple):
     """One date of a meeting; the only one of a meeting that does not recur has no instance."""
 
     meeting: Meeting
-    starts_at: datetime | None
-    minutes: int | None
-
-    @property
-    def lasts(self) -> timedelta | None:
-        return timedelta(minutes=self.minutes) if self.minutes else None
+    starts_at: datetime | None = None
+    lasts: timedelta | None = None
 
 
 def _lived(moment: datetime) -> datetime:
@@ -80,18 +77,16 @@ def _lived(moment: datetime) -> datetime:
 MaybeAnyTime = Annotated[Annotated[AnyTime, AfterValidator(_lived)] | None, NONE_IF_EMPTY]
 
 
-class Occurrence(VendorModel):
-    occurrence_id: Ident
-    start_time: MaybeAnyTime = None
-    duration: Minutes | None = None
-    status: MaybeWord = ""
-
-
 class _NamedOccurrence(VendorModel):
     """All that is known of one whose date cannot be read."""
 
     occurrence_id: Ident
     status: MaybeWord = ""
+
+
+class Occurrence(_NamedOccurrence):
+    start_time: MaybeAnyTime = None
+    duration: Minutes | None = None
 
 
 def _as_far_as_read(value: object, handler: ValidatorFunctionWrapHandler) -> object:
@@ -117,12 +112,12 @@ class ZoomSettings(VendorModel):
 
 class Scheduled(VendorModel):
     id: Ident
-    type: int | None = None
+    type: Annotated[int | None, NONE_IF_EMPTY] = None
     host_id: MaybePersonId = ""
     host_email: MaybeAddress = ""
     start_time: MaybeAnyTime = None
     timezone: Annotated[MaybeText, ZONE] = ""
-    duration: Minutes | None = None
+    duration: Annotated[Minutes | None, NONE_IF_EMPTY] = None
     occurrences: tuple[AnyOccurrence, ...] | None = None
     settings: Annotated[ZoomSettings, NULL_IS_EMPTY] = ZoomSettings()
 
@@ -139,21 +134,20 @@ class Scheduled(VendorModel):
         """The zone matters where a time has no offset."""
         if self.occurrences and not any(self.occurrences):
             raise ValueError("none of its occurrences can be read")
-        times = [self.start_time, *(one.start_time for one in self.occurrences or () if one)]
-        if any(time and not time.tzinfo for time in times):
-            assert zone_named(self.timezone or "UTC"), "raises ValueError"
+        for time in (self.start_time, *(one.start_time for one in self.occurrences or () if one)):
+            self.utc(time)
         return self
 
     def utc(self, time: datetime | None) -> datetime | None:
-        """Of one of its times; without an offset it is of the meeting's zone, or UTC where none is told."""
+        """Of one of its times; without an offset it is of the meeting's zone. Raises ValueError."""
         if time is None or time.tzinfo:
             return time and to_utc(time)
-        return in_zone(time, zone_named(self.timezone or "UTC"))
+        return in_zone(time, offset_named(self.timezone))
 
     @property
     def dates(self) -> tuple[Date, ...]:
         if not self.occurrences:
-            return (Date(Meeting(self.id), self.utc(self.start_time), self.duration),)
+            return (Date(Meeting(self.id), self.utc(self.start_time), timedelta(minutes=self.duration or 0) or None),)
         return tuple(self._date(each) for each in self.occurrences if each and each.status != "deleted")
 
     @property
@@ -166,21 +160,44 @@ class Scheduled(VendorModel):
 
     def _date(self, occurrence: Occurrence) -> Date:
         minutes = self.duration if occurrence.duration is None else occurrence.duration
-        return Date(Meeting(self.id, occurrence.occurrence_id), self.utc(occurrence.start_time), minutes)
+        lasts = timedelta(minutes=minutes or 0) or None
+        return Date(Meeting(self.id, occurrence.occurrence_id), self.utc(occurrence.start_time), lasts)
 
 
 class Former(VendorModel):
     """Of what was there before, Zoom repeats what has changed."""
 
+    type: Annotated[int | None, WrapValidator(none_if_unread)] = None
+    start_time: AnyMaybeTime = None
     occurrences: tuple[AnyOccurrence, ...] | None = None
 
 
-class ZoomPayload(VendorModel):
+class ChangedMeeting(Scheduled):
+    """What cannot be read of a change has not changed; the rest has."""
+
+    start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
+    duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
+
+
+class DeletedMeeting(ChangedMeeting):
+    """When it was to be is not needed."""
+
+    def utc(self, time: datetime | None) -> datetime | None:
+        try:
+            return super().utc(time)
+        except ValueError:
+            return None
+
+
+Scheduled_co = TypeVar("Scheduled_co", bound=Scheduled, covariant=True)
+
+
+class ZoomPayload(VendorModel, Generic[Scheduled_co]):
     operator: MaybeAddress = ""
     operator_id: MaybePersonId = ""
     scope: MaybeWord = ""
     operation: MaybeWord = ""
-    object: Scheduled
+    object: Scheduled_co
     old_object: Annotated[Former | None, WrapValidator(none_if_unread)] = None
 
     @property
@@ -200,75 +217,62 @@ class ZoomPayload(VendorModel):
 
     @property
     def replaced(self) -> tuple[Date, ...]:
-        """Dates of a former rhythm. Only where Zoom says that all were updated is the list of the new ones complete,
-        and only if each of them can be read."""
-        new = self.object.occurrences
-        if self.scope != "all" or not new or None in new or not self.old_object:
+        """Dates of a former rhythm, or of a meeting that was no series before, or is none any more. Only where Zoom
+        says that all were updated is the list of the new ones complete, and only if each of them can be read."""
+        new, former = self.object.occurrences or (), self.old_object or Former()
+        is_other = self.object.type is not None and former.type not in {None, self.object.type}
+        if self.scope != "all" or None in new or not (new or is_other):
             return ()
+        if is_other and former.type != RECURRING:
+            return (Date(Meeting(self.object.id), former.start_time),)
         kept = {occurrence.occurrence_id for occurrence in filter(None, new)}
-        former = self.old_object.occurrences or ()
         return tuple(
-            Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time), None)
-            for each in former
+            Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time))
+            for each in former.occurrences or ()
             if each and each.occurrence_id not in kept
         )
 
 
-class ZoomBookingEvent(VendorModel):
+class ZoomBookingEvent(VendorModel, Generic[Scheduled_co]):
     event: Word
     event_ts: EpochMilliseconds
-    payload: ZoomPayload
+    payload: ZoomPayload[Scheduled_co]
 
-    def key(self, meeting: Meeting) -> str:
-        return f"{self.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(self.event_ts)}"
-
-    @property
-    def native(self) -> Native:
-        return Native(self.event, native_id(self.payload.object.id))
+    def keyed(self, meeting: Meeting) -> tuple[str, datetime, Native]:
+        """What every statement begins with."""
+        key = f"{self.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(self.event_ts)}"
+        return key, self.event_ts, Native(self.event, native_id(meeting.id))
 
 
-class ChangedMeeting(Scheduled):
-    """What cannot be read of a change has not changed; the rest has."""
-
-    start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
-    duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
-
-
-class ZoomChange(ZoomPayload):
-    object: ChangedMeeting
-
-
-class ZoomChangeEvent(ZoomBookingEvent):
-    payload: ZoomChange
-
-
+NewMeeting = ZoomBookingEvent[Scheduled]
+MeetingChange = ZoomBookingEvent[ChangedMeeting]
+Deletion = ZoomBookingEvent[DeletedMeeting]
 RECOVERED = "meeting.recovered"
 
 
-def created(told: ZoomBookingEvent) -> Translation:
+def created(told: NewMeeting) -> Translation:
     if told.payload.object.type in NO_FIXED_TIME:
         return Ignored("no_fixed_time")
     return _whole([_booked(told, date) for date in told.payload.object.dates], "no_fixed_time")
 
 
-def updated(told: ZoomChangeEvent) -> Translation:
+def updated(told: MeetingChange) -> Translation:
     """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
     those who were invited, who are seldom named anyway."""
     meeting = told.payload.object
-    if meeting.type in NO_FIXED_TIME:
-        return Ignored("no_fixed_time")
-    changed = [_changed(told, date) for date in meeting.dates]
+    is_timed = meeting.type not in NO_FIXED_TIME
+    changed = [_changed(told, date) for date in meeting.dates if is_timed]
     dropped = [_cancelled(told, date) for date in (*meeting.dropped, *told.payload.replaced)]
-    return _whole([*changed, *dropped], "nothing_used_has_changed")
+    return _whole([*changed, *dropped], "nothing_used_has_changed" if is_timed else "no_fixed_time")
 
 
-def deleted(told: ZoomBookingEvent) -> Translation:
+def deleted(told: Deletion) -> Translation:
     meeting = told.payload.object
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:
         return rejected("invalid", "payload.object.occurrences", "is required: it says which of the dates are off")
     # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
-    dates = (Date(Meeting(meeting.id), None, None),) if is_whole else (*meeting.dates, *meeting.dropped)
+    dates = (Date(Meeting(meeting.id)),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
 
 
@@ -276,28 +280,35 @@ def _whole(said: list[Activity | None], otherwise: str) -> Translation:
     return tuple(each for each in said if each) or Ignored(otherwise)
 
 
-def _booked(told: ZoomBookingEvent, date: Date) -> Booked | None:
+def _booked(told: ZoomBookingEvent[Scheduled], date: Date) -> Booked | None:
     if not date.starts_at or not date.lasts:
         return None
-    key, ends_at = told.key(date.meeting), date.starts_at + date.lasts
-    return Booked(key, told.event_ts, told.native, date.meeting, date.starts_at, ends_at, told.payload.people)
+    ends_at = date.starts_at + date.lasts
+    return Booked(*told.keyed(date.meeting), date.meeting, date.starts_at, ends_at, told.payload.people)
 
 
-def _changed(told: ZoomBookingEvent, date: Date) -> Booked | MeetingMoved | None:
-    if told.payload.object.invitees and date.starts_at and date.lasts:
+def _changed(told: MeetingChange, date: Date) -> Booked | MeetingMoved | None:
+    meeting = told.payload.object
+    if meeting.invitees and date.starts_at and date.lasts:
         return _booked(told, date)
-    if not date.starts_at and not date.lasts:
+    if not (meeting.invitees or date.starts_at or date.lasts):
         return None
-    key, is_back = told.key(date.meeting), told.event == RECOVERED
-    return MeetingMoved(key, told.event_ts, told.native, date.meeting, date.starts_at, date.lasts, is_back)
+    # The only date of what may be a series is not told to be one of its dates.
+    is_date = bool(meeting.occurrences) or meeting.type not in {None, RECURRING}
+    return MeetingMoved(
+        *told.keyed(date.meeting),
+        *date,
+        is_back=told.event == RECOVERED,
+        people=told.payload.people if meeting.invitees else (),
+        of_series=is_date and told.payload.scope == "all",
+    )
 
 
-def _cancelled(told: ZoomBookingEvent, date: Date) -> Cancelled | None:
+def _cancelled(told: MeetingChange, date: Date) -> Cancelled | None:
     # People tidy up: a meeting that has begun is no longer called off when it is deleted.
     if date.starts_at and date.starts_at <= told.event_ts:
         return None
-    key = told.key(date.meeting)
-    return Cancelled(key, told.event_ts, told.native, date.meeting, starts_at=date.starts_at)
+    return Cancelled(*told.keyed(date.meeting), date.meeting, starts_at=date.starts_at)
 
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:

@@ -29,19 +29,18 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
-    EventReading,
     Ident,
     MaybeAddress,
     MaybeIdent,
     MaybePersonId,
     VendorModel,
-    WebhookEvents,
     Word,
     blank_if_unread,
     native_id,
     read,
 )
-from services.ingest.sources.zoom.bookings import ZoomBookingEvent, ZoomChangeEvent, created, deleted, updated
+from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMeeting, created, deleted, updated
 
 
 class _Participant(VendorModel):
@@ -150,21 +149,17 @@ def ended(told: RunEvent[_ZoomRun]) -> Translation:
 EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_ZoomRun], RunEvent[_Attended], RunEvent[_Awaited]
 
 
-class _ZoomEvent(VendorModel):
-    event: Word
-
-
 WAITED = EventReading(WaitingEvent, waits)
 """Who waits, is let in or is called by phone or in a room joins too; where that is not heard, somebody was there all
 the same. Whoever goes to a breakout room has joined before."""
 
 EVENTS = WebhookEvents(
-    _ZoomEvent,
+    "event",
     {
-        "meeting.created": EventReading(ZoomBookingEvent, created),
-        "meeting.updated": EventReading(ZoomChangeEvent, updated),
-        "meeting.recovered": EventReading(ZoomChangeEvent, updated),
-        "meeting.deleted": EventReading(ZoomBookingEvent, deleted),
+        "meeting.created": EventReading(NewMeeting, created),
+        "meeting.updated": EventReading(MeetingChange, updated),
+        "meeting.recovered": EventReading(MeetingChange, updated),
+        "meeting.deleted": EventReading(Deletion, deleted),
         "meeting.participant_joined": EventReading(ParticipantEvent, joined),
         "meeting.participant_left": EventReading(ParticipantEvent, left),
         "meeting.participant_joined_waiting_room": WAITED,
@@ -197,17 +192,13 @@ class _Validation(VendorModel):
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     # The signature comes first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
     proof = verify_v0(received, secret, now, HEADERS)
-    return proof if not isinstance(proof, Verified) else _answered(received.body, secret)
-
-
-def _answered(body: bytes, secret: str) -> Handshake | Verified:
     # Of all that Zoom sends hardly anything asks this: the rest is read once, when it is recorded.
-    if VALIDATION.encode() not in body:
-        return Verified()
-    parsed = read_json(body)
+    if not isinstance(proof, Verified) or VALIDATION.encode() not in received.body:
+        return proof
+    parsed = read_json(received.body)
     asked = read(_Validation, parsed.value) if isinstance(parsed, Parsed) else parsed
     if isinstance(asked, Rejected):
-        return Verified()
+        return proof
     token = asked.payload.plainToken
     return Handshake(json.dumps({"plainToken": token, "encryptedToken": signed(secret, token.encode())}).encode())
 

@@ -1,0 +1,70 @@
+"""Which model reads which of the events that a webhook tells by one member."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import create_model
+
+from services.ingest.domain.activity import Translation
+from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.tools.allow_list import AllowList, allow_list
+from services.ingest.domain.verdict import Ignored, Rejected
+from services.ingest.sources.vendor_model import VendorModel, Word, read
+
+Told = TypeVar("Told", bound=VendorModel)
+
+
+@dataclass(frozen=True)
+class EventReading(Generic[Told]):
+    """`flat` is the model of a payload that older versions send without an envelope."""
+
+    model: type[Told]
+    translate: Callable[[Told], Translation]
+    flat: type[Told] | None = None
+
+
+@dataclass(frozen=True)
+class WebhookEvents:
+    """`member` holds the name of what happened. Of what has no reading nothing but its name is kept,
+    and `unused` says why it is ignored."""
+
+    member: str
+    readings: Mapping[str, EventReading[Any]]
+    unused: Callable[[str], Ignored] = lambda _: Ignored("event_not_used")
+
+    def keep(self, value: object, _settings: object, pseudonym: Pseudonym) -> object:
+        name = self._name_in(value)
+        kept = self._kept[""] if isinstance(name, Rejected) else self._kept.get(name, self._kept[""])
+        return kept.kept(value, pseudonym)
+
+    def translate(self, value: object, _settings: object) -> Translation:
+        name = self._name_in(value)
+        if isinstance(name, Rejected):
+            return name
+        reading = self.readings.get(name)
+        if reading is None:
+            return self.unused(name)
+        is_wrapped = isinstance(value, dict) and isinstance(value.get("payload"), dict)
+        told = read(reading.model if is_wrapped else reading.flat or reading.model, value)
+        return told if isinstance(told, Rejected) else reading.translate(told)
+
+    # Every payload asks for these, and they are made slowly.
+    @cached_property
+    def _named(self) -> type[VendorModel]:
+        member: dict[str, Any] = {self.member: (Word, ...)}
+        return create_model("Named", __base__=VendorModel, **member)
+
+    @cached_property
+    def _kept(self) -> Mapping[str, AllowList]:
+        """By the name of what happened; of all others under no name."""
+        kept = {"": allow_list(self._named)}
+        for name, one in self.readings.items():
+            models: tuple[type[VendorModel], ...] = (self._named, one.model, one.flat or one.model)
+            kept[name] = allow_list(*models)
+        return kept
+
+    def _name_in(self, value: object) -> str | Rejected:
+        found = read(self._named, value)
+        return found if isinstance(found, Rejected) else str(getattr(found, self.member))
