@@ -164,7 +164,7 @@ def leavings(raw: object, scope: Scope, pseudonym: Pseudonym) -> Leavings:
     found = screened(normal, pseudonym)
     if isinstance(found, Rejected):
         return nothing
-    given = dict(found.event)
+    given = dict(found)
     kept = _without_strangers(_pruned(given), scope)
     return Leavings(kept, whole=kept == given)
 

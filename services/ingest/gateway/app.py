@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from schemas.topics import TOKENS
-from services.ingest.domain.scope import RateLimiter
 from services.ingest.flow.intake import InFlightLimiter, Turns, Writing
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
@@ -22,8 +21,8 @@ from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
-from services.ingest.gateway.requests import DirectAnswer, InFlightBytes
-from services.ingest.gateway.senders import Admission, BodyReading, RequestErrors, Senders
+from services.ingest.gateway.requests import Admission, DirectAnswer, RequestErrors
+from services.ingest.gateway.senders import BodyReading, InFlightBytes, RateLimiter, Senders
 from services.ingest.gateway.sources_endpoint import RawIntake, SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer

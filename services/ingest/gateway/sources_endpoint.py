@@ -9,14 +9,13 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from schemas.topics import raw_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.requests import InFlightBytes, check_encoding, read_body, rejection
-from services.ingest.gateway.senders import Admission
+from services.ingest.gateway.requests import Admission, check_encoding, read_body, rejection
+from services.ingest.gateway.senders import InFlightBytes
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import (
     BodyNeeded,
@@ -84,7 +83,7 @@ class RawIntake:
 
     async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
-        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
+        topic, key = connection_scope.raw_topic, connection_scope.connection.encode()
         sending = self._producer.together()
         begun(sending.written)
 

@@ -5,9 +5,9 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import assert_never
 
-from schemas.topics import raw_of
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import JSON
@@ -279,7 +278,7 @@ class RawTopics:
 
 
 def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
-    return frozenset(raw_of(connection.connection_scope.tool) for connection in connections.values())
+    return frozenset(connection.connection_scope.raw_topic for connection in connections.values())
 
 
 @contextmanager
