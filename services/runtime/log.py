@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from types import TracebackType
 
 import structlog
 
@@ -87,7 +86,7 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
     """Of errors, nothing that was refused is written down: a log outlives every erasure."""
     first: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.ExceptionRenderer(_traceback),
+        structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1])),
         _without_inputs,
     ]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
@@ -95,10 +94,6 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
         # The formatter that it takes by default prints the variables of every frame.
         return [*first, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [*first, structlog.processors.JSONRenderer()]
-
-
-def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
-    return traceback_of(exc_info[1])
 
 
 def _without_inputs(_logger: object, _name: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:

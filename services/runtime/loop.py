@@ -237,7 +237,8 @@ class BatchLoop:
                 self._reader.resume([partition])
 
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
-        done = Committed(batch.last + 1, self._note(batch.partition))
+        note = self._work.note(batch.partition) if isinstance(self._work, NotingWork) else ""
+        done = Committed(batch.last + 1, note)
         committed = _unless_away(lambda: self._reader.commit({batch.partition: done}))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
@@ -258,23 +259,20 @@ class BatchLoop:
             return
         try:
             self._work.idle()
-            self._renew_notes()
+            if isinstance(self._work, NotingWork):
+                self._renew_notes(self._work)
         except TryLaterError as reason:
             self._put_off(self._idle, "none", reason)
         else:
             self._idle = Backoff()
 
-    def _renew_notes(self) -> None:
+    def _renew_notes(self, work: NotingWork) -> None:
         """What was in hand may have ended without a batch: a restart would begin it anew."""
         for partition, buffer in self._buffers.items():
-            if buffer.committed is None or not isinstance(self._work, NotingWork):
-                continue
-            renewed = Committed(buffer.committed.offset, self._work.note(partition))
-            if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
-                buffer.committed = renewed
-
-    def _note(self, partition: Partition) -> str:
-        return self._work.note(partition) if isinstance(self._work, NotingWork) else ""
+            if buffer.committed is not None:
+                renewed = Committed(buffer.committed.offset, work.note(partition))
+                if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
+                    buffer.committed = renewed
 
     def _put_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
         backoff.put_off()

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.events import EVENT_TYPES, MentoringEvent
 from schemas.models import PREFIX, models
-from schemas.patterns import pattern_in_words
+from schemas.primitives import pattern_in_words
 
 Reason = Literal[
     "malformed",

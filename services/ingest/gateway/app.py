@@ -47,24 +47,19 @@ def over_http(
     with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
         follower.catch_up(stop)
-        guard = _guard(shared)
+        metrics = shared.metrics
+        limits = ConnectionLimits(
+            settings.ingest_open_connections,
+            settings.ingest_open_connections_per_address,
+            settings.ingest_head_seconds,
+            settings.ingest_body_seconds,
+        )
+        guard = ConnectionGuard(limits, metrics.connections_cut)
+        metrics.connections.set_function(lambda: guard.number)
         app = _app(shared, known, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
         door = Door(listener, guard, settings.ingest_idle_seconds)
         yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
-
-
-def _guard(shared: Shared) -> ConnectionGuard:
-    settings, metrics = shared.settings, shared.metrics
-    limits = ConnectionLimits(
-        settings.ingest_open_connections,
-        settings.ingest_open_connections_per_address,
-        settings.ingest_head_seconds,
-        settings.ingest_body_seconds,
-    )
-    guard = ConnectionGuard(limits, metrics.connections_cut)
-    metrics.connections.set_function(lambda: guard.number)
-    return guard
 
 
 def _app(

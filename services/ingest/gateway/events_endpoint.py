@@ -261,7 +261,10 @@ def read_content(media: str, headers: Headers, body: bytes) -> RequestContent:
             raise ProblemError(400, "empty_batch", "a batch holds at least one event")
         return RequestContent(events, is_batch=True)
     if media != STRUCTURED and _is_binary(headers):
-        return RequestContent([_binary(headers, body)], is_batch=False)
+        attributes = read_attributes(_decoded(headers), PREFIX)
+        if isinstance(attributes, Rejected):
+            raise rejection(attributes)
+        return RequestContent([_value(read_binary(attributes, headers.get("content-type"), body))], is_batch=False)
     event = _value(read_json(body))
     if isinstance(event, list):
         raise rejection(rejected("malformed", "", f"is an array: send a batch as {BATCH}"))
@@ -276,13 +279,6 @@ def _value(parsed: Parsed | Rejected) -> object:
     if isinstance(parsed, Rejected):
         raise rejection(parsed)
     return parsed.value
-
-
-def _binary(headers: Headers, body: bytes) -> object:
-    attributes = read_attributes(_decoded(headers), PREFIX)
-    if isinstance(attributes, Rejected):
-        raise rejection(attributes)
-    return _value(read_binary(attributes, headers.get("content-type"), body))
 
 
 def _decoded(headers: Headers) -> Iterator[tuple[str, bytes]]:

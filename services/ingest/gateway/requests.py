@@ -151,53 +151,50 @@ class RequestErrors:
 
     async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
         """`notes` is what the line in the log says; it may grow while `answering` goes on."""
-        began = time.monotonic()
+        began, is_refused = time.monotonic(), True
         try:
             response = await answering
+            is_refused = False
         except ProblemError as error:
-            problem = error
+            response = _explained(error, notes)
         except RefusedError as refused:
-            problem = rejection(refused.rejected)
+            response = _explained(rejection(refused.rejected), notes)
         except UnavailableError as away:
             headers = {"Retry-After": str(RETRY_WHEN_AWAY_SECONDS)}
-            problem = ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers)
+            words = f"{away}; send the same again later"
+            response = _explained(ProblemError(503, "unavailable", words, headers=headers), notes)
         except ClientDisconnect:
-            problem, response = None, Response(status_code=CLIENT_GONE)
-        else:
-            problem = None
-        if problem is not None:
-            # Here nothing of what was sent is held any more.
-            notes["problem"] = problem.code
-            response = await self._refused_with(problem, request, notes)
+            response, is_refused = Response(status_code=CLIENT_GONE), False
+        if is_refused:
+            # Here nothing of what was sent is held any more, as an error with its frames would hold it.
+            await self._paid_for(response, request, notes)
         seconds = time.monotonic() - began
         self._requests(response.status_code).observe(seconds)
         self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
         return response
 
-    async def _refused_with(self, problem: ProblemError, request: Request, notes: Mapping[str, object]) -> Response:
-        """When it is paid for: whoever is refused much waits for it."""
-        response = answer(problem)
+    async def _paid_for(self, response: Response, request: Request, notes: Mapping[str, object]) -> None:
+        """Returns when the refusal is paid for: whoever is refused much waits for it."""
         # The connection is closed where more may come than is worth hearing out: the server would take it for as long
         # as it comes. Who has proven nothing is heard out no further than anybody may go.
-        most = MOST_BYTES if problem.status == UNPROVEN else HEARD_OUT_BYTES
-        if "transfer-encoding" in request.headers or _declared(request) > most:
+        most = MOST_BYTES if response.status_code == UNPROVEN else HEARD_OUT_BYTES
+        is_chunked = "transfer-encoding" in request.headers
+        if is_chunked or _declared(request) > most:
             response.headers["connection"] = "close"
         # That the broker is away is nobody's fault.
-        if problem.status == AWAY:
-            return response
+        if response.status_code == AWAY:
+            return
         connection, now = request.scope["state"][CONNECTION], time.monotonic()
         connection.decided()
         # Senders are told apart by what they have proven, else by their address.
         proven = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
         owner = str(proven or connection.address)
-        is_chunked = "transfer-encoding" in request.headers
         size = int(connection.received) if is_chunked else min(_declared(request), HEARD_OUT_BYTES)
         self._refused.charge(
             owner, max(LEAST_REFUSED, items_of(size)), now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND
         )
         if pause := min(self._refused.take(owner, 0, now), LONGEST_PAUSE_SECONDS):
             await self._wait(owner, pause, response)
-        return response
 
     async def _wait(self, owner: str, seconds: float, response: Response) -> None:
         if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
@@ -210,6 +207,11 @@ class RequestErrors:
             self._paused[owner] -= 1
             if not self._paused[owner]:
                 del self._paused[owner]
+
+
+def _explained(problem: ProblemError, notes: dict[str, object]) -> Response:
+    notes["problem"] = problem.code
+    return answer(problem)
 
 
 Result = TypeVar("Result")

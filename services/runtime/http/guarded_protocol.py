@@ -28,6 +28,7 @@ MOST_AHEAD = 100
 # Of what a parser says of it, which may quote it.
 LONGEST_FAULT_SHOWN = 200
 END_OF_HEAD = b"\r\n\r\n"
+_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
 # Under this name each request's scope has the connection that it came on.
 CONNECTION = "connection"
 
@@ -92,7 +93,8 @@ class Guarded:
             return
         now = self.loop.time()
         self.is_decided = False
-        self._rest = max(0, self._declared() - self._progress.received) if self.cycle.more_body else 0
+        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
+        self._rest = max(0, sum(lengths[:1]) - self._progress.received) if self.cycle.more_body else 0
         self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
         self.waiting_since = now
         super().on_response_complete()  # type: ignore[misc]
@@ -215,11 +217,7 @@ class Guarded:
             self.waiting_since = None
 
     def _is_chunked(self) -> bool:
-        return any(name == b"transfer-encoding" for name, _ in self.cycle.scope["headers"])
-
-    def _declared(self) -> int:
-        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == b"content-length"]
-        return lengths[0] if lengths else 0
+        return any(name == _ENCODING for name, _ in self.cycle.scope["headers"])
 
     def _is_too_large(self, piece: bytes) -> bool:
         """Counts lines as far as the head goes; its end may lie between two pieces."""
@@ -234,9 +232,6 @@ class Guarded:
 def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
     """The class that uvicorn is given: `protocol` is one of its own."""
     return type("GuardedProtocol", (Guarded, protocol), {"guard": guard})
-
-
-_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
 
 
 # Of these there is one (RFC 9110, 5.3): of two that differ a proxy in front may have judged the one, and we the other.
