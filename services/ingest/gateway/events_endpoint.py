@@ -242,7 +242,8 @@ class RequestContent:
 def media_type(headers: Headers) -> str:
     """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
     check_encoding(headers)
-    found = read_media_type(headers.get("content-type", JSON if _is_binary(headers) else ""))
+    given = headers.get("content-type")
+    found = read_media_type(given or (JSON if given is None and _is_binary(headers) else ""))
     may_be_data = found.is_json and not found.name.startswith("application/cloudevents")
     if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and may_be_data):
         raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")

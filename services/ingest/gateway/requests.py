@@ -118,7 +118,8 @@ COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress",
 
 def check_encoding(headers: Mapping[str, str]) -> None:
     """Raises ProblemError 415. Some clients write a character set into this header: that says nothing."""
-    found = {one.strip().lower() for one in headers.get("content-encoding", "").split(",")} & COMPRESSIONS
+    given = headers.get("content-encoding")
+    found = {one.strip().lower() for one in given.split(",")} & COMPRESSIONS if given else frozenset()
     if found:
         detail = f"the body is compressed ({', '.join(sorted(found))}): send it as it is, without Content-Encoding"
         raise ProblemError(415, "unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
