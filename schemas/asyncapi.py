@@ -27,38 +27,33 @@ def document() -> Tree:
         "defaultContentType": "application/json",
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
         "operations": {name: operation for topic in TOPICS for name, operation in _operations(topic)},
-        "components": {"messages": {_id(name): _message(name, topic) for topic in TOPICS for name in _carried(topic)}},
+        "components": {
+            "messages": {_id(name): _message(name, topic) for topic in TOPICS for name in carried(topic.payload)}
+        },
     }
 
 
 def _channel(topic: Topic) -> Tree:
+    kafka = {"topic": topic.name, "topicConfiguration": _kept(topic), "bindingVersion": KAFKA_BINDING}
     return {
         "address": topic.name,
-        "description": f"{topic.payload}. Written by {_listed(topic.producers)}, read by {_listed(topic.consumers)}.",
-        "messages": _messages(topic),
-        "bindings": {"kafka": {"topic": topic.name, "topicConfiguration": _kept(topic)} | _partitions(topic)},
+        "description": f"{topic.payload}. Written by {' and '.join(topic.producers)}, "
+        f"read by {' and '.join(topic.consumers)}.",
+        # A topic without a model carries one kind of message, of bytes.
+        "messages": {_id(name): {"$ref": f"#/components/messages/{_id(name)}"} for name in carried(topic.payload)}
+        or {"record": {"contentType": "application/octet-stream", "summary": topic.payload} | _keyed(topic)},
+        "bindings": {"kafka": kafka | ({"partitions": topic.partitions} if topic.partitions else {})},
     }
-
-
-def _messages(topic: Topic) -> Tree:
-    """By name; a topic without a model carries one kind of message, of bytes."""
-    if not _carried(topic):
-        bytes_ = {"contentType": "application/octet-stream", "summary": topic.payload}
-        return {"record": bytes_ | _keyed(topic)}
-    return {_id(name): {"$ref": f"#/components/messages/{_id(name)}"} for name in _carried(topic)}
 
 
 def _message(name: str, topic: Topic) -> Tree:
     payload = {"schemaFormat": DIALECT, "schema": {"$ref": f"./json/{name}.json"}}
     message = {"name": _id(name), "payload": payload} | _keyed(topic)
-    if is_event(models()[name]):
-        return message | {"contentType": STRUCTURED, "headers": _structured()}
-    return message | {"contentType": "application/json"}
-
-
-def _structured() -> Tree:
+    if not is_event(models()[name]):
+        return message | {"contentType": "application/json"}
     header = {"type": "string", "const": STRUCTURED}
-    return {"type": "object", "properties": {"content-type": header}, "required": ["content-type"]}
+    headers = {"type": "object", "properties": {"content-type": header}, "required": ["content-type"]}
+    return message | {"contentType": STRUCTURED, "headers": headers}
 
 
 def _keyed(topic: Topic) -> Tree:
@@ -78,10 +73,6 @@ def _kept(topic: Topic) -> Tree:
     }
 
 
-def _partitions(topic: Topic) -> Tree:
-    return {"bindingVersion": KAFKA_BINDING} | ({"partitions": topic.partitions} if topic.partitions else {})
-
-
 def _operations(topic: Topic) -> Iterator[tuple[str, Mapping[str, Any]]]:
     channel = {"$ref": f"#/channels/{topic.name}"}
     for action, parties in (("send", topic.producers), ("receive", topic.consumers)):
@@ -93,13 +84,5 @@ def _operations(topic: Topic) -> Iterator[tuple[str, Mapping[str, Any]]]:
             )
 
 
-def _carried(topic: Topic) -> tuple[str, ...]:
-    return carried(topic.payload)
-
-
 def _id(name: str) -> str:
     return f"{PREFIX}{name}" if is_event(models()[name]) else name
-
-
-def _listed(parties: tuple[str, ...]) -> str:
-    return " and ".join(parties)

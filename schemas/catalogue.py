@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from schemas.catalogue_words import FIELDS, GROUPS, TypeWords
 from schemas.events import ADMIN_TYPES
 from schemas.models import PREFIX, models
-from schemas.patterns import PATTERN_WORDS
+from schemas.primitives import PATTERN_WORDS
 
 EXAMPLES = Path(__file__).parent / "examples"
 # What ingest adds, or what says where an event came from.
@@ -55,9 +55,15 @@ def entries() -> Mapping[str, tuple[CatalogueEntry, ...]]:
 
 def pages() -> Iterator[tuple[str, str]]:
     """The name of each file, and its text."""
-    yield "README.md", _overview()
+    rows = [
+        f"| [{group}]({group}.md): {GROUPS[group][0]} | {', '.join(f'`{one.type}`' for one in found)} |"
+        for group, found in entries().items()
+    ]
+    yield "README.md", "\n".join([OVERVIEW, HOW, ANSWERS, "| group | types |", "|---|---|", *rows]) + "\n"
     for group, found in entries().items():
-        yield f"{group}.md", _page(group, found)
+        how = HOW + (ADMIN_HOW if any(one.type in ADMIN_TYPES for one in found) else "")
+        lines = [f"# {group}", GROUPS[group][0], "", how, *(line for one in found for line in _section(one))]
+        yield f"{group}.md", "\n".join(lines)
 
 
 def curl(entry: CatalogueEntry) -> str:
@@ -92,12 +98,9 @@ def _event(name: str) -> Mapping[str, Any]:
 
 
 def _field(name: str, schema: Mapping[str, Any], needed: bool, whole: Mapping[str, Any]) -> CatalogueField:  # noqa: FBT001 (of the schema)
-    default = None if needed else _written(schema.get("default"))
-    return CatalogueField(name, _form(schema, whole), default, FIELDS[name])
-
-
-def _written(default: object) -> str:
-    return "" if default is None or default == "" else json.dumps(default).strip('"')
+    default = schema.get("default")
+    written = "" if default is None or default == "" else json.dumps(default).strip('"')
+    return CatalogueField(name, _form(schema, whole), None if needed else written, FIELDS[name])
 
 
 def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -148,19 +151,6 @@ ANSWERS = """Answers: 202 when the event is on the log; else problem details wit
 once: a JSON array as `application/cloudevents-batch+json`. `GET /docs` of the gateway shows the same, `GET
 /openapi.json` is what clients are generated from.
 """
-
-
-def _overview() -> str:
-    rows = [
-        f"| [{group}]({group}.md): {GROUPS[group][0]} | {', '.join(f'`{one.type}`' for one in found)} |"
-        for group, found in entries().items()
-    ]
-    return "\n".join([OVERVIEW, HOW, ANSWERS, "| group | types |", "|---|---|", *rows]) + "\n"
-
-
-def _page(group: str, found: tuple[CatalogueEntry, ...]) -> str:
-    how = HOW + (ADMIN_HOW if any(one.type in ADMIN_TYPES for one in found) else "")
-    return "\n".join([f"# {group}", GROUPS[group][0], "", how, *(line for one in found for line in _section(one))])
 
 
 def _section(entry: CatalogueEntry) -> Iterator[str]:

@@ -52,18 +52,21 @@ def quiet_settings() -> IngestSettings:
 
 def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:
     """Returns when every record is acknowledged. Raises KafkaError."""
-    producer = Producer(settings)
-    try:
+    with _producing(settings) as producer:
         acknowledged(producer.send(topic, key.encode(), value) for key, value in records.items())
-    finally:
-        producer.close(5)
 
 
 def write_to_all(settings: Settings, topic: str, values: Sequence[bytes]) -> None:
     """To every partition of the topic, without a key. Returns when all is acknowledged. Raises KafkaError."""
-    partitions = partition_count(settings, topic)
+    partitions = range(partition_count(settings, topic))
+    with _producing(settings) as producer:
+        acknowledged(producer.send(topic, None, value, number) for number in partitions for value in values)
+
+
+@contextmanager
+def _producing(settings: Settings) -> Iterator[Producer]:
     producer = Producer(settings)
     try:
-        acknowledged(producer.send(topic, None, value, number) for number in range(partitions) for value in values)
+        yield producer
     finally:
         producer.close(5)

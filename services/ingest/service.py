@@ -11,10 +11,11 @@ from functools import partial
 from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, REJECTED, SOURCES
 from services.ingest.flow.attendance import attendance
 from services.ingest.flow.connections_reload import PATH, reload_act
-from services.ingest.flow.event_writer import EventWriter, SourceWatermarks
+from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
 from services.ingest.flow.shared import IngestMetrics, Shared, projection
+from services.ingest.flow.source_watermarks import SourceWatermarks
 from services.ingest.flow.supervise import Parts, supervise
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
 from services.ingest.settings import AnyPart, IngestSettings
@@ -84,8 +85,8 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
         connections = _connections_file(composition, producer)
         if connections is not None:
             health.acts[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
-        watermarks = SourceWatermarks(producer)
-        event_writer = EventWriter(producer, settings.ingest_remembered, log_topic, watermarks)
+        event_writer = EventWriter(producer, settings.ingest_remembered, log_topic)
+        watermarks = SourceWatermarks(producer, event_writer.spoken)
         known = composition.connections if connections is None else connections
         shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, known)
         with _chosen(shared, composition, stop) as parts:

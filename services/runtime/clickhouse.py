@@ -71,27 +71,26 @@ class ClickHouse:
 
     def insert_columns(self, table: str, columns: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]) -> None:
         """The same for a block that is columns already. The table's types are asked for once per client."""
-        self._call(lambda c: self._insert_columns(c, table, columns, settings))
+        names = tuple(columns)
+
+        def insert(client: Client) -> None:
+            if (table, *names) not in self._types:
+                self._types[table, *names] = client.create_insert_context(table, names).column_types
+            client.insert(
+                table,
+                list(columns.values()),
+                column_names=names,
+                column_types=self._types[table, *names],
+                column_oriented=True,
+                settings=dict(settings),
+            )
+
+        self._call(insert)
 
     def close(self) -> None:
         if self._client is not None:
             self._client.close()
             self._client = None
-
-    def _insert_columns(
-        self, client: Client, table: str, columns: Mapping[str, Sequence[Any]], settings: Mapping[str, Any]
-    ) -> None:
-        names = tuple(columns)
-        if (table, *names) not in self._types:
-            self._types[table, *names] = client.create_insert_context(table, names).column_types
-        client.insert(
-            table,
-            list(columns.values()),
-            column_names=names,
-            column_types=self._types[table, *names],
-            column_oriented=True,
-            settings=dict(settings),
-        )
 
     def _call(self, use: Any) -> Any:  # noqa: ANN401 (one door for three result types of the driver)
         try:
@@ -102,12 +101,12 @@ class ClickHouse:
             raise _explained(error, self._settings) from error
 
     def _connect(self) -> Client:
-        url = urlsplit(self._settings.clickhouse)
+        url, trusted = urlsplit(self._settings.clickhouse), self._settings.clickhouse_ssl_cafile
         return clickhouse_connect.get_client(
             host=url.hostname or "127.0.0.1",
             port=url.port or (8443 if url.scheme == "https" else 8123),
             secure=url.scheme == "https",
-            ca_cert=_trusted(self._settings),
+            ca_cert=str(trusted) if trusted else None,
             username=self._settings.clickhouse_user,
             password=self._settings.clickhouse_password.get_secret_value(),
             database=self._database,
@@ -118,10 +117,6 @@ class ClickHouse:
             send_receive_timeout=60,
             query_retries=0,
         )
-
-
-def _trusted(settings: Settings) -> str | None:
-    return str(settings.clickhouse_ssl_cafile) if settings.clickhouse_ssl_cafile else None
 
 
 def _explained(error: Exception, settings: Settings) -> ClickHouseError:

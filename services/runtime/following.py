@@ -38,8 +38,10 @@ class Follower:
         try:
             partitions = reader.assign(topics)
             ends = reader.end_offsets(partitions)
-            for partition, offset in self._begins(reader, ends, since).items():
-                reader.seek(partition, offset)
+            begins = ends if since == "now" else reader.beginning_offsets(partitions)
+            for partition, begin in begins.items():
+                at = reader.offset_at(partition, since) if isinstance(since, int) else begin
+                reader.seek(partition, ends[partition] if at is None else at)
             for polled in reader.up_to(ends):
                 self._take(polled)
             thread = threading.Thread(target=self._follow, args=(reader, stop), name="follower", daemon=True)
@@ -51,15 +53,6 @@ class Follower:
                 thread.join(END_SECONDS)
         finally:
             reader.close()
-
-    @staticmethod
-    def _begins(
-        reader: Reader, ends: Mapping[Partition, int], since: Literal["beginning", "now"] | int
-    ) -> Mapping[Partition, int]:
-        if isinstance(since, int):
-            found = {partition: reader.offset_at(partition, since) for partition in ends}
-            return {partition: ends[partition] if at is None else at for partition, at in found.items()}
-        return ends if since == "now" else reader.beginning_offsets(list(ends))
 
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
         try:

@@ -2,12 +2,11 @@
 
 import logging
 import sys
-from types import TracebackType
 
 import structlog
 
 from services.runtime.settings import Settings
-from services.validation_errors import traceback_of, without_inputs
+from services.validation_errors import QUOTES_INPUT, traceback_of, without_inputs
 
 # Libraries that speak at INFO about every connection; their warnings still come through.
 QUIET = (
@@ -37,10 +36,11 @@ def configure(settings: Settings, service: str) -> None:
     ]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=_rendering(settings)))
-    handler.addFilter(_no_error)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    for name in MENDED_BY_THE_CLIENT:
+        logging.getLogger(name).addFilter(_no_error)
     # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
     # It warns whenever a busy machine has let one of its steps take more than 100 ms.
@@ -70,8 +70,8 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 
 
 def _no_error(record: logging.LogRecord) -> bool:
-    """Every record passes; what a client of Kafka mends by itself as a warning."""
-    if record.levelno > logging.WARNING and record.name in MENDED_BY_THE_CLIENT:
+    """Every record passes, none as more than a warning."""
+    if record.levelno > logging.WARNING:
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
     return True
 
@@ -86,7 +86,7 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
     """Of errors, nothing that was refused is written down: a log outlives every erasure."""
     first: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        structlog.processors.ExceptionRenderer(_traceback),
+        structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1])),
         _without_inputs,
     ]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
@@ -96,10 +96,9 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
     return [*first, structlog.processors.JSONRenderer()]
 
 
-def _traceback(exc_info: tuple[type[BaseException], BaseException, TracebackType | None]) -> str:
-    return traceback_of(exc_info[1])
-
-
 def _without_inputs(_logger: object, _name: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What libraries make of an error is text by now."""
-    return {name: without_inputs(value) if isinstance(value, str) else value for name, value in fields.items()}
+    """What libraries make of an error is text by now. Thin: nearly all that is ever written quotes nothing."""
+    for name, value in fields.items():
+        if isinstance(value, str) and QUOTES_INPUT(value):
+            fields[name] = without_inputs(value)
+    return fields

@@ -13,9 +13,9 @@ from typing import Protocol, TypeVar, runtime_checkable
 from prometheus_client import Gauge
 
 from services.runtime import log
-from services.runtime.breaker import BadDeployError
-from services.runtime.health import Health
+from services.runtime.health import Condition, Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+from services.runtime.unexpected import BadDeployError
 
 FIRST_WAIT_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 30.0
@@ -64,8 +64,9 @@ class Limits:
 
 
 class PartitionBuffer:
-    """`until` is the offset at which the next batch must end, None where it may end anywhere; `notes` are what was
-    said of the batch in hand when it was handled, None before; `committed` is what the group has of the partition."""
+    """`records` are in hand. `until` is the offset at which the next batch must end, None where it may end anywhere;
+    `notes` are what was said of the batch in hand when it was handled, None before; `committed` is what the group has
+    of the partition."""
 
     def __init__(self, partition: Partition) -> None:
         self.resumed = False
@@ -74,7 +75,7 @@ class PartitionBuffer:
         self.backoff = Backoff()
         self.committed: Committed | None = None
         self._partition = partition
-        self._records: list[Record] = []
+        self.records: list[Record] = []
         self._octets = 0
         self._next = 0
         self._since = 0.0
@@ -82,46 +83,39 @@ class PartitionBuffer:
 
     @property
     def busy(self) -> bool:
-        return bool(self._records or self.backoff.tries)
-
-    @property
-    def held(self) -> int:
-        """Records in hand."""
-        return len(self._records)
+        return bool(self.records or self.backoff.tries)
 
     def overtakes(self, records: Sequence[Record]) -> bool:
         return records[0].offset < self._next
 
     def take(self, records: Sequence[Record]) -> None:
-        if not self._records:
+        if not self.records:
             self._since = time.monotonic()
-        self._records += records
+        self.records += records
         self._octets += _octets(records)
         self._next = records[-1].offset + 1
 
     def batch(self, limits: Limits) -> Batch | None:
         """The next complete batch; the same object until it is dropped."""
         if self._batch is None and self._complete(limits):
-            self._batch = Batch(self._partition, self._head(limits.records))
+            found = self.records[: limits.records]
+            if self.until is not None and self.records[0].offset <= self.until:
+                found = [record for record in self.records if record.offset <= self.until]
+            self._batch = Batch(self._partition, found)
         return self._batch
 
     def drop(self, batch: Batch) -> None:
-        del self._records[: len(batch.records)]
+        del self.records[: len(batch.records)]
         self._octets -= _octets(batch.records)
         self.until, self.notes, self._batch = None, None, None
 
     def _complete(self, limits: Limits) -> bool:
-        if not self._records:
+        if not self.records:
             return False
         if self.until is not None:
-            return self._records[-1].offset >= self.until
+            return self.records[-1].offset >= self.until
         waited = time.monotonic() - self._since >= limits.seconds
-        return waited or len(self._records) >= limits.records or self._octets >= limits.octets
-
-    def _head(self, most: int) -> Sequence[Record]:
-        if self.until is not None and self._records[0].offset <= self.until:
-            return [record for record in self._records if record.offset <= self.until]
-        return self._records[:most]
+        return waited or len(self.records) >= limits.records or self._octets >= limits.octets
 
 
 def _octets(records: Sequence[Record]) -> int:
@@ -202,9 +196,13 @@ class BatchLoop:
     def _round(self, over: Callable[[], bool]) -> None:
         busy = any(buffer.busy for buffer in self._buffers.values())
         polled = self._reader.poll(BUSY_POLL_SECONDS if busy else IDLE_POLL_SECONDS)
-        self._follow_assignment()
+        assigned = self._reader.assignment()
+        self._buffers = {p: self._buffers.get(p) or PartitionBuffer(p) for p in sorted(assigned)}
         for partition, records in polled.items():
-            self._take(partition, records)
+            if self._buffers[partition].overtakes(records):
+                # Given away and taken back between two polls: what is in hand is read again from the committed offset.
+                self._buffers[partition] = PartitionBuffer(partition)
+            self._buffers[partition].take(records)
         if polled:
             # A batch may take seconds: whoever waits until nothing is left to do has to see what is in hand.
             self._report()
@@ -213,16 +211,6 @@ class BatchLoop:
                 self._proceed(partition, buffer, self._limits, over)
         self._rest()
         self._report()
-
-    def _follow_assignment(self) -> None:
-        assigned = self._reader.assignment()
-        self._buffers = {p: self._buffers.get(p) or PartitionBuffer(p) for p in sorted(assigned)}
-
-    def _take(self, partition: Partition, records: list[Record]) -> None:
-        if self._buffers[partition].overtakes(records):
-            # Given away and taken back between two polls: what is in hand is read again from the committed offset.
-            self._buffers[partition] = PartitionBuffer(partition)
-        self._buffers[partition].take(records)
 
     def _proceed(self, partition: Partition, buffer: PartitionBuffer, limits: Limits, over: Callable[[], bool]) -> None:
         """Batch after batch, until `over`."""
@@ -235,7 +223,9 @@ class BatchLoop:
                 buffer.resumed = True
             while not over() and (batch := buffer.batch(limits)):
                 if buffer.notes is None:
-                    buffer.notes = self._handle(batch)
+                    began = time.monotonic()
+                    notes = self._work.handle(batch) or {}
+                    buffer.notes = {**notes, "seconds": round(time.monotonic() - began, 3)}
                 self._commit(batch, buffer.notes)
                 buffer.drop(batch)
         except TryLaterError as reason:
@@ -246,13 +236,9 @@ class BatchLoop:
                 buffer.backoff = Backoff()
                 self._reader.resume([partition])
 
-    def _handle(self, batch: Batch) -> Mapping[str, object]:
-        began = time.monotonic()
-        notes = self._work.handle(batch) or {}
-        return {**notes, "seconds": round(time.monotonic() - began, 3)}
-
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
-        done = Committed(batch.last + 1, self._note(batch.partition))
+        note = self._work.note(batch.partition) if isinstance(self._work, NotingWork) else ""
+        done = Committed(batch.last + 1, note)
         committed = _unless_away(lambda: self._reader.commit({batch.partition: done}))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
@@ -273,23 +259,20 @@ class BatchLoop:
             return
         try:
             self._work.idle()
-            self._renew_notes()
+            if isinstance(self._work, NotingWork):
+                self._renew_notes(self._work)
         except TryLaterError as reason:
             self._put_off(self._idle, "none", reason)
         else:
             self._idle = Backoff()
 
-    def _renew_notes(self) -> None:
+    def _renew_notes(self, work: NotingWork) -> None:
         """What was in hand may have ended without a batch: a restart would begin it anew."""
         for partition, buffer in self._buffers.items():
-            if buffer.committed is None or not isinstance(self._work, NotingWork):
-                continue
-            renewed = Committed(buffer.committed.offset, self._work.note(partition))
-            if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
-                buffer.committed = renewed
-
-    def _note(self, partition: Partition) -> str:
-        return self._work.note(partition) if isinstance(self._work, NotingWork) else ""
+            if buffer.committed is not None:
+                renewed = Committed(buffer.committed.offset, work.note(partition))
+                if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
+                    buffer.committed = renewed
 
     def _put_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
         backoff.put_off()
@@ -298,15 +281,18 @@ class BatchLoop:
     def _report(self) -> None:
         waiting = sum(bool(buffer.backoff.tries) for buffer in self._buffers.values())
         try:
-            lag = _unless_away(self._reader.lag) + sum(buffer.held for buffer in self._buffers.values())
+            lag = _unless_away(self._reader.lag) + sum(len(buffer.records) for buffer in self._buffers.values())
         except TryLaterError as away:
-            self._health.tell("degraded", str(away))
-            return
-        self._lag.set(lag)
-        if waiting or self._idle.tries:
-            self._health.tell("degraded", f"{waiting} of {len(self._buffers)} partitions wait")
-        elif self._buffers:
-            self._health.tell("ready", f"{len(self._buffers)} partitions, lag {lag}")
+            found = Condition("degraded", str(away))
+        else:
+            self._lag.set(lag)
+            found = Condition("ready", f"{len(self._buffers)} partitions, lag {lag}")
+            if waiting or self._idle.tries:
+                found = Condition("degraded", f"{waiting} of {len(self._buffers)} partitions wait")
+            elif not self._buffers:
+                return
+        if found != self._health.condition:
+            self._health.tell(found.state, found.detail)
 
 
 def _unless_away(ask: Callable[[], Answer]) -> Answer:

@@ -23,18 +23,15 @@ class Secrets:
         """Raises UnknownSecretError."""
         if (variable is None) == (file is None):
             raise UnknownSecretError("name either a variable of the environment (_env) or a file (_file)")
-        secret = self._of(variable) if variable is not None else self._in(file or Path())
+        if variable is not None and variable not in self.environ:
+            raise UnknownSecretError(f"the environment has no {variable[:80]}")
+        secret = self.environ[variable] if variable is not None else self._in(file or Path())
         if len(secret) < SHORTEST:
             raise UnknownSecretError(f"has less than {SHORTEST} characters")
         return secret
 
     def place(self, file: Path) -> Path:
         return self.folder / file
-
-    def _of(self, variable: str) -> str:
-        if variable not in self.environ:
-            raise UnknownSecretError(f"the environment has no {variable[:80]}")
-        return self.environ[variable]
 
     def _in(self, file: Path) -> str:
         try:

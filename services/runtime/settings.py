@@ -73,7 +73,10 @@ def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os
     try:
         settings = model()
     except ValidationError as invalid:
-        problems += [f"{_place(e['loc'])}: {e['msg']}" for e in invalid.errors(include_input=False)]
+        for error in invalid.errors(include_input=False):
+            # The variable at fault; a rule that joins several has no single one.
+            place = _variable(str(error["loc"][0])) if error["loc"] else "settings"
+            problems.append(f"{place}: {error['msg']}")
         raise SettingsError("\n".join(problems)) from invalid
     if problems:
         raise SettingsError("\n".join(problems))
@@ -93,17 +96,9 @@ def _unknown_names(model: type[Settings], service: str, environ: Mapping[str, st
     known = {_variable(name) for name in model.model_fields} | set(STACK_NAMES)
     others = tuple(f"{PREFIX}{name.upper()}_" for name in SERVICES if name != service)
     names = [n for n in environ if n.startswith(PREFIX) and n not in known and not n.startswith(others)]
-    return [f"{name}: there is no such setting{_hint(name, known)}" for name in sorted(names)]
-
-
-def _hint(name: str, known: set[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {close[0]}?" if close else ""
-
-
-def _place(location: tuple[int | str, ...]) -> str:
-    """The variable at fault; a rule that joins several has no single one."""
-    return _variable(str(location[0])) if location else "settings"
+    close = {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in sorted(names)}
+    hints = {name: f", did you mean {like}?" if like else "" for name, like in close.items()}
+    return [f"{name}: there is no such setting{hint}" for name, hint in hints.items()]
 
 
 def _variable(field: str) -> str:

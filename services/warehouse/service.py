@@ -3,11 +3,11 @@
 import threading
 from contextlib import closing
 
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health, served
 from services.runtime.kafka import Reader, await_broker
 from services.runtime.loop import BatchLoop, Limits
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived

@@ -11,7 +11,7 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict
-from services.ingest.gateway.requests import media_type, read_content
+from services.ingest.gateway.events_endpoint import media_type, read_content
 
 ATTRIBUTES = {
     "specversion": "1.0",

@@ -3,9 +3,8 @@ from datetime import UTC, datetime
 import pytest
 
 from schemas.directory import Participant
-from services.ingest.domain.admission import any_scope
 from services.ingest.domain.people.participants import is_participant_id, read_participant
-from services.ingest.domain.scope import Scope
+from services.ingest.domain.scope import Scope, any_scope
 from services.ingest.domain.verdict import Rejected
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

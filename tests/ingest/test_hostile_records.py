@@ -37,12 +37,12 @@ from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.supervise import supervise
-from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.together import record_size
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
+from services.runtime.unexpected import BadDeployError
 from tests.foreign import ForeignProducer, RawName, foreign_producer
 from tests.ingest.conftest import SOURCE, Gateway, Log, event, make_token, running_gateway
 from tests.ingest.hostile import CONTENT_TYPES, hostile

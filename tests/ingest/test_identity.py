@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from services.ingest.domain.ids import content, identity
+from services.ingest.domain.admission import prepared
 
 EVENT = MENTORING_EVENT.validate_json(
     """{"source": "urn:chat", "id": "m-1", "type": "mentoring.message.sent.v1", "time": "2026-03-01T12:00:00+02:00",
@@ -15,14 +15,17 @@ def changed(**attributes: object) -> MentoringEvent:
 
 
 def test_tenant_source_and_id_make_an_event() -> None:
-    assert identity(EVENT) == identity(changed(subject="other"))
-    assert len({identity(EVENT), *(identity(changed(**{n: "x"})) for n in ("tenant", "source", "id"))}) == 4
+    assert prepared(EVENT).identity == prepared(changed(subject="other")).identity
+    assert (
+        len({prepared(EVENT).identity, *(prepared(changed(**{n: "x"})).identity for n in ("tenant", "source", "id"))})
+        == 4
+    )
 
 
 def test_content_is_everything_but_recordedtime() -> None:
-    assert content(EVENT) == content(changed(recordedtime=datetime(2026, 4, 1, tzinfo=UTC)))
-    assert content(EVENT) != content(changed(program="other"))
+    assert prepared(EVENT).content == prepared(changed(recordedtime=datetime(2026, 4, 1, tzinfo=UTC))).content
+    assert prepared(EVENT).content != prepared(changed(program="other")).content
 
 
 def test_the_same_instant_in_another_zone_is_the_same_content() -> None:
-    assert content(EVENT) == content(changed(time=datetime(2026, 3, 1, 10, tzinfo=UTC)))
+    assert prepared(EVENT).content == prepared(changed(time=datetime(2026, 3, 1, 10, tzinfo=UTC))).content

@@ -1,4 +1,4 @@
-from services.ingest.domain.scope import BURST_SECONDS, RateLimiter
+from services.ingest.gateway.senders import BURST_SECONDS, RateLimiter
 
 
 def test_what_was_saved_up_may_come_at_once_and_the_rest_has_to_wait() -> None:

@@ -14,8 +14,9 @@ import pytest
 from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import EVENTS
+from services.ingest.domain.admission import prepared
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.event_writer import EventWriter, Receipt, prepared
+from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.runtime.kafka import Producer, ProducerReplacedError, RecordRefusedError, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.receiver import eventually

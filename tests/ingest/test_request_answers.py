@@ -8,16 +8,16 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.responses import Response
 
-from services.ingest.domain.scope import BURST_SECONDS
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway import senders
-from services.ingest.gateway.requests import MOST_BYTES
-from services.ingest.gateway.senders import (
+from services.ingest.gateway import requests
+from services.ingest.gateway.requests import (
     LONGEST_PAUSE_SECONDS,
+    MOST_BYTES,
     MOST_PAUSED_OF_ONE,
     REFUSED_PER_SECOND,
     RequestErrors,
 )
+from services.ingest.gateway.senders import BURST_SECONDS
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
 
@@ -67,7 +67,7 @@ def test_few_of_one_sender_wait_at_once_and_its_further_ones_lose_their_connecti
 
 
 def test_few_of_all_senders_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "MOST_PAUSED", 30)
+    monkeypatch.setattr(requests, "MOST_PAUSED", 30)
 
     async def scenario() -> list[Response]:
         errors = RequestErrors(IngestMetrics(CollectorRegistry()))

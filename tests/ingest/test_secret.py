@@ -1,7 +1,8 @@
 from datetime import UTC, datetime
 
 from schemas.tokens import Token, authenticate, hashed, secret_of
-from services.ingest.domain.scope import Scope, scope_of
+from services.ingest.domain.scope import Scope
+from services.ingest.gateway.events_endpoint import scope_of
 
 SECRET = secret_of(Token, "team_a", "0a1b")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -171,6 +171,35 @@ def test_requests_sent_ahead_are_answered_in_their_order(served: Served) -> None
     assert re.findall(rb"\r\n\r\n(\d)", text) == [b"%d" % n for n in range(10)]
 
 
+@pytest.mark.parametrize(
+    "garbage", [b"\x16\x03\x01 no request\r\n\r\n", b"GET /no HTTP/1.1\r\nno colon\r\n\r\n"], ids=["bytes", "header"]
+)
+@pytest.mark.parametrize("path", [b"/read", b"/slow"])
+def test_requests_before_garbage_are_answered_and_then_it_is_told_that_this_is_none(
+    served: Served, path: bytes, garbage: bytes
+) -> None:
+    good = b"".join(HEAD.replace(b"/read", path) + b"Content-Length: %d\r\n\r\n" % n + b"x" * n for n in range(3))
+    connection, text = served.connect(good + garbage), b""
+
+    while part := connection.recv(65_536):
+        text += part
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", text) == [b"200", b"200", b"200", b"400"]
+    assert re.findall(rb"\r\n\r\n(\d)", text) == [b"0", b"1", b"2"]
+    assert b"urn:rapport:problem:not_http" in text
+
+
+@pytest.mark.parametrize("name", [b"Content-Type", b"Authorization"])
+def test_a_header_that_says_two_things_is_refused_and_one_that_is_repeated_is_not(served: Served, name: bytes) -> None:
+    twice = HEAD + b"Content-Length: 0\r\n%s: a\r\n%s: b\r\n\r\n" % (name, name.lower())
+
+    refused, repeated = answer_of(served.connect(twice)), answer_of(served.connect(twice.replace(b": b", b": a")))
+
+    assert b" 400 " in refused
+    assert name in refused.partition(b"\r\n\r\n")[2]
+    assert b"200 OK" in repeated
+
+
 SLOW = HEAD + b"X-Slow: " + b"a" * 1_000
 
 

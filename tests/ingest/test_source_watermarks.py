@@ -10,8 +10,9 @@ import pytest
 from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.programs import SourceWatermark
-from services.ingest.flow import event_writer
-from services.ingest.flow.event_writer import EVERY_SECONDS, EventWriter, Receipt, SourceWatermarks
+from services.ingest.flow import source_watermarks
+from services.ingest.flow.event_writer import EventWriter, Receipt
+from services.ingest.flow.source_watermarks import EVERY_SECONDS, SourceWatermarks
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 
@@ -27,8 +28,8 @@ class Writing:
         options = {"num_partitions": 2, "replication_factor": 1}
         create_topics(settings, {self.events: options, self.sources: options | {"num_partitions": 1}})
         self.producer = Producer(settings)
-        self.watermarks = SourceWatermarks(self.producer, self.sources)
-        self.writer = EventWriter(self.producer, 100, self.events, self.watermarks)
+        self.writer = EventWriter(self.producer, 100, self.events)
+        self.watermarks = SourceWatermarks(self.producer, self.writer.spoken, self.sources)
 
     def speak(self, *events: MentoringEvent) -> None:
         for receipt in map(self.writer.record, events):
@@ -111,7 +112,7 @@ def test_what_has_moved_is_written_at_the_stop(writing: Writing) -> None:
 def test_of_too_many_sources_the_quietest_are_forgotten_when_they_are_written(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(event_writer, "MOST_SOURCES", 2)
+    monkeypatch.setattr(source_watermarks, "MOST_SOURCES", 2)
     writing.speak(*(event(number, f"/feed-{number}") for number in range(5)))
     assert writing.watermarks.write(0) == 5
 

@@ -9,11 +9,24 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.types import Message
 
-from services.ingest.domain.scope import BURST_SECONDS, MOST_BUCKETS, RateLimiter, items_of
 from services.ingest.flow.intake import SLICE_SECONDS, AmongOwn, Turns
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.requests import QUICKLY_READ_BYTES, InFlightBytes, read_body
-from services.ingest.gateway.senders import HUGE_BYTES_PER_SECOND, Admission, BodyReading, RequestErrors, Senders
+from services.ingest.gateway.requests import (
+    HUGE_BYTES_PER_SECOND,
+    QUICKLY_READ_BYTES,
+    Admission,
+    RequestErrors,
+    read_body,
+)
+from services.ingest.gateway.senders import (
+    BURST_SECONDS,
+    MOST_BUCKETS,
+    BodyReading,
+    InFlightBytes,
+    RateLimiter,
+    Senders,
+    items_of,
+)
 from services.runtime.http.problems import ProblemError
 
 WORK_SECONDS = 0.0002

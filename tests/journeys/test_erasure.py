@@ -13,11 +13,11 @@ from schemas.topics import DIRECTORY
 from services.ingest.domain.activity import Person
 from services.ingest.flow.people.followers import projection_now
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Reader, read_to_end
 from services.runtime.loop import BatchLoop
+from services.runtime.unexpected import Breaker
 from services.scoring.domain.kinds import FactKind
 from services.scoring.flow.log_reading import stored
 from services.scoring.topics import Topics

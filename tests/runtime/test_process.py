@@ -10,9 +10,9 @@ import pytest
 from prometheus_client import Counter
 
 from deploy.local.ports import free_port
-from services.runtime.breaker import BadDeployError, Breaker
 from services.runtime.health import Health, served
 from services.runtime.stop import on_signal
+from services.runtime.unexpected import BadDeployError, Breaker
 
 
 def test_health_is_alive_at_once_and_ready_only_when_told() -> None:

@@ -7,7 +7,7 @@ from schemas.catalogue_words import FIELDS, GROUPS
 from schemas.directory import Participant
 from schemas.events import EVENT_TYPES
 from schemas.models import models
-from schemas.patterns import PATTERN_WORDS, pattern_in_words
+from schemas.primitives import PATTERN_WORDS, pattern_in_words
 from services.scoring.domain.facts import KIND_OF_TYPE
 from services.scoring.domain.score import FACTORS
 

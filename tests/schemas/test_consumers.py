@@ -16,8 +16,9 @@ from schemas.tokens import Token
 from schemas.topics import ALERTS, EVENTS, SCORES, Topic
 from services.ingest.commands.programs import read_programs
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.scope import Scope, scope_of
+from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
+from services.ingest.gateway.events_endpoint import scope_of
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.outbox import Outbox, SendingPace
 from services.notify.domain.partition_alerts import PartitionAlerts

@@ -10,8 +10,8 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, to_json
-from services.runtime.breaker import BadDeployError, Breaker
 from services.runtime.kafka import Partition, partition_of
+from services.runtime.unexpected import BadDeployError, Breaker
 from services.scoring.flow.decoding import Decoding, Refusal, event_of
 from tests.scoring.building import held
 

@@ -8,8 +8,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.events import to_json
-from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import partition_of
+from services.runtime.unexpected import BadDeployError
 from services.scoring.domain.changelog import Recovery
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.liveness import Liveness

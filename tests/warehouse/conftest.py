@@ -15,11 +15,11 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
 from deploy.local.clickhouse.users import Role
 from deploy.local.kafka import LocalKafka
 from schemas.events import CloudEvent, partition_key, to_json
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics, partition_of
 from services.runtime.loop import Batch, BatchLoop, Limits
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import Derived
 from services.warehouse.flow.recomputing import Recomputing

@@ -11,10 +11,10 @@ from schemas import payloads as p
 from schemas.alerts import DeliveryItem, Handling
 from schemas.events import MENTORING_EVENT, CloudEvent, MentoringEvent, RelationshipEvent, to_json, type_of
 from schemas.programs import Programme, Source
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import Batch
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Place
 from services.warehouse.domain.sorting import sort_out
 from services.warehouse.domain.target import (

@@ -10,11 +10,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Reader
 from services.runtime.loop import BatchLoop, Limits
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import TABLES, Feed
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store

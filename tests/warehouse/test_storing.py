@@ -6,8 +6,8 @@ import pytest
 
 from schemas.alerts import AlertChanged
 from schemas.events import to_json
-from services.runtime.breaker import BadDeployError
 from services.runtime.kafka import Producer, Reader
+from services.runtime.unexpected import BadDeployError
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, alert, changed, clock_advanced, corrected, held, row, score, started
 

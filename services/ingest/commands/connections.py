@@ -7,7 +7,6 @@ import click
 
 from services.ingest.console import command_settings, explained
 from services.ingest.flow.connections_reload import ReloadRefusedError, ask_to_reload
-from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import LOOK_SECONDS, ConnectionsError, listed, load_connections
 
 UNSET = "RAPPORT_INGEST_CONNECTIONS is not set: it names the file, for the processes of ingest and for this command"
@@ -51,7 +50,10 @@ def reload_() -> None:
         settings = command_settings()
         if settings.ingest_connections is None:
             raise click.ClickException(UNSET)
-        addresses = _addresses(settings)
+        ports = (settings.ingest_work_health_port, settings.ingest_health_port)
+        addresses = list(settings.ingest_reload) or [f"127.0.0.1:{port}" for port in ports if port]
+        if not addresses:
+            raise click.ClickException(NOBODY)
         try:
             # In this order: what a gateway takes, the worker has to know.
             lines = [ask_to_reload(one, settings.ingest_digest_key.get_secret_value()) for one in addresses]
@@ -60,11 +62,3 @@ def reload_() -> None:
     for line in lines[-1]:
         click.echo(line)
     click.echo(f"taken up by {len(addresses)} processes: {len(lines[-1])} connections")
-
-
-def _addresses(settings: IngestSettings) -> list[str]:
-    ports = (settings.ingest_work_health_port, settings.ingest_health_port)
-    addresses = list(settings.ingest_reload) or [f"127.0.0.1:{port}" for port in ports if port]
-    if not addresses:
-        raise click.ClickException(NOBODY)
-    return addresses

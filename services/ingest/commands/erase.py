@@ -121,7 +121,11 @@ def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **optio
         if not yes:
             listed = ", ".join([*filter(None, [asked.participant]), *relationships])
             click.confirm(f"Erase of {asked.tenant}, for good: {listed or 'nothing'}?", abort=True)
-        _erase(_client(settings, url, token), asked, _events(settings, known, asked, relationships))
+        secret = token or (settings.ingest_token.get_secret_value() if settings.ingest_token else "")
+        if not secret:
+            raise click.UsageError("give --token or RAPPORT_INGEST_TOKEN, with admin scope")
+        client = gateway_client(url or f"http://{settings.host}:{settings.ingest_port}", secret)
+        _erase(client, asked, _events(settings, known, asked, relationships))
         click.echo(
             f"erased: {len(relationships)} relationships" + (f", and {asked.participant}" * bool(asked.participant))
         )
@@ -164,14 +168,6 @@ def _events(settings: IngestSettings, known: Erasable, asked: _Asked, relationsh
         ).encode()
         for relationship in relationships
     ]
-
-
-def _client(settings: IngestSettings, url: str | None, token: str | None) -> httpx.Client:
-    secret = token or (settings.ingest_token.get_secret_value() if settings.ingest_token else "")
-    if not secret:
-        raise click.UsageError("give --token or RAPPORT_INGEST_TOKEN, with admin scope")
-    base = url or f"http://{settings.host}:{settings.ingest_port}"
-    return gateway_client(base, secret)
 
 
 def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None:

@@ -23,11 +23,13 @@ from services.ingest.commands.attempt import (
     connection_of,
 )
 from services.ingest.console import explained, quiet_settings
-from services.ingest.domain.admission import Clock, admit, any_pseudonym, any_scope
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.dead_letters import harmless
+from services.ingest.domain.ids import any_pseudonym
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.scope import any_scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.flow.people.followers import projection_now

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from pydantic import ValidationError
@@ -25,9 +26,9 @@ from schemas.events import (
 from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import ATTRIBUTE, ENCODED, normal_form
-from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
-from services.ingest.domain.scope import ProgramOf, Scope, out_of_scope, unknown
-from services.ingest.domain.verdict import Admitted, Rejected, Verdict, explain, rejected
+from services.ingest.domain.ids import DIGEST_BYTES, NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
+from services.ingest.domain.scope import RESERVED, ProgramOf, Scope, unknown
+from services.ingest.domain.verdict import LONGEST_COMPARED, Admitted, Rejected, Verdict, explain, rejected
 
 KNOWN = frozenset({*CloudEvent.model_fields, *RelationshipEvent.model_fields, ENCODED})
 IDS = ("id", "correlationid", "causationid")
@@ -35,13 +36,16 @@ IDS_OF_DATA = ("reply_to",)
 IDS_OF_A_TARGET = ("id", "slot")
 IDS_OF_ORIGIN = ("native_type", "native_id")
 RETRACTED = "mentoring.event.retracted.v1"
-# W3C Trace Context. Values of tracestate are any ASCII there; here they are tokens, as tracers write them.
-TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+# W3C Trace Context. Values of tracestate are any ASCII there; here they are tokens, as tracers write them. The schemas
+# are those that we publish; nobody else's says anything of what is in our events.
 _MEMBER = r"[a-z0-9][a-z0-9_*/-]{0,40}=[A-Za-z0-9+/=._:;~-]{1,80}"
-TRACESTATE = re.compile(f"{_MEMBER}(,{_MEMBER}){{0,7}}")
-# The schemas that we publish; nobody else's says anything of what is in our events.
-DATASCHEMA = re.compile(r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0-9]{1,3}(#/\$defs/[A-Za-z]{1,60})?")
-STRICT = {"traceparent": TRACEPARENT, "tracestate": TRACESTATE, "dataschema": DATASCHEMA}
+STRICT = {
+    "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
+    "tracestate": re.compile(f"{_MEMBER}(,{_MEMBER}){{0,7}}"),
+    "dataschema": re.compile(
+        r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0-9]{1,3}(#/\$defs/[A-Za-z]{1,60})?"
+    ),
+}
 # Kept whatever they say: nearly all that is ever sent.
 PLAIN = KNOWN - STRICT.keys()
 # What the schema of an id refuses is left to it: it says why.
@@ -49,14 +53,7 @@ LONGEST_EVENT_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-class Screened(NamedTuple):
-    """`dropped`: how many attributes were left out."""
-
-    event: Mapping[str, object]
-    dropped: int
-
-
-def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Rejected:
+def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Mapping[str, object] | Rejected:
     """`given` in normal form. Left out are extensions that we do not know, as gateways add them, and what traces and
     schemas say in another than their strict form. Ids become the same each time: a repeat stays one, and what names
     another event by its id finds it. Rejected where an id may be text and no key is set."""
@@ -64,9 +61,9 @@ def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Re
     kept = given if given.keys() <= PLAIN else {name: v for name, v in given.items() if _is_kept(name, v)}
     try:
         replaced = _replaced(kept, IDS, pseudonym) | _replaced_in_data(kept, pseudonym)
-    except _TextError as text:
-        return rejected("invalid", text.path, str(text))
-    return Screened({**kept, **replaced} if replaced else kept, len(given) - len(kept))
+    except NoDigestKeyError as no_key:
+        return rejected("invalid", no_key.path, str(no_key))
+    return {**kept, **replaced} if replaced else kept
 
 
 def _is_kept(name: str, value: object) -> bool:
@@ -96,21 +93,16 @@ def _replaced(
     for name in names:
         value = members.get(name)
         # A plain id is its own pseudonym.
-        if not isinstance(value, str) or is_plain(value):
+        if not isinstance(value, str) or is_plain(value) or not 0 < len(value) <= LONGEST_EVENT_ID:
             continue
-        if not 0 < len(value) <= LONGEST_EVENT_ID or CONTROL.search(value):
+        if CONTROL.search(value):
             continue
         try:
             found[name] = pseudonym(value)
         except NoDigestKeyError as no_key:
-            raise _TextError(f"{below}{name}", str(no_key)) from no_key
+            no_key.path = f"{below}{name}"
+            raise
     return found
-
-
-class _TextError(Exception):
-    def __init__(self, path: str, words: str) -> None:
-        super().__init__(words)
-        self.path = path
 
 
 # Clocks of tools run ahead by seconds to minutes; an effective date is data, not time.
@@ -131,13 +123,8 @@ class Clock:
 
     @cached_property
     def latest(self) -> datetime:
+        """What lies behind it lies in the future."""
         return self.now + TOLERANCE
-
-    def recorded(self, time: datetime) -> datetime:
-        return time if self.mode == "log" else self.now
-
-    def is_ahead(self, time: datetime) -> bool:
-        return time > self.latest
 
 
 OURS = (
@@ -149,8 +136,6 @@ OURS = (
 )
 CLOCK_REACHED = "mentoring.clock.reached.v1"
 _TYPES = frozenset(EVENT_TYPES)
-# Longer text is no slip of the pen, and comparing it costs time.
-LONGEST_COMPARED = 100
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 LIKENESS = 0.5
 # Anything else is no name of a type, and may be what somebody wrote.
@@ -174,7 +159,8 @@ def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
     if name not in _TYPES:
         if name.startswith(OURS):
             return rejected("forbidden", "type", "only Rapport itself writes this type")
-        words = _unknown(name[:LONGEST_COMPARED])
+        close = get_close_matches(name[:LONGEST_COMPARED], EVENT_TYPES, cutoff=LIKENESS)
+        words = f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"
         shown = f"there is no type {name!r}" if CODE_LIKE.fullmatch(name) else "there is no such type"
         return rejected("unknown_type", "type", f"{shown}; {words}", f"there is no such type; {words}")
     if name in ADMIN_TYPES and not scope.admin:
@@ -184,33 +170,10 @@ def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
     return None
 
 
-def _unknown(name: str) -> str:
-    close = get_close_matches(name, EVENT_TYPES, cutoff=LIKENESS)
-    return f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"
-
-
-def any_pseudonym(text: str) -> str:
-    """As a gateway with a key would replace it; nothing is kept of it."""
-    return pseudonym_of("of what is judged and never written", "any")(text)
-
-
-def any_scope(event: object, tenant: str) -> Scope:
-    """`tenant` is whose it is if the event does not say so."""
-    given = event if isinstance(event, dict) else {}
-    data = given.get("data")
-    sources = (given.get("source"), data.get("source") if isinstance(data, dict) else None)
-    named = given.get("tenant")
-    return Scope(
-        named if isinstance(named, str) and named else tenant,
-        frozenset(source for source in sources if isinstance(source, str)),
-        admin=True,
-    )
-
-
 # As `MENTORING_EVENT.validate_json`, which looks at its own options first, for each event.
 _read: Callable[[bytes], MentoringEvent] = MENTORING_EVENT.validator.validate_json
-# Of a relationship's id: a longer subject is refused as subject, not once more as partitionkey.
-LONGEST_SUBJECT = 128
+# Of a partition's key: a longer subject is refused as subject, not once more as partitionkey.
+LONGEST_KEY = 257
 # A fault of each member takes time: with a mebibyte of unknown ones, half a second in one piece.
 MOST_MEMBERS = 2_000
 
@@ -228,33 +191,35 @@ def admit(
     if isinstance(normal, Rejected):
         return normal
     # What we say ourselves was made of such ids before.
-    found = Screened(normal, 0) if scope.internal else screened(normal, pseudonym or pseudonym_of("", scope.tenant))
-    if isinstance(found, Rejected):
-        return found
-    given = found.event
+    given = normal if scope.internal else screened(normal, pseudonym or pseudonym_of("", scope.tenant))
+    if isinstance(given, Rejected):
+        return given
     if refusal := refused_type(given.get("type"), scope, clock):
         return refusal
     # Our model has it as a default, the specification has not: without it this is no CloudEvent.
     if "specversion" not in given:
         return rejected("invalid", "specversion", "is required")
-    event = _validated(_completed(given, scope, clock))
+    # As `partition_key`, which is called where somebody else has made it.
+    key = (
+        {}
+        if given["type"] == CLOCK_REACHED
+        else {"partitionkey": f"{scope.tenant}/{given.get('subject')}"[:LONGEST_KEY]}
+    )
+    event = _validated({"tenant": scope.tenant, **key, **given, "recordedtime": clock.now_text})
     if isinstance(event, Rejected):
         return event
-    refused = out_of_scope(event, scope, home) or _refusal(event, clock)
-    return refused or Admitted(_recorded(event, clock), found.dropped)
-
-
-def _completed(given: Mapping[str, object], scope: Scope, clock: Clock) -> dict[str, object]:
-    if given["type"] == CLOCK_REACHED:
-        return {"tenant": scope.tenant, **given, "recordedtime": clock.now_text}
-    key = partition_key(scope.tenant, str(given.get("subject"))[:LONGEST_SUBJECT])
-    return {"tenant": scope.tenant, "partitionkey": key, **given, "recordedtime": clock.now_text}
+    refused = _out_of_scope(event, scope, home) or _refusal(event, given, clock)
+    return refused or Admitted(_recorded(event, clock), len(normal) - len(given))
 
 
 def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     try:
         # Back to text, because only from JSON does a strict model read times and tuples.
-        text = _text(attributes)
+        try:
+            text = to_json(attributes)
+        except ValueError:
+            # Half a character, or nested deeper than pydantic writes: Python's own writer says which, or can.
+            text = json.dumps(attributes).encode()
         if len(text) > MOST_MEMBERS and text.count(b",") > MOST_MEMBERS:
             return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: no event of the catalogue does")
         return _read(text)
@@ -268,21 +233,14 @@ def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
         return Rejected("invalid", problems)
 
 
-def _text(attributes: Mapping[str, object]) -> bytes:
-    try:
-        return to_json(attributes)
-    except ValueError:
-        # Half a character, or nested deeper than pydantic writes: Python's own writer says which, or can.
-        return json.dumps(attributes).encode()
-
-
-def _refusal(event: MentoringEvent, clock: Clock) -> Rejected | None:
-    if not isinstance(event, OfPartition) and event.partitionkey != partition_key(event.tenant, event.subject):
+def _refusal(event: MentoringEvent, given: Mapping[str, object], clock: Clock) -> Rejected | None:
+    named = given.get("partitionkey")  # where it is left out it is ours
+    if named is not None and not isinstance(event, OfPartition) and named != partition_key(event.tenant, event.subject):
         return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
-    if clock.is_ahead(event.time):
+    if event.time > clock.latest:
         return rejected("future", "time", "lies in the future; an effective date belongs into data")
     for name in PAST.get(type(event.data), ()):
-        if clock.is_ahead(getattr(event.data, name)):
+        if getattr(event.data, name) > clock.latest:
             return rejected("future", f"data.{name}", "lies in the future")
     return None
 
@@ -294,5 +252,68 @@ def _recorded(event: MentoringEvent, clock: Clock) -> MentoringEvent:
         time = event.data.time
         known = {"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time}
         return event.model_copy(update=known)
-    recorded = clock.recorded(event.time)
+    recorded = event.time if clock.mode == "log" else clock.now
     return event if recorded == event.recordedtime else event.model_copy(update={"recordedtime": recorded})
+
+
+def _out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf) -> Rejected | None:
+    if event.tenant != scope.tenant:
+        return rejected("forbidden", "tenant", f"this sender speaks for {scope.tenant!r} only")
+    if event.source not in scope.sources or _is_ours(event.source, scope):
+        return rejected("forbidden", "source", "this sender may not speak for this source")
+    if event.type == "mentoring.event.retracted.v1" and (
+        event.data.source not in scope.sources or _is_ours(event.data.source, scope)
+    ):
+        return rejected("forbidden", "data.source", "a retraction reaches the sender's own sources only")
+    if not scope.programs or isinstance(event, OfPartition):
+        return None
+    if event.program not in scope.programs:
+        return rejected("forbidden", "program", "this sender may not speak for this programme")
+    # Whatever the event calls its programme: a relationship belongs to the one that started it.
+    if (home(event.tenant, event.subject) or event.program) not in scope.programs:
+        if event.type == "mentoring.relationship.started.v1":
+            return started_elsewhere()
+        return rejected("forbidden", "subject", "this sender may not speak for the programme of this relationship")
+    return None
+
+
+def started_elsewhere() -> Rejected:
+    """The programme is not named: this sender may not know it."""
+    return rejected(
+        "conflict",
+        "subject",
+        "this relationship was started in another programme: use another id, or ask an administrator of the tenant to "
+        "retract that start (mentoring.event.retracted.v1) or to start it anew in this programme",
+    )
+
+
+def _is_ours(source: str, scope: Scope) -> bool:
+    return source.startswith(RESERVED) and not scope.internal
+
+
+# In JSON no text can hold this: its quotes would be escaped. The first is the event's own, data come later.
+_RECORDED = b',"recordedtime":"'
+
+
+class PreparedEvent(NamedTuple):
+    """An event as it goes to the log; `key` None: to every partition. `identity` is a digest of tenant, source and id,
+    by which it is known again; `content` one of everything but `recordedtime`, over normalised text: 12:00+02:00 and
+    10:00Z are the same."""
+
+    identity: bytes
+    key: bytes | None
+    value: bytes
+    content: bytes
+    event: MentoringEvent
+
+
+def prepared(event: MentoringEvent) -> PreparedEvent:
+    # Neither tenant nor source can hold the separator.
+    name = f"{event.tenant}\0{event.source}\0{event.id}".encode()
+    # As `schemas.events.to_json`, without one more call for each event.
+    value = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
+    before, _, rest = value.partition(_RECORDED)
+    content = before + rest[rest.index(b'"') :]
+    key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
+    identity, content = (blake2b(text, digest_size=DIGEST_BYTES).digest() for text in (name, content))
+    return PreparedEvent(identity, key, value, content, event)

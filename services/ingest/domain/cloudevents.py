@@ -126,15 +126,13 @@ class MediaType(NamedTuple):
 def read_media_type(content_type: str) -> MediaType:
     """Never raises. What is no parameter as RFC 9110 writes them says nothing, other forms of `charset` included."""
     name, _, parameters = content_type[:LONGEST].partition(";")
-    return MediaType(name.strip().lower(), _charset(parameters) if parameters else "utf-8")
-
-
-def _charset(parameters: str) -> str:
-    """The first that is named, in lower case. A quoted value may hold what separates parameters elsewhere."""
-    for name, quoted, token in PARAMETER.findall(parameters):
-        if name.lower() == "charset":
-            return (ESCAPED.sub(r"\1", quoted) or token).strip().lower() or "utf-8"
-    return "utf-8"
+    name, charset = name.strip().lower(), ""
+    if parameters:
+        # The first that is named. A quoted value may hold what separates parameters elsewhere.
+        named = (found for found in PARAMETER.findall(parameters) if found[0].lower() == "charset")
+        _, quoted, token = next(named, ("", "", ""))
+        charset = (ESCAPED.sub(r"\1", quoted) or token).strip().lower()
+    return MediaType(name, charset or "utf-8")
 
 
 ENCODED = "data_base64"
@@ -188,9 +186,11 @@ def read_attributes(headers: Iterable[tuple[str, bytes]], prefix: str) -> Mappin
     for header, value in headers:
         if not header.startswith(prefix):
             continue
-        name = header.removeprefix(prefix)
-        if refusal := _refused(header, name, found):
-            return refusal
+        name, shown = header.removeprefix(prefix), header[:LONGEST_HEADER_SHOWN]
+        if name in found:
+            return rejected("malformed", shown, "is there twice")
+        if name in NO_HEADER or not ATTRIBUTE.fullmatch(name):
+            return rejected("malformed", shown, "is no attribute of a CloudEvent in binary mode")
         try:
             found[name] = value.decode("utf-8")
         except UnicodeDecodeError:
@@ -205,15 +205,6 @@ def read_binary(attributes: Mapping[str, object], content_type: str | None, body
         return Rejected(data.reason, tuple(Problem("data", error.reason, error.stored) for error in data.errors))
     declared: dict[str, object] = {} if content_type is None else {"datacontenttype": content_type}
     return Parsed({**attributes, **declared, "data": data.value})
-
-
-def _refused(header: str, name: str, found: Mapping[str, object]) -> Rejected | None:
-    shown = header[:LONGEST_HEADER_SHOWN]
-    if name in found:
-        return rejected("malformed", shown, "is there twice")
-    if name in NO_HEADER or not ATTRIBUTE.fullmatch(name):
-        return rejected("malformed", shown, "is no attribute of a CloudEvent in binary mode")
-    return None
 
 
 CONTENT_TYPE = "content-type"

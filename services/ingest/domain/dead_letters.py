@@ -131,13 +131,11 @@ def harmless(text: str) -> str:
 def shown(value: bytes, most: int) -> str:
     """At most so many characters, JSON over several lines; says how much is left out."""
     parsed = read_json(value)
-    text = json.dumps(parsed.value, indent=2, ensure_ascii=False) if isinstance(parsed, Parsed) else _text(value)
+    text = value.decode(errors="backslashreplace")
+    if isinstance(parsed, Parsed):
+        text = json.dumps(parsed.value, indent=2, ensure_ascii=False)
     lines = "\n".join(map(harmless, text[:most].split("\n")))
     return f"{lines}\n... {len(text) - most} more characters" if len(text) > most else lines
-
-
-def _text(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")
 
 
 # By its schema an event without a known type is looked at.
@@ -164,7 +162,7 @@ def leavings(raw: object, scope: Scope, pseudonym: Pseudonym) -> Leavings:
     found = screened(normal, pseudonym)
     if isinstance(found, Rejected):
         return nothing
-    given = dict(found.event)
+    given = dict(found)
     kept = _without_strangers(_pruned(given), scope)
     return Leavings(kept, whole=kept == given)
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from schemas.events import EVENT_TYPES, MentoringEvent
 from schemas.models import PREFIX, models
-from schemas.patterns import pattern_in_words
+from schemas.primitives import pattern_in_words
 
 Reason = Literal[
     "malformed",
@@ -80,17 +80,13 @@ WORDS = {
 
 def explain(invalid: ValidationError) -> tuple[Problem, ...]:
     listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_LISTED]
-    return tuple(Problem(_path(error["loc"]), _words(error["type"], error["msg"]) + _hint(error)) for error in listed)
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    # The first step into a union is the name of the member chosen, which the sender has never written as a path.
-    steps = location[1:] if location and location[0] in EVENT_TYPES else location
-    return ".".join(map(str, steps))[:LONGEST_PATH]
-
-
-def _words(kind: str, message: str) -> str:
-    return WORDS.get(kind) or pattern_in_words(message.removeprefix("Value error, "))
+    found = []
+    for error in listed:
+        # The first step into a union is the name of the member chosen, which the sender has never written as a path.
+        steps = error["loc"][1:] if error["loc"] and error["loc"][0] in EVENT_TYPES else error["loc"]
+        words = WORDS.get(error["type"]) or pattern_in_words(error["msg"].removeprefix("Value error, "))
+        found.append(Problem(".".join(map(str, steps))[:LONGEST_PATH], words + _hint(error)))
+    return tuple(found)
 
 
 def _hint(error: ErrorDetails) -> str:

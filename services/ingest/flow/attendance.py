@@ -29,10 +29,9 @@ from services.ingest.flow.log_reading import between, day_before, event_or_note
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime import log
-from services.runtime.breaker import Breaker
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, later_if_away
-from services.runtime.unexpected import described
+from services.runtime.unexpected import Breaker, described
 
 GROUP = "rapport-attendance"
 # In the bytes of an event: whatever else tells the time only, and is not parsed.

@@ -27,26 +27,16 @@ def proof(digest_key: str) -> str:
 
 def reload_act(connections: ConnectionsFile, digest_key: str) -> Act:
     """Of a process that reads the file."""
-
-    def read_again() -> tuple[int, object]:
-        try:
-            return HTTPStatus.OK, {"connections": list(listed(connections.reload()))}
-        except ConnectionsError as faults:
-            return HTTPStatus.UNPROCESSABLE_ENTITY, {"faults": str(faults).splitlines()}
-
-    return _guarded(digest_key, read_again)
+    return _guarded(digest_key, lambda: list(listed(connections.reload())))
 
 
 def forwarding_act(addresses: list[str], digest_key: str) -> Act:
     """Of the parent of several workers: all are asked, and the first that refuses is told."""
 
-    def ask_all() -> tuple[int, object]:
-        try:
-            with ThreadPoolExecutor(len(addresses)) as threads:
-                (lines, *_) = threads.map(lambda one: ask_to_reload(one, digest_key), addresses)
-        except ReloadRefusedError as refused:
-            return HTTPStatus.UNPROCESSABLE_ENTITY, {"faults": str(refused).splitlines()}
-        return HTTPStatus.OK, {"connections": lines}
+    def ask_all() -> list[str]:
+        with ThreadPoolExecutor(len(addresses)) as threads:
+            (lines, *_) = threads.map(lambda one: ask_to_reload(one, digest_key), addresses)
+        return lines
 
     return _guarded(digest_key, ask_all)
 
@@ -66,10 +56,13 @@ def ask_to_reload(address: str, digest_key: str) -> list[str]:
     raise ReloadRefusedError("\n".join(f"{address}: {fault}" for fault in told.get("faults", [words])))
 
 
-def _guarded(digest_key: str, act: Callable[[], tuple[int, object]]) -> Act:
+def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> Act:
     def guarded(authorization: str) -> tuple[int, object]:
         if not hmac.compare_digest(authorization.encode(), proof(digest_key).encode()):
             return HTTPStatus.UNAUTHORIZED, {"faults": ["it has another RAPPORT_INGEST_DIGEST_KEY than who asks"]}
-        return act()
+        try:
+            return HTTPStatus.OK, {"connections": reload()}
+        except (ConnectionsError, ReloadRefusedError) as faults:
+            return HTTPStatus.UNPROCESSABLE_ENTITY, {"faults": str(faults).splitlines()}
 
     return guarded

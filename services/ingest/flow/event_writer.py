@@ -1,127 +1,29 @@
-"""Writes events to the log, each one once as far as this process can remember, and how far every source has spoken."""
+"""Writes events to the log, each one once as far as this process can remember."""
 
 import threading
-import time
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import NamedTuple, Protocol
 
-from schemas.events import MentoringEvent, OfPartition, to_json
+from schemas.events import MentoringEvent, OfPartition, OfRelationship
 from schemas.primitives import Instant
-from schemas.programs import SourceWatermark
-from schemas.topics import EVENTS, SOURCES
-from services.ingest.domain.ids import content_of, identity
+from schemas.topics import EVENTS
+from services.ingest.domain.admission import PreparedEvent, prepared
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.in_flight import UnavailableError, all_of, unwritable
-from services.runtime import log
-from services.runtime.kafka import Headers, KafkaError, OutgoingRecord, Sent, UnwritableRecordError, partition_of
-
-EVERY_SECONDS = 60.0
-LOOK_SECONDS = 1.0
-MOST_SOURCES = 10_000
-"""Of one process. Beyond, the source that has been quiet for longest is forgotten: what it had said is written."""
-
-
-class RecordProducer(Protocol):
-    """As the producer of the runtime."""
-
-    def send(self, topic: str, key: bytes | None, value: bytes | None) -> Sent: ...
-
-
-class SourceWatermarks:
-    """For any thread. Whoever reads takes the latest of several writers: each process knows what it has written itself,
-    and after a start begins anew."""
-
-    def __init__(self, producer: RecordProducer, topic: str = SOURCES.name) -> None:
-        self._producer, self._topic = producer, topic
-        self._known: OrderedDict[tuple[str, str], _Spoken] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def observe(self, events: Iterable[MentoringEvent]) -> None:
-        """They are on the log."""
-        # 1. Of many that come together most are of one source.
-        latest: dict[tuple[str, str], tuple[Instant, Instant]] = {}
-        for event in events:
-            if isinstance(event, OfPartition):
-                continue
-            key, recorded = (event.tenant, event.source), event.recordedtime
-            # Nobody speaks from the future.
-            at = min(event.time, recorded)
-            before = latest.get(key)
-            latest[key] = (at, recorded) if before is None else (max(at, before[0]), max(recorded, before[1]))
-        # 2. What is known of each moves on.
-        with self._lock:
-            for key, (at, recorded) in latest.items():
-                known = self._known.get(key)
-                if known is None:
-                    self._known[key] = _Spoken(at, recorded, moved=True)
-                elif at > known.time or recorded > known.recorded:
-                    moved = max(at, known.time), max(recorded, known.recorded)
-                    self._known[key] = _Spoken(*moved, moved=True, written=known.written)
-                self._known.move_to_end(key)
-
-    def run(self, stop: threading.Event) -> None:
-        """Writes what has moved, until `stop`; then all that has."""
-        while not stop.wait(LOOK_SECONDS):
-            self.write(time.monotonic())
-        self.write(float("inf"))
-
-    def write(self, now: float) -> int:
-        """How many were written. `now` in seconds: each that has moved and was not written within EVERY_SECONDS. What
-        cannot be written stays to be written."""
-        written = 0
-        for (tenant, source), spoken in self._due(now):
-            mark = SourceWatermark(tenant=tenant, source=source, time=spoken.time, recordedtime=spoken.recorded)
-            try:
-                sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), mark.model_dump_json().encode())
-            except KafkaError as away:
-                self._again(tenant, source, away)
-                continue
-            sent.add_errback(partial(self._again, tenant, source))
-            written += 1
-        return written
-
-    def _due(self, now: float) -> list[tuple[tuple[str, str], "_Spoken"]]:
-        """They count as written from here on."""
-        with self._lock:
-            due = [
-                (key, spoken)
-                for key, spoken in self._known.items()
-                if spoken.moved and (spoken.written is None or now - spoken.written >= EVERY_SECONDS)
-            ]
-            for key, spoken in due:
-                self._known[key] = spoken._replace(moved=False, written=now)
-            quiet = [key for key, spoken in self._known.items() if not spoken.moved]
-            for key in quiet[: max(0, len(self._known) - MOST_SOURCES)]:
-                del self._known[key]
-        return due
-
-    def _again(self, tenant: str, source: str, failure: BaseException) -> None:
-        log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(failure))
-        with self._lock:
-            spoken = self._known.get((tenant, source))
-            if spoken is not None:
-                self._known[tenant, source] = spoken._replace(moved=True)
-
-
-class _Spoken(NamedTuple):
-    """`moved`: since it was written last, which was at `written`, in seconds."""
-
-    time: Instant
-    recorded: Instant
-    moved: bool
-    written: float | None = None
-
+from services.runtime.kafka import Headers, KafkaError, OutgoingRecord, UnwritableRecordError, partition_of
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 # As kafka-python takes it, one list for all records.
 _HEADERS = list(STRUCTURED)
 
 MOST_KEYS = 50_000
+MOST_SOURCES = 10_000
+"""Of those that have spoken and nobody has asked about."""
 CONFLICT = "this source has already said something else under this id; retract it, then use a new id"
 
 
@@ -191,23 +93,23 @@ class EventWriter:
     """For any thread. The memory is bounded, the oldest used is forgotten first; what it has forgotten is written
     again, which is harmless downstream. What is under way is never forgotten: those who send bound it by its bytes."""
 
-    def __init__(
-        self,
-        producer: LogProducer,
-        remembered: int,
-        topic: str = EVENTS.name,
-        watermarks: SourceWatermarks | None = None,
-    ) -> None:
-        """`watermarks` hears of what is on the log. Raises KafkaError when the topic of events does not exist or the
-        broker is away."""
-        self._producer, self._remembered, self._topic, self._watermarks = producer, remembered, topic, watermarks
+    def __init__(self, producer: LogProducer, remembered: int, topic: str = EVENTS.name) -> None:
+        """Raises KafkaError when the topic of events does not exist or the broker is away."""
+        self._producer, self._remembered, self._topic = producer, remembered, topic
         self._partitions = producer.partitions(topic)
         # The keys of a day are few, and computing where one lies takes a tenth of the time of sending.
         self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
         self._under_way: dict[bytes, _UnderWay] = {}
         # Of what is on the log, the content by the identity.
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
+        self._spoken: OrderedDict[tuple[str, str], SpokenUntil] = OrderedDict()
         self._lock = threading.Lock()
+
+    def spoken(self) -> Mapping[tuple[str, str], "SpokenUntil"]:
+        """How far each tenant's source has spoken on the log since the last call."""
+        with self._lock:
+            found, self._spoken = self._spoken, OrderedDict()
+        return found
 
     def record(self, event: MentoringEvent) -> Receipt | Rejected:
         """What is too large for the log is rejected. Raises KafkaError when nothing can be written for now; otherwise
@@ -263,33 +165,34 @@ class EventWriter:
     def _settle(self, new: dict[bytes, _UnderWay], failures: Mapping[int, BaseException], _: Future[None]) -> None:
         """Each by itself: what is on the log is remembered, and what is not is forgotten, to be sent again."""
         written = {key: known for key, known in new.items() if known.receipt.failure() is None} if failures else new
-        if self._watermarks is not None:
-            self._watermarks.observe([known.event for known in written.values()])
         with self._lock:
             for key in new:
                 del self._under_way[key]
             for key, known in written.items():
                 self._recent[key] = known.content
+                if not isinstance(known.event, OfPartition):
+                    self._heard(known.event)
             while len(self._recent) > self._remembered:
                 self._recent.popitem(last=False)
         # The future keeps `new`, whose receipts keep the future: only Python's collector would free these events.
         new.clear()
 
+    def _heard(self, event: OfRelationship) -> None:
+        # Nobody speaks from the future.
+        at, recorded = min(event.time, event.recordedtime), event.recordedtime
+        before = self._spoken.get((event.tenant, event.source))
+        if before is not None:
+            at, recorded = max(at, before.time), max(recorded, before.recorded)
+        elif len(self._spoken) >= MOST_SOURCES:
+            self._spoken.popitem(last=False)
+        self._spoken[event.tenant, event.source] = SpokenUntil(at, recorded)
 
-class PreparedEvent(NamedTuple):
-    """An event as it goes to the log; `key` None: to every partition."""
 
-    identity: bytes
-    key: bytes | None
-    value: bytes
-    content: bytes
-    event: MentoringEvent
+class SpokenUntil(NamedTuple):
+    """`time` is that of the latest event of a source, `recorded` when one was recorded last."""
 
-
-def prepared(event: MentoringEvent) -> PreparedEvent:
-    value = to_json(event)
-    key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
-    return PreparedEvent(identity(event), key, value, content_of(value), event)
+    time: Instant
+    recorded: Instant
 
 
 class RecordedTogether:

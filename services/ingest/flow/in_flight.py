@@ -10,10 +10,9 @@ from typing import NamedTuple, TypeVar
 from schemas.primitives import EPOCH, LAST_YEAR
 from services.ingest.domain.verdict import Problem, Rejected, rejected
 from services.runtime import log
-from services.runtime.breaker import Breaker
 from services.runtime.kafka import KafkaError, Partition, Record, RecordTooLargeError, Sent, UnwritableRecordError
 from services.runtime.loop import TryLaterError, later_if_away
-from services.runtime.unexpected import described
+from services.runtime.unexpected import Breaker, described
 
 T = TypeVar("T")
 
@@ -173,7 +172,7 @@ class UnexpectedFailures:
             raise
         except Exception as failure:  # noqa: BLE001 (told and counted)
             return self.rejected(record, failure)
-        self._breaker.passed()
+        self._breaker.in_a_row = 0
         return found
 
     def rejected(self, record: Record, failure: Exception) -> Rejected:

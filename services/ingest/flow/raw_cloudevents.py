@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 from schemas.topics import RAW_CLOUDEVENTS
 from services.ingest.domain.cloudevents import Parsed, read_record
@@ -55,11 +54,6 @@ class RawSender:
             return "none, RAPPORT_INGEST_DIGEST_KEY is not set"
 
 
-class _Pending(NamedTuple):
-    record: Record
-    written: Future[None]
-
-
 class RawEvents:
     """The work of a BatchLoop: every record ends on the log of events or in quarantine, acknowledged."""
 
@@ -78,12 +72,12 @@ class RawEvents:
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
         outcomes: Counter[str] = Counter()
-        pending: list[_Pending] = []
+        pending: list[tuple[Record, Future[None]]] = []
         size = 0
         for record in batch.records:
             outcome, written = self._deal(record)
             outcomes[outcome] += 1
-            pending.append(_Pending(record, written))
+            pending.append((record, written))
             size += len(record.value or b"")
             if size > MOST_PENDING_BYTES:
                 outcomes.update(self._settled(pending))
@@ -128,11 +122,11 @@ class RawEvents:
         shown = record._replace(key=key, headers=STRUCTURED if value else ())
         return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
 
-    def _settled(self, pending: list[_Pending]) -> Counter[str]:
+    def _settled(self, pending: list[tuple[Record, Future[None]]]) -> Counter[str]:
         """What the broker never takes is put aside, and counts so besides."""
-        refused = {place: why for place, one in enumerate(pending) if (why := _refusal(one.written))}
+        refused = {place: why for place, (_, one) in enumerate(pending) if (why := _refusal(one))}
         with later_if_away():
-            again = [self._put_aside(pending[place].record, why) for place, why in refused.items()]
+            again = [self._put_aside(pending[place][0], why) for place, why in refused.items()]
         for written in again:
             _refusal(written)
         return Counter(why.reason for why in refused.values())

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from services.runtime import log
-from services.runtime.breaker import BadDeployError
+from services.runtime.unexpected import BadDeployError
 
 # A process that is told to stop has 2 s; closing its clients takes the rest.
 STOP_SECONDS = 0.9

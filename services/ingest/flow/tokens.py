@@ -72,9 +72,16 @@ class TokenFollower:
         probe_at = 0.0
         while not stop.is_set():
             self._take(self._reader.poll(POLL_SECONDS))
-            if time.monotonic() >= probe_at:
-                self._probe()
-                probe_at = time.monotonic() + PROBE_SECONDS
+            if time.monotonic() < probe_at:
+                continue
+            # The broker is asked something, because a reader without a broker reads nothing and says nothing.
+            try:
+                self._reader.end_offsets(sorted(self._reader.assignment()), PROBE_TIMEOUT_SECONDS)
+            except KafkaError as away:
+                self._health.tell("degraded", f"the broker does not answer: {away}")
+            else:
+                self._health.tell("ready", f"{len(self._table.tokens)} tokens")
+            probe_at = time.monotonic() + PROBE_SECONDS
 
     def _take(self, polled: Mapping[Partition, Sequence[Record]]) -> None:
         for records in polled.values():
@@ -82,15 +89,6 @@ class TokenFollower:
                 self._table.apply(record)
             if not self._wanted.is_set() and self._table.names_programmes:
                 self._wanted.set()
-
-    def _probe(self) -> None:
-        """Asks the broker something, because a reader without a broker reads nothing and says nothing."""
-        try:
-            self._reader.end_offsets(sorted(self._reader.assignment()), PROBE_TIMEOUT_SECONDS)
-        except KafkaError as away:
-            self._health.tell("degraded", f"the broker does not answer: {away}")
-        else:
-            self._health.tell("ready", f"{len(self._table.tokens)} tokens")
 
 
 def read_tokens(settings: Settings) -> dict[str, Token]:

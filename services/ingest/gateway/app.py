@@ -13,7 +13,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from schemas.topics import TOKENS
-from services.ingest.domain.scope import RateLimiter
 from services.ingest.flow.intake import InFlightLimiter, Turns, Writing
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
@@ -22,8 +21,8 @@ from services.ingest.flow.tools.statements import Directory
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
 from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
-from services.ingest.gateway.requests import DirectAnswer, InFlightBytes
-from services.ingest.gateway.senders import Admission, BodyReading, RequestErrors, Senders
+from services.ingest.gateway.requests import Admission, DirectAnswer, RequestErrors
+from services.ingest.gateway.senders import BodyReading, InFlightBytes, RateLimiter, Senders
 from services.ingest.gateway.sources_endpoint import RawIntake, SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
@@ -48,24 +47,19 @@ def over_http(
     with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
         follower.catch_up(stop)
-        guard = _guard(shared)
+        metrics = shared.metrics
+        limits = ConnectionLimits(
+            settings.ingest_open_connections,
+            settings.ingest_open_connections_per_address,
+            settings.ingest_head_seconds,
+            settings.ingest_body_seconds,
+        )
+        guard = ConnectionGuard(limits, metrics.connections_cut)
+        metrics.connections.set_function(lambda: guard.number)
         app = _app(shared, known, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
         door = Door(listener, guard, settings.ingest_idle_seconds)
         yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
-
-
-def _guard(shared: Shared) -> ConnectionGuard:
-    settings, metrics = shared.settings, shared.metrics
-    limits = ConnectionLimits(
-        settings.ingest_open_connections,
-        settings.ingest_open_connections_per_address,
-        settings.ingest_head_seconds,
-        settings.ingest_body_seconds,
-    )
-    guard = ConnectionGuard(limits, metrics.connections_cut)
-    metrics.connections.set_function(lambda: guard.number)
-    return guard
 
 
 def _app(

@@ -18,9 +18,16 @@ from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import Directory
-from services.ingest.gateway.events_endpoint import proven
-from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, rejection
-from services.ingest.gateway.senders import ANSWERED_BYTES, Admission, not_too_many
+from services.ingest.gateway.events_endpoint import media_type, proven
+from services.ingest.gateway.requests import (
+    ANSWERED_BYTES,
+    STATUS,
+    Admission,
+    Listing,
+    not_too_many,
+    read_body,
+    rejection,
+)
 from services.runtime.http.problems import ProblemError
 
 ACCEPTED, MIXED = 202, 207

@@ -1,26 +1,48 @@
 """`POST /v1/events`: events are judged, recorded and answered one by one."""
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import cache, partial
 from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
 
 from pydantic_core import to_json
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.tokens import Token, authenticate
-from services.ingest.domain.cloudevents import JSON
-from services.ingest.domain.scope import Scope, scope_of
-from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, prepared
+from services.ingest.domain.admission import PreparedEvent, prepared
+from services.ingest.domain.cloudevents import (
+    BATCH,
+    JSON,
+    STRUCTURED,
+    Parsed,
+    read_attributes,
+    read_binary,
+    read_json,
+    read_media_type,
+)
+from services.ingest.domain.scope import Scope
+from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.intake import Begun, Gate, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
-from services.ingest.gateway.requests import STATUS, Listing, media_type, read_body, read_content, rejection
-from services.ingest.gateway.senders import ANSWERED_BYTES, Admission, not_too_many
+from services.ingest.gateway.requests import (
+    ANSWERED_BYTES,
+    STATUS,
+    Admission,
+    Listing,
+    check_encoding,
+    not_too_many,
+    read_body,
+    rejection,
+)
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
 from services.runtime.kafka import KafkaError
@@ -198,3 +220,77 @@ def proven(tokens: TokenTable, request: Request) -> Token:
         raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
     request.scope["state"][CONNECTION].proven()
     return token
+
+
+def scope_of(token: Token) -> Scope:
+    return Scope(token.tenant, frozenset(token.sources), frozenset(token.programs), token.admin)
+
+
+PREFIX = "ce-"
+QUOTED = re.compile(r'"(.*)"', re.DOTALL)
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class RequestContent:
+    """The events of one request, parsed and not yet judged."""
+
+    events: list[object]
+    is_batch: bool
+
+
+def media_type(headers: Headers) -> str:
+    """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
+    check_encoding(headers)
+    given = headers.get("content-type")
+    found = read_media_type(given or (JSON if given is None and _is_binary(headers) else ""))
+    may_be_data = found.is_json and not found.name.startswith("application/cloudevents")
+    if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and may_be_data):
+        raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")
+    if not found.is_json:
+        raise _unsupported("JSON is sent in UTF-8")
+    return found.name
+
+
+def read_content(media: str, headers: Headers, body: bytes) -> RequestContent:
+    """Raises ProblemError 400."""
+    if media == BATCH:
+        events = _value(read_json(body))
+        if not isinstance(events, list):
+            raise rejection(rejected("malformed", "", "a batch is a JSON array of events"))
+        if not events:
+            raise ProblemError(400, "empty_batch", "a batch holds at least one event")
+        return RequestContent(events, is_batch=True)
+    if media != STRUCTURED and _is_binary(headers):
+        attributes = read_attributes(_decoded(headers), PREFIX)
+        if isinstance(attributes, Rejected):
+            raise rejection(attributes)
+        return RequestContent([_value(read_binary(attributes, headers.get("content-type"), body))], is_batch=False)
+    event = _value(read_json(body))
+    if isinstance(event, list):
+        raise rejection(rejected("malformed", "", f"is an array: send a batch as {BATCH}"))
+    return RequestContent([event], is_batch=False)
+
+
+def _is_binary(headers: Headers) -> bool:
+    return any(name.startswith(PREFIX) for name in headers)
+
+
+def _value(parsed: Parsed | Rejected) -> object:
+    if isinstance(parsed, Rejected):
+        raise rejection(parsed)
+    return parsed.value
+
+
+def _decoded(headers: Headers) -> Iterator[tuple[str, bytes]]:
+    """A value may be quoted, and is then percent-encoded UTF-8 (CloudEvents' HTTP binding, 3.1.3.2)."""
+    for name, value in headers.items():
+        quoted = QUOTED.fullmatch(value)
+        text = ESCAPED.sub(r"\1", quoted[1]) if quoted else value
+        yield name, unquote_to_bytes(text.encode("latin-1"))
+
+
+def _unsupported(detail: str) -> ProblemError:
+    return ProblemError(
+        415, "unsupported_media_type", detail, headers={"Accept-Post": f"{STRUCTURED}, {BATCH}, {JSON}"}
+    )

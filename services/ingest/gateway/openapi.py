@@ -48,16 +48,19 @@ def _problems(described: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+_TOKEN = {"401": "no valid token", "403": "the token does not allow this"}
+_BODY = {"413": "more than 1 MiB", "415": "another content type, or a compressed body"}
+_ONE_REFUSED = {"422": "the broker does not take one of the records, however often it is sent"}
+_AWAY = {"503": "the broker is away: nothing was promised, Retry-After says when to send the same again"}
+_LATER = "nothing was taken, Retry-After says when to send the same again"
 _PROBLEMS = {
     "400": "not valid: `errors` says where and why",
-    "401": "no valid token",
-    "403": "the token does not allow this",
+    **_TOKEN,
     "409": "the id is taken by another event",
-    "413": "more than 1 MiB",
-    "415": "another content type, or a compressed body",
+    **_BODY,
     "422": "the broker does not take the record, however often it is sent",
-    "429": "more events than the token may hand in: nothing was taken, Retry-After says when to send the same again",
-    "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
+    "429": f"more events than the token may hand in: {_LATER}",
+    **_AWAY,
 }
 
 
@@ -104,16 +107,12 @@ def _event_schemas() -> dict[str, Any]:
         found |= schema.pop("$defs")
         schema.pop("additionalProperties")
         schema |= {"title": name, "required": sorted({"specversion", *schema["required"]} - _ADDED)}
-        model = _component(name)
+        # `SessionHeldEvent` for `mentoring.session.held.v1`.
+        words = name.removeprefix(PREFIX).removesuffix(".v1").replace(".", "_").split("_")
+        model = "".join(map(str.capitalize, words)) + "Event"
         found[model], named[name] = schema, _REFERENCE.format(model=model)
     one_of = [{"$ref": reference} for reference in named.values()]
     return found | {"Event": {"oneOf": one_of, "discriminator": {"propertyName": "type", "mapping": named}}}
-
-
-def _component(name: str) -> str:
-    """`SessionHeldEvent` for `mentoring.session.held.v1`."""
-    words = name.removeprefix(PREFIX).removesuffix(".v1").replace(".", "_").split("_")
-    return "".join(map(str.capitalize, words)) + "Event"
 
 
 _ANSWERS = {
@@ -172,9 +171,9 @@ _TOOL_PROBLEMS = {
     **_NOT_FOUND,
     "413": "larger than the tool may send",
     "415": "another content type than the tool's, or a compressed body",
-    "422": "the broker does not take one of the records, however often it is sent",
-    "429": "more than the connection may hand in: nothing was taken, Retry-After says when to send the same again",
-    "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
+    **_ONE_REFUSED,
+    "429": f"more than the connection may hand in: {_LATER}",
+    **_AWAY,
 }
 
 _SENT: dict[str, Any] = {
@@ -202,11 +201,10 @@ _ASKED: dict[str, Any] = {
 
 _OF_PEOPLE = {
     "400": "not valid: `errors`, or those of each participant, say where and why",
-    "401": "no valid token",
-    "403": "the token does not allow this",
-    "422": "the broker does not take one of the records, however often it is sent",
-    "429": "more than the token may hand in: nothing was taken, Retry-After says when to send the same again",
-    "503": "the broker is away: nothing was promised, Retry-After says when to send the same again",
+    **_TOKEN,
+    **_ONE_REFUSED,
+    "429": f"more than the token may hand in: {_LATER}",
+    **_AWAY,
 }
 _PERSON = _entry(
     "in the array",
@@ -234,7 +232,7 @@ _WRITTEN: dict[str, Any] = {
             "content": {JSON: {"schema": _PEOPLE}},
         },
         "207": {"description": "some are on the way into the directory", "content": {JSON: {"schema": _PEOPLE}}},
-        **_problems({**_OF_PEOPLE, "413": "more than 1 MiB", "415": "another content type, or a compressed body"}),
+        **_problems(_OF_PEOPLE | _BODY),
     },
 }
 _ERASED: dict[str, Any] = {

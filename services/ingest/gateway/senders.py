@@ -1,63 +1,139 @@
-"""What each who has proven who they are may have in work at once, how fast, and what refusals cost: over all routes."""
+"""What each who has proven who they are may have in work at once, and how fast: over all routes."""
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from functools import cache
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil, inf
 from typing import TypeVar
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response
-
-from services.ingest.domain.scope import RateLimiter, items_of
-from services.ingest.flow.in_flight import RefusedError, UnavailableError
 from services.ingest.flow.intake import RESTS, Turns
-from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.requests import (
-    HEARD_OUT_BYTES,
-    MOST_BYTES,
-    QUICKLY_READ_BYTES,
-    InFlightBytes,
-    may_go_on,
-    rejection,
-    size_of,
-)
-from services.runtime import log
-from services.runtime.http.guarded_protocol import CONNECTION
-from services.runtime.http.problems import ProblemError, answer
+from services.runtime.http.problems import ProblemError
 
-RETRY_AFTER_SECONDS, RETRY_WHEN_AWAY_SECONDS = 1, 5
-# As many as a mebibyte holds of the smallest that mean something.
-MOST_ITEMS = 10_000
-# How many senders may have a large body in work. What is read of it is many objects, each of which Python's collector
-# looks at while it stops all senders.
-LARGE_AT_ONCE = 4
-# One thing is read and judged in one piece, during which no other thread runs: a huge one costs others most and, if it
-# is refused, its sender least. So many bytes of a refused thing are looked at in a second; how long its sender waits at
-# most with the next large body, and how long a request waits for the one before.
-HUGE_BYTES_PER_SECOND, LONGEST_REST_SECONDS, LONGEST_WAIT_SECONDS = 32 * 2**10, 10.0, 30
-# Of an answer, for each thing in it.
-ANSWERED_BYTES = 100
-
-UNPROVEN, AWAY = 401, 503
-# nginx's number for a client that went away; nobody receives it, the log shows it.
-CLIENT_GONE = 499
-# Of requests that are refused, in KiB: what a sender has in a second, and ten seconds of it at once. A refusal takes
-# time, too, and its body comes whether it is read or not.
-REFUSED_PER_SECOND = 1_000
-# A head and a line in the log cost as much as this many KiB of a body.
-LEAST_REFUSED = 2
-# Whoever is refused more than that waits for each answer until it is paid for, at most so long; nothing of the body is
-# taken meanwhile.
-LONGEST_PAUSE_SECONDS = 3.0
-# Whoever waits holds a connection that nobody else may have: further ones are answered at once, and end.
-MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
-
+RETRY_AFTER_SECONDS = 1
 Result = TypeVar("Result")
+
+# How long a sender may have saved up: enough for a batch after some quiet.
+BURST_SECONDS = 10
+# An event has some 300 bytes; what is larger counts as several, so that nobody pays less by sending fewer large ones.
+BYTES_PER_ITEM = 1024
+# Senders that are remembered, the last used of them: whoever was quiet for BURST_SECONDS has a full bucket anyway.
+MOST_BUCKETS = 10_000
+
+
+@dataclass
+class Bucket:
+    """`left` may fall below zero: whoever has anything left may hand in a batch of any size and waits longer after it,
+    so that no batch is too large for ever. Times are in seconds of any clock that only goes forward."""
+
+    per_second: int
+    left: float
+    at: float
+
+    @classmethod
+    def full(cls, per_second: int, now: float) -> "Bucket":
+        return cls(per_second, float(per_second * BURST_SECONDS), now)
+
+    def take(self, amount: int, now: float) -> int:
+        """0 if it was taken; else nothing was, and these whole seconds have to pass."""
+        most = float(self.per_second * BURST_SECONDS)
+        self.left = min(most, self.left + (now - self.at) * self.per_second)
+        self.at = now
+        if self.left <= 0:
+            return ceil((1 - self.left) / self.per_second)
+        self.left -= amount
+        return 0
+
+
+class RateLimiter:
+    """One bucket for each who sends; `per_second` holds for each of them alike."""
+
+    def __init__(self, per_second: int) -> None:
+        self._per_second = per_second
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+
+    def take(self, sender: str, amount: int, now: float) -> int:
+        """As `Bucket.take`. `sender` has proven who it is: strangers get no bucket."""
+        return self._bucket(sender, now).take(amount, now)
+
+    def charge(self, sender: str, amount: int, now: float, most_owed: float = inf) -> None:
+        """For what was let in before it was known how much it is."""
+        bucket = self._bucket(sender, now)
+        bucket.left = max(bucket.left - amount, -most_owed)
+
+    def _bucket(self, sender: str, now: float) -> Bucket:
+        bucket = self._buckets.setdefault(sender, Bucket.full(self._per_second, now))
+        self._buckets.move_to_end(sender)
+        while len(self._buckets) > MOST_BUCKETS:
+            self._buckets.popitem(last=False)
+        return bucket
+
+
+def items_of(size: int) -> int:
+    """What so many bytes count as, at the least."""
+    return max(1, ceil(size / BYTES_PER_ITEM))
+
+
+class InFlightBytes:
+    """Of the bodies in work: at most `most` bytes, and `most_of_one` of one owner (an address, a token, a connection).
+    `relieve` is asked to end something of an owner that has too much; what it ends gives its bytes back soon after."""
+
+    @dataclass
+    class RequestBytes:
+        """Of one request."""
+
+        bodies: "InFlightBytes"
+        owner: str
+        size: int = 0
+
+        def add(self, size: int) -> None:
+            """Raises ProblemError 429 or 503."""
+            self.bodies.add(self.owner, size)
+            self.size += size
+
+        def check(self, size: int) -> None:
+            """Raises as `add` where so many more have no room for sure."""
+            self.bodies.check(self.owner, size)
+
+    def __init__(self, most: int, most_of_one: int, relieve: Callable[[str], bool] | None = None) -> None:
+        self._most, self._most_of_one, self._relieve = most, most_of_one, relieve
+        self._of: Counter[str] = Counter()
+        self.total = 0
+
+    @contextmanager
+    def held(self, owner: str) -> Iterator[RequestBytes]:
+        """Until the request is answered."""
+        held = InFlightBytes.RequestBytes(self, owner)
+        try:
+            yield held
+        finally:
+            self.total -= held.size
+            self._of[owner] -= held.size
+            if not self._of[owner]:
+                del self._of[owner]
+
+    def check(self, owner: str, size: int) -> None:
+        """Where somebody may be asked to make room they are asked as the bytes come. Raises ProblemError 429 or 503."""
+        if self._relieve is None and self._is_too_much(owner, size):
+            raise self._refusal(owner, size)
+
+    def add(self, owner: str, size: int) -> None:
+        """Raises ProblemError 429 or 503."""
+        if self._is_too_much(owner, size) and not (self._relieve and self._relieve(owner)):
+            raise self._refusal(owner, size)
+        self.total += size
+        self._of[owner] += size
+
+    def _is_too_much(self, owner: str, size: int) -> bool:
+        return self.total + size > self._most or self._of[owner] + size > self._most_of_one
+
+    def _refusal(self, owner: str, size: int) -> ProblemError:
+        code, status = ("too_many", 429) if self._of[owner] + size > self._most_of_one else ("unavailable", 503)
+        words = "too much is under way here; send the same again in 1 s"
+        return ProblemError(status, code, words, headers={"Retry-After": "1"})
 
 
 class Senders:
@@ -91,7 +167,7 @@ class Entered:
 
     sender: str
     pace: RateLimiter
-    held: "InFlightBytes.RequestBytes"
+    held: InFlightBytes.RequestBytes
     paid: int = 1
 
     def pay_bytes(self, size: int) -> None:
@@ -103,60 +179,6 @@ class Entered:
         if count > self.paid:
             self.pace.charge(self.sender, count - self.paid, time.monotonic())
             self.paid = count
-
-
-class RequestErrors:
-    """One for all routes of a gateway: what a sender was refused counts wherever it was."""
-
-    def __init__(self, metrics: IngestMetrics) -> None:
-        # By status, of which there are few: to find it by its label takes as long as to count.
-        self._requests = cache(metrics.requests.labels)
-        self._refused = RateLimiter(REFUSED_PER_SECOND)
-        self._paused = Counter[str]()
-        self._log = log.get(__name__)
-
-    async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
-        """`notes` is what the line in the log says; it may grow while `answering` goes on."""
-        began, pause = time.monotonic(), 0.0
-        try:
-            response = await _answered(answering)
-        except ProblemError as error:
-            notes["problem"] = error.code
-            response = answer(error)
-            # Who has proven nothing is heard out no further than anybody may go.
-            if may_go_on(request, MOST_BYTES if error.status == UNPROVEN else HEARD_OUT_BYTES):
-                response.headers["connection"] = "close"
-            # That the broker is away is nobody's fault.
-            pause = 0.0 if error.status == AWAY else self._owed(request, notes)
-        except ClientDisconnect:
-            response = Response(status_code=CLIENT_GONE)
-        if pause:
-            # Here nothing of what was sent is held any more.
-            await self._wait(_owner(request, notes), pause, response)
-        seconds = time.monotonic() - began
-        self._requests(response.status_code).observe(seconds)
-        self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
-        return response
-
-    def _owed(self, request: Request, notes: Mapping[str, object]) -> float:
-        """Seconds until what this sender was refused is paid for."""
-        request.scope["state"][CONNECTION].decided()
-        owner, now = _owner(request, notes), time.monotonic()
-        size = max(LEAST_REFUSED, items_of(size_of(request)))
-        self._refused.charge(owner, size, now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND)
-        return min(self._refused.take(owner, 0, now), LONGEST_PAUSE_SECONDS)
-
-    async def _wait(self, owner: str, seconds: float, response: Response) -> None:
-        if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
-            response.headers["connection"] = "close"
-            return
-        self._paused[owner] += 1
-        try:
-            await asyncio.sleep(seconds)
-        finally:
-            self._paused[owner] -= 1
-            if not self._paused[owner]:
-                del self._paused[owner]
 
 
 # Of Python's threads one runs at a time: more of them would only take more turns from the event loop.
@@ -198,74 +220,7 @@ class BodyReading:
                 await asyncio.sleep(min(RESTS * (time.perf_counter() - began), LONGEST_READING_REST_SECONDS))
 
 
-@dataclass
-class BodyWork:
-    """`items`: how many things the body holds, as soon as that is known."""
-
-    items: int = 1
-
-
-@dataclass(frozen=True)
-class Admission:
-    """What all routes share: who may have how much in work, where long work is done that is not in slices, and who
-    waits for a refusal."""
-
-    senders: Senders
-    reading: BodyReading
-    request_errors: RequestErrors
-    large: Turns = field(default_factory=lambda: Turns(LARGE_AT_ONCE))
-
-    @asynccontextmanager
-    async def in_work(self, sender: str, size: int) -> AsyncIterator[BodyWork]:
-        """While a body of so many bytes is read, written and answered: of large ones each sender has one in work, the
-        next waits as the bytes that it came in, and longer after one that was refused whole. Raises ProblemError 429
-        where that takes too long."""
-        work = BodyWork()
-        if size <= QUICKLY_READ_BYTES:
-            yield work
-            return
-        async with AsyncExitStack() as stack:
-            try:
-                async with asyncio.timeout(LONGEST_WAIT_SECONDS):
-                    turn = await stack.enter_async_context(self.large.turn(sender))
-            except TimeoutError:
-                raise too_many("large bodies of this sender are in work", LONGEST_WAIT_SECONDS) from None
-            try:
-                yield work
-            except ProblemError:
-                turn.rest = min(size / work.items / HUGE_BYTES_PER_SECOND, LONGEST_REST_SECONDS)
-                raise
-
-    async def aside(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
-        """What `work` makes of a body of so many bytes, beside the event loop if that takes long. Raises what it
-        does."""
-        return work() if size <= QUICKLY_READ_BYTES else await self.reading.read(sender, work)
-
-
-def not_too_many(count: int) -> None:
-    """Raises ProblemError 413: each is answered for itself."""
-    if count > MOST_ITEMS:
-        words = f"a request holds at most {MOST_ITEMS:,} of them, not {count:,}: send fewer at once"
-        raise ProblemError(413, "too_large", words)
-
-
 def too_many(words: str, seconds: int) -> ProblemError:
     return ProblemError(
         429, "too_many", f"{words}; send the same again in {seconds} s", headers={"Retry-After": str(seconds)}
     )
-
-
-def _owner(request: Request, notes: Mapping[str, object]) -> str:
-    """Senders are told apart by what they have proven, else by their address."""
-    proven = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
-    return str(proven or request.scope["state"][CONNECTION].address)
-
-
-async def _answered(answering: Awaitable[Response]) -> Response:
-    try:
-        return await answering
-    except RefusedError as refused:
-        raise rejection(refused.rejected) from refused
-    except UnavailableError as away:
-        headers = {"Retry-After": str(RETRY_WHEN_AWAY_SECONDS)}
-        raise ProblemError(503, "unavailable", f"{away}; send the same again later", headers=headers) from away

@@ -9,14 +9,13 @@ from secrets import token_hex
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from schemas.topics import raw_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import is_word
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.intake import Begun, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.requests import InFlightBytes, check_encoding, read_body, rejection
-from services.ingest.gateway.senders import Admission
+from services.ingest.gateway.requests import Admission, check_encoding, read_body, rejection
+from services.ingest.gateway.senders import InFlightBytes
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import (
     BodyNeeded,
@@ -42,15 +41,6 @@ ANY_TOOL = "zoom"
 # The log says what was wrong with the proof.
 UNPROVEN = "the request does not prove that it comes from a connection of this tool"
 CHALLENGES = 'Basic realm="rapport", Bearer realm="rapport", Signature realm="rapport"'
-
-
-@dataclass(frozen=True)
-class SourceTarget:
-    """Of a path: `suffix` is what follows the connection's name, empty or with its slash."""
-
-    tool: str
-    connection: str
-    suffix: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,7 +74,7 @@ class RawIntake:
 
     async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
-        topic, key = raw_of(connection_scope.tool), connection_scope.connection.encode()
+        topic, key = connection_scope.raw_topic, connection_scope.connection.encode()
         sending = self._producer.together()
         begun(sending.written)
 
@@ -115,31 +105,27 @@ class SourcesEndpoint:
         self._secret = token_hex()
 
     async def receive(self, request: Request) -> Response:
-        path = request.path_params
-        target = SourceTarget(path["tool"], path["connection"], f"/{path['route']}" if "route" in path else "")
-        found = self._connections.get(target.connection)
-        connection = found if found is not None and found.tool.name == target.tool else None
+        tool, name = request.path_params["tool"], request.path_params["connection"]
+        found = self._connections.get(name)
+        connection = found if found is not None and found.tool.name == tool else None
         notes: dict[str, object] = {
-            "tool": target.tool if is_word(target.tool) else NO_NAME,
-            "connection": target.connection if is_word(target.connection) else NO_NAME,
+            "tool": tool if is_word(tool) else NO_NAME,
+            "connection": name if is_word(name) else NO_NAME,
         }
-        response = await self._admission.request_errors.answer(
-            request, self._answered(request, target, connection, notes), notes
-        )
+        answering = self._answered(request, connection, notes)
+        response = await self._admission.request_errors.answer(request, answering, notes)
         # Labels are those of the file of connections: whoever asks may write anything into the path.
         if connection is not None:
             outcome = notes.get("problem") or notes.get("outcome") or "gone"
             self._metrics.payloads.labels(connection.tool.name, "http", outcome).inc()
         return response
 
-    async def _answered(
-        self, request: Request, target: SourceTarget, connection: Connection | None, notes: dict[str, object]
-    ) -> Response:
+    async def _answered(self, request: Request, connection: Connection | None, notes: dict[str, object]) -> Response:
         # Whether there is such a connection is told to nobody who cannot prove that it is theirs.
-        asked = connection or Stranger(TOOLS.get(target.tool, TOOLS[ANY_TOOL]), self._secret)
-        head = Received(
-            dict(request.headers), b"", dict(request.query_params), request.method, target.suffix, is_head=True
-        )
+        path = request.path_params
+        asked = connection or Stranger(TOOLS.get(path["tool"], TOOLS[ANY_TOOL]), self._secret)
+        suffix = f"/{path['route']}" if "route" in path else ""
+        head = Received(dict(request.headers), b"", dict(request.query_params), request.method, suffix, is_head=True)
         now = datetime.now(UTC)
         with self._unproven.held(str(request.scope["state"][CONNECTION].address)) as held:
             received, proof = head, asked.verify(head, now)

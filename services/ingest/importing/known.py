@@ -11,11 +11,12 @@ import click
 
 from schemas.tokens import authenticate
 from services.ingest.domain.activity import Person
-from services.ingest.domain.admission import Clock, admit, any_pseudonym, any_scope
+from services.ingest.domain.admission import Clock, admit, prepared
 from services.ingest.domain.cloudevents import Parsed, read_json
-from services.ingest.domain.ids import content, identity
+from services.ingest.domain.ids import any_pseudonym
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.people.roster import Roster
+from services.ingest.domain.scope import any_scope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.tokens import read_tokens
@@ -82,15 +83,15 @@ class Rehearsal:
         verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)
         if isinstance(verdict, Rejected):
             return refusal(verdict)
-        key, said = identity(verdict.event), content(verdict.event)
-        known = self._recent.setdefault(key, said)
-        self._recent.move_to_end(key)
+        said = prepared(verdict.event)
+        known = self._recent.setdefault(said.identity, said.content)
+        self._recent.move_to_end(said.identity)
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
-        if known is said:
+        if known is said.content:
             return NEW
         conflict = rejected("conflict", "id", "this id was used above for another event")
-        return AGAIN if known == said else refusal(conflict)
+        return AGAIN if known == said.content else refusal(conflict)
 
 
 GIVEN = "given"

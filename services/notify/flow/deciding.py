@@ -23,9 +23,8 @@ from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock, tal
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.flow.report import Metrics
 from services.runtime import log
-from services.runtime.breaker import Breaker
 from services.runtime.kafka import Partition, Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import Breaker, described
 from services.validation_errors import places
 
 

@@ -1,8 +1,7 @@
 """All open connections under one guard: how many there may be, how long each may take, and which one makes room when
 there are too many."""
 
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -49,9 +48,11 @@ class RequestProgress:
 
 
 class Watched(Protocol):
-    """A connection, as the guard sees it."""
+    """A connection, as the guard sees it. `waiting_since`: for a request to be whole, or to prove by its head who sends
+    it; None while nobody else makes it end."""
 
     address: str
+    waiting_since: float | None
     was_proven: bool
     is_decided: bool
 
@@ -96,15 +97,14 @@ class _Leaving:
 
 
 class ConnectionGuard:
-    """For one event loop. Those that wait for a request to be whole are kept in the order in which they began to wait,
-    by address: when there are too many, the one that has waited longest makes room, so that a crowd of half-open
-    connections keeps nobody out."""
+    """For one event loop. When there are too many, the one that has waited longest for its request to be whole ends,
+    so that a crowd of half-open connections keeps nobody out. Who waits is looked for only then: each request would
+    else pay for what is seldom asked."""
 
     def __init__(self, limits: ConnectionLimits, cut: Counter) -> None:
         self.limits, self._cut = limits, cut
-        self._open: dict[str, set[Watched]] = {}
-        self._waiting: dict[str, OrderedDict[Watched, None]] = {}
-        self._trusted: dict[str, OrderedDict[Watched, None]] = {}
+        # In their order: an event loop's clock tells those of one round alike.
+        self._open: dict[str, dict[Watched, None]] = {}
         self._leaving: dict[Watched, _Leaving] = {}
         self._swept_at = 0.0
         self.number = 0
@@ -115,15 +115,13 @@ class ConnectionGuard:
         if len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._make_room(address)
         elif self.number >= self.limits.most:
-            self._make_room(
-                max(self._waiting or self._trusted, key=lambda one: len(self._open.get(one, ())), default=address)
-            )
+            crowds = {one.address for one in self._first_to_go(self._open)}
+            self._make_room(max(crowds, key=lambda one: len(self._open[one]), default=address))
         if self.number >= self.limits.most or len(self._open.get(address, ())) >= self.limits.most_per_address:
             self._cut.labels("too_many").inc()
             return False
-        self._open.setdefault(address, set()).add(connection)
+        self._open.setdefault(address, {})[connection] = None
         self.number += 1
-        self.waits(connection)
         return True
 
     def closed(self, connection: Watched) -> None:
@@ -132,28 +130,12 @@ class ConnectionGuard:
         self._forget(connection)
 
     def _forget(self, connection: Watched) -> None:
-        self.is_whole(connection)
-        there = self._open.get(connection.address, set())
+        there = self._open.get(connection.address, {})
         if connection in there:
-            there.remove(connection)
+            del there[connection]
             self.number -= 1
         if not there:
             self._open.pop(connection.address, None)
-
-    def waits(self, connection: Watched) -> None:
-        """For its first request, or for the next one."""
-        kept = self._trusted if connection.was_proven else self._waiting
-        waiting = kept.setdefault(connection.address, OrderedDict())
-        waiting[connection] = None
-        waiting.move_to_end(connection)
-
-    def is_whole(self, connection: Watched) -> None:
-        """The request has come, or has proven by its head who sends it: nobody else makes it end."""
-        for kept in (self._waiting, self._trusted):
-            waiting = kept.get(connection.address, OrderedDict())
-            waiting.pop(connection, None)
-            if not waiting:
-                kept.pop(connection.address, None)
 
     def sweep(self, now: float) -> None:
         """To be called now and then; ends what takes too long."""
@@ -170,10 +152,12 @@ class ConnectionGuard:
 
     def relieve(self, address: str) -> bool:
         """Ends the body of this address that has been on its way the longest, if there are several that are read."""
-        bodies = [one for one in self._waiting.get(address, ()) if one.phase == "body" and not one.is_decided]
+        waiting = [one for one in self._first_to_go([address]) if not one.was_proven]
+        bodies = [one for one in waiting if one.phase == "body" and not one.is_decided]
         if len(bodies) > 1:
-            self.cut(bodies[0], "too_many")
-            self.closed(bodies[0])
+            longest = min(bodies, key=_since)
+            self.cut(longest, "too_many")
+            self.closed(longest)
         return len(bodies) > 1
 
     def end_all(self) -> None:
@@ -196,8 +180,15 @@ class ConnectionGuard:
             self._leaving[connection] = _Leaving(why, self._swept_at)
 
     def _make_room(self, address: str) -> None:
-        # Whoever has proven who they are on this connection before goes last.
-        waiting = self._waiting.get(address) or self._trusted.get(address)
-        if not waiting:
-            return
-        self.refuse(next(iter(waiting)), "too_many")
+        if waiting := self._first_to_go([address]):
+            self.refuse(min(waiting, key=_since), "too_many")
+
+    def _first_to_go(self, addresses: Iterable[str]) -> list[Watched]:
+        """Those that wait. Whoever has proven who they are on this connection before goes last."""
+        there = [one for address in addresses for one in self._open.get(address, ())]
+        waiting = [one for one in there if one.waiting_since is not None]
+        return [one for one in waiting if not one.was_proven] or waiting
+
+
+def _since(connection: Watched) -> float:
+    return connection.waiting_since or 0.0

@@ -28,6 +28,7 @@ MOST_AHEAD = 100
 # Of what a parser says of it, which may quote it.
 LONGEST_FAULT_SHOWN = 200
 END_OF_HEAD = b"\r\n\r\n"
+_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
 # Under this name each request's scope has the connection that it came on.
 CONNECTION = "connection"
 
@@ -56,14 +57,17 @@ class Guarded:
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
         self.address, self.was_proven, self.is_decided = "", False, False
+        self.waiting_since: float | None = None
         self._progress = RequestProgress(0.0, 0.0)
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
+        self._fault: ProblemError | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
         now = self.loop.time()
-        self.address, self._progress = self.client[0] if self.client else "", RequestProgress(now, now)
+        self.address, self.waiting_since = self.client[0] if self.client else "", now
+        self._progress = RequestProgress(now, now)
         if not self.guard.opened(self):
             self._is_ended = True
             transport.abort()
@@ -80,7 +84,7 @@ class Guarded:
             self._progress = RequestProgress(now, now)
         self._progress.heard = now
         for piece in self._pieces(data):
-            if self._is_ended or self.transport.is_closing():
+            if self._is_ended or self._fault or self.transport.is_closing():
                 return
             self._receive(piece, now)
 
@@ -89,22 +93,28 @@ class Guarded:
             return
         now = self.loop.time()
         self.is_decided = False
-        self._rest = max(0, self._declared() - self._progress.received) if self.cycle.more_body else 0
+        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
+        self._rest = max(0, sum(lengths[:1]) - self._progress.received) if self.cycle.more_body else 0
         self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
-        self.guard.waits(self)
+        self.waiting_since = now
         super().on_response_complete()  # type: ignore[misc]
         if self.phase == "answer":  # of the next request, which had come already
-            self.guard.is_whole(self)
+            self.waiting_since = None
+        elif self._fault and not self.transport.is_closing():
+            self._refuse(self._fault)
 
     def send_400_response(self, msg: str) -> None:
-        """The server calls it when the parser cannot read what comes. Behind a request that is still to be answered
-        nothing is said: it would be taken for that one's answer."""
-        if self.phase != "answer" and not (self.phase == "body" and self.cycle.response_started):
-            words = str(sys.exception() or msg)[:LONGEST_FAULT_SHOWN]
-            self.transport.write(
-                _raw(ProblemError(400, "not_http", f"HTTP/1.1 is served here, and this is none: {words}"))
-            )
-        self.transport.close()
+        """The server calls it when the parser cannot read what comes. The requests before it are answered first: what
+        is said now would be taken for the answer of one of them."""
+        words = str(sys.exception() or msg)[:LONGEST_FAULT_SHOWN]
+        fault = ProblemError(400, "not_http", f"HTTP/1.1 is served here, and this is none: {words}")
+        if self.phase == "answer":
+            self._fault = fault
+            self.flow.pause_reading()
+        elif self.phase == "body" and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self._refuse(fault)
 
     @property
     def phase(self) -> Phase:
@@ -117,7 +127,7 @@ class Guarded:
     def proven(self) -> None:
         """Whoever sends this request has proven it by its head."""
         self.was_proven = True
-        self.guard.is_whole(self)
+        self.waiting_since = None
 
     def decided(self) -> None:
         """The request is answered, whenever that is sent: nothing more is read of it."""
@@ -153,9 +163,18 @@ class Guarded:
         if answer is None or not is_asked or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
-            self.transport.write(_raw(answer))
-            self.transport.close()
+            self._refuse(answer)
         self._give_up()
+
+    def _refuse(self, refusal: ProblemError) -> None:
+        answer = problem_answer(refusal)
+        names = {**answer.headers, "connection": "close"}
+        lines = [
+            f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
+            *(f"{name}: {value}" for name, value in names.items()),
+        ]
+        self.transport.write("\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(answer.body))
+        self.transport.close()
 
     def _give_up(self) -> None:
         """Whoever works on the request stops, and gives back what it holds."""
@@ -195,14 +214,10 @@ class Guarded:
             if self._framing > FREE_FRAMING + self._progress.received // FRAMING_SHARE:
                 self.guard.refuse(self, "framing")
         if self.phase == "answer":
-            self.guard.is_whole(self)
+            self.waiting_since = None
 
     def _is_chunked(self) -> bool:
-        return any(name == b"transfer-encoding" for name, _ in self.cycle.scope["headers"])
-
-    def _declared(self) -> int:
-        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == b"content-length"]
-        return lengths[0] if lengths else 0
+        return any(name == _ENCODING for name, _ in self.cycle.scope["headers"])
 
     def _is_too_large(self, piece: bytes) -> bool:
         """Counts lines as far as the head goes; its end may lie between two pieces."""
@@ -219,23 +234,14 @@ def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[as
     return type("GuardedProtocol", (Guarded, protocol), {"guard": guard})
 
 
-def _raw(refusal: ProblemError) -> bytes:
-    answer = problem_answer(refusal)
-    names = {**answer.headers, "connection": "close"}
-    lines = [
-        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}",
-        *(f"{name}: {value}" for name, value in names.items()),
-    ]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1") + bytes(answer.body)
+# Of these there is one (RFC 9110, 5.3): of two that differ a proxy in front may have judged the one, and we the other.
+_SINGULAR = (b"content-type", b"authorization")
 
 
-_LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
-
-
-class UnambiguousFraming:
-    """Wraps the application. Requests of which two servers could disagree where they end are refused before anybody
-    looks at them: a proxy in front that believes one header, and we another, would let a request hide in another's body
-    (RFC 9112, 6.1 and 11.2)."""
+class UnambiguousHead:
+    """Wraps the application. Requests that two servers could understand differently are refused before anybody looks at
+    them: of which they could disagree where it ends, one would let a request hide in another's body (RFC 9112, 6.1 and
+    11.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -258,6 +264,9 @@ def _ambiguous(scope: Scope) -> str:
         return "of encodings only chunked is known"
     if names.count(_LENGTH) > 1 or names.count(_ENCODING) > 1:
         return "the length of the body is told twice"
+    for singular in _SINGULAR:
+        if names.count(singular) > 1 and len({value for name, value in scope["headers"] if name == singular}) > 1:
+            return f"{singular.decode().title()} is told twice, and differently"
     if b"upgrade" in names and {_LENGTH, _ENCODING} & set(names):
         # The parser takes the body for what follows the upgrade, and the request would be judged without it.
         return "only HTTP/1.1 is served here: send no Upgrade with a body (in Java: HttpClient.Version.HTTP_1_1)"

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousFraming, guarded
+from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded
 
 # Also how many are accepted in one go, during which no request is served.
 BACKLOG = 256
@@ -59,7 +59,7 @@ class Door:
 def run_server(app: ASGIApp, door: Door, stop: threading.Event) -> None:
     """Serves until `stop` is set and the requests in work are answered. Runs on any thread."""
     config = uvicorn.Config(
-        UnambiguousFraming(app),
+        UnambiguousHead(app),
         http=guarded(door.guard, door.protocol),
         log_config=None,
         access_log=False,

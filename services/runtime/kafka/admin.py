@@ -83,17 +83,17 @@ def add_options(settings: Settings, topics: Mapping[str, Mapping[str, str]]) -> 
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, list(given)) for topic, given in topics.items()]
         found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}
         missing = {
-            topic: {name: value for name, value in topics[topic].items() if _is_unsaid(options, name)}
+            topic: {
+                name: value
+                for name, value in topics[topic].items()
+                if name in options and options[name]["config_source"] != ConfigSourceType.DYNAMIC_TOPIC_CONFIG.name
+            }
             for topic, options in found.items()
         }
         changed = [topic for topic, options in missing.items() if options]
         if changed:
             admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, missing[topic]) for topic in changed])
     return sorted(changed)
-
-
-def _is_unsaid(options: Mapping[str, Mapping[str, str]], name: str) -> bool:
-    return name in options and options[name]["config_source"] != ConfigSourceType.DYNAMIC_TOPIC_CONFIG.name
 
 
 def existing(settings: Settings, topics: Sequence[str]) -> list[str]:

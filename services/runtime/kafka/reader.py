@@ -98,26 +98,20 @@ class Reader:
 
     def poll(self, timeout: float, most: int | None = None) -> dict[Partition, list[Record]]:
         """What has arrived, by partition, in offset order; empty after `timeout` seconds."""
-        self._go_on_joining()
-        self._fetch_again_what_was_parked()
-        polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
-        return {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
-
-    def _go_on_joining(self) -> None:
-        """A poll that ends in the middle of a join leaves it to the next one. Where new metadata was the cause of the
-        join, kafka-python (3.0.12) does not go on with it: Java's `rejoinNeededOrPending` asks for a join under way,
-        its `need_rejoin` does not. The member would stay without partitions and heartbeats for ever."""
+        # A poll that ends in the middle of a join leaves it to the next one. Where new metadata was the cause of the
+        # join, kafka-python (3.0.12) does not go on with it: Java's `rejoinNeededOrPending` asks for a join under way,
+        # its `need_rejoin` does not. The member would stay without partitions and heartbeats for ever.
         if self._client.group_metadata().state == MemberState.REBALANCING:
             self._client._coordinator.request_rejoin()  # noqa: SLF001 (there is no public way)
-
-    def _fetch_again_what_was_parked(self) -> None:
-        """What was fetched of a partition before it was paused kafka-python (3.0.12) keeps aside, fetches no more of it
-        meanwhile, and takes it up again only where nothing else lies in its one place for the next records. There the
-        last ones of another partition stay when they have been handed out: the partition would stand still for ever.
-        Without what is kept aside, it is fetched again from its position."""
+        # What was fetched of a partition before it was paused kafka-python (3.0.12) keeps aside, fetches no more of it
+        # meanwhile, and takes it up again only where nothing else lies in its one place for the next records. There the
+        # last ones of another partition stay when they have been handed out: the partition would stand still for ever.
+        # Without what is kept aside, it is fetched again from its position.
         parked = self._client._fetcher._paused_partition_records  # noqa: SLF001 (there is no public way)
         for tp in parked.keys() - self._client.paused():
             del parked[tp]
+        polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
+        return {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
 
     def up_to(self, ends: Mapping[Partition, int]) -> Iterator[dict[Partition, list[Record]]]:
         """Poll by poll, with whatever lies beyond the ends, until each of these partitions is read up to its own.
@@ -225,14 +219,10 @@ def reading(settings: Settings, topics: Sequence[str], **options: Any) -> Iterat
 def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Record]:  # noqa: ANN401
     """Every record from the beginning up to the end as it is at the call, partition by partition as they arrive."""
     with reading(settings, topics, **options) as reader:
-        yield from _up_to_ends(reader)
-
-
-def _up_to_ends(reader: Reader) -> Iterator[Record]:
-    ends = reader.end_offsets(sorted(reader.assignment()))
-    for polled in reader.up_to(ends):
-        for partition, records in polled.items():
-            yield from (record for record in records if record.offset < ends[partition])
+        ends = reader.end_offsets(sorted(reader.assignment()))
+        for polled in reader.up_to(ends):
+            for partition, records in polled.items():
+                yield from (record for record in records if record.offset < ends[partition])
 
 
 def partition_count(settings: Settings, topic: str) -> int:

@@ -92,7 +92,7 @@ class Replacement:
             self._stopping.wait(PAUSE_SECONDS)
         client, refused = self._connected(), 0
         if suspects:
-            self._refresh_limits()
+            self._limits.refresh()
         while suspects:
             suspect = suspects[0]
             failure = _failure_of(client, suspect)
@@ -112,12 +112,6 @@ class Replacement:
             return False
         suspect.awaited.fail(RecordRefusedError(topic, failure))
         return True
-
-    def _refresh_limits(self) -> None:
-        try:
-            self._limits.refresh()
-        except KafkaError as away:
-            self._log.warning("topic_limits_not_refreshed", reason=str(away))
 
     def _connected(self) -> KafkaProducer:
         """Raises ProducerReplacedError when it was stopped."""

@@ -95,20 +95,16 @@ def _authenticate(connection: socket.socket, settings: Settings, address: str) -
         security_protocol=settings.kafka_security_protocol,
     )
     while not mechanism.is_done():
-        _one_step(connection, mechanism, address)
-
-
-def _one_step(connection: socket.socket, mechanism: Any, address: str) -> None:  # noqa: ANN401 (kafka-python's own)
-    request = SaslAuthenticateRequest(auth_bytes=mechanism.auth_bytes(), version=0)
-    answer = SaslAuthenticateResponse.decode(_asked(connection, request), version=0, header=True)
-    if answer.error_code:
-        reason = answer.error_message or for_code(answer.error_code).__name__
-        names = "RAPPORT_KAFKA_SASL_USERNAME and RAPPORT_KAFKA_SASL_PASSWORD"
-        raise SignInError(f"{address} refuses the sign-in ({reason}): see {names}")
-    try:
-        mechanism.receive(answer.auth_bytes)
-    except ValueError as false:
-        raise SignInError(f"{address} does not know the password that it asks for: {false}") from false
+        request = SaslAuthenticateRequest(auth_bytes=mechanism.auth_bytes(), version=0)
+        answer = SaslAuthenticateResponse.decode(_asked(connection, request), version=0, header=True)
+        if answer.error_code:
+            reason = answer.error_message or for_code(answer.error_code).__name__
+            names = "RAPPORT_KAFKA_SASL_USERNAME and RAPPORT_KAFKA_SASL_PASSWORD"
+            raise SignInError(f"{address} refuses the sign-in ({reason}): see {names}")
+        try:
+            mechanism.receive(answer.auth_bytes)
+        except ValueError as false:
+            raise SignInError(f"{address} does not know the password that it asks for: {false}") from false
 
 
 def _asked(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401 (kafka-python's own)

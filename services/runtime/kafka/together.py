@@ -69,9 +69,12 @@ class TopicLimits:
         self._ask([topic for topic in topics if topic not in self._limits], KNOW_SECONDS)
 
     def refresh(self) -> None:
-        """Raises KafkaError."""
+        """Where the broker does not say, what it said before counts."""
         self._refresh_at = time.monotonic() + REFRESH_SECONDS
-        self._ask(list(self._limits))
+        try:
+            self._ask(list(self._limits))
+        except KafkaError as away:
+            self._log.warning("topic_limits_not_refreshed", reason=str(away))
 
     def is_sealed(self, topic: str) -> bool:
         return self._limits.get(topic) == 0
@@ -81,13 +84,7 @@ class TopicLimits:
             if time.monotonic() < self._refresh_at:
                 return
             self._refresh_at = time.monotonic() + REFRESH_SECONDS
-        threading.Thread(target=self._refreshed, name="topic-limits", daemon=True).start()
-
-    def _refreshed(self) -> None:
-        try:
-            self.refresh()
-        except KafkaError as away:
-            self._log.warning("topic_limits_not_refreshed", reason=str(away))
+        threading.Thread(target=self.refresh, name="topic-limits", daemon=True).start()
 
     def _ask(self, topics: Sequence[str], seconds: float = ASK_SECONDS) -> None:
         if not topics:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from services.runtime.breaker import Breaker
+from services.runtime.unexpected import Breaker
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
 from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.partition import ScoredPartition

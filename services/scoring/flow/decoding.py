@@ -7,9 +7,9 @@ from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, ProfileSet, partition_key
 from schemas.known_names import known_path
-from services.runtime.breaker import Breaker
 from services.runtime.kafka import Partition
 from services.runtime.log_place import misplaced
+from services.runtime.unexpected import Breaker
 from services.scoring.domain.write_phases import LogRecord
 
 Header = tuple[str, bytes]

@@ -7,9 +7,9 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
+from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from services.ingest.domain.scope import ProgramOf, Scope, started_elsewhere
+from services.ingest.domain.admission import started_elsewhere
+from services.ingest.domain.scope import ProgramOf, Scope
 from services.ingest.domain.verdict import Rejected, Verdict
 from services.ingest.flow.in_flight import UnavailableError
 

@@ -131,7 +131,11 @@ class ProjectionWriter:
         progress = dump(ProgressRecord(next_offset=offsets.stop))
         last = [Projected(topic, PROGRESS_KEY, progress) for topic in reached]
         try:
-            producer = self._started()
+            if self._producer is None:
+                producer = self._make()
+                producer.start_transactions()
+                self._producer = producer
+            producer = self._producer
             for part in _parts(chain(records, last)):
                 producer.begin()
                 for record in part:
@@ -150,13 +154,6 @@ class ProjectionWriter:
             # What was not committed is folded again by whoever takes the partition.
             with suppress(KafkaError):
                 self._producer.close(0.2)
-
-    def _started(self) -> Producer:
-        if self._producer is None:
-            producer = self._make()
-            producer.start_transactions()
-            self._producer = producer
-        return self._producer
 
 
 def _parts(records: Iterable[Projected]) -> Iterator[list[Projected]]:

@@ -21,12 +21,11 @@ from services.ingest.flow.people.projected_topics import Projected, ProjectionWr
 from services.ingest.flow.supervise import Parts
 from services.ingest.settings import IngestSettings
 from services.runtime import log
-from services.runtime.breaker import Breaker
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, Record, read_partition
 from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import Breaker, described
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000

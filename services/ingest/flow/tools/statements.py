@@ -109,22 +109,18 @@ class Directory:
 
     def write_for(self, sending: Together, statement: DirectoryStatement) -> Receipt | Rejected:
         """One of many."""
+        value = statement.model_dump_json().encode()
         try:
-            return Receipt(sending, self._send(sending, statement))
+            return Receipt(sending, sending.send(OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, [])))
         except UnwritableRecordError as failure:
             return unwritable(failure)
 
     def erase(self, tenant: str, participant: str, feed: str, now: datetime) -> Future[None]:
         """What was said before counts no more: the directory gets a tombstone."""
-        sending = self._producer.together()
-        statement = DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now)
-        self._send(sending, statement)
-        sending.close()
-        return sending.written
-
-    def _send(self, sending: Together, statement: DirectoryStatement) -> int:
-        value = statement.model_dump_json().encode()
-        return sending.send(OutgoingRecord(DIRECTORY_STATEMENTS.name, value, statement.key, []))
+        erasure = DirectoryStatement(id=participant, tenant=tenant, feed=feed, kind="erases", recordedtime=now)
+        written = self.write(erasure)
+        assert not isinstance(written, Rejected), "an erasure is as large as its ids"
+        return written
 
 
 # The table is ordered by tenant first. One statement becomes an event per relationship; nobody is in a thousand.

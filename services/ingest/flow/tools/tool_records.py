@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import assert_never
 
-from schemas.topics import raw_of
 from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import JSON
@@ -89,12 +88,21 @@ class ToolRecords:
         self._fetches.forget(partition)
         if committed is None:
             return
+
+        def fetch(record: Record, payload: OpenedPayload, pointer: Translation) -> None:
+            if isinstance(pointer, Pointer):
+                self._fetches.add(fetch_of(record, payload, pointer))
+
+        def attend(_: Record, payload: OpenedPayload, said: Translation) -> None:
+            for statement in said if isinstance(said, tuple) else ():
+                self._statements.projection.track(statement, payload.connection.connection_scope)
+
         oldest = oldest_noted(committed.metadata)
         with later_if_away():
             for record in () if oldest is None else self._tools.between(partition, oldest, committed.offset):
-                self._once_more(record, self._fetch)
+                self._once_more(record, fetch)
             for record in self._tools.past(partition, committed.offset):
-                self._once_more(record, self._attend)
+                self._once_more(record, attend)
 
     def idle(self) -> None:
         """What was pointed to is fetched by time, beside the batches; and who may speak by now is listened to."""
@@ -146,14 +154,6 @@ class ToolRecords:
         except Exception as failure:  # noqa: BLE001 (told; it counts for nothing)
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
             self._log.error("record_not_heard_again", **place, **described(failure))
-
-    def _fetch(self, record: Record, payload: OpenedPayload, pointer: Translation) -> None:
-        if isinstance(pointer, Pointer):
-            self._fetches.add(fetch_of(record, payload, pointer))
-
-    def _attend(self, _: Record, payload: OpenedPayload, said: Translation) -> None:
-        for statement in said if isinstance(said, tuple) else ():
-            self._statements.projection.track(statement, payload.connection.connection_scope)
 
     def _outcomes(self, record: Record) -> list[str]:
         """Of each payload. What was written of one before it met an error of ours stands, as with one that is
@@ -279,7 +279,7 @@ class RawTopics:
 
 
 def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
-    return frozenset(raw_of(connection.connection_scope.tool) for connection in connections.values())
+    return frozenset(connection.connection_scope.raw_topic for connection in connections.values())
 
 
 @contextmanager
