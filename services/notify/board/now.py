@@ -1,6 +1,6 @@
 """The page of all open alerts: which of them it shows and in which order, by what stands in its address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -56,7 +56,8 @@ class AlertChoice:
 
 @dataclass(frozen=True)
 class NowPage:
-    """`groups`: rows by class, the most urgent first. `found`: of all pages; `open`: before anything was chosen."""
+    """`groups`: entries by class, the most urgent first; a pair is one, with all of its alerts that fit. `found`:
+    entries of all pages; `open`: alerts before anything was chosen."""
 
     choice: AlertChoice
     groups: Sequence[tuple[str, Sequence[AlertRow]]]
@@ -73,10 +74,12 @@ class NowPage:
 
 def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
-    found = sorted((one for one in everything if matches(reader, one, person, choice)), key=_order(reader, choice))
+    found: dict[str, list[KnownAlert]] = {}
+    for one in in_order(reader, everything, person, choice):
+        found.setdefault(one.watch.subject.key, []).append(one)
     pages = max(1, -(-len(found) // PER_PAGE))
     begin = (min(choice.page, pages) - 1) * PER_PAGE
-    rows = [reader.row(one, person) for one in found[begin : begin + PER_PAGE]]
+    rows = [reader.entry(of_one, person) for of_one in list(found.values())[begin : begin + PER_PAGE]]
     team = _team(reader, person)
     return NowPage(
         choice=choice,
@@ -91,6 +94,28 @@ def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> N
         team=sum(one.watch.subject.program in team for one in everything),
         unassigned=sum(is_unassigned(one) for one in everything),
     )
+
+
+def in_order(
+    reader: AlertReader, open_: Iterable[KnownAlert], person: BoardPerson, choice: AlertChoice
+) -> list[KnownAlert]:
+    """Those that fit. What fires stands before what recovers, and what nobody has before what is in hand."""
+    last = datetime.max.replace(tzinfo=UTC)
+
+    def key(one: KnownAlert) -> tuple[object, ...]:
+        first = (one.state.urgency or "P9", one.state.condition != "firing", one.handling.state != "open")
+        since = one.state.since or last
+        match choice.sort:
+            case "newest":
+                return (*first, -since.timestamp(), one.dedup_key)
+            case "name":
+                return (*first, reader.who(one, reader.naming(one)).casefold(), one.dedup_key)
+            case "due":
+                return (*first, reader.due_day(one, reader.naming(one), reader.last(one)), one.dedup_key)
+            case _:
+                return (*first, since, one.dedup_key)
+
+    return sorted((one for one in open_ if matches(reader, one, person, choice)), key=key)
 
 
 def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
@@ -115,26 +140,6 @@ def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
 def _words(reader: AlertReader, one: KnownAlert) -> str:
     subject, naming = one.watch.subject, reader.naming(one)
     return f"{reader.who(one, naming)} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
-
-
-def _order(reader: AlertReader, choice: AlertChoice) -> Any:  # noqa: ANN401 (a key for sorted)
-    """What fires stands before what recovers, and what nobody has before what is in hand."""
-    last = datetime.max.replace(tzinfo=UTC)
-
-    def key(one: KnownAlert) -> tuple[object, ...]:
-        first = (one.state.urgency or "P9", one.state.condition != "firing", one.handling.state != "open")
-        since = one.state.since or last
-        match choice.sort:
-            case "newest":
-                return (*first, -since.timestamp(), one.dedup_key)
-            case "name":
-                return (*first, reader.who(one, reader.naming(one)).casefold(), one.dedup_key)
-            case "due":
-                return (*first, reader.due_day(one, reader.naming(one), reader.last(one)), one.dedup_key)
-            case _:
-                return (*first, since, one.dedup_key)
-
-    return key
 
 
 def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:

@@ -1,7 +1,7 @@
 """Alerts as rows that a coordinator reads at a glance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from schemas.alerts import Alert, Handling
@@ -26,7 +26,8 @@ OF_CLOSED = ("note", "vote")
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert in words. `acts`: what may be done with it, as it is."""
+    """One alert in words. `acts`: what may be done with it, as it is; `also`: further alerts of the same subject that
+    stand in the same entry, the most urgent first."""
 
     key: str
     tenant: str
@@ -53,10 +54,25 @@ class AlertRow:
     alert: Alert | None
     handling: Handling
     naming: Naming = field(default_factory=Naming)
+    also: Sequence["AlertRow"] = ()
 
     @property
     def link(self) -> str:
         return f"/alerts/{self.key}"
+
+    @property
+    def keys(self) -> str:
+        """Of all that stand in the entry, as its box has them."""
+        return " ".join(one.key for one in (self, *self.also))
+
+    @property
+    def quick(self) -> tuple[str, str]:
+        """The act that lies nearest, and where it is done to all of the entry that admit it; empty where none is."""
+        for act in ("acknowledge", "unacknowledge"):
+            if keys := [one.key for one in (self, *self.also) if act in one.acts]:
+                where = f"/alerts/{keys[0]}/{act}" if len(keys) == 1 else f"/alerts?act={act}&key={'+'.join(keys)}"
+                return act, where
+        return "", ""
 
 
 class AlertReader:
@@ -127,6 +143,11 @@ class AlertReader:
             handling=one.handling,
             naming=naming,
         )
+
+    def entry(self, of_subject: Sequence[KnownAlert], person: BoardPerson) -> AlertRow:
+        """Alerts of one subject as one row."""
+        first, *others = (self.row(one, person) for one in of_subject)
+        return replace(first, also=others)
 
     def acts(self, one: KnownAlert, person: BoardPerson) -> Sequence[str]:
         if not person.acts:

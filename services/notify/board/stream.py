@@ -17,7 +17,7 @@ from services.notify.board import details
 from services.notify.board.access import BoardPerson, session_of
 from services.notify.board.changes import Positions, read, written
 from services.notify.board.history import HistoryAway
-from services.notify.board.now import AlertChoice, matches
+from services.notify.board.now import AlertChoice, in_order
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
 from services.notify.domain.subjects import SubjectWatch
@@ -135,9 +135,14 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
         watch = board.state.any_watch(key)
         if watch is None or not person.sees(watch.subject.tenant, watch.subject.program) or not _shows(view, watch):
             continue
-        for known in board.state.alerts_about(key):
-            fits = known.is_open and view.kind == "now" and matches(reader, known, person, view.choice)
-            yield reader.row(known, person), fits
+        known = board.state.alerts_about(key)
+        if view.kind == "relationship":
+            yield from ((reader.row(one, person), False) for one in known)
+            continue
+        # Whichever of them has the entry on the page, the others are told in it; only the first would have it now.
+        fit = in_order(reader, (one for one in known if one.is_open), person, view.choice)
+        for one in known:
+            yield reader.entry([one, *(other for other in fit if other is not one)], person), one in fit[:1]
 
 
 def _shows(view: StreamView, watch: Watch | SubjectWatch) -> bool:
