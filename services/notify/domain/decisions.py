@@ -38,6 +38,7 @@ class AlertGrounds(NamedTuple):
 
     reasons: tuple[Reason, ...]
     summary: str
+    next_step: str
     reading: Reading | None = None
     trigger: Trigger | None = None
     inputs: tuple[InputOffset, ...] = ()
@@ -49,17 +50,20 @@ def alert_changed(
     """The decision as it enters the pipeline. Its id is the same whenever and however often it is decided."""
     watch, turn, row, by_row = transitioned
     assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
-    why = reasons(row.score, row.as_of, turn.rule.measure) if row.score else ()
+    callers = frozenset(watch.calls.values())
+    why = reasons(row.score, row.as_of, turn.rule.measure, callers) if row.score else ()
     reading = _reading(row, row.score) if row.score else None
     words = summary(watch.subject, turn, reading, why)
-    grounds = AlertGrounds(why, words, reading, row.trigger if by_row else None, inputs)
+    trigger = row.trigger if by_row else None
+    grounds = AlertGrounds(why, words, next_step(turn, callers), reading, trigger, inputs)
     return _changed(watch.subject, turn, decided_at, grounds)
 
 
 def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> AlertChanged:
     """As `alert_changed`, of a programme or a source: it rests on no reading, and names itself as its subject."""
     watch, turn, why = found
-    return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
+    grounds = AlertGrounds(why, subject_summary(watch.subject, turn, why), next_step(turn))
+    return _changed(watch.subject, turn, decided_at, grounds)
 
 
 def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
@@ -141,7 +145,7 @@ def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, groun
         trigger=grounds.trigger,
         reasons=grounds.reasons,
         summary=grounds.summary,
-        next_step=next_step(turn),
+        next_step=grounds.next_step,
         inputs=grounds.inputs,
     )
     return AlertChanged(

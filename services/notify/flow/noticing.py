@@ -133,14 +133,15 @@ class Noticing:
             yield notice(about, admin, now, "resolved" if is_over else "fired")
 
     def _of_address(self, one: AddressOff, now: Instant) -> Iterator[Delivery]:
-        whose = f" of {one.person}" if one.person else ""
         about = NoticeAbout(
             "address_off",
-            one.destination,
+            # Names are looked up when the mail is written.
+            one.person or one.destination,
             int(one.since.timestamp() * 1000),
             "P3",
-            f"{one.destination}: an address{whose} is switched off, its server has refused it for good ({one.status}).",
+            f"{one.destination}: an address is switched off, its server has refused it for good ({one.status}).",
             "Correct it in the directory, or in the file of destinations: another address is written to at once.",
+            one.tenant or OURS,
         )
         for admin in self._addressing.admins(besides=one.destination):
             yield notice(about, admin, now)
