@@ -105,7 +105,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         told = [one for one in (*known.open, *known.finished) if is_notice(one)]
         off = AddressesOff(known.shared.addresses.values())
         config = configured(settings)
-        addressing = Addressing(config.routing(), people, off, Preferences(known.shared.personal.values()))
+        addressing = Addressing(config, people, off, Preferences(known.shared.personal.values()))
         context = DecisionContext(settings.clock, now, addressing)
         by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
         by_name.remember([*known.open, *known.finished])

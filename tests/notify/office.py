@@ -13,9 +13,8 @@ from schemas.alerts import Alert, Delivery
 from schemas.events import to_json
 from schemas.rules import Rule
 from schemas.scores import ScoreEvent
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.channels.smtp import SmtpOptions
 from services.notify.domain.deliveries import Arrived, AttemptResult, has_ended, settled, started
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, SmtpOptions
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -77,7 +76,7 @@ class Office:
 
     def _begin(self, partition: PartitionAlerts) -> None:
         self.partition = partition
-        addressing = Addressing(self.config.routing(), self.people, AddressesOff(), self.preferences)
+        addressing = Addressing(self.config, self.people, AddressesOff(), self.preferences)
         context = DecisionContext(self.mode, lambda: self.now, addressing)
         rules = RuleBook(self.mode)
         kept = {key: load_subject(dump(SubjectRecord(watch=one))).watch for key, one in self._subjects.items()}

@@ -5,7 +5,7 @@ from typing import Literal
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.outbox import Parked
 from services.notify.domain.preferences import AddressesOff, AddressOff
@@ -27,7 +27,7 @@ def noticing(
     people.describe(programme(time_zone="UTC"))
     people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Tokyo"))
     config = DestinationsConfig(configs, **fields)  # type: ignore[arg-type]
-    return Noticing(Addressing(config.routing(), people, AddressesOff()), AddressesOff(), clock, lambda: now)
+    return Noticing(Addressing(config, people, AddressesOff()), AddressesOff(), clock, lambda: now)
 
 
 def silence(**fields: object) -> AlertSilence:

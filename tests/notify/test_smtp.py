@@ -18,8 +18,9 @@ from aiosmtpd.smtp import AuthResult
 from pydantic import SecretStr
 
 from schemas.alerts import Delivery
-from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
+from services.notify.channels.smtp import MailDirectory, SmtpChannel
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict, started
+from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
 from tests.notify.building import day
 from tests.notify.sending import episode, rendered, sending

@@ -11,8 +11,8 @@ from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import roster_value
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
@@ -125,7 +125,7 @@ def names() -> NameBook:
 
 def noticing(*configs: DestinationConfig, **fields: Any) -> Noticing:  # noqa: ANN401
     config = DestinationsConfig(configs, **fields)
-    return Noticing(Addressing(config.routing(), names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
+    return Noticing(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
 
 
 def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() -> None:

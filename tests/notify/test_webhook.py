@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
 from services.notify.channels.answers import of_answer
-from services.notify.channels.http_channels import HttpTarget, WebhookChannel, WebhookOptions
+from services.notify.channels.http_channels import WebhookChannel
 from services.notify.domain.deliveries import Again, Arrived, Down, Unknown
+from services.notify.domain.destinations import HttpTarget, WebhookOptions
 from tests.notify.sending import Waiting, episode, rendered, sending
 from tests.receiver import SECRET, Receiver, receiving
 

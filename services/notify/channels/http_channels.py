@@ -3,10 +3,8 @@ sends one POST, to the address that was checked, redirects not followed, bounded
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
-from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from schemas.alerts import Delivery
@@ -14,19 +12,11 @@ from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
 from services.notify.channels.answers import of_answer, of_pagerduty
 from services.notify.domain.deliveries import Down, Unknown, Verdict
+from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.runtime.bounded_http import AsyncBoundedHttp, Bounds, HttpAnswer
 
 LONGEST_ANSWER_BYTES = 64 * 1024
 JSON = {"content-type": "application/json", "user-agent": "rapport-notify"}
-
-
-@dataclass(frozen=True)
-class HttpTarget:
-    """Where posts go. The address may be a secret as a whole: nothing that is said of a failure holds it."""
-
-    url: str
-    allow_private: bool
-    timeout_seconds: float
 
 
 class Poster:
@@ -69,12 +59,6 @@ class Poster:
         )
 
 
-@dataclass(frozen=True)
-class WebhookOptions:
-    target: HttpTarget
-    secret: SecretStr
-
-
 class WebhookChannel(Poster):
     def __init__(self, options: WebhookOptions, now: Callable[[], Instant]) -> None:
         super().__init__(options.target)
@@ -115,12 +99,6 @@ class ChatChannel(Poster):
 
 
 ENQUEUE_URL = "https://events.pagerduty.com/v2/enqueue"
-
-
-@dataclass(frozen=True)
-class PagerDutyOptions:
-    target: HttpTarget
-    routing_key: SecretStr
 
 
 class PagerDutyChannel(Poster):

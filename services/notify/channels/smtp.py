@@ -14,15 +14,13 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 from html import escape
-from pathlib import Path
-from typing import Literal
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
-from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
 from services.notify.domain.unsubscribing import LeavingLinks
 
@@ -68,22 +66,6 @@ OF_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """Enhanced status codes (RFC 3463): no such mailbox or host, bad syntax, moved, null MX, mailbox disabled."""
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
 _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})")
-
-
-@dataclass(frozen=True)
-class SmtpOptions:
-    """`to` and `sender` are plain addresses; neither stands on a topic. `to` empty: each message goes to its person, at
-    the address that the directory has then."""
-
-    host: str
-    port: int
-    security: Literal["starttls", "tls", "none"]
-    username: str | None
-    password: SecretStr | None
-    sender: str
-    to: tuple[str, ...]
-    timeout_seconds: float
-    cafile: Path | None = None
 
 
 @dataclass(frozen=True)

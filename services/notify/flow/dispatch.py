@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.channels.destinations import DestinationConfig
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import (
     SENT_AGAIN,
@@ -19,6 +18,7 @@ from services.notify.domain.deliveries import (
     superseded,
     without,
 )
+from services.notify.domain.destinations import DestinationConfig
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.outbox import Parked, in_place_of, is_overdue

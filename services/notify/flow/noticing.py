@@ -115,7 +115,7 @@ class Noticing:
                 self._down[name] = int(found.since.timestamp())
                 reason = f"{name} takes no messages since {instant(found.since)}: {found.reason[:90]}."
                 yield from self._to_admins(name, reason, now)
-        for name in [one for one in self._down if one not in parked and one in self._addressing.routing.receivers]:
+        for name in [one for one in self._down if one not in parked and one in self._addressing.routing.by_name]:
             yield from self._to_admins(name, f"{name} takes messages again.", now, is_over=True)
             del self._down[name]
 
@@ -147,7 +147,7 @@ class Noticing:
             yield notice(about, admin, now)
 
     def _of_idle_chats(self, now: Instant) -> Iterator[Delivery]:
-        for receiver in self._addressing.routing.receivers.values():
+        for receiver in self._addressing.routing.by_name.values():
             if receiver.destination.channel != "teams":
                 continue
             addressee = Addressee(receiver.destination)

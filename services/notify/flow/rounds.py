@@ -118,7 +118,7 @@ class Beside:
         changed = self.destinations.changed()
         if changed is not None:
             dispatch.configure(changed.destinations)
-            self.addressing.routing = changed.routing()
+            self.addressing.routing = changed
         for requested in self.requests.taken():
             if requested.replay is None:
                 dispatch.discard(requested.delivery_id)
