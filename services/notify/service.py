@@ -11,6 +11,7 @@ from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import has_ended
 from services.notify.domain.held import HOUR
+from services.notify.domain.hold import Hold
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.notices import is_notice
@@ -23,7 +24,6 @@ from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
-from services.notify.flow.hold import Hold
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError

@@ -15,11 +15,11 @@ from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
 from services.notify.domain.known_alert import KnownAlert, alerts_of
+from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.flow.inputs import Erased
 from services.notify.flow.restore import (
     SharedState,
     UnreadableRecordError,

@@ -15,6 +15,14 @@ MOST_NAMED = 3
 """Of each side of a relationship: a group of twenty mentees is named by its first ones and counted."""
 
 
+class Erased(NamedTuple):
+    """A person, or a relationship, of whom nothing is known any more."""
+
+    kind: str
+    tenant: str
+    id: str
+
+
 class PairRecord(NamedTuple):
     """Who is paired with whom, by ids."""
 

@@ -21,10 +21,10 @@ from services.notify.domain.deliveries import (
 from services.notify.domain.destinations import DestinationConfig
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
+from services.notify.domain.name_book import Erased
 from services.notify.domain.outbox import Parked, in_place_of, is_overdue
 from services.notify.domain.preferences import AddressOff
 from services.notify.flow.destinations import Posts
-from services.notify.flow.inputs import Erased
 from services.notify.flow.senders import Answered, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log

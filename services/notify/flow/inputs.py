@@ -2,7 +2,7 @@
 sources have spoken, and which rules were applied."""
 
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +11,7 @@ from schemas.directory import Participant
 from schemas.programs import Programme, SourceWatermark
 from schemas.rule_faults import unwatched
 from schemas.rule_sets import RULE_EVENT
-from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.report import Metrics
@@ -25,14 +25,6 @@ from services.validation_errors import places
 STARTED = "mentoring.relationship.started.v1"
 LONGEST_SHOWN = 100
 """A key may have a megabyte."""
-
-
-class Erased(NamedTuple):
-    """A person, or a relationship, of whom nothing is known any more."""
-
-    kind: str
-    tenant: str
-    id: str
 
 
 class PeopleRecords:

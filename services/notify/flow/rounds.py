@@ -11,6 +11,8 @@ from schemas.alerts import Delivery, DeliveryChanged
 from schemas.events import partition_key
 from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import has_ended
+from services.notify.domain.hold import Hold
+from services.notify.domain.name_book import Erased
 from services.notify.domain.notices import is_notice
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.preferences import AddressOff
@@ -20,8 +22,7 @@ from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.destinations import DestinationsFile
 from services.notify.flow.dispatch import Dispatch, Step
-from services.notify.flow.hold import Hold
-from services.notify.flow.inputs import Erased, PeopleRecords, SubjectInputs
+from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
 from services.notify.flow.noticing import Noticing

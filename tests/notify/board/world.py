@@ -27,7 +27,7 @@ from services.notify.domain import record
 from services.notify.domain.decisions import subject_alert_changed
 from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.handling import silence_key
-from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
@@ -37,7 +37,6 @@ from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.inputs import Erased
 from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime.following import Follower
