@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
-from services.notify.board.rows import AlertReader, AlertRow, is_unassigned
+from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
 from services.notify.domain.known_alert import KnownAlert
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
@@ -74,12 +74,10 @@ class NowPage:
 
 def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
-    found: dict[str, list[KnownAlert]] = {}
-    for one in in_order(reader, everything, person, choice):
-        found.setdefault(one.watch.subject.key, []).append(one)
+    found = by_subject(in_order(reader, everything, person, choice))
     pages = max(1, -(-len(found) // PER_PAGE))
     begin = (min(choice.page, pages) - 1) * PER_PAGE
-    rows = [reader.entry(of_one, person) for of_one in list(found.values())[begin : begin + PER_PAGE]]
+    rows = [reader.entry(of_one, person) for of_one in found[begin : begin + PER_PAGE]]
     team = _team(reader, person)
     return NowPage(
         choice=choice,

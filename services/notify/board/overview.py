@@ -11,7 +11,7 @@ from schemas.programs import Programme
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
-from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.board.rows import AlertReader, AlertRow, by_subject
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.window import newest
 
@@ -43,6 +43,7 @@ class ProgrammePage:
     at_risk: int
     open: Sequence[AlertRow]
     open_count: int
+    is_cut: bool
     bands: BarChart
     trend: LineChart | None
     risk_trend: LineChart | None
@@ -74,7 +75,7 @@ def programme_page(
     past: Sequence[Row] | HistoryAway,
     feeds: Sequence[Row] | HistoryAway,
 ) -> ProgrammePage | None:
-    """None where nothing is known of it."""
+    """None where nothing is known of it. `open_count` are alerts; a pair is one entry of `open`."""
     tenant, program = where
     described = reader.people.programme(tenant, program)
     watches = [w for w in reader.state.watches() if (w.subject.tenant, w.subject.program) == where]
@@ -94,8 +95,9 @@ def programme_page(
         paused=sum(one.status == "paused" for one in now),
         median_health=median([one.health for one in now]) if now else None,
         at_risk=sum(one.risk >= AT_RISK for one in now),
-        open=[reader.row(one, person) for one in open_[:MOST_ROWS]],
+        open=[reader.entry(of_one, person) for of_one in by_subject(open_)[:MOST_ROWS]],
         open_count=len(open_),
+        is_cut=len(by_subject(open_)) > MOST_ROWS,
         bands=bars("Relationships by band of health", [(name, counts[name], name) for _, name in BANDS]),
         trend=_trend("Median health", past, 2, 100.0),
         risk_trend=_trend("Relationships at risk", past, 3, None),

@@ -207,6 +207,14 @@ class AlertReader:
         return min(self.state.clocks().values(), default=None)
 
 
+def by_subject(in_order: Sequence[KnownAlert]) -> list[list[KnownAlert]]:
+    """What stands in one entry each: a pair with all its alerts, where its first one stands."""
+    found: dict[str, list[KnownAlert]] = {}
+    for one in in_order:
+        found.setdefault(one.watch.subject.key, []).append(one)
+    return list(found.values())
+
+
 def is_unassigned(one: KnownAlert) -> bool:
     return one.handling.assignee is None and one.handling.state == "open"
 

@@ -136,13 +136,14 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
         if watch is None or not person.sees(watch.subject.tenant, watch.subject.program) or not _shows(view, watch):
             continue
         known = board.state.alerts_about(key)
-        if view.kind == "relationship":
+        if "relationship" in view.where:
             yield from ((reader.row(one, person), False) for one in known)
             continue
         # Whichever of them has the entry on the page, the others are told in it; only the first would have it now.
         fit = in_order(reader, (one for one in known if one.is_open), person, view.choice)
         for one in known:
-            yield reader.entry([one, *(other for other in fit if other is not one)], person), one in fit[:1]
+            entry = reader.entry([one, *(other for other in fit if other is not one)], person)
+            yield entry, view.kind == "now" and one in fit[:1]
 
 
 def _shows(view: StreamView, watch: Watch | SubjectWatch) -> bool:

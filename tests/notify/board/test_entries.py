@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import Browser, expect
 
+from services.notify.domain.ids import Destination
+from services.notify.flow.noticing import trial_deliveries
 from tests.notify.board.conftest import Served
 from tests.notify.board.test_acting import act
 from tests.notify.board.test_browser import browser, page_of
@@ -12,6 +14,7 @@ from tests.notify.board.test_browser import pytestmark as needs_browser
 from tests.notify.board.test_browser import site as live_site
 from tests.notify.board.world import LOW, QUIET, World
 from tests.notify.building import Pair, clock, day, hour
+from tests.notify.sending import episode
 
 __all__ = ["browser", "live_site"]
 
@@ -80,3 +83,40 @@ def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser,
         assert len((row.locator("input[name=key]").get_attribute("value") or "").split()) == 2
         world.take(Pair("more-1").changed(hour(91), position=3, health=LOW, risk=QUIET, caps=("support_open",)))
         expect(page.locator("#news")).to_have_text("1 new: show")
+
+
+def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> None:
+    both(site.world, "4F2", "5A1")
+
+    text = site.enter("p-3", "admin").get("/programmes/acme/spruce").text
+
+    assert len(re.findall(r'<li class="row ', text)) == 2
+    assert text.count("Also P3: health 38, low since") == 2
+
+
+def test_a_message_about_no_pair_is_not_called_one(site: Served) -> None:
+    world = site.world
+    for kind, id_ in (("programme", "spruce"), ("source", "zoom")):
+        sent = episode("smtp", "team", id_)[0]
+        world.deliver(sent.model_copy(update={"alert": sent.alert.model_copy(update={"subject_kind": kind})}))
+    (trial,) = trial_deliveries(Destination("smtp", "team"), world.now)
+    world.deliver(trial.model_copy(update={"tenant": "acme"}))
+
+    text = site.enter("p-3", "admin").get("/deliveries?show=all").text
+
+    assert "programme spruce: health low" in text
+    assert "source zoom: health low" in text
+    assert "Rapport reaches you here" in text
+    assert "pair spruce" not in text
+    assert "pair zoom" not in text
+    assert "pair team" not in text
+    assert f'href="/alerts/{trial.dedup_key}"' not in text
+
+
+def test_whoever_cannot_be_written_to_is_said_to_have_no_address(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.low("4F2")
+
+    text = site.enter("p-3", "admin").get(f"/alerts/{site.world.key('4F2')}").text
+
+    assert text.count("no address in the directory") == 2
