@@ -244,6 +244,18 @@ def test_over_starttls_it_signs_in_and_a_wrong_password_is_the_destinations(
     assert len(server.mails) == arrives
 
 
+def test_a_server_that_offers_no_tls_or_no_sign_in_gets_nothing_and_is_said_not_to(server: MailServer) -> None:
+    secret = SecretStr("correct horse")
+
+    (plain,) = send(server.port, mail(), security="starttls", username="rapport", password=secret)
+    (open_,) = send(server.port, mail(), username="rapport", password=secret)
+
+    assert plain == Down("SMTP STARTTLS extension not supported by server.")
+    assert isinstance(open_, Down)
+    assert "AUTH" in open_.status
+    assert server.mails == []
+
+
 def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[MailServer, Path]) -> None:
     server, _ = over_tls
 

@@ -13,7 +13,7 @@ from services.notify.channels.addresses import PrivateAddressError, resolve
 from services.notify.channels.answers import of_answer, of_pagerduty
 from services.notify.domain.deliveries import Down, Unknown, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
-from services.runtime.bounded_http import AsyncBoundedHttp, Bounds, HttpAnswer
+from services.runtime.bounded_http import AsyncBoundedHttp, BodyBrokenError, Bounds, HttpAnswer
 
 LONGEST_ANSWER_BYTES = 64 * 1024
 JSON = {"content-type": "application/json", "user-agent": "rapport-notify"}
@@ -31,6 +31,8 @@ class Poster:
         next message, and a long or slow one is cut off."""
         try:
             return await self._http.ask(lambda: self._request(content, headers), self._bounds)
+        except BodyBrokenError as broken:
+            return broken.answer
         except PrivateAddressError as refused:
             return Down(str(refused))
         except TimeoutError:

@@ -96,8 +96,8 @@ class SmtpChannel:
             async with asyncio.timeout(self._options.timeout_seconds):
                 return await attempt.bring(content)
         except (SMTPException, OSError, TimeoutError) as failure:
-            # A name of a class and a code: texts of servers hold addresses.
-            reason = type(failure).__name__
+            # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
+            reason = str(failure)[:100] if type(failure) is SMTPException else type(failure).__name__
             return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
         finally:
             await attempt.part()
