@@ -95,7 +95,10 @@ def alert_page(
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
     measure = rule.measure if rule and rule.measure in LEVELLED else "health"
-    is_call = one.rule == SUPPORT_REQUESTED.name
+    is_call, handling, until = one.rule == SUPPORT_REQUESTED.name, one.handling, ""
+    if handling.until is not None and handling.state != "open":
+        woken = ", or when it gets worse" if handling.wakes_on == "change" or handling.state == "acknowledged" else ""
+        until = f"{handling.state} until {phrases.moment(handling.until, row.naming)}{woken}"
     return AlertPage(
         row=row,
         change=phrases.change(alert, row.naming, reader.now) if alert else "Nothing more is known of it here.",
@@ -109,7 +112,7 @@ def alert_page(
         ),
         chart=_chart(one.watch, measure, past, (_levels(rule), _stretches(reader, [one]))),
         chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
-        until=_until(reader, one),
+        until=until,
         people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
         # Addresses are for those who write to them.
         contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
@@ -201,14 +204,6 @@ def _act_words(reader: AlertReader, tenant: str, act: AlertAct) -> str:
         return f"{who} gave it to {to}"
     until = act.handling.until
     return f"{who} {done}" + (f" until {until:%a} {until.day} {until:%b %H:%M} UTC" if until else "")
-
-
-def _until(reader: AlertReader, one: KnownAlert) -> str:
-    handling = one.handling
-    if handling.until is None or handling.state == "open":
-        return ""
-    woken = ", or when it gets worse" if handling.wakes_on == "change" or handling.state == "acknowledged" else ""
-    return f"{handling.state} until {phrases.moment(handling.until, reader.naming(one))}{woken}"
 
 
 def _levels(rule: Rule | None) -> list[ChartLevel]:

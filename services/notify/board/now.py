@@ -127,17 +127,14 @@ def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: A
         return False
     if choice.owner == "unassigned" and not is_unassigned(one):
         return False
-    return not choice.search or choice.search.casefold() in _words(reader, one).casefold()
+    subject, who = one.watch.subject, reader.who(one, reader.naming(one)) if choice.search else ""
+    words = f"{who} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
+    return choice.search.casefold() in words.casefold()
 
 
 def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
     """Programmes that name the person."""
     return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
-
-
-def _words(reader: AlertReader, one: KnownAlert) -> str:
-    subject, naming = one.watch.subject, reader.naming(one)
-    return f"{reader.who(one, naming)} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
 
 
 def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:

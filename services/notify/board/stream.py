@@ -124,7 +124,11 @@ def _html(board: Board, pages: PageRenderer, request: Request, changed: tuple[St
         given["rows"] = list(islice(_rows(board, person, view, keys), MOST_PATCHED))
         given["many"] = len(given["rows"]) == MOST_PATCHED
     elif view.kind == "alert":
-        given |= _alert(board, person, view.where.get("key", ""), keys)
+        reader = board.reader()
+        known = reader.alert(view.where.get("key", ""), person)
+        if known is not None and known.watch.subject.key in keys:
+            page = details.alert_page(reader, known, person, HistoryAway(""))
+            given |= {"page": page, "back": f"/alerts/{known.dedup_key}"}
     return pages.text("patch.html", **pages.frame(session), **given)
 
 
@@ -154,15 +158,6 @@ def _shows(view: StreamView, watch: Watch | SubjectWatch) -> bool:
         and where.get("relationship", subject.id) == subject.id
         and where.get("program", subject.program) == subject.program
     )
-
-
-def _alert(board: Board, person: BoardPerson, key: str, keys: Sequence[str]) -> dict[str, Any]:
-    reader = board.reader()
-    known = reader.alert(key, person)
-    if known is None or known.watch.subject.key not in keys:
-        return {}
-    page = details.alert_page(reader, known, person, HistoryAway(""))
-    return {"page": page, "back": f"/alerts/{known.dedup_key}"}
 
 
 def _is_there(board: Board, person: BoardPerson, view: StreamView) -> bool:

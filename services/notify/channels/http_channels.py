@@ -67,19 +67,16 @@ class WebhookChannel(Poster):
         self._now, self._signer = now, Webhook(options.secret.get_secret_value())
 
     async def send(self, delivery: Delivery) -> Verdict:
-        content = (delivery.body or "").encode()
-        answer = await self.post(content, JSON | self._signature(delivery, content))
-        if not isinstance(answer, HttpAnswer):
-            return answer
-        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
-
-    def _signature(self, delivery: Delivery, content: bytes) -> dict[str, str]:
-        now = self._now()
-        return {
+        content, now = (delivery.body or "").encode(), self._now()
+        signature = {
             "webhook-id": delivery.delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(delivery.delivery_id, now, content.decode()),
         }
+        answer = await self.post(content, JSON | signature)
+        if not isinstance(answer, HttpAnswer):
+            return answer
+        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
 
 
 class ChatChannel(Poster):

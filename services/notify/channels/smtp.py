@@ -86,14 +86,28 @@ class SmtpChannel:
         self._tls = ssl.create_default_context(cafile=options.cafile) if options.security != "none" else None
 
     async def send(self, delivery: Delivery) -> Verdict:
-        to = self._addresses(delivery)
+        options, person, to = self._options, delivery.person, tuple[str, ...]()
+        if options.to:
+            to = tuple(one for one in options.to if not self._directory.is_off(self._name, one))
+        elif person is not None and (one := self._directory.address_of(self._name, delivery.tenant, person)):
+            to = (one,)
         if not to:
             return Never("there is no address that takes mail")
         leaving = self._directory.leaving
-        content = mail_bytes(delivery, self._options.sender, to, leaving.of(delivery) if leaving else None)
-        attempt = _Attempt(self._name, self._options, to, self._client())
+        content = mail_bytes(delivery, options.sender, to, leaving.of(delivery) if leaving else None)
+        client = aiosmtplib.SMTP(
+            hostname=options.host,
+            port=options.port,
+            # The default asks a name server, and waits for it.
+            local_hostname=options.sender.rpartition("@")[2],
+            use_tls=options.security == "tls",
+            start_tls=options.security == "starttls",
+            tls_context=self._tls,
+            timeout=options.timeout_seconds,
+        )
+        attempt = _Attempt(self._name, options, to, client)
         try:
-            async with asyncio.timeout(self._options.timeout_seconds):
+            async with asyncio.timeout(options.timeout_seconds):
                 return await attempt.bring(content)
         except (SMTPException, OSError, TimeoutError) as failure:
             # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
@@ -106,26 +120,6 @@ class SmtpChannel:
         """Nothing is kept open, servers end idle connections within minutes; what was closed says goodbye in a turn of
         the loop of its own."""
         await asyncio.sleep(0.01)
-
-    def _addresses(self, delivery: Delivery) -> tuple[str, ...]:
-        if self._options.to:
-            return tuple(one for one in self._options.to if not self._directory.is_off(self._name, one))
-        person = delivery.person
-        found = self._directory.address_of(self._name, delivery.tenant, person) if person is not None else None
-        return (found,) if found else ()
-
-    def _client(self) -> aiosmtplib.SMTP:
-        options = self._options
-        return aiosmtplib.SMTP(
-            hostname=options.host,
-            port=options.port,
-            # The default asks a name server, and waits for it.
-            local_hostname=options.sender.rpartition("@")[2],
-            use_tls=options.security == "tls",
-            start_tls=options.security == "starttls",
-            tls_context=self._tls,
-            timeout=options.timeout_seconds,
-        )
 
 
 class _Attempt:
@@ -161,7 +155,8 @@ class _Attempt:
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
-            return _Refusal(refused.code).of_message()
+            status, code = f"SMTP {refused.code}", refused.code
+            return Down(status) if code == CLOSING else Never(status) if code >= PERMANENT else Again(status)
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
         return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
@@ -203,11 +198,6 @@ class _Refusal:
     def of_destination(self) -> Verdict:
         """4xx of an address is greylisting or a full mailbox: a matter of time."""
         return Down(self.status) if self.code >= PERMANENT or self.code == CLOSING else Again(self.status)
-
-    def of_message(self) -> Verdict:
-        if self.code == CLOSING:
-            return Down(self.status)
-        return Never(self.status) if self.code >= PERMANENT else Again(self.status)
 
 
 async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:

@@ -101,6 +101,10 @@ class Route:
     def is_catch_all(self) -> bool:
         return {self.rules, self.classes, self.programs, self.regions} == {None}
 
+    def matches(self, rule: str, urgency: Urgency, program: Id, region: str) -> bool:
+        asked = ((self.rules, rule), (self.classes, urgency), (self.programs, program), (self.regions, region))
+        return all(wanted is None or given in wanted for wanted, given in asked)
+
     def words(self) -> str:
         parts = {"rule": self.rules, "class": self.classes, "programme": self.programs, "region": self.regions}
         found = [f"{name} {', '.join(sorted(of))}" for name, of in parts.items() if of is not None]

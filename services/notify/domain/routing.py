@@ -8,7 +8,7 @@ from functools import partial
 from schemas.alerts import Delivery, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import alerts_of
-from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, Route
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.name_book import IsOff, NameBook
@@ -123,7 +123,7 @@ class Addressing:
         names = [name for name, one in self.routing.by_name.items() if one.destination.channel == "log"]
         matched: list[str] = []
         for number, route in enumerate(self.routing.routes, 1):
-            if not _matches(route, about, region):
+            if not route.matches(about.rule, about.urgency, about.program, region):
                 continue
             names += route.to
             matched.append(f"route {number} ({route.words()[:60]})")
@@ -163,15 +163,6 @@ class Addressing:
         holidays = self.people.calendar(about.tenant, about.program).holidays
         hours = receiver.hours if person is None else self.preferences.hours(about.tenant, person, receiver.hours)
         return Receiving(hours, WorkCalendar(zone, holidays))
-
-
-def _matches(route: Route, about: About, region: str) -> bool:
-    return (
-        (route.rules is None or about.rule in route.rules)
-        and (route.classes is None or about.urgency in route.classes)
-        and (route.programs is None or about.program in route.programs)
-        and (route.regions is None or region in route.regions)
-    )
 
 
 def told_from(receiving: Receiving | None, moment: Instant) -> Instant:

@@ -229,8 +229,15 @@ def summary(subject: AlertSubject, transition: Transition, reading: Reading | No
     assert begun is not None, "an episode began at some instant"
     told = _told(transition, reading)
     lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
-    mostly = "; ".join(f"{reason.words}{_weight(reason, transition, reading)}" for reason in why[:1])
-    because = f". Mostly: {mostly}" if mostly and transition.name != "resolved" else ""
+    because = ""
+    if why and transition.name != "resolved":
+        # Points of health, or of the chance: log-odds say nothing to a person.
+        weight, measure = "", transition.rule.measure
+        if measure in {"health", "drawdown"}:
+            weight = f" {why[0].points:+g}"
+        elif measure == "risk" and reading is not None:
+            weight = f" {chance_points(reading.risk, why[0].points):+.0f} % chance"
+        because = f". Mostly: {why[0].words}{weight}"
     return cut(f"{about} {told}, {lasting}{because}", MOST)
 
 
@@ -274,14 +281,3 @@ def _told(transition: Transition, reading: Reading | None) -> str:
     health = f": health {reading.health:.0f}"
     value = {"health": health, "drawdown": health, "risk": f": risk {reading.risk:.2f}"}
     return f"{words}{value.get(transition.rule.measure, '')}{pressing}"
-
-
-def _weight(reason: Reason, transition: Transition, reading: Reading | None) -> str:
-    """Points of health, or of the chance: log-odds say nothing to a person."""
-    match transition.rule.measure:
-        case "health" | "drawdown":
-            return f" {reason.points:+g}"
-        case "risk" if reading is not None:
-            return f" {chance_points(reading.risk, reason.points):+.0f} % chance"
-        case _:
-            return ""

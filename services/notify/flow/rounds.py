@@ -26,7 +26,7 @@ from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
 from services.notify.flow.noticing import Noticing
-from services.notify.flow.report import Backlog, Report
+from services.notify.flow.report import Report
 from services.notify.names import Names
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
@@ -237,7 +237,7 @@ class Flow:
 
     def _tell_backlog(self, in_hand: int = 0) -> None:
         waiting = self.dispatch.waiting + len(self.hold)
-        self.report.backlog(Backlog(self.reader.lag() + in_hand, waiting, len(self.hold), self.dispatch.parked))
+        self.report.backlog(self.reader.lag() + in_hand, waiting, len(self.hold), self.dispatch.parked)
 
     def _forget(self, erased: Sequence[Erased], found: _Forgotten) -> list[Decision]:
         """Of relationships that were erased the alerts end; of persons nothing says any more that they did anything."""
