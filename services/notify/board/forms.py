@@ -204,7 +204,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter) and not may_resolve_again(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.replay([letter], session_of(request).person))
+        return await answered(board, fields, board.acting.redo("replay", letter, session_of(request).person))
 
     @app.post("/deliveries/{delivery_id}/discard")
     async def discard(request: Request, delivery_id: str) -> Response:
@@ -212,7 +212,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.discard([letter], session_of(request).person))
+        return await answered(board, fields, board.acting.redo("discard", letter, session_of(request).person))
 
 
 def _check_assignee(board: Board, known: KnownAlert, person: BoardPerson, to: str) -> None:

@@ -145,25 +145,22 @@ class SubjectInputs:
             return
         self._applied_to[partition] = record.offset
         try:
-            self._apply(record)
+            if record.topic == self._names.rules:
+                self._rules.apply(RULE_EVENT.validate_json(record.value or b""))
+            elif record.topic == self._names.sources:
+                if record.value is not None:
+                    self._shared.mark(SourceWatermark.model_validate_json(record.value))
+            elif record.value is not None:
+                programme = Programme.model_validate_json(record.value)
+                self._shared.describe(programme)
+                self._check_levels(programme)
+            else:
+                tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
+                self._shared.undescribe(tenant, program)
         except ValidationError as invalid:
             self._leave_out(record, "; ".join(places(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
             self._leave_out(record, str(described(failure)))
-
-    def _apply(self, record: Record) -> None:
-        if record.topic == self._names.rules:
-            self._rules.apply(RULE_EVENT.validate_json(record.value or b""))
-        elif record.topic == self._names.sources:
-            if record.value is not None:
-                self._shared.mark(SourceWatermark.model_validate_json(record.value))
-        elif record.value is not None:
-            programme = Programme.model_validate_json(record.value)
-            self._shared.describe(programme)
-            self._check_levels(programme)
-        else:
-            tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
-            self._shared.undescribe(tenant, program)
 
     def _check_levels(self, programme: Programme) -> None:
         """A level that no row crosses fires late: with the next row of the pair, at midnight at the latest."""
