@@ -141,7 +141,9 @@ def relationship_page(
 ) -> RelationshipPage:
     subject, rules = watch.subject, reader.rules_of(watch.subject)
     known = reader.state.alerts_about(subject.key)
-    stretches = _stretches(reader, known)
+    stretches, rows = _stretches(reader, known), () if isinstance(past, HistoryAway) else past
+    moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in rows if moved and abs(moved) >= 1]
+    largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
     return RelationshipPage(
         subject=subject,
         naming=reader.people.naming(subject.tenant, subject.program, subject.id),
@@ -150,7 +152,8 @@ def relationship_page(
         health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
         risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
         chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
-        moves=list(_moves(past)),
+        # The largest moves of health, the newest first.
+        moves=sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True),
         timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
     )
 
@@ -254,15 +257,6 @@ def _chart(
     name, unit = ("Health", "") if measure == "health" else ("The chance to fall silent", " %")
     levels, stretches = marks
     return line(LineData(name, [ChartPoint(at, value) for at, value in points.items()], levels, stretches, unit=unit))
-
-
-def _moves(past: Sequence[Row] | HistoryAway) -> Iterator[tuple[Instant, float, str]]:
-    """The largest moves of health, the newest first."""
-    if isinstance(past, HistoryAway):
-        return iter(())
-    moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in past if moved and abs(moved) >= 1]
-    largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
-    return iter(sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True))
 
 
 def cause(name: str) -> str:

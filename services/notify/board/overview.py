@@ -1,13 +1,12 @@
 """Programmes as a whole: all of them in a line each, and one with its pairs, its trend and its sources."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from schemas.primitives import Instant
-from schemas.programs import Programme
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
@@ -86,6 +85,13 @@ def programme_page(
     counts = Counter(next(name for level, name in BANDS if one.health >= level) for one in now)
     here = [one for one in reader.visible(person) if one.is_open and _where(one) == where]
     open_ = sorted(here, key=reader.by_urgency)
+    # Each source, how often it is expected to speak, when it last did.
+    last = {} if isinstance(feeds, HistoryAway) else {str(source): recorded for source, _, _, recorded, _ in feeds}
+    expected = {one.source: f"every {one.interval_hours:g} h" for one in described.sources} if described else {}
+    sources = [
+        (source, expected.get(source, "nobody said"), f"{_instant(spoke):%Y-%m-%d %H:%M} UTC" if spoke else "unknown")
+        for source, spoke in ((one, last.get(one)) for one in sorted({*last, *expected}))
+    ]
     roles = ("coordinator", "deputy", "manager")
     leads = [(role, who) for role in roles if described and (who := getattr(described, role))]
     return ProgrammePage(
@@ -102,7 +108,7 @@ def programme_page(
         trend=_trend("Median health", past, 2, 100.0),
         risk_trend=_trend("Relationships at risk", past, 3, None),
         chart_note=f"{past.reason}." if isinstance(past, HistoryAway) else "",
-        sources=list(_sources(described, feeds)),
+        sources=sources,
     )
 
 
@@ -121,13 +127,3 @@ def _trend(name: str, past: Sequence[Row] | HistoryAway, column: int, most: floa
 def _instant(value: object) -> Instant:
     assert isinstance(value, datetime), "the query gives instants"
     return value
-
-
-def _sources(described: Programme | None, feeds: Sequence[Row] | HistoryAway) -> Iterator[tuple[str, str, str]]:
-    """Source, how often it is expected to speak, when it last did."""
-    last = {} if isinstance(feeds, HistoryAway) else {str(source): recorded for source, _, _, recorded, _ in feeds}
-    expected = {one.source: f"every {one.interval_hours:g} h" for one in described.sources} if described else {}
-    for source in sorted({*last, *expected}):
-        spoke = last.get(source)
-        known = f"{_instant(spoke):%Y-%m-%d %H:%M} UTC" if spoke else "unknown"
-        yield source, expected.get(source, "nobody said"), known

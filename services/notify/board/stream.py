@@ -20,8 +20,6 @@ from services.notify.board.history import HistoryAway
 from services.notify.board.now import AlertChoice, in_order
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
-from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.watch import Watch
 
 VIEWS = ("now", "alert", "relationship", "frame")
 MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
@@ -137,8 +135,12 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
     reader = board.reader()
     for key in keys:
         watch = board.state.any_watch(key)
-        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program) or not _shows(view, watch):
+        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program):
             continue
+        subject = watch.subject
+        here = {"tenant": subject.tenant, "relationship": subject.id, "program": subject.program}
+        if any(view.where.get(name, value) != value for name, value in here.items()):
+            continue  # no row of it may stand on the page
         known = board.state.alerts_about(key)
         if "relationship" in view.where:
             yield from ((reader.row(one, person), False) for one in known)
@@ -148,16 +150,6 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
         for one in known:
             entry = reader.entry([one, *(other for other in fit if other is not one)], person)
             yield entry, view.kind == "now" and one in fit[:1]
-
-
-def _shows(view: StreamView, watch: Watch | SubjectWatch) -> bool:
-    """Whether rows of the subject may stand on the page."""
-    where, subject = view.where, watch.subject
-    return (
-        where.get("tenant", subject.tenant) == subject.tenant
-        and where.get("relationship", subject.id) == subject.id
-        and where.get("program", subject.program) == subject.program
-    )
 
 
 def _is_there(board: Board, person: BoardPerson, view: StreamView) -> bool:

@@ -18,7 +18,7 @@ from schemas.alerts import (
 )
 from schemas.events import partition_key
 from schemas.primitives import Instant
-from schemas.scores import Score, ScoreRow, Trigger
+from schemas.scores import Trigger
 from services.notify.domain.deliveries import new_delivery
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.handling import UNTOUCHED
@@ -52,7 +52,18 @@ def alert_changed(
     assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
     callers = frozenset(watch.calls.values())
     why = reasons(row.score, row.as_of, turn.rule.measure, callers) if row.score else ()
-    reading = _reading(row, row.score) if row.score else None
+    reading = None
+    if (score := row.score) is not None:
+        reading = Reading(
+            as_of=row.as_of,
+            health=score.health,
+            band=score.band,
+            risk=score.risk,
+            calibrated=score.calibrated,
+            evidence=score.evidence,
+            confidence=score.confidence,
+            last_contact=score.last_contact,
+        )
     words = summary(watch.subject, turn, reading, why)
     trigger = row.trigger if by_row else None
     grounds = AlertGrounds(why, words, next_step(turn, callers), reading, trigger, inputs)
@@ -160,17 +171,4 @@ def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, groun
         subject=subject.id,
         program=subject.program,
         partitionkey=subject.key,
-    )
-
-
-def _reading(row: ScoreRow, score: Score) -> Reading:
-    return Reading(
-        as_of=row.as_of,
-        health=score.health,
-        band=score.band,
-        risk=score.risk,
-        calibrated=score.calibrated,
-        evidence=score.evidence,
-        confidence=score.confidence,
-        last_contact=score.last_contact,
     )

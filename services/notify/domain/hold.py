@@ -73,9 +73,17 @@ class Hold:
         return len(self._behind) + sum(map(len, self._groups.values()))
 
     def remember(self, deliveries: Sequence[Delivery]) -> None:
-        """What was sent before the start counts for what may be sent next."""
+        """What was released, before the last start or now, counts for what may be sent next."""
         for delivery in sorted(deliveries, key=lambda one: one.planned_at):
-            self._remember(delivery)
+            if delivery.channel not in PEOPLE or delivery.state in {"held", "superseded"}:
+                continue
+            sent = self._sent[Recipient(Destination(delivery.channel, delivery.recipient), delivery.person)]
+            sent.append(delivery.planned_at)
+            while sent[0] <= delivery.planned_at - HOUR:
+                sent.popleft()
+            if delivery.group == "batch":
+                key = group_key(delivery)
+                self._batches[key] = max(delivery.planned_at, self._batches.get(key, delivery.planned_at))
 
     def left_over(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Of those of the last run without an outcome: what waited waits on, the others are returned."""
@@ -109,8 +117,7 @@ class Hold:
         for recipient, keys in self._open_groups(now).items():
             for together in self._within_bucket(recipient, keys, now):
                 self._fold(together, turn)
-        for delivery in alone:
-            self._remember(delivery)
+        self.remember(alone)
         found.gone = [one.delivery_id for one in found.ended if self._is_erased(one)]
         found.ended = [one for one in found.ended if not self._is_erased(one)]
         # 3. What is new and waits is written down.
@@ -138,19 +145,6 @@ class Hold:
             self._behind = [one for one in self._behind if one.delivery_id != delivery.delivery_id]
             found.append(delivery.delivery_id)
         return found
-
-    def _remember(self, delivery: Delivery) -> None:
-        """One that was released, before the last start or now: it counts for what may be sent next."""
-        if delivery.channel not in PEOPLE or delivery.state in {"held", "superseded"}:
-            return
-        recipient = Recipient(Destination(delivery.channel, delivery.recipient), delivery.person)
-        sent = self._sent[recipient]
-        sent.append(delivery.planned_at)
-        while sent[0] <= delivery.planned_at - HOUR:
-            sent.popleft()
-        if delivery.group == "batch":
-            key = group_key(delivery)
-            self._batches[key] = max(delivery.planned_at, self._batches.get(key, delivery.planned_at))
 
     def _add(self, delivery: Delivery) -> None:
         """A single of a group. A storm takes along what waits for the same people of its programme."""
@@ -201,7 +195,10 @@ class Hold:
                 self._add(after)
             self._rewritten.add(after.delivery_id)
             self._unhear(before)
-            self._mark(after)
+            holder, alert = self._holder(after), after.alert
+            if holder is not None and holder.told(subject_key(after), alert.rule) == alert.episode:
+                told = Recipient(Destination(after.channel, after.recipient), after.person)
+                holder.mark_told(subject_key(after), alert.rule, alert.episode, [told])
             if before.delivery_id != after.delivery_id and before.delivery_id not in turn.fresh:
                 turn.released.ended.append(dropped(before, ELSEWHERE, turn.now))
 
@@ -273,7 +270,7 @@ class Hold:
             left_out |= {one.delivery_id for one in members if one.group == "late"} & turn.fresh
             found.ended += [dropped(one, told, now) for one in members if one.delivery_id not in left_out]
             found.messages.append(message)
-            self._remember(message)
+            self.remember([message])
         for delivery in members:
             self._drop(delivery)
 
@@ -285,12 +282,6 @@ class Hold:
         if holder is not None:
             to = Destination(delivery.channel, delivery.recipient)
             holder.mark_unheard(subject_key(delivery), delivery.alert.rule, to)
-
-    def _mark(self, delivery: Delivery) -> None:
-        holder, alert = self._holder(delivery), delivery.alert
-        if holder is not None and holder.told(subject_key(delivery), alert.rule) == alert.episode:
-            to = Destination(delivery.channel, delivery.recipient)
-            holder.mark_told(subject_key(delivery), alert.rule, alert.episode, [Recipient(to, delivery.person)])
 
     def _addressed(self, delivery: Delivery) -> Addressee | None:
         about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)

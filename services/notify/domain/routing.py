@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from schemas.alerts import Delivery, Urgency
+from schemas.directory import Participant
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
@@ -83,10 +84,9 @@ class Addressing:
                 continue
             known = self.people.reachable(about.tenant, person, self._is_off(receiver))
             if known is not None:
-                zone = receiver.zone or known.time_zone
-                return Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
+                return self._person(receiver, known, about)
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
-        return None if otherwise is None else Addressee(otherwise.destination, None, self._hours_of(otherwise, about))
+        return None if otherwise is None else self._anybody(otherwise, about)
 
     def next_in_line(self, about: About) -> Addressee | None:
         """Who is asked when whoever looks after the programme does not acknowledge; None where mails do not go to
@@ -95,9 +95,7 @@ class Addressing:
             if receiver.is_owner and receiver.takes(about.tenant, about.program):
                 found = self.people.next_in_line(about.tenant, about.program, self._is_off(receiver))
                 if found is not None:
-                    zone = receiver.zone or found.person.time_zone
-                    receiving = self._receiving(receiver, zone, about, found.person.id)
-                    return Addressee(receiver.destination, found.person.id, receiving)
+                    return self._person(receiver, found.person, about)
         return None
 
     def admins(self, besides: str) -> list[Addressee]:
@@ -106,7 +104,7 @@ class Addressing:
         found = [self.routing.by_name[name] for name in named if name in self.routing.by_name]
         wanted = found[: max(1, len(self.routing.admins))] if found else []
         about = About("", "", "", "P2")
-        return [Addressee(one.destination, None, self._hours_of(one, about)) for one in wanted if not one.is_owner]
+        return [self._anybody(one, about) for one in wanted if not one.is_owner]
 
     def calendar(self, tenant: Id, program: Id) -> WorkCalendar:
         return self.people.calendar(tenant, program)
@@ -133,12 +131,11 @@ class Addressing:
 
     def _addressed(self, receiver: DestinationConfig, about: About) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
-            return Addressee(receiver.destination, None, self._hours_of(receiver, about)), ""
+            return self._anybody(receiver, about), ""
         owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
         if owner is not None:
-            person, zone = owner.person.id, receiver.zone or owner.person.time_zone
-            found = Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
-            return found, f"{receiver.destination.recipient} is {person} ({owner.role})"
+            words = f"{receiver.name} is {owner.person.id} ({owner.role})"
+            return self._person(receiver, owner.person, about), words
         is_described = self.people.programme(about.tenant, about.program) is not None
         why = (
             "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
@@ -146,23 +143,25 @@ class Addressing:
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
         if otherwise is None or not otherwise.takes(about.tenant, about.program):
             return None, why
-        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), why
+        return self._anybody(otherwise, about), why
 
     def _is_off(self, receiver: DestinationConfig) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)
 
-    def _hours_of(self, receiver: DestinationConfig, about: About) -> Receiving | None:
-        zone = receiver.zone or self.people.calendar(about.tenant, about.program).zone
-        return self._receiving(receiver, zone, about)
+    def _anybody(self, receiver: DestinationConfig, about: About) -> Addressee:
+        """Whoever reads there."""
+        calendar = self.people.calendar(about.tenant, about.program)
+        return self._addressee(receiver, receiver.zone or calendar.zone, about, None)
 
-    def _receiving(
-        self, receiver: DestinationConfig, zone: str, about: About, person: Id | None = None
-    ) -> Receiving | None:
+    def _person(self, receiver: DestinationConfig, known: Participant, about: About) -> Addressee:
+        return self._addressee(receiver, receiver.zone or known.time_zone, about, known.id)
+
+    def _addressee(self, receiver: DestinationConfig, zone: str, about: About, person: Id | None) -> Addressee:
         if receiver.hours is None:
-            return None
+            return Addressee(receiver.destination, person)
         holidays = self.people.calendar(about.tenant, about.program).holidays
         hours = receiver.hours if person is None else self.preferences.hours(about.tenant, person, receiver.hours)
-        return Receiving(hours, WorkCalendar(zone, holidays))
+        return Addressee(receiver.destination, person, Receiving(hours, WorkCalendar(zone, holidays)))
 
 
 def told_from(receiving: Receiving | None, moment: Instant) -> Instant:

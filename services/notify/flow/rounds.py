@@ -21,7 +21,7 @@ from services.notify.flow.asking import Asking
 from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.destinations import DestinationsFile
-from services.notify.flow.dispatch import Dispatch, Step
+from services.notify.flow.dispatch import Dispatch
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
@@ -170,8 +170,16 @@ class Flow:
                 self._round(left_over)
                 left_over = []
         finally:
-            last = self.dispatch.stop()
-        self._end(last)
+            step = self.dispatch.stop()
+        entry = Entry(
+            events=_endings(step.outcomes),
+            addresses=self._switched_off(step.off),
+            deliveries=_last([*step.planned, *step.outcomes]),
+            gone=step.gone,
+        )
+        if entry:
+            self.journal.write(entry)
+        self.report.outcomes(step.outcomes)
 
     def _round(self, left_over: list[Delivery]) -> None:
         polled = self.reader.gathered(BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
@@ -258,17 +266,6 @@ class Flow:
             self.noticing.switch_off(one)
         self.report.off(off)
         return {**dict.fromkeys(self.noticing.expired()), **{one.key: one for one in off}}
-
-    def _end(self, step: Step) -> None:
-        entry = Entry(
-            events=_endings(step.outcomes),
-            addresses=self._switched_off(step.off),
-            deliveries=_last([*step.planned, *step.outcomes]),
-            gone=step.gone,
-        )
-        if entry:
-            self.journal.write(entry)
-        self.report.outcomes(step.outcomes)
 
 
 def _people(erased: Sequence[Erased]) -> list[tuple[str, str]]:
