@@ -77,11 +77,12 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
     with ExitStack() as stack:
         producer = Producer(settings, names.identity)
         stack.callback(producer.close, 1)
-        reader = RoundReader(settings, names)
-        stack.callback(reader.close)
         # 1. A predecessor that does not know yet can write no more, and what it had begun has come to an end.
         with bounded(COMMIT_SECONDS, "fence"):
             producer.start_transactions()
+        # Where it goes on is asked for now: before, the last transaction of the predecessor may not count yet.
+        reader = RoundReader(settings, names)
+        stack.callback(reader.close)
         # 2. All that was decided and sent, and who is called what, is known before anything is decided or sent.
         metrics, people, requests = office.metrics, NameBook(), DeliveryRequests()
         records = PeopleRecords(people, names, metrics)

@@ -84,6 +84,9 @@ def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser,
         world.take(Pair("more-1").changed(hour(91), position=3, health=LOW, risk=QUIET, caps=("support_open",)))
         expect(page.locator("#news")).to_have_text("1 new: show")
 
+        row.locator("button.primary").click()
+        expect(page.locator("#notice")).to_contain_text("Acknowledged: 3 of 3")
+
 
 def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> None:
     both(site.world, "4F2", "5A1")
