@@ -11,6 +11,7 @@ from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import has_ended
 from services.notify.domain.held import HOUR
+from services.notify.domain.hold import Hold
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.notices import is_notice
@@ -23,14 +24,13 @@ from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
-from services.notify.flow.hold import Hold
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError
 from services.notify.flow.noticing import Noticing
 from services.notify.flow.report import Metrics, Report
 from services.notify.flow.restore import restored
-from services.notify.flow.rounds import Beside, Flow
+from services.notify.flow.rounds import Beside, Flow, RoundReader
 from services.notify.flow.senders import SenderPool
 from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
@@ -39,7 +39,7 @@ from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
 from services.runtime.health import Health, served
-from services.runtime.kafka import KafkaError, Producer, Reader, await_broker, is_fenced, read_to_end
+from services.runtime.kafka import KafkaError, Producer, await_broker, is_fenced, read_to_end
 
 
 def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
@@ -77,11 +77,12 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
     with ExitStack() as stack:
         producer = Producer(settings, names.identity)
         stack.callback(producer.close, 1)
-        reader = Reader(settings, names.identity, isolation_level="read_committed")
-        stack.callback(reader.close)
         # 1. A predecessor that does not know yet can write no more, and what it had begun has come to an end.
         with bounded(COMMIT_SECONDS, "fence"):
             producer.start_transactions()
+        # Where it goes on is asked for now: before, the last transaction of the predecessor may not count yet.
+        reader = RoundReader(settings, names)
+        stack.callback(reader.close)
         # 2. All that was decided and sent, and who is called what, is known before anything is decided or sent.
         metrics, people, requests = office.metrics, NameBook(), DeliveryRequests()
         records = PeopleRecords(people, names, metrics)
@@ -89,16 +90,14 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         stack.enter_context(asking.following(settings, [names.deliveries], since="now"))
         stack.enter_context(naming.following(settings, [names.directory, names.programs, names.roster]))
         rules = RuleBook(settings.clock)
-        assigned = reader.assign([names.scores, names.commands, names.programs, names.sources, names.rules])
-        numbers = [partition.number for partition in assigned if partition.topic == names.scores]
-        known = restored(settings, names, rules, numbers)
+        known = restored(settings, names, rules, reader.numbers)
         shared = SharedAlerts(rules, known.subjects, lowest_clock(known.partition_alerts_by_number.values()))
         inputs = SubjectInputs(rules, shared, names, metrics)
         for record in read_to_end(settings, inputs.topics, isolation_level="read_committed"):
             inputs.apply(record)
         for alerts in known.partition_alerts_by_number.values():
             alerts.silence(shared.silent())
-        log.get(__name__).info("restored", partitions=len(numbers), unfinished_deliveries=len(known.open))
+        log.get(__name__).info("restored", partitions=len(reader.numbers), unfinished_deliveries=len(known.open))
         metrics.unreadable.inc(known.unreadable)
         # 3. Then it works.
         ledger, began = Ledger(), now() - HOUR
@@ -107,7 +106,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         told = [one for one in (*known.open, *known.finished) if is_notice(one)]
         off = AddressesOff(known.shared.addresses.values())
         config = configured(settings)
-        addressing = Addressing(config.routing(), people, off, Preferences(known.shared.personal.values()))
+        addressing = Addressing(config, people, off, Preferences(known.shared.personal.values()))
         context = DecisionContext(settings.clock, now, addressing)
         by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
         by_name.remember([*known.open, *known.finished])
@@ -136,7 +135,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
             leadership=office.leadership,
             commanding=Commanding(known.partition_alerts_by_number, shared, known.shared.silences, context, metrics),
             deciding=deciding,
-            journal=Journal(producer, reader, names),
+            journal=Journal(producer, reader.rest, names),
             hold=hold,
             noticing=noticing,
             asking=by_name,

@@ -6,8 +6,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.notify.channels.addresses import secret_fault, url_fault
-from services.notify.channels.destinations import DestinationConfig
-from services.notify.channels.http_channels import HttpTarget, WebhookOptions
+from services.notify.domain.destinations import DestinationConfig, HttpTarget, WebhookOptions
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.rendering.machines import filled
 from services.runtime.settings import Port, Settings

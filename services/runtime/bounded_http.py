@@ -33,6 +33,14 @@ class HttpAnswer:
     cut: Literal["", "octets", "seconds"] = ""
 
 
+class BodyBrokenError(httpx.ReadError):
+    """The connection has broken in the middle of the body. `answer`: the status and the headers, without it."""
+
+    def __init__(self, broken: httpx.TransportError, answer: HttpAnswer) -> None:
+        super().__init__(str(broken))
+        self.answer = answer
+
+
 class AsyncBoundedHttp:
     """For the tasks of one loop. httpx bounds each read only: a server that sends one byte of a header every second
     would be waited for without end. Of headers h11 takes 100 KiB at most."""
@@ -46,7 +54,7 @@ class AsyncBoundedHttp:
 
     async def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
         """`prepare` may look a name up: it has its part of the time, on a thread. Raises TimeoutError when no status
-        has come in time, httpx.HTTPError, and whatever `prepare` does."""
+        has come in time, httpx.HTTPError (BodyBrokenError after the status), and whatever `prepare` does."""
         loop = asyncio.get_running_loop()
         until = loop.time() + bounds.seconds
         async with asyncio.timeout_at(until):
@@ -56,6 +64,8 @@ class AsyncBoundedHttp:
             answer = await self._client.send(request, stream=True)
         try:
             body, cut = await _read(answer, bounds.octets, until)
+        except httpx.TransportError as broken:
+            raise BodyBrokenError(broken, HttpAnswer(answer.status_code, answer.headers, b"")) from broken
         finally:
             await answer.aclose()
         return HttpAnswer(answer.status_code, answer.headers, body, cut)

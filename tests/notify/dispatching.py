@@ -10,9 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pydantic import SecretStr
 
 from schemas.alerts import ChannelName, Delivery
-from services.notify.channels.destinations import DestinationConfig
-from services.notify.channels.http_channels import HttpTarget, WebhookOptions
 from services.notify.channels.smtp import MailDirectory
+from services.notify.domain.destinations import DestinationConfig, HttpTarget, WebhookOptions
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
 from services.notify.flow.dispatch import Dispatch, Environment

@@ -9,7 +9,7 @@ from schemas.events import OfRelationship
 from schemas.primitives import from_micros, to_micros
 from schemas.programs import Source
 from schemas.rules import RULES
-from services.notify.channels.destinations import DestinationsConfig
+from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.guards import SETTLE
 from services.notify.domain.lifecycle import OPEN
 from services.scoring.domain.facts import FullHistory

@@ -13,11 +13,12 @@ from schemas.alerts import Alert, Delivery
 from schemas.events import to_json
 from schemas.rules import Rule
 from schemas.scores import ScoreEvent
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
-from services.notify.channels.smtp import SmtpOptions
 from services.notify.domain.deliveries import Arrived, AttemptResult, has_ended, settled, started
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, SmtpOptions
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.name_book import NameBook
+from services.notify.domain.held import Released
+from services.notify.domain.hold import Hold
+from services.notify.domain.name_book import Erased, NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.preferences import AddressesOff, Preferences
@@ -29,8 +30,6 @@ from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import ReceivingHours
 from services.notify.flow.deciding import Deciding
-from services.notify.flow.hold import Hold, Released
-from services.notify.flow.inputs import Erased
 from services.notify.flow.report import Metrics
 from services.runtime.kafka import Partition, Record
 from tests.notify.building import WITHOUT_FALLS, clock
@@ -77,7 +76,7 @@ class Office:
 
     def _begin(self, partition: PartitionAlerts) -> None:
         self.partition = partition
-        addressing = Addressing(self.config.routing(), self.people, AddressesOff(), self.preferences)
+        addressing = Addressing(self.config, self.people, AddressesOff(), self.preferences)
         context = DecisionContext(self.mode, lambda: self.now, addressing)
         rules = RuleBook(self.mode)
         kept = {key: load_subject(dump(SubjectRecord(watch=one))).watch for key, one in self._subjects.items()}

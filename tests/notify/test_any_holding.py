@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, Delivery, Handling
-from services.notify.channels.destinations import DestinationsConfig
 from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.working_hours import Receiving, WorkCalendar

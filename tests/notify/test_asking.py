@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.known_alert import alerts_of
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext
@@ -44,7 +44,7 @@ class Line:
         self.begin()
 
     def begin(self) -> None:
-        addressing = Addressing(self.office.config.routing(), self.office.people, AddressesOff())
+        addressing = Addressing(self.office.config, self.office.people, AddressesOff())
         self.context = DecisionContext("wall", lambda: self.office.now, addressing)
         self.shared = SharedAlerts(RuleBook("wall"), {})
         self.asking = Asking((self.office.partition, self.shared), RuleBook("wall"), self.context)

@@ -12,11 +12,12 @@ from pydantic import SecretStr
 from schemas.alerts import MOST_BODY, ChannelName, Delivery, DeliveryItem
 from services.notify.channels.answers import of_slack, of_teams
 from services.notify.channels.channel import Channel
-from services.notify.channels.http_channels import ChatChannel, HttpTarget, PagerDutyChannel, PagerDutyOptions
+from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
+from services.notify.domain.destinations import HttpTarget, PagerDutyOptions
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.rendering.chat import TEAMS_BYTES
 from services.notify.rendering.phrases import next_act
+from services.notify.rendering.renderer import TEAMS_BYTES
 from tests.notify.emulators import ROUTING_KEY, Emulator, PagerDuty, Slack, Teams, emulating, teams_error
 from tests.notify.naming import participant
 from tests.notify.sending import episode, rendered, sending

@@ -5,10 +5,16 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from services.notify.channels.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.channels.http_channels import ENQUEUE_URL, HttpTarget, PagerDutyOptions
-from services.notify.channels.smtp import SmtpOptions
+from services.notify.channels.http_channels import ENQUEUE_URL
+from services.notify.domain.destinations import (
+    DestinationConfig,
+    DestinationsError,
+    HttpTarget,
+    PagerDutyOptions,
+    SmtpOptions,
+    listed,
+)
 from tests.receiver import SECRET
 
 SLACK = "https://hooks.slack.com/services/T0/B0/secret0secret"

@@ -14,9 +14,8 @@ import pytest
 
 from schemas.alerts import Delivery, DeliveryItem, Urgency
 from services.notify.domain.deliveries import Verdict, started, without
-from services.notify.domain.name_book import PairRecord
+from services.notify.domain.name_book import Erased, PairRecord
 from services.notify.flow.dispatch import NOT_CONFIGURED
-from services.notify.flow.inputs import Erased
 from services.notify.flow.senders import SenderPool
 from tests.notify.building import day
 from tests.notify.dispatching import chat, gate, running, webhook

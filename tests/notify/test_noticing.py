@@ -5,10 +5,10 @@ from typing import Literal
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.outbox import Parked
-from services.notify.domain.preferences import AddressesOff
+from services.notify.domain.preferences import AddressesOff, AddressOff
 from services.notify.domain.routing import Addressing
 from services.notify.flow.noticing import Noticing
 from services.notify.rendering.renderer import Renderer
@@ -27,7 +27,7 @@ def noticing(
     people.describe(programme(time_zone="UTC"))
     people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Tokyo"))
     config = DestinationsConfig(configs, **fields)  # type: ignore[arg-type]
-    return Noticing(Addressing(config.routing(), people, AddressesOff()), AddressesOff(), clock, lambda: now)
+    return Noticing(Addressing(config, people, AddressesOff()), AddressesOff(), clock, lambda: now)
 
 
 def silence(**fields: object) -> AlertSilence:
@@ -105,3 +105,21 @@ def test_teams_gets_a_test_on_the_first_working_day_of_the_month() -> None:
     assert noticing(chat, now=days[2], clock="log").planned([], {}) == []
     july = noticing(chat, now=datetime(2024, 7, 1, 12, tzinfo=UTC)).planned([], {})
     assert july[0].delivery_id != told[2][0].delivery_id
+
+
+def test_a_mail_about_an_address_that_is_refused_says_whose_it_is_by_name_and_never_by_id() -> None:
+    people = NameBook()
+    people.upsert(participant("p-3", "Ana Ruiz"))
+    found = noticing(mailed(), mailing("desk"), admins=("desk",))
+    found.switch_off(
+        AddressOff(destination="owners", digest="0" * 64, tenant="acme", person="p-3", since=NOON, status="SMTP 550")
+    )
+
+    (told,) = found.planned([], {})
+    known, unknown = (Renderer(book, None).rendered(told) for book in (people, NameBook()))
+
+    assert "owners: an address is switched off" in told.alert.summary
+    assert "*Whose address:* Ana Ruiz" in (known.body or "")
+    assert known.people == ("p-3",)
+    assert "*Whose address:* somebody whom no directory names any more" in (unknown.body or "")
+    assert "p-3" not in f"{known.body}{unknown.body}"

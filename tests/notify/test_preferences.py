@@ -11,9 +11,9 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
-from services.notify.channels.destinations import DestinationsConfig
 from services.notify.channels.smtp import LEAVE, mail_bytes
 from services.notify.domain.deliveries import started
+from services.notify.domain.destinations import DestinationsConfig, Route
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import (
@@ -24,7 +24,7 @@ from services.notify.domain.preferences import (
     SwitchedOff,
     settings_after,
 )
-from services.notify.domain.routing import Addressing, DecisionContext, Route, Routing
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.unsubscribing import Leaving, LeavingLinks
@@ -138,7 +138,7 @@ def test_no_more_can_be_switched_off_than_is_kept() -> None:
 
 def test_what_people_ask_for_themselves_is_done_for_them_alone() -> None:
     preferences = Preferences()
-    addressing = Addressing(Routing(), NameBook(), AddressesOff(), preferences)
+    addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff(), preferences)
     context = DecisionContext("wall", lambda: MONDAY, addressing)
     commanding = Commanding({}, SharedAlerts(RuleBook("wall"), {}), {}, context, Metrics(CollectorRegistry()))
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from schemas.alerts import Urgency
-from services.notify.channels.destinations import DestinationsConfig, DestinationsError, listed
 from services.notify.channels.destinations_file import load_destinations
+from services.notify.domain.destinations import DestinationsConfig, DestinationsError, listed
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import AddressesOff, AddressOff, address_digest
 from services.notify.domain.routing import About, Addressing, Routed
@@ -53,7 +53,7 @@ def people(*, coordinator: str = "active", deputy: str = "active", manager: bool
 def routed(
     tmp_path: Path, known: NameBook, program: str = "spruce", rule: str = "health_low", urgency: Urgency = "P3"
 ) -> Routed:
-    routing = load(tmp_path, ENTRIES + ROUTES).routing()
+    routing = load(tmp_path, ENTRIES + ROUTES)
     return Addressing(routing, known, AddressesOff()).routed(About("acme", program, rule, urgency))
 
 
@@ -124,10 +124,10 @@ def test_people_get_it_in_their_zone_with_the_holidays_of_the_programme(tmp_path
 
 def test_without_routes_everything_goes_to_every_destination_that_gets_alerts(tmp_path: Path) -> None:
     entries = ENTRIES.replace("routing_key_env: KEY", "routing_key_env: KEY, alerts: none") + "otherwise: team\n"
-    addressing = Addressing(load(tmp_path, entries).routing(), people(), AddressesOff())
+    addressing = Addressing(load(tmp_path, entries), people(), AddressesOff())
 
     found = addressing.routed(About("acme", "spruce", "health_low", "P3"))
-    none = Addressing(DestinationsConfig(()).routing(), people(), AddressesOff()).routed(
+    none = Addressing(DestinationsConfig(()), people(), AddressesOff()).routed(
         About("acme", "spruce", "health_low", "P3")
     )
 
@@ -187,7 +187,7 @@ def test_hours_that_cannot_be_are_told(tmp_path: Path, hours: str, fault: str) -
 def test_an_address_that_takes_no_mail_leaves_the_next_address_and_then_the_deputy(tmp_path: Path) -> None:
     known, off = people(), AddressesOff()
     known.upsert(participant("p-3", "Ana", addresses=("ana@acme.example", "ana@home.example")))
-    addressing = Addressing(load(tmp_path, ENTRIES + ROUTES).routing(), known, off)
+    addressing = Addressing(load(tmp_path, ENTRIES + ROUTES), known, off)
     about = About("acme", "spruce", "health_low", "P3")
 
     found = []

@@ -29,10 +29,11 @@ from schemas.rule_sets import (
 )
 from schemas.rules import HEALTH_LOW, RULES
 from schemas.scores import ScoreEvent
+from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
-from services.notify.domain.routing import Addressing, DecisionContext, Routing
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import COUNTED_AT_ONCE, RuleBook, Shadow, ShadowCount
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
@@ -279,7 +280,7 @@ def test_a_shadow_says_what_would_have_fired_beside_what_has_an_hour_before_it_p
 def test_a_shadow_of_many_pairs_is_counted_a_part_in_each_round(*, replaced: bool, rounds: list[int]) -> None:
     rules = book(applied(STRICT, day(3), shadow_hours=48))
     alerts = PartitionAlerts(rules, {}, None)
-    context = DecisionContext("log", lambda: day(5), Addressing(Routing(), NameBook(), AddressesOff()))
+    context = DecisionContext("log", lambda: day(5), Addressing(DestinationsConfig(), NameBook(), AddressesOff()))
     deciding = Deciding({0: alerts}, SharedAlerts(rules, {}), rules, context, Metrics(CollectorRegistry()))
     pairs = 2 * COUNTED_AT_ONCE + 1
     take(alerts, *(Pair(f"pair-{number}").changed(day(3.2), health=45) for number in range(pairs)))

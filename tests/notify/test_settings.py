@@ -4,7 +4,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.notify.channels.addresses import PrivateAddressError, is_public, resolve
-from services.notify.channels.http_channels import HttpTarget, WebhookOptions
+from services.notify.domain.destinations import HttpTarget, WebhookOptions
 from services.notify.settings import LOG, NotifySettings
 from services.runtime.settings import SettingsError, load
 

@@ -18,8 +18,9 @@ from aiosmtpd.smtp import AuthResult
 from pydantic import SecretStr
 
 from schemas.alerts import Delivery
-from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
+from services.notify.channels.smtp import MailDirectory, SmtpChannel
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict, started
+from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
 from tests.notify.building import day
 from tests.notify.sending import episode, rendered, sending
@@ -241,6 +242,18 @@ def test_over_starttls_it_signs_in_and_a_wrong_password_is_the_destinations(
 
     assert verdict == (Arrived("SMTP 250", "4F2C1") if arrives else Down("SMTP 535"))
     assert len(server.mails) == arrives
+
+
+def test_a_server_that_offers_no_tls_or_no_sign_in_gets_nothing_and_is_said_not_to(server: MailServer) -> None:
+    secret = SecretStr("correct horse")
+
+    (plain,) = send(server.port, mail(), security="starttls", username="rapport", password=secret)
+    (open_,) = send(server.port, mail(), username="rapport", password=secret)
+
+    assert plain == Down("SMTP STARTTLS extension not supported by server.")
+    assert isinstance(open_, Down)
+    assert "AUTH" in open_.status
+    assert server.mails == []
 
 
 def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[MailServer, Path]) -> None:

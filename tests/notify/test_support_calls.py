@@ -1,5 +1,6 @@
 """Whoever asks for support hears that it was closed, and nothing of what it was about; nobody else hears of it."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import roster_value
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig
+from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.evaluation import Evaluator
+from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.domain.partition_alerts import MOST_CALLS, ClosedCall, PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
@@ -122,7 +125,7 @@ def names() -> NameBook:
 
 def noticing(*configs: DestinationConfig, **fields: Any) -> Noticing:  # noqa: ANN401
     config = DestinationsConfig(configs, **fields)
-    return Noticing(Addressing(config.routing(), names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
+    return Noticing(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
 
 
 def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() -> None:
@@ -137,6 +140,29 @@ def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() 
     body = Renderer(names(), "https://board.example/{relationship}").rendered(told).body or ""
     assert "Your request for support was closed" in body
     assert not [word for word in ("Ana", "Ben", "spruce", "4F2", "board.example") if word in body]
+
+
+@pytest.mark.parametrize(
+    ("by", "act"),
+    [
+        (("mentee",), "Call Ben Ode (mentee), who has asked for support, and acknowledge this, so that others know."),
+        (("mentor",), "Call Ana Ruiz (mentor), who has asked for support, and acknowledge this, so that others know."),
+        (("mentor", "mentee"), "Call Ana Ruiz (mentor) and Ben Ode (mentee), who have asked for support, and "),
+        ((None,), "Answer the request now, and acknowledge this, so that others know."),
+    ],
+)
+def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...], act: str) -> None:
+    alerts = new_alerts()
+    for number, side in enumerate(by):
+        call = SupportCall(request_id=f"q{number}", by=side)
+        alerts.take(PAIR.changed(hour(number), position=number, caps=("support_open",), call=call))
+    (asks,) = alerts.remind("acme/4F2", "support_requested", day(1), "nobody has answered")
+    (mail,) = planned(alert_changed(asks, NOON), [Destination("smtp", "team")])
+
+    body = json.loads(Renderer(names(), None).rendered(mail).body or "")
+
+    assert act in body["text"]
+    assert act in body["html"]
 
 
 @pytest.mark.parametrize(

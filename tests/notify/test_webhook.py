@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
 from services.notify.channels.answers import of_answer
-from services.notify.channels.http_channels import HttpTarget, WebhookChannel, WebhookOptions
-from services.notify.domain.deliveries import Again, Arrived, Down, Unknown
+from services.notify.channels.http_channels import WebhookChannel
+from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.destinations import HttpTarget, WebhookOptions
 from tests.notify.sending import Waiting, episode, rendered, sending
 from tests.receiver import SECRET, Receiver, receiving
 
@@ -199,3 +200,29 @@ def test_an_absurd_wish_to_wait_is_bounded(wait: str) -> None:
 
     assert isinstance(verdict, Again)
     assert verdict.wait is None or timedelta(0) <= verdict.wait <= timedelta(days=10)
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc", Arrived("HTTP 200")),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", Arrived("HTTP 200")),
+        (b"HTTP/1.1 422 No\r\ncontent-length: 100\r\n\r\nabc", Never("HTTP 422")),
+        (b"HTTP/1.1 200 OK\r\ncontent-le", Unknown("RemoteProtocolError")),
+        (b"", Unknown("RemoteProtocolError")),
+    ],
+)
+def test_whoever_closes_the_connection_after_the_status_has_answered(answer: bytes, verdict: Verdict) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            caller = server.accept()[0]
+            with caller:
+                caller.recv(65536)
+                caller.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        with channel(f"http://127.0.0.1:{server.getsockname()[1]}/") as webhook:
+            assert webhook.send(delivery()) == verdict
+        thread.join(5)

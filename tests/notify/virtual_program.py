@@ -9,8 +9,8 @@ from random import Random
 
 from schemas.alerts import Delivery
 from schemas.events import to_json
-from services.notify.channels.destinations import DestinationsConfig
 from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.working_hours import Receiving, WorkCalendar
 from tests.notify.building import Pair, clock
 from tests.notify.naming import participant, programme

@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from typing import Literal
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
@@ -153,33 +154,17 @@ class Acting:
         done = await self.do(notice.undo, person)
         return ActNotice(done.id, person, "Undone", done.results)
 
-    async def replay(self, letters: Sequence[Delivery], person: BoardPerson) -> ActNotice:
-        """Dead letters are sent again under their ids. Raises KafkaError."""
-        return await self._deliveries("replay", [(one, replayed(one, self._now())) for one in letters], person)
-
-    async def discard(self, letters: Sequence[Delivery], person: BoardPerson) -> ActNotice:
-        """Raises KafkaError."""
-        return await self._deliveries("discard", [(one, None) for one in letters], person)
-
-    async def _deliveries(
-        self, what: str, records: Sequence[tuple[Delivery, Delivery | None]], person: BoardPerson
-    ) -> ActNotice:
-        header = REPLAY if what == "replay" else DISCARD
+    async def redo(self, what: Literal["replay", "discard"], letter: Delivery, person: BoardPerson) -> ActNotice:
+        """A dead letter is sent again under its id, or seen no more. Raises KafkaError."""
+        value = replayed(letter, self._now()).model_dump_json().encode() if what == "replay" else None
+        headers = [(HEADER, REPLAY if what == "replay" else DISCARD)]
 
         def write() -> None:
-            producer = self._writer()
-            acknowledged(
-                producer.send(
-                    self._names.deliveries,
-                    before.delivery_id.encode(),
-                    after.model_dump_json().encode() if after is not None else None,
-                    headers=[(HEADER, header)],
-                )
-                for before, after in records
-            )
+            key = letter.delivery_id.encode()
+            acknowledged([self._writer().send(self._names.deliveries, key, value, headers=headers)])
 
         await asyncio.to_thread(write)
-        results = [ActResult(before.delivery_id, "done", DONE[what]) for before, _ in records]
+        results = [ActResult(letter.delivery_id, "done", DONE[what])]
         return ActNotice(secrets.token_hex(12), person, _words(what, results), results)
 
     def _write(self, wanted: Sequence[WantedAct]) -> None:

@@ -10,6 +10,9 @@ from services.notify.board.access import BoardPerson
 from services.notify.board.actions import may_resolve_again
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.deliveries import has_ended
+from services.notify.domain.ids import subject_key
+from services.notify.domain.notices import NOTICES, is_notice
+from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
 
 RECENT = timedelta(hours=24)
@@ -27,7 +30,8 @@ DELIVERY_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """A message, and how it is told: `more` are the alerts that it lists beside its first."""
+    """A message, and how it is told: `link` is empty where it is about no alert; `more` are the alerts that it lists
+    beside its first."""
 
     delivery: Delivery
     words: str
@@ -58,13 +62,21 @@ class DestinationLine:
 
 
 def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
-    naming = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship)
+    naming, kind = reader.people.naming(delivery.tenant, delivery.program, delivery.relationship), "pair"
+    about, link = naming.pair, f"/alerts/{delivery.dedup_key}"
+    if delivery.alert.subject_kind != "relationship":
+        kind, watch = delivery.alert.subject_kind, reader.state.any_watch(subject_key(delivery))
+        about = f"{kind} {watch.source}" if isinstance(watch, SubjectWatch) and watch.source else None
+    about = f"{about or f'{kind} {delivery.relationship}'}: {phrases.topic(delivery.alert)}"
+    if is_notice(delivery):
+        # It tells of no alert that anybody could look at.
+        about, link = NOTICES[delivery.alert.rule].headline, ""
     return DeliveryRow(
         delivery=delivery,
         words=DELIVERY_WORDS[delivery.state],
         transition=phrases.word(delivery.alert),
-        about=f"{naming.pair or f'pair {delivery.relationship}'}: {phrases.topic(delivery.alert)}",
-        link=f"/alerts/{delivery.dedup_key}",
+        about=about,
+        link=link,
         is_dead=delivery.state in {"dead", "unknown"},
         may_resolve_again=may_resolve_again(delivery),
         more=len(delivery.items) + delivery.more,

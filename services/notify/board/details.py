@@ -95,7 +95,10 @@ def alert_page(
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
     measure = rule.measure if rule and rule.measure in LEVELLED else "health"
-    is_call = one.rule == SUPPORT_REQUESTED.name
+    is_call, handling, until = one.rule == SUPPORT_REQUESTED.name, one.handling, ""
+    if handling.until is not None and handling.state != "open":
+        woken = ", or when it gets worse" if handling.wakes_on == "change" or handling.state == "acknowledged" else ""
+        until = f"{handling.state} until {phrases.moment(handling.until, row.naming)}{woken}"
     return AlertPage(
         row=row,
         change=phrases.change(alert, row.naming, reader.now) if alert else "Nothing more is known of it here.",
@@ -109,7 +112,7 @@ def alert_page(
         ),
         chart=_chart(one.watch, measure, past, (_levels(rule), _stretches(reader, [one]))),
         chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
-        until=_until(reader, one),
+        until=until,
         people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
         # Addresses are for those who write to them.
         contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
@@ -138,7 +141,9 @@ def relationship_page(
 ) -> RelationshipPage:
     subject, rules = watch.subject, reader.rules_of(watch.subject)
     known = reader.state.alerts_about(subject.key)
-    stretches = _stretches(reader, known)
+    stretches, rows = _stretches(reader, known), () if isinstance(past, HistoryAway) else past
+    moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in rows if moved and abs(moved) >= 1]
+    largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
     return RelationshipPage(
         subject=subject,
         naming=reader.people.naming(subject.tenant, subject.program, subject.id),
@@ -147,7 +152,8 @@ def relationship_page(
         health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
         risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
         chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
-        moves=list(_moves(past)),
+        # The largest moves of health, the newest first.
+        moves=sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True),
         timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
     )
 
@@ -203,14 +209,6 @@ def _act_words(reader: AlertReader, tenant: str, act: AlertAct) -> str:
     return f"{who} {done}" + (f" until {until:%a} {until.day} {until:%b %H:%M} UTC" if until else "")
 
 
-def _until(reader: AlertReader, one: KnownAlert) -> str:
-    handling = one.handling
-    if handling.until is None or handling.state == "open":
-        return ""
-    woken = ", or when it gets worse" if handling.wakes_on == "change" or handling.state == "acknowledged" else ""
-    return f"{handling.state} until {phrases.moment(handling.until, reader.naming(one))}{woken}"
-
-
 def _levels(rule: Rule | None) -> list[ChartLevel]:
     if rule is None or rule.measure not in LEVELLED:
         return []
@@ -259,15 +257,6 @@ def _chart(
     name, unit = ("Health", "") if measure == "health" else ("The chance to fall silent", " %")
     levels, stretches = marks
     return line(LineData(name, [ChartPoint(at, value) for at, value in points.items()], levels, stretches, unit=unit))
-
-
-def _moves(past: Sequence[Row] | HistoryAway) -> Iterator[tuple[Instant, float, str]]:
-    """The largest moves of health, the newest first."""
-    if isinstance(past, HistoryAway):
-        return iter(())
-    moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in past if moved and abs(moved) >= 1]
-    largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
-    return iter(sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True))
 
 
 def cause(name: str) -> str:

@@ -104,12 +104,16 @@ def _add_acts(app: FastAPI, board: Board) -> None:
     @app.post("/alerts")
     async def act_on_many(request: Request) -> Response:
         fields = await own_form(request, board.gate.sessions)
+        # The button of an entry names what it acts on; else it is what is ticked.
+        fields |= {name: [value] for name, value in request.query_params.items()}
         person = _acting(request)
-        keys = list(dict.fromkeys(fields.get("key", ())))
-        if not keys:
+        boxes = fields.get("key", ())
+        if not boxes:
             return _back(board, fields, noticed(person, "Tick the alerts first", []))
-        if len(keys) > PER_PAGE:
-            raise HTTPException(400, f"at most {PER_PAGE} alerts at once")
+        if len(set(boxes)) > PER_PAGE:
+            raise HTTPException(400, f"at most {PER_PAGE} pairs at once")
+        # A box stands for all alerts of its entry.
+        keys = list(dict.fromkeys(key for box in boxes for key in box.split()))
         return await answered(board, fields, _many(board, person, fields, keys))
 
     @app.post("/alerts/{key}/{act}")
@@ -200,7 +204,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter) and not may_resolve_again(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.replay([letter], session_of(request).person))
+        return await answered(board, fields, board.acting.redo("replay", letter, session_of(request).person))
 
     @app.post("/deliveries/{delivery_id}/discard")
     async def discard(request: Request, delivery_id: str) -> Response:
@@ -208,7 +212,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.discard([letter], session_of(request).person))
+        return await answered(board, fields, board.acting.redo("discard", letter, session_of(request).person))
 
 
 def _check_assignee(board: Board, known: KnownAlert, person: BoardPerson, to: str) -> None:

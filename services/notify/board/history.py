@@ -81,9 +81,8 @@ class StoredHistory:
         if not hasattr(self._clients, "client"):
             self._clients.client = ClickHouse(self._settings)
         sql = (_FOLDER / f"{query}.sql").read_text()
-        return [tuple(map(_in_utc, row)) for row in self._clients.client.query(sql, parameters)]
-
-
-def _in_utc(value: Any) -> Any:  # noqa: ANN401 (whatever a column of ClickHouse holds)
-    """clickhouse-connect gives naive datetimes where the column's zone is UTC."""
-    return value.replace(tzinfo=UTC) if isinstance(value, datetime) and value.tzinfo is None else value
+        # clickhouse-connect gives naive datetimes where the column's zone is UTC.
+        return [
+            tuple(one.replace(tzinfo=UTC) if isinstance(one, datetime) and one.tzinfo is None else one for one in row)
+            for row in self._clients.client.query(sql, parameters)
+        ]

@@ -3,6 +3,7 @@ would. Scores follow from it, and alerts from these; nothing here touches either
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -121,15 +122,10 @@ class Gateway:
         if answer.status == ACCEPTED:
             logger.info("meeting_told")
             return Told(is_taken=True)
-        reason = _reason(answer.body) or f"HTTP {answer.status}"
+        reason = f"HTTP {answer.status}"
+        with suppress(ValueError):
+            # As problem details say it.
+            found = json.loads(answer.body)
+            reason = (str(found.get("detail", ""))[:200] if isinstance(found, dict) else "") or reason
         logger.warning("meeting_not_told", reason=reason, status=answer.status)
         return Told(is_taken=False, reason=f"the gateway refused it: {reason}")
-
-
-def _reason(body: bytes) -> str:
-    """As problem details say it."""
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return ""
-    return str(found.get("detail", ""))[:200] if isinstance(found, dict) else ""

@@ -1,6 +1,6 @@
 """The page of all open alerts: which of them it shows and in which order, by what stands in its address."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
-from services.notify.board.rows import AlertReader, AlertRow, is_unassigned
+from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
 from services.notify.domain.known_alert import KnownAlert
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
@@ -56,7 +56,8 @@ class AlertChoice:
 
 @dataclass(frozen=True)
 class NowPage:
-    """`groups`: rows by class, the most urgent first. `found`: of all pages; `open`: before anything was chosen."""
+    """`groups`: entries by class, the most urgent first; a pair is one, with all of its alerts that fit. `found`:
+    entries of all pages; `open`: alerts before anything was chosen."""
 
     choice: AlertChoice
     groups: Sequence[tuple[str, Sequence[AlertRow]]]
@@ -73,10 +74,10 @@ class NowPage:
 
 def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
-    found = sorted((one for one in everything if matches(reader, one, person, choice)), key=_order(reader, choice))
+    found = by_subject(in_order(reader, everything, person, choice))
     pages = max(1, -(-len(found) // PER_PAGE))
     begin = (min(choice.page, pages) - 1) * PER_PAGE
-    rows = [reader.row(one, person) for one in found[begin : begin + PER_PAGE]]
+    rows = [reader.entry(of_one, person) for of_one in found[begin : begin + PER_PAGE]]
     team = _team(reader, person)
     return NowPage(
         choice=choice,
@@ -93,32 +94,10 @@ def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> N
     )
 
 
-def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
-    if choice.program and one.watch.subject.program != choice.program:
-        return False
-    if choice.rule and one.rule != choice.rule:
-        return False
-    if choice.owner == "mine" and not _is_held_by(one, person):
-        return False
-    if choice.owner == "team" and one.watch.subject.program not in _team(reader, person):
-        return False
-    if choice.owner == "unassigned" and not is_unassigned(one):
-        return False
-    return not choice.search or choice.search.casefold() in _words(reader, one).casefold()
-
-
-def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
-    """Programmes that name the person."""
-    return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
-
-
-def _words(reader: AlertReader, one: KnownAlert) -> str:
-    subject, naming = one.watch.subject, reader.naming(one)
-    return f"{reader.who(one, naming)} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
-
-
-def _order(reader: AlertReader, choice: AlertChoice) -> Any:  # noqa: ANN401 (a key for sorted)
-    """What fires stands before what recovers, and what nobody has before what is in hand."""
+def in_order(
+    reader: AlertReader, open_: Iterable[KnownAlert], person: BoardPerson, choice: AlertChoice
+) -> list[KnownAlert]:
+    """Those that fit. What fires stands before what recovers, and what nobody has before what is in hand."""
     last = datetime.max.replace(tzinfo=UTC)
 
     def key(one: KnownAlert) -> tuple[object, ...]:
@@ -134,7 +113,28 @@ def _order(reader: AlertReader, choice: AlertChoice) -> Any:  # noqa: ANN401 (a 
             case _:
                 return (*first, since, one.dedup_key)
 
-    return key
+    return sorted((one for one in open_ if matches(reader, one, person, choice)), key=key)
+
+
+def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
+    if choice.program and one.watch.subject.program != choice.program:
+        return False
+    if choice.rule and one.rule != choice.rule:
+        return False
+    if choice.owner == "mine" and not _is_held_by(one, person):
+        return False
+    if choice.owner == "team" and one.watch.subject.program not in _team(reader, person):
+        return False
+    if choice.owner == "unassigned" and not is_unassigned(one):
+        return False
+    subject, who = one.watch.subject, reader.who(one, reader.naming(one)) if choice.search else ""
+    words = f"{who} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
+    return choice.search.casefold() in words.casefold()
+
+
+def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
+    """Programmes that name the person."""
+    return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
 
 
 def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:

@@ -1,7 +1,7 @@
 """How alerts are held back and decided: silences, rules, and how the system itself is."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert
 from schemas.events import partition_key
 from schemas.primitives import Instant
-from schemas.rule_sets import DEFAULTS, ShadowResult
+from schemas.rule_sets import DEFAULTS
 from schemas.rule_words import describe
 from services.notify.board.access import BoardPerson
 from services.notify.board.history import HistoryAway, Row
@@ -152,7 +152,12 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
             state="in force" if version.pages_from <= reader.now else "in shadow",
             pages_from=version.pages_from,
             words=[_plain(describe(rule)) for rule in version.decides() if rule != DEFAULTS.get(rule.name)],
-            shadow=list(_shadow(reader.rules.result((tenant, program), version.version))),
+            shadow=[
+                f"{one.rule.replace('_', ' ')}: fired {one.now} times, would have fired {one.then} times, "
+                f"on {one.gained} pairs more and {one.lost} fewer"
+                for result in (reader.rules.result((tenant, program), version.version),)
+                for one in (result.differences if result else ())
+            ],
         )
         for tenant, program in reader.rules.programs
         if person.sees(tenant, program)
@@ -165,14 +170,6 @@ def _plain(words: str) -> str:
     for sign, said in SIGNS.items():
         words = words.replace(f"{sign} ", f"{said} ")
     return words
-
-
-def _shadow(result: ShadowResult | None) -> Iterator[str]:
-    for one in result.differences if result else ():
-        yield (
-            f"{one.rule.replace('_', ' ')}: fired {one.now} times, would have fired {one.then} times, "
-            f"on {one.gained} pairs more and {one.lost} fewer"
-        )
 
 
 def freshness(reader: AlertReader, clock: Clock) -> DataFreshness:

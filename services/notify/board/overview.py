@@ -1,17 +1,16 @@
 """Programmes as a whole: all of them in a line each, and one with its pairs, its trend and its sources."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
 from schemas.primitives import Instant
-from schemas.programs import Programme
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
-from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.board.rows import AlertReader, AlertRow, by_subject
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.window import newest
 
@@ -43,6 +42,7 @@ class ProgrammePage:
     at_risk: int
     open: Sequence[AlertRow]
     open_count: int
+    is_cut: bool
     bands: BarChart
     trend: LineChart | None
     risk_trend: LineChart | None
@@ -74,7 +74,7 @@ def programme_page(
     past: Sequence[Row] | HistoryAway,
     feeds: Sequence[Row] | HistoryAway,
 ) -> ProgrammePage | None:
-    """None where nothing is known of it."""
+    """None where nothing is known of it. `open_count` are alerts; a pair is one entry of `open`."""
     tenant, program = where
     described = reader.people.programme(tenant, program)
     watches = [w for w in reader.state.watches() if (w.subject.tenant, w.subject.program) == where]
@@ -85,6 +85,13 @@ def programme_page(
     counts = Counter(next(name for level, name in BANDS if one.health >= level) for one in now)
     here = [one for one in reader.visible(person) if one.is_open and _where(one) == where]
     open_ = sorted(here, key=reader.by_urgency)
+    # Each source, how often it is expected to speak, when it last did.
+    last = {} if isinstance(feeds, HistoryAway) else {str(source): recorded for source, _, _, recorded, _ in feeds}
+    expected = {one.source: f"every {one.interval_hours:g} h" for one in described.sources} if described else {}
+    sources = [
+        (source, expected.get(source, "nobody said"), f"{_instant(spoke):%Y-%m-%d %H:%M} UTC" if spoke else "unknown")
+        for source, spoke in ((one, last.get(one)) for one in sorted({*last, *expected}))
+    ]
     roles = ("coordinator", "deputy", "manager")
     leads = [(role, who) for role in roles if described and (who := getattr(described, role))]
     return ProgrammePage(
@@ -94,13 +101,14 @@ def programme_page(
         paused=sum(one.status == "paused" for one in now),
         median_health=median([one.health for one in now]) if now else None,
         at_risk=sum(one.risk >= AT_RISK for one in now),
-        open=[reader.row(one, person) for one in open_[:MOST_ROWS]],
+        open=[reader.entry(of_one, person) for of_one in by_subject(open_)[:MOST_ROWS]],
         open_count=len(open_),
+        is_cut=len(by_subject(open_)) > MOST_ROWS,
         bands=bars("Relationships by band of health", [(name, counts[name], name) for _, name in BANDS]),
         trend=_trend("Median health", past, 2, 100.0),
         risk_trend=_trend("Relationships at risk", past, 3, None),
         chart_note=f"{past.reason}." if isinstance(past, HistoryAway) else "",
-        sources=list(_sources(described, feeds)),
+        sources=sources,
     )
 
 
@@ -119,13 +127,3 @@ def _trend(name: str, past: Sequence[Row] | HistoryAway, column: int, most: floa
 def _instant(value: object) -> Instant:
     assert isinstance(value, datetime), "the query gives instants"
     return value
-
-
-def _sources(described: Programme | None, feeds: Sequence[Row] | HistoryAway) -> Iterator[tuple[str, str, str]]:
-    """Source, how often it is expected to speak, when it last did."""
-    last = {} if isinstance(feeds, HistoryAway) else {str(source): recorded for source, _, _, recorded, _ in feeds}
-    expected = {one.source: f"every {one.interval_hours:g} h" for one in described.sources} if described else {}
-    for source in sorted({*last, *expected}):
-        spoke = last.get(source)
-        known = f"{_instant(spoke):%Y-%m-%d %H:%M} UTC" if spoke else "unknown"
-        yield source, expected.get(source, "nobody said"), known

@@ -46,8 +46,17 @@ class SettingsPage:
 def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/settings")
     async def show_settings(request: Request) -> Response:
-        person = session_of(request).person
-        page = _page(board.reader(), person) if person.tenant is not None else None
+        person, reader, page = session_of(request).person, board.reader(), None
+        if (tenant := person.tenant) is not None:
+            settings, known = reader.state.personal(tenant, person.id), reader.people.participant(tenant, person.id)
+            page = SettingsPage(
+                settings=settings,
+                addresses=known.addresses if known else (),
+                refused=reader.state.refused_addresses(tenant, person.id),
+                zone=known.time_zone if known else "UTC",
+                programs=reader.people.roles_of(tenant, person.id),
+                off=[(one, _off_words(reader, tenant, one)) for one in settings.off],
+            )
         return pages.page(
             "settings.html",
             request,
@@ -98,20 +107,6 @@ def add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         if not done.is_good:
             raise HTTPException(503, f"{done.words}: try again in a minute")
         return _leaving_page(board, pages, leaving, kind if act == "off" else "")
-
-
-def _page(reader: AlertReader, person: BoardPerson) -> SettingsPage:
-    tenant = person.tenant or ""
-    settings = reader.state.personal(tenant, person.id)
-    known = reader.people.participant(tenant, person.id)
-    return SettingsPage(
-        settings=settings,
-        addresses=known.addresses if known else (),
-        refused=reader.state.refused_addresses(tenant, person.id),
-        zone=known.time_zone if known else "UTC",
-        programs=reader.people.roles_of(tenant, person.id),
-        off=[(one, _off_words(reader, tenant, one)) for one in settings.off],
-    )
 
 
 def _off_words(reader: AlertReader, tenant: Id, one: SwitchedOff) -> str:

@@ -1,7 +1,7 @@
 """What all pages of the board are made of, and how a template becomes a page."""
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache, partial
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse
 from schemas.primitives import Instant
 from services.notify.board import deliveries, details, operations
 from services.notify.board.access import BoardGate, BoardPerson, BoardSession, own_path, session_of
-from services.notify.board.actions import Acting, ActNotice, ActNotices, MeetingActs
+from services.notify.board.actions import Acting, ActNotices, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
 from services.notify.board.now import SORTS
@@ -93,11 +93,19 @@ class PageRenderer:
 
     def page(self, template: str, request: Request, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
         """`request` of somebody who is signed in."""
-        session = session_of(request)
-        back = own_path(str(given.pop("back", None) or _address(request)))
+        session, reader = session_of(request), self._board.reader()
+        # The address of the page, without what only it was told.
+        query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "notice"])
+        address = f"{request.url.path}?{query}" if query else request.url.path
+        back = own_path(str(given.pop("back", None) or address))
         notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
         left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
-        names = self._names(notice, session.person) if notice else {}
+        about = {result.about for result in notice.results} if notice else set[str]()
+        names = {
+            one.dedup_key: reader.who(one, reader.naming(one))
+            for one in (reader.visible(session.person) if about else ())
+            if one.dedup_key in about
+        }
         said = {"notice": notice, "names": names, "undo_left": max(0, round(left)), "back": back, "stream": ""}
         context = self.frame(session) | said | given
         return HTMLResponse(self._environment.get_template(template).render(context), status)
@@ -135,17 +143,3 @@ class PageRenderer:
                 self._lights.clear()
             known = self._lights[person] = reader.now, deliveries.light(reader, person)
         return known[1]
-
-    def _names(self, notice: ActNotice, person: BoardPerson) -> Mapping[str, str]:
-        reader, about = self._board.reader(), {result.about for result in notice.results}
-        return {
-            one.dedup_key: reader.who(one, reader.naming(one))
-            for one in reader.visible(person)
-            if one.dedup_key in about
-        }
-
-
-def _address(request: Request) -> str:
-    """Of the page, without what only it was told."""
-    query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "notice"])
-    return f"{request.url.path}?{query}" if query else request.url.path

@@ -1,12 +1,12 @@
 """Alerts as rows that a coordinator reads at a glance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from schemas.alerts import Alert, Handling
 from schemas.primitives import Instant
-from schemas.rules import Rule
+from schemas.rules import SUPPORT_REQUESTED, Rule
 from services.notify.board.access import BoardPerson
 from services.notify.board.state import BoardState
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
@@ -14,6 +14,7 @@ from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
+from services.notify.domain.wording import CALLS
 from services.notify.rendering import phrases
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
@@ -26,7 +27,8 @@ OF_CLOSED = ("note", "vote")
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert in words. `acts`: what may be done with it, as it is."""
+    """One alert in words. `acts`: what may be done with it, as it is; `also`: further alerts of the same subject that
+    stand in the same entry, the most urgent first."""
 
     key: str
     tenant: str
@@ -53,10 +55,25 @@ class AlertRow:
     alert: Alert | None
     handling: Handling
     naming: Naming = field(default_factory=Naming)
+    also: Sequence["AlertRow"] = ()
 
     @property
     def link(self) -> str:
         return f"/alerts/{self.key}"
+
+    @property
+    def keys(self) -> str:
+        """Of all that stand in the entry, as its box has them."""
+        return " ".join(one.key for one in (self, *self.also))
+
+    @property
+    def quick(self) -> tuple[str, str]:
+        """The act that lies nearest, and where it is done to all of the entry that admit it; empty where none is."""
+        for act in ("acknowledge", "unacknowledge"):
+            if keys := [one.key for one in (self, *self.also) if act in one.acts]:
+                where = f"/alerts/{keys[0]}/{act}" if len(keys) == 1 else f"/alerts?act={act}&key={'+'.join(keys)}"
+                return act, where
+        return "", ""
 
 
 class AlertReader:
@@ -95,6 +112,9 @@ class AlertReader:
         subject, naming = one.watch.subject, self.naming(one)
         last = self.last(one)
         alert = self._told.of(one, self.rules_of(one.watch.subject), last)
+        if alert is not None and one.rule == SUPPORT_REQUESTED.name and not person.acts:
+            # Who asks for support is for those who answer.
+            alert = alert.model_copy(update={"reasons": (), "next_step": CALLS[frozenset()].next_step})
         due_day = self.due_day(one, naming, last)
         today = naming.calendar.local(self.now).date()
         due_words = "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"
@@ -127,6 +147,11 @@ class AlertReader:
             handling=one.handling,
             naming=naming,
         )
+
+    def entry(self, of_subject: Sequence[KnownAlert], person: BoardPerson) -> AlertRow:
+        """Alerts of one subject as one row."""
+        first, *others = (self.row(one, person) for one in of_subject)
+        return replace(first, also=others)
 
     def acts(self, one: KnownAlert, person: BoardPerson) -> Sequence[str]:
         if not person.acts:
@@ -180,6 +205,14 @@ class AlertReader:
     def as_of(self) -> Instant | None:
         """Up to when all scores have been decided on."""
         return min(self.state.clocks().values(), default=None)
+
+
+def by_subject(in_order: Sequence[KnownAlert]) -> list[list[KnownAlert]]:
+    """What stands in one entry each: a pair with all its alerts, where its first one stands."""
+    found: dict[str, list[KnownAlert]] = {}
+    for one in in_order:
+        found.setdefault(one.watch.subject.key, []).append(one)
+    return list(found.values())
 
 
 def is_unassigned(one: KnownAlert) -> bool:

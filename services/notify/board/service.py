@@ -176,7 +176,13 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
             is_stopping=ended.is_set,
         )
         # 2. Then it serves, and looks whether what it follows goes on.
-        door = Door(listener, _guard(health), IDLE_SECONDS)
+        cut = Counter(
+            "rapport_notify_board_connections_cut", "Connections that were ended", ("why",), registry=health.metrics
+        )
+        guard = ConnectionGuard(LIMITS, cut)
+        count = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
+        count.set_function(lambda: guard.number)
+        door = Door(listener, guard, IDLE_SECONDS)
         server = threading.Thread(target=run_server, args=(create_app(board), door, ended), name="board")
         server.start()
         stack.callback(server.join)
@@ -219,14 +225,3 @@ def _follow(
     since = round((time.time() - TOLD.total_seconds()) * 1000)
     stack.enter_context(told.following(settings, [names.alerts], since))
     return [naming, ruling, written, told]
-
-
-def _guard(health: Health) -> ConnectionGuard:
-    cut = Counter(
-        "rapport_notify_board_connections_cut", "Connections that were ended", ("why",), registry=health.metrics
-    )
-    guard = ConnectionGuard(LIMITS, cut)
-    Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics).set_function(
-        lambda: guard.number
-    )
-    return guard

@@ -15,11 +15,11 @@ from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
 from services.notify.domain.known_alert import KnownAlert, alerts_of
+from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.flow.inputs import Erased
 from services.notify.flow.restore import (
     SharedState,
     UnreadableRecordError,
@@ -232,7 +232,10 @@ class BoardState:
             self._shared.apply(record)
             return [] if key.startswith((PERSONS, ADDRESSES)) else [SILENCES]
         if record.topic == self._names.board_tokens:
-            self._token(record, key)
+            # What signs in and cannot be read signs nobody in.
+            self._tokens.pop(key, None)
+            if record.value is not None and (token := BoardToken.model_validate_json(record.value)).token_id == key:
+                self._tokens[key] = token
             return []
         return self._event(record)
 
@@ -270,14 +273,6 @@ class BoardState:
         for dedup in _episodes(after):
             self._of_episode[dedup].add(key)
         return _subjects(after)
-
-    def _token(self, record: Record, key: str) -> None:
-        """What signs in and cannot be read signs nobody in."""
-        self._tokens.pop(key, None)
-        if record.value is not None:
-            token = BoardToken.model_validate_json(record.value)
-            if token.token_id == key:
-                self._tokens[key] = token
 
     def _event(self, record: Record) -> list[str]:
         event = ALERT_EVENT.validate_json(record.value or b"")

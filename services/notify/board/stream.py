@@ -17,11 +17,9 @@ from services.notify.board import details
 from services.notify.board.access import BoardPerson, session_of
 from services.notify.board.changes import Positions, read, written
 from services.notify.board.history import HistoryAway
-from services.notify.board.now import AlertChoice, matches
+from services.notify.board.now import AlertChoice, in_order
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
-from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.watch import Watch
 
 VIEWS = ("now", "alert", "relationship", "frame")
 MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
@@ -124,7 +122,11 @@ def _html(board: Board, pages: PageRenderer, request: Request, changed: tuple[St
         given["rows"] = list(islice(_rows(board, person, view, keys), MOST_PATCHED))
         given["many"] = len(given["rows"]) == MOST_PATCHED
     elif view.kind == "alert":
-        given |= _alert(board, person, view.where.get("key", ""), keys)
+        reader = board.reader()
+        known = reader.alert(view.where.get("key", ""), person)
+        if known is not None and known.watch.subject.key in keys:
+            page = details.alert_page(reader, known, person, HistoryAway(""))
+            given |= {"page": page, "back": f"/alerts/{known.dedup_key}"}
     return pages.text("patch.html", **pages.frame(session), **given)
 
 
@@ -133,30 +135,21 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
     reader = board.reader()
     for key in keys:
         watch = board.state.any_watch(key)
-        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program) or not _shows(view, watch):
+        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program):
             continue
-        for known in board.state.alerts_about(key):
-            fits = known.is_open and view.kind == "now" and matches(reader, known, person, view.choice)
-            yield reader.row(known, person), fits
-
-
-def _shows(view: StreamView, watch: Watch | SubjectWatch) -> bool:
-    """Whether rows of the subject may stand on the page."""
-    where, subject = view.where, watch.subject
-    return (
-        where.get("tenant", subject.tenant) == subject.tenant
-        and where.get("relationship", subject.id) == subject.id
-        and where.get("program", subject.program) == subject.program
-    )
-
-
-def _alert(board: Board, person: BoardPerson, key: str, keys: Sequence[str]) -> dict[str, Any]:
-    reader = board.reader()
-    known = reader.alert(key, person)
-    if known is None or known.watch.subject.key not in keys:
-        return {}
-    page = details.alert_page(reader, known, person, HistoryAway(""))
-    return {"page": page, "back": f"/alerts/{known.dedup_key}"}
+        subject = watch.subject
+        here = {"tenant": subject.tenant, "relationship": subject.id, "program": subject.program}
+        if any(view.where.get(name, value) != value for name, value in here.items()):
+            continue  # no row of it may stand on the page
+        known = board.state.alerts_about(key)
+        if "relationship" in view.where:
+            yield from ((reader.row(one, person), False) for one in known)
+            continue
+        # Whichever of them has the entry on the page, the others are told in it; only the first would have it now.
+        fit = in_order(reader, (one for one in known if one.is_open), person, view.choice)
+        for one in known:
+            entry = reader.entry([one, *(other for other in fit if other is not one)], person)
+            yield entry, view.kind == "now" and one in fit[:1]
 
 
 def _is_there(board: Board, person: BoardPerson, view: StreamView) -> bool:

@@ -137,7 +137,10 @@ def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
     command, before = one.command, one.before
     match command.act.kind:
         case "acknowledge" | "snooze" | "unacknowledge" if before is not None:
-            act: dict[str, Any] = _as_before(before)
+            kinds = {"acknowledged": "acknowledge", "snoozed": "snooze", "open": "unacknowledge"}
+            act: dict[str, Any] = {"kind": kinds[before.state]}
+            act |= {} if before.state == "open" else {"until": before.until}
+            act |= {"wakes_on": before.wakes_on} if before.state == "snoozed" else {}
         case "assign" if before is not None:
             act = {"kind": "assign", "assignee": before.assignee}
         case "silence":
@@ -150,13 +153,3 @@ def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
     given = {"id": f"{command.id[:240]}-undo", "at": now, "act": act}
     back = _validated({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **given})
     return replace(one, command=back, before=None)
-
-
-def _as_before(before: Handling) -> dict[str, Any]:
-    match before.state:
-        case "acknowledged":
-            return {"kind": "acknowledge", "until": before.until}
-        case "snoozed":
-            return {"kind": "snooze", "until": before.until, "wakes_on": before.wakes_on}
-        case "open":
-            return {"kind": "unacknowledge"}

@@ -7,17 +7,16 @@ from typing import Protocol, assert_never
 from schemas.alerts import ChannelName, Delivery
 from schemas.primitives import Instant
 from services.notify.channels.answers import of_slack, of_teams
-from services.notify.channels.destinations import DestinationConfig
-from services.notify.channels.http_channels import (
-    ChatChannel,
+from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel, WebhookChannel
+from services.notify.channels.smtp import MailDirectory, SmtpChannel
+from services.notify.domain.deliveries import Arrived, Verdict
+from services.notify.domain.destinations import (
+    DestinationConfig,
     HttpTarget,
-    PagerDutyChannel,
     PagerDutyOptions,
-    WebhookChannel,
+    SmtpOptions,
     WebhookOptions,
 )
-from services.notify.channels.smtp import MailDirectory, SmtpChannel, SmtpOptions
-from services.notify.domain.deliveries import Arrived, Verdict
 from services.notify.domain.outbox import SendingPace
 from services.runtime import log
 

@@ -2,7 +2,7 @@
 
 import ssl
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import time
 from email.headerregistry import Address as MailAddress
 from pathlib import Path
@@ -26,10 +26,19 @@ from schemas.directory import Address
 from schemas.primitives import Id, TimeZone
 from schemas.scores import Name
 from services.notify.channels.addresses import secret_fault, url_fault
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig, DestinationsError, Options
-from services.notify.channels.http_channels import ENQUEUE_URL, HttpTarget, PagerDutyOptions, WebhookOptions
-from services.notify.channels.smtp import SmtpOptions
-from services.notify.domain.routing import Receiver, Route, routing_faults
+from services.notify.channels.http_channels import ENQUEUE_URL
+from services.notify.domain.destinations import (
+    DestinationConfig,
+    DestinationsConfig,
+    DestinationsError,
+    HttpTarget,
+    Options,
+    PagerDutyOptions,
+    Route,
+    SmtpOptions,
+    WebhookOptions,
+    routing_faults,
+)
 from services.notify.domain.working_hours import ReceivingHours
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
@@ -57,14 +66,6 @@ def load_destinations(
     return found
 
 
-def _authorities_fault(cafile: Path | None) -> str | None:
-    try:
-        ssl.create_default_context(cafile=cafile)
-    except (OSError, ValueError):  # ssl.SSLError is an OSError
-        return "holds no certificates"
-    return None
-
-
 def _deliverable(address: str) -> str:
     """Raises ValueError for what a header of a mail cannot hold."""
     if not address.isascii():
@@ -73,14 +74,12 @@ def _deliverable(address: str) -> str:
     return address
 
 
-def _or_owner(given: object, addresses: Callable[[object], object]) -> object:
-    """`owner`: whoever looks after the programme, at the address that the directory has."""
-    return () if given == "owner" else addresses(given)
-
-
 _MailAddress = Annotated[Address, AfterValidator(_deliverable)]
 _MailRecipients = Annotated[
-    tuple[_MailAddress, ...], Field(min_length=1, max_length=MOST_RECIPIENTS), WrapValidator(_or_owner)
+    tuple[_MailAddress, ...],
+    Field(min_length=1, max_length=MOST_RECIPIENTS),
+    # `owner`: whoever looks after the programme, at the address that the directory has.
+    WrapValidator(lambda given, addresses: () if given == "owner" else addresses(given)),
 ]
 
 
@@ -105,7 +104,7 @@ class _ToPeople(BaseModel):
     )
     digest_at: _Clock = "08:30"
     time_zone: TimeZone | None = None
-    most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = Receiver.most_per_hour
+    most_per_hour: Annotated[int, Field(ge=1, le=1_000)] = DestinationConfig.most_per_hour
 
     @property
     def hours(self) -> ReceivingHours:
@@ -208,7 +207,7 @@ class _Reading:
             given = _File.model_validate(document)
         except ValidationError as invalid:
             self._explain("", invalid)
-            return DestinationsConfig(())
+            return DestinationsConfig()
         found = [self._destination(f"destinations.{at}", entry) for at, entry in enumerate(given.destinations)]
         destinations = [one for one in found if one is not None]
         self._compare(destinations, own)
@@ -216,7 +215,7 @@ class _Reading:
         config = DestinationsConfig((*own, *destinations), routes, given.otherwise, given.admins)
         if not self.faults:
             # What a route names may be an entry that is at fault: first things first.
-            self.faults += routing_faults(config.routing())
+            self.faults += routing_faults(config)
         return config
 
     def _destination(self, place: str, given: dict[str, object]) -> DestinationConfig | None:
@@ -240,7 +239,7 @@ class _Reading:
             fallback=entry.fallback,
             hours=people.hours if people else None,
             zone=people.time_zone if people else None,
-            most_per_hour=people.most_per_hour if people else Receiver.most_per_hour,
+            most_per_hour=people.most_per_hour if people else DestinationConfig.most_per_hour,
         )
 
     def _options(self, place: str, entry: _Webhook | _Chat | _PagerDuty | _Smtp) -> Options:
@@ -272,8 +271,10 @@ class _Reading:
             # Whoever listens would have it.
             self.faults.append(f"{place}.security: a password is sent over TLS only: say starttls or tls")
             return None
-        if fault := _authorities_fault(entry.cafile):
-            self.faults.append(f"{place}.cafile: {fault}")
+        try:
+            ssl.create_default_context(cafile=entry.cafile)
+        except (OSError, ValueError):  # ssl.SSLError is an OSError
+            self.faults.append(f"{place}.cafile: holds no certificates")
             return None
         return SmtpOptions(
             host=entry.host,

@@ -3,10 +3,8 @@ sends one POST, to the address that was checked, redirects not followed, bounded
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import httpx
-from pydantic import SecretStr
 from standardwebhooks import Webhook
 
 from schemas.alerts import Delivery
@@ -14,19 +12,11 @@ from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
 from services.notify.channels.answers import of_answer, of_pagerduty
 from services.notify.domain.deliveries import Down, Unknown, Verdict
-from services.runtime.bounded_http import AsyncBoundedHttp, Bounds, HttpAnswer
+from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
+from services.runtime.bounded_http import AsyncBoundedHttp, BodyBrokenError, Bounds, HttpAnswer
 
 LONGEST_ANSWER_BYTES = 64 * 1024
 JSON = {"content-type": "application/json", "user-agent": "rapport-notify"}
-
-
-@dataclass(frozen=True)
-class HttpTarget:
-    """Where posts go. The address may be a secret as a whole: nothing that is said of a failure holds it."""
-
-    url: str
-    allow_private: bool
-    timeout_seconds: float
 
 
 class Poster:
@@ -41,6 +31,8 @@ class Poster:
         next message, and a long or slow one is cut off."""
         try:
             return await self._http.ask(lambda: self._request(content, headers), self._bounds)
+        except BodyBrokenError as broken:
+            return broken.answer
         except PrivateAddressError as refused:
             return Down(str(refused))
         except TimeoutError:
@@ -69,31 +61,22 @@ class Poster:
         )
 
 
-@dataclass(frozen=True)
-class WebhookOptions:
-    target: HttpTarget
-    secret: SecretStr
-
-
 class WebhookChannel(Poster):
     def __init__(self, options: WebhookOptions, now: Callable[[], Instant]) -> None:
         super().__init__(options.target)
         self._now, self._signer = now, Webhook(options.secret.get_secret_value())
 
     async def send(self, delivery: Delivery) -> Verdict:
-        content = (delivery.body or "").encode()
-        answer = await self.post(content, JSON | self._signature(delivery, content))
-        if not isinstance(answer, HttpAnswer):
-            return answer
-        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
-
-    def _signature(self, delivery: Delivery, content: bytes) -> dict[str, str]:
-        now = self._now()
-        return {
+        content, now = (delivery.body or "").encode(), self._now()
+        signature = {
             "webhook-id": delivery.delivery_id,
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(delivery.delivery_id, now, content.decode()),
         }
+        answer = await self.post(content, JSON | signature)
+        if not isinstance(answer, HttpAnswer):
+            return answer
+        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
 
 
 class ChatChannel(Poster):
@@ -115,12 +98,6 @@ class ChatChannel(Poster):
 
 
 ENQUEUE_URL = "https://events.pagerduty.com/v2/enqueue"
-
-
-@dataclass(frozen=True)
-class PagerDutyOptions:
-    target: HttpTarget
-    routing_key: SecretStr
 
 
 class PagerDutyChannel(Poster):

@@ -14,15 +14,13 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 from html import escape
-from pathlib import Path
-from typing import Literal
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
-from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
 from services.notify.domain.unsubscribing import LeavingLinks
 
@@ -71,22 +69,6 @@ _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})")
 
 
 @dataclass(frozen=True)
-class SmtpOptions:
-    """`to` and `sender` are plain addresses; neither stands on a topic. `to` empty: each message goes to its person, at
-    the address that the directory has then."""
-
-    host: str
-    port: int
-    security: Literal["starttls", "tls", "none"]
-    username: str | None
-    password: SecretStr | None
-    sender: str
-    to: tuple[str, ...]
-    timeout_seconds: float
-    cafile: Path | None = None
-
-
-@dataclass(frozen=True)
 class MailDirectory:
     """`address_of` a person, by destination, tenant and id; None where there is none that takes mail. `is_off`: whether
     a server has refused an address of a destination for good. `leaving`: how a person gets no more of such mails."""
@@ -104,37 +86,16 @@ class SmtpChannel:
         self._tls = ssl.create_default_context(cafile=options.cafile) if options.security != "none" else None
 
     async def send(self, delivery: Delivery) -> Verdict:
-        to = self._addresses(delivery)
+        options, person, to = self._options, delivery.person, tuple[str, ...]()
+        if options.to:
+            to = tuple(one for one in options.to if not self._directory.is_off(self._name, one))
+        elif person is not None and (one := self._directory.address_of(self._name, delivery.tenant, person)):
+            to = (one,)
         if not to:
             return Never("there is no address that takes mail")
         leaving = self._directory.leaving
-        content = mail_bytes(delivery, self._options.sender, to, leaving.of(delivery) if leaving else None)
-        attempt = _Attempt(self._name, self._options, to, self._client())
-        try:
-            async with asyncio.timeout(self._options.timeout_seconds):
-                return await attempt.bring(content)
-        except (SMTPException, OSError, TimeoutError) as failure:
-            # A name of a class and a code: texts of servers hold addresses.
-            reason = type(failure).__name__
-            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
-        finally:
-            await attempt.part()
-
-    async def close(self) -> None:
-        """Nothing is kept open, servers end idle connections within minutes; what was closed says goodbye in a turn of
-        the loop of its own."""
-        await asyncio.sleep(0.01)
-
-    def _addresses(self, delivery: Delivery) -> tuple[str, ...]:
-        if self._options.to:
-            return tuple(one for one in self._options.to if not self._directory.is_off(self._name, one))
-        person = delivery.person
-        found = self._directory.address_of(self._name, delivery.tenant, person) if person is not None else None
-        return (found,) if found else ()
-
-    def _client(self) -> aiosmtplib.SMTP:
-        options = self._options
-        return aiosmtplib.SMTP(
+        content = mail_bytes(delivery, options.sender, to, leaving.of(delivery) if leaving else None)
+        client = aiosmtplib.SMTP(
             hostname=options.host,
             port=options.port,
             # The default asks a name server, and waits for it.
@@ -144,6 +105,21 @@ class SmtpChannel:
             tls_context=self._tls,
             timeout=options.timeout_seconds,
         )
+        attempt = _Attempt(self._name, options, to, client)
+        try:
+            async with asyncio.timeout(options.timeout_seconds):
+                return await attempt.bring(content)
+        except (SMTPException, OSError, TimeoutError) as failure:
+            # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
+            reason = str(failure)[:100] if type(failure) is SMTPException else type(failure).__name__
+            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
+        finally:
+            await attempt.part()
+
+    async def close(self) -> None:
+        """Nothing is kept open, servers end idle connections within minutes; what was closed says goodbye in a turn of
+        the loop of its own."""
+        await asyncio.sleep(0.01)
 
 
 class _Attempt:
@@ -179,7 +155,8 @@ class _Attempt:
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
-            return _Refusal(refused.code).of_message()
+            status, code = f"SMTP {refused.code}", refused.code
+            return Down(status) if code == CLOSING else Never(status) if code >= PERMANENT else Again(status)
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
         return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
@@ -221,11 +198,6 @@ class _Refusal:
     def of_destination(self) -> Verdict:
         """4xx of an address is greylisting or a full mailbox: a matter of time."""
         return Down(self.status) if self.code >= PERMANENT or self.code == CLOSING else Again(self.status)
-
-    def of_message(self) -> Verdict:
-        if self.code == CLOSING:
-            return Down(self.status)
-        return Never(self.status) if self.code >= PERMANENT else Again(self.status)
 
 
 async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from services.notify.channels.destinations import DestinationsConfig, DestinationsError
+from services.notify.domain.destinations import DestinationsConfig, DestinationsError
 from services.notify.flow.destinations import configured
 from services.notify.names import Names
 from services.notify.settings import NotifySettings

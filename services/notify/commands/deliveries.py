@@ -27,7 +27,19 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
     elif unfinished:
         found = [one for one in found if not has_ended(one)]
     for delivery in sorted(found, key=lambda d: (d.planned_at, d.alert.at, d.delivery_id)):
-        click.echo(_line(delivery))
+        parts = (
+            f"{delivery.planned_at:%Y-%m-%d %H:%M:%S}",
+            delivery.state.ljust(10),
+            delivery.channel.ljust(9),
+            delivery.recipient,
+            delivery.transition.ljust(9),
+            f"{delivery.tenant}/{delivery.relationship}",
+            delivery.alert.rule,
+            f"attempts {delivery.attempt}",
+            delivery.status or "-",
+            delivery.delivery_id[:SHOWN_ID],
+        )
+        click.echo("  ".join(parts))
     click.echo(f"{len(found)} deliveries")
 
 
@@ -56,31 +68,13 @@ def _write(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Del
         fail("name the deliveries, or say --all")
     settings, names = settings_or_exit()
     given_up = [one for one in read_deliveries(settings, names) if is_given_up(one)]
-    chosen = given_up if every else [_one_of(given_up, wanted) for wanted in dict.fromkeys(ids)]
+    chosen = given_up if every else list[Delivery]()
+    for wanted in dict.fromkeys(ids):
+        long_enough_or_exit(wanted)
+        found = [one for one in given_up if one.delivery_id.startswith(wanted)]
+        if len(found) != 1:
+            fail(f"{wanted[:64]!r}: {len(found)} deliveries that were given up have such an id")
+        chosen += found
     headers = [(HEADER, request)]
     write(settings, [OutgoingRecord(names.deliveries, after(one), one.delivery_id.encode(), headers) for one in chosen])
     return len(chosen)
-
-
-def _one_of(given_up: Sequence[Delivery], wanted: str) -> Delivery:
-    long_enough_or_exit(wanted)
-    found = [one for one in given_up if one.delivery_id.startswith(wanted)]
-    if len(found) != 1:
-        fail(f"{wanted[:64]!r}: {len(found)} deliveries that were given up have such an id")
-    return found[0]
-
-
-def _line(delivery: Delivery) -> str:
-    parts = (
-        f"{delivery.planned_at:%Y-%m-%d %H:%M:%S}",
-        delivery.state.ljust(10),
-        delivery.channel.ljust(9),
-        delivery.recipient,
-        delivery.transition.ljust(9),
-        f"{delivery.tenant}/{delivery.relationship}",
-        delivery.alert.rule,
-        f"attempts {delivery.attempt}",
-        delivery.status or "-",
-        delivery.delivery_id[:SHOWN_ID],
-    )
-    return "  ".join(parts)

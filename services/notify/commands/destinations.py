@@ -12,11 +12,11 @@ import click
 
 from schemas.alerts import Urgency
 from services.notify.channels.channel import opened
-from services.notify.channels.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
 from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import due, usual_group
@@ -87,7 +87,7 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
 
 def _way(settings: NotifySettings, names: Names, about: About) -> Iterator[str]:
     """By the directory and the programmes as they are now."""
-    routing = destinations_or_exit(settings).routing()
+    routing = destinations_or_exit(settings)
     addressing = Addressing(routing, read_people(settings, names), AddressesOff())
     context = DecisionContext(settings.clock, lambda: datetime.now(UTC), addressing)
     routed, now = context.routed(about), context.now()

@@ -228,17 +228,13 @@ def _table(checked: Checked, found: Backtest) -> Iterator[str]:
     yield f"{checked.name}: {pairs}; fired by {before.version} > {wanted.version}"
     weeks = found.weeks
     cells = [["rule", "all", "pairs", *(f"{week:%d %b}" for week in weeks)]]
-    for name in _names(before, wanted):
+    either = {rule.name for rule in (*before.rules, *rules_of(wanted.version, wanted.rules))}
+    of_subjects = before.of_subjects.keys() | {"programme_shift", "source_silent", "score_stale"}
+    for name in (one for one in DEFAULTS if one in either - of_subjects):
         ours, theirs = (len(side.pairs.get(name, ())) for side in (found.now, found.then))
         counts = [f"{found.now.weeks[name, week]}>{found.then.weeks[name, week]}" for week in weeks]
         cells.append([name, f"{found.now.of(name)}>{found.then.of(name)}", f"{ours}>{theirs}", *counts])
     yield from columns(cells)
-
-
-def _names(before: InForce, wanted: RuleSet) -> list[str]:
-    either = {rule.name for rule in (*before.rules, *rules_of(wanted.version, wanted.rules))}
-    of_subjects = before.of_subjects.keys() | {"programme_shift", "source_silent", "score_stale"}
-    return [name for name in DEFAULTS if name in either - of_subjects]
 
 
 def _document(before: str, version: str, found: Backtest) -> dict[str, object]:

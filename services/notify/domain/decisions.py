@@ -18,7 +18,7 @@ from schemas.alerts import (
 )
 from schemas.events import partition_key
 from schemas.primitives import Instant
-from schemas.scores import Score, ScoreRow, Trigger
+from schemas.scores import Trigger
 from services.notify.domain.deliveries import new_delivery
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.handling import UNTOUCHED
@@ -38,6 +38,7 @@ class AlertGrounds(NamedTuple):
 
     reasons: tuple[Reason, ...]
     summary: str
+    next_step: str
     reading: Reading | None = None
     trigger: Trigger | None = None
     inputs: tuple[InputOffset, ...] = ()
@@ -49,17 +50,31 @@ def alert_changed(
     """The decision as it enters the pipeline. Its id is the same whenever and however often it is decided."""
     watch, turn, row, by_row = transitioned
     assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
-    why = reasons(row.score, row.as_of, turn.rule.measure) if row.score else ()
-    reading = _reading(row, row.score) if row.score else None
+    callers = frozenset(watch.calls.values())
+    why = reasons(row.score, row.as_of, turn.rule.measure, callers) if row.score else ()
+    reading = None
+    if (score := row.score) is not None:
+        reading = Reading(
+            as_of=row.as_of,
+            health=score.health,
+            band=score.band,
+            risk=score.risk,
+            calibrated=score.calibrated,
+            evidence=score.evidence,
+            confidence=score.confidence,
+            last_contact=score.last_contact,
+        )
     words = summary(watch.subject, turn, reading, why)
-    grounds = AlertGrounds(why, words, reading, row.trigger if by_row else None, inputs)
+    trigger = row.trigger if by_row else None
+    grounds = AlertGrounds(why, words, next_step(turn, callers), reading, trigger, inputs)
     return _changed(watch.subject, turn, decided_at, grounds)
 
 
 def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> AlertChanged:
     """As `alert_changed`, of a programme or a source: it rests on no reading, and names itself as its subject."""
     watch, turn, why = found
-    return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
+    grounds = AlertGrounds(why, subject_summary(watch.subject, turn, why), next_step(turn))
+    return _changed(watch.subject, turn, decided_at, grounds)
 
 
 def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
@@ -141,7 +156,7 @@ def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, groun
         trigger=grounds.trigger,
         reasons=grounds.reasons,
         summary=grounds.summary,
-        next_step=next_step(turn),
+        next_step=grounds.next_step,
         inputs=grounds.inputs,
     )
     return AlertChanged(
@@ -156,17 +171,4 @@ def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, groun
         subject=subject.id,
         program=subject.program,
         partitionkey=subject.key,
-    )
-
-
-def _reading(row: ScoreRow, score: Score) -> Reading:
-    return Reading(
-        as_of=row.as_of,
-        health=score.health,
-        band=score.band,
-        risk=score.risk,
-        calibrated=score.calibrated,
-        evidence=score.evidence,
-        confidence=score.confidence,
-        last_contact=score.last_contact,
     )

@@ -15,6 +15,14 @@ MOST_NAMED = 3
 """Of each side of a relationship: a group of twenty mentees is named by its first ones and counted."""
 
 
+class Erased(NamedTuple):
+    """A person, or a relationship, of whom nothing is known any more."""
+
+    kind: str
+    tenant: str
+    id: str
+
+
 class PairRecord(NamedTuple):
     """Who is paired with whom, by ids."""
 
@@ -156,11 +164,16 @@ class NameBook:
         record = self._pairs.get((tenant, relationship), PairRecord((), ()))
         mentors, mentees = (self._side(tenant, side, named) for side in (record.mentors, record.mentees))
         are_two = mentors and mentees and len(record.mentors) == len(record.mentees) == 1
-        programme = self._programs.get((tenant, program))
+        programme, owner = self._programs.get((tenant, program)), None
+        for role, one in _roles(programme) if programme else ():
+            # The first who is known and not away.
+            known = self._participants.get((tenant, one))
+            if owner is None and known is not None and known.status == "active":
+                owner = f"{self._name(tenant, one, named)} ({role})"
         return Naming(
             pair=" & ".join(filter(None, (mentors, mentees))) or None,
             each=(mentors, mentees) if are_two else None,
-            owner=self._owner(programme, named) if programme else None,
+            owner=owner,
             calendar=self.calendar(tenant, program),
             people=tuple(named),
         )
@@ -170,14 +183,6 @@ class NameBook:
         names = [name for one in side[:MOST_NAMED] if (name := self._name(tenant, one, named))]
         more = len(side) - MOST_NAMED
         return ", ".join(names) + (f" and {more} more" if names and more > 0 else "")
-
-    def _owner(self, programme: Programme, named: dict[str, str]) -> str | None:
-        """The first of coordinator, deputy and manager who is known and not away."""
-        for role, one in _roles(programme):
-            known = self._participants.get((programme.tenant, one))
-            if known is not None and known.status == "active":
-                return f"{self._name(programme.tenant, known.id, named)} ({role})"
-        return None
 
     def _name(self, tenant: str, participant: str, named: dict[str, str]) -> str | None:
         known = self._participants.get((tenant, participant))

@@ -50,19 +50,8 @@ class NoticeAbout:
 
 def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
     """To be sent as soon as people there may be written to."""
-    alert = _alert(about, transition, now)
-    told = transition_id(alert.dedup_key, alert.seq, transition)
-    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
-    return message.model_copy(update={"person": to.person, "due_at": told_from(to.receiving, now)})
-
-
-def is_notice(delivery: Delivery) -> bool:
-    return delivery.alert.rule in NOTICES
-
-
-def _alert(about: NoticeAbout, transition: TransitionName, now: Instant) -> Alert:
     key = alert_key(AlertSubject(about.tenant, "relationship", about.subject, about.program), about.rule)
-    return Alert(
+    alert = Alert(
         alert_key=key,
         dedup_key=dedup_key(key, about.occasion),
         episode=about.occasion,
@@ -79,3 +68,10 @@ def _alert(about: NoticeAbout, transition: TransitionName, now: Instant) -> Aler
         summary=about.summary[:200],
         next_step=about.next_step[:200],
     )
+    told = transition_id(alert.dedup_key, alert.seq, transition)
+    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
+    return message.model_copy(update={"person": to.person, "due_at": told_from(to.receiving, now)})
+
+
+def is_notice(delivery: Delivery) -> bool:
+    return delivery.alert.rule in NOTICES

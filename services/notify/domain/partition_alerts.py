@@ -29,20 +29,6 @@ class ClosedCall(NamedTuple):
     by: Side
 
 
-def calls_after(
-    calls: Mapping[Id, Side], call: SupportCall, row: ScoreRow
-) -> tuple[Mapping[Id, Side], tuple[Id, Side] | None]:
-    """The open calls by request, and the one that this row closes, if so."""
-    if row.trigger is not None and row.trigger.type == CLOSED:
-        by = calls.get(call.request_id)
-        left = {request: side for request, side in calls.items() if request != call.request_id}
-        return left, None if by is None else (call.request_id, by)
-    if call.by is None:
-        return calls, None
-    known = {**calls, call.request_id: call.by}
-    return dict(list(known.items())[-MOST_CALLS:]), None
-
-
 @dataclass(frozen=True)
 class Touched:
     """What has changed since it was last taken: watches by tenant/relationship, the clock if it moved, and whose watch
@@ -238,10 +224,12 @@ class PartitionAlerts(AlertHolder[Watch]):
         is_history = (
             row.trigger is not None and row.trigger.type != CLOSED and self._rules(watch, row.as_of).is_history(row)
         )
-        calls, closed = (watch.calls, None) if is_history else calls_after(watch.calls, call, row)
-        if closed is not None:
-            subject = watch.subject
-            self._closed.append(ClosedCall(subject.tenant, subject.program, subject.id, *closed))
+        calls, subject = dict(watch.calls), watch.subject
+        if row.trigger is not None and row.trigger.type == CLOSED:
+            if (by := calls.pop(call.request_id, None)) is not None:
+                self._closed.append(ClosedCall(subject.tenant, subject.program, subject.id, call.request_id, by))
+        elif call.by is not None and not is_history:
+            calls = dict(list({**calls, call.request_id: call.by}.items())[-MOST_CALLS:])
         noted = replace(watch, calls=calls)
         self._put(watch, noted)
         return noted

@@ -132,7 +132,12 @@ def through(notice: Notice, situation: Situation) -> Decision:
             case never:
                 assert_never(never)
     event = _audited(notice.event, audit, None)
-    return Decision(event, tuple(_delivery(event, notice, one) for one in notice.to))
+    deliveries: list[Delivery] = []
+    for one, alone in zip(notice.to, planned(event, [one.destination for one in notice.to]), strict=True):
+        one_of = notice.group if one.receiving is not None else "late" if notice.late else None
+        due_at = due(notice.group, one, event.data.decided_at)
+        deliveries.append(alone.model_copy(update={"person": one.person, "group": one_of, "due_at": due_at}))
+    return Decision(event, tuple(deliveries))
 
 
 def inhibit(notice: Notice, situation: Situation) -> StageVerdict:
@@ -293,14 +298,6 @@ def due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
             return told_from(to.receiving, decided_at + RESCORED_SPAN)
         case _:
             return told_from(to.receiving, decided_at) if group else decided_at
-
-
-def _delivery(event: AlertChanged, notice: Notice, to: Addressee) -> Delivery:
-    (alone,) = planned(event, [to.destination])
-    one_of = notice.group if to.receiving is not None else "late" if notice.late else None
-    return alone.model_copy(
-        update={"person": to.person, "group": one_of, "due_at": due(notice.group, to, event.data.decided_at)}
-    )
 
 
 def _audited(event: AlertChanged, audit: Sequence[StageDecision], not_sent: str | None) -> AlertChanged:

@@ -1,58 +1,20 @@
 """Where an alert goes: an ordered list of routes, whoever looks after the programme, and from when on people may be
 told."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from schemas.alerts import Delivery, Urgency
+from schemas.directory import Participant
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.name_book import IsOff, NameBook
 from services.notify.domain.preferences import AddressesOff, Preferences
-from services.notify.domain.working_hours import Receiving, ReceivingHours, WorkCalendar
-
-
-@dataclass(frozen=True)
-class Route:
-    """Matches what all of its conditions match; None: anything. `goes_on`: the routes after it are looked at, too."""
-
-    to: tuple[str, ...]
-    rules: frozenset[str] | None = None
-    classes: frozenset[Urgency] | None = None
-    programs: frozenset[Id] | None = None
-    regions: frozenset[str] | None = None
-    goes_on: bool = False
-
-    @property
-    def is_catch_all(self) -> bool:
-        return {self.rules, self.classes, self.programs, self.regions} == {None}
-
-    def words(self) -> str:
-        parts = {"rule": self.rules, "class": self.classes, "programme": self.programs, "region": self.regions}
-        found = [f"{name} {', '.join(sorted(of))}" for name, of in parts.items() if of is not None]
-        return "; ".join(found) or "catch-all"
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """A destination as routing sees it. It gets nothing of other tenants and programmes than these. `hours`: of people;
-    None for machines, which are told at once. `zone` None: that of the person, or of the programme. `is_owner`: it goes
-    to whoever looks after the programme. `most_per_hour`: messages to people; beyond that they are folded."""
-
-    destination: Destination
-    gets_alerts: bool = True
-    tenant: Id | None = None
-    programs: frozenset[Id] | None = None
-    hours: ReceivingHours | None = None
-    zone: str | None = None
-    is_owner: bool = False
-    most_per_hour: int = 12
-
-    def takes(self, about: "About") -> bool:
-        return self.tenant in {None, about.tenant} and (self.programs is None or about.program in self.programs)
+from services.notify.domain.working_hours import Receiving, WorkCalendar
 
 
 @dataclass(frozen=True)
@@ -82,22 +44,11 @@ class Routed:
     why: str
 
 
-@dataclass(frozen=True)
-class Routing:
-    """`routes` empty: everything goes to every destination that gets alerts. `otherwise`: who gets what is for the
-    owner of a programme that has none who can be reached; `admins`: who hears of destinations that are down."""
-
-    receivers: Mapping[str, Receiver] = field(default_factory=dict)
-    routes: tuple[Route, ...] = ()
-    otherwise: str | None = None
-    admins: tuple[str, ...] = ()
-
-
 class Addressing:
     """Asks directory and programmes as they are now."""
 
     def __init__(
-        self, routing: Routing, people: NameBook, off: AddressesOff, preferences: Preferences | None = None
+        self, routing: DestinationsConfig, people: NameBook, off: AddressesOff, preferences: Preferences | None = None
     ) -> None:
         self.routing, self.people, self._off = routing, people, off
         self.preferences = preferences or Preferences()
@@ -107,8 +58,8 @@ class Addressing:
         found: list[Addressee] = []
         notes: list[str] = []
         for name in names:
-            receiver = self.routing.receivers.get(name)
-            if receiver is None or not receiver.takes(about):
+            receiver = self.routing.by_name.get(name)
+            if receiver is None or not receiver.takes(about.tenant, about.program):
                 continue
             addressee, note = self._addressed(receiver, about)
             notes += [note] if note else []
@@ -121,59 +72,56 @@ class Addressing:
 
     def again(self, destination: Destination, about: About) -> Addressee | None:
         """As it is now what was routed before. None where the destination is no more."""
-        receiver = self.routing.receivers.get(destination.recipient)
+        receiver = self.routing.by_name.get(destination.recipient)
         if receiver is None or receiver.destination != destination:
             return None
         return self._addressed(receiver, about)[0]
 
     def to_person(self, person: Id, about: About) -> Addressee | None:
         """To somebody by name: by the first destination that goes to owners, else to whom it goes otherwise."""
-        for receiver in self.routing.receivers.values():
-            if not receiver.is_owner or not receiver.takes(about):
+        for receiver in self.routing.by_name.values():
+            if not receiver.is_owner or not receiver.takes(about.tenant, about.program):
                 continue
             known = self.people.reachable(about.tenant, person, self._is_off(receiver))
             if known is not None:
-                zone = receiver.zone or known.time_zone
-                return Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
-        otherwise = self.routing.receivers.get(self.routing.otherwise or "")
-        return None if otherwise is None else Addressee(otherwise.destination, None, self._hours_of(otherwise, about))
+                return self._person(receiver, known, about)
+        otherwise = self.routing.by_name.get(self.routing.otherwise or "")
+        return None if otherwise is None else self._anybody(otherwise, about)
 
     def next_in_line(self, about: About) -> Addressee | None:
         """Who is asked when whoever looks after the programme does not acknowledge; None where mails do not go to
         persons, or nobody else looks after it."""
-        for receiver in self.routing.receivers.values():
-            if receiver.is_owner and receiver.takes(about):
+        for receiver in self.routing.by_name.values():
+            if receiver.is_owner and receiver.takes(about.tenant, about.program):
                 found = self.people.next_in_line(about.tenant, about.program, self._is_off(receiver))
                 if found is not None:
-                    zone = receiver.zone or found.person.time_zone
-                    receiving = self._receiving(receiver, zone, about, found.person.id)
-                    return Addressee(receiver.destination, found.person.id, receiving)
+                    return self._person(receiver, found.person, about)
         return None
 
     def admins(self, besides: str) -> list[Addressee]:
         """Who hears of destinations that are down, but by the one that is; else whoever gets what nobody can."""
         named = [name for name in (*self.routing.admins, self.routing.otherwise) if name and name != besides]
-        found = [self.routing.receivers[name] for name in named if name in self.routing.receivers]
+        found = [self.routing.by_name[name] for name in named if name in self.routing.by_name]
         wanted = found[: max(1, len(self.routing.admins))] if found else []
         about = About("", "", "", "P2")
-        return [Addressee(one.destination, None, self._hours_of(one, about)) for one in wanted if not one.is_owner]
+        return [self._anybody(one, about) for one in wanted if not one.is_owner]
 
     def calendar(self, tenant: Id, program: Id) -> WorkCalendar:
         return self.people.calendar(tenant, program)
 
     def most_per_hour(self, destination: Destination) -> int:
-        receiver = self.routing.receivers.get(destination.recipient)
-        return receiver.most_per_hour if receiver else Receiver.most_per_hour
+        receiver = self.routing.by_name.get(destination.recipient)
+        return receiver.most_per_hour if receiver else DestinationConfig.most_per_hour
 
     def _matched(self, about: About) -> tuple[Sequence[str], str]:
         if not self.routing.routes:
-            return [name for name, one in self.routing.receivers.items() if one.gets_alerts], "catch-all"
+            return [name for name, one in self.routing.by_name.items() if one.gets_alerts], "catch-all"
         region = self.people.region(about.tenant, about.program)
         # The log is no destination of people: it has a line of everything.
-        names = [name for name, one in self.routing.receivers.items() if one.destination.channel == "log"]
+        names = [name for name, one in self.routing.by_name.items() if one.destination.channel == "log"]
         matched: list[str] = []
         for number, route in enumerate(self.routing.routes, 1):
-            if not _matches(route, about, region):
+            if not route.matches(about.rule, about.urgency, about.program, region):
                 continue
             names += route.to
             matched.append(f"route {number} ({route.words()[:60]})")
@@ -181,75 +129,39 @@ class Addressing:
                 break
         return list(dict.fromkeys(names)), ", then ".join(matched)
 
-    def _addressed(self, receiver: Receiver, about: About) -> tuple[Addressee | None, str]:
+    def _addressed(self, receiver: DestinationConfig, about: About) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
-            return Addressee(receiver.destination, None, self._hours_of(receiver, about)), ""
+            return self._anybody(receiver, about), ""
         owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
         if owner is not None:
-            person, zone = owner.person.id, receiver.zone or owner.person.time_zone
-            found = Addressee(receiver.destination, person, self._receiving(receiver, zone, about, person))
-            return found, f"{receiver.destination.recipient} is {person} ({owner.role})"
+            words = f"{receiver.name} is {owner.person.id} ({owner.role})"
+            return self._person(receiver, owner.person, about), words
         is_described = self.people.programme(about.tenant, about.program) is not None
         why = (
             "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
         )
-        otherwise = self.routing.receivers.get(self.routing.otherwise or "")
-        if otherwise is None or not otherwise.takes(about):
+        otherwise = self.routing.by_name.get(self.routing.otherwise or "")
+        if otherwise is None or not otherwise.takes(about.tenant, about.program):
             return None, why
-        return Addressee(otherwise.destination, None, self._hours_of(otherwise, about)), why
+        return self._anybody(otherwise, about), why
 
-    def _is_off(self, receiver: Receiver) -> IsOff:
+    def _is_off(self, receiver: DestinationConfig) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)
 
-    def _hours_of(self, receiver: Receiver, about: About) -> Receiving | None:
-        zone = receiver.zone or self.people.calendar(about.tenant, about.program).zone
-        return self._receiving(receiver, zone, about)
+    def _anybody(self, receiver: DestinationConfig, about: About) -> Addressee:
+        """Whoever reads there."""
+        calendar = self.people.calendar(about.tenant, about.program)
+        return self._addressee(receiver, receiver.zone or calendar.zone, about, None)
 
-    def _receiving(self, receiver: Receiver, zone: str, about: About, person: Id | None = None) -> Receiving | None:
+    def _person(self, receiver: DestinationConfig, known: Participant, about: About) -> Addressee:
+        return self._addressee(receiver, receiver.zone or known.time_zone, about, known.id)
+
+    def _addressee(self, receiver: DestinationConfig, zone: str, about: About, person: Id | None) -> Addressee:
         if receiver.hours is None:
-            return None
+            return Addressee(receiver.destination, person)
         holidays = self.people.calendar(about.tenant, about.program).holidays
         hours = receiver.hours if person is None else self.preferences.hours(about.tenant, person, receiver.hours)
-        return Receiving(hours, WorkCalendar(zone, holidays))
-
-
-def _matches(route: Route, about: About, region: str) -> bool:
-    return (
-        (route.rules is None or about.rule in route.rules)
-        and (route.classes is None or about.urgency in route.classes)
-        and (route.programs is None or about.program in route.programs)
-        and (route.regions is None or region in route.regions)
-    )
-
-
-def routing_faults(routing: Routing) -> list[str]:
-    """Why these routes cannot be used; empty where they can."""
-    routes, names = routing.routes, routing.receivers
-    found = [
-        f"routes.{at}.to: there is no destination {name[:80]!r}"
-        for at, route in enumerate(routes)
-        for name in route.to
-        if name not in names
-    ]
-    if routes and not (routes[-1].is_catch_all and not routes[-1].goes_on):
-        found.append("routes: the last one must be a catch-all: without conditions and `continue`")
-    found += [
-        f"routes.{at}: takes everything, so that no route after it is reached: say `continue` or a condition"
-        for at, route in enumerate(routes[:-1])
-        if route.is_catch_all and not route.goes_on
-    ]
-    others = [("otherwise", routing.otherwise), *((f"admins.{at}", one) for at, one in enumerate(routing.admins))]
-    found += [f"{place}: there is no destination {one[:80]!r}" for place, one in others if one and one not in names]
-    otherwise = names.get(routing.otherwise or "")
-    if otherwise is not None and otherwise.is_owner:
-        found.append("otherwise: must be a destination that does not go to an owner")
-    if routing.otherwise is None:
-        found += [
-            f"{name}: goes to an owner: say with `otherwise` who gets it where none can be reached"
-            for name, one in names.items()
-            if one.is_owner
-        ]
-    return found
+        return Addressee(receiver.destination, person, Receiving(hours, WorkCalendar(zone, holidays)))
 
 
 def told_from(receiving: Receiving | None, moment: Instant) -> Instant:

@@ -1,13 +1,13 @@
 """What a person reads first: one sentence whose first 80 characters stand alone, why, in points and plain words, and
 what to do next. About the relationship, never blame, and never that somebody will quit."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import timedelta
 from math import exp, log, log2
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from schemas.alerts import Reading, Reason, TransitionName
-from schemas.primitives import Instant
+from schemas.primitives import Instant, Side
 from schemas.programs import certainty as certainty_of_risk
 from schemas.rules import Measure
 from schemas.scores import Part, Score
@@ -62,15 +62,42 @@ RISK_WORDS = {
 }
 
 
-def reasons(score: Score, as_of: Instant, measure: Measure) -> tuple[Reason, ...]:
-    """At most three, the heaviest first. Of health: the points that each part misses, as negative numbers; over all
-    parts they sum to health - 100. Of risk: what each term adds to the log-odds. What no points stand for has none."""
+class CallWords(NamedTuple):
+    reason: str
+    next_step: str
+
+
+CALLS: Mapping[frozenset[Side], CallWords] = {
+    frozenset(): CallWords(
+        "an immediate request for support is open",
+        "Answer the request now, and acknowledge this, so that others know.",
+    ),
+    frozenset({"mentor"}): CallWords(
+        "the mentor has asked for immediate support",
+        "Call the mentor, who has asked for support, and acknowledge this, so that others know.",
+    ),
+    frozenset({"mentee"}): CallWords(
+        "the mentee has asked for immediate support",
+        "Call the mentee, who has asked for support, and acknowledge this, so that others know.",
+    ),
+    frozenset({"mentor", "mentee"}): CallWords(
+        "mentor and mentee have asked for immediate support",
+        "Call both, who have asked for support, and acknowledge this, so that others know.",
+    ),
+}
+"""By who has asked, as far as that is known."""
+
+
+def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[Side] = ()) -> tuple[Reason, ...]:
+    """`callers`: who asks for support, as far as that is known. At most three, the heaviest first. Of health: the
+    points that each part misses, as negative numbers; over all parts they sum to health - 100. Of risk: what each term
+    adds to the log-odds. What no points stand for has none."""
     match measure:
         case "contact":
             return (Reason(name="contact", points=0.0, words=_silence_words(score, as_of)),)
         case "support":
             # What is asked for stays with those who were asked.
-            return (Reason(name="support_request", points=0.0, words="an immediate request for support is open"),)
+            return (Reason(name="support_request", points=0.0, words=CALLS[frozenset(callers)].reason),)
         case "health" | "drawdown":
             total = sum(part.weight for part in score.parts)
             found = [
@@ -143,7 +170,6 @@ NEXT_STEPS = {
     "programme_shift": "Look for one cause that all of them share: a date, a person who left, a tool that changed.",
     "source_silent": "Look whether the feed still runs and may still sign in; until it speaks nobody judges its pairs.",
     "score_stale": "Look whether scoring runs and keeps up: `rapport status`, its log and its lag.",
-    "support_requested": "Answer the request now, and acknowledge this, so that others know.",
 }
 WORDS: Mapping[Measure, Mapping[TransitionName, str]] = {
     "health": {
@@ -203,14 +229,23 @@ def summary(subject: AlertSubject, transition: Transition, reading: Reading | No
     assert begun is not None, "an episode began at some instant"
     told = _told(transition, reading)
     lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
-    mostly = "; ".join(f"{reason.words}{_weight(reason, transition, reading)}" for reason in why[:1])
-    because = f". Mostly: {mostly}" if mostly and transition.name != "resolved" else ""
+    because = ""
+    if why and transition.name != "resolved":
+        # Points of health, or of the chance: log-odds say nothing to a person.
+        weight, measure = "", transition.rule.measure
+        if measure in {"health", "drawdown"}:
+            weight = f" {why[0].points:+g}"
+        elif measure == "risk" and reading is not None:
+            weight = f" {chance_points(reading.risk, why[0].points):+.0f} % chance"
+        because = f". Mostly: {why[0].words}{weight}"
     return cut(f"{about} {told}, {lasting}{because}", MOST)
 
 
-def next_step(transition: Transition) -> str:
+def next_step(transition: Transition, callers: Collection[Side] = ()) -> str:
     if transition.name == "resolved":
         return CLOSED_STEPS.get(transition.why, NOTHING_TO_DO)
+    if transition.rule.measure == "support":
+        return CALLS[frozenset(callers)].next_step
     return NEXT_STEPS.get(transition.rule.name, "Look at the relationship and ask whether it needs anything.")
 
 
@@ -246,14 +281,3 @@ def _told(transition: Transition, reading: Reading | None) -> str:
     health = f": health {reading.health:.0f}"
     value = {"health": health, "drawdown": health, "risk": f": risk {reading.risk:.2f}"}
     return f"{words}{value.get(transition.rule.measure, '')}{pressing}"
-
-
-def _weight(reason: Reason, transition: Transition, reading: Reading | None) -> str:
-    """Points of health, or of the chance: log-odds say nothing to a person."""
-    match transition.rule.measure:
-        case "health" | "drawdown":
-            return f" {reason.points:+g}"
-        case "risk" if reading is not None:
-            return f" {chance_points(reading.risk, reason.points):+.0f} % chance"
-        case _:
-            return ""

@@ -76,27 +76,24 @@ class Asking:
                 local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
                 again = _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
                 found.setdefault((delivery.tenant, Recipient(to.destination, to.person)), []).append(again)
-        given = (self._given(one, now) for one in acts)
-        messages = list(filter(None, given))
+        messages: list[Delivery] = []
+        for one in acts:
+            subject, known = one.watch.subject, KnownAlert(one.watch, one.rule, one.watch.rules[one.rule])
+            rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}
+            alert = as_of_now(known, rules, None, now)
+            if alert is None:
+                continue  # it is told by no row
+            about = About(subject.tenant, subject.program, one.rule, alert.urgency)
+            to = self._addressing.to_person(one.person, about)
+            if to is not None and to.person is not None:
+                told = (subject.tenant, subject.program, subject.id)
+                message = new_delivery(alert, told, to.destination, one.occasion, now)
+                messages.append(_asked(message, to, now, GIVEN))
         for lines in found.values():
             # Of one recipient. Its id follows from its first line.
             named, due_at = min(one.delivery_id for one in lines), min(one.due_at for one in lines)
             messages.append(one_message(lines, now).model_copy(update={"delivery_id": named, "due_at": due_at}))
         return messages
-
-    def _given(self, one: GivenAlert, now: Instant) -> Delivery | None:
-        """None for whoever cannot be written to, and of what is told by no row."""
-        subject, known = one.watch.subject, KnownAlert(one.watch, one.rule, one.watch.rules[one.rule])
-        rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}
-        alert = as_of_now(known, rules, None, now)
-        if alert is None:
-            return None
-        to = self._addressing.to_person(one.person, About(subject.tenant, subject.program, one.rule, alert.urgency))
-        if to is None or to.person is None:
-            return None
-        about = (subject.tenant, subject.program, subject.id)
-        message = new_delivery(alert, about, to.destination, one.occasion, now)
-        return _asked(message, to, now, GIVEN)
 
     def _is_open(self, delivery: Delivery) -> bool:
         """Whether it is the same episode, and nobody has acknowledged or snoozed it."""

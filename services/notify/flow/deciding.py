@@ -29,15 +29,6 @@ from services.validation_errors import places
 
 
 @dataclass(frozen=True)
-class Basis:
-    """On what a round decides in one partition."""
-
-    alerts: PartitionAlerts
-    decided_at: Instant
-    silences: tuple[AlertSilence, ...]
-
-
-@dataclass(frozen=True)
 class Around:
     """What a transition is decided in: `lag`: how far the scores are behind the wall clock; `storm`: why it is one of a
     storm, if so."""
@@ -75,9 +66,8 @@ class Deciding:
         decided_at, decisions = self._context.now(), list[Decision]()
         for partition in sorted(polled):
             partition_alerts = self._partition_alerts[partition.number]
-            basis = Basis(partition_alerts, decided_at, silences)
             for record in polled[partition]:
-                decisions += self._decided(basis, record)
+                decisions += self._decided(partition_alerts, record, decided_at, silences)
             for key, failure in partition_alerts.forgotten():
                 self._metrics.forgotten.inc()
                 self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
@@ -95,13 +85,13 @@ class Deciding:
         ready = [one for of_tenant in waiting.values() for one in settled(of_tenant)]
         decisions: list[Decision] = []
         for one in ready:
-            basis = Basis(self._partition_alerts[one.partition], decided_at, silences)
+            alerts = self._partition_alerts[one.partition]
             try:
-                transitioned = basis.alerts.settle(one.key)
+                transitioned = alerts.settle(one.key)
             except Exception as failure:  # noqa: BLE001 (logged with the next batch of the partition)
-                basis.alerts.forget(one.key, failure)
+                alerts.forget(one.key, failure)
                 continue
-            decisions += self._through(transitioned, basis, ())
+            decisions += self._through(alerts, transitioned, decided_at, silences)
         return decisions + self._of_subjects(self._caught_up(ready), decided_at, silences) if ready else decisions
 
     def stale(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
@@ -138,8 +128,8 @@ class Deciding:
         for key, rule in keys:
             holder = next((alerts for alerts in self._partition_alerts.values() if alerts.watches(key)), None)
             if holder is not None:
-                basis = Basis(holder, decided_at, silences)
-                found += self._through(holder.remind(key, rule, decided_at, why), basis, ())
+                reminded = holder.remind(key, rule, decided_at, why)
+                found += self._through(holder, reminded, decided_at, silences)
             elif self._shared.watches(key):
                 for one in self._shared.remind(key, rule, decided_at, why):
                     found += self._of_subject(one, decided_at, silences)
@@ -165,7 +155,7 @@ class Deciding:
         decided_at = self._context.now()
         found: list[Decision] = []
         for alerts in self._partition_alerts.values():
-            found += self._through(alerts.erase(key, decided_at), Basis(alerts, decided_at, ()), ())
+            found += self._through(alerts, alerts.erase(key, decided_at), decided_at, ())
             alerts.bury(key)
         return found
 
@@ -178,11 +168,13 @@ class Deciding:
         every = {number: alerts.touched() for number, alerts in self._partition_alerts.items()}
         return {number: touched for number, touched in every.items() if touched}
 
-    def _decided(self, basis: Basis, record: Record) -> list[Decision]:
+    def _decided(
+        self, alerts: PartitionAlerts, record: Record, decided_at: Instant, silences: tuple[AlertSilence, ...]
+    ) -> list[Decision]:
         """What is no score event, or cannot be judged, stays on its topic and is logged as an error."""
         try:
             event = SCORE_EVENT.validate_json(record.value or b"")
-            transitioned = basis.alerts.take(event)
+            transitioned = alerts.take(event)
         except ValidationError as invalid:
             self._refuse(record, "; ".join(places(invalid)))
             return []
@@ -194,9 +186,9 @@ class Deciding:
         decisions: list[Decision] = []
         if transitioned:
             rests_on = InputOffset(topic=record.topic, partition=record.partition, offset=record.offset)
-            decisions = self._through(transitioned, basis, (rests_on,))
+            decisions = self._through(alerts, transitioned, decided_at, silences, (rests_on,))
         if event.type == "mentoring.clock.advanced.v1":
-            decisions += self._advanced(basis.decided_at, basis.silences)
+            decisions += self._advanced(decided_at, silences)
         elif event.data.trigger is not None:
             self._shared.hear(event.tenant, event.data.trigger)
         return decisions
@@ -236,7 +228,7 @@ class Deciding:
             self._is_fresh = False
             silent = self._shared.silent()
             for alerts in self._partition_alerts.values():
-                decisions += self._through(alerts.freeze(silent), Basis(alerts, decided_at, silences), ())
+                decisions += self._through(alerts, alerts.freeze(silent), decided_at, silences)
         return decisions
 
     def _of_subject(
@@ -251,26 +243,31 @@ class Deciding:
         return [self._decision(event, one, Around(self._shared, silences))]
 
     def _through(
-        self, transitioned: Sequence[Transitioned], basis: Basis, inputs: tuple[InputOffset, ...]
+        self,
+        alerts: PartitionAlerts,
+        transitioned: Sequence[Transitioned],
+        decided_at: Instant,
+        silences: tuple[AlertSilence, ...],
+        inputs: tuple[InputOffset, ...] = (),
     ) -> list[Decision]:
         """Each before the next: what was told of the one counts for the other."""
         decisions = []
         for one in transitioned:
             key = one.watch.subject.key
             try:
-                event = alert_changed(one, basis.decided_at, inputs)
+                event = alert_changed(one, decided_at, inputs)
             except Exception as failure:  # noqa: BLE001 (logged by whoever asks for what was forgotten)
                 # The state that brought it about does not even say of what: its watch begins anew.
-                basis.alerts.forget(key, failure)
+                alerts.forget(key, failure)
                 continue
-            behind, storm = lag(basis.alerts.clock, basis.decided_at, self._context.clock), None
+            behind, storm = lag(alerts.clock, decided_at, self._context.clock), None
             if self._context.clock == "wall" and one.transition.name != "resolved":
                 of = (event.tenant, event.program)
-                active = sum(alerts.active(*of) for alerts in self._partition_alerts.values())
-                storm = self._storms.found(*of, basis.decided_at, active)
-            decision = self._decision(event, one, Around(basis.alerts, basis.silences, behind, storm))
+                active = sum(one.active(*of) for one in self._partition_alerts.values())
+                storm = self._storms.found(*of, decided_at, active)
+            decision = self._decision(event, one, Around(alerts, silences, behind, storm))
             if decision.is_told and one.transition.late is None:
-                self._storms.add(event.tenant, event.program, event.id, basis.decided_at)
+                self._storms.add(event.tenant, event.program, event.id, decided_at)
             decisions.append(decision)
         return decisions
 

@@ -12,11 +12,10 @@ from typing import assert_never
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import PACES, opened
-from services.notify.channels.destinations import DestinationConfig, DestinationsConfig, DestinationsError
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.channels.http_channels import WebhookOptions
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import Again, Arrived, AttemptResult, Down, Never, Unknown
+from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, DestinationsError, WebhookOptions
 from services.notify.domain.ids import Destination
 from services.notify.domain.outbox import Outbox, Parked
 from services.notify.flow.report import Metrics

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.channels.destinations import DestinationConfig
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import (
     SENT_AGAIN,
@@ -19,12 +18,13 @@ from services.notify.domain.deliveries import (
     superseded,
     without,
 )
+from services.notify.domain.destinations import DestinationConfig
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
+from services.notify.domain.name_book import Erased
 from services.notify.domain.outbox import Parked, in_place_of, is_overdue
 from services.notify.domain.preferences import AddressOff
 from services.notify.flow.destinations import Posts
-from services.notify.flow.inputs import Erased
 from services.notify.flow.senders import Answered, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
@@ -46,24 +46,14 @@ class Environment:
     opens: Callable[[Delivery, Instant], Instant]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Step:
     """What is to be written down before `send`: attempts that came to an end, deliveries that were planned here, what
     is started now, the ids of what is kept no longer, and addresses that were refused for good."""
 
-    outcomes: Sequence[Delivery] = ()
-    planned: Sequence[Delivery] = ()
-    starting: Sequence[Delivery] = ()
-    gone: Sequence[str] = ()
-    off: Sequence[AddressOff] = ()
-
-
-@dataclass
-class _Changes:
-    """Collected in one step."""
-
     outcomes: list[Delivery] = field(default_factory=list)
     planned: list[Delivery] = field(default_factory=list)
+    starting: list[Delivery] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     off: list[AddressOff] = field(default_factory=list)
 
@@ -72,7 +62,7 @@ class Dispatch:
     def __init__(self, senders: SenderPool, renderer: Renderer, ledger: Ledger, environment: Environment) -> None:
         self._senders, self._renderer, self._ledger, self._environment = senders, renderer, ledger, environment
         self._posts = Posts(senders, environment.now, environment.directory)
-        self._changes = _Changes()
+        self._changes = Step()
         self._forgotten: set[Erased] = set()
         # Ids of deliveries of which nothing is kept when they have ended.
         self._unkept: set[str] = set()
@@ -115,9 +105,10 @@ class Dispatch:
         open_ = [post for post in self._posts if not post.is_leaving]
         due = [delivery for post in open_ for delivery in post.outbox.hand_out(now, self._environment.opens)]
         starting = [begun for one in due if (begun := self._begun(one, now)) is not None]
-        changes, self._changes = self._changes, _Changes()
-        gone = [*changes.gone, *self._ledger.expired(now)]
-        return Step(changes.outcomes, changes.planned, starting, gone, changes.off)
+        step, self._changes = self._changes, Step()
+        step.starting += starting
+        step.gone += self._ledger.expired(now)
+        return step
 
     def send(self, deliveries: Sequence[Delivery]) -> None:
         """Those that were written down as started."""
@@ -130,8 +121,8 @@ class Dispatch:
         self._posts.stop()
         for answered in self._senders.answered():
             self._settle(answered)
-        changes, self._changes = self._changes, _Changes()
-        return Step(changes.outcomes, changes.planned, (), changes.gone, changes.off)
+        step, self._changes = self._changes, Step()
+        return step
 
     def begin_anew(self, delivery: Delivery) -> None:
         """A person wants one that has ended to be sent again."""

@@ -2,7 +2,7 @@
 sources have spoken, and which rules were applied."""
 
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -11,7 +11,7 @@ from schemas.directory import Participant
 from schemas.programs import Programme, SourceWatermark
 from schemas.rule_faults import unwatched
 from schemas.rule_sets import RULE_EVENT
-from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.report import Metrics
@@ -25,14 +25,6 @@ from services.validation_errors import places
 STARTED = "mentoring.relationship.started.v1"
 LONGEST_SHOWN = 100
 """A key may have a megabyte."""
-
-
-class Erased(NamedTuple):
-    """A person, or a relationship, of whom nothing is known any more."""
-
-    kind: str
-    tenant: str
-    id: str
 
 
 class PeopleRecords:
@@ -153,25 +145,22 @@ class SubjectInputs:
             return
         self._applied_to[partition] = record.offset
         try:
-            self._apply(record)
+            if record.topic == self._names.rules:
+                self._rules.apply(RULE_EVENT.validate_json(record.value or b""))
+            elif record.topic == self._names.sources:
+                if record.value is not None:
+                    self._shared.mark(SourceWatermark.model_validate_json(record.value))
+            elif record.value is not None:
+                programme = Programme.model_validate_json(record.value)
+                self._shared.describe(programme)
+                self._check_levels(programme)
+            else:
+                tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
+                self._shared.undescribe(tenant, program)
         except ValidationError as invalid:
             self._leave_out(record, "; ".join(places(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
             self._leave_out(record, str(described(failure)))
-
-    def _apply(self, record: Record) -> None:
-        if record.topic == self._names.rules:
-            self._rules.apply(RULE_EVENT.validate_json(record.value or b""))
-        elif record.topic == self._names.sources:
-            if record.value is not None:
-                self._shared.mark(SourceWatermark.model_validate_json(record.value))
-        elif record.value is not None:
-            programme = Programme.model_validate_json(record.value)
-            self._shared.describe(programme)
-            self._check_levels(programme)
-        else:
-            tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
-            self._shared.undescribe(tenant, program)
 
     def _check_levels(self, programme: Programme) -> None:
         """A level that no row crosses fires late: with the next row of the pair, at midnight at the latest."""

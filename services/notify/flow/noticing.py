@@ -115,7 +115,7 @@ class Noticing:
                 self._down[name] = int(found.since.timestamp())
                 reason = f"{name} takes no messages since {instant(found.since)}: {found.reason[:90]}."
                 yield from self._to_admins(name, reason, now)
-        for name in [one for one in self._down if one not in parked and one in self._addressing.routing.receivers]:
+        for name in [one for one in self._down if one not in parked and one in self._addressing.routing.by_name]:
             yield from self._to_admins(name, f"{name} takes messages again.", now, is_over=True)
             del self._down[name]
 
@@ -133,20 +133,21 @@ class Noticing:
             yield notice(about, admin, now, "resolved" if is_over else "fired")
 
     def _of_address(self, one: AddressOff, now: Instant) -> Iterator[Delivery]:
-        whose = f" of {one.person}" if one.person else ""
         about = NoticeAbout(
             "address_off",
-            one.destination,
+            # Names are looked up when the mail is written.
+            one.person or one.destination,
             int(one.since.timestamp() * 1000),
             "P3",
-            f"{one.destination}: an address{whose} is switched off, its server has refused it for good ({one.status}).",
+            f"{one.destination}: an address is switched off, its server has refused it for good ({one.status}).",
             "Correct it in the directory, or in the file of destinations: another address is written to at once.",
+            one.tenant or OURS,
         )
         for admin in self._addressing.admins(besides=one.destination):
             yield notice(about, admin, now)
 
     def _of_idle_chats(self, now: Instant) -> Iterator[Delivery]:
-        for receiver in self._addressing.routing.receivers.values():
+        for receiver in self._addressing.routing.by_name.values():
             if receiver.destination.channel != "teams":
                 continue
             addressee = Addressee(receiver.destination)

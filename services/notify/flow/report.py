@@ -1,7 +1,6 @@
 """What notify tells of itself: its figures, the canonical line of a batch, and its health."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -59,19 +58,8 @@ class Metrics:
             ("topic",),
             registry=registry,
         )
-        self.lag = Gauge("rapport_notify_lag", "Score events not yet read", registry=registry)
+        self.lag = Gauge("rapport_notify_lag", "Records not yet read, or in hand", registry=registry)
         self.seconds = Histogram("rapport_notify_batch_seconds", "From polled to committed", registry=registry)
-
-
-@dataclass(frozen=True)
-class Backlog:
-    """Scores not read yet, deliveries without an outcome, how many of these are held back, and destinations where
-    nothing arrives."""
-
-    lag: int
-    waiting: int
-    held: int
-    down: Mapping[str, Parked]
 
 
 class Report:
@@ -80,16 +68,18 @@ class Report:
         self._down: set[str] = set()
         self._log = log.get(__name__)
 
-    def backlog(self, backlog: Backlog) -> None:
-        self._metrics.lag.set(backlog.lag)
-        self._metrics.waiting.set(backlog.waiting)
-        held = f", {backlog.held} of them held until scores have caught up" if backlog.held else ""
-        for name in {*backlog.down, *self._down}:
-            self._metrics.parked.labels(name).set(name in backlog.down)
-        self._down = set(backlog.down)
-        down = "".join(f"; {name} is down: {parked.reason}" for name, parked in sorted(backlog.down.items()))
-        detail = f"lag {backlog.lag}, {backlog.waiting} deliveries waiting{held}{down}"
-        self._health.tell("degraded" if down else "ready", detail)
+    def backlog(self, lag: int, waiting: int, held: int, down: Mapping[str, Parked]) -> None:
+        """Records not read yet or in hand, deliveries without an outcome, how many of these are held back, and
+        destinations where nothing arrives."""
+        self._metrics.lag.set(lag)
+        self._metrics.waiting.set(waiting)
+        for name in {*down, *self._down}:
+            self._metrics.parked.labels(name).set(name in down)
+        self._down = set(down)
+        words = f"lag {lag}, {waiting} deliveries waiting"
+        words += f", {held} of them held until scores have caught up" if held else ""
+        words += "".join(f"; {name} is down: {parked.reason}" for name, parked in sorted(down.items()))
+        self._health.tell("degraded" if down else "ready", words)
 
     def batch(
         self, polled: Mapping[Partition, Sequence[Record]], alerts: Sequence[AlertChanged], seconds: float

@@ -11,6 +11,8 @@ from schemas.alerts import Delivery, DeliveryChanged
 from schemas.events import partition_key
 from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import has_ended
+from services.notify.domain.hold import Hold
+from services.notify.domain.name_book import Erased
 from services.notify.domain.notices import is_notice
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.preferences import AddressOff
@@ -19,19 +21,22 @@ from services.notify.flow.asking import Asking
 from services.notify.flow.commanding import Commanding, DeliveryRequests
 from services.notify.flow.deciding import Deciding
 from services.notify.flow.destinations import DestinationsFile
-from services.notify.flow.dispatch import Dispatch, Step
-from services.notify.flow.hold import Hold
-from services.notify.flow.inputs import Erased, PeopleRecords, SubjectInputs
+from services.notify.flow.dispatch import Dispatch
+from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
 from services.notify.flow.noticing import Noticing
-from services.notify.flow.report import Backlog, Report
+from services.notify.flow.report import Report
+from services.notify.names import Names
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.settings import Settings
 
-MOST_RECORDS = 5_000
+MOST_RECORDS = 1_000
+"""Deciding on so many takes some tenths of a second: that long somebody waits who has just acknowledged an alert, and
+twice as long where a round is under way. A transaction costs as much as some fifty of them."""
 BATCH_SECONDS = 0.5
-"""A transaction costs as much as hundreds of records: while many keep coming, a batch waits for more."""
+"""A transaction costs as much as many records: while many keep coming, a batch waits for more."""
 MANY = 100
 """Records in one answer of the broker, of more than which others are on their way."""
 LINGER_SECONDS = 0.005
@@ -39,28 +44,62 @@ LINGER_SECONDS = 0.005
 BUSY_SECONDS = 0.05
 """How long to wait for the next records within a batch, or while a delivery is on its way."""
 IDLE_SECONDS = 0.5
+ACTS_SECONDS = 0.1
+"""How often whoever waits for scores looks whether somebody has asked for something."""
 
 Polled = Mapping[Partition, Sequence[Record]]
 
 
-def gathered(reader: Reader, first_wait: float) -> Polled:
-    """Up to MOST_RECORDS, or what comes within the time that a batch of its size waits, or what there is when no more
-    comes."""
-    found: dict[Partition, list[Record]] = {}
-    began: float | None = None
-    wait, left = first_wait, MOST_RECORDS
-    while left > 0 and (polled := reader.poll(wait, left)):
-        for partition, records in polled.items():
-            found.setdefault(partition, []).extend(records)
-        count = sum(map(len, polled.values()))
-        left -= count
-        now = time.monotonic()
-        began = now if began is None else began
-        rest = began + (BATCH_SECONDS if count >= MANY else LINGER_SECONDS) - now
-        if rest <= 0:
-            break
-        wait = min(BUSY_SECONDS, rest)
-    return found
+class RoundReader:
+    """Two consumers of one group, for one thread. What people ask has one of its own: kafka-python hands out what it
+    has fetched in that order, a megabyte of each partition of the scores, so that an act would wait for seconds, and up
+    to a quarter of a minute, while a history is told."""
+
+    def __init__(self, settings: Settings, names: Names) -> None:
+        self._acts = Reader(settings, names.identity)
+        for partition in self._acts.assign([names.commands]):
+            # A poll that does not wait asks for nothing before this is known.
+            self._acts.position(partition)
+        self.rest = Reader(settings, names.identity, isolation_level="read_committed")
+        assigned = self.rest.assign([names.scores, names.programs, names.sources, names.rules])
+        self.numbers = [partition.number for partition in assigned if partition.topic == names.scores]
+
+    def gathered(self, first_wait: float) -> Polled:
+        """Up to MOST_RECORDS, or what comes within the time that a batch of its size waits, or what there is when no
+        more comes."""
+        found: dict[Partition, list[Record]] = {}
+        began: float | None = None
+        wait, left = first_wait, MOST_RECORDS
+        while left > 0 and (polled := self._polled(wait, left)):
+            for partition, records in polled.items():
+                found.setdefault(partition, []).extend(records)
+            count = sum(map(len, polled.values()))
+            left -= count
+            now = time.monotonic()
+            began = now if began is None else began
+            rest = began + (BATCH_SECONDS if count >= MANY else LINGER_SECONDS) - now
+            if rest <= 0:
+                break
+            wait = min(BUSY_SECONDS, rest)
+        return found
+
+    def lag(self) -> int:
+        """Records that are not read yet, but those of acts."""
+        return self.rest.lag()
+
+    def close(self) -> None:
+        self._acts.close()
+        self.rest.close()
+
+    def _polled(self, wait: float, most: int) -> Polled:
+        until = time.monotonic() + wait
+        while True:
+            if acts := self._acts.poll(0, most):
+                return acts
+            left = until - time.monotonic()
+            polled = self.rest.poll(max(0.0, min(ACTS_SECONDS, left)), most)
+            if polled or left <= ACTS_SECONDS:
+                return polled
 
 
 @dataclass(frozen=True)
@@ -80,7 +119,7 @@ class Beside:
         changed = self.destinations.changed()
         if changed is not None:
             dispatch.configure(changed.destinations)
-            self.addressing.routing = changed.routing()
+            self.addressing.routing = changed
         for requested in self.requests.taken():
             if requested.replay is None:
                 dispatch.discard(requested.delivery_id)
@@ -108,7 +147,7 @@ class Flow:
     people."""
 
     scores: str
-    reader: Reader
+    reader: RoundReader
     inputs: SubjectInputs
     leadership: Leadership
     commanding: Commanding
@@ -131,12 +170,23 @@ class Flow:
                 self._round(left_over)
                 left_over = []
         finally:
-            last = self.dispatch.stop()
-        self._end(last)
+            step = self.dispatch.stop()
+        entry = Entry(
+            events=_endings(step.outcomes),
+            addresses=self._switched_off(step.off),
+            deliveries=_last([*step.planned, *step.outcomes]),
+            gone=step.gone,
+        )
+        if entry:
+            self.journal.write(entry)
+        self.report.outcomes(step.outcomes)
 
     def _round(self, left_over: list[Delivery]) -> None:
-        polled = gathered(self.reader, BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
-        began = time.monotonic()
+        polled = self.reader.gathered(BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
+        began, in_hand = time.monotonic(), sum(map(len, polled.values()))
+        if in_hand:
+            # A round may take a while: whoever waits until nothing is left to do has to see what is in hand.
+            self._tell_backlog(in_hand)
         erased, away = self.beside.apply(self.dispatch)
         # 1. What people ask, and what is to be judged by, takes effect first: it was written before anybody knew what
         # comes now.
@@ -191,8 +241,11 @@ class Flow:
         self.report.outcomes(step.outcomes)
         if scores or alerts:
             self.report.batch(scores, alerts, time.monotonic() - began)
+        self._tell_backlog()
+
+    def _tell_backlog(self, in_hand: int = 0) -> None:
         waiting = self.dispatch.waiting + len(self.hold)
-        self.report.backlog(Backlog(self.reader.lag(), waiting, len(self.hold), self.dispatch.parked))
+        self.report.backlog(self.reader.lag() + in_hand, waiting, len(self.hold), self.dispatch.parked)
 
     def _forget(self, erased: Sequence[Erased], found: _Forgotten) -> list[Decision]:
         """Of relationships that were erased the alerts end; of persons nothing says any more that they did anything."""
@@ -213,17 +266,6 @@ class Flow:
             self.noticing.switch_off(one)
         self.report.off(off)
         return {**dict.fromkeys(self.noticing.expired()), **{one.key: one for one in off}}
-
-    def _end(self, step: Step) -> None:
-        entry = Entry(
-            events=_endings(step.outcomes),
-            addresses=self._switched_off(step.off),
-            deliveries=_last([*step.planned, *step.outcomes]),
-            gone=step.gone,
-        )
-        if entry:
-            self.journal.write(entry)
-        self.report.outcomes(step.outcomes)
 
 
 def _people(erased: Sequence[Erased]) -> list[tuple[str, str]]:

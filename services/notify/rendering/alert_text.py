@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from schemas.alerts import Alert, Delivery, Urgency
 from services.notify.domain.deliveries import alerts_of
 from services.notify.domain.name_book import NameBook, Naming
-from services.notify.domain.notices import NOTICES, is_notice
+from services.notify.domain.notices import NOTICES, OURS, is_notice
 from services.notify.domain.pipeline import why_late
 from services.notify.domain.wording import cut
 from services.notify.domain.working_hours import ASKING, escalates_at
@@ -19,6 +19,7 @@ HEADLINE = 65
 REPEAT = "This may be a repeat: it is not known whether an earlier message with the same content arrived."
 STANDS_IN = "You get this in place of somebody who could not be reached."
 NOBODY = "nobody yet: the programme names no coordinator who is here"
+NOT_NAMED = "somebody whom no directory names any more"
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class AlertText:
 
 def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertText:
     if is_notice(delivery):
-        return _of_notice(delivery.alert)
+        return _of_notice(delivery, people)
     first = _Told(delivery.alert, delivery.tenant, delivery.program, delivery.relationship)
     items = [_Told(item.alert, delivery.tenant, item.program, item.relationship) for item in delivery.items]
     if items:
@@ -87,12 +88,15 @@ class _Told:
         return f"{self.program}: {naming.pair or f'pair {self.relationship}'}"
 
 
-def _of_notice(alert: Alert) -> AlertText:
-    words = NOTICES[alert.rule]
+def _of_notice(delivery: Delivery, people: NameBook) -> AlertText:
+    alert, words = delivery.alert, NOTICES[delivery.alert.rule]
     is_over = alert.transition == "resolved" and words.over
     first = Headline("Over" if is_over else words.word, alert.urgency, words.over if is_over else words.headline, None)
-    topic = f"Rapport: {words.headline}"
-    return AlertText(first, topic, (alert.summary,), facts=(("Next", alert.next_step),))
+    facts, named = [("Next", alert.next_step)], tuple[str, ...]()
+    if alert.rule == "address_off" and delivery.tenant != OURS:
+        name = people.name(delivery.tenant, delivery.relationship)
+        facts, named = [("Whose address", name or NOT_NAMED), *facts], (delivery.relationship,) if name else ()
+    return AlertText(first, f"Rapport: {words.headline}", (alert.summary,), facts=tuple(facts), people=named)
 
 
 def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | None) -> AlertText:

@@ -55,7 +55,10 @@ ACTS: Mapping[str, str] = {
 HALF_A_YEAR = timedelta(days=182)
 LONGEST_IN_ACT = 40
 """Characters of a name in what to do next."""
-_WHOM = re.compile(r"\b(?:(the mentor or the mentee|one of both)|both sides|both)\b")
+_WHOM = re.compile(
+    r"\b(?:(?P<either>the mentor or the mentee|one of both)|"
+    r"(?P<mentor>the mentor)|(?P<mentee>the mentee)|both sides|both)\b"
+)
 _RISK_LEVEL = re.compile(r"risk (at or above|below) ([0-9]+(?:\.[0-9]+)?)")
 
 
@@ -167,7 +170,8 @@ def next_act(alert: Alert, naming: Naming) -> str:
         return act
     names = (cut(name, LONGEST_IN_ACT) for name in naming.each)
     mentor, mentee = (f"{name} ({side})" for name, side in zip(names, ("mentor", "mentee"), strict=True))
-    return _WHOM.sub(lambda whom: f"{mentor} {'or' if whom[1] else 'and'} {mentee}", act)
+    called = {"either": f"{mentor} or {mentee}", "mentor": mentor, "mentee": mentee, None: f"{mentor} and {mentee}"}
+    return _WHOM.sub(lambda whom: called[whom.lastgroup], act)
 
 
 def _value(alert: Alert) -> str:

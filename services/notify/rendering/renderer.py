@@ -1,14 +1,25 @@
-"""The body of a delivery, as its channel takes it. It is rendered when it is first sent: what was held for a night says
-what is known in the morning, and an erased name is in nothing that is still to be sent."""
+"""The body of a delivery, as its channel takes it: a mail in plain text and in HTML, Slack's blocks and Teams' card,
+each within the limits of its receiver. It is rendered when it is first sent: what was held for a night says what is
+known in the morning, and an erased name is in nothing that is still to be sent."""
 
-from typing import assert_never
+import json
+from html import escape
+from typing import Any, assert_never
 
 from schemas.alerts import MOST_BODY, MOST_PEOPLE, Delivery
 from services.notify.domain.name_book import NameBook
-from services.notify.rendering.alert_text import alert_text
-from services.notify.rendering.chat import slack, teams
+from services.notify.domain.wording import cut
+from services.notify.rendering.alert_text import AlertText, Headline, alert_text
 from services.notify.rendering.machines import body, incident
-from services.notify.rendering.mail import mail
+
+LONGEST_SUBJECT = 150
+"""Longer ones are cut by mail programmes, and threads fall apart where they do so differently."""
+SLACK_TEXT, SLACK_HEADER, SLACK_BLOCKS = 3_000, 150, 50
+"""Characters of a section and of a header, and blocks of a message: one more, and Slack refuses all of it."""
+TEAMS_BYTES = 20_000
+"""Of a card; at 28 kB, counted after Teams has wrapped it, a post is refused."""
+CARD_VERSION = "1.2"
+"""Of the Adaptive Card: clients show nothing of a card whose version they do not know."""
 
 
 class Renderer:
@@ -31,3 +42,123 @@ class Renderer:
                 return delivery.model_copy(update={"body": text, "people": found.people[:MOST_PEOPLE]})
             case _:
                 assert_never(delivery.channel)
+
+
+def mail(text: AlertText) -> str:
+    """JSON of `subject`, `text` and `html`: the channel makes a message of it, with addresses that are not ours to
+    keep."""
+    return json.dumps(
+        {"subject": cut(text.topic, LONGEST_SUBJECT), "text": _plain(text), "html": _html(text)},
+        ensure_ascii=False,
+    )
+
+
+def _plain(text: AlertText) -> str:
+    first = text.first
+    listed = [
+        [f"- {one.urgency} {one.word}: {one.headline}", f"  {one.details}", *([f"  {one.link}"] if one.link else [])]
+        for one in text.lines
+    ]
+    blocks = [
+        [f"{first.word.upper()} · {first.urgency}: {text.opening}"],
+        list(text.paragraphs),
+        ["Why:", *(f"- {because}" for because in text.because)] if text.because else [],
+        [f"{name}: {words}" for name, words in text.facts],
+        [first.link] if first.link else [],
+        *listed,
+        [f"… and {text.more} more"] if text.more else [],
+    ]
+    return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
+
+
+def _html(text: AlertText) -> str:
+    first = text.first
+    because = "".join(f"<li>{escape(words)}</li>" for words in text.because)
+    facts = "".join(f"<dt><b>{escape(name)}</b></dt><dd>{escape(words)}</dd>" for name, words in text.facts)
+    lines = ""
+    for one in text.lines:
+        words = escape(f"{one.urgency} {one.word}: {one.headline}")
+        linked = f"<a href='{escape(one.link)}'>{words}</a>" if one.link else words
+        lines += f"<li>{linked}<br>{escape(one.details)}</li>"
+    body = (
+        f"<p><b>{escape(first.word)} · {first.urgency}</b></p>"
+        f"<h1 style='font-size:1.2em'>{escape(first.headline)}</h1>"
+        + (f"<p><b>{escape(text.act)}</b></p>" if text.act else "")
+        + "".join(f"<p>{escape(words)}</p>" for words in text.paragraphs)
+        + (f"<p>Why:</p><ul>{because}</ul>" if because else "")
+        + (f"<dl>{facts}</dl>" if facts else "")
+        + (f"<p><a href='{escape(first.link)}'>Open</a></p>" if first.link else "")
+        + (f"<ol>{lines}</ol>" if lines else "")
+        + (f"<p>… and {text.more} more</p>" if text.more else "")
+    )
+    return (
+        "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
+        f"<title>{escape(first.headline)}</title></head>"
+        f"<body style='font-family:sans-serif;max-width:40em'>{body}</body></html>"
+    )
+
+
+def slack(text: AlertText) -> str:
+    first, paragraphs, lines = text.first, map(_escaped, text.paragraphs), list[str]()
+    for one in text.lines:
+        words = _escaped(f"{one.urgency} {one.word}: {one.headline}")
+        lines.append(f"{f'<{_escaped(one.link)}|{words}>' if one.link else words}\n{_escaped(one.details)}")
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": cut(first.headline, SLACK_HEADER), "emoji": False}},
+        _section("\n".join([f"*{first.word} · {first.urgency}* {_escaped(text.act)}".rstrip(), *paragraphs])),
+        *([_section("*Why*\n" + "\n".join(f"• {_escaped(one)}" for one in text.because))] if text.because else []),
+        *([_section("\n".join(f"*{name}:* {_escaped(words)}" for name, words in text.facts))] if text.facts else []),
+        *([_section(f"<{_escaped(first.link)}|Open>")] if first.link else []),
+        *map(_section, lines),
+        *([_section(f"… and {text.more} more")] if text.more else []),
+    ]
+    return json.dumps({"text": _escaped(text.opening), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
+
+
+def teams(text: AlertText) -> str:
+    """Without what it lists besides where the card would become too large; then it says how many there are."""
+    shown = len(text.lines)
+    while True:
+        card = _posted_card(text, text.lines[:shown], text.more + len(text.lines) - shown)
+        if len(card.encode()) <= TEAMS_BYTES or not shown:
+            return card
+        shown -= 1
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SLACK_TEXT)}}
+
+
+def _escaped(text: str) -> str:
+    """Slack's three characters of control: without them a name is neither a link nor a mention of a channel."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _posted_card(text: AlertText, lines: tuple[Headline, ...], more: int) -> str:
+    first = text.first
+    because = [_paragraph("Why", weight="Bolder"), *(_paragraph(f"• {one}") for one in text.because)]
+    body = [
+        _paragraph(f"{first.word} · {first.urgency}", weight="Bolder"),
+        _paragraph(first.headline, size="Large"),
+        *([_paragraph(text.act, weight="Bolder")] if text.act else []),
+        *map(_paragraph, text.paragraphs),
+        *(because if text.because else []),
+        *(_paragraph(f"{name}: {words}") for name, words in text.facts),
+        *(_paragraph(f"{line.urgency} {line.word}: {line.headline}. {line.details}") for line in lines),
+        *([_paragraph(f"… and {more} more")] if more else []),
+    ]
+    actions = [{"type": "Action.OpenUrl", "title": "Open", "url": first.link}] if first.link else []
+    card = {
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": CARD_VERSION,
+        "body": body,
+        "actions": actions,
+    }
+    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
+    return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
+
+
+def _paragraph(text: str, **look: str) -> dict[str, Any]:
+    """Of rich text: a text block would read a name as Markdown, with links of its own."""
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}

@@ -213,7 +213,11 @@ def test_axe_finds_nothing_serious_on_any_page(
     assert {where: faults for where, faults in found.items() if faults} == {}
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", SIZES[1]), ("dark", SIZES[0])], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    ("scheme", "size"),
+    [("light", SIZES[1]), ("dark", SIZES[0]), ("light", {"width": 320, "height": 256})],
+    ids=["light", "dark", "at 400 %"],
+)
 def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme: str, size: dict[str, int]) -> None:
     world, gateway = World(), Gateway("http://127.0.0.1:1", {"acme": SecretStr("t")})
     world.low("own-1")

@@ -159,7 +159,9 @@ def test_the_page_of_a_call_says_who_has_asked_to_those_who_act(site: Served) ->
 
     assert "Ben Ode (mentee, who has asked)" in seen
     assert "Ana Ruiz (mentor)" in seen
-    assert "who has asked" not in looked
+    assert "Call Ben Ode (mentee), who has asked for support" in seen
+    assert "has asked" not in looked
+    assert "Answer the request now" in looked
 
 
 def test_the_page_of_an_alert_tells_all_about_it(site: Served) -> None:

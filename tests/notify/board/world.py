@@ -25,18 +25,18 @@ from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, writ
 from services.notify.board.state import BoardState
 from services.notify.domain import record
 from services.notify.domain.decisions import subject_alert_changed
+from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.handling import silence_key
-from services.notify.domain.name_book import NameBook, PairRecord
+from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchRecord
-from services.notify.domain.routing import Addressing, DecisionContext, Routing
+from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.unsubscribing import LeavingLinks
 from services.notify.flow.commanding import Commanding
-from services.notify.flow.inputs import Erased
 from services.notify.flow.report import Metrics
 from services.notify.names import Names
 from services.runtime.following import Follower
@@ -129,7 +129,7 @@ class World:
     def leading(self, settings: Settings) -> Iterator[None]:
         """An instance of notify that does what people ask, and writes down what came of it."""
         with self.lock:
-            addressing = Addressing(Routing(), NameBook(), AddressesOff())
+            addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff())
             context = DecisionContext("wall", lambda: self.now, addressing)
             shared = SharedAlerts(RuleBook("wall"), {})
             commanding = Commanding({0: self.alerts}, shared, {}, context, Metrics(CollectorRegistry()))
