@@ -13,6 +13,7 @@ from schemas.alerts import ALERT_EVENT, AlertEvent
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.models import RECORDS, models
 from schemas.primitives import Message
+from schemas.publish import current
 from schemas.rule_sets import RULE_EVENT, RuleEvent
 from schemas.scores import SCORE_EVENT, ScoreEvent
 
@@ -34,6 +35,12 @@ Steps = tuple[str | int, ...]
 def value(name: str) -> bytes:
     """The value of a record that carries this example."""
     return (FOLDER / f"{name}.json").read_bytes()
+
+
+@cache
+def current_schemas() -> Mapping[str, dict[str, Any]]:
+    """The JSON Schema of every model, made when a test asks for it first: it takes a third of a second."""
+    return current()
 
 
 def example(name: str) -> Any:  # noqa: ANN401 (JSON)

@@ -3,22 +3,21 @@
 import pytest
 
 from schemas.models import carried
-from schemas.publish import current
 from schemas.topics import TOPICS, Topic
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.together import USUAL_LIMIT, record_size
 from tests.schemas.bounds import Schema, largest, unbounded
+from tests.schemas.golden import NAMES, current_schemas
 
-CURRENT = current()
 # tenant/relationship is the longest of all keys but that of sync tokens, which has a digest besides.
 LONGEST_KEY = b"x" * 512
 HEADERS = [("content-type", b"application/cloudevents+json")]
 CARRYING = [topic for topic in TOPICS if carried(topic.payload)]
 
 
-@pytest.mark.parametrize("name", CURRENT)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_string_list_map_and_number_of_a_schema_has_a_bound(name: str) -> None:
-    assert list(unbounded(name, CURRENT[name])) == []
+    assert list(unbounded(name, current_schemas()[name])) == []
 
 
 @pytest.mark.parametrize("topic", CARRYING, ids=lambda topic: topic.name)
@@ -26,7 +25,7 @@ def test_the_largest_valid_message_fits_into_a_record_of_its_topic(topic: Topic)
     around = record_size(OutgoingRecord(topic.name, b"", LONGEST_KEY, HEADERS))
 
     for name in carried(topic.payload):
-        assert around + largest(CURRENT[name]) <= topic.most_bytes, name
+        assert around + largest(current_schemas()[name]) <= topic.most_bytes, name
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)

@@ -150,10 +150,14 @@ class Warehouse:
                 thread.join(60)
                 reader.close()
 
+    def never_due(self) -> Derived:
+        """For `running`, where nobody looks at what is derived."""
+        return NeverDue(self.clickhouse, 0.1, threading.Event())
+
     def store_all(self) -> list[tuple[int, int]]:
         """Runs a sink until everything that is on the topics is committed; returns the ranges it handled. Nothing is
         derived, see `recompute`."""
-        with self.running(derived=NeverDue(self.clickhouse, 0.1, threading.Event())) as running:
+        with self.running(derived=self.never_due()) as running:
             running.until(self.is_committed, "the commit of everything")
         if running.failure:
             raise running.failure

@@ -61,7 +61,7 @@ def test_after_a_restore_the_log_is_read_on_and_every_row_is_there_once(own: War
 
 def test_nothing_is_restored_over_tables_or_beside_a_running_service(own: Warehouse) -> None:
     own.write("events", held(tenant=own.tenant))
-    with own.running() as running:
+    with own.running(derived=own.never_due()) as running:
         running.until(own.is_committed, "the commit")
         back_up(own.settings, own.feed, "one", quiet)
         with pytest.raises(BackupError, match="stop `rapport warehouse serve` first"):

@@ -76,7 +76,10 @@ def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_t
 
 def test_a_partition_that_moves_away_in_mid_work_is_stored_once_by_its_new_owner(warehouse: Warehouse) -> None:
     written, names = 0, [warehouse.placed(1, partition)[0] for partition in range(2)]
-    with warehouse.running("1") as first, warehouse.running("2") as second:
+    with (
+        warehouse.running("1", warehouse.never_due()) as first,
+        warehouse.running("2", warehouse.never_due()) as second,
+    ):
         while not (first.sink.ranges and second.sink.ranges):
             instant, name = NOON + written * HOUR, names[written % 2]
             # Of ten partitions each has five: some of these three topics, whichever they are.

@@ -74,14 +74,14 @@ def tell(warehouse: Warehouse, relationship: str) -> None:
 
 
 def rows_of(warehouse: Warehouse, relationship: str) -> dict[str, int]:
-    """As they lie in the tables, replaced ones too; that it was erased aside."""
-    found = {}
-    for table in HOLDERS:
-        [(found[table.short],)] = warehouse.ask(
-            f"SELECT count() FROM {table.name} WHERE tenant_id = {{tenant}} "
-            f"AND relationship_id = '{relationship}'" + (f" AND NOT ({table.kept})" if table.kept else "")
-        )
-    return found
+    """As they lie in the tables, replaced ones too; that it was erased aside. One question: it is asked again and again
+    until it is answered as a test wants it."""
+    counts = (
+        f"SELECT '{table.short}', count() FROM {table.name} WHERE tenant_id = {{tenant}} "
+        f"AND relationship_id = '{relationship}'" + (f" AND NOT ({table.kept})" if table.kept else "")
+        for table in HOLDERS
+    )
+    return dict(warehouse.ask(" UNION ALL ".join(counts)))
 
 
 def day_of(warehouse: Warehouse) -> tuple[int, ...]:

@@ -31,7 +31,7 @@ def stored(warehouse: Warehouse) -> Warehouse:
         # What other tests have left came from other topics.
         warehouse.clickhouse.command(f"TRUNCATE TABLE {table}")
     tenant, chance, history = warehouse.tenant, random.Random(9), History()
-    with warehouse.running() as running:
+    with warehouse.running(derived=warehouse.never_due()) as running:
         tell_history(warehouse, history, chance)
         tell_corrections(warehouse, history, chance)
         warehouse.write("events", started(tenant=tenant), *(held(NOON + n * HOUR, tenant=tenant) for n in range(20)))

@@ -1,14 +1,12 @@
 """A log without committed offsets: it is read once, nothing that it holds is said again, and a crash loses nothing."""
 
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -22,9 +20,7 @@ from services.runtime.kafka import Committed, Partition, Reader, Record, partiti
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
 from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
-from tests.ingest.people.test_attendance_worker import ROOT, RUN, held, process, tick
-
-ENV = os.environ | {"PYTHONPATH": str(ROOT)}
+from tests.ingest.people.test_attendance_worker import held, process, started, tick
 
 
 @pytest.fixture
@@ -163,12 +159,12 @@ def test_processes_that_are_killed_while_they_start_lose_nothing_and_say_the_sam
     log_time.write(*told)
     rng = random.Random(5)
 
-    for _ in range(4):
-        command = [sys.executable, str(RUN), log_time.bootstrap, str(log_time.epoch), "one"]
-        doomed = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT, env=ENV)
-        time.sleep(rng.uniform(0.8, 3.0))
-        doomed.kill()
-        doomed.wait(10)
+    with TemporaryFile() as said:
+        for _ in range(4):
+            doomed = started(log_time, "one", said.fileno())
+            time.sleep(rng.uniform(0, 2.2))
+            doomed.kill()
+            doomed.wait(10)
     with process(log_time, "one"):
         outcomes = await_outcomes(log_time, len(numbers))
 

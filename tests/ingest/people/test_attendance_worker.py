@@ -2,13 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pytest
 
@@ -20,12 +20,13 @@ from schemas.topics import DIRECTORY_STATEMENTS
 from services.ingest.flow.attendance import GROUP, BegunPairs
 from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
+from tests import warm
 from tests.ingest.people.building import event, minute
 from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
 from tests.receiver import eventually
 
-ROOT = Path(__file__).parents[3]
 RUN = Path(__file__).with_name("run_attendance.py")
+MOST_SAID = 2**20
 QUIET_SECONDS = 2.0
 """In which something that should not happen would have happened."""
 
@@ -264,18 +265,23 @@ def test_what_a_killed_process_had_seen_is_seen_again_by_another(log_time: OwnLo
 
 
 @contextmanager
-def process(log: OwnLog, instance: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, str(RUN), log.bootstrap, str(log.epoch), instance]
-    running = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}
-    )
-    try:
-        assert running.stdout is not None
-        assert running.stdout.readline() == b"ready\n"
-        yield running
-    finally:
-        running.kill()
-        running.communicate(timeout=10)
+def process(log: OwnLog, instance: str) -> Iterator[warm.WarmProcess]:
+    """When it is ready; killed at the end."""
+    with TemporaryFile() as said:
+        running = started(log, instance, said.fileno())
+        try:
+            lines = partial(os.pread, said.fileno(), MOST_SAID, 0)
+            eventually(lambda: running.poll() is not None or b"ready" in lines().splitlines())
+            assert running.poll() is None, lines().decode()
+            yield running
+        finally:
+            running.kill()
+            running.wait(10)
+
+
+def started(log: OwnLog, instance: str, said: int) -> warm.WarmProcess:
+    """`said`: the open file that it writes to."""
+    return warm.start(RUN, [log.bootstrap, str(log.epoch), instance], os.environ | {"PYTHONPATH": str(warm.ROOT)}, said)
 
 
 def committed(log: OwnLog) -> int:

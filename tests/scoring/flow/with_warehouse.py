@@ -5,21 +5,27 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from deploy.local.clickhouse import LocalClickHouse
+from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
+from services.runtime.health import Health
+from services.runtime.loop import BatchLoop, Limits
 from services.runtime.settings import Settings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, comparable
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
-from services.warehouse import service
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
+from services.warehouse.flow.meters import Meters
+from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.sink import Sink
+from services.warehouse.flow.store import Store
+from services.warehouse.service import group_reader
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.flow.harness import Scoring
+from tests.warehouse.conftest import NeverDue
 
 Rows = dict[str, dict[int, ComparableRow]]
-# What is derived is looked at after a recomputation that the test asks for; each takes half a second of CPU.
-RECOMPUTE_SECONDS = 600.0
 # What earlier tests may have filled; that the migrations have run stays known.
 FILLED = """SELECT name FROM system.tables
 WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migrations'"""
@@ -27,14 +33,10 @@ WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migration
 
 @contextmanager
 def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironment]:
-    """A server that has our tables, which are emptied; a sink stores events and scores while the block runs."""
+    """A server that has our tables, which are emptied; a sink stores events and scores while the block runs. What is
+    derived is looked at after a recomputation that the test asks for: each takes a second of the engine's CPU."""
     names, group = scoring.names, f"{scoring.names.group}-sink"
-    settings = WarehouseSettings(
-        kafka=scoring.settings.kafka,
-        clickhouse=server.url,
-        warehouse_flush_seconds=0.2,
-        warehouse_recompute_seconds=RECOMPUTE_SECONDS,
-    )
+    settings = WarehouseSettings(kafka=scoring.settings.kafka, clickhouse=server.url, warehouse_flush_seconds=0.2)
     feed = Feed(group, {names.events: EVENT_LOG, names.scores: SCORE_HISTORY})
     with closing(ClickHouse(settings)) as clickhouse:
         # To make the tables anew for each test would take as much of the engine's time as the test itself.
@@ -43,13 +45,26 @@ def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironme
             done = "DROP" if table.startswith("score_history_") else "TRUNCATE"
             clickhouse.command(f"{done} TABLE mentoring.{table}")
     stop = threading.Event()
-    thread = threading.Thread(target=service.serve, args=(settings, feed, stop))
+    thread = threading.Thread(target=_store, args=(settings, feed, stop))
     thread.start()
     try:
         yield HealEnvironment(Settings(kafka=settings.kafka, clickhouse=server.url), names, group)
     finally:
         stop.set()
         thread.join(30)
+
+
+def _store(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
+    """As the service does it until `stop` is set."""
+    limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)
+    health = Health()
+    with (
+        closing(ClickHouse(settings)) as clickhouse,
+        closing(group_reader(settings, feed)) as reader,
+        Recomputing(NeverDue(clickhouse, 0.0, stop)) as beside,
+    ):
+        store = Store(clickhouse, Breaker(), Meters(health.metrics))
+        BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
 
 
 def table_of(place: HealEnvironment) -> Rows:
