@@ -5,21 +5,20 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from deploy.local.clickhouse import LocalClickHouse
-from services.runtime.breaker import Breaker
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.loop import BatchLoop, Limits
 from services.runtime.settings import Settings
+from services.runtime.unexpected import Breaker
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, comparable
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
-from services.warehouse.flow.meters import Meters
 from services.warehouse.flow.recomputing import Recomputing
 from services.warehouse.flow.sink import Sink
-from services.warehouse.flow.store import Store
+from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.flow.harness import Scoring
