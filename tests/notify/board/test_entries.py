@@ -67,6 +67,33 @@ def test_who_takes_a_pair_takes_all_that_it_stands_for(acted_on: Served, pair: s
     assert "Acknowledged: 2 of 2" in done
 
 
+def test_of_a_pair_of_which_one_alert_is_in_hand_the_rest_is_taken_without_a_complaint(
+    acted_on: Served, pair: str
+) -> None:
+    world, client = acted_on.world, acted_on.enter("p-3", "coordinator", "spruce")
+    both(world, pair)
+    act(client, f"/alerts/{world.key(pair, 'disengaging')}/acknowledge")
+    (tick,) = re.findall(r'name="key" value="([^"]+)"', client.get("/").text)
+
+    done = act(client, "/alerts", act="acknowledge", key=tick)
+
+    assert {alert.handling.state for alert in world.state.alerts()} == {"acknowledged"}
+    assert "Acknowledged" in done
+    assert "could not be done" not in done
+    again = act(client, "/alerts", act="acknowledge", key=tick)
+    assert "2 could not be done" in again
+
+
+def test_who_has_a_further_alert_of_a_pair_stands_beside_it(acted_on: Served, pair: str) -> None:
+    world, client = acted_on.world, acted_on.enter("p-3", "coordinator", "spruce")
+    both(world, pair)
+    act(client, f"/alerts/{world.key(pair, 'health_low')}/assign", assignee="p-4")
+
+    text = client.get("/").text
+
+    assert re.search(r"Also P3: health 38, low since[^<]*</a> · Noor Haddad", text)
+
+
 @needs_browser
 def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser, live_site: tuple[World, str]) -> None:
     world, url = live_site
