@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from math import exp, log, log2
 from typing import NamedTuple, assert_never
+from unicodedata import bidirectional
 
 from schemas.alerts import Reading, Reason, TransitionName
 from schemas.primitives import Instant, Side
@@ -17,9 +18,26 @@ from services.notify.domain.lifecycle import CORRECTED, ENDED, ERASED, Transitio
 DAY = timedelta(days=1)
 
 
+ISOLATED, ISOLATED_END = "\u2068", "\u2069"
+"""Around a name that is written from right to left: what stands beside it keeps its place."""
+_FROM_THE_RIGHT = frozenset({"R", "AL"})
+
+
+def isolated(name: str) -> str:
+    if not any(bidirectional(one) in _FROM_THE_RIGHT for one in name):
+        return name
+    return f"{ISOLATED}{name}{ISOLATED_END}"
+
+
 def cut(text: str, most: int) -> str:
     """With a sign for what is left out."""
-    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
+    if len(text) <= most:
+        return text
+    left = text[: max(0, most - 1)]
+    if left.count(ISOLATED) > left.count(ISOLATED_END):
+        # A name that is cut ends where it is cut.
+        left = f"{left[:-1]}{ISOLATED_END}"
+    return f"{left}…"
 
 
 def days(count: float) -> str:
