@@ -112,7 +112,9 @@ def _add_acts(app: FastAPI, board: Board) -> None:
             return _back(board, fields, noticed(person, "Tick the alerts first", []))
         if len(set(boxes)) > PER_PAGE:
             raise HTTPException(400, f"at most {PER_PAGE} pairs at once")
-        return await answered(board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)]))
+        return await answered(
+            board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)])
+        )
 
     @app.post("/alerts/{key}/{act}")
     async def act_on_one(request: Request, key: str, act: str) -> Response:

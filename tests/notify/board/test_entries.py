@@ -124,6 +124,26 @@ def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> No
     assert text.count("Also P3: health 38, low since") == 2
 
 
+def test_rules_speak_of_chances_as_alerts_do(site: Served) -> None:
+    text = site.enter("p-3", "admin").get("/rules").text
+
+    assert "Chance at or above 70 % for 24 h is P2" in text
+    assert "clears when below 55 % for 48 h" in text
+    assert "Health at or below 40 for 24 h is P3" in text
+
+
+def test_whoever_silences_one_pair_may_choose_it_by_name(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.name("5A1", "Not Seen", "By Them")
+    site.world.low("4F2")
+    site.world.low("5A1", program="maple")
+
+    text = site.enter("p-3", "coordinator", "spruce").get("/silences").text
+
+    assert '<option value="4F2">Ana Ruiz &amp; Ben Ode</option>' in text
+    assert "Not Seen" not in text
+
+
 def test_a_message_about_no_pair_is_not_called_one(site: Served) -> None:
     world = site.world
     for kind, id_ in (("programme", "spruce"), ("source", "zoom")):
