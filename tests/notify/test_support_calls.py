@@ -182,7 +182,6 @@ def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_th
     assert "an immediate request for support is open" in bodies["pagerduty"]
 
 
-
 @pytest.mark.parametrize(
     ("closed_call", "why"),
     [
