@@ -115,6 +115,23 @@ def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser,
         expect(page.locator("#notice")).to_contain_text("Acknowledged: 3 of 3")
 
 
+@needs_browser
+def test_a_pair_whose_other_alert_comes_first_now_is_not_called_new(
+    browser: Browser, live_site: tuple[World, str]
+) -> None:
+    world, url = live_site
+    world.take(Pair("turn-1").changed(hour(0), health=20.0, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    with page_of(browser) as page:
+        page.goto(f"{url}/?q=turn-1")
+        row = page.locator(f"#row-{world.key('turn-1', 'health_low')}")
+        expect(row).to_contain_text("Also P2: going quiet")
+
+        world.take(Pair("turn-1").changed(hour(61), position=2, health=60.0, risk=QUIET, last_contact=day(-20)))
+
+        expect(row).to_contain_text("Recovering")
+        expect(page.locator("#news")).to_be_hidden()
+
+
 def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> None:
     both(site.world, "4F2", "5A1")
 
