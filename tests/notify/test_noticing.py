@@ -123,3 +123,17 @@ def test_a_mail_about_an_address_that_is_refused_says_whose_it_is_by_name_and_ne
     assert known.people == ("p-3",)
     assert "*Whose address:* somebody whom no directory names any more" in (unknown.body or "")
     assert "p-3" not in f"{known.body}{unknown.body}"
+
+
+def test_of_a_refused_address_only_admins_of_the_organisation_are_told_whose_it_is() -> None:
+    found = noticing(mailed(), mailing("desk"), mailing("theirs", tenant="other"), admins=("desk", "theirs"))
+    found.switch_off(
+        AddressOff(destination="owners", digest="0" * 64, tenant="acme", person="p-3", since=NOON, status="SMTP 550")
+    )
+
+    told = {one.recipient: one for one in found.planned([], {})}
+
+    assert told.keys() == {"desk", "theirs"}
+    assert (told["desk"].tenant, told["desk"].relationship, told["desk"].people) == ("acme", "p-3", ("p-3",))
+    assert (told["theirs"].tenant, told["theirs"].relationship) == ("rapport", "owners")
+    assert "p-3" not in told["theirs"].model_dump_json()

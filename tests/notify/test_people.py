@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, RosterRecord, dump, roster_value
 from services.notify.domain.name_book import Erased, NameBook
+from services.notify.domain.wording import cut
 from services.notify.flow.inputs import PeopleRecords
 from services.notify.flow.report import Metrics
 from services.notify.names import Names
@@ -51,6 +52,19 @@ def test_a_pair_is_named_as_ingest_projects_it() -> None:
     assert naming.owner == "Dana Cole (coordinator)"
     assert naming.zone == "Europe/Berlin"
     assert naming.people == ("p-1041", "p-2077", "p-3")
+
+
+def test_a_name_from_right_to_left_turns_nothing_around_it() -> None:
+    found = named()
+    arabic = "\u0623\u062d\u0645\u062f \u0639\u0644\u064a"
+    found.people.upsert(participant("p-1041", arabic))
+
+    naming = found.people.naming("acme", "spruce", "rel-4F2")
+
+    assert naming.pair == f"\u2068{arabic}\u2069 & Ben Ode"
+    assert found.people.name("acme", "p-1041") == f"\u2068{arabic}\u2069"
+    assert cut(naming.pair or "", 6) == f"\u2068{arabic[:3]}\u2069…"
+    assert len(cut(naming.pair or "", 6)) == 6
 
 
 def test_the_same_ids_of_another_tenant_are_other_people() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from schemas.alerts import ChannelName
 from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
@@ -163,6 +164,22 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
 
     assert act in body["text"]
     assert act in body["html"]
+
+
+def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_the_log_nor_in_the_audit_trail() -> None:
+    alerts = new_alerts()
+    (asks,) = alerts.take(PAIR.changed(hour(0), caps=("support_open",), call=SupportCall(request_id="q", by="mentee")))
+    event = alert_changed(asks, NOON)
+    channels: tuple[ChannelName, ...] = ("webhook", "pagerduty", "log", "slack")
+    bodies = {
+        sent.channel: Renderer(names(), None).rendered(sent).body or ""
+        for sent in planned(event, [Destination(channel, "team") for channel in channels])
+    }
+
+    assert "mentee" not in f"{event.data.summary} {event.data.next_step}"
+    assert [name for name, body in bodies.items() if "mentee" in body] == ["slack"]
+    assert "an immediate request for support is open" in bodies["webhook"]
+    assert "an immediate request for support is open" in bodies["pagerduty"]
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,9 @@ def _add_acts(app: FastAPI, board: Board) -> None:
             return _back(board, fields, noticed(person, "Tick the alerts first", []))
         if len(set(boxes)) > PER_PAGE:
             raise HTTPException(400, f"at most {PER_PAGE} pairs at once")
-        # A box stands for all alerts of its entry.
-        keys = list(dict.fromkeys(key for box in boxes for key in box.split()))
-        return await answered(board, fields, _many(board, person, fields, keys))
+        return await answered(
+            board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)])
+        )
 
     @app.post("/alerts/{key}/{act}")
     async def act_on_one(request: Request, key: str, act: str) -> Response:
@@ -221,24 +221,28 @@ def _check_assignee(board: Board, known: KnownAlert, person: BoardPerson, to: st
         raise ActInvalidError("whoever shall have it needs access to the programme")
 
 
-async def _many(board: Board, person: BoardPerson, fields: dict[str, list[str]], keys: Sequence[str]) -> ActNotice:
-    """Each row for itself: what cannot be meant of one is its result, and the others go on."""
+async def _many(
+    board: Board, person: BoardPerson, fields: dict[str, list[str]], entries: Sequence[Sequence[str]]
+) -> ActNotice:
+    """Each row for itself: what cannot be meant of one is its result, and the others go on. An entry has the keys of
+    all its alerts: it is done to those that admit it, and of the others nothing is said where there are such."""
     reader, given = board.reader(), (person, form_id_of(fields), board.now())
     said = {**single(fields), "act": one(fields, "act"), "note": ""}
     if said["act"] == "take":
         said |= {"act": "assign", "assignee": person.id}
     known = {alert.dedup_key: alert for alert in reader.visible(person)}
-    wanted: list[WantedAct] = []
-    refused: list[ActResult] = []
-    for key in keys:
-        if key not in known:
-            refused.append(ActResult(key[:64], "refused", "there is no such alert any more"))
-        elif said["act"] not in reader.acts(known[key], person):
-            refused.append(ActResult(key, "refused", "that cannot be done with it as it is"))
-        else:
-            wanted.append(act_on(known[key], said, given))
-    done = await board.acting.do(wanted, person) if wanted else noticed(person, "", [])
-    return noticed(person, done.words, [*done.results, *refused], done)
+    wanted: dict[str, WantedAct] = {}
+    refused: dict[str, ActResult] = {}
+    for keys in entries:
+        admitted = [key for key in keys if key in known and said["act"] in reader.acts(known[key], person)]
+        wanted |= {key: act_on(known[key], said, given) for key in admitted}
+        for key in keys:
+            if key not in known:
+                refused[key] = ActResult(key[:64], "refused", "there is no such alert any more")
+            elif not admitted:
+                refused[key] = ActResult(key, "refused", "that cannot be done with it as it is")
+    done = await board.acting.do(list(wanted.values()), person) if wanted else noticed(person, "", [])
+    return noticed(person, done.words, [*done.results, *refused.values()], done)
 
 
 def _back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:

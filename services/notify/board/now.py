@@ -10,6 +10,7 @@ from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
 from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
 from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.wording import ISOLATED, ISOLATED_END
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
 OWNERS = ("all", "mine", "team", "unassigned")
@@ -129,7 +130,12 @@ def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: A
         return False
     subject, who = one.watch.subject, reader.who(one, reader.naming(one)) if choice.search else ""
     words = f"{who} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
-    return choice.search.casefold() in words.casefold()
+    return _letters(choice.search) in _letters(words)
+
+
+def _letters(words: str) -> str:
+    """What somebody types: without what keeps names from right to left apart."""
+    return words.replace(ISOLATED, "").replace(ISOLATED_END, "").casefold()
 
 
 def _team(reader: AlertReader, person: BoardPerson) -> list[str]:

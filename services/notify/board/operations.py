@@ -1,5 +1,6 @@
 """How alerts are held back and decided: silences, rules, and how the system itself is."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from schemas.events import partition_key
 from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS
 from schemas.rule_words import describe
+from schemas.rules import Rule
 from services.notify.board.access import BoardPerson
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader
@@ -21,6 +23,9 @@ from services.notify.domain.lifecycle import CORRECTED
 SILENT_AFTER = timedelta(hours=1)
 """Midnight rows alone make notify write more often than that."""
 SIGNS = {"<=": "at or below", ">=": "at or above", "<": "below", ">": "above"}
+_LEVEL = re.compile(r"([<>]=?) ([0-9]+(?:\.[0-9]+)?)")
+MOST_OFFERED = 200
+"""Pairs to choose from by name; of any other the id can be given."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,13 @@ def muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> in
     return sum(is_about(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
 
 
+def pairs_by_name(reader: AlertReader, person: BoardPerson) -> list[tuple[str, str]]:
+    """Id and name of pairs with open alerts that the person sees: those that somebody may want to silence."""
+    open_ = (one for one in reader.visible(person) if one.is_open and one.watch.subject.kind == "relationship")
+    named = {one.watch.subject.id: name for one in open_ if (name := reader.naming(one).pair)}
+    return sorted(named.items(), key=lambda found: found[1].casefold())[:MOST_OFFERED]
+
+
 def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryAway) -> list[RuleLine]:
     """The rules as they are by default, what came of them in the last 30 days, and what happened after their alerts."""
     right, known = Counter[str](), Counter[str]()
@@ -124,7 +136,7 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
     return [
         RuleLine(
             name=rule.name,
-            words=_plain(describe(rule).partition(": ")[2]),
+            words=_words(rule).partition(": ")[2],
             open=open_[rule.name],
             fired=fired[rule.name],
             useful=sum(vote.is_useful for vote in votes if vote.rule == rule.name),
@@ -151,7 +163,7 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
             version=version.version,
             state="in force" if version.pages_from <= reader.now else "in shadow",
             pages_from=version.pages_from,
-            words=[_plain(describe(rule)) for rule in version.decides() if rule != DEFAULTS.get(rule.name)],
+            words=[_words(rule) for rule in version.decides() if rule != DEFAULTS.get(rule.name)],
             shadow=[
                 f"{one.rule.replace('_', ' ')}: fired {one.now} times, would have fired {one.then} times, "
                 f"on {one.gained} pairs more and {one.lost} fewer"
@@ -165,8 +177,11 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
     ]
 
 
-def _plain(words: str) -> str:
-    """Without signs: `health at or below 40`."""
+def _words(rule: Rule) -> str:
+    """Without signs, and of risk in chances, as alerts say it: `health at or below 40`, `chance at or above 70 %`."""
+    words = describe(rule)
+    if rule.measure == "risk":
+        words = _LEVEL.sub(lambda level: f"{level[1]} {100 * float(level[2]):g} %", words).replace(": risk", ": chance")
     for sign, said in SIGNS.items():
         words = words.replace(f"{sign} ", f"{said} ")
     return words

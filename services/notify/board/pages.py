@@ -174,6 +174,7 @@ def silences_page(
             else {watch.subject.program for watch in board.state.watches() if person.is_of(watch.subject.tenant)}
         ),
         rules=sorted(DEFAULTS),
+        pairs=operations.pairs_by_name(reader, person) if person.acts else (),
         wanted=wanted,
         preview=preview,
         back="/silences",

@@ -14,7 +14,7 @@ from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
 from services.notify.domain.name_book import NameBook, Naming
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.wording import CALLS
+from services.notify.domain.wording import without_callers
 from services.notify.rendering import phrases
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
@@ -113,8 +113,7 @@ class AlertReader:
         last = self.last(one)
         alert = self._told.of(one, self.rules_of(one.watch.subject), last)
         if alert is not None and one.rule == SUPPORT_REQUESTED.name and not person.acts:
-            # Who asks for support is for those who answer.
-            alert = alert.model_copy(update={"reasons": (), "next_step": CALLS[frozenset()].next_step})
+            alert = alert.model_copy(update={"reasons": without_callers(alert.reasons)})
         due_day = self.due_day(one, naming, last)
         today = naming.calendar.local(self.now).date()
         due_words = "now" if one.state.urgency == "P1" else f"{due_day:%a} {due_day.day} {due_day:%b}"

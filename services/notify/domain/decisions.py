@@ -38,7 +38,6 @@ class AlertGrounds(NamedTuple):
 
     reasons: tuple[Reason, ...]
     summary: str
-    next_step: str
     reading: Reading | None = None
     trigger: Trigger | None = None
     inputs: tuple[InputOffset, ...] = ()
@@ -50,7 +49,7 @@ def alert_changed(
     """The decision as it enters the pipeline. Its id is the same whenever and however often it is decided."""
     watch, turn, row, by_row = transitioned
     assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
-    callers = frozenset(watch.calls.values())
+    callers = watch.calls.values()
     why = reasons(row.score, row.as_of, turn.rule.measure, callers) if row.score else ()
     reading = None
     if (score := row.score) is not None:
@@ -66,15 +65,14 @@ def alert_changed(
         )
     words = summary(watch.subject, turn, reading, why)
     trigger = row.trigger if by_row else None
-    grounds = AlertGrounds(why, words, next_step(turn, callers), reading, trigger, inputs)
+    grounds = AlertGrounds(why, words, reading, trigger, inputs)
     return _changed(watch.subject, turn, decided_at, grounds)
 
 
 def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> AlertChanged:
     """As `alert_changed`, of a programme or a source: it rests on no reading, and names itself as its subject."""
     watch, turn, why = found
-    grounds = AlertGrounds(why, subject_summary(watch.subject, turn, why), next_step(turn))
-    return _changed(watch.subject, turn, decided_at, grounds)
+    return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
 
 
 def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
@@ -156,7 +154,7 @@ def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, groun
         trigger=grounds.trigger,
         reasons=grounds.reasons,
         summary=grounds.summary,
-        next_step=grounds.next_step,
+        next_step=next_step(turn),
         inputs=grounds.inputs,
     )
     return AlertChanged(

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from schemas.directory import Participant
 from schemas.primitives import Side
 from schemas.programs import Programme
+from services.notify.domain.wording import isolated
 from services.notify.domain.working_hours import WorkCalendar
 
 IsOff = Callable[[str], bool]
@@ -189,7 +190,7 @@ class NameBook:
         if known is None:
             return None
         # A name is one line, whatever a directory has.
-        named[participant] = " ".join(known.name.split())
+        named[participant] = isolated(" ".join(known.name.split()))
         return named[participant]
 
 

@@ -1,10 +1,11 @@
 """What a person reads first: one sentence whose first 80 characters stand alone, why, in points and plain words, and
 what to do next. About the relationship, never blame, and never that somebody will quit."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from math import exp, log, log2
 from typing import NamedTuple, assert_never
+from unicodedata import bidirectional
 
 from schemas.alerts import Reading, Reason, TransitionName
 from schemas.primitives import Instant, Side
@@ -17,9 +18,26 @@ from services.notify.domain.lifecycle import CORRECTED, ENDED, ERASED, Transitio
 DAY = timedelta(days=1)
 
 
+ISOLATED, ISOLATED_END = "\u2068", "\u2069"
+"""Around a name that is written from right to left: what stands beside it keeps its place."""
+_FROM_THE_RIGHT = frozenset({"R", "AL"})
+
+
+def isolated(name: str) -> str:
+    if not any(bidirectional(one) in _FROM_THE_RIGHT for one in name):
+        return name
+    return f"{ISOLATED}{name}{ISOLATED_END}"
+
+
 def cut(text: str, most: int) -> str:
     """With a sign for what is left out."""
-    return text if len(text) <= most else f"{text[: max(0, most - 1)]}…"
+    if len(text) <= most:
+        return text
+    left = text[: max(0, most - 1)]
+    if left.count(ISOLATED) > left.count(ISOLATED_END):
+        # A name that is cut ends where it is cut.
+        left = f"{left[:-1]}{ISOLATED_END}"
+    return f"{left}…"
 
 
 def days(count: float) -> str:
@@ -85,7 +103,9 @@ CALLS: Mapping[frozenset[Side], CallWords] = {
         "Call both, who have asked for support, and acknowledge this, so that others know.",
     ),
 }
-"""By who has asked, as far as that is known."""
+"""By who has asked, as far as that is known. It is said to people who answer, in what is rendered for them."""
+CALL = "support_request"
+"""The reason of an open call."""
 
 
 def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[Side] = ()) -> tuple[Reason, ...]:
@@ -97,7 +117,7 @@ def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[
             return (Reason(name="contact", points=0.0, words=_silence_words(score, as_of)),)
         case "support":
             # What is asked for stays with those who were asked.
-            return (Reason(name="support_request", points=0.0, words=CALLS[frozenset(callers)].reason),)
+            return (Reason(name=CALL, points=0.0, words=CALLS[frozenset(callers)].reason),)
         case "health" | "drawdown":
             total = sum(part.weight for part in score.parts)
             found = [
@@ -170,6 +190,7 @@ NEXT_STEPS = {
     "programme_shift": "Look for one cause that all of them share: a date, a person who left, a tool that changed.",
     "source_silent": "Look whether the feed still runs and may still sign in; until it speaks nobody judges its pairs.",
     "score_stale": "Look whether scoring runs and keeps up: `rapport status`, its log and its lag.",
+    "support_requested": CALLS[frozenset()].next_step,
 }
 WORDS: Mapping[Measure, Mapping[TransitionName, str]] = {
     "health": {
@@ -222,6 +243,12 @@ CLOSED_STEPS = {
 }
 
 
+def without_callers(why: Sequence[Reason]) -> tuple[Reason, ...]:
+    """For machines, logs, and whoever only looks: who asks for support is for those who answer."""
+    unsaid = {"words": CALLS[frozenset()].reason}
+    return tuple(one.model_copy(update=unsaid) if one.name == CALL else one for one in why)
+
+
 def summary(subject: AlertSubject, transition: Transition, reading: Reading | None, why: tuple[Reason, ...]) -> str:
     """`spruce: pair 4F2, health 38, low for 24 h. Mostly: no meeting for 33 days ... -19.4. P3`"""
     about = f"{cut(subject.program, SHOWN_ID)}: pair {cut(subject.id, SHOWN_ID)}"
@@ -237,15 +264,13 @@ def summary(subject: AlertSubject, transition: Transition, reading: Reading | No
             weight = f" {why[0].points:+g}"
         elif measure == "risk" and reading is not None:
             weight = f" {chance_points(reading.risk, why[0].points):+.0f} % chance"
-        because = f". Mostly: {why[0].words}{weight}"
+        because = f". Mostly: {without_callers(why)[0].words}{weight}"
     return cut(f"{about} {told}, {lasting}{because}", MOST)
 
 
-def next_step(transition: Transition, callers: Collection[Side] = ()) -> str:
+def next_step(transition: Transition) -> str:
     if transition.name == "resolved":
         return CLOSED_STEPS.get(transition.why, NOTHING_TO_DO)
-    if transition.rule.measure == "support":
-        return CALLS[frozenset(callers)].next_step
     return NEXT_STEPS.get(transition.rule.name, "Look at the relationship and ask whether it needs anything.")
 
 

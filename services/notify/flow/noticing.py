@@ -133,18 +133,21 @@ class Noticing:
             yield notice(about, admin, now, "resolved" if is_over else "fired")
 
     def _of_address(self, one: AddressOff, now: Instant) -> Iterator[Delivery]:
-        about = NoticeAbout(
-            "address_off",
-            # Names are looked up when the mail is written.
-            one.person or one.destination,
-            int(one.since.timestamp() * 1000),
-            "P3",
-            f"{one.destination}: an address is switched off, its server has refused it for good ({one.status}).",
-            "Correct it in the directory, or in the file of destinations: another address is written to at once.",
-            one.tenant or OURS,
-        )
+        """Whose it is hears who is there for that organisation. Names are looked up when the mail is written."""
         for admin in self._addressing.admins(besides=one.destination):
-            yield notice(about, admin, now)
+            receiver = self._addressing.routing.by_name[admin.destination.recipient]
+            person = one.person if receiver.tenant in {None, one.tenant} else None
+            about = NoticeAbout(
+                "address_off",
+                person or one.destination,
+                int(one.since.timestamp() * 1000),
+                "P3",
+                f"{one.destination}: an address is switched off, its server has refused it for good ({one.status}).",
+                "Correct it in the directory, or in the file of destinations: another address is written to at once.",
+                (one.tenant if person else None) or OURS,
+            )
+            # What names somebody goes with them.
+            yield notice(about, admin, now).model_copy(update={"people": (person,) if person else ()})
 
     def _of_idle_chats(self, now: Instant) -> Iterator[Delivery]:
         for receiver in self._addressing.routing.by_name.values():

@@ -58,7 +58,7 @@ class Metrics:
             ("topic",),
             registry=registry,
         )
-        self.lag = Gauge("rapport_notify_lag", "Records not yet read, or in hand", registry=registry)
+        self.lag = Gauge("rapport_notify_lag", "Records, but acts, that are not read yet or in hand", registry=registry)
         self.seconds = Histogram("rapport_notify_batch_seconds", "From polled to committed", registry=registry)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from schemas.alerts import Delivery, DeliveryItem, Hash, Reading, Reason, TransitionName, Urgency
 from schemas.primitives import Count, Id, Instant, Message
-from services.notify.domain.wording import certainty, cut
+from services.notify.domain.wording import certainty, cut, without_callers
 
 
 class AlsoTold(Message):
@@ -74,7 +74,7 @@ def body(delivery: Delivery, link: str | None) -> str:
             relationship=delivery.relationship,
             summary=alert.summary,
             why=alert.why,
-            reasons=alert.reasons,
+            reasons=without_callers(alert.reasons),
             next_step=alert.next_step,
             how_sure=certainty(alert.reading) if alert.reading else "",
             at=alert.at,
@@ -142,7 +142,7 @@ def incident(delivery: Delivery, link: str | None) -> str:
             "group": delivery.tenant,
             "class": alert.rule,
             "custom_details": {
-                "why": [reason.words for reason in alert.reasons],
+                "why": [reason.words for reason in without_callers(alert.reasons)],
                 "next": alert.next_step,
                 "how_sure": certainty(alert.reading) if alert.reading else "",
                 "also": [item.alert.summary for item in delivery.items],

@@ -9,7 +9,7 @@ from schemas.alerts import Alert, Reason, Urgency
 from schemas.primitives import Instant
 from services.notify.domain.lifecycle import ENDED
 from services.notify.domain.name_book import Naming
-from services.notify.domain.wording import chance_points, cut, days, span
+from services.notify.domain.wording import CALLS, chance_points, cut, days, span
 from services.notify.domain.working_hours import Receiving
 
 WORDS: Mapping[str, str] = {
@@ -52,6 +52,8 @@ ACTS: Mapping[str, str] = {
     "rating_drop": "Ask both, each alone, what would make the meetings more useful.",
 }
 """What to do next, by the costliest cause."""
+CALL_ACTS: Mapping[str, str] = {call.reason: call.next_step for call in CALLS.values()}
+"""Of a call for support, by the words of its reason."""
 HALF_A_YEAR = timedelta(days=182)
 LONGEST_IN_ACT = 40
 """Characters of a name in what to do next."""
@@ -164,8 +166,10 @@ def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
 def next_act(alert: Alert, naming: Naming) -> str:
     """What answers the costliest cause, with names where each side is one person; of what is resolved, or explained by
     nothing known, what the alert itself says."""
-    is_open = alert.transition != "resolved" and alert.reasons
-    act = ACTS.get(alert.reasons[0].name, alert.next_step) if is_open else alert.next_step
+    act = alert.next_step
+    if alert.transition != "resolved" and alert.reasons:
+        first = alert.reasons[0]
+        act = ACTS.get(first.name) or CALL_ACTS.get(first.words, alert.next_step)
     if naming.each is None:
         return act
     names = (cut(name, LONGEST_IN_ACT) for name in naming.each)

@@ -67,6 +67,33 @@ def test_who_takes_a_pair_takes_all_that_it_stands_for(acted_on: Served, pair: s
     assert "Acknowledged: 2 of 2" in done
 
 
+def test_of_a_pair_of_which_one_alert_is_in_hand_the_rest_is_taken_without_a_complaint(
+    acted_on: Served, pair: str
+) -> None:
+    world, client = acted_on.world, acted_on.enter("p-3", "coordinator", "spruce")
+    both(world, pair)
+    act(client, f"/alerts/{world.key(pair, 'disengaging')}/acknowledge")
+    (tick,) = re.findall(r'name="key" value="([^"]+)"', client.get("/").text)
+
+    done = act(client, "/alerts", act="acknowledge", key=tick)
+
+    assert {alert.handling.state for alert in world.state.alerts()} == {"acknowledged"}
+    assert "Acknowledged" in done
+    assert "could not be done" not in done
+    again = act(client, "/alerts", act="acknowledge", key=tick)
+    assert "2 could not be done" in again
+
+
+def test_who_has_a_further_alert_of_a_pair_stands_beside_it(acted_on: Served, pair: str) -> None:
+    world, client = acted_on.world, acted_on.enter("p-3", "coordinator", "spruce")
+    both(world, pair)
+    act(client, f"/alerts/{world.key(pair, 'health_low')}/assign", assignee="p-4")
+
+    text = client.get("/").text
+
+    assert re.search(r"Also P3: health 38, low since[^<]*</a> · Noor Haddad", text)
+
+
 @needs_browser
 def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser, live_site: tuple[World, str]) -> None:
     world, url = live_site
@@ -88,6 +115,23 @@ def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser,
         expect(page.locator("#notice")).to_contain_text("Acknowledged: 3 of 3")
 
 
+@needs_browser
+def test_a_pair_whose_other_alert_comes_first_now_is_not_called_new(
+    browser: Browser, live_site: tuple[World, str]
+) -> None:
+    world, url = live_site
+    world.take(Pair("turn-1").changed(hour(0), health=20.0, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    with page_of(browser) as page:
+        page.goto(f"{url}/?q=turn-1")
+        row = page.locator(f"#row-{world.key('turn-1', 'health_low')}")
+        expect(row).to_contain_text("Also P2: going quiet")
+
+        world.take(Pair("turn-1").changed(hour(61), position=2, health=60.0, risk=QUIET, last_contact=day(-20)))
+
+        expect(row).to_contain_text("Recovering")
+        expect(page.locator("#news")).to_be_hidden()
+
+
 def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> None:
     both(site.world, "4F2", "5A1")
 
@@ -95,6 +139,26 @@ def test_a_pair_stands_once_on_the_page_of_its_programme_too(site: Served) -> No
 
     assert len(re.findall(r'<li class="row ', text)) == 2
     assert text.count("Also P3: health 38, low since") == 2
+
+
+def test_rules_speak_of_chances_as_alerts_do(site: Served) -> None:
+    text = site.enter("p-3", "admin").get("/rules").text
+
+    assert "Chance at or above 70 % for 24 h is P2" in text
+    assert "clears when below 55 % for 48 h" in text
+    assert "Health at or below 40 for 24 h is P3" in text
+
+
+def test_whoever_silences_one_pair_may_choose_it_by_name(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.name("5A1", "Not Seen", "By Them")
+    site.world.low("4F2")
+    site.world.low("5A1", program="maple")
+
+    text = site.enter("p-3", "coordinator", "spruce").get("/silences").text
+
+    assert '<option value="4F2">Ana Ruiz &amp; Ben Ode</option>' in text
+    assert "Not Seen" not in text
 
 
 def test_a_message_about_no_pair_is_not_called_one(site: Served) -> None:

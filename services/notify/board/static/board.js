@@ -38,8 +38,11 @@
 
   // A patch that has no place on this page: a row that is new, or a part that other pages have.
   document.addEventListener("htmx:oobErrorNoTarget", (event) => {
-    const key = event.detail.content && event.detail.content.dataset && event.detail.content.dataset.new;
-    if (key && !document.getElementById("row-" + key)) { fresh.add(key); }
+    const told = event.detail.content && event.detail.content.dataset;
+    if (!told || !told.new) { return; }
+    // An entry that stands here by another alert of the pair is new only where it has become more urgent.
+    const rows = told.keys.split(" ").map((key) => document.getElementById("row-" + key));
+    if (!rows.some((row) => row && row.classList.contains("u-" + told.urgency))) { fresh.add(told.new); }
   });
   // What somebody is writing into is not replaced under their hands.
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
