@@ -139,9 +139,8 @@ class Scheduled(VendorModel):
 
     def utc(self, time: datetime | None) -> datetime | None:
         """Of one of its times; without an offset it is of the meeting's zone. Raises ValueError."""
-        if time is None or time.tzinfo:
-            return time and to_utc(time)
-        return in_zone(time, offset_named(self.timezone))
+        is_local = time is not None and time.tzinfo is None
+        return in_zone(time, offset_named(self.timezone)) if time and is_local else time and to_utc(time)
 
     def utc_if_told(self, time: datetime | None) -> datetime | None:
         """None where its zone is not told: what is off is off whenever it was to be."""
@@ -188,7 +187,8 @@ class ChangedMeeting(Scheduled):
 class DeletedMeeting(ChangedMeeting):
     """When it was to be is not needed."""
 
-    utc = Scheduled.utc_if_told
+    def utc(self, time: datetime | None) -> datetime | None:
+        return self.utc_if_told(time)
 
 
 Scheduled_co = TypeVar("Scheduled_co", bound=Scheduled, covariant=True)
