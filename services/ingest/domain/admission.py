@@ -24,7 +24,7 @@ from schemas.events import (
 )
 from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents import ATTRIBUTE, ENCODED, normal_form
+from services.ingest.domain.cloudevents import ENCODED, normal_form
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
 from services.ingest.domain.scope import ProgramOf, Scope, out_of_scope, unknown
 from services.ingest.domain.verdict import Admitted, Rejected, Verdict, explain, rejected
@@ -44,6 +44,8 @@ DATASCHEMA = re.compile(r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0
 STRICT = {"traceparent": TRACEPARENT, "tracestate": TRACESTATE, "dataschema": DATASCHEMA}
 # Kept whatever they say: nearly all that is ever sent.
 PLAIN = KNOWN - STRICT.keys()
+ATTRIBUTE = re.compile(r"[a-z0-9]+")
+_BESIDE_A_NAME = re.compile(r"[^a-z0-9]+")
 # What the schema of an id refuses is left to it: it says why.
 LONGEST_EVENT_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -57,9 +59,10 @@ class Screened(NamedTuple):
 
 
 def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Rejected:
-    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, and what traces and
-    schemas say in another than their strict form. Ids become the same each time: a repeat stays one, and what names
-    another event by its id finds it. Rejected where an id may be text and no key is set."""
+    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, whether or not an
+    attribute may be called so, and what traces and schemas say in another than their strict form. Ids become the same
+    each time: a repeat stays one, and what names another event by its id finds it. Rejected where an id may be text and
+    no key is set."""
     # Of nearly all that is ever sent nothing is left out and nothing replaced: it is not copied.
     kept = given if given.keys() <= PLAIN else {name: v for name, v in given.items() if _is_kept(name, v)}
     try:
@@ -72,8 +75,15 @@ def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Screened | Re
 def _is_kept(name: str, value: object) -> bool:
     if name in STRICT:
         return not isinstance(value, str) or STRICT[name].fullmatch(value) is not None
-    # A name that no attribute may have is no extension, and is refused by what validates the event.
-    return name in KNOWN or ATTRIBUTE.fullmatch(name) is None
+    # `correlationId`, or `data-base64`, is meant as one of ours, and would be lost: what validates events refuses it.
+    return name in KNOWN or (ATTRIBUTE.fullmatch(name) is None and _bare(name) in MEANT)
+
+
+def _bare(name: str) -> str:
+    return _BESIDE_A_NAME.sub("", name.casefold())
+
+
+MEANT = frozenset(map(_bare, PLAIN))
 
 
 def _replaced_in_data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object]:
