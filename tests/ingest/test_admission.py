@@ -113,7 +113,7 @@ def test_every_fault_of_an_event_is_told_once() -> None:
     assert reason == "invalid"
     assert [path for path, _ in faults] == ["time", "subject", "correlationId"]
     assert ("subject", "is required") in faults
-    assert ("correlationId", "is not known here") in faults
+    assert ("correlationId", "is not known here; did you mean correlationid?") in faults
 
 
 def test_a_subject_that_is_too_long_is_one_fault() -> None:
