@@ -106,14 +106,14 @@ def test_a_wrong_value_is_told_with_its_path() -> None:
 
 
 def test_every_fault_of_an_event_is_told_once() -> None:
-    raw = held(subject=None, Extra=1, time="yesterday")
+    raw = held(subject=None, correlationId=1, time="yesterday")
 
     reason, faults = refusal(raw)
 
     assert reason == "invalid"
-    assert [path for path, _ in faults] == ["time", "subject", "Extra"]
+    assert [path for path, _ in faults] == ["time", "subject", "correlationId"]
     assert ("subject", "is required") in faults
-    assert ("Extra", "is not known here") in faults
+    assert ("correlationId", "is not known here; did you mean correlationid?") in faults
 
 
 def test_a_subject_that_is_too_long_is_one_fault() -> None:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.datastructures import Headers
 
+from schemas.events import to_json
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.scope import Scope
@@ -105,8 +106,9 @@ def test_a_valid_event_of_the_json_format_is_admitted(change: dict[str, object])
         pytest.param({"subject": ""}, "subject", id="empty subject"),
         pytest.param({"id": 25}, "id", id="numeric id"),
         pytest.param({"id": {"xyz": "abc"}}, "id", id="object id"),
-        pytest.param({"MyExtension": "bad"}, "MyExtension", id="capitalized extension"),
-        pytest.param({"my.extension": "bad"}, "my.extension", id="punctuated extension"),
+        pytest.param({"dataContentType": "application/json"}, "dataContentType", id="capitalized attribute"),
+        pytest.param({"correlation_id": "c-1"}, "correlation_id", id="punctuated extension that we know"),
+        pytest.param({"Data-Base64": "e30="}, "Data-Base64", id="data in another form of their name"),
         pytest.param({"data_base64": "eyAieHl6IjogMTIzIH0="}, "data_base64", id="both data and data_base64"),
     ],
 )
@@ -115,6 +117,31 @@ def test_an_invalid_event_of_the_json_format_is_rejected_with_its_path(change: d
 
     assert isinstance(verdict, Rejected)
     assert verdict.errors[0].path == path
+
+
+@pytest.mark.parametrize(
+    "name", ["MyExtension", "my.extension", "traceId", "X-Foo", "x_request_id", "Traceparent", "été", ""]
+)
+def test_what_is_no_attribute_by_its_name_says_nothing_and_is_left_out(name: str) -> None:
+    """The suite calls such an event invalid. What is in it is what its sender meant: gateways and brokers add these."""
+    verdict = judged({name: "of a gateway"})
+
+    assert isinstance(verdict, Admitted), verdict
+    assert verdict.dropped == 1
+    assert b"of a gateway" not in to_json(verdict.event)
+
+
+def test_what_is_no_attribute_by_its_name_is_left_out_in_binary_mode() -> None:
+    attributes = {name: str(value) for name, value in HELD.items() if name != "data"} | {"x-foo": "of a gateway"}
+    data = json.dumps(HELD["data"]).encode()
+
+    over_http = parsed_as_http({f"ce-{name}": value for name, value in attributes.items()}, data)
+    over_kafka = parsed_as_kafka({f"ce_{name}": value for name, value in attributes.items()}, data)
+
+    for event in (over_http, over_kafka):
+        verdict = admit(event, SCOPE, CLOCK)
+        assert isinstance(verdict, Admitted), verdict
+        assert verdict.dropped == 1
 
 
 def parsed_as_http(headers: Mapping[str, str], body: bytes) -> object:

@@ -97,12 +97,13 @@ def test_extensions_that_we_know_are_kept_and_others_are_left_out_and_counted(ga
     known = attributes(correlationid="c-1", traceparent=TRACE, tenant="acme", partitionkey="acme/rel-1")
     before = dropped(gateway)
 
-    answer = sent(gateway, known | {"ce-remark": "free text", "ce-topic": "t", "content-type": JSON})
+    others = {"ce-remark": "free text", "ce-topic": "t", "ce-X-Request-Id": "free text"}
+    answer = sent(gateway, known | others | {"content-type": JSON})
 
     assert answer == (202, "")
     assert (recorded(log).correlationid, recorded(log).traceparent) == ("c-1", TRACE)
     assert b"free text" not in (log.records()[0].value or b"")
-    assert dropped(gateway) == before + 2
+    assert dropped(gateway) == before + 3
 
 
 def test_faulty_data_are_told_as_data(gateway: Gateway) -> None:

@@ -60,6 +60,7 @@ def test_a_header_without_a_value_says_nothing() -> None:
         ([("ce_", b"1")], DATA, "ce_", "is no attribute"),
         ([("ce_data", b"1")], DATA, "ce_data", "is no attribute"),
         ([("ce_data_base64", b"1")], DATA, "ce_data_base64", "is no attribute"),
+        ([("ce_Data_Base64", b"1")], DATA, "ce_data_base64", "is no attribute"),
         ([("ce_datacontenttype", b"text/json")], DATA, "ce_datacontenttype", "is no attribute"),
         ([("content-type", b"\xff")], DATA, "content-type", "is not UTF-8"),
         ([("content-type", STRUCTURED), ("Content-Type", STRUCTURED)], DATA, "content-type", "is there twice"),

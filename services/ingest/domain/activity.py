@@ -77,21 +77,24 @@ class MoveRequested(Statement):
 @dataclass(frozen=True)
 class Cancelled(Statement):
     """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it. `is_partial`: of
-    the pairs among `people` only; others meet all the same. `copy_of` as in Booked."""
+    the pairs among `people` only; others meet all the same. `is_single`: of the meeting as it was before it recurred,
+    and of none of the dates that it has now. `copy_of` as in Booked."""
 
     meeting: Meeting
     people: tuple[Person, ...] = ()
     starts_at: datetime | None = None
     is_partial: bool = False
     copy_of: Meeting | None = None
+    is_single: bool = False
 
 
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
     """A booked meeting takes place at another time, or with other people: for a tool that says only what changed. None
-    stays as it was, and so do the people where none are named. Of a meeting that nobody knows to be booked, or that was
-    called off, it says nothing, unless it `is_back`, or is a date `of_series`: of a series that is told as a whole, so
-    that whoever meets on its other dates meets on this one. `copy_of` as in Booked."""
+    stays as it was, and so do the people where none are named. Of a meeting that nobody knows to be booked it says
+    nothing, unless it is a date `of_series`: of a series that is told as a whole, so that whoever meets on its other
+    dates meets on this one. One that was called off takes place again if it `is_back`, or names people. `copy_of` as in
+    Booked."""
 
     meeting: Meeting
     starts_at: datetime | None = None

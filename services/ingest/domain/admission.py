@@ -25,7 +25,7 @@ from schemas.events import (
 )
 from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.cloudevents import ATTRIBUTE, ENCODED, normal_form
+from services.ingest.domain.cloudevents import ENCODED, normal_form
 from services.ingest.domain.ids import DIGEST_BYTES, NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
 from services.ingest.domain.scope import RESERVED, ProgramOf, Scope, unknown
 from services.ingest.domain.verdict import LONGEST_COMPARED, Admitted, Rejected, Verdict, explain, rejected
@@ -48,15 +48,17 @@ STRICT = {
 }
 # Kept whatever they say: nearly all that is ever sent.
 PLAIN = KNOWN - STRICT.keys()
+MEANT = frozenset(name.replace("_", "") for name in PLAIN)
 # What the schema of an id refuses is left to it: it says why.
 LONGEST_EVENT_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Mapping[str, object] | Rejected:
-    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, and what traces and
-    schemas say in another than their strict form. Ids become the same each time: a repeat stays one, and what names
-    another event by its id finds it. Rejected where an id may be text and no key is set."""
+    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, whether or not an
+    attribute may be called so, and what traces and schemas say in another than their strict form. Ids become the same
+    each time: a repeat stays one, and what names another event by its id finds it. Rejected where an id may be text and
+    no key is set."""
     # Of nearly all that is ever sent nothing is left out and nothing replaced: it is not copied.
     kept = given if given.keys() <= PLAIN else {name: v for name, v in given.items() if _is_kept(name, v)}
     try:
@@ -69,8 +71,8 @@ def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Mapping[str, 
 def _is_kept(name: str, value: object) -> bool:
     if name in STRICT:
         return not isinstance(value, str) or STRICT[name].fullmatch(value) is not None
-    # A name that no attribute may have is no extension, and is refused by what validates the event.
-    return name in KNOWN or ATTRIBUTE.fullmatch(name) is None
+    # `correlationId`, or `data-base64`, is meant as one of ours, and would be lost: what validates events refuses it.
+    return name in KNOWN or "".join(filter(str.isalnum, name.casefold())) in MEANT
 
 
 def _replaced_in_data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object]:
@@ -140,8 +142,6 @@ _TYPES = frozenset(EVENT_TYPES)
 LIKENESS = 0.5
 # Anything else is no name of a type, and may be what somebody wrote.
 CODE_LIKE = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
-
-
 PAST: Mapping[type[object], tuple[str, ...]] = {
     SessionHeld: ("started_at",),
     # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.

@@ -174,14 +174,14 @@ def _decoded(given: dict[str, object]) -> Mapping[str, object] | Rejected:
     return {**given, "data": data.value}
 
 
-ATTRIBUTE = re.compile(r"[a-z0-9]+")
-# Both are said by other means in binary mode.
-NO_HEADER = frozenset({"data", "datacontenttype"})
+# They are said by other means in binary mode, or nothing is said.
+NO_HEADER = frozenset({"", "data", "datacontenttype", ENCODED})
 LONGEST_HEADER_SHOWN = 80
 
 
 def read_attributes(headers: Iterable[tuple[str, bytes]], prefix: str) -> Mapping[str, object] | Rejected:
-    """Of the headers with this prefix, in lower case; their values are UTF-8. Other headers are left alone."""
+    """Of the headers with this prefix, in lower case; their values are UTF-8. Other headers are left alone, and whether
+    an attribute may be called so is not judged here."""
     found: dict[str, object] = {}
     for header, value in headers:
         if not header.startswith(prefix):
@@ -189,12 +189,12 @@ def read_attributes(headers: Iterable[tuple[str, bytes]], prefix: str) -> Mappin
         name, shown = header.removeprefix(prefix), header[:LONGEST_HEADER_SHOWN]
         if name in found:
             return rejected("malformed", shown, "is there twice")
-        if name in NO_HEADER or not ATTRIBUTE.fullmatch(name):
+        if name in NO_HEADER:
             return rejected("malformed", shown, "is no attribute of a CloudEvent in binary mode")
         try:
             found[name] = value.decode("utf-8")
         except UnicodeDecodeError:
-            return rejected("malformed", header, "is not UTF-8")
+            return rejected("malformed", shown, "is not UTF-8")
     return found
 
 

@@ -109,7 +109,7 @@ class Revisions:
         what is told of a copy is of all of them."""
         own = self.of(source, meeting, copy_of)
         of_series = self._of.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
-        found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled)))
+        found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled) and not one.said.is_single))
         return tuple(sorted((one for one in found if one.said.time > moment), key=_in_order))
 
     def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:

@@ -112,7 +112,7 @@ def one_of(*values: object) -> Leaf:
 def in_any_case(*words: str) -> Leaf:
     """The same of words that mean the same in whatever case they are written: they are kept as they are here."""
     known = {word.casefold(): word for word in words}
-    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: known.get(text.casefold(), CUT))
+    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: known.get(text.strip().casefold(), CUT))
 
 
 @dataclass(frozen=True)

@@ -237,7 +237,7 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
         return MOVED_ON
     session = bookings.session(scope.tenant, scope.source, said.meeting, said.copy_of)
     of_all = () if said.is_partial else booked_slots(session, scope, projection)
-    if not (of_all or said.is_partial or said.meeting.instance):
+    if not (of_all or said.is_partial or said.is_single or said.meeting.instance):
         dates = _dates(said.meeting, scope, projection)
         off = [one for one in dates if one.known and not one.known.cancelled and one.known.starts_at > said.time]
         if off:

@@ -110,14 +110,16 @@ def target_of(said: Voided, scope: ConnectionScope) -> RetractionTarget:
 def voided(
     said: Voided, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
 ) -> tuple[RawEvent, ...] | Ignored | Rejected:
-    """Found among what was said recently, else in what is `stored` of it."""
+    """Found among what was said recently, else in what is `stored` of it. What was said anew since stands: that it is
+    taken back may be told once more."""
     found = projection.memory.find(*target_of(said, scope)) or stored
     stands = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
     if not stands:
         return rejected("unresolved", "target", "what this takes back is not known")
     kept = [one for one in stands if not projection.roster.is_erased(scope.tenant, one.relationship)]
+    earlier = {one.relationship for one in kept if one.time <= said.time}
     events: list[RawEvent] = []
-    for spoken in kept:
+    for spoken in (one for one in kept if one.time <= said.time or one.relationship not in earlier):
         ours = {"by": "system", "evidence": "observed", "origin": origin(scope, said.native), "source": scope.source}
         told = {"id": spoken.id, "type": spoken.type, "time": to_rfc3339(spoken.time)}
         data = {**ours, **told, "slot": said.slot or spoken.slot}

@@ -184,8 +184,9 @@ class Memory:
         if isinstance(event.data, p.EventRetracted):
             back, target = event.data.id, (event.tenant, event.data.source, event.data.id.partition(".")[0])
             if stood := self._spoken.get(target):
-                taken = (one._replace(retracted=event.time) if one.id == back else one for one in stood)
-                self._spoken[target] = tuple(taken)
+                latest = (max(event.time, one.retracted or event.time) for one in stood)
+                told = zip(stood, latest, strict=True)
+                self._spoken[target] = tuple(one._replace(retracted=at) if one.id == back else one for one, at in told)
         if len(self._spoken) > self._most:
             self._spoken.popitem(last=False)
 

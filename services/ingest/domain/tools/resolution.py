@@ -106,8 +106,8 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
         return slots if said.people else NOT_BOOKED
     told = projection.memory.find(scope.tenant, scope.source, statement_id(said.key))
     others = [one for one in told if one.time != said.time]
-    # It is seen, marked by hand and told at the end: once is enough.
-    standing = {one.relationship for one in others if one.retracted is None}
+    # It is seen, marked by hand and told at the end: once is enough, also where it was taken back since.
+    standing = {one.relationship for one in others if one.retracted is None or one.retracted >= said.time}
     events: list[RawEvent] = []
     for slot in slots:
         no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent

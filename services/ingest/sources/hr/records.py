@@ -138,7 +138,7 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
 
 def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
-    says on which day they left; empty if there is none."""
+    else says that they have left or are on leave; empty if there is none."""
     schemas = person.get("schemas")
     listed = schemas if isinstance(schemas, list) else [schemas]
     if SCIM_PERSON not in (str(one).casefold() for one in listed):
@@ -146,9 +146,9 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     employee = Employee("", person, settings)
     name, value = employee.found("status")
     is_meant = "false" in map(str.casefold, settings.statuses)
-    has_left = employee.day("terminated_on") or employee.day("last_day")
+    has_left = employee.says_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
     is_off = plain(name) == "active" and str(value).casefold() == "false"
-    return name if is_off and not (is_meant or has_left) else ""
+    return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
 
 
 def _list_in(value: object, around: int) -> object:
@@ -202,11 +202,13 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
     """An object in which there is neither a list nor a single member of a person."""
-    if isinstance(value, dict) and any(isinstance(value.get(name), list) for name in ("Operations", "operations")):
+    if isinstance(value, dict) and isinstance(value.get("Operations"), list):
         return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
     if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
         return None
+    if isinstance(found.get("operations"), list):
+        return rejected("malformed", "operations", OF_A_CHANGE)
     if isinstance(value, dict) and flat(value).keys() & OF_CHANGES:
         return rejected("malformed", "", OF_A_CHANGE)
     return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")

@@ -137,8 +137,9 @@ def _unsaid(person: Employee, settings: HrSettings) -> frozenset[str]:
 
 
 def _says_only_false(person: Employee, settings: HrSettings) -> bool:
-    """Of who is active: no word says that they have left."""
-    return person.text("status").lower() == "false" and "false" not in map(str.casefold, settings.statuses)
+    """Of who is active: nothing else says that they have left."""
+    is_false = person.text("status").lower() == "false" and "false" not in map(str.casefold, settings.statuses)
+    return is_false and not person.says_yes("has_left")
 
 
 def _says_active(column: str, value: object, settings: HrSettings) -> bool:
@@ -169,11 +170,12 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
         left_on = person.day("terminated_on") or (last_day + DAY if last_day else None)
         if left_on and rehired_on and left_on <= rehired_on <= today:
             person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
-        is_uncertain = left_on is None and _says_only_false(person, settings)
-        begin = person.day("leave_from") if is_uncertain else None
-        last = person.day("leave_until") if begin else None
-        if begin and begin <= today < (last + DAY if last else person.day("back_on") or date.max):
-            person.fault("leave_from", "begins a leave that is not over: another column may mean that, or an exit")
+        if left_on is None and _says_only_false(person, settings):
+            begin, last = person.day("leave_from"), person.day("leave_until")
+            back_on = last + DAY if last else person.day("back_on")
+            if (begin or back_on) and (begin or today) <= today < (back_on or date.max):
+                column = "leave_from" if begin else "leave_until" if last else "back_on"
+                person.fault(column, "tells of a leave that is not over: another column may mean that, or an exit")
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)

@@ -30,7 +30,6 @@ from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     NULL_IS_EMPTY,
     ZONE,
-    AnyMaybeTime,
     AnyTime,
     EpochMilliseconds,
     Ident,
@@ -140,9 +139,15 @@ class Scheduled(VendorModel):
 
     def utc(self, time: datetime | None) -> datetime | None:
         """Of one of its times; without an offset it is of the meeting's zone. Raises ValueError."""
-        if time is None or time.tzinfo:
-            return time and to_utc(time)
-        return in_zone(time, offset_named(self.timezone))
+        is_local = time is not None and time.tzinfo is None
+        return in_zone(time, offset_named(self.timezone)) if time and is_local else time and to_utc(time)
+
+    def utc_if_told(self, time: datetime | None) -> datetime | None:
+        """None where its zone is not told: what is off is off whenever it was to be."""
+        try:
+            return Scheduled.utc(self, time)
+        except ValueError:
+            return None
 
     @property
     def dates(self) -> tuple[Date, ...]:
@@ -168,7 +173,7 @@ class Former(VendorModel):
     """Of what was there before, Zoom repeats what has changed."""
 
     type: Annotated[int | None, WrapValidator(none_if_unread)] = None
-    start_time: AnyMaybeTime = None
+    start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
     occurrences: tuple[AnyOccurrence, ...] | None = None
 
 
@@ -183,10 +188,7 @@ class DeletedMeeting(ChangedMeeting):
     """When it was to be is not needed."""
 
     def utc(self, time: datetime | None) -> datetime | None:
-        try:
-            return super().utc(time)
-        except ValueError:
-            return None
+        return self.utc_if_told(time)
 
 
 Scheduled_co = TypeVar("Scheduled_co", bound=Scheduled, covariant=True)
@@ -218,16 +220,18 @@ class ZoomPayload(VendorModel, Generic[Scheduled_co]):
     @property
     def replaced(self) -> tuple[Date, ...]:
         """Dates of a former rhythm, or of a meeting that was no series before, or is none any more. Only where Zoom
-        says that all were updated is the list of the new ones complete, and only if each of them can be read."""
-        new, former = self.object.occurrences or (), self.old_object or Former()
-        is_other = self.object.type is not None and former.type not in {None, self.object.type}
+        says that all were updated is the list of the new ones complete, and only if each of them can be read. What
+        stays one meeting is moved, and what had no time was booked for none."""
+        meeting, former, new = self.object, self.old_object or Former(), self.object.occurrences or ()
+        is_other = meeting.type is not None and former.type not in {None, meeting.type}
         if self.scope != "all" or None in new or not (new or is_other):
             return ()
         if is_other and former.type != RECURRING:
-            return (Date(Meeting(self.object.id), former.start_time),)
+            is_off = former.type not in NO_FIXED_TIME and meeting.type in {RECURRING, *NO_FIXED_TIME}
+            return (Date(Meeting(meeting.id), meeting.utc_if_told(former.start_time)),) if is_off else ()
         kept = {occurrence.occurrence_id for occurrence in filter(None, new)}
         return tuple(
-            Date(Meeting(self.object.id, each.occurrence_id), self.object.utc(each.start_time))
+            Date(Meeting(meeting.id, each.occurrence_id), meeting.utc_if_told(each.start_time))
             for each in former.occurrences or ()
             if each and each.occurrence_id not in kept
         )
@@ -308,7 +312,8 @@ def _cancelled(told: MeetingChange, date: Date) -> Cancelled | None:
     # People tidy up: a meeting that has begun is no longer called off when it is deleted.
     if date.starts_at and date.starts_at <= told.event_ts:
         return None
-    return Cancelled(*told.keyed(date.meeting), date.meeting, starts_at=date.starts_at)
+    is_deleted = told.event == "meeting.deleted"
+    return Cancelled(*told.keyed(date.meeting), date.meeting, starts_at=date.starts_at, is_single=not is_deleted)
 
 
 def _by_address(addresses: Iterable[str]) -> list[Person]:
