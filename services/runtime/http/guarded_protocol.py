@@ -88,13 +88,20 @@ class Guarded:
                 return
             self._receive(piece, now)
 
+    def on_headers_complete(self) -> None:
+        """Of httptools, which adds to the same list what comes behind a body in chunks: that is none of the head."""
+        super().on_headers_complete()  # type: ignore[misc]
+        self.headers = list[tuple[bytes, bytes]]()
+
     def on_response_complete(self) -> None:
         if self._is_ended:
             return
         now = self.loop.time()
         self.is_decided = False
-        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
-        self._rest = max(0, sum(lengths[:1]) - self._progress.received) if self.cycle.more_body else 0
+        self._rest = 0
+        if self.cycle.response_complete and self.cycle.more_body:
+            lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
+            self._rest = max(0, sum(lengths[:1]) - self._progress.received)
         self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
         self.waiting_since = now
         super().on_response_complete()  # type: ignore[misc]
@@ -122,7 +129,9 @@ class Guarded:
             return "head"
         if self.cycle.response_complete:
             return "head" if self._progress.received or self._rest else "idle"
-        return "body" if self.cycle.more_body else "answer"
+        # httptools reads on behind a request in work, and its `cycle` is the last one that was read.
+        is_ahead = bool(getattr(self, "pipeline", ()))
+        return "body" if self.cycle.more_body and not is_ahead else "answer"
 
     def proven(self) -> None:
         """Whoever sends this request has proven it by its head."""
