@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -448,6 +450,22 @@ def test_a_request_in_work_is_not_ended_by_the_half_of_one_sent_ahead(
         text += part
 
     assert re.findall(rb"HTTP/1.1 (\d+)", text) == [b"200", b"200", b"200", b"408"]
+
+
+def test_whoever_goes_away_with_requests_ahead_is_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = HEAD.replace(b"/read", b"/slow") + b"Content-Length: 2\r\n\r\n{}"
+    gone = [served.connect(slow * count) for count in (1, 2, 3)]
+    # The second request of the last one is in work.
+    assert answer_of(gone[-1])
+
+    for connection in gone:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    time.sleep(1.0)
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_chunks_of_a_byte_are_refused_before_they_cost_anything(served: Served) -> None:
