@@ -57,6 +57,7 @@ class PartsReadiness:
     def __init__(self, whole: Health) -> None:
         self._whole = whole
         self._parts: dict[str, Condition] = {}
+        self._lock = threading.Lock()
         self._measured = _Measured()
         whole.metrics.register(self._measured)
 
@@ -68,11 +69,12 @@ class PartsReadiness:
         return health
 
     def tell(self, name: str, condition: Condition) -> None:
-        self._parts[name] = condition
-        parts = dict(self._parts)
-        states = {condition.state for condition in parts.values()}
-        worst = next(state for state in WORST_FIRST if state in states)
-        self._whole.tell(worst, "; ".join(f"{name}: {c.detail or c.state}" for name, c in parts.items()))
+        # What is told last is what all of them say: a part that does not change says nothing more.
+        with self._lock:
+            self._parts[name] = condition
+            states = {condition.state for condition in self._parts.values()}
+            worst = next(state for state in WORST_FIRST if state in states)
+            self._whole.tell(worst, "; ".join(f"{name}: {c.detail or c.state}" for name, c in self._parts.items()))
 
 
 class _Measured(Collector):

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import logging
 import re
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -198,6 +200,20 @@ def test_a_header_that_says_two_things_is_refused_and_one_that_is_repeated_is_no
     assert b" 400 " in refused
     assert name in refused.partition(b"\r\n\r\n")[2]
     assert b"200 OK" in repeated
+
+
+@pytest.mark.parametrize("trailer", [b"Authorization: b", b"Content-Type: b"])
+def test_what_comes_behind_a_body_in_chunks_is_none_of_its_head(served: Served, trailer: bytes) -> None:
+    """RFC 9110, 6.5: whoever judged the head has not seen it."""
+    whole = (
+        HEAD
+        + b"Authorization: a\r\nContent-Type: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n%s\r\n\r\n"
+        % trailer
+    )
+
+    answer = answer_of(served.connect(whole))
+
+    assert answer.endswith(b"\r\n\r\n2")
 
 
 SLOW = HEAD + b"X-Slow: " + b"a" * 1_000
@@ -403,6 +419,53 @@ def test_what_is_no_http_behind_a_request_is_not_told_as_the_answer_of_that(serv
 
     assert not answer or answer.startswith(b"HTTP/1.1 200 OK")
     assert b"200 OK" in served.ask()
+
+
+@pytest.mark.parametrize(
+    "length", [b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}zz"]
+)
+def test_a_broken_body_of_a_request_sent_ahead_is_not_told_as_the_answer_of_the_one_before(
+    served: Served, length: bytes
+) -> None:
+    first = HEAD.replace(b"/read", b"/slow") + b"Content-Length: 2\r\n\r\n{}"
+    connection, text = served.connect(first + HEAD + length), b""
+
+    while part := connection.recv(65_536):
+        text += part
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", text) == [b"200", b"400"]
+
+
+def test_a_request_in_work_is_not_ended_by_the_half_of_one_sent_ahead(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing more is read of the second one before the first is answered."""
+    monkeypatch.setattr("services.runtime.http.connection_guard.SILENT_SECONDS", 0.01)
+    first = HEAD.replace(b"/read", b"/slow") + b"Content-Length: 2\r\n\r\n{}"
+    monkeypatch.setattr("services.runtime.http.server.TICKS_PER_SWEEP", 1)
+    connection = served.connect(first * 3 + HEAD + b"Content-Length: 4\r\n\r\nha")
+
+    text = b""
+    while part := connection.recv(65_536):
+        text += part
+
+    assert re.findall(rb"HTTP/1.1 (\d+)", text) == [b"200", b"200", b"200", b"408"]
+
+
+def test_whoever_goes_away_with_requests_ahead_is_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    slow = HEAD.replace(b"/read", b"/slow") + b"Content-Length: 2\r\n\r\n{}"
+    gone = [served.connect(slow * count) for count in (1, 2, 3)]
+    # The second request of the last one is in work.
+    assert answer_of(gone[-1])
+
+    for connection in gone:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+    time.sleep(1.0)
+
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_chunks_of_a_byte_are_refused_before_they_cost_anything(served: Served) -> None:

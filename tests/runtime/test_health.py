@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.ports import free_port
 from services.runtime import health as module
-from services.runtime.health import Health, served
+from services.runtime.health import Health, PartsReadiness, State, served
 from tests import plain_http
 from tests.receiver import eventually
 
@@ -65,3 +65,36 @@ def test_what_is_asked_is_answered(port: int) -> None:
     }
 
     assert found == {"/healthz": 200, "/readyz": 503, "/x": 404}
+
+
+class SlowHealth(Health):
+    """Of the process; what is told first is taken up last, if nobody sees to the order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_held, self.first, self.go_on = False, threading.Event(), threading.Event()
+
+    def tell(self, state: State, detail: str = "") -> None:
+        if self.is_held and not self.first.is_set():
+            self.first.set()
+            self.go_on.wait(1.0)
+        super().tell(state, detail)
+
+
+def test_of_two_parts_that_tell_at_the_same_time_neither_is_forgotten() -> None:
+    """Nobody tells it once more: a part tells what has changed."""
+    whole = SlowHealth()
+    readiness = PartsReadiness(whole)
+    one, other = readiness.part("one"), readiness.part("other")
+    whole.is_held = True
+    slow = threading.Thread(target=one.tell, args=("ready",))
+    slow.start()
+    assert whole.first.wait(PATIENCE_SECONDS)
+    quick = threading.Thread(target=other.tell, args=("ready",))
+    quick.start()
+    quick.join(0.2)
+    whole.go_on.set()
+    for thread in (slow, quick):
+        thread.join(PATIENCE_SECONDS)
+
+    assert whole.condition.state == "ready"

@@ -3,11 +3,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from schemas.alerts import AlertChanged
 from schemas.events import to_json
 from services.runtime.kafka import Producer, Reader
-from services.runtime.unexpected import BadDeployError
+from services.runtime.unexpected import BadDeployError, Breaker
+from services.warehouse.domain.record import Refused
+from services.warehouse.flow.store import Meters, Store
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, alert, changed, clock_advanced, corrected, held, row, score, started
 
@@ -221,3 +224,13 @@ def dead_letters(warehouse: Warehouse, kind: str) -> list[tuple[object, ...]]:
         "SELECT log_offset, reason FROM mentoring.dead_letter FINAL "
         f"WHERE topic = '{warehouse.topic(kind)}' ORDER BY log_offset"
     )
+
+
+def test_a_bad_deploy_is_noticed_before_the_rest_of_the_batch_is_read(warehouse: Warehouse) -> None:
+    """Each record that meets an error of ours is a line in the log."""
+    store, records = Store(warehouse.clickhouse, Breaker(3), Meters(CollectorRegistry())), iter(range(10))
+
+    with pytest.raises(BadDeployError):
+        store.judged((offset, Refused("failed", "KeyError")) for offset in records)
+
+    assert list(records) == list(range(3, 10))

@@ -3,7 +3,7 @@ where a request ends, and whoever is refused is told why."""
 
 import asyncio
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -62,6 +62,8 @@ class Guarded:
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
         self._fault: ProblemError | None = None
+        # Of httptools, which reads on behind a request in work: its `cycle` is the last one that was read.
+        self._in_work: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)  # type: ignore[misc]
@@ -75,6 +77,8 @@ class Guarded:
     def connection_lost(self, exc: Exception | None) -> None:
         self.guard.closed(self)
         super().connection_lost(exc)  # type: ignore[misc]
+        if self._in_work is not None:
+            self._in_work.disconnected = True
         # uvicorn leaves its timer when a connection ends by an error, and with it the whole connection in memory.
         self._unset_keepalive_if_required()
 
@@ -88,15 +92,26 @@ class Guarded:
                 return
             self._receive(piece, now)
 
+    def on_headers_complete(self) -> None:
+        """Of httptools, which adds to the same list what comes behind a body in chunks: that is none of the head."""
+        super().on_headers_complete()  # type: ignore[misc]
+        self.headers = list[tuple[bytes, bytes]]()
+        if not self._ahead:
+            self._in_work = self.cycle
+
     def on_response_complete(self) -> None:
         if self._is_ended:
             return
         now = self.loop.time()
         self.is_decided = False
-        lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
-        self._rest = max(0, sum(lengths[:1]) - self._progress.received) if self.cycle.more_body else 0
+        self._rest = 0
+        if self.cycle.response_complete and self.cycle.more_body:
+            lengths = [int(value) for name, value in self.cycle.scope["headers"] if name == _LENGTH]
+            self._rest = max(0, sum(lengths[:1]) - self._progress.received)
         self._progress, self._lines, self._tail = RequestProgress(now, now), 0, b""
         self.waiting_since = now
+        if self._ahead:
+            self._in_work = self._ahead[-1][0]
         super().on_response_complete()  # type: ignore[misc]
         if self.phase == "answer":  # of the next request, which had come already
             self.waiting_since = None
@@ -122,7 +137,12 @@ class Guarded:
             return "head"
         if self.cycle.response_complete:
             return "head" if self._progress.received or self._rest else "idle"
-        return "body" if self.cycle.more_body else "answer"
+        return "body" if self.cycle.more_body and not self._ahead else "answer"
+
+    @property
+    def _ahead(self) -> Sequence[tuple[Any, Any]]:
+        """Requests that were read and wait for those before them, the next one last."""
+        return getattr(self, "pipeline", ())
 
     def proven(self) -> None:
         """Whoever sends this request has proven it by its head."""
@@ -207,7 +227,7 @@ class Guarded:
         super().data_received(piece)  # type: ignore[misc]
         if self.cycle is not before:
             self._progress, self._framing = RequestProgress(now, now, received=len(self.cycle.body)), 0
-            if len(getattr(self, "pipeline", ())) > MOST_AHEAD:
+            if len(self._ahead) > MOST_AHEAD:
                 self.guard.refuse(self, "framing")
         elif phase == "body" and self._is_chunked():
             self._framing += len(piece) - (len(self.cycle.body) - held)

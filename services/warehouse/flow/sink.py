@@ -79,9 +79,8 @@ class Sink:
         if known is not None and known[0] is batch:
             return known[1]
         partitions = self._partition_count(batch.partition.topic)
-        outcomes = [(record.offset, self._read(record, target, partitions)) for record in batch.records]
-        self._store.judged(outcome for _, outcome in outcomes)
-        found = sort_out(outcomes)
+        read = ((record.offset, self._read(record, target, partitions)) for record in batch.records)
+        found = sort_out(self._store.judged(read))
         self._sorted[batch.partition] = (batch, found)
         return found
 

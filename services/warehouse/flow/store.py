@@ -44,14 +44,17 @@ class Store:
     def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
         self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
 
-    def judged(self, outcomes: Iterable[Outcome]) -> None:
-        """Of a batch, in its order. Raises BadDeployError when too many in a row were refused: nothing of it is stored
-        then."""
-        for outcome in outcomes:
+    def judged(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
+        """Of a batch, in its order, each with its offset. Raises BadDeployError when too many in a row were refused:
+        nothing of it is stored then, and no more of it is read."""
+        found = []
+        for offset, outcome in outcomes:
             if isinstance(outcome, Refused):
                 self._breaker.refused(f"{outcome.reason} {outcome.path}")
             else:
                 self._breaker.passed()
+            found.append((offset, outcome))
+        return found
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
         """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
