@@ -116,7 +116,7 @@ LISTED = BeforeValidator(lambda value: [] if value is None else value)
 MOST_GROUPS = 2
 WHOLE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
-# What is kept where only the settings know what is read: nothing, until keeping.py has asked them.
+# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
 BY_SETTINGS = AllowList()
 Name = Annotated[MaybeText, BY_SETTINGS]
 Names = Annotated[tuple[Name, ...], LISTED]
