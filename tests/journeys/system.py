@@ -16,7 +16,7 @@ from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.stack import Stack, StackConfig
 from tests import plain_http
-from tests.receiver import SECRET, Receiver, receiving
+from tests.receiver import SECRET, Receiver, eventually, receiving
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
 # Where nobody looks at what is derived: every two seconds, that is half of what the warehouse does. Once a minute it
@@ -32,7 +32,10 @@ class System:
     def token(self, tenant: str, *sources: str) -> str:
         named = [word for source in sources for word in ("--source", source)]
         said = self.stack.run("ingest", "token", "create", "--tenant", tenant, "--admin", *named)
-        return next(word for word in said.split() if word.startswith("rpt_"))
+        token = next(word for word in said.split() if word.startswith("rpt_"))
+        # A gateway hears of it within about a second.
+        eventually(lambda: self.post(token, []).status_code != httpx.codes.UNAUTHORIZED, what="the token is known")
+        return token
 
     def post(self, token: str, events: Sequence[Mapping[str, Any]]) -> httpx.Response:
         return plain_http.post(

@@ -220,6 +220,10 @@ def test_whoever_closes_the_connection_after_the_status_has_answered(answer: byt
             with caller:
                 caller.recv(65536)
                 caller.sendall(answer)
+                caller.shutdown(socket.SHUT_WR)
+                # Closed over bytes that nobody has read, the connection would be reset, and the answer lost.
+                while caller.recv(65536):
+                    pass
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()

@@ -29,7 +29,7 @@ def token() -> None:
 @click.option("--admin", is_flag=True, help="It may also erase relationships and advance the log's clock.")
 @click.option("--id", "token_id", help="A name for it; default: a random one.")
 def create(token_id: str | None, **scopes: object) -> None:
-    """Create a token and print its secret, once, on standard output."""
+    """Create a token and print its secret, once, on standard output; running gateways take it within about a second."""
     with explained():
         settings = command_settings()
         name = token_id or f"t{secrets.token_hex(5)}"
