@@ -1,6 +1,6 @@
-"""Bookings of Cal.com as sessions, and who did not come. That a meeting's time is over says nothing of who came:
-Cal.com tells it by the clock. `X-Cal-Signature-256` is the hexadecimal HMAC of the body. No time is signed: only the
-keys stop a replay."""
+"""Cal.com bookings and no-shows. The end of a meeting does not show who came: Cal.com sends it by the clock.
+`X-Cal-Signature-256` is the hexadecimal HMAC of the body. The signature covers no timestamp, so only event keys stop a
+replay."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -59,8 +59,9 @@ class Team(VendorModel):
 
 
 class CalcomBooking(VendorModel):
-    """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too. Where
-    seats are booked, attendees are those whose seat it is, and others may have theirs. Only who books must say when."""
+    """`organizer` is one host; for a collective event the other hosts are the team's members. Attendees include guests.
+    For a booking with seats, `attendees` are the holders of this booking's seats; others may hold more. Only a booking
+    requires times."""
 
     uid: Ident
     startTime: AnyMaybeTime = None  # noqa: N815
@@ -78,7 +79,7 @@ class CalcomBooking(VendorModel):
 
     @property
     def has_seats(self) -> bool:
-        """The number of seats is of the kind of event, and not always told; whose seat it is says so, too."""
+        """The number of seats belongs to the event type and is not always sent; a seat id shows it as well."""
         return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(
             one.bookingSeat for one in self.attendees or ()
         )
@@ -89,8 +90,8 @@ class CalcomBooking(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
-        the same (empty): nobody books with nobody."""
+        """Each person once. A host or attendee (by phone) without an address, or missing altogether, counts as an
+        unknown person (empty): a booking always has two sides."""
         hosts = (self.organizer or Attendee(), *((self.team and self.team.members) or ()))
         emails = [one.email.strip() for one in (*hosts, *(self.attendees or (Attendee(),)))]
         return (*persons(emails), *(Person() for email in emails if not email))
@@ -102,7 +103,7 @@ class BookedSlot(CalcomBooking):
 
 
 class Unattended(VendorModel):
-    """Who did not come: marked by hand, or seen by Cal Video, which names the booking and the host otherwise."""
+    """A no-show: marked by hand, or detected by Cal Video, which uses other members for booking and host."""
 
     bookingUid: Ident  # noqa: N815
     hostEmail: MaybeAddress = ""  # noqa: N815
@@ -118,13 +119,13 @@ class CalcomEvent(VendorModel, Generic[Payload]):
     payload: Payload
 
     def keyed(self, uid: str) -> tuple[str, datetime, Native]:
-        """What every statement begins with."""
+        """The leading fields of every activity: key, time and native id."""
         key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
         return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
 
 
 class CalcomPast(VendorModel):
-    """A booking whose time is over, as the database has it."""
+    """A finished booking, as stored in Cal.com's database."""
 
     uid: Ident
     endTime: Zoned  # noqa: N815
@@ -142,13 +143,13 @@ class CalcomPast(VendorModel):
 
 
 class WrappedPast(VendorModel):
-    """Newer versions put it into a payload, like everything else; `createdAt` in the flat one is the booking's."""
+    """Newer versions wrap it in a payload, as for all other events; `createdAt` of the flat form is the booking's."""
 
     payload: CalcomPast
 
 
 def persons(addresses: Iterable[str]) -> tuple[Person, ...]:
-    """Each once, in the order given."""
+    """Deduplicate, in the order given."""
     return tuple(Person(address=address) for address in dict.fromkeys(each.strip() for each in addresses) if address)
 
 
@@ -159,12 +160,12 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     signature = received.headers.get(HEADER, "")
     if not signature:
         return Unverified(f"{HEADER} is required")
-    # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
+    # A webhook without a secret sends the text `no-secret-provided` instead, which never matches.
     return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
 def marked(told: CalcomEvent[Unattended]) -> Translation:
-    """By hand, and perhaps unmarked again: only those who changed are named."""
+    """Marked by hand, and possibly unmarked again: the event names only attendees who changed."""
     known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
     absent = persons(attendee.email for attendee in known if attendee.noShow)
     present = persons(attendee.email for attendee in known if attendee.noShow is False)
@@ -175,12 +176,13 @@ def marked(told: CalcomEvent[Unattended]) -> Translation:
 
 
 def detected(told: CalcomEvent[Unattended]) -> Translation:
-    """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
+    """Detected by Cal Video some minutes after the start. Older versions mark no attendee, which means that none of
+    them came."""
     if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
         absent = persons([told.payload.hostEmail])
     else:
         guests = told.payload.attendees or ()
-        # Where somebody is not named, it may be they who are marked.
+        # If an attendee has no address, the mark may be theirs.
         is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
         absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
     _, time, native = told.keyed(told.payload.bookingUid)
@@ -188,7 +190,7 @@ def detected(told: CalcomEvent[Unattended]) -> Translation:
 
 
 def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
-    """At the scheduled end."""
+    """Sent at the scheduled end."""
     past = told if isinstance(told, CalcomPast) else told.payload
     if past.status.upper() in NO_BOOKING:
         return Ignored("not_confirmed")
@@ -204,15 +206,15 @@ def _missed(
 
 
 def _absence_key(uid: str, person: Person) -> str:
-    """Without the address: keys may be shown."""
+    """A digest instead of the address: keys may be shown."""
     return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
 
 
-# Of a booking that is none, or none any more, whatever the trigger says.
+# Statuses of a booking that is not, or no longer, confirmed, whatever the trigger.
 NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
 REASSIGNED = "BOOKING_REASSIGNED"
-"""Another host has taken it over."""
-# A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
+"""Another host took over the booking."""
+# A booking that awaits its host's confirmation is ignored; once confirmed or paid for, Cal.com sends a create.
 NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
@@ -234,7 +236,7 @@ def _booked(told: CalcomEvent[BookedSlot]) -> Translation:
 
 
 def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
-    """Cal.com gives up the former booking with the request, and its confirmation does not name it any more."""
+    """Cal.com drops the previous booking with the request, and the later confirmation does not name it."""
     booking = told.payload
     if booking.replaced is None:
         return Ignored("not_confirmed")
@@ -242,7 +244,7 @@ def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
 
 
 def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:
-    """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
+    """With `requestReschedule` the host asks for another date: the new booking will replace this one."""
     booking = told.payload
     if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")

@@ -1,6 +1,5 @@
-"""Bookings by Calendly. A reschedule arrives as a cancel and a create, in either order: the create says it all, and
-nothing was cancelled. `Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`; while a key is changed there are several
-v1."""
+"""Calendly bookings. A reschedule arrives as a cancel and a create, in either order: the create carries everything, so
+the cancel is ignored. `Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`, with several v1 during key rotation."""
 
 import re
 from datetime import datetime
@@ -42,7 +41,7 @@ def _is_uri(text: str) -> str:
     return text
 
 
-# Such as Calendly makes; nobody's words fit between its slashes.
+# URIs as Calendly generates them; free text does not match between the slashes.
 _MADE = re.compile(r"(https://[A-Za-z0-9.-]{1,253})?/scheduled_events/[\w.~-]{1,64}/invitees/[\w.~-]{1,64}/?", re.ASCII)
 URI = Leaf("the URI of an invitee", matching(_MADE))
 InviteeUri = Annotated[Ident, AfterValidator(_is_uri), URI]
@@ -50,14 +49,15 @@ MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri), URI]
 
 
 def meeting_at(uri: str) -> Meeting:
-    """Of a group event each invitee has a meeting: one may cancel while the others come. `uri` is an InviteeUri."""
+    """Each invitee of a group event has a meeting of their own: one may cancel while the others come. `uri` is an
+    InviteeUri."""
     found = _URI.search(uri)
     assert found
     return Meeting(found[1], found[2])
 
 
 class Membership(VendorModel):
-    """A host. Older payloads give no address."""
+    """A host. Older payloads contain no address."""
 
     user: MaybePersonId = ""
     user_email: MaybeAddress = ""
@@ -72,7 +72,7 @@ class Guest(VendorModel):
 
 
 class ScheduledEvent(VendorModel):
-    """Only who books needs to say when it is."""
+    """Only a booking requires times."""
 
     status: MaybeWord = ""
     start_time: AnyMaybeTime = None
@@ -82,7 +82,7 @@ class ScheduledEvent(VendorModel):
 
 
 class Marked(VendorModel):
-    """That something happened, and when: a cancellation or a no-show."""
+    """A cancellation or a no-show, with its time."""
 
     created_at: AnyMaybeTime = None
 
@@ -109,8 +109,8 @@ class CalendlyInvitee(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
-        event. A host or a guest who is not named is somebody all the same (empty)."""
+        """Hosts, the invitee and the invitee's guests; only the invitee if the event is missing. A host or guest
+        without a name counts as an unknown person (empty)."""
         if self.scheduled_event is None:
             return (self.person,) if self.email else ()
         hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ()) or (Person(),)
@@ -173,7 +173,7 @@ def _created(told: InviteeEvent[BookedInvitee]) -> Translation:
     if event is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
     if {invitee.status, event.status} & CANCELED:
-        # It was put together after the invitee, or the host for all of them, had cancelled.
+        # Calendly built the payload after the invitee, or the host for all, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
         key=told.key,

@@ -1,4 +1,4 @@
-"""The file of connections as it is now, and where their secrets come from: the environment or files, never the file
+"""The current connections file. Secrets come from the environment or from files, never from the connections file
 itself."""
 
 import threading
@@ -20,12 +20,12 @@ from services.runtime.strict_yaml import UnreadableError, one_document
 
 
 class ConnectionsError(Exception):
-    """The message names every fault of the file and its place, and no secret."""
+    """The message names every fault of the file with its path, and no secret."""
 
 
 def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) -> Mapping[str, Connection]:
-    """By connection id. Raises ConnectionsError; without a digest key too, because an id that may be text could be
-    neither stored nor told from others."""
+    """Return the connections by id. Raises ConnectionsError, also if the digest key is missing: without it, ids that
+    may be text could be neither stored nor distinguished."""
     if not digest_key:
         raise ConnectionsError("RAPPORT_INGEST_DIGEST_KEY: is required where there are connections: see the README")
     try:
@@ -40,7 +40,7 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
 
 
 def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
-    """One line each, without secrets."""
+    """Yield one line per connection, without secrets."""
     for name, connection in sorted(connections.items()):
         connection_scope = connection.connection_scope
         programmes = connection_scope.program or "every programme"
@@ -49,16 +49,18 @@ def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
 
 
 LOOK_SECONDS = 2.0
-"""A change is taken up when two looks have found the same: an editor may be in the middle of writing."""
+"""A change is loaded once two polls in a row have found it: an editor may still be writing."""
 
 Stamp = tuple[int, int, int] | None
 
 
 class ConnectionsFile(Mapping[str, Connection]):
-    """The connections as their file names them now. A file that is at fault changes nothing: it is told, and what was
-    read before counts. For any thread. `load` reads the file with all secrets and raises ConnectionsError. With
-    `looks_twice` a connection that is not known makes the file be read at once where it has changed: what a gateway
-    with the new file has taken is no stranger to a worker that has not looked yet."""
+    """The connections as their file currently defines them. An invalid file changes nothing: the fault is logged and
+    the previous connections stay in use. Thread-safe. `load` reads the file with all secrets and raises
+    ConnectionsError.
+
+    With `reload_on_miss`, looking up an unknown connection reloads a changed file at once: a worker must find a
+    connection that the gateway already accepts requests for."""
 
     def __init__(
         self,
@@ -87,20 +89,20 @@ class ConnectionsFile(Mapping[str, Connection]):
         return len(self._current)
 
     def run(self, stop: threading.Event) -> None:
-        """Looks for changes until `stop` is set."""
+        """Poll for changes until `stop` is set."""
         while not stop.wait(LOOK_SECONDS):
             self.look()
 
     def look(self) -> None:
-        """Takes up a change that the look before has found as well. What is at fault is tried at each look: a secret
-        that was missing may lie there now."""
+        """Reload if this poll and the previous one found the same change. Retry a faulty configuration at every poll: a
+        missing secret may have appeared."""
         stamps = self._stamps()
         if stamps == self._before and (stamps != self._seen or self._fault is not None):
             self._try_reload()
         self._before = stamps
 
     def reload(self) -> Mapping[str, Connection]:
-        """What counts from now on. Raises ConnectionsError, and then nothing has changed."""
+        """Load the file and return the connections now in use. Raises ConnectionsError and then changes nothing."""
         with self._lock:
             file = _stamp(self._file)
             try:
@@ -112,7 +114,7 @@ class ConnectionsFile(Mapping[str, Connection]):
                 names = {"connections": sorted(found), "gone": sorted(self._current.keys() - found.keys())}
                 self._log.info("connections_changed", **names)
             self._current, self._fault = found, None
-            # Of the file as it was before it was read: what is written meanwhile is read again.
+            # The stamp from before the read: a write during the read triggers another reload.
             self._seen = self._before = (file, *self._secret_stamps())
             return found
 
@@ -134,7 +136,7 @@ class ConnectionsFile(Mapping[str, Connection]):
 
 
 def _stamp(file: Path) -> Stamp:
-    """None for a file that is away: whoever replaces one may have no file for a moment."""
+    """Return None for a missing file: replacing a file may remove it for a moment."""
     try:
         found = file.stat()
     except OSError:
@@ -166,7 +168,7 @@ Read = TypeVar("Read", bound=BaseModel)
 
 
 class _ConnectionsReading:
-    """Goes on after a fault, so that all of them are told at once."""
+    """Continues after a fault, to report all faults at once."""
 
     def __init__(self, secrets: Secrets, digest_key: str) -> None:
         self._secrets, self._digest_key = secrets, digest_key
@@ -221,5 +223,5 @@ class _ConnectionsReading:
             self.faults.append(f"{place}.id: there is a connection {new.connection_scope.connection!r} above")
         for name, other in others.items():
             if other.tool is new.tool and other.secret == new.secret:
-                # What is signed for one of them would be believed by the other.
+                # Otherwise a request signed for one of them would verify for the other.
                 self.faults.append(f"{place}.secret: is that of connection {name!r}: each needs a secret of its own")

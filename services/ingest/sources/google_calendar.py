@@ -1,4 +1,5 @@
-"""A push of Google carries the token of its channel; who sends events themselves bears the same secret."""
+"""Google Calendar: push notifications authenticated by the channel token, and events posted with the same secret as
+bearer token."""
 
 import json
 import re
@@ -67,17 +68,17 @@ from services.ingest.sources.vocabulary import as_one
 NATIVE_TYPE = "calendar#event"
 # focusTime, outOfOffice, workingLocation, birthday and fromGmail (a flight, a table) are entries of one person.
 MEETINGS = frozenset({"", "default"})
-# By which rule a series recurs is not read.
+# The recurrence rule itself is not read.
 RECURS = Leaf("that it recurs", lambda _, __: CUT)
-# Rooms and shared calendars have addresses of their own, at which nobody is: a room is asked like anybody, some copies
-# leave out that it is a resource, and what is entered in a shared calendar is organized by that calendar.
+# Rooms and shared calendars have addresses but are not people: a room is invited like a person, some copies omit that
+# it is a resource, and a shared calendar is the organizer of its entries.
 NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
 SECRET = in_any_case("private", "confidential")
 ANSWERS = in_any_case("needsAction", "declined", "tentative", "accepted")
 OFF = frozenset({"cancelled", "canceled"})
 STATUS = in_any_case("confirmed", "tentative", *OFF)
 
-# As Google makes them, of a series that was split with the date; no address is like that.
+# Ids that Google generates, with the date of a series that was split; no address matches this.
 _MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
 
 
@@ -102,7 +103,7 @@ class _GoogleHead(VendorModel):
     first: Annotated[CalendarSlot | None, WrapValidator(none_if_unread)] = Field(None, alias="originalStartTime")
 
     def entry_of(self, invited: Invited | None = None) -> CalendarEntry:
-        """Copies have one id, unless a calendar got them from elsewhere. `invited`: None where they are not known."""
+        """All copies of an event share one id, unless a calendar imported it. `invited`: None if unknown."""
         entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
         if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
             return entry
@@ -150,17 +151,18 @@ class _GooglePeople(VendorModel):
 
     @property
     def is_organizers(self) -> bool:
-        """Whether it is the organizer's own copy."""
+        """Whether this is the organizer's own copy."""
         return bool(self.organizer and self.organizer.is_reader)
 
     def taking_part(self) -> list[Person]:
-        """The organizer need not be among the attendees; without anybody else there are none. Where nobody is named as
-        the organizer, somebody has asked all the same."""
+        """The organizer need not be among the attendees; without attendees the list is empty. If no organizer is named,
+        count one unknown person."""
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
         organizers = [one for one in (self.organizer,) if one and one.email.casefold() not in declined]
         coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_nobody]
-        # Whom somebody brings along is told by number only, and one is enough not to know who comes.
+        # Additional guests are given as a number only; a single unknown person suffices to make the attendance
+        # uncertain.
         brought = [Person() for one in coming if one.brought][:1]
         is_asked_by_one = self.organizer is not None or any(one.has_asked for one in asked)
         unnamed = [] if is_asked_by_one else [Person()]
@@ -172,8 +174,8 @@ class _GoogleMeeting(_GooglePeople):
     end: CalendarSlot
 
     def session_of(self, entry: CalendarEntry) -> EntryVerdict:
-        """Of an entry that is private to our reader, or of which not all was asked for, we are told when it is, and not
-        of whom, or not of all. In any copy but the organizer's somebody was asked."""
+        """A private entry, or one fetched with only some fields, has a time but lacks some or all people. Every copy
+        but the organizer's has at least one invited person."""
         is_stripped = not self.is_organizers and not self.attendees
         asked = (*filter(None, [self.organizer]), *(self.attendees or ()))
         if is_stripped or not any(one.person != Person() for one in asked):
@@ -192,7 +194,7 @@ def said_of(value: object) -> EntryVerdict:
     invited = None if isinstance(people, Rejected) else people.invited
     entry = head.entry_of(invited)
     if head.status in OFF:
-        # Of a series each date is told by itself; under the id of the series something may have been booked before.
+        # Each date of a series is sent separately; an earlier booking may exist under the series' id.
         is_series = bool(head.recurrence)
         return no_session(
             entry, () if is_series or not invited else invited.coming, None if is_series else start_in(value)
@@ -210,7 +212,7 @@ def said_of(value: object) -> EntryVerdict:
         said = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
     if not head.are_omitted or isinstance(said, Ignored | Rejected):
         return said
-    # Whoever is named takes part, and others may.
+    # The named people take part; others may as well.
     if isinstance(said, Booked) and Person() not in said.people:
         return replace(said, is_partial=True)
     return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
@@ -219,13 +221,13 @@ def said_of(value: object) -> EntryVerdict:
 PREFIX = "x-goog-"
 CHANNEL_TOKEN = "x-goog-channel-token"  # noqa: S105 (the name of the header)
 URI = "x-goog-resource-uri"
-# The first push of a channel (`sync`) is followed too: it brings what is booked already, and after a channel was
-# renewed what happened meanwhile. A calendar that is gone (`not_exists`) is found to be gone.
+# The first push of a channel (`sync`) is fetched too: it brings existing bookings, and after a channel was renewed,
+# changes from the gap. Fetching a calendar that is gone (`not_exists`) reports it as gone.
 STATE = "x-goog-resource-state"
 STATES = ("sync", "exists", "not_exists")
 _CALENDAR = re.compile(r"/calendars/(?P<id>[^/]{1,512})/events/?$")
 _ID = re.compile(r"[!-.0-~]{1,320}", re.ASCII)
-# Such as are told to be none.
+# Placeholders for redacted URIs that parse as no URI and as no calendar.
 NO_URI, NO_CALENDAR = "http://[", "/calendars/%20/events"
 
 
@@ -249,7 +251,7 @@ def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
 
 
 def _calendar_of(uri: str) -> str | Ignored | Rejected:
-    """Nothing but the calendar's id is taken from it: where the API is, the settings say."""
+    """Take only the calendar id from the URI; the API's address comes from the settings."""
     try:
         found = _CALENDAR.search(urlsplit(uri).path)
     except ValueError:
@@ -258,7 +260,7 @@ def _calendar_of(uri: str) -> str | Ignored | Rejected:
 
 
 def _calendar_uri(uri: str, _: Pseudonym) -> str:
-    """The calendar's id is an address or what Google makes."""
+    """The calendar's id is an address or an id that Google generated."""
     calendar = _calendar_of(uri)
     if not isinstance(calendar, str):
         return CUT if isinstance(calendar, Ignored) else NO_URI
@@ -282,7 +284,7 @@ class GoogleCalendarSettings(ApiSettings):
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """A push has no body. A cancelled instance may come without the time of its change."""
+    """A push has no body: record its headers. A cancelled instance may lack the time of its change."""
     if STATE in received.headers:
         told = received.headers.items()
         kept = {name: text for name, text in told if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
@@ -290,7 +292,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     return split(received, "items", ("updated", now), lambda one: "id" in one and "items" not in one)
 
 
-# A page holds up to 2,500 events, each of which is recorded for itself.
+# A page holds up to 2,500 events, each of which becomes its own record.
 MOST_BYTES = 16 * 2**20
 PAGE = AllowList(members={"items": AllowList(items=EVENT)})
 

@@ -1,5 +1,5 @@
-"""Messages of people in the conversations that belong to a relationship. Slack signs every request, also the one that
-asks whether the URL is ours."""
+"""Slack: messages in the conversations that belong to a relationship. Slack signs every request, including the URL
+verification."""
 
 import json
 from collections.abc import Mapping
@@ -46,8 +46,8 @@ class Conversation(BaseModel):
 
 
 class SlackSettings(ToolSettings):
-    """`channels`: by Slack's id (C, G or D and more), also of direct messages. `teams`: ids of the workspaces or of the
-    enterprise that may speak here; empty means whoever installed the app."""
+    """`channels` is keyed by Slack's id (C, G, D and others), direct messages included. `teams` are the ids of the
+    accepted workspaces or enterprise; empty accepts any that installed the app."""
 
     channels: Mapping[Ident, Conversation] = Field(default_factory=dict)
     teams: frozenset[Ident] = frozenset()
@@ -55,21 +55,21 @@ class SlackSettings(ToolSettings):
 
 SLACKBOT = "USLACKBOT"
 CALLBACK, RATE_LIMITED, MESSAGE = "event_callback", "app_rate_limited", "message"
-# What people write themselves; every other subtype is a note of Slack's about the channel.
+# Subtypes of messages that people write; every other subtype is Slack's own notice.
 WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 DELETED, CHANGED, BOT_MESSAGE = "message_deleted", "message_changed", "bot_message"
-# Left in place of a deleted message that has answers.
+# Replaces a deleted message that has replies.
 TOMBSTONE = "tombstone"
 DIRECT = "im"
 
-# `1355517523.000005`: seconds, and what tells messages of one second apart; with the channel it is the message's id.
+# `1355517523.000005`: seconds, and a counter within the second; together with the channel it is the message's id.
 Stamp = Annotated[str, Field(max_length=32), AfterValidator(lambda text: text if epoch(text) else ""), TIME]
-# Of any other subtype it suffices that it is another.
+# Other subtypes need not be distinguished.
 Subtype = Annotated[MaybeIdent, one_of(*WRITTEN, DELETED, CHANGED, BOT_MESSAGE, TOMBSTONE)]
 
 
 class SlackMessage(VendorModel):
-    """A message as its author knows it, also as part of a change."""
+    """A message, top-level or nested in a change event."""
 
     subtype: Subtype = ""
     user: MaybeIdent = ""
@@ -93,7 +93,8 @@ class MessageEvent(SlackMessage):
 
     @property
     def is_about_another(self) -> bool:
-        """`message_replied` comes without its subtype: it holds the message that was answered, and nobody wrote it."""
+        """`message_replied` comes without its subtype: it contains the message that was answered and has no author of
+        its own."""
         return self.message is not None and not self.user
 
 
@@ -102,7 +103,7 @@ class Happening(VendorModel):
 
 
 class SlackOutline(VendorModel):
-    """As much as tells whether it is a message. `app_rate_limited` and `url_verification` have no event inside."""
+    """Enough to recognise a message. `app_rate_limited` and `url_verification` contain no event."""
 
     type: Annotated[Ident, one_of(CALLBACK, RATE_LIMITED)]
     event: Happening | None = None
@@ -113,7 +114,7 @@ class SlackOutline(VendorModel):
 
 
 class Callback(VendorModel):
-    """Around each event. In an enterprise grid or a shared channel the same event may come from several teams."""
+    """The envelope of each event. In an enterprise grid or a shared channel, several teams may send the same event."""
 
     team_id: MaybeIdent = ""
     enterprise_id: MaybeIdent = ""
@@ -143,13 +144,13 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     return proof if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
 
 
-# Slack holds events back for a minute then, and sends them never.
+# Slack then withholds events for a minute and never sends them later.
 LOUD = frozenset({"rate_limited"})
 
 
 def keep(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of a message who wrote where and when, never what or under which name; of any other event only that it is
-    another."""
+    """Keep author, conversation and time of a message, never its text or names; of any other event keep only that it is
+    not a message."""
     outline = read(SlackOutline, payload)
     models = (SlackOutline, Callback) if isinstance(outline, SlackOutline) and outline.is_message else (SlackOutline,)
     return allow_list(*models).kept(payload, pseudonym)
@@ -193,7 +194,8 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         return Ignored("not_of_this_conversation")
     key, data = _id(event, event.ts), {"channel": "direct" if event.channel_type == DIRECT else "channel"}
     if event.thread_ts and event.thread_ts != event.ts:
-        # The key of the message at the head of the thread, which names itself once it is answered.
+        # The thread's first message: a reply refers to it by key. The first message itself carries its own ts as
+        # thread_ts once it is answered.
         data["reply_to"] = _id(event, event.thread_ts)
     told = GenericActivity(
         key=key,
@@ -209,7 +211,7 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
 
 
 def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
-    """What takes back something that was ignored is ignored for the same reason."""
+    """Retract a message. A deletion of an ignored message is ignored for the same reason."""
     if stamp is None:
         return rejected("invalid", "event.deleted_ts", "is required")
     before = event.previous_message
@@ -224,7 +226,7 @@ def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None)
 
 
 def _id(event: MessageEvent, stamp: str) -> str:
-    """A retry has the same event_id, yet two teams, or two subscriptions, get the same message under different ones."""
+    """Retries share an event_id, but two teams or subscriptions deliver the same message under different ones."""
     return f"{event.channel}:{stamp}"
 
 

@@ -1,4 +1,4 @@
-"""Which model reads which of the events that a webhook tells by one member."""
+"""Choose the model and the translation of a webhook event by the member that holds the event's name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Told = TypeVar("Told", bound=VendorModel)
 
 @dataclass(frozen=True)
 class EventReading(Generic[Told]):
-    """`flat` is the model of a payload that older versions send without an envelope."""
+    """`flat` is the model for older payload versions without an envelope."""
 
     model: type[Told]
     translate: Callable[[Told], Translation]
@@ -27,8 +27,8 @@ class EventReading(Generic[Told]):
 
 @dataclass(frozen=True)
 class WebhookEvents:
-    """`member` holds the name of what happened. Of what has no reading nothing but its name is kept,
-    and `unused` says why it is ignored."""
+    """`member` is the payload's member with the event name. Of an event without a translator only the name is stored,
+    and `unused` gives the reason why it is ignored."""
 
     member: str
     readings: Mapping[str, EventReading[Any]]
@@ -50,7 +50,7 @@ class WebhookEvents:
         told = read(reading.model if is_wrapped else reading.flat or reading.model, value)
         return told if isinstance(told, Rejected) else reading.translate(told)
 
-    # Every payload asks for these, and they are made slowly.
+    # Cached: every payload needs these, and building pydantic models is slow.
     @cached_property
     def _named(self) -> type[VendorModel]:
         member: dict[str, Any] = {self.member: (Word, ...)}
@@ -58,7 +58,7 @@ class WebhookEvents:
 
     @cached_property
     def _kept(self) -> Mapping[str, AllowList]:
-        """By the name of what happened; of all others under no name."""
+        """Allow-lists by event name; the empty name is for all other events."""
         kept = {"": allow_list(self._named)}
         for name, one in self.readings.items():
             models: tuple[type[VendorModel], ...] = (self._named, one.model, one.flat or one.model)

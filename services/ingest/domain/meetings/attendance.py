@@ -1,4 +1,5 @@
-"""From comings and goings to the time that people were there, and that both sides were there together."""
+"""Compute from joins and leaves how long people were present, how long both sides were present together, and the
+outcome of a meeting."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -15,8 +16,8 @@ Role = Side | Literal["unidentified"]
 
 
 class Sighting(NamedTuple):
-    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was. `told` is
-    the event that says it: of two devices that come at the same instant each comes for itself."""
+    """A join or a leave. `visitor` distinguishes people of one side; empty for an unidentified person. `event_key` is
+    the event that reported it: two devices that join at the same instant are two joins."""
 
     role: Role
     visitor: str
@@ -26,7 +27,7 @@ class Sighting(NamedTuple):
 
 
 class Movement(Protocol):
-    """Somebody came or left."""
+    """A join or a leave."""
 
     @property
     def verb(self) -> Literal["joined", "left"]: ...
@@ -41,15 +42,15 @@ class Span(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """`since`: still there, as far as is known."""
+    """When a visitor was present. `since` is set if they have not left yet."""
 
     spans: tuple[Span, ...]
     since: datetime | None = None
 
 
 def stay(seen: Iterable[Movement]) -> Stay:
-    """Of one visitor, in any order. Somebody may come with two devices, or come again without having left; then the
-    last that left was they. To leave without having come tells nothing."""
+    """Compute the stay of one visitor from joins and leaves in any order. A visitor may use two devices, or join again
+    without a leave in between; then the last leave ends the stay. A leave without a join is ignored."""
     spans: list[Span] = []
     begin, devices, left = None, 0, None
     for one in _in_order(seen):
@@ -66,7 +67,7 @@ def stay(seen: Iterable[Movement]) -> Stay:
 
 
 def is_there(seen: Iterable[Movement]) -> bool:
-    """Whether one visitor has come more often than they have left."""
+    """Whether a visitor has joined more often than left."""
     devices = 0
     for one in _in_order(seen):
         devices = _counted(devices, one)
@@ -74,14 +75,14 @@ def is_there(seen: Iterable[Movement]) -> bool:
 
 
 def together(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
-    """When both were there, in order, without overlaps."""
+    """When both were present, in order, without overlaps."""
     theirs = joined(other)
     both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in joined(one) for their in theirs)
     return tuple(span for span in both if span.begin < span.end)
 
 
 def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same time without overlaps, in order."""
+    """Merge spans, in order, without overlaps."""
     found: list[Span] = []
     for span in sorted(spans):
         if found and span.begin <= found[-1].end:
@@ -100,7 +101,7 @@ def _counted(devices: int, one: Movement) -> int:
 
 
 def _in_order(seen: Iterable[Movement]) -> Iterator[Movement]:
-    """At one instant somebody who is there leaves first, somebody who is not there comes first."""
+    """Sort by time. At one instant, somebody who is present leaves first, and somebody who is absent joins first."""
     devices = 0
     for _, same in groupby(sorted(seen, key=lambda one: one.time), key=lambda one: one.time):
         instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
@@ -112,18 +113,18 @@ def _in_order(seen: Iterable[Movement]) -> Iterator[Movement]:
 LEAST_TOGETHER = timedelta(minutes=5)
 """Less is a test of the line."""
 LONGEST = timedelta(hours=4)
-"""After the first has come; whoever has not left by then has forgotten to hang up, or the tool to tell it."""
+"""After the first join; anybody who has not left by then forgot to hang up, or the tool lost the event."""
 SETTLE = timedelta(seconds=10)
-"""Tools tell of one meeting in any order; after so long without a word of it, all of it is told."""
+"""A tool's events of one meeting arrive in any order; after this long without another one, all have arrived."""
 GONE = timedelta(minutes=10)
-"""Who drops out of a booked meeting is back within that time."""
+"""Somebody who drops out of a booked meeting rejoins within this time."""
 LONGEST_MINUTES = 24 * 60.0
 BOTH_SIDES = 2
 
 
 @dataclass(frozen=True)
 class HeldOutcome:
-    """`ended_at` is when the last of them left, `minutes` how long both sides were there."""
+    """`ended_at` is when the last of them left, `minutes` how long both sides were present together."""
 
     started_at: datetime
     ended_at: datetime
@@ -138,7 +139,7 @@ class MissedOutcome:
 
 @dataclass(frozen=True)
 class NoOutcome:
-    """Nothing is said of it, for this reason; if more is seen, it may become something."""
+    """No outcome yet, for this reason; further events may change that."""
 
     reason: Literal["not_booked", "not_yet", "too_short", "unidentified"]
 
@@ -148,8 +149,8 @@ Outcome = HeldOutcome | MissedOutcome | NoOutcome
 
 @dataclass(frozen=True)
 class Attendance:
-    """Of one session of one relationship; what is seen may come in any order and several times. `recorded` is when the
-    last of it was recorded."""
+    """The attendance of one session of one relationship; events may arrive in any order and several times. `recorded`
+    is when the latest one was recorded."""
 
     seen: frozenset[Sighting]
     recorded: datetime
@@ -160,7 +161,7 @@ class Attendance:
 
     @property
     def begin(self) -> datetime:
-        """When the first of a side came: somebody whom nobody knows may have come for something else."""
+        """The first join of a side; an unidentified person may have come for something else."""
         return min(one.time for one in self.of_sides or self.seen)
 
     @property
@@ -169,8 +170,8 @@ class Attendance:
 
 
 def due(attendance: Attendance, booking: Booking | None) -> datetime:
-    """When the outcome may be decided: both sides have left, or what was booked is over and whoever came has been gone
-    for ten minutes, or it lasted too long; and nothing was recorded of it for a while."""
+    """Return when the outcome may be decided: both sides have left, or the booked time is over and everybody has been
+    gone for ten minutes, or the longest duration is reached; and no event was recorded for a while."""
     settled, attendance = attendance.recorded + SETTLE, _of_this_time(attendance, booking)
     is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
     if not is_open and booking is not None:
@@ -182,7 +183,7 @@ def due(attendance: Attendance, booking: Booking | None) -> datetime:
 
 
 def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
-    """As it is when it is due. `booking`: what they met for, if it was not cancelled."""
+    """Decide the outcome of a meeting that is due. `booking` is the booking they met for, unless it was cancelled."""
     attendance = _of_this_time(attendance, booking)
     mentors, mentees = _spans(attendance, "mentor", booking), _spans(attendance, "mentee", booking)
     both = together(mentors, mentees)
@@ -202,7 +203,7 @@ def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
 
 
 def _of_this_time(attendance: Attendance, booking: Booking | None) -> Attendance:
-    """Without what was seen long before the booked time: the meeting has been moved since."""
+    """Drop events from long before the booked time: the meeting has been moved since."""
     if booking is None:
         return attendance
     seen = frozenset(one for one in attendance.seen if one.time >= booking.starts_at - LONGEST)
@@ -218,7 +219,8 @@ def _stays(attendance: Attendance) -> list[tuple[Role, Stay]]:
 
 
 def _spans(attendance: Attendance, side: Side, booking: Booking | None) -> tuple[Span, ...]:
-    """Whoever has not left was there until the booked end; without one, for as long as a meeting may last."""
+    """Somebody who has not left was present until the booked end; without a booking, for as long as a meeting may
+    last."""
     latest = attendance.begin + LONGEST
     until = min(latest, booking.ends_at) if booking and booking.ends_at > attendance.begin else latest
     found = [one for role, one in _stays(attendance) if role == side]

@@ -1,4 +1,4 @@
-"""The attendance that one partition of the log tells of, and the outcomes that follow: one per session, the first."""
+"""Fold one partition's attendance events into outcomes: one per session, the first."""
 
 import heapq
 from collections import OrderedDict
@@ -25,12 +25,13 @@ from services.ingest.domain.meetings.bookings import Booking
 from services.ingest.domain.scope import RESERVED
 
 ATTENDANCE = f"{RESERVED}attendance"
-"""The source of what is concluded here."""
+"""The source of outcomes that are concluded here."""
 REMEMBERED = timedelta(days=1)
-"""After the last word on a session. Longer than any meeting, and as much as is read again after a restart."""
+"""After the last event of a session. Longer than any meeting, and as long as the log that is replayed after a
+restart."""
 
 MOST_RUNS = 100
-"""Of one relationship in a day; whoever tells of more has each of them concluded by itself, which costs no more."""
+"""Limit of one relationship in a day; beyond it each run is concluded by itself, which bounds the cost."""
 
 
 class SessionKey(NamedTuple):
@@ -40,7 +41,7 @@ class SessionKey(NamedTuple):
 
 
 Expected = Callable[[str, str, str, datetime], Booking | None]
-"""Tenant, relationship, session, moment: what they meet for then."""
+"""Tenant, relationship, session, time: the booking that they meet for then."""
 
 
 @dataclass
@@ -52,7 +53,8 @@ class _Session:
 
 
 class AttendanceFold:
-    """For one thread. `emitted`: ids of outcomes that are on the log anyway. `clock`: the latest time of recording."""
+    """Not thread-safe. `emitted`: ids of outcomes that are already on the log. `clock`: the latest time of
+    recording."""
 
     def __init__(self, expected: Expected, emitted: AbstractSet[str] = frozenset()) -> None:
         self.clock = EPOCH
@@ -62,7 +64,8 @@ class AttendanceFold:
         self._queue: list[tuple[datetime, SessionKey]] = []
 
     def apply(self, event: OfRelationship) -> SessionKey | None:
-        """Returns the session of which the event tells too late, when its outcome has been said."""
+        """Apply an event. Return its session if the event is late, that is, if the session's outcome was already
+        emitted."""
         match event.data:
             case p.SessionAttendance(session_id=session):
                 verb: Literal["joined", "left"] = "joined" if event.type == "mentoring.session.joined.v1" else "left"
@@ -81,7 +84,7 @@ class AttendanceFold:
         return None
 
     def advance(self, moment: datetime) -> Iterator[RawEvent]:
-        """The outcomes that are due by then."""
+        """Yield the outcomes that are due by then."""
         self.clock = max(self.clock, moment)
         while self._queue and self._queue[0][0] <= self.clock:
             at, key = heapq.heappop(self._queue)
@@ -95,7 +98,7 @@ class AttendanceFold:
             self._drop(oldest)
 
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
-        """The sessions of which nothing would be said by what is known now, and why not."""
+        """Yield the sessions without an outcome by the current state, with the reason."""
         for key, session in self._sessions.items():
             booking = self._booking(key, session.attendance)
             found = outcome(self._seen_in(self._runs(key, booking)), booking)
@@ -108,7 +111,7 @@ class AttendanceFold:
         grown = attendance.with_seen(seen, event.recordedtime)
         is_emitted, is_new = known is not None and known.is_emitted, grown is not attendance
         at = due(grown, self._booking(key, grown))
-        # Put at the end: what is not heard of for longest is forgotten first.
+        # Append at the end: the session that was updated longest ago is dropped first.
         self._sessions[key] = _Session(event.program, grown, at, is_emitted)
         self._of.setdefault((key.tenant, key.relationship), set()).add(key)
         heapq.heappush(self._queue, (at, key))
@@ -120,7 +123,7 @@ class AttendanceFold:
         attendance = self._seen_in(runs)
         at = due(attendance, booking)
         if at > self.clock:
-            # It was booked, or moved, or begun anew, since it was seen.
+            # The meeting was booked, moved or started anew since.
             session.due = at
             heapq.heappush(self._queue, (at, key))
             return
@@ -134,8 +137,8 @@ class AttendanceFold:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
 
     def _runs(self, key: SessionKey, booking: Booking | None) -> list[SessionKey]:
-        """A meeting that is left and begun anew is several runs, each a session of its own where another tool has
-        booked it: all that were for this booking, the first of them first. They are one meeting."""
+        """Return the runs that belong to one booking, the first one first: a meeting that is left and started anew has
+        several runs, each of which may be a session of its own if another tool booked it."""
         if booking is None or len(self._of[key.tenant, key.relationship]) > MOST_RUNS:
             return [key]
         found = {key}

@@ -1,4 +1,4 @@
-"""Which sessions are booked for when, folded from the session events of the log, whoever wrote them."""
+"""Fold the log's session events, from any source, into the booked sessions and their times."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterable
@@ -14,28 +14,28 @@ from services.ingest.domain.people.roster import Sets, add, take
 from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000
-"""About 200 MB. Of the tenant that has most, what was told of longest ago is forgotten: who it was of, its cancellation
-may not say again. What one tenant books makes nobody else's be forgotten."""
+"""About 200 MB. Beyond it, the tenant with the most sessions loses the one that was updated longest ago; a cancellation
+of it can no longer find its relationship. One tenant's bookings never evict another's."""
 MOST_OF_RELATIONSHIP = 200
-"""Those that end last."""
+"""The sessions that end last are kept."""
 EARLY = timedelta(minutes=30)
-"""People come before the time; who comes earlier has come for something else."""
+"""People join before the start; somebody who joins earlier came for something else."""
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
 NONE: frozenset[str] = frozenset()
 OF_ONE_ALONE = 2
-"""So many names has the matter of a meeting of which there is one copy."""
+"""The number of ids in the correlation id of a meeting with a single copy."""
 
 
 def matter_of(source: str, meeting: Meeting, copy_of: Meeting | None = None) -> str:
-    """The `correlationid` of what books a meeting: the session that it would be by itself, its series, and, of a copy,
-    the session that all copies are."""
+    """Return the `correlationid` of a booking: the session id of the meeting by itself, its series, and, for a copy,
+    the session id that all copies share."""
     shared = (session_id(source, copy_of),) if copy_of else ()
     return ".".join((session_id(source, meeting), series_id(source, meeting), *shared))
 
 
 class Booking(NamedTuple):
-    """The latest word on a session of one relationship, `told` the time of that word."""
+    """The latest state of a session of one relationship; `told` is the time of the event that set it."""
 
     session: str
     starts_at: Instant
@@ -45,14 +45,14 @@ class Booking(NamedTuple):
 
 
 class BookedSession(NamedTuple):
-    """`matters`: of which meetings of tools it is, see `matter_of`."""
+    """`matters` are the correlation ids of the tools' meetings behind the session, see `correlation_of`."""
 
     booking: Booking
     matters: tuple[str, ...] = ()
 
 
 class Bookings:
-    """One thread tells it at a time, any thread asks."""
+    """One writer thread; readable from any thread."""
 
     def __init__(self, most: int = MOST_SESSIONS) -> None:
         self._most = most
@@ -65,19 +65,19 @@ class Bookings:
         self._matters: Sets = {}
 
     def apply(self, event: OfRelationship) -> None:
-        """Any event of the log; those that book nothing change nothing."""
+        """Apply any event of the log; events that concern no booking change nothing."""
         match event.data:
             case p.SessionScheduled() as data:
                 self._book(
                     event.tenant, event.subject, Booking(data.session_id, data.starts_at, data.ends_at, event.time)
                 )
-                # Our own bookings say in `correlationid` which meeting of the tool they come from, see `matter_of`.
+                # Our own bookings carry the tool's meeting in `correlationid`, see `correlation_of`.
                 if event.correlationid and event.source.startswith(RESERVED):
                     self._join(event.tenant, event.correlationid, data.session_id)
             case p.SessionCancelled(session_id=session, notice_hours=hours):
                 known = self.booking(event.tenant, event.subject, session)
                 if known is None:
-                    # Tools may tell of it before they tell of the booking, which it outlives.
+                    # A cancellation may arrive before its booking; keep it, so that the later booking stays cancelled.
                     begin = event.time + timedelta(hours=hours or 0)
                     known = Booking(session, begin, begin, event.time)
                 if known.told <= event.time:
@@ -88,7 +88,7 @@ class Bookings:
                 pass
 
     def restore(self, tenant: str, relationship: str, sessions: Iterable[BookedSession]) -> None:
-        """What the projection holds of a relationship; what was heard besides stays, and the later word counts."""
+        """Restore a relationship's sessions from the projection; for each session, the later state wins."""
         for booking, matters in sessions:
             self._book(tenant, relationship, booking)
             for matter in matters:
@@ -99,7 +99,7 @@ class Bookings:
             self._forget((tenant, relationship, session))
 
     def of(self, tenant: str, relationship: str) -> tuple[BookedSession, ...]:
-        """All that is known of a relationship."""
+        """Return all sessions of a relationship."""
         return tuple(
             BookedSession(booking, tuple(sorted(self._matters.get((tenant, session), NONE))))
             for session in sorted(self._of.get((tenant, relationship), NONE))
@@ -107,22 +107,22 @@ class Bookings:
         )
 
     def session(self, tenant: str, source: str, meeting: Meeting, copy_of: Meeting | None = None) -> str:
-        """The session that the tool's meeting is: one that was moved keeps the id of its first booking. A copy that is
-        not booked yet is the session of the others."""
+        """Return the session of the tool's meeting; a meeting that was moved keeps the id of its first booking. A copy
+        that is not booked yet has the session of the other copies."""
         own = session_id(source, meeting)
         known = self._moved.get((tenant, own), own)
         return known if copy_of is None or self.whose(tenant, known) else self.session(tenant, source, copy_of)
 
     def is_replaced(self, tenant: str, source: str, meeting: Meeting) -> bool:
-        """Whether the session that the meeting was booked as has moved to another meeting of the tool."""
+        """Whether the session of this meeting moved to another meeting of the tool."""
         own = session_id(source, meeting)
         known = (matter.split(".") for matter in self._matters.get((tenant, own), NONE))
-        # What was booked in its place is no copy of it.
+        # A copy shares the session without replacing the meeting.
         return any(names[0] != own and len(names) == OF_ONE_ALONE for names in known)
 
     def attended(self, tenant: str, source: str, meeting: Meeting, moment: datetime) -> str:
-        """The session that one run of a meeting is: tools number runs otherwise than dates, which are told apart by
-        their time then."""
+        """Return the session of one run of a meeting: tools number runs differently from dates, so the date is the one
+        closest in time."""
         own = self.session(tenant, source, meeting)
         if self.whose(tenant, own):
             return own
@@ -136,7 +136,7 @@ class Bookings:
         return min((start for start in starts if start[0] <= SAME_DATE), default=(SAME_DATE, own))[1]
 
     def dates(self, tenant: str, source: str, meeting: Meeting) -> tuple[str, ...]:
-        """The sessions of all dates that are or were booked of a recurring meeting."""
+        """Return the sessions of all dates of a recurring meeting that are or were booked."""
         return tuple(sorted(self._series.get((tenant, series_id(source, meeting)), NONE)))
 
     def booking(self, tenant: str, relationship: str, session: str) -> Booking | None:
@@ -144,18 +144,19 @@ class Bookings:
         return of_tenant.get((relationship, session)) if of_tenant else None
 
     def whose(self, tenant: str, session: str) -> frozenset[str]:
-        """The relationships for which the session is or was booked."""
+        """Return the relationships for which the session is or was booked."""
         return self._whose.get((tenant, session), NONE)
 
     def expected(self, tenant: str, relationship: str, session: str, moment: datetime) -> Booking | None:
-        """The booking for which people of a relationship meet: that of the session, else one of any tool around that
-        moment. None if it was cancelled."""
+        """Return the booking that people of a relationship meet for: that of the session, otherwise one of any tool
+        around that time. None if it was cancelled."""
         own = self.booking(tenant, relationship, session)
         if own is not None:
             return None if own.cancelled else own
         booked = (self.booking(tenant, relationship, one) for one in self._of.get((tenant, relationship), NONE))
         around = (one for one in booked if one and not one.cancelled and one.starts_at - EARLY <= moment <= one.ends_at)
-        # Calendars and rooms tell of one meeting each: of those of one time all processes, and all runs, take the same.
+        # Calendar and meeting room may both report one meeting: all processes and runs choose the same one by this
+        # order.
         return min(around, default=None, key=lambda one: (one.starts_at, one.session))
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
@@ -165,7 +166,7 @@ class Bookings:
             return
         of_tenant[key] = booking
         if known is not None:
-            # What was told of last is forgotten last.
+            # Least recently updated sessions are evicted first.
             of_tenant.move_to_end(key)
             return
         self._number += 1

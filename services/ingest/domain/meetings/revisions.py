@@ -1,5 +1,5 @@
-"""What tools said of a meeting after they had booked it. Requests of one tool come in any order: a change, or the end,
-of a booking may be told before the booking, and a part of a change before an earlier one."""
+"""The revisions of a meeting after its booking. A tool's requests arrive in any order: a change or cancellation may
+arrive before the booking, and a partial change before an earlier one."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -11,22 +11,21 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingM
 from services.ingest.domain.people.relationship_history import Relationship
 
 MOST_REVISED = 50_000
-"""Meetings held at a time, across all tools: also those that are none of our business, for who meets is told by their
-booking only."""
+"""Meetings in memory, across all tools, including those of no pair: only the booking shows who meets."""
 MOST_REVISIONS = 20
-"""Of one meeting, the latest: people seldom change their mind so often within a day."""
+"""Of one meeting, the latest: people rarely change their minds more often within a day."""
 MOST_BYTES = 200_000_000
-"""Of all meetings, about. Most have a revision or two of two people; one that everybody is asked to has a thousand, and
-a revision for each who answers."""
+"""Of all meetings, approximately. Most have a revision or two of two people; a meeting with everybody invited has a
+thousand guests and a revision for each answer."""
 REVISION_BYTES, GUEST_BYTES, STRANGER_BYTES = 1_300, 50, 120
-"""As measured of a revision, of each who is known to take part or to have declined, and of each of whom a digest tells
-them apart from others."""
+"""Measured per revision, per guest who is known to take part or to have declined, and per stranger with a digest."""
 
 
 class Guests(NamedTuple):
-    """Of a meeting: who is known to take part, who has declined, and how many take part of whom nobody knows who they
-    are: by no address, or by one that is not in the directory, for people have several. `strangers` are the digests of
-    those of them of whom anything is told: who was asked beside somebody in one version is not them in another."""
+    """Guests of a meeting: participants who take part, those who declined, and the number of unidentified guests:
+    without an address, or with one that is missing from the directory, because people have several. `strangers` are
+    digests of the unidentified guests with an id or address: a stranger who was invited next to somebody in one version
+    is not that person in another."""
 
     present: frozenset[str] = frozenset()
     declined: frozenset[str] = frozenset()
@@ -43,18 +42,18 @@ class Revision(NamedTuple):
 
     @property
     def size(self) -> int:
-        """In bytes, about."""
+        """In bytes, approximately."""
         present, declined, _, strangers = self.guests
         return REVISION_BYTES + GUEST_BYTES * (len(present) + len(declined)) + STRANGER_BYTES * len(strangers)
 
     def concerns(self, relationship: Relationship) -> bool:
-        """A copy that was cancelled for those whom it names says nothing of who was asked in their place."""
+        """A cancelled copy for the guests that it names says nothing about those invited in their place."""
         is_off = isinstance(self.said, Cancelled)
         return not is_off or not self.guests.present or relationship.meets(self.guests.present)
 
     def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
-        """Whether each side that is not named may be somebody unknown, by this version of `versions` and those before.
-        A pair that has ended has no sessions any more, whoever comes."""
+        """Whether each side that is not named may be an unidentified guest, according to this and earlier versions of
+        `versions`. A relationship that has ended has no sessions any more."""
         guests = self.guests
         sides = (relationship.mentors, relationship.mentees)
         missing = [side - guests.declined for side in sides if not side & guests.present]
@@ -65,7 +64,7 @@ class Revision(NamedTuple):
         return all(guests.unknown > len(one) for one in others) and guests.unknown >= len(missing) + of_both
 
     def _others_than(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
-        """The strangers who are nobody of that side: they were asked beside each of it."""
+        """The strangers who cannot be anybody of that side: each of its people was invited next to them."""
         before = [one.guests for one in versions if one.said.time <= self.said.time]
         beside = (
             frozenset[str]().union(*(one.strangers for one in before if person in one.present)) for person in side
@@ -74,8 +73,8 @@ class Revision(NamedTuple):
 
 
 class Revisions:
-    """One thread tells it at a time, any thread asks. Of too many meetings, or too much of them, the one not heard of
-    for longest is forgotten. It knows people of the roster, and digests of others."""
+    """One writer thread; readable from any thread. Over its limits it evicts the meeting that was updated longest ago.
+    It stores participants of the roster, and digests of strangers."""
 
     def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
@@ -84,8 +83,8 @@ class Revisions:
         self._requested: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
 
     def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
-        """`guests` are those of a booking, of a change that names them, or of a cancelled copy. What is said of a part
-        of the guests only says nothing of the meeting; whatever is no revision changes nothing."""
+        """Apply an activity. `guests` are those of a booking, of a change that names them, or of a cancelled copy. A
+        partial view of the guests and anything that is no revision change nothing."""
         match said:
             case Booked(is_partial=False) if said.starts_at < said.ends_at:
                 self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
@@ -99,21 +98,21 @@ class Revisions:
                 pass
 
     def requested(self, source: str, meeting: Meeting) -> Meeting | None:
-        """In whose place it was to be, when it was asked for."""
+        """Return the meeting that a move request wants to replace."""
         return self._requested.get((source, meeting))
 
     def after(
         self, source: str, meeting: Meeting, moment: datetime, copy_of: Meeting | None = None
     ) -> tuple[Revision, ...]:
-        """What happened to the meeting after that moment, in order; the end of a whole series is that of its dates, and
-        what is told of a copy is of all of them."""
+        """Return the meeting's revisions after that time, in order. The cancellation of a series applies to its dates,
+        and revisions of a copy apply to all copies."""
         own = self.of(source, meeting, copy_of)
         of_series = self._of.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
         found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled) and not one.said.is_single))
         return tuple(sorted((one for one in found if one.said.time > moment), key=_in_order))
 
     def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
-        """All that was told of a meeting, under whatever ids it and its copies have had."""
+        """Return all revisions of a meeting under every id that it and its copies have had."""
         shared = (self._shared.get((source, meeting)) for meeting in meetings if meeting)
         names = dict.fromkeys((*meetings, *shared))
         return tuple(one for meeting in names if meeting for one in self._of.get((source, meeting), ()))
@@ -124,7 +123,7 @@ class Revisions:
         known = self._of.pop(key, ())
         told = [one]
         if key != own:
-            # What was told of the copy before it was known to be one is of all of them.
+            # Revisions of the copy from before its shared id was known apply to all copies.
             told += self._of.pop(own, ())
             self._shared.pop(own, None)
             self._shared[own] = key[1]
@@ -140,7 +139,7 @@ class Revisions:
 
 
 def still_said(said: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
-    """What stands of a change when others came after it: of what they say too theirs stands."""
+    """Return what remains of a move after later ones: values that a later revision also sets are dropped."""
     moves = [as_move(one.said) for one in later if not isinstance(one.said, Cancelled)]
     starts_at: datetime | None = None if any(one.starts_at for one in moves) else said.starts_at
     lasts: timedelta | None = None if any(one.lasts for one in moves) else said.lasts
@@ -148,7 +147,7 @@ def still_said(said: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
 
 
 def as_move(said: Booked | MeetingMoved) -> MeetingMoved:
-    """Of whoever takes part."""
+    """Convert a booking to a move of those who take part."""
     if isinstance(said, MeetingMoved):
         return said
     lasts, copy_of = said.ends_at - said.starts_at, said.copy_of

@@ -1,4 +1,4 @@
-"""Which relationships a meeting of a tool is booked for, and for when."""
+"""Resolve bookings, moves and cancellations: for which relationships and when a tool's meeting is booked."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,7 +18,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 
 
 class Slot(NamedTuple):
-    """A session of one relationship. `known` None: as far as the log tells it is not booked."""
+    """A session of one relationship. `known` is its booking, None if the log has none."""
 
     relationship: Relationship
     session: str
@@ -34,7 +34,7 @@ def booked_slots(session: str, scope: ConnectionScope, projection: Projection) -
 def slots_of_people(
     said: Cancelled | Missed, session: str, scope: ConnectionScope, projection: Projection
 ) -> list[Slot] | Ignored | Rejected:
-    """Of the pairs among the people that the tool names."""
+    """Return the slots of the pairs among the people that the tool names."""
     present = company(said.people, scope, projection.roster)
     if isinstance(present, Rejected):
         return present
@@ -53,13 +53,13 @@ def _slot(relationship: Relationship, session: str, projection: Projection) -> S
 
 
 LONGEST_NOTICE_HOURS = 10_000.0
-"""More than a year; the schema admits no more."""
+"""More than a year; the schema's maximum."""
 HOUR = timedelta(hours=1)
 UNCHANGED = Ignored("unchanged")
-# The meeting is off because it takes place as another one.
+# The meeting is off because it was moved to another meeting.
 MOVED_ON = Ignored("rescheduled")
 NOT_BOOKED = Ignored("not_booked")
-# Calendars are tidied up afterwards: what is over cannot be called off any more.
+# Calendars are tidied up afterwards: a meeting that is over cannot be cancelled any more.
 OVER = Ignored("over")
 
 Result = tuple[RawEvent, ...] | Ignored | Rejected
@@ -67,7 +67,7 @@ Told = tuple[Revision, ...]
 
 
 class PartlyBooked(NamedTuple):
-    """Whoever is named no more is called off, though it is not known yet whose meeting it is now."""
+    """Pairs that are no longer named are cancelled, although the new participants cannot be resolved yet."""
 
     events: tuple[RawEvent, ...]
     rejected: Rejected
@@ -79,9 +79,9 @@ class _Times(NamedTuple):
 
 
 def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
-    """A meeting that was moved keeps its session, also where the tool gives it another id. Whoever takes part no more
-    has it cancelled, unless they may be one of those whom nobody can identify: then they meet as before, at the times
-    that are told now."""
+    """Resolve a booking. A moved meeting keeps its session, even if the tool gives it another id. A pair that is no
+    longer named is cancelled, unless its people may be among the unidentified guests: then they stay booked, at the new
+    times."""
     bookings = projection.bookings
     said = replace(said, replaces=said.replaces or projection.revisions.requested(scope.source, said.meeting))
     session = bookings.session(scope.tenant, scope.source, said.replaces or said.meeting, said.copy_of)
@@ -90,9 +90,9 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
         return present
     slots = slots_of(present, said.time, session, scope, projection)
     stay = () if isinstance(slots, Ignored | Rejected) else slots
-    # Else what is said next of the meeting, under its new id, would be of another session.
+    # Otherwise later activities of the meeting under its new id would belong to another session.
     follows = bookings.session(scope.tenant, scope.source, said.meeting) != session
-    # A copy of what may be booked already changes nothing of it but what it says itself.
+    # A copy of a meeting that may already be booked changes only its own details.
     is_copy = follows and said.replaces is None
     staying = {slot.relationship.id for slot in stay}
     others = () if said.is_partial else booked_slots(session, scope, projection)
@@ -109,15 +109,15 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
             events.append(_booking(said, scope, slot, times))
             events += _what_became(said, scope, slot, since, versions)
         elif slot.known.told == said.time and _is_booked(slot, times) and not is_copy:
-            # Told again: of what was to be written then, this may be all that was.
+            # A repeat: the previous attempt may have written only part of the events.
             events += _what_became(said, scope, slot, since, versions)
         else:
             out = _left_out(slot.relationship, since, versions)
             is_left = out is not None and slot.known.cancelled
             move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, since))
             if is_copy and slot in stay:
-                # It stands on the log of what it is a copy: what is told of it next may name nothing but its id. Of one
-                # that does not name the pair nobody knows that it is theirs.
+                # The booking on the log carries the id of another copy, but later activities of this copy name only its
+                # own id. If the copy does not name the pair, nobody can know that it is theirs.
                 move = move or tuple(_as_known(said, scope, slot, since, versions))
                 removed = _removed_before(slot, since, versions)
                 move += (_cancellation(removed, scope, slot),) if removed else ()
@@ -133,11 +133,10 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
 
 
 def _as_known(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, versions: Told) -> Iterator[RawEvent]:
-    """A copy that changes nothing: it is said of the session as it is known. What was called off before it, and since,
-    is called off again."""
+    """A copy without changes: emit the session's known times. Earlier and later cancellations are emitted again."""
     known = slot.known
     assert known is not None, "what there is a copy of was booked"
-    # Of what was called off before it was booked no times are known.
+    # A session that was cancelled before it was booked has no known times.
     is_timed = known.starts_at < known.ends_at
     times = _Times(known.starts_at, known.ends_at) if is_timed else _Times(said.starts_at, said.ends_at)
     yield _booking(said, scope, slot, times)
@@ -146,7 +145,8 @@ def _as_known(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, ver
 
 
 def _removed_before(slot: Slot, later: Told, versions: Told) -> Cancelled | None:
-    """That a copy was removed, told before it was known of what it is one: all that is told then is its own id."""
+    """Find the removal of a copy that arrived before its shared id was known: such a removal carries only the copy's
+    own id."""
     for place, one in enumerate(revision.said for revision in later):
         if not isinstance(one, Cancelled) or one.copy_of or not _goes_on(slot, one.time):
             continue
@@ -156,7 +156,7 @@ def _removed_before(slot: Slot, later: Told, versions: Told) -> Cancelled | None
 
 
 def _what_became(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, versions: Told) -> Iterator[RawEvent]:
-    """What was told before of a meeting that is booked as this one of the tool: nobody knew then whose it was."""
+    """Emit the revisions that arrived before this booking: until now their relationships were unknown."""
     known = Booking(slot.session, said.starts_at, said.ends_at, told=said.time)
     for one in later:
         then, at, move = one.said, slot._replace(known=known), _stays_as(one, slot.relationship, versions)
@@ -171,8 +171,8 @@ def _what_became(said: Booked, scope: ConnectionScope, slot: Slot, later: Told, 
 
 
 def _left_out(relationship: Relationship, later: Told, versions: Told) -> Booked | MeetingMoved | None:
-    """The version that names them no more, and after which they are not back. Whoever it does not name might have been
-    a stranger in it, until an earlier version that is told late names both."""
+    """Return the revision that no longer names the pair and after which they do not return. Somebody who is not named
+    might have been a stranger, until a late earlier version names both."""
     found: Booked | MeetingMoved | None = None
     for one in later:
         move = _stays_as(one, relationship, versions)
@@ -184,7 +184,7 @@ def _left_out(relationship: Relationship, later: Told, versions: Told) -> Booked
 
 
 def _stays_as(one: Revision, relationship: Relationship, versions: Told) -> MeetingMoved | None:
-    """None: it is off for this relationship."""
+    """Return None if the revision cancels the meeting for this relationship."""
     match one.said:
         case MeetingMoved() if one.guests == NO_GUESTS:
             return one.said
@@ -195,7 +195,7 @@ def _stays_as(one: Revision, relationship: Relationship, versions: Told) -> Meet
 
 
 def _moved_to(said: MeetingMoved, scope: ConnectionScope, slot: Slot, later: Told) -> Iterator[RawEvent]:
-    """Told late, it counts for what nobody has said since, from when the rest was said."""
+    """Emit a move that arrives late only for values that no later revision sets, with the time of the latest one."""
     known = slot.known
     assert known is not None, "what is moved is booked"
     told = max([said.time, *(one.said.time for one in later)])
@@ -207,8 +207,8 @@ def _moved_to(said: MeetingMoved, scope: ConnectionScope, slot: Slot, later: Tol
 
 
 def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) -> Result | PartlyBooked:
-    """Where it names who takes part it is a booking at the times that stand. A new date of a series is of whoever has
-    others of its dates ahead."""
+    """Resolve a move. If it names participants, it is a booking at the resulting times. A new date of a series applies
+    to the relationships of its other future dates."""
     session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
     slots = booked_slots(session, scope, projection)
     times = [_moved_times(said, slot.known) for slot in slots if slot.known]
@@ -229,9 +229,10 @@ def moved(said: MeetingMoved, scope: ConnectionScope, projection: Projection) ->
 
 
 def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of those for whom it was booked; where that is not known, and of a copy that names them, of the pairs among the
-    people that the tool names: who is asked no more has a cancelled copy, and others may be asked in their place. Of a
-    recurring meeting without a date it is of all that lie ahead. What has moved to another meeting goes on there."""
+    """Resolve a cancellation. It applies to the booked relationships; if those are unknown, or for a copy with named
+    guests, to the pairs among the people that the tool names: an uninvited guest's copy is cancelled while others may
+    be invited in their place. A recurring meeting without a date cancels all future dates. A meeting that moved to
+    another one goes on there."""
     bookings = projection.bookings
     if not said.is_partial and bookings.is_replaced(scope.tenant, scope.source, said.meeting):
         return MOVED_ON
@@ -245,7 +246,7 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
     slots: Sequence[Slot] | Ignored | Rejected = of_all
     if not of_all or (said.copy_of and said.people):
         named = slots_of_people(said, session, scope, projection)
-        # The copy of who was asked before, and is in no pair, calls nothing off for those who are asked now.
+        # The copy of previous guests, who are no pair, cancels nothing for the current ones.
         is_booked = bookings.session(scope.tenant, scope.source, said.meeting) == session
         slots = of_all if of_all and is_booked and isinstance(named, Ignored | Rejected) else named
     if isinstance(slots, Ignored | Rejected):
@@ -258,13 +259,13 @@ def cancelled(said: Cancelled, scope: ConnectionScope, projection: Projection) -
 
 
 def _dates(meeting: Meeting, scope: ConnectionScope, projection: Projection) -> list[Slot]:
-    """All that are or were booked of a series."""
+    """Return the slots of all dates of a series that are or were booked."""
     dates = projection.bookings.dates(scope.tenant, scope.source, meeting)
     return [slot for date in dates for slot in booked_slots(date, scope, projection)]
 
 
 def _is_back(slot: Slot, later: Told, versions: Told) -> bool:
-    """Whether it was said since that they meet."""
+    """Whether a later revision booked them again."""
     moves = (_stays_as(one, slot.relationship, versions) for one in later)
     return any(move is not None and move.is_back for move in moves)
 
@@ -283,7 +284,7 @@ def _was_told_since(slot: Slot, moment: datetime) -> bool:
 
 
 def _moved_times(said: MeetingMoved, known: Booking) -> _Times | None:
-    """None: it would end beyond the end of time."""
+    """Return None if the end would exceed the largest datetime."""
     starts_at = said.starts_at or known.starts_at
     try:
         return _Times(starts_at, starts_at + (said.lasts or known.ends_at - known.starts_at))
@@ -304,7 +305,7 @@ def _booking(said: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, ti
 def _cancellation(
     said: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot, date: str = ""
 ) -> RawEvent:
-    """`date` tells one of several dates from the others."""
+    """`date` distinguishes several dates cancelled by one activity."""
     told = said.starts_at if isinstance(said, Cancelled) else None
     starts_at = told or (slot.known.starts_at if slot.known else None)
     notice = None if starts_at is None else min(max(0.0, (starts_at - said.time) / HOUR), LONGEST_NOTICE_HOURS)

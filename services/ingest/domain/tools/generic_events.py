@@ -1,4 +1,4 @@
-"""Whatever else a tool tells, finds its relationship by the id that it names or by the people it is about."""
+"""Resolve all other activities: find the relationship by the id that it names or by the people that it concerns."""
 
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ def told(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> Resul
 
 
 def _author(said: GenericActivity, scope: ConnectionScope, roster: Roster) -> str | Ignored | Rejected | None:
-    """None: nobody of ours is named."""
+    """Return the participant who is the author; None if no author is named."""
     if said.by is None:
         return None
     found = roster.identify(scope.tenant, scope.tool, said.by)
@@ -75,7 +75,7 @@ def _of_people(said: GenericActivity, scope: ConnectionScope, roster: Roster, au
 
 
 def _started(said: GenericActivity, scope: ConnectionScope, known: Relationship | None) -> Result:
-    """The one event that need not find its relationship: it is what makes it known."""
+    """The only event that need not find its relationship: it creates it."""
     program = known.program if known else scope.program
     if program is None:
         return rejected("invalid", "program", "a relationship starts in a programme: the connection must name one")
@@ -85,7 +85,7 @@ def _started(said: GenericActivity, scope: ConnectionScope, known: Relationship 
 
 def _raw(said: GenericActivity, subject: Subject, by: str, scope: ConnectionScope) -> RawEvent:
     data = {**said.data, "by": by, "evidence": said.evidence, "origin": origin(scope, said.native)}
-    # A tool names the message that is answered by its key: the event that it became has an id of ours.
+    # A tool refers to the answered message by its key; the event of that message has an id of ours.
     if isinstance(answered := said.data.get("reply_to"), str):
         data["reply_to"] = event_id(answered, subject.relationship)
     parts = (subject.relationship, said.part) if said.part else (subject.relationship,)
@@ -96,7 +96,7 @@ RETRACTED = "mentoring.event.retracted.v1"
 
 
 class RetractionTarget(NamedTuple):
-    """What is taken back, as memory and warehouse are asked for it."""
+    """The lookup key of a retracted statement, for the index and the warehouse."""
 
     tenant: str
     source: str
@@ -110,8 +110,8 @@ def target_of(said: Voided, scope: ConnectionScope) -> RetractionTarget:
 def voided(
     said: Voided, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
 ) -> tuple[RawEvent, ...] | Ignored | Rejected:
-    """Found among what was said recently, else in what is `stored` of it. What was said anew since stands: that it is
-    taken back may be told once more."""
+    """Retract the target's events, found in the statement index, else in `stored`. Events that were emitted again after
+    this retraction stay: the retraction may be a repeat."""
     found = projection.memory.find(*target_of(said, scope)) or stored
     stands = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
     if not stands:

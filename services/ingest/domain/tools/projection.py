@@ -1,5 +1,5 @@
-"""What ingest knows while it works: who is paired, what is booked, and, for as long as there is room, what is on no
-topic: who came to which meeting of a tool and who left, and what tools said."""
+"""The state that resolution reads: relationships, bookings, and bounded in-memory state that is on no topic: meeting
+attendance by tool, revisions and recent statements."""
 
 import threading
 from collections import OrderedDict
@@ -36,18 +36,18 @@ from services.ingest.domain.people.roster import ERASED, Conflict, Roster, norma
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
 MOST_MEETINGS = 50_000
-"""Held at a time, across all tools; a meeting of two takes about 2 KB."""
+"""Limit across all tools; a meeting of two takes about 2 KB."""
 MOST_VISITS = 1_000
-"""Of one meeting: a gathering of many, told twice each, is still whole."""
+"""Limit of one meeting: a large gathering, with each event reported twice, still fits."""
 UNIDENTIFIED = ""
-"""Stands for whoever is no participant that we know."""
+"""Stands for anybody who is no known participant."""
 MOST_UNIDENTIFIED = 20
-"""Comings and goings of them in one meeting: that there were any is all that counts."""
+"""Joins and leaves of unidentified people in one meeting: only their presence counts."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody came or left."""
+    """A join or a leave."""
 
     participant: str
     verb: Literal["joined", "left"]
@@ -58,8 +58,8 @@ class Visit:
 
 @dataclass(frozen=True)
 class Gathering:
-    """One meeting. Order and repetition of what the tool says do not matter. `session` is the one of which it was
-    told on the log first: what comes later is of the same, whatever was booked meanwhile."""
+    """The attendance of one meeting. Order and repetition of a tool's events do not matter. `session` is the session of
+    the first event on the log: later events belong to it, whatever was booked meanwhile."""
 
     visits: frozenset[Visit] = frozenset()
     ends: frozenset[Ended] = frozenset()
@@ -67,7 +67,7 @@ class Gathering:
 
     @property
     def people(self) -> frozenset[str]:
-        """Those of ours."""
+        """The identified participants."""
         return frozenset(visit.participant for visit in self.visits) - {UNIDENTIFIED}
 
     @property
@@ -87,7 +87,7 @@ class Gathering:
         return replace(self, visits=self.visits - {said}, ends=self.ends - {said})
 
     def of(self, people: frozenset[str]) -> frozenset[Visit]:
-        """All comings and goings of these people: whoever did not say that they left has left when it was over."""
+        """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
         own = {visit for visit in self.visits if visit.participant in people}
         left = {
             Visit(person, "left", end.key, end.time, end.native)
@@ -108,15 +108,15 @@ def visit(said: Joined | Left, participant: str) -> Visit:
 
 
 def of_anybody(one: Visit, meeting: Meeting) -> Visit:
-    """What tells those apart whom nobody knows would be theirs, and is not kept."""
+    """Drop the identity of an unidentified visitor, which would be personal data."""
     key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
     return replace(one, participant=UNIDENTIFIED, key=key)
 
 
 class Presence:
-    """Who came to which meeting of a tool, and who left. One thread tells it at a time, any thread asks. It knows
-    people of the roster only; of others nothing is kept but when somebody came or left: who it was is not known, and it
-    may have been one of ours. Of too many meetings the one not heard of for longest is forgotten."""
+    """Attendance by meeting. One writer thread; readable from any thread. It stores participants of the roster only; of
+    anybody else only the time of the join or leave, because they may be a participant. Over its limit it evicts the
+    meeting that was updated longest ago."""
 
     def __init__(self, most: int = MOST_MEETINGS) -> None:
         self._most = most
@@ -126,12 +126,13 @@ class Presence:
         return self._gatherings.get((source, meeting), EMPTY)
 
     def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
-        """`participant` is whom `said` is about, `session` of which it was told, empty where nothing was."""
+        """`participant` is the person of the activity, `session` the session of its events, empty if none were
+        emitted."""
         match said:
             case Joined(meeting=meeting) | Left(meeting=meeting):
                 gathering = self.at(source, meeting).with_visit(visit(said, participant))
             case Ended(meeting=meeting):
-                # Even of a meeting that nobody of ours is known to be in: it may be told before who came.
+                # Also for a meeting without known participants: the end may arrive before the joins.
                 gathering = self.at(source, meeting).with_end(said)
             case _:
                 return
@@ -142,14 +143,14 @@ class Presence:
 
 
 MOST_STATEMENTS = 100_000
-"""About 60 MB; whatever is older is asked of the warehouse."""
+"""About 60 MB; anything older is looked up in the warehouse."""
 LATE_NOTICE_HOURS = 24
 """As in scoring: a cancellation with less notice than this is a fact of the group `late`."""
 
 
 class Spoken(NamedTuple):
-    """An event on the log, without what it said. `session` is where somebody came or left, `retracted` when the tool
-    took it back."""
+    """An event on the log, without its content. `session` is set for a join or leave, `retracted` is when the tool
+    retracted the event."""
 
     relationship: str
     program: str
@@ -162,18 +163,18 @@ class Spoken(NamedTuple):
 
 
 Find = Callable[[str, str, str], tuple[Spoken, ...]]
-"""Tenant, source, statement id: every event that the statement became."""
+"""Tenant, source, statement id: all events that the statement became."""
 
 
 class Memory:
-    """What tools said. One thread tells it at a time, any thread asks."""
+    """The emitted events of tools' recent statements. One writer thread; readable from any thread."""
 
     def __init__(self, most: int = MOST_STATEMENTS) -> None:
         self._most = most
         self._spoken: OrderedDict[tuple[str, str, str], tuple[Spoken, ...]] = OrderedDict()
 
     def apply(self, event: OfRelationship) -> None:
-        """Any event of the log; only what tools said is kept."""
+        """Apply any event of the log; only those of tools are stored."""
         statement = event.id.partition(".")[0]
         if not event.source.startswith(RESERVED):
             return
@@ -218,8 +219,8 @@ def slot_of(data: object) -> str:
 
 @dataclass(frozen=True)
 class Projection:
-    """For any thread. To hear a repeat changes nothing, so that what was just written may be heard at once, and once
-    more when it comes back on the log."""
+    """Thread-safe. Applying an event twice changes nothing, so an event can be applied when it is written and again
+    when it is read from the log."""
 
     roster: Roster = field(default_factory=Roster)
     bookings: Bookings = field(default_factory=Bookings)
@@ -233,19 +234,19 @@ class Projection:
             return
         with self._lock:
             self.roster.apply(event)
-            # What comes after an erasure brings nothing back; the erasure itself is of bookings too.
+            # Events after an erasure restore nothing; the erasure itself also applies to bookings.
             if event.type == ERASED or not self.roster.is_erased(event.tenant, event.subject):
                 self.bookings.apply(event)
             self.memory.apply(event)
 
     def recall(self, event: MentoringEvent) -> None:
-        """What tools said before; it changes nothing of who is paired and what is booked."""
+        """Restore only the statement index; relationships and bookings stay unchanged."""
         if not isinstance(event, OfPartition):
             with self._lock:
                 self.memory.apply(event)
 
     def restore_history(self, tenant: str, relationship: str, history: RelationshipHistory | None) -> None:
-        """As the roster's topic holds it; None where the relationship is erased."""
+        """Restore a relationship from the roster's topic; None if it was erased."""
         with self._lock:
             if history is None:
                 self.roster.erase(tenant, relationship)
@@ -259,7 +260,7 @@ class Projection:
                 self.bookings.restore(tenant, relationship, sessions)
 
     def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
-        """Returns the identities that others claim as well: they are nobody's from now on."""
+        """Return the identities that others claim as well: they identify nobody from now on."""
         with self._lock:
             return self.roster.upsert(participant)
 
@@ -268,15 +269,15 @@ class Projection:
             self.roster.forget(tenant, participant)
 
     def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
-        """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
-        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day: what
-        that was made of stands on the log. Whatever else is said changes nothing."""
+        """Record attendance and changes of a meeting, for later activities of the same meeting. Call it after
+        `resolve`, with the resulting events; after a restart, call it without events for the activities of the last
+        day: their events are on the log. Other activities change nothing."""
         match said:
             case Joined() | Left() | Ended():
                 who = None
                 if not isinstance(said, Ended):
                     who = self.roster.participant(scope.tenant, scope.tool, said.person)
-                # All that one statement tells of a meeting is of one session.
+                # All events of one activity have the same session.
                 told = events[0]["data"] if events else None
                 session = str(told["session_id"]) if isinstance(told, Mapping) else ""
                 with self._lock:
@@ -298,7 +299,7 @@ class Projection:
                 pass
 
     def guests(self, said: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
-        """By what is known of people now."""
+        """Identify the guests by the current directory."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
         found = [(person, identify(person)) for person in said.people]
         if isinstance(said, Cancelled):

@@ -1,4 +1,4 @@
-"""From what a tool says about people to events of relationships."""
+"""Resolve a tool's activities of people into events of relationships."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -66,8 +66,8 @@ Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
 def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes. Whom nobody
-    can identify, by an address that is not in the directory or without any, may be of every pair."""
+    """Emit joins and leaves once both sides have come; until then nothing is emitted for the first side. An
+    unidentified person, with an unknown address or none, may belong to every pair."""
     who = projection.roster.identify(scope.tenant, scope.tool, said.person)
     if len(who) > 1:
         return several("person", who)
@@ -87,8 +87,8 @@ def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Proj
 
 
 def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result:
-    """Whoever has not said that they left has left now. A booked pair of whom nobody came, where others of ours did,
-    has missed it."""
+    """Everybody without a leave leaves at the end. A booked pair of whom nobody came, while other participants did, has
+    missed the meeting."""
     meeting = _Meeting(said, scope, projection)
     before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
@@ -96,7 +96,7 @@ def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result
 
 
 def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of a booked meeting, as the tool tells it. A side is absent when nobody of it came."""
+    """Resolve a tool's report of a no-show in a booked meeting. A side is absent if nobody of it came."""
     absent = company(said.absent, scope, projection.roster)
     if isinstance(absent, Rejected):
         return absent
@@ -106,7 +106,7 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
         return slots if said.people else NOT_BOOKED
     told = projection.memory.find(scope.tenant, scope.source, statement_id(said.key))
     others = [one for one in told if one.time != said.time]
-    # It is seen, marked by hand and told at the end: once is enough, also where it was taken back since.
+    # A no-show may be observed, marked by hand and reported at the end: emit it once, even if it was retracted since.
     standing = {one.relationship for one in others if one.retracted is None or one.retracted >= said.time}
     events: list[RawEvent] = []
     for slot in slots:
@@ -115,7 +115,7 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
             side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
             ours = {"by": "system", "evidence": said.evidence, "origin": origin(scope, said.native)}
             data = {**ours, "session_id": slot.session, "absent": side}
-            # After it was taken back it is told anew.
+            # After a retraction the event needs a new id.
             anew = (to_rfc3339(said.time),) if any(one.relationship == slot.relationship.id for one in others) else ()
             event = event_id(said.key, slot.relationship.id, *anew)
             content = EventContent("mentoring.session.missed.v1", event, said.time, data)
@@ -124,7 +124,7 @@ def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Resu
 
 
 class _Meeting:
-    """One meeting of a tool, with the session that it is."""
+    """One meeting of a tool, with its session."""
 
     def __init__(self, said: Joined | Left | Ended, scope: ConnectionScope, projection: Projection) -> None:
         self._said, self._connection_scope, self._projection = said, scope, projection
@@ -135,7 +135,7 @@ class _Meeting:
         )
 
     def relationships(self, gathering: Gathering) -> list[Relationship]:
-        """Whose meeting it is: of the pairs that came, and of those who are expected and came in part."""
+        """Return the relationships of the meeting: pairs that came, and expected pairs of whom somebody came."""
         roster, tenant, program = self._projection.roster, self._connection_scope.tenant, self._connection_scope.program
         people, at = gathering.people, self._said.time
         found = {one.id: one for one in roster.pairs(tenant, program, people, at)}
@@ -146,10 +146,10 @@ class _Meeting:
         return [found[one] for one in sorted(found)]
 
     def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
-        """What `after` tells of a relationship that was not told `before`."""
+        """Return the events that `after` implies and `before` did not."""
         people, company = relationship.people, self.company(relationship, after)
         if self._is_expected(relationship):
-            # Only who was expected can be missed: whoever nobody can identify may be they.
+            # Only an expected pair can miss a meeting: unidentified visitors may be its missing people.
             people |= {UNIDENTIFIED} | company
         told = before.of(people) if relationship.meets(before.people) else frozenset()
         new = {of_anybody(one, self._said.meeting) if one.participant in company else one for one in after.of(people)}
@@ -157,20 +157,20 @@ class _Meeting:
         return [self._visit(one, relationship) for one in found]
 
     def company(self, relationship: Relationship, gathering: Gathering) -> frozenset[str]:
-        """One of the others of ours who are there, where nothing but the time says that it is the meeting for which a
-        pair is booked, of whom one is there: it may be another one, and then nobody has missed theirs."""
+        """Return one of the other participants present, if only the time links this meeting to the pair's booking and
+        one of the pair is there: it may be another meeting, and then nobody has missed theirs."""
         tenant, bookings = relationship.tenant, self._projection.bookings
         booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
         if booking is None or booking.session == self._session or relationship.meets(gathering.people):
             return frozenset()
         booked = (self._projection.roster.relationship(tenant, one) for one in bookings.whose(tenant, booking.session))
         others = gathering.people.difference(*(one.people for one in booked if one))
-        # That there is anybody is all that counts, however many they are.
+        # One suffices: only the presence of others counts, not their number.
         return frozenset(sorted(others)[:1])
 
     def missed(self) -> Iterable[RawEvent]:
-        """A meeting that ended was begun by somebody. If nobody of whom we were told was there, what is missing is the
-        word of it: a tool that tells of ends only, or tells them first, or calls the run otherwise."""
+        """Yield the no-shows of an ended meeting. Somebody started it: if no participant was reported present, the
+        joins are missing, because the tool sends ends only, sends them first, or names the run differently."""
         if self.gathering.has_unidentified or not self.gathering.people:
             return
         scope, bookings = self._connection_scope, self._projection.bookings
@@ -179,10 +179,10 @@ class _Meeting:
             booking = bookings.booking(scope.tenant, one, self._session)
             if not found or scope.program not in {None, found.program} or found.people & self.gathering.people:
                 continue
-            # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
+            # A run before the booked time, or one that ends early, is not the last: the pair may come to the next.
             if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
                 continue
-            # Nothing of this end of several: each tells the same event.
+            # The event does not depend on this end: if a meeting has several ends, each emits the same event.
             data = {"by": "system", "evidence": "observed", "session_id": self._session, "absent": "both"}
             outcome = outcome_id("missed", one, self._session, to_rfc3339(booking.starts_at))
             content = EventContent("mentoring.session.missed.v1", outcome, booking.starts_at, data)
@@ -204,9 +204,9 @@ class _Meeting:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Raw CloudEvents, not yet admitted, and what is said of people. One of the two is not empty. `participants`: as
-    whom people are known after it, where that is another word than before; who knew less or more may find another, so
-    that what is said is written all the same. `rejected`: why the rest of it has to be told again."""
+    """Raw CloudEvents, not yet admitted, and statements for the directory; one of the two is not empty. `participants`
+    are the resulting directory entries, where they changed; another process with older or newer state may compute
+    others, so the statement itself is written as well. `rejected`: why the remainder must be retried."""
 
     events: tuple[Mapping[str, object], ...] = ()
     statements: tuple[DirectoryStatement, ...] = ()
@@ -217,9 +217,9 @@ class Resolved:
 def resolve(
     said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
 ) -> Resolved | Ignored | Rejected:
-    """Changes nothing and asks nobody but `projection`. The same statement gives the same ids, whatever became known
-    since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
-    what the warehouse has, where the memory has forgotten it."""
+    """Resolve an activity. Pure: reads only `projection`. The same activity always yields the same ids, whatever became
+    known since. Rejected("unresolved") may be retried once more is known. `stored`: for a retraction, the target's
+    events in the warehouse, if the statement index has evicted them."""
     result = _result(said, scope, projection, stored)
     match result:
         case Ignored() | Rejected():

@@ -1,4 +1,4 @@
-"""Envelopes as a sensor sends them, one event each."""
+"""The Caliper endpoint: splitting envelopes into one event each, and redaction."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,7 +38,7 @@ from services.ingest.sources.vendor_model import read
 
 
 def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads | Rejected:
-    """An envelope of one event, or one that is none, stays the same bytes."""
+    """Split an envelope. One with a single event, and anything that is no envelope, stays unchanged, byte for byte."""
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected):
         return parsed
@@ -50,7 +50,7 @@ def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayl
     return as_records({**envelope, "data": [item]} for item in items)
 
 
-# Where an event names people, outer ones first: what is found in an entity is found in it as it came.
+# Paths of people in an event, outer ones first: expressions see the entity before inner people are replaced.
 PEOPLE = (
     ("actor",),
     ("object",),
@@ -60,7 +60,7 @@ PEOPLE = (
     ("generated", "attempt", "assignee"),
     ("generated", "withAgents"),
 )
-# Stands where an expression found no text, or nobody: it is at fault, as it was before.
+# Replacements for an invalid expression result (no text, no person): the record stays invalid in the same way.
 NO_TEXT: list[object] = []
 NOBODY: list[object] = [[]]
 EVENT = "Event"
@@ -91,7 +91,7 @@ def _item(value: object, settings: CaliperSettings, pseudonym: Pseudonym) -> obj
 
 
 def _outline(settings: CaliperSettings) -> AllowList:
-    """As much of an event as tells that it means nothing here."""
+    """Enough of an event to show that it has no meaning here."""
     kinds, actions = map(frozenset, zip(*(known.split(".") for known in settings.actions), strict=True))
     named = {"type": AllowList(leaf=terms(kinds, EVENT)), "action": AllowList(leaf=terms(actions, CUT))}
     return AllowList(members={**named, "object": AllowList()})
@@ -113,7 +113,7 @@ def _list(settings: CaliperSettings) -> AllowList:
 
 
 def _place(settings: CaliperSettings, levels: int) -> AllowList:
-    """A thread, forum, course or group: that there is one, and its id and type where the settings name them."""
+    """Allow-list of a thread, forum, course or group: its presence, and its id and type if the settings name them."""
     known = settings.objects
     identified = Leaf("an IRI", lambda text, pseudonym: text if text in known else IRI.of_text(text, pseudonym))
     members = {"id": AllowList(leaf=identified), "type": AllowList(leaf=terms(known, CUT))}
@@ -123,7 +123,7 @@ def _place(settings: CaliperSettings, levels: int) -> AllowList:
 
 
 def _with_findings(event: Mapping[str, object], settings: CaliperSettings) -> object:
-    """The event with what the expressions find in it, and in everybody whom it names."""
+    """Add the results of the settings' expressions to the event and to every person in it."""
     if EXPRESSED in event:
         return event
     found: object = event

@@ -1,5 +1,5 @@
-"""From an event of Caliper to what it says about people, its actor and whoever else it or the settings name, and about
-their relationship."""
+"""Translate a Caliper event into an activity of its actor, of other people that it or the settings name, and of their
+relationship."""
 
 import math
 from collections.abc import Collection, Mapping
@@ -47,8 +47,8 @@ from services.ingest.sources.vocabulary import (
 )
 
 GRADE = "GradeEvent"
-# Of what an event is about, and of what it generates: what only sessions and only ratings are made of. In any other
-# event they say nothing here, and cannot be at fault.
+# Members that only sessions (TIMES) and only ratings (POINTS) need. In any other event they are ignored and cannot be
+# at fault.
 TIMES = frozenset({"startedAtTime", "endedAtTime", "duration"})
 POINTS = frozenset({"scoreGiven", "maxScore", "selections", "question"})
 
@@ -102,7 +102,7 @@ def _meant(value: object, meaning: CaliperMeaning, settings: CaliperSettings) ->
     data = _data(told, meaning, settings)
     if isinstance(data, Rejected):
         return data
-    # A message that is posted is known by its own id, anything else by that of its event.
+    # A posted message is keyed by its own id, any other activity by the event's id.
     is_message = meaning.type == MESSAGE_SENT and thing.type == MESSAGE and thing.id
     return (
         said.GenericActivity(
@@ -122,14 +122,14 @@ def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str
     return {name: value for name, value in entity.items() if name not in members}
 
 
-# Of an identity in the directory (schemas.directory).
+# Limit of an identity in the directory (schemas.directory).
 LONGEST = 320
 MOST_PEOPLE = 100
 
 
 def circle_of(told: CaliperTold, settings: CaliperSettings) -> Circle | Rejected:
-    """The others are whose attempt it was, whom it is about, who wrote what is spoken of, who wrote what it answers,
-    with whom it is shared, and whom the settings find."""
+    """Collect the other people: the assignee of the attempt, the person as object, the creators of the object and of
+    what it answers, the agents it is shared with, and the people that the settings find."""
     by = _person(told.event.actor, settings)
     if isinstance(by, Rejected):
         return within("actor", by)
@@ -173,13 +173,13 @@ def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person |
 
 
 def expressed(name: str, expression: Compiled, value: object) -> ExpressionResult | Rejected:
-    """What the expression finds in an entity or an event or, of one that was stored, what it found."""
+    """Evaluate the expression, or return its stored result if the event was redacted before."""
     kept = value.get(EXPRESSED) if isinstance(value, dict) else None
     return ExpressionResult(kept.get(name)) if isinstance(kept, dict) else expression.of(value)
 
 
 def _text(name: str, expression: Compiled | None, value: object) -> str | Rejected:
-    """Empty where there is nothing."""
+    """Return "" if there is no value."""
     found = expressed(name, expression, value) if expression else None
     if isinstance(found, Rejected):
         return found
@@ -193,9 +193,9 @@ def _text(name: str, expression: Compiled | None, value: object) -> str | Reject
 def _concerns_nobody(
     told: CaliperTold, circle: Circle, meaning: CaliperMeaning, settings: CaliperSettings
 ) -> Ignored | None:
-    """None where it is of the pair. What somebody writes or shares is no contact of the only pair that they are of,
-    because nobody else is named, and a grade of what was handed in within a course is no judgement of mentoring: the
-    settings have to say so, of the place or, where there is none, of the action."""
+    """Return None if the event concerns the pair. What somebody writes or shares with nobody else named is no contact
+    of their only pair, and a grade for work in a course does not rate mentoring, unless the settings say so for the
+    place or, without a place, for the action."""
     if meaning.place is not None or circle.relationship:
         return None
     is_public = isinstance(told.raw, dict) and is_public_place(told.raw)
@@ -207,14 +207,14 @@ def _concerns_nobody(
         return OF_A_COURSE
     if is_mapped or meaning.type not in CONTACTS | {FEEDBACK}:
         return None
-    # Of a resource, a course or whatever else is no person and nobody's attempt.
+    # Feedback on a resource, a course, or anything else that is neither a person nor somebody's attempt.
     return OF_A_COURSE if meaning.type == FEEDBACK and told.thing.type else NOBODY_ADDRESSED
 
 
 def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
-        # From the entity, where it says when it began and ended; the event's own time is when somebody said so.
+        # Prefer the entity's own times; the event's time is when it was reported.
         started, ended = told.thing.startedAtTime, told.thing.endedAtTime
         lasted = told.thing.duration or (ended - started if started and ended else None)
         measured = session_data(started or told.event.eventTime, lasted, "object.duration")
@@ -230,12 +230,12 @@ def _data(told: CaliperTold, meaning: CaliperMeaning, settings: CaliperSettings)
 
 
 def _message_key(message: str) -> str:
-    """A message is the statement that it was written: who answers it knows its id, and not that of the event."""
+    """Key a message by its own id: a reply knows that id, but not the id of the event."""
     return f"message:{message}"
 
 
 def _score(scored: Scored, name: str, settings: CaliperSettings) -> Mapping[str, object] | Rejected:
-    """A score, or a rating by one choice; only a check-in may come without."""
+    """Read a score, or a rating by one choice; only a check-in may lack both."""
     selected = [one for one in scored.selections if one]
     if scored.scoreGiven is None and not selected:
         is_needed = name != "mentoring.checkin.answered.v1"
@@ -251,7 +251,7 @@ def _score(scored: Scored, name: str, settings: CaliperSettings) -> Mapping[str,
         points = scored.question.scale
         ends = [points.minValue, points.maxValue]
         values = [one for one in (map(_number, points.itemValues) if None in ends else ends) if one is not None]
-        # Of a Likert scale with a gap nobody knows the ends: what is missing may be the least or the greatest.
+        # A Likert scale with gaps has unknown ends: the missing value may be the lowest or the highest.
         is_whole = bool(values) and (None not in ends or len(values) == len(points.itemValues))
         scale = read(Scale, {"min": min(values), "max": max(values)}) if is_whole else settings.scale
     if scale is None:

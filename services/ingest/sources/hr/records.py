@@ -1,5 +1,5 @@
-"""Records of people taken from tables and from JSON as HR systems export them, each on its own: which of several of one
-person counts, and in which form their days are written."""
+"""Split tables and JSON from HR systems into one record per person, decide which of a person's several records counts,
+and detect the date format."""
 
 import codecs
 from collections import defaultdict
@@ -20,22 +20,22 @@ from services.ingest.sources.tables import encoding_called
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_records
 from services.ingest.sources.vendor_model import read
 
-# As browsers and scripts call a table on machines with Excel.
+# Content types that browsers and scripts use for tables on machines with Excel.
 CSV = frozenset(
     {
         *("text/csv", "application/csv", "text/x-csv", "text/tab-separated-values", "text/plain"),
         "application/vnd.ms-excel",
     }
 )
-# What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
-# an object of such a name (`Report_Data`, `d`), and a list of one may have become that one.
+# Names of lists of people: ours, SCIM 2.0, Workday reports, OData, and others. Some lists are nested in an object of
+# such a name (`Report_Data`, `d`), and a list of one may be collapsed into its entry.
 PEOPLE = ("employees", "resources", "report_entry", "employee")
 AROUND = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
     *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
 MOST_AROUND = 3
-# Where systems say what was done to a record, and how they say that it was deleted.
+# Members with the kind of a change, and its values for a deletion.
 OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
@@ -51,7 +51,7 @@ EMPLOYEE, UNDECODED = "employee", "undecoded"
 
 
 def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed | Rejected:
-    """A list of records, or what JSON came."""
+    """Parse a table into a list of records, or JSON as it is."""
     media = read_media_type(media_type)
     if media.name not in CSV:
         parsed = read_json(body)
@@ -59,7 +59,7 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
     charset = encoding_called(media.charset)
     if charset is None:
         try:
-            # A header may hold any words.
+            # A header may contain arbitrary text.
             known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
         except (LookupError, ValueError):
             known = UNKNOWN
@@ -79,8 +79,8 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
 
 
 def _read_lines(body: bytes) -> Parsed | None:
-    """One person in JSON on each line; None where a single line is none, or where there are more of them than such a
-    body can tell of."""
+    """Parse one JSON person per line; None if a line is no object, if there is only one line, or if the body is too
+    dense (see `is_too_dense`)."""
     lines = [] if is_too_dense(body) else [line for line in body.splitlines() if line.strip()]
     people: list[object] = []
     for line in lines if len(lines) > 1 else ():
@@ -92,7 +92,7 @@ def _read_lines(body: bytes) -> Parsed | None:
 
 
 def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """Each record says when it was received, because an HR system seldom says when it learnt of something."""
+    """Add the time of receipt to each record, because HR systems rarely send when a change became known to them."""
     assert isinstance(settings, HrSettings)
     media_type = received.headers.get("content-type", "")
     parsed = parse(received.body, media_type, settings)
@@ -112,7 +112,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
 
 
 def people_in(value: object, settings: HrSettings) -> list[object]:
-    """One person, or a list of them, each as a record. What is a record already stays as it is."""
+    """Return one person or a list of them as records. An existing record stays unchanged."""
     found = _list_in(value, MOST_AROUND)
     people = found if isinstance(found, list) else [found]
     records: list[object] = []
@@ -127,7 +127,8 @@ def people_in(value: object, settings: HrSettings) -> list[object]:
 
 
 def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
-    """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
+    """Return a fault of the person as a whole. A system that sends only what was done to its record does not give the
+    person's state."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
     if name := _switched_off(person, settings):
@@ -137,8 +138,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
 
 
 def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
-    """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
-    else says that they have left or are on leave; empty if there is none."""
+    """Return the column in which SCIM marks an account inactive, which may be a suspension (RFC 7643 4.1.1), if nothing
+    else shows an exit or a leave; "" if there is none."""
     schemas = person.get("schemas")
     listed = schemas if isinstance(schemas, list) else [schemas]
     if SCIM_PERSON not in (str(one).casefold() for one in listed):
@@ -152,8 +153,8 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
 
 
 def _list_in(value: object, around: int) -> object:
-    """The list that the value is or holds, or the value: then it is one person, or nobody. Who has an id and a name is
-    not what a list stands in, unless the list is called nothing else."""
+    """Return the list that the value is or contains, otherwise the value itself: one person, or no person at all. An
+    object with an id and a name is not unwrapped, unless its only list-like member has a name for people."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
     if value.get("totalResults") == 0 and "Resources" not in value:
@@ -172,7 +173,7 @@ def _list_in(value: object, around: int) -> object:
 
 
 def _judged(record: object, settings: HrSettings) -> object:
-    """A cell that cannot be decoded is the row's fault only where somebody reads its column."""
+    """An undecodable cell makes the row invalid only if its column is read."""
     if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
         return record
     cells = record[UNDECODED]
@@ -182,7 +183,7 @@ def _judged(record: object, settings: HrSettings) -> object:
 
 
 def _with_days(records: list[object], settings: HrSettings) -> list[object]:
-    """Their days in ISO 8601, where settings do not say how they are written and they themselves do."""
+    """Convert days to ISO 8601 if the settings have no format and the days show one."""
     if settings.day_format != ISO:
         return records
     columns = {name for column in DAYS for name in settings.names[column]}
@@ -201,7 +202,7 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
 
 
 def _nobody(value: object, settings: HrSettings) -> Rejected | None:
-    """An object in which there is neither a list nor a single member of a person."""
+    """Reject an object with neither a list nor any member of a person."""
     if isinstance(value, dict) and isinstance(value.get("Operations"), list):
         return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
@@ -215,9 +216,9 @@ def _nobody(value: object, settings: HrSettings) -> Rejected | None:
 
 
 def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
-    """A table without a column that every row needs is rejected as a whole, not row by row."""
+    """Reject a table without a required column as a whole, not row by row."""
     records = (record for one in people if isinstance(record := read(HrRecord, one), HrRecord))
-    # Of some nothing is kept but where they were.
+    # Some records keep nothing but their position.
     row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
     if row is None:
         return None
@@ -231,10 +232,10 @@ UNCLEAR = "stands in several rows, of which none is active: nobody knows which o
 
 
 def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
-    """The records in their order. Of several of one person the first that is active counts or, where they all say the
-    same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
-    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
-    leaves it open too: it may be of the post that they hold."""
+    """Return the records in order, deduplicated by person. The first active record counts or, if all of them agree, the
+    first; the others get `counts_elsewhere`. If that decides nothing, all of them are at fault: whether somebody has
+    left is not guessed. A record with an unknown status is at fault by itself and cannot decide: it may be the post
+    that the person holds."""
     found, named = list(records), defaultdict[str, dict[int, Employee]](dict)
     for place, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:

@@ -1,5 +1,5 @@
-"""The rows of a table of people, as HR systems and Excel write them. A fault in one row is that row's: the others are
-read as if it were not there."""
+"""Read the rows of a table of people, as HR systems and Excel write them. A fault in one row does not affect the other
+rows."""
 
 import csv
 from collections import Counter, defaultdict
@@ -32,7 +32,7 @@ MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
 UTF_32 = b"\xff\xfe\0\0"
 MOST_COLUMNS = 500
-# Of a column that settings name; of one that nobody reads it does not matter.
+# For a column that settings name; in any other column it does not matter.
 TWICE = "stands twice in the header: nobody knows which of the two counts"
 NEEDED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
@@ -41,8 +41,8 @@ NOT_UTF_8 = "save the file as UTF-8, or name its encoding"
 
 @dataclass(frozen=True)
 class HrRow:
-    """`cells` by the names of the header. `fault` is what is wrong with the row as a whole: then nobody knows which
-    cell is which, and there are none. `undecoded` is what is wrong with single cells, by column."""
+    """`cells` by header name. `fault` concerns the row as a whole: its cells cannot be assigned to columns, and `cells`
+    is empty. `undecoded` are faults of single cells, by column."""
 
     line: int
     cells: dict[str, str]
@@ -55,7 +55,7 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
     if kind := next((words for mark, words in NO_TEXT.items() if body.startswith(mark)), None):
         return rejected("malformed", "", f"is {kind}")
     if body.startswith(WIDE_MARKS) and not body.startswith(UTF_32):
-        # What Excel calls Unicode text.
+        # Excel's "Unicode text".
         body = body.decode("utf-16", "replace").encode()
     texts = body.removeprefix(MARK).splitlines()
     if b"\0" in next((text for text in texts if text.strip()), b""):
@@ -68,7 +68,7 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
 
 
 def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
-    """One by one, as a file may hold millions of empty ones. Those of a long gap are left out: no row goes over it."""
+    """A generator, because a file may contain millions of empty lines. Long gaps are skipped: no row spans one."""
     gap = 0
     for number, text in enumerate(texts, 1):
         gap = 0 if text.strip(BLANK) else gap + 1
@@ -78,8 +78,8 @@ def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class _Header:
-    """`twice`: the names of several columns, of which nobody knows which is meant. `alike`: the places of those
-    that are read as one (`Status`, `status`): of them all but one may be empty, or all say the same."""
+    """`twice`: names of several columns, which are ambiguous. `alike`: the positions of columns that are read as one
+    (`Status`, `status`): all but one must be empty, or all must agree."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -97,7 +97,7 @@ class _Header:
             if not says_nothing(row.text, self.delimiter):
                 yield self._row(row)
                 continue
-            # `Sum;4711;1` below `name;id;active`: a sum, or somebody of that name.
+            # `Sum;4711;1` below `name;id;active`: a total, or a person of that name.
             cells = self._row(row).cells.items() if is_total(row.text) else ()
             ids = (cell for name, cell in cells if plain(name) in self.settings.names["id"])
             statuses = ((cell, name) for name, cell in cells if plain(name) in self.settings.names["status"])
@@ -109,7 +109,7 @@ class _Header:
         try:
             return len(self._cells(row)) == len(self.names)
         except BrokenRowError:
-            # A slip within one row; two slips have the cells of several rows between them.
+            # A typo within one row; two typos would enclose the cells of several rows.
             return row.text.count(self.delimiter.encode()) < len(self.names)
 
     def _cells(self, row: Line) -> list[str]:

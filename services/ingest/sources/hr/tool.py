@@ -1,5 +1,5 @@
-"""What is stored of a person of an HR system: the columns that we read, and in each only what it is for. Notes,
-salaries and whatever else a table holds beside them are dropped."""
+"""The HR directory tool: translate a person's record into an Employed activity, and redact each column to what it is
+for. Notes, salaries and all other columns are dropped."""
 
 import json
 import re
@@ -38,13 +38,13 @@ from services.ingest.sources.vendor_model import ZONE, read, zone_named
 from services.ingest.sources.vocabulary import ID, as_one, native_id
 
 DAY = timedelta(days=1)
-# Of a participant in the directory (schemas.directory).
+# Limits of a participant in the directory (schemas.directory).
 LONGEST_NAME = 200
 LONGEST_ADDRESS = 320
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """A record, or a whole directory."""
+    """Translate one record or an entire directory."""
     assert isinstance(settings, HrSettings)
     return as_one(("", _translated(person, settings)) for person in people_in(value, settings))
 
@@ -69,9 +69,9 @@ def _translated(value: object, settings: HrSettings) -> Translation:
 
 
 def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Employed | None:
-    """None if it is told nowhere when this was known; problems are gathered by `person`."""
+    """Return None if the time of the record is unknown; `person` collects the problems."""
     status = _status(person, settings)
-    # A feed tells what holds now. When it changed says nothing of relationships that began since.
+    # A feed reports the current state. The time of a change says nothing about relationships that began since.
     at = record.received_at or person.moment("updated_at")
     if at is None:
         person.fault("updated_at", "is required where it is not said when the record was received")
@@ -108,8 +108,9 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         back_on=back_on,
         unsaid=_unsaid(person, settings),
     )
-    # Of what the record says, and not of the record or when it was received: a new salary is no new statement, and the
-    # same feed every night says the same. `asdict` copies every text deeply, which took a fifth of the time of a row.
+    # Key the activity by the person's state, not by the record or its time of receipt: a changed salary is no new
+    # statement, and the nightly feed repeats the same one. `asdict` deep-copies every text, which took a fifth of the
+    # time of a row.
     members = vars(said) | {"time": EPOCH, "native": vars(said.native), "unsaid": sorted(said.unsaid)}
     return replace(said, key=digest("employee", json.dumps(members, sort_keys=True, default=str)))
 
@@ -123,7 +124,7 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
         person.fault("status", "says that they have left, another column that they are active: which holds?")
     if status == "active" and person.says_yes("has_left"):
         person.fault("has_left", "says that they have left, another column that they are active: which holds?")
-    # Whoever is on leave is employed, which some systems call active, and others not active.
+    # A person on leave is employed; some systems call that active, and others not active.
     is_open = status == "active" or (status == "exited" and _says_only_false(person, settings))
     return "leave" if is_open and person.flag("on_leave") else status
 
@@ -131,13 +132,13 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
 def _unsaid(person: Employee, settings: HrSettings) -> frozenset[str]:
     columns = ("on_leave", "leave_from", "leave_until", "back_on")
     tells_leaves = "leave" in settings.statuses.values() or any(person.found(one)[1] is not None for one in columns)
-    # An account is active, or a person is employed, also while they are on leave.
+    # An account is active, and a person is employed, during a leave as well.
     leave = {"leave"} if not tells_leaves and person.text("status").lower() in YES else set[str]()
     return frozenset(leave.union(one for one in ("time_zone", "consent") if person.found(one)[1] is None))
 
 
 def _says_only_false(person: Employee, settings: HrSettings) -> bool:
-    """Of who is active: nothing else says that they have left."""
+    """Whether the status is a mere `false` and nothing else shows that they have left."""
     is_false = person.text("status").lower() == "false" and "false" not in map(str.casefold, settings.statuses)
     return is_false and not person.says_yes("has_left")
 
@@ -150,7 +151,7 @@ def _name(person: Employee) -> str:
     faults = len(person.problems)
     whole, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
     if first and not last and first.casefold() not in whole.casefold():
-        # "Name" beside a first name is the last one.
+        # "Name" next to a first name is the last name.
         whole, last = "", whole
     name = plain_name(whole or " ".join(filter(None, (first, last))))
     if not name and len(person.problems) == faults:
@@ -161,9 +162,9 @@ def _name(person: Employee) -> str:
 
 
 def _days(person: Employee, status: Status, today: date, settings: HrSettings) -> tuple[date | None, date | None]:
-    """When somebody left, and when they are or were back. Whoever was hired again since has not left, whatever the
-    status of their old post says. From a leave that they were on when they left nobody expects them back; where nothing
-    but a `false` says that they left, they may be on it."""
+    """Return the days of leaving and of returning. Somebody who was rehired since has not left, whatever the status of
+    the old post. A leave during which somebody left has no return; if only a `false` says that they left, they may
+    still be on leave."""
     rehired_on = person.day("rehired_on") if status != "leave" else None
     if status == "exited":
         last_day = person.day("last_day")
@@ -190,12 +191,12 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
 
 
 OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
-# Stands where a value was that is neither text nor number: the column is at fault, as it was before.
+# Replaces a value that is neither text nor number: the column stays at fault in the same way.
 NO_TEXT: list[object] = [[]]
-# No id, where an id that may be text stood.
+# Invalid as an id; replaces an id that may be text.
 CUT_ID = f"({CUT})"
 TOO_LONG = CUT * LONGEST_NAME
-# What rows.py and records.py say of a row; anybody may write a record with a fault, in any words.
+# The fault texts of rows.py and records.py; anybody may write a record with a fault in any words.
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
@@ -206,7 +207,7 @@ AT_FAULT = "is at fault"
 
 
 def keep(value: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """A record, or a whole directory as records."""
+    """Redact one record or an entire directory."""
     assert isinstance(settings, HrSettings)
     records = [_record(one, settings, pseudonym) for one in people_in(value, settings)]
     return records[0] if len(records) == 1 and isinstance(value, dict) else records
@@ -215,7 +216,7 @@ def keep(value: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
 def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object:
     record = read(HrRecord, value)
     if isinstance(record, Rejected):
-        # No person can be told from it, so that nothing of it is kept but that somebody is missing here.
+        # The person cannot be identified: keep only that somebody is missing here.
         return {"index": 0, EMPLOYEE: {}}
     found: dict[str, object] = {"index": record.index or 0} if record.line is None else {"line": record.line}
     if record.received_at:
@@ -232,13 +233,13 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
 
 
 def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
-    """A column that says two things is kept as the last of them, an identity."""
+    """If one column serves two purposes, the last one wins, an identity."""
     for column in PEOPLE_COLUMNS:
         name, value = person.found(column)
         if value is not None:
             yield name, _kept(person, column, value, settings)
     for name, value in person.all_of("status"):
-        # It may contradict the one that counts.
+        # It may contradict the status that counts.
         if name != person.found("status")[0] and _says_active(name, value, settings):
             yield name, str(value).lower()
     for wanted in settings.identities.values():
@@ -250,7 +251,7 @@ def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> It
 
 
 def _kept(person: Employee, column: str, value: object, settings: HrSettings) -> object:
-    """A value that does not fit is replaced by one that is at fault in the same way."""
+    """Replace an invalid value by one that is invalid in the same way."""
     faults = len(person.problems)
     found = _read(person, column, settings)
     if len(person.problems) == faults:
@@ -291,7 +292,7 @@ def _word(text: str, column: str, person: Employee, settings: HrSettings) -> str
             known = ID.fullmatch(visible(text)) or SHORTENED.fullmatch(visible(text))
             return visible(text) if known else CUT_ID
         case "status":
-            # Too long for settings to give it a meaning.
+            # Too long to be named in the settings.
             return text if settings.status(text, person.found(column)[0]) else TOO_LONG
         case "time_zone":
             return ZONE.of_text(text, lambda known: known)
@@ -299,7 +300,7 @@ def _word(text: str, column: str, person: Employee, settings: HrSettings) -> str
             return text if len(text) <= LONGEST_NAME else TOO_LONG
 
 
-# About 100,000 people: it is split before it is recorded.
+# About 100,000 people: the body is split before it is recorded.
 MOST_BYTES = 16 * 2**20
 
 TOOL = Tool(

@@ -1,4 +1,4 @@
-"""What the rules made of a payload, as it is recorded: the payload itself is kept nowhere."""
+"""The recorded result of applying a connection's rules to a payload; the payload itself is not stored."""
 
 import json
 from collections.abc import Mapping
@@ -23,10 +23,10 @@ from services.ingest.sources.vocabulary import (
     required,
 )
 
-# The one member of what is recorded: nothing that a tool sends has it.
+# The only member of a record; no sender uses it.
 APPLIED = "rapport_rules_applied"
 NOT_MEANT = Ignored("no_rule")
-# More than a payload of the largest size can say.
+# More than the largest payload can yield.
 MOST_STATEMENTS = 20_000
 MOST_FAULTS = 100
 LONGEST_PATH, LONGEST_REASON = 512, 8192
@@ -45,7 +45,7 @@ class Whom(_RulePart):
 
 
 class Made(_RulePart):
-    """A statement; its type and how it is known are those of the rule."""
+    """One activity; type and evidence are those of the rule."""
 
     rule: Code
     id: Annotated[Text, Field(min_length=1)]
@@ -62,7 +62,7 @@ class MappingFault(_RulePart):
 
 
 class Applied(_RulePart):
-    """Either `made`, empty if no rule fitted, or `faults`, whose words are ours: `seal` shows that."""
+    """Either `made`, empty if no rule matched, or `faults`, whose texts are ours: `seal` proves it."""
 
     made: Annotated[tuple[Made, ...], Field(max_length=MOST_STATEMENTS)] = ()
     faults: Annotated[tuple[MappingFault, ...], Field(max_length=MOST_FAULTS)] = ()
@@ -74,7 +74,7 @@ def is_applied(payload: object) -> bool:
 
 
 def recorded(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
-    """What is written down of what the rules made of a payload."""
+    """Encode the rules' result for storage."""
     if isinstance(translation, Rejected):
         return _at_fault(translation.errors, pseudonym)
     said = translation if isinstance(translation, tuple) else ()
@@ -85,8 +85,8 @@ def recorded(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, obj
 
 
 def kept_again(payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym) -> Mapping[str, object]:
-    """What was recorded stays as it is. Somebody else may have written it: nothing in it is believed that the rules
-    could not have made."""
+    """Return a valid record unchanged. Somebody else may have written it: accept only content that the rules could have
+    produced."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
         return _at_fault((FOREIGN,), pseudonym)
@@ -98,7 +98,7 @@ def kept_again(payload: Mapping[str, object], settings: MappingSettings, pseudon
 
 
 def translated(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
-    """What was recorded, read."""
+    """Translate a record back into activities."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
         return Rejected("invalid", (FOREIGN,))
@@ -124,8 +124,8 @@ def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str,
 
 
 def _seal(problems: tuple[Problem, ...], pseudonym: Pseudonym) -> str:
-    """Nobody without the tenant's key can make it; empty, which proves nothing, where there is no key. The blank makes
-    it a digest, however short the rest is."""
+    """A digest that only the tenant's key can produce; "" without a key, which proves nothing. The leading blank forces
+    a digest, however short the rest is."""
     try:
         return pseudonym(" " + json.dumps([[problem.path, problem.reason] for problem in problems]))
     except NoDigestKeyError:
@@ -144,7 +144,8 @@ def _made(said: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
         return made
     data = dict(said.data)
     if isinstance(answered := data.get("reply_to"), str):
-        # The one member of data that could be text: the id of a statement, named as that statement is.
+        # The only member of data that could be text: the id of another statement, pseudonymised like that statement's
+        # own id.
         data["reply_to"] = pseudonym(answered.removeprefix(f"{rule}:"))
     if said.by:
         made["by"] = _whom(said.by, pseudonym)
@@ -161,7 +162,7 @@ def _whom(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
 
 
 def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
-    """Rejected("invalid") where the catalogue does not allow it."""
+    """Return the activity, or Rejected("invalid") if the event catalogue does not allow it."""
     key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
     if rule.voids:
         return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
@@ -172,7 +173,7 @@ def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
         return rejected("invalid", "people", "gives nobody")
     data = dict(made.data)
     if isinstance(answered := data.get("reply_to"), str):
-        # The message that is answered is known by what it was called here.
+        # The answered message is referenced by its key.
         data["reply_to"] = f"{rule.name}:{answered}"
     return GenericActivity(
         key=key,
@@ -192,7 +193,7 @@ def _person(whom: Whom) -> Person:
 
 
 def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
-    """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
+    """Check the data against the catalogue; None if it is valid."""
     if unknown := data.keys() - members(name):
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
     if missing := sorted(required(name) - data.keys()):

@@ -1,5 +1,5 @@
-"""The settings of an in-house tool: how it proves itself, and its rules: JMESPath expressions, checked when settings
-are read, and never raising when they are evaluated. https://jmespath.org/specification.html"""
+"""Settings of an in-house tool: its verification and its rules. Rules are JMESPath expressions, checked when the
+settings are loaded; evaluating them never raises. https://jmespath.org/specification.html"""
 
 import hmac
 from base64 import b64encode
@@ -49,7 +49,7 @@ class Signature(BaseModel):
         if received.is_head:
             return BodyNeeded()
         digest = hmac.digest(secret.encode(), received.body, self.algorithm)
-        # Hexadecimal digits come in either case, base64 does not.
+        # Hexadecimal digits are case-insensitive, base64 is not.
         found, wanted = (
             (given, b64encode(digest).decode()) if self.encoding == "base64" else (given.lower(), digest.hex())
         )
@@ -71,13 +71,13 @@ def verify_by(settings: ToolSettings) -> Callable[[Received, str, datetime], Ver
 
 
 LONGEST = 4096
-# What the functions and comparisons of the package raise on payloads of other shapes than the expression expects.
+# Exceptions that jmespath raises on payloads of another shape than the expression expects.
 UNFIT = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class ExpressionResult:
-    """None where the payload has nothing there."""
+    """The value, or None if the payload has none."""
 
     value: Any
 
@@ -88,7 +88,7 @@ class Compiled:
     parsed: ParsedResult
 
     def of(self, value: object) -> ExpressionResult | Rejected:
-        """Rejected("invalid") without a path, and without anything of the payload in its words."""
+        """Evaluate. Rejected("invalid") has no path, and its text contains nothing of the payload."""
         try:
             return ExpressionResult(self.parsed.search(value))
         except JMESPathTypeError as unfit:
@@ -100,7 +100,7 @@ class Compiled:
 
 
 def compiled(text: object) -> Compiled:
-    """Raises ValueError, also for functions that there are not and wrong numbers of arguments."""
+    """Compile an expression. Raises ValueError, also for unknown functions and wrong numbers of arguments."""
     if isinstance(text, Compiled):
         return text
     if not isinstance(text, str) or len(text) > LONGEST:
@@ -127,13 +127,13 @@ def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
             yield f"JMESPath has no function {name}()"
         elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
             yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
-    # Those of a slice are its numbers.
+    # The children of a slice are its numbers.
     for child in node["children"]:
         if isinstance(child, dict):
             yield from _wrong_calls(child)
 
 
-# Text is an expression; a number, a truth value, a list or an object is meant as it stands.
+# A text is an expression; a number, boolean, list or object is a constant.
 Member = Annotated[
     Any,
     PlainValidator(lambda value: compiled(value) if isinstance(value, str) else value),
@@ -142,10 +142,10 @@ Member = Annotated[
 
 
 class MappingRule(BaseModel):
-    """All but names are expressions over the payload or, with `items` (which gives a list), over each
-    `{item, payload}`. `when` lets the rule speak; `id` is the tool's own id of what it says and `time` when it
-    happened. About whom: `relationship`, or the pairs among `by` (who did it) and `people`. Instead of a `type`,
-    `voids` names the rule of which what was said under the same id shall stand no more."""
+    """All members but the names are expressions over the payload or, with `items` (which yields a list), over each
+    `{item, payload}`. `when` is the rule's condition; `id` is the tool's own id of the statement and `time` when it
+    happened. The people are those of `relationship`, or the pairs among `by` (the author) and `people`. Instead of a
+    `type`, `voids` names another rule: its statement with the same id is retracted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -189,10 +189,10 @@ def _day_format(name: str) -> str:
 
 
 class MappingSettings(ProvenSettings):
-    """Every rule that fits a payload speaks. `people` says what a person is that comes as mere text without an @: the
-    id of our directory, or the tool's own. `times` is how times are written, `mm/dd/yyyy` and the like with the time
-    after it; `time_zone` is that of times without one.
-    `free_text` stands in older files and says nothing any more: only what the rules make of a payload is kept."""
+    """Every matching rule applies. `people` says whether a plain text without an @ is a participant id of our directory
+    or the tool's own id. `times` is the format of times, such as `mm/dd/yyyy` followed by the time of day; `time_zone`
+    applies to times without a zone. `free_text` occurs in older files and has no effect: only the result of the rules
+    is stored."""
 
     rules: Annotated[tuple[MappingRule, ...], Field(min_length=1, max_length=200)]
     people: Literal["participant", "id"] = "participant"

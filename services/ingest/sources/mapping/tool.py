@@ -1,4 +1,4 @@
-"""What expressions gave, read as times, ids, people and data."""
+"""Apply a connection's rules to a payload, and convert their results to times, ids, people and data."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -47,11 +47,11 @@ PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
 def text_of(value: object) -> str | Rejected:
-    """Empty where there is nothing."""
+    """Return "" for null."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
-        # To JSON 12.0 is a whole number.
+        # In JSON 12.0 is a whole number.
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return rejected("invalid", "", "must give a text or a whole number")
@@ -89,7 +89,7 @@ def _written(value: object, settings: MappingSettings) -> datetime:
 
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
-    """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
+    """Parse one person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
     values = [part for one in (value if isinstance(value, list) else [value]) for part in _parted(one)]
     if len(values) > MOST_PEOPLE:
         return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
@@ -103,7 +103,7 @@ def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | 
 
 
 def _parted(one: object) -> list[object]:
-    """Several addresses in one text are of several people."""
+    """Split a text with several addresses into several people."""
     found = mailboxes(one) if isinstance(one, str) and len(one) <= MOST_PEOPLE * LONGEST_PERSON else []
     is_several = len(found) > 1 and all("@" in part for part in found)
     return [*found] if is_several else [] if one is None else [one]
@@ -133,7 +133,7 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
 
 
 def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
-    """The data of an event, without what is null. `activity_of` tells whether the catalogue allows them."""
+    """Evaluate the data of an event, without nulls. `activity_of` checks it against the catalogue."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
         found = value.of(scope) if isinstance(value, Compiled) else None
@@ -143,7 +143,7 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
         if isinstance(given, list):
             data[member] = [one for one in given if one is not None]
         elif given is not None:
-            # To JSON 4.0 is a whole number.
+            # In JSON 4.0 is a whole number.
             data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
     return data
 
@@ -151,17 +151,17 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
 NOTHING = ExpressionResult(None)
 Read = TypeVar("Read")
 
-# Around a payload of which only what is right, or only what is at fault, is meant.
+# Wraps a payload of which only the valid, or only the invalid, parts count.
 PART, PAYLOAD = "rapport_part", "payload"
 RIGHT, WRONG = "right", "wrong"
 
 
 def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """An item, or a rule, that is at fault costs nothing else of the payload: what is right is one record, what is at
-    fault is another."""
+    """Split a payload with valid and invalid parts into two records, so that an invalid item or rule does not affect
+    the others."""
     assert isinstance(settings, MappingSettings)
     if len(settings.rules) == 1 and settings.rules[0].items is None:
-        # It says one thing or is at fault; to look at it here would be to apply it twice.
+        # A single rule yields one statement or one fault; evaluating it here would apply it twice.
         return as_it_came(received, settings, now)
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected) or is_applied(parsed.value) or _part_of(parsed.value):
@@ -173,8 +173,8 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """A payload as a tool sends it, a part of one, or what was recorded of it. Faults are named by the rule, the number
-    of the item, and the member of the rule."""
+    """Translate a payload from the tool, a part of one, or a stored record. Fault paths consist of the rule, the item's
+    index and the rule's member."""
     assert isinstance(settings, MappingSettings)
     if isinstance(value, dict) and is_applied(value):
         return translated(value, settings)
@@ -188,13 +188,13 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 
 def _part_of(value: object) -> str:
-    """Which part of a payload is meant; empty: all of it."""
+    """Return which part of the payload counts; "" for all of it."""
     is_part = isinstance(value, dict) and value.keys() == {PART, PAYLOAD} and value[PART] in (RIGHT, WRONG)
     return str(value[PART]) if is_part and isinstance(value, dict) else ""
 
 
 def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Translation]]:
-    """What each rule says of it or, where a rule has items, of each of them."""
+    """Yield the result of each rule or, for a rule with items, of each item."""
     for rule in settings.rules:
         if rule.items is None:
             yield rule.name, _Applied(rule, payload, settings).said()
@@ -213,7 +213,7 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
 
 @dataclass(frozen=True)
 class _Applied:
-    """A rule and what its expressions look at."""
+    """A rule and the value that its expressions are evaluated on."""
 
     rule: MappingRule
     scope: object
@@ -242,7 +242,7 @@ class _Applied:
         return one if isinstance(one, Rejected) else (one,)
 
     def _told(self) -> dict[str, Any] | Rejected:
-        """Whom it is about, and its data."""
+        """Evaluate the people, the relationship and the data."""
         rule = self.rule
         by = self._read("by", rule.by, self._people)
         if isinstance(by, Rejected):
@@ -258,7 +258,7 @@ class _Applied:
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
         if rule.relationship and not (relationship or rule.people):
-            # Whoever is in one relationship alone may mean another, which nobody here has heard of.
+            # Somebody with a single relationship may mean another one, which is not known here yet.
             return rejected(
                 "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
             )

@@ -1,4 +1,4 @@
-"""When somebody was in a meeting: of many intervals, which may overlap where two devices were used, the stays."""
+"""Teams attendance reports: merge a participant's intervals, which overlap if two devices were used, into stays."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -25,14 +25,14 @@ from services.ingest.sources.vendor_model import (
 
 
 def stays(intervals: Iterable[Span]) -> list[Span]:
-    """In order, apart from each other, none without duration."""
+    """Merge intervals in order, without overlaps and without empty ones."""
     return [one for one in joined(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
 
 
-# .NET writes the first day of its calendar where there is no time.
+# .NET writes its first calendar day for a missing time.
 UNSET = BeforeValidator(lambda value: None if isinstance(value, str) and value.startswith("0001-01-01") else value)
 MaybeMoment = Annotated[ZonedOrUtc | None, UNSET]
 
@@ -61,7 +61,7 @@ class _Record(VendorModel):
 
     @property
     def person(self) -> Person:
-        """Whoever dialled in or came as a guest has neither."""
+        """Empty for people who dialled in or came as guests."""
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[Span]:
@@ -86,20 +86,19 @@ class _Report(VendorModel):
 
     @property
     def is_partial(self) -> bool:
-        """Whether somebody was there of whom nothing is told here: a page of the records, or fewer than there were
-        participants."""
+        """Whether the report lacks participants: further pages of records, or fewer records than participants."""
         return bool(self.more) or (self.participants or 0) > len(self.records)
 
     @property
     def whole(self) -> Span | None:
-        """From its begin to its end; where they are not told, for as long as anybody was there."""
+        """The entire meeting; without its own times, the span of all attendance."""
         known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
         began = self.began or min((stay.begin for stay in known), default=None)
         ended = self.ended or max((stay.end for stay in known), default=None)
         return Span(began, ended) if began and ended and began < ended else None
 
     def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
-        """Somebody came or left."""
+        """Return the join or leave of a person."""
         key = f"{self.id}/{person.id or person.address.casefold()}/{said.__name__.lower()}/{to_rfc3339(time)}"
         return said(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
 
@@ -112,9 +111,9 @@ def is_report(value: dict[str, object]) -> bool:
 
 
 def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
-    """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end. An interval that ends
-    before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there. Where
-    none is left, somebody was there, and nobody knows for how long."""
+    """Translate a report. A missing join or leave time is the meeting's start or end. An interval with its end before
+    its begin is ignored: device clocks differ by fractions of a second, and the other intervals show who was there. A
+    record without a usable interval counts as an unknown person for the entire meeting."""
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
@@ -131,7 +130,7 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
     stayed = [(person, stay) for person, found in there.items() for stay in found]
     ways = [report.way(person, stay.begin, Joined) for person, stay in stayed]
     ways += [report.way(person, stay.end, Left) for person, stay in stayed]
-    # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
+    # Sort chronologically; a leave and a join at the same instant leave the person present.
     told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
     if end := report.ended or max((stay.end for _, stay in stayed), default=None):
         native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))

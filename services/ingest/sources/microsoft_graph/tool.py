@@ -1,5 +1,5 @@
-"""Graph first asks whether it speaks with us, then every notification carries the clientState of its subscription.
-Who sends events and reports themselves bears the same secret."""
+"""Microsoft Graph's webhook: subscription validation, and notifications authenticated by their clientState. Posted
+events and reports are authenticated by the same secret as bearer token."""
 
 import re
 from collections.abc import Iterator
@@ -41,24 +41,24 @@ LIFECYCLE = {
 LOUD = frozenset(LIFECYCLE.values())
 LONGEST_RESOURCE = 2_000
 
-# Any one entry of a mailbox's calendar points to the calendar: what changed there since last time is complete, also
-# where a notification was lost, and names the occurrences of a series. Calendars of groups have no such memory.
+# A notification for any entry points to the entire calendar view: its delta is complete even if a notification was
+# lost, and lists the occurrences of a series. Group calendars have no delta.
 _CALENDAR = re.compile(r"(?P<whose>(users/[^/]+|me)(/calendars/[^/]+)?)(/calendar)?/events/[^/]+")
 _GROUP = re.compile(r"groups/[^/]+(/calendar)?/events/[^/]+")
 _MEETING = re.compile(r"(?P<whose>(users/[^/]+|me)/onlineMeetings/[^/]+)(?P<report>/attendanceReports/[^/]+)?(/.*)?")
 _WORDS = {word.lower(): word for word in ("users", "me", "groups", "calendar", "calendars", "events", "onlineMeetings")}
 _WORDS["attendancereports"] = "attendanceReports"
-# OData writes users('id') for users/id, and then an id may hold a slash.
+# OData writes users('id') for users/id; such an id may contain a slash.
 _PART = re.compile(r"(?:'[^']*'|[^/'])+")
 _KEYED = re.compile(r"(?P<word>\w+)\('(?P<key>[^']+)'\)")
 
 
-# An id of Graph's has no blanks; as text in quotes it may have any length.
+# A Graph id contains no blanks; quoted text may have any length.
 _STEP = re.compile(r"[!-$&-?A-~]{1,512}")
 
 
 def _resource(text: str, _: Pseudonym) -> str:
-    """A path that is followed, of ids and addresses; of any other only that it is another."""
+    """Keep a path of ids and addresses that is fetched; replace any other path."""
     if len(text) > LONGEST_RESOURCE or not isinstance(_pointer(_path(text)), Pointer):
         return CUT
     steps = map(unquote, _steps(text))
@@ -79,13 +79,13 @@ def is_notification(value: object) -> TypeGuard[dict[str, object]]:
 
 
 def in_notifications(value: object) -> list[object]:
-    """Those of a POST; none if it is something else."""
+    """Return the notifications of a POST; none for any other payload."""
     listed = value.get("value") if isinstance(value, dict) else None
     return listed if isinstance(listed, list) and any(map(is_notification, listed)) else []
 
 
 def followed(notification: dict[str, object]) -> Pointer | Ignored | Rejected:
-    """Encrypted content is not read: it says no more than what it points to."""
+    """Encrypted content is not read: it contains no more than the resource that it points to."""
     told = read(_Notification, notification)
     if isinstance(told, Rejected):
         return told
@@ -107,9 +107,9 @@ def _pointer(path: str) -> Pointer | Ignored:
 
 
 def _path(resource: str) -> str:
-    """In one way of writing, every id quoted, so that no id leads elsewhere than below its parent."""
+    """Normalise the path and quote every id, so that no id can leave its parent path."""
     quoted = (quote(unquote(step), safe="@=") for step in _steps(resource))
-    # Dots alone would be steps upwards, whoever reads the address.
+    # Segments of dots only would be parent directories in a URL.
     safe = (step.replace(".", "%2E") if set(step) <= {"."} else step for step in quoted)
     return "/".join(_WORDS.get(step.lower()) or step for step in safe)
 
@@ -120,9 +120,9 @@ def _steps(resource: str) -> Iterator[str]:
         yield from keyed.groups() if keyed else (part,)
 
 
-# As Graph makes it, it is shorter by far; nobody shall have us say a novel.
+# Graph's own tokens are far shorter; the limit keeps senders from having us echo arbitrary text.
 LONGEST_TOKEN = 4096
-# A notification has some 700 bytes; here alone a body is parsed before it is proven.
+# A notification has about 700 bytes; this is the only body that is parsed before verification.
 MOST_UNPROVEN_BYTES = 64 * 2**10
 
 
@@ -138,7 +138,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     parsed = read_json(received.body)
     told = in_notifications(parsed.value) if isinstance(parsed, Parsed) else ()
     states = [one.get("clientState") if isinstance(one, dict) else None for one in told]
-    # Every one is compared, lest the time of the answer tell which one was wrong.
+    # Compare every one, so that the response time does not reveal which one was wrong.
     if secret and states and all([isinstance(state, str) and same(state, secret) for state in states]):  # noqa: C419
         return Verified()
     return Unverified(
@@ -147,19 +147,19 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
 
 
 class MicrosoftGraphSettings(ApiSettings):
-    """National clouds have addresses of their own."""
+    """National clouds have other API addresses."""
 
     api_url: ApiUrl = "https://graph.microsoft.com/v1.0"
 
 
 def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """What was removed comes without the time of its removal, and an event of which parts were chosen perhaps without
-    that of its change."""
+    """A removed event lacks the time of its removal, and an event fetched with selected fields may lack the time of its
+    change."""
     whole = {"id", "start", "end"}
     return split(received, "value", (CHANGED, now), lambda one: REMOVED in one or whole <= one.keys(), completed)
 
 
-# A page holds up to 1,000 events, and a POST many notifications, each of which is recorded for itself.
+# A page holds up to 1,000 events and a POST many notifications; each becomes its own record.
 MOST_BYTES = 16 * 2**20
 
 
@@ -169,7 +169,7 @@ def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object
     return _kept(value, pseudonym)
 
 
-# Resources that are neither an event nor a report, by a member that each of them has; of them nothing is kept.
+# Resources that are neither event nor report, recognised by a characteristic member; nothing of them is stored.
 OTHERS = (
     *("messageType", "chatType", "modalities", "joinWebUrl", "transcriptContentUrl", "recordingContentUrl"),
     *("availability", "userPrincipalName"),

@@ -1,4 +1,5 @@
-"""What Typeform sends, what the questions of a form mean, and where a response says who answered."""
+"""Typeform responses: their models, the meanings of a form's questions, and how a response identifies its
+respondent."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -31,7 +32,7 @@ from services.ingest.sources.vocabulary import (
 )
 
 FIT = "mentoring.fit.rated.v1"
-# The member of data that an answer becomes; of other types an answer only says that it happened.
+# The member of `data` that an answer fills; for other types an answer only records that it happened.
 FILLED: Mapping[str, str] = {
     **dict.fromkeys(MEASURED, "rating"),
     "mentoring.goal.progressed.v1": "percent",
@@ -43,8 +44,8 @@ SettingName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 def word(text: str) -> str:
-    """What a choice is called, as it is compared: without regard to how its letters are spelt, and to which blanks
-    stand between its words, such as the one before a French exclamation mark."""
+    """Normalise a choice's name for comparison: Unicode spelling and blanks, such as the one before a French
+    exclamation mark."""
     return " ".join(composed(text).split())
 
 
@@ -56,8 +57,8 @@ class TypeformPart(BaseModel):
 
 
 class TypeformPlace(TypeformPart):
-    """Where a person is found: a hidden field that holds the id of our directory, an address, or an id of this tool in
-    our directory; or the question (its ref or id) that is answered with an e-mail address."""
+    """How a person is identified: by a hidden field with a participant id of our directory, an address, or an id of
+    this tool in our directory; or by the question (its ref or id) that is answered with an e-mail address."""
 
     participant: SettingName | None = None
     address: SettingName | None = None
@@ -72,9 +73,9 @@ class TypeformPlace(TypeformPart):
 
 
 class TypeformQuestion(TypeformPart):
-    """An answer to it says `type`. `data` is fixed, `hidden` takes members of the data from hidden fields. `values`
-    says what an answer (label, ref or id of a choice, "true", "false", or a number) stands for. With `when`, only
-    these answers say anything. `scale` where neither the form nor `values` says it."""
+    """An answer becomes an event of `type`. `data` holds constant members, `hidden` maps members of data to hidden
+    fields. `values` maps answers (label, ref or id of a choice, "true", "false", or a number) to values. With `when`,
+    only these answers count. `scale` is used if neither the form nor `values` gives one."""
 
     type: SayableType
     data: Mapping[str, object] = Field(default_factory=dict)
@@ -95,14 +96,15 @@ class TypeformQuestion(TypeformPart):
 
     @property
     def filled(self) -> str | None:
-        """The member of data that the answer becomes, unless it is fixed."""
+        """The member of data that the answer fills, unless it is constant."""
         name = FILLED.get(self.type)
         return None if name in self.data or name in self.hidden else name
 
 
 class TypeformSettings(ToolSettings):
-    """`relationship` is a hidden field; without it, it is about the pair of `respondent` and `other`, or the only
-    relationship of the respondent. `questions` by the ref or id of the question; all others are nobody's business."""
+    """`relationship` is a hidden field; without it, the event concerns the pair of `respondent` and `other`, or the
+    respondent's only relationship. `questions` is keyed by the question's ref or id; all other questions are
+    ignored."""
 
     respondent: TypeformPlace
     other: TypeformPlace | None = None
@@ -110,20 +112,20 @@ class TypeformSettings(ToolSettings):
     questions: Annotated[Mapping[str, TypeformQuestion], Field(min_length=1)]
 
 
-# Of a list, which is null where there is none.
+# A list that is null if empty.
 LISTED = BeforeValidator(lambda value: [] if value is None else value)
-# A group may hold a group of questions that stand beside each other.
+# A group may contain a group of questions shown side by side.
 MOST_GROUPS = 2
 WHOLE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
-# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
+# A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
 Name = Annotated[MaybeText, BY_SETTINGS]
 Names = Annotated[tuple[Name, ...], LISTED]
 
 
 class TypeformField(VendorModel):
-    """The question that is answered."""
+    """The answered question."""
 
     id: Annotated[MaybeIdent, BY_SETTINGS] = ""
     ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
@@ -131,12 +133,12 @@ class TypeformField(VendorModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A ref is chosen by people, an id by Typeform."""
+        """People choose a ref, Typeform generates an id."""
         return tuple(filter(None, (self.ref, self.id)))
 
 
 class Choice(VendorModel):
-    """`other` is what people wrote, and left out."""
+    """`other` is free text and is not read."""
 
     id: Annotated[MaybeIdent, BY_SETTINGS] = ""
     ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
@@ -150,7 +152,7 @@ class Choices(VendorModel):
 
 
 class Questioned(VendorModel):
-    """As much of an answer as tells whether it is one of ours."""
+    """Enough of an answer to decide whether its question is mapped."""
 
     field: TypeformField
 
@@ -166,7 +168,7 @@ class TypeformAnswer(Questioned):
 
     @property
     def names(self) -> frozenset[str]:
-        """What settings may call it."""
+        """The names by which settings may refer to the answer."""
         found: set[str] = set()
         if self.choice:
             found |= {self.choice.id, self.choice.ref, self.choice.label}
@@ -180,12 +182,12 @@ class TypeformAnswer(Questioned):
 
 
 class Properties(VendorModel):
-    """Of an opinion scale, a rating or an NPS. Forms leave out what is Typeform's default, webhooks leave out all of
-    it: what is missing is unknown. https://www.typeform.com/developers/create/reference/create-form/"""
+    """Properties of an opinion scale, a rating or an NPS. Forms omit Typeform's defaults, webhooks omit all properties:
+    a missing one is unknown. https://www.typeform.com/developers/create/reference/create-form/"""
 
     steps: Annotated[int, Field(ge=2, le=100)] | None = None
     start_at_one: bool | None = None
-    # Of a group: its own questions.
+    # For a group: its own questions.
     fields: Annotated[tuple[object, ...], LISTED, BY_SETTINGS] = ()
 
 
@@ -194,7 +196,7 @@ class Defined(TypeformField):
 
     @property
     def scale(self) -> Scale | None:
-        """The scale as far as the form says it."""
+        """The scale, if the form defines it."""
         if self.type == NPS:
             return Scale(min=0, max=10)
         steps, from_one = self.properties.steps, self.properties.start_at_one
@@ -229,7 +231,7 @@ OURS = Scale(min=1, max=5)
 def data_of(
     answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
 ) -> Mapping[str, object] | Ignored | Rejected:
-    """Without the members that hidden fields hold. Paths begin at the answer."""
+    """Return the event's data without the members of hidden fields. Paths are relative to the answer."""
     if question.when and not answer.names & set(question.when):
         return NOT_SAID
     filled: Mapping[str, object] | Rejected = {}
@@ -240,7 +242,7 @@ def data_of(
     elif question.filled is not None and answer.number is not None:
         filled = _measured(answer.number, question, in_form)
     elif question.filled is not None and question.type != "mentoring.checkin.answered.v1":
-        # Of a check-in, that it was answered is worth knowing; the rating may be missing.
+        # For a check-in, the answer alone is worth recording; the rating may be missing.
         words = f"is required: {question.type} needs a number, or values in the settings"
         return rejected("invalid", "number", words)
     return filled if isinstance(filled, Rejected) else {**question.data, **filled}

@@ -1,4 +1,4 @@
-"""What a response is recorded as, each answer that means something by itself, and what is made of it.
+"""The Typeform webhook: verification, splitting responses into one record per mapped answer, redaction and translation.
 
 Typeform signs: `Typeform-Signature: sha256=<base64 of the HMAC-SHA256 of the body>`.
 https://www.typeform.com/developers/webhooks/secure-your-webhooks/"""
@@ -49,8 +49,8 @@ from services.ingest.sources.vocabulary import Circle, Scale, as_one, native_id
 
 
 def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """Each answer to a question of ours is a record of its own, with those that tell who it is: one that is at fault
-    costs no other. The other answers leave their places."""
+    """Make each answer to a mapped question its own record, together with the answers that identify the respondent: an
+    invalid answer does not affect the others. The remaining answers become placeholders."""
     assert isinstance(settings, TypeformSettings)
     parsed, who = read_json(received.body), _email_questions(settings)
     whole = parsed.value if isinstance(parsed, Parsed) and isinstance(parsed.value, dict) else {}
@@ -59,7 +59,7 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     if not isinstance(response, dict) or not isinstance(answers, list):
         return as_it_came(received, settings, now)
     names = [_names(answer) for answer in answers]
-    # Of a question that is answered twice the last answer counts.
+    # The last answer to a question counts.
     asked = {name: place for place, known in enumerate(names) for name in known & settings.questions.keys()}
     places = sorted(set(asked.values()))
     if len(places) < SEVERAL:
@@ -75,13 +75,13 @@ def _names(answer: object) -> frozenset[str]:
 
 SEVERAL = 2
 PLACE: Mapping[str, object] = {"field": {}}
-# Links that people have copied hold blanks around an id.
+# Copied links contain blanks around an id.
 HIDDEN_ID = Leaf(ID.name, lambda text, pseudonym: ID.of_text(visible(text), pseudonym), ID.others)
 NO_ANSWER = AllowList(members={"field": AllowList()})
 
 
 def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of a partial response, or of any other event, only that it is one."""
+    """Of a partial response, or any other event, keep only its type."""
     assert isinstance(settings, TypeformSettings)
     webhook, frame = read(Webhook, payload), allow_list(Webhook)
     if isinstance(webhook, Rejected) or webhook.event_type != WHOLE or not isinstance(webhook.form_response, dict):
@@ -96,7 +96,7 @@ def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> objec
 def _response(settings: TypeformSettings) -> AllowList:
     names = _one_of({*settings.questions, *_email_questions(settings)})
     field = question = allow_list(Defined).with_members(id=names, ref=names)
-    # A group of questions holds their definitions.
+    # A group of questions contains their definitions.
     for _ in range(MOST_GROUPS):
         properties = allow_list(Properties).with_members(fields=AllowList(items=field))
         field = question.with_members(properties=properties)
@@ -107,7 +107,7 @@ def _response(settings: TypeformSettings) -> AllowList:
 
 
 def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
-    """Of a field that is two things the last counts."""
+    """Yield the leaf of each hidden field; for a field with several uses the last counts."""
     for question in settings.questions.values():
         yield from ((name, HIDDEN_ID) for name in question.hidden.values())
     if settings.relationship:
@@ -123,7 +123,7 @@ def _email_questions(settings: TypeformSettings) -> frozenset[str]:
 
 
 def _answer(answer: object, settings: TypeformSettings) -> AllowList:
-    """Of an answer to no question of ours nothing but its place, so that the others keep theirs."""
+    """An answer to an unmapped question keeps only its index, so that other answers keep theirs."""
     names, who = _names(answer), _email_questions(settings)
     questions = [question for name, question in settings.questions.items() if name in names]
     if not (questions or names & who):
@@ -136,7 +136,7 @@ def _answer(answer: object, settings: TypeformSettings) -> AllowList:
 
 
 def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, AllowList]]:
-    """What of an answer to these questions is looked at."""
+    """Yield the members that answers to these questions are read from."""
     words = frozenset(word for question in questions for word in (*question.values, *question.when))
     whole, named = allow_list(TypeformAnswer).members, _one_of(words)
     if words:
@@ -151,17 +151,17 @@ def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, All
 
 
 def _one_of(words: Collection[str]) -> AllowList:
-    """The settings' own words. Any other leaves nothing behind that settings could mean something by."""
+    """Keep words that the settings use; any other becomes empty, which settings cannot match."""
     return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if word(text) in words else ""))
 
 
-# What the links that Typeform suggests say of a hidden field that nobody has filled in.
+# Typeform's placeholder for a hidden field in suggested links.
 PLACEHOLDER = "xxxxx"
 
 
 @dataclass(frozen=True)
 class TypeformPlaced:
-    """An answer as it came, and where it stood."""
+    """An unparsed answer and its path."""
 
     path: str
     value: object
@@ -169,8 +169,8 @@ class TypeformPlaced:
 
 @dataclass(frozen=True)
 class FilledIn:
-    """`answers` and `scales` by the ref and by the id of the question. `fault` is the first among what is no answer to
-    a question, and so none to ours."""
+    """A response with lookups: `answers` and `scales` by the question's ref and by its id. `fault` is the first entry
+    that is no answer to a question."""
 
     response: Response
     answers: Mapping[str, TypeformPlaced]
@@ -178,7 +178,7 @@ class FilledIn:
     fault: Rejected | None = None
 
     def hidden(self, name: str) -> str:
-        """Empty if the form was not given it."""
+        """Return "" if the form did not receive the field."""
         found = self.response.hidden.get(name)
         text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
         return "" if text == PLACEHOLDER else visible(text)
@@ -193,7 +193,7 @@ def filled_in(response: Response) -> FilledIn:
             answers |= dict.fromkeys(answer.field.names, TypeformPlaced(f"answers.{index}", value))
         elif answer is not None:
             fault = fault or within(f"answers.{index}", answer)
-    # A question defined otherwise than we read has no scale here: only an answer that needs one is at fault.
+    # A question whose definition cannot be read has no scale: only an answer that needs one is at fault.
     scales: dict[str, Scale] = {}
     fields = response.definition.fields
     for _ in range(MOST_GROUPS + 1):
@@ -273,7 +273,7 @@ def _answered(form: FilledIn, circle: Circle, name: str, question: TypeformQuest
     data = data_of(answer, question, form.scales.get(name))
     if isinstance(data, Ignored | Rejected):
         return data
-    # What was not passed to the form is left out, and missed in the event by its name.
+    # A field that the form did not receive is left out; the event's validation then reports the missing member.
     hidden = {member: text for member, field in question.hidden.items() if (text := form.hidden(field))}
     token = form.response.token
     return (
@@ -295,7 +295,7 @@ PREFIX = "sha256="
 
 
 def verify(received: Received, secret: str, _now: datetime) -> Verification:
-    """Typeform signs no time: a request that is played back is a repeat, and those are harmless."""
+    """Typeform signs no timestamp: a replayed request is a duplicate, which is harmless."""
     given = received.headers.get("typeform-signature")
     if not given:
         return Unverified("the header Typeform-Signature is missing: set a secret for the webhook")

@@ -1,4 +1,4 @@
-"""How a client of xAPI introduces itself, and what of its statements is recorded."""
+"""The xAPI endpoint: authentication, version negotiation, splitting requests into statements, and redaction."""
 
 import json
 import re
@@ -48,28 +48,28 @@ from services.ingest.sources.xapi.translation import made_id, translate
 
 POST, PUT, GET = "POST", "PUT", "GET"
 VERSION_HEADER = "X-Experience-API-Version"
-# By what a client's version begins with: of a statement as it is read here both say the same.
+# By the first digit of the client's version; statements are read alike in both versions.
 VERSIONS = {"1": "1.0.3", "2": "2.0.0"}
 ABOUT = "/about"
 SPOKEN = re.compile(r"[12]\.0(\.\d+)?", re.ASCII)
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    """`GET /about` is open to everybody, says the standard (Communication 2.8)."""
+    """`GET /about` needs no authentication (xAPI Communication 2.8)."""
     if received.path == ABOUT:
         return Handshake(json.dumps({"version": [*VERSIONS.values()]}).encode())
     proof = verify_basic(received, secret, now)
     spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
     if not isinstance(proof, Verified) or SPOKEN.fullmatch(spoken):
         return proof
-    # The standard asks for 400 rather than for a recorded statement (Communication 3.3).
+    # The standard requires 400 instead of recording the statement (Communication 3.3).
     known = " or ".join(VERSIONS.values())
     words = f"the header {VERSION_HEADER} must be {known}" + (f", not {spoken[:20]}" if spoken else "")
     return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
 
 
 MIXED = "multipart/mixed"
-# Of a content type: a boundary has at most 70 characters.
+# A content type's boundary has at most 70 characters.
 LONGEST_TYPE = 500
 
 
@@ -78,8 +78,8 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
         return read_json(body)
     if len(media_type) > LONGEST_TYPE or not media_type.isascii() or not media_type.isprintable():
         return rejected("malformed", "", "the content type is none")
-    # The standard library's parser raises whatever comes up for headers that it did not foresee: encoded parameters of
-    # an unknown charset, quotes that never end.
+    # The standard library's parser raises arbitrary exceptions for unforeseen headers: encoded parameters in an unknown
+    # charset, unterminated quotes.
     try:
         message = message_from_bytes(f"Content-Type: {media_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
         parts = list(message.iter_parts()) if isinstance(message, EmailMessage) and message.is_multipart() else []
@@ -110,7 +110,7 @@ def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPaylo
     spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
     headers = ((VERSION_HEADER, VERSIONS.get(spoken[:1], VERSIONS["1"])),)
     answer = Answer(204, headers=headers) if received.method == PUT else Answer(200, ids, headers=headers)
-    # An empty array is right, and says nothing.
+    # An empty array is valid and becomes one empty record.
     return RawPayloads(payloads or (b"[]",), answer=answer)
 
 
@@ -118,7 +118,7 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
     match parsed.value:
         case list(listed):
             values = [one for one in listed if one is not None]
-        # As a record store answers who asks for statements, and writes them where they are exported.
+        # The form in which a record store returns and exports statements.
         case {"statements": list(listed), **others} if not others.keys() & {"id", "verb"}:
             values = [one for one in listed if one is not None]
         case one:
@@ -154,7 +154,7 @@ def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
 
 
 def _completed(statement: RawStatement, now: datetime) -> RawStatement:
-    """What is complete stays as it is. Without an id of its own, the same statement gets the same."""
+    """Add the missing timestamp and id. The id is derived from the content, so a repeat has the same id."""
     timed = {**statement}
     if timed.get("timestamp") is None and timed.get("stored") is None:
         timed["timestamp"] = to_rfc3339(now)
@@ -163,7 +163,7 @@ def _completed(statement: RawStatement, now: datetime) -> RawStatement:
     return timed
 
 
-# Where a statement and its context name people; the member of a group of the context stands deepest.
+# Members of a statement and its context that contain people; the deepest is the member of a group of the context.
 PEOPLE = frozenset(
     {
         *("actor", "object", "member", "context", "instructor", "team"),
@@ -201,7 +201,7 @@ def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> ob
 
 
 def _object(settings: XapiSettings) -> AllowList:
-    # The ids and types of activities at which a verb has a meaning of its own.
+    # Ids and types that the settings name stay readable; all others are reduced.
     known = places_named(settings.verbs)
     identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
     kind = Leaf(
@@ -213,8 +213,8 @@ def _object(settings: XapiSettings) -> AllowList:
 
 
 def _identified(value: object, settings: XapiSettings, levels: int = MOST_LEVELS) -> object:
-    """The statement with every account whose id, `<homePage>#<name>`, may be text as an id of one part: the digest of
-    that is the one that the directory has of it."""
+    """Turn accounts whose id, `<homePage>#<name>`, may be text into an openid of one part, whose digest is the one in
+    the directory."""
     if levels and isinstance(value, list):
         return [_identified(one, settings, levels - 1) for one in value]
     if not levels or not isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""From a statement of xAPI to what it says about people and their relationship."""
+"""Translate an xAPI statement into activities of people and their relationship."""
 
 import json
 from collections.abc import Mapping
@@ -61,7 +61,7 @@ from services.ingest.sources.xapi.model import (
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """One statement, or an array of them."""
+    """Translate one statement or an array of statements."""
     assert isinstance(settings, XapiSettings)
     if isinstance(value, list):
         statements = ((str(index), statement) for index, statement in enumerate(value) if statement is not None)
@@ -71,8 +71,8 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 @dataclass(frozen=True)
 class Deed:
-    """What was done to what; `heading` is its id and its time. `kind` of what it was done to, as `kind_word` tells it.
-    `is_in_course`: to a course or a forum, or within one. `is_mapped`: the settings name the verb."""
+    """An action and its target; `heading` holds id and time. `kind` is the target's kind as `kind_word` returns it.
+    `is_in_course`: the target is, or belongs to, a course or forum. `is_mapped`: the settings name the verb."""
 
     heading: said.Statement
     target: XapiTarget
@@ -92,7 +92,7 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
     is_voiding = outline.verb.id == VOIDED
     if not is_voiding and target.objectType == SUB_STATEMENT:
-        # It tells what somebody plans or imagines, not what has happened.
+        # A sub-statement describes something planned or imagined, not something that happened.
         return Ignored("sub_statement")
     if not is_voiding and meaning is None:
         return Ignored("verb_of_no_interest")
@@ -118,13 +118,13 @@ def _voided(heading: said.Statement, target: XapiTarget) -> Translation:
     return (Voided(heading.key, heading.time, heading.native, target.id.lower()),)
 
 
-# The namespace of ids that were made here.
+# Namespace of generated statement ids.
 NAMESPACE = UUID("6f1d6a3e-5f0b-5c55-9d0f-7d2b7f3a9c41")
 LONGEST_NATIVE_TYPE = 128
 
 
 def made_id(statement: Mapping[str, object]) -> str:
-    """The same statement gets the same id, so that a repeat is one. Raises RecursionError."""
+    """Derive an id from the statement's content, so that a repeat has the same id. Raises RecursionError."""
     content = {name: value for name, value in statement.items() if name != "id"}
     return str(uuid5(NAMESPACE, json.dumps(content, sort_keys=True)))
 
@@ -147,7 +147,7 @@ def _heading(statement: XapiStatement, value: object) -> said.Statement | Reject
     return said.Statement(name, at, Native(statement.verb.id[:LONGEST_NATIVE_TYPE], name))
 
 
-# What is of a pair, and not of one person alone.
+# Events of a pair, as opposed to those of one person.
 OF_A_PAIR = CONTACTS | {HELD, FEEDBACK, PROGRESSED}
 
 
@@ -159,7 +159,8 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         return Ignored("group_without_members")
     if ignored := _concerns_nobody(deed, meaning, circle):
         return ignored
-    # A score of a remark, or the duration of a rating, says nothing here, and cannot be at fault.
+    # Read only the members that this type needs: a score of a remark, or the duration of a rating, is ignored and
+    # cannot be at fault.
     given, wanted = statement.result, NEEDED.get(meaning.type, ())
     if isinstance(given, dict) or not wanted:
         given = {member: given[member] for member in wanted if member in given} if isinstance(given, dict) else None
@@ -186,17 +187,17 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         )
 
     if statement.actor.is_group and is_one_sided(meaning.type):
-        # Each member of the group did it.
+        # Each member of the group performed the action.
         told = tuple(by(member, str(index)) for index, member in enumerate(circle.actors))
         return told or Ignored("group_without_members")
     return (by(None if statement.actor.is_group else circle.actors[0]),)
 
 
 def _concerns_nobody(deed: Deed, meaning: XapiMeaning, circle: XapiCircle) -> Ignored | None:
-    """None where it is of the pair. What somebody says, shares, rates or attends is no contact of the only pair that
-    they are of, and their progress that of no goal, because nobody else is named: mentoring has to be told, by what
-    was done or by the settings. Instructors and teams are those of a course, too: who writes there writes to no pair,
-    and what somebody scores in a quiz judges nobody who teaches."""
+    """Return None if the statement concerns the pair. What somebody says, shares, rates, attends or achieves with
+    nobody else named is no contact and no goal progress of their only pair, unless the action or the settings show that
+    it is mentoring. Instructors and teams may be those of a course: posts there address no pair, and a quiz score does
+    not rate the teacher."""
     if meaning.type not in OF_A_PAIR or meaning.place is not None or circle.is_addressed:
         return None
     if circle.is_of_one:
@@ -210,7 +211,7 @@ def _concerns_nobody(deed: Deed, meaning: XapiMeaning, circle: XapiCircle) -> Ig
     return OF_A_COURSE if deed.kind else NOBODY_ADDRESSED
 
 
-# The members of a result that an event of this type is made of.
+# The members of a result that each type of event uses.
 NEEDED: Mapping[str, tuple[str, ...]] = {
     HELD: ("duration",),
     PREPARED: ("completion",),
@@ -224,7 +225,7 @@ def _data_of(
     key, target, time = deed.heading.key, deed.target, deed.heading.time
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
-        # When it began and, if the statement says so, how long it lasted.
+        # The session's start and, if the statement has it, its duration.
         lasted = result.duration or timedelta(0)
         started = time if settings.timestamp == "start" or lasted > LONGEST_SESSION else time - lasted
         measured = session_data(started, lasted, "result.duration")
@@ -232,23 +233,24 @@ def _data_of(
         measured = _score_data(meaning.type, result, settings)
     if isinstance(measured, Rejected):
         return measured
-    # What several say of one activity on one day is one session. What was done to people is one of its own.
+    # Statements of several people about one activity on one day are one session. An action on people is a session of
+    # its own.
     is_activity = target.objectType in {"", "Activity"} and target.id
     session = ("activity", target.id, time.date().isoformat()) if is_activity else ("statement", key)
     ids = {"session_id": digest(*session), "goal_id": as_id(target.id or key), "request_id": as_id(key)}
     if target.objectType == STATEMENT_REF and target.id:
-        # A message about a statement answers it, named by its key.
+        # A message about a statement is an answer to it, referenced by its key.
         ids["reply_to"] = target.id.lower()
     return meaning.data_with(ids, measured)
 
 
-# Two decimals of a scaled score are told at least.
+# Tolerates scaled scores that are rounded to two decimals.
 LEAST_DIFFERENCE = 0.006
 PERCENT = Scale(min=0, max=100)
 
 
 def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mapping[str, object] | Rejected:
-    """Of a type that is MEASURED; only a check-in may come without a score."""
+    """For a type of MEASURED; only a check-in may lack a score."""
     if name == PROGRESSED and PROGRESS in result.extensions:
         progress = result.extensions[PROGRESS]
         path = f"result.extensions.{PROGRESS}"
@@ -262,7 +264,7 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
         return within("result.score", scale)
     number = score.raw
     if number is None or scale is None:
-        # Nobody has come less far than not at all.
+        # Progress cannot be negative.
         number, scale = score.scaled, Scale(min=0 if name == PROGRESSED else settings.scaled_from, max=1)
     if number is not None:
         return off_scale(number, scale, "result.score") or on_our_scale(name, number, scale)
@@ -277,7 +279,7 @@ def _raw_scale(result: XapiResult, settings: XapiSettings) -> Scale | Rejected |
     if score.raw is None:
         return None
     if score.min is None and score.max and score.scaled is not None:
-        # Scaled as a share of the greatest: it begins at 0.
+        # Scaled as a share of the maximum: the scale begins at 0.
         begins_at_zero = abs(score.raw / score.max - score.scaled) < LEAST_DIFFERENCE
         return Scale(min=0, max=score.max) if begins_at_zero and score.max > 0 else settings.scale
     if score.min is None or score.max is None:

@@ -1,5 +1,4 @@
-"""What Zoom sends of scheduled meetings, and what that says of bookings: a meeting comes whole when it is created, in
-parts when it is updated."""
+"""Zoom's scheduled meetings as bookings. A create event carries the full meeting, an update only the changed parts."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
@@ -48,10 +47,10 @@ from services.ingest.sources.vendor_model import (
     read,
 )
 
-# Instant, recurring without fixed time, personal room, audio conference: a start that they name is none.
+# Instant, recurring without fixed time, personal room, audio conference: their start time is meaningless.
 NO_FIXED_TIME = frozenset({1, 3, 4, 7})
 RECURRING = 8
-# Of a series: else only some of its dates are meant.
+# Operations on the entire series; all others concern only some of its dates.
 WHOLE = frozenset({"", "all"})
 # A month in minutes; Zoom itself ends a meeting after 30 hours.
 LONGEST = 31 * 24 * 60
@@ -60,7 +59,7 @@ Minutes = Annotated[int, Field(ge=0, le=LONGEST)]
 
 
 class Date(NamedTuple):
-    """One date of a meeting; the only one of a meeting that does not recur has no instance."""
+    """One date of a meeting; the single date of a non-recurring meeting has no instance."""
 
     meeting: Meeting
     starts_at: datetime | None = None
@@ -72,12 +71,12 @@ def _lived(moment: datetime) -> datetime:
     return moment
 
 
-# Without an offset it is of the zone of the meeting.
+# Without an offset, the time is in the meeting's zone.
 MaybeAnyTime = Annotated[Annotated[AnyTime, AfterValidator(_lived)] | None, NONE_IF_EMPTY]
 
 
 class _NamedOccurrence(VendorModel):
-    """All that is known of one whose date cannot be read."""
+    """What remains of an occurrence whose date cannot be read."""
 
     occurrence_id: Ident
     status: MaybeWord = ""
@@ -89,7 +88,7 @@ class Occurrence(_NamedOccurrence):
 
 
 def _as_far_as_read(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    """A broken date costs itself, not the series."""
+    """A broken date invalidates itself, not the series."""
     try:
         return handler(value)
     except ValidationError:
@@ -123,14 +122,14 @@ class Scheduled(VendorModel):
     @model_validator(mode="before")
     @classmethod
     def _series_is_its_dates(cls, value: object) -> object:
-        """When a series begins is told by its dates; Zoom also sends the first one, or that of long ago."""
+        """The dates define when a series begins; Zoom also sends the start of the first, possibly long past, date."""
         if isinstance(value, dict) and value.get("occurrences"):
             return {name: member for name, member in value.items() if name != "start_time"}
         return value
 
     @model_validator(mode="after")
     def _dates_can_be_read(self) -> Self:
-        """The zone matters where a time has no offset."""
+        """Require a valid zone where a time has no offset."""
         if self.occurrences and not any(self.occurrences):
             raise ValueError("none of its occurrences can be read")
         for time in (self.start_time, *(one.start_time for one in self.occurrences or () if one)):
@@ -138,12 +137,12 @@ class Scheduled(VendorModel):
         return self
 
     def utc(self, time: datetime | None) -> datetime | None:
-        """Of one of its times; without an offset it is of the meeting's zone. Raises ValueError."""
+        """Convert one of the meeting's times; without an offset it is in the meeting's zone. Raises ValueError."""
         is_local = time is not None and time.tzinfo is None
         return in_zone(time, offset_named(self.timezone)) if time and is_local else time and to_utc(time)
 
     def utc_if_told(self, time: datetime | None) -> datetime | None:
-        """None where its zone is not told: what is off is off whenever it was to be."""
+        """Return None if the zone is unknown: a cancellation holds whatever the time was."""
         try:
             return Scheduled.utc(self, time)
         except ValueError:
@@ -170,7 +169,7 @@ class Scheduled(VendorModel):
 
 
 class Former(VendorModel):
-    """Of what was there before, Zoom repeats what has changed."""
+    """The previous state; Zoom repeats only what has changed."""
 
     type: Annotated[int | None, WrapValidator(none_if_unread)] = None
     start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
@@ -178,14 +177,14 @@ class Former(VendorModel):
 
 
 class ChangedMeeting(Scheduled):
-    """What cannot be read of a change has not changed; the rest has."""
+    """An unreadable part of a change counts as unchanged; the rest applies."""
 
     start_time: Annotated[MaybeAnyTime, WrapValidator(none_if_unread)] = None
     duration: Annotated[Minutes | None, WrapValidator(none_if_unread)] = None
 
 
 class DeletedMeeting(ChangedMeeting):
-    """When it was to be is not needed."""
+    """Times of a deleted meeting are optional."""
 
     def utc(self, time: datetime | None) -> datetime | None:
         return self.utc_if_told(time)
@@ -204,24 +203,24 @@ class ZoomPayload(VendorModel, Generic[Scheduled_co]):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The host and whoever is invited, each once. Of whom no address is told they are somebody all the same
-        (empty); so is a host whom nobody names."""
+        """The host and all invitees, each once. An invitee without an address, and an unnamed host, count as an unknown
+        person (empty)."""
         meeting = self.object
         hosted_by_operator = bool(meeting.host_id) and meeting.host_id == self.operator_id
         host = Person(meeting.host_id, meeting.host_email or (self.operator if hosted_by_operator else ""))
         others = meeting.settings.alternative_hosts.replace(",", ";").split(";")
         invited = _by_address(invitee.email for invitee in meeting.invitees)
         people = [host, *_by_address(others), *invited]
-        # The host may be invited too, and is known by the address then.
+        # The host may also be invited; then the address identifies them.
         named = {person.address.lower() or person.id: person for person in reversed(people) if person != Person()}
         unknown = [person for person in (host, *invited) if person == Person()]
         return (*reversed(named.values()), *unknown)
 
     @property
     def replaced(self) -> tuple[Date, ...]:
-        """Dates of a former rhythm, or of a meeting that was no series before, or is none any more. Only where Zoom
-        says that all were updated is the list of the new ones complete, and only if each of them can be read. What
-        stays one meeting is moved, and what had no time was booked for none."""
+        """Dates of a previous recurrence, or of a meeting that changed between single and series. The list of new dates
+        is complete only if Zoom says that all were updated and each date can be read. A single meeting that stays
+        single is moved, and one without a time was never booked."""
         meeting, former, new = self.object, self.old_object or Former(), self.object.occurrences or ()
         is_other = meeting.type is not None and former.type not in {None, meeting.type}
         if self.scope != "all" or None in new or not (new or is_other):
@@ -243,7 +242,7 @@ class ZoomBookingEvent(VendorModel, Generic[Scheduled_co]):
     payload: ZoomPayload[Scheduled_co]
 
     def keyed(self, meeting: Meeting) -> tuple[str, datetime, Native]:
-        """What every statement begins with."""
+        """The leading fields of every activity: key, time and native id."""
         key = f"{self.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(self.event_ts)}"
         return key, self.event_ts, Native(self.event, native_id(meeting.id))
 
@@ -261,8 +260,8 @@ def created(told: NewMeeting) -> Translation:
 
 
 def updated(told: MeetingChange) -> Translation:
-    """Zoom names what has changed and what it was before; of a meeting taken back out of the trash it names all but
-    those who were invited, who are seldom named anyway."""
+    """Zoom sends the changed members and their previous values. For a meeting recovered from the trash it sends
+    everything but the invitees, who are rarely included anyway."""
     meeting = told.payload.object
     is_timed = meeting.type not in NO_FIXED_TIME
     changed = [_changed(told, date) for date in meeting.dates if is_timed]
@@ -275,7 +274,7 @@ def deleted(told: Deletion) -> Translation:
     is_whole = meeting.type == RECURRING and not meeting.occurrences
     if is_whole and told.payload.operation not in WHOLE:
         return rejected("invalid", "payload.object.occurrences", "is required: it says which of the dates are off")
-    # Of a whole series that is not told by its dates, whatever lies ahead is off, and the first of them may be over.
+    # Without its dates, deleting a full series cancels all future dates; the first of them may be over already.
     dates = (Date(Meeting(meeting.id)),) if is_whole else (*meeting.dates, *meeting.dropped)
     return _whole([_cancelled(told, date) for date in dates], "already_over")
 
@@ -297,7 +296,7 @@ def _changed(told: MeetingChange, date: Date) -> Booked | MeetingMoved | None:
         return _booked(told, date)
     if not (meeting.invitees or date.starts_at or date.lasts):
         return None
-    # The only date of what may be a series is not told to be one of its dates.
+    # Whether a single date belongs to a series is unknown unless it is listed as an occurrence.
     is_date = bool(meeting.occurrences) or meeting.type not in {None, RECURRING}
     return MeetingMoved(
         *told.keyed(date.meeting),
@@ -309,7 +308,7 @@ def _changed(told: MeetingChange, date: Date) -> Booked | MeetingMoved | None:
 
 
 def _cancelled(told: MeetingChange, date: Date) -> Cancelled | None:
-    # People tidy up: a meeting that has begun is no longer called off when it is deleted.
+    # People tidy up: deleting a meeting that has already begun does not cancel it.
     if date.starts_at and date.starts_at <= told.event_ts:
         return None
     is_deleted = told.event == "meeting.deleted"

@@ -1,6 +1,5 @@
-"""What Zoom offers: which event is read as a booking or as attendance, who joins, leaves or waits at the door, when a
-run of a meeting ends, and how a request proves where it comes from. Zoom signs every request; now and then it asks the
-endpoint to sign something too."""
+"""Zoom's webhooks: bookings, joins, leaves and waiting rooms, ends of runs, and signature verification. Zoom signs
+every request and periodically validates the endpoint."""
 
 import json
 from collections.abc import Callable
@@ -44,8 +43,9 @@ from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMe
 
 
 class _Participant(VendorModel):
-    """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` hold in
-    this meeting only; `email` may be empty even for colleagues. `date_time` is when it happened, whatever it was."""
+    """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` are valid in
+    this meeting only; `email` may be empty even for colleagues. `date_time` is the time of the event, whatever its
+    type."""
 
     id: MaybePersonId = ""
     participant_user_id: MaybePersonId = ""
@@ -63,13 +63,13 @@ class _Participant(VendorModel):
 
     @property
     def presence(self) -> str:
-        """One way in, of one device."""
+        """Identifies one connection of one device."""
         return self.participant_uuid or self.user_id or self.person.id or self.person.address.lower()
 
 
 class _ZoomRun(VendorModel):
-    """`id` is a number or text, and may be missing; `uuid` is of this run, with `/` and `==` in it. The `duration`
-    is the scheduled one."""
+    """One run of a meeting. `id` is a number or text and may be missing; `uuid` identifies the run and contains `/` and
+    `==`. The `duration` is the scheduled one and is not read."""
 
     id: MaybeIdent = ""
     uuid: MaybeIdent = ""
@@ -87,7 +87,7 @@ class _ZoomRun(VendorModel):
 
 
 class _Attended(_ZoomRun):
-    """Of a participant who cannot be read somebody came or left all the same: they are not absent."""
+    """A participant who cannot be read still joined or left, as an unknown person."""
 
     participant: Annotated[_Participant, blank_if_unread(_Participant)] = _Participant()
 
@@ -115,7 +115,7 @@ class RunEvent(VendorModel, Generic[Run]):
     payload: _OfRun[Run]
 
     def says(self, said: Said, what: str, who: str, at: datetime | None) -> Translation:
-        """`event_ts` comes last: what Zoom sends, it sends seconds later."""
+        """`event_ts` is the fallback: Zoom sends events seconds late."""
         run, time = self.payload.object, at or self.event_ts
         if time is None:
             return rejected("invalid", "event_ts", "is required where the object has no time of its own")
@@ -125,9 +125,9 @@ class RunEvent(VendorModel, Generic[Run]):
 
 
 def waits(told: RunEvent[_Awaited]) -> Translation:
-    """Until they are let in, or until the host comes. Whoever is kept at the door was not absent, and has not met
-    anybody: as with a guest whom nobody can name, nobody knows that the other side did not come. Once they are let in,
-    they join like anybody else."""
+    """In the waiting room, until admitted or until the host comes. People who wait are not absent, but they have met
+    nobody: they count as an unknown person, so that the other side is not said to have missed the meeting. Once
+    admitted, they join like anybody else."""
     door = told.payload.object.participant
     return told.says(partial(Joined, person=Person()), "joined", "", door.join_time or door.date_time)
 
@@ -150,8 +150,8 @@ EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_ZoomRun], RunEvent[_Attende
 
 
 WAITED = EventReading(WaitingEvent, waits)
-"""Who waits, is let in or is called by phone or in a room joins too; where that is not heard, somebody was there all
-the same. Whoever goes to a breakout room has joined before."""
+"""People who wait, are admitted or are called by phone or room system also join; if that event is lost, this one still
+shows that somebody was there. People in a breakout room have joined before."""
 
 EVENTS = WebhookEvents(
     "event",
@@ -170,7 +170,7 @@ EVENTS = WebhookEvents(
         "meeting.participant_room_system_callout_accepted": WAITED,
         "meeting.ended": EventReading(EndEvent, ended),
     },
-    # Also meeting.started: the host who started it joins too.
+    # meeting.started is not used either: the host who started it joins too.
     lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
 )
 
@@ -190,9 +190,9 @@ class _Validation(VendorModel):
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    # The signature comes first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
+    # Verify first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
     proof = verify_v0(received, secret, now, HEADERS)
-    # Of all that Zoom sends hardly anything asks this: the rest is read once, when it is recorded.
+    # Validation requests are rare: do not parse every payload twice.
     if not isinstance(proof, Verified) or VALIDATION.encode() not in received.body:
         return proof
     parsed = read_json(received.body)
@@ -203,7 +203,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     return Handshake(json.dumps({"plainToken": token, "encryptedToken": signed(secret, token.encode())}).encode())
 
 
-# Zoom takes 200 and 204 for delivered (Webhook delays, devsupport.zoom.us) and stops sending after three retries.
+# Zoom accepts 200 and 204 as delivered (Webhook delays, devsupport.zoom.us) and stops sending after three retries.
 RECORDED = Answer(200, b'{"status": 200, "reason": "recorded"}')
 
 
