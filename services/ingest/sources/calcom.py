@@ -34,11 +34,11 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     Zoned,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
 )
-from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -48,10 +48,10 @@ class Seat(VendorModel):
 class Attendee(VendorModel):
     email: MaybeAddress = ""
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
-    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_unread)] = None  # noqa: N815
+    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_invalid)] = None  # noqa: N815
 
 
-Attendees = tuple[Annotated[Attendee, blank_if_unread(Attendee)], ...]
+Attendees = tuple[Annotated[Attendee, blank_if_invalid(Attendee)], ...]
 
 
 class Team(VendorModel):
@@ -118,13 +118,13 @@ class CalcomEvent(VendorModel, Generic[Payload]):
     createdAt: Zoned  # noqa: N815
     payload: Payload
 
-    def keyed(self, uid: str) -> tuple[str, datetime, Native]:
+    def heading(self, uid: str) -> tuple[str, datetime, Native]:
         """The leading fields of every activity: key, time and native id."""
         key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
         return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
 
 
-class CalcomPast(VendorModel):
+class FinishedBooking(VendorModel):
     """A finished booking, as stored in Cal.com's database."""
 
     uid: Ident
@@ -142,10 +142,10 @@ class CalcomPast(VendorModel):
         return persons([*([host] if self.noShowHost else []), *guests])
 
 
-class WrappedPast(VendorModel):
+class WrappedFinishedBooking(VendorModel):
     """Newer versions wrap it in a payload, as for all other events; `createdAt` of the flat form is the booking's."""
 
-    payload: CalcomPast
+    payload: FinishedBooking
 
 
 def persons(addresses: Iterable[str]) -> tuple[Person, ...]:
@@ -164,38 +164,40 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(told: CalcomEvent[Unattended]) -> Translation:
+def marked_no_show(event: CalcomEvent[Unattended]) -> Translation:
     """Marked by hand, and possibly unmarked again: the event names only attendees who changed."""
-    known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
-    absent = persons(attendee.email for attendee in known if attendee.noShow)
-    present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    uid, (_, time, native) = told.payload.bookingUid, told.keyed(told.payload.bookingUid)
+    named = [attendee for attendee in event.payload.attendees or () if attendee.email.strip()]
+    absent = persons(attendee.email for attendee in named if attendee.noShow)
+    present = persons(attendee.email for attendee in named if attendee.noShow is False)
+    uid, (_, time, native) = event.payload.bookingUid, event.heading(event.payload.bookingUid)
     keys = [_absence_key(uid, person) for person in present]
     voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
     return (*_missed(uid, time, native, absent, "self_reported"), *voided) or Ignored("nobody_named")
 
 
-def detected(told: CalcomEvent[Unattended]) -> Translation:
+def detected_no_show(event: CalcomEvent[Unattended]) -> Translation:
     """Detected by Cal Video some minutes after the start. Older versions mark no attendee, which means that none of
     them came."""
-    if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
-        absent = persons([told.payload.hostEmail])
+    if event.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
+        absent = persons([event.payload.hostEmail])
     else:
-        guests = told.payload.attendees or ()
+        guests = event.payload.attendees or ()
         # If an attendee has no address, the mark may be theirs.
-        is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
-        absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
-    _, time, native = told.keyed(told.payload.bookingUid)
-    return _missed(told.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
+        is_marked = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
+        absent = persons(guest.email for guest in guests if guest.noShow or not is_marked)
+    _, time, native = event.heading(event.payload.bookingUid)
+    return _missed(event.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
 
 
-def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
+def no_show_at_end(event: FinishedBooking | WrappedFinishedBooking) -> Translation:
     """Sent at the scheduled end."""
-    past = told if isinstance(told, CalcomPast) else told.payload
-    if past.status.upper() in NO_BOOKING:
+    booking = event if isinstance(event, FinishedBooking) else event.payload
+    if booking.status.upper() in UNCONFIRMED_STATUSES:
         return Ignored("not_confirmed")
-    native = Native("MEETING_ENDED", native_id(past.uid))
-    return _missed(past.uid, past.endTime, native, past.absent, "self_reported") or Ignored("ended_by_the_clock")
+    native = Native("MEETING_ENDED", native_id(booking.uid))
+    return _missed(booking.uid, booking.endTime, native, booking.absent, "self_reported") or Ignored(
+        "ended_by_the_clock"
+    )
 
 
 def _missed(
@@ -211,62 +213,64 @@ def _absence_key(uid: str, person: Person) -> str:
 
 
 # Statuses of a booking that is not, or no longer, confirmed, whatever the trigger.
-NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
+UNCONFIRMED_STATUSES = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
 REASSIGNED = "BOOKING_REASSIGNED"
 """Another host took over the booking."""
 # A booking that awaits its host's confirmation is ignored; once confirmed or paid for, Cal.com sends a create.
 NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-def _booked(told: CalcomEvent[BookedSlot]) -> Translation:
-    booking = told.payload
-    if booking.status.upper() in NO_BOOKING:
+def _booked(event: CalcomEvent[BookedSlot]) -> Translation:
+    booking = event.payload
+    if booking.status.upper() in UNCONFIRMED_STATUSES:
         return Ignored("not_confirmed")
     booked = Booked(
-        *told.keyed(booking.uid),
+        *event.heading(booking.uid),
         meeting=Meeting(booking.uid),
         starts_at=booking.startTime,
         ends_at=booking.endTime,
         people=booking.people,
         replaces=booking.replaced,
         is_partial=booking.has_seats,
-        new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
+        new=persons([booking.organizer.email]) if booking.organizer and event.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
 
-def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
+def _requested(event: CalcomEvent[CalcomBooking]) -> Translation:
     """Cal.com drops the previous booking with the request, and the later confirmation does not name it."""
-    booking = told.payload
+    booking = event.payload
     if booking.replaced is None:
         return Ignored("not_confirmed")
-    return (MoveRequested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
+    return (MoveRequested(*event.heading(booking.uid), Meeting(booking.uid), booking.replaced),)
 
 
-def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:
+def _cancelled(event: CalcomEvent[CalcomBooking]) -> Translation:
     """With `requestReschedule` the host asks for another date: the new booking will replace this one."""
-    booking = told.payload
+    booking = event.payload
     if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
-    if booking.startTime and booking.startTime <= told.createdAt:
+    if booking.startTime and booking.startTime <= event.createdAt:
         return Ignored("already_over")
     meeting, people, seats = Meeting(booking.uid), booking.people, booking.has_seats
-    return (Cancelled(*told.keyed(booking.uid), meeting, people, booking.startTime, seats),)
+    return (Cancelled(*event.heading(booking.uid), meeting, people, booking.startTime, seats),)
 
 
 EVENTS = WebhookEvents(
     "triggerEvent",
     {
         **dict.fromkeys(
-            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomEvent[BookedSlot], _booked)
+            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventTranslator(CalcomEvent[BookedSlot], _booked)
         ),
-        "BOOKING_REQUESTED": EventReading(CalcomEvent[CalcomBooking], _requested),
-        "BOOKING_CANCELLED": EventReading(CalcomEvent[CalcomBooking], _cancelled),
-        "BOOKING_NO_SHOW_UPDATED": EventReading(CalcomEvent[Unattended], marked),
-        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
-        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
-        "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
+        "BOOKING_REQUESTED": EventTranslator(CalcomEvent[CalcomBooking], _requested),
+        "BOOKING_CANCELLED": EventTranslator(CalcomEvent[CalcomBooking], _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventTranslator(CalcomEvent[Unattended], marked_no_show),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventTranslator(CalcomEvent[Unattended], detected_no_show),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventTranslator(CalcomEvent[Unattended], detected_no_show),
+        "MEETING_ENDED": EventTranslator[FinishedBooking | WrappedFinishedBooking](
+            WrappedFinishedBooking, no_show_at_end, flat=FinishedBooking
+        ),
     },
     lambda name: Ignored("not_confirmed" if name in NOT_CONFIRMED else "ping" if name == "PING" else "event_not_used"),
 )
-TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)
+TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, redact=EVENTS.redact)

@@ -13,10 +13,10 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, Native, 
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
-from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, offset_named, read
+from services.ingest.sources.vendor_model import ZONE, AnyTime, MaybeText, VendorModel, in_zone, read, zone_or_offset
 
 # It takes two to meet.
-FEWEST = 2
+MIN_ATTENDEES = 2
 
 # Joined with paths: no trailing slash, query or fragment. A request with a token must be encrypted, unless it stays on
 # this machine.
@@ -39,7 +39,7 @@ class CalendarSlot(VendorModel):
 
     @property
     def utc(self) -> datetime:
-        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, offset_named(self.zone))
+        return to_utc(self.moment) if self.moment.tzinfo else in_zone(self.moment, zone_or_offset(self.zone))
 
     @model_validator(mode="after")
     def _is_a_time(self) -> Self:
@@ -65,16 +65,16 @@ class CalendarEntry:
     copy_of: Meeting | None = None
 
     @property
-    def keyed(self) -> tuple[str, datetime, Native, Meeting]:
+    def heading(self) -> tuple[str, datetime, Native, Meeting]:
         """The leading fields of every activity: key, time, native id and meeting."""
         key = f"{self.id}/{to_rfc3339(self.changed)}/{self.version}"
         return key, self.changed, Native(self.type, self.id), Meeting(self.id)
 
-    def shared_as(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
+    def with_shared_id(self, uid: str, begin: datetime | None, invited: "Invited") -> Self:
         """Set `copy_of` for an entry of exactly two people. `begin` is the original start and distinguishes the dates
         of a series. With more than two people each copy is a meeting of its own: a guest's copy lacks the other guests'
         answers, and is cancelled when that guest alone is uninvited."""
-        if not uid or invited.is_partial or len(_each_once(invited.asked)) != FEWEST:
+        if not uid or invited.is_partial or len(_deduplicated(invited.asked)) != MIN_ATTENDEES:
             return self
         return replace(self, copy_of=Meeting(f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}"))
 
@@ -94,33 +94,35 @@ class Invited(NamedTuple):
 def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited) -> EntryVerdict:
     """Return a booking, or a cancellation if fewer than two people remain (alone, or all others declined). An entry
     without duration (a reminder, an hour that daylight saving skips) gives no time of the meeting and is ignored."""
-    takers, is_partial = _each_once(invited.coming), invited.is_partial
+    attendees, is_partial = _deduplicated(invited.coming), invited.is_partial
     if ends_at < starts_at:
         return rejected("invalid", "end", "must not be before the start")
-    if len(takers) < FEWEST:
+    if len(attendees) < MIN_ATTENDEES:
         # Declining in a partial copy concerns only the decliner's own pair; the others still meet.
         return replace(no_session(entry, invited.asked), is_partial=True) if is_partial else no_session(entry)
     if ends_at == starts_at:
         return Ignored("no_duration")
-    declined = tuple(person for person in _each_once(invited.asked) if person not in takers)
-    booked = Booked(*entry.keyed, starts_at, ends_at, takers)
+    declined = tuple(person for person in _deduplicated(invited.asked) if person not in attendees)
+    booked = Booked(*entry.heading, starts_at, ends_at, attendees)
     return replace(booked, is_partial=is_partial, declined=declined, copy_of=entry.copy_of)
 
 
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """Cancel the entry for these people, or for those who were booked. If it was never booked, the cancellation has no
     effect."""
-    takers = _each_once(person for person in people if person != Person())
-    return Cancelled(*entry.keyed, takers if len(takers) >= FEWEST else (), starts_at, copy_of=entry.copy_of)
+    attendees = _deduplicated(person for person in people if person != Person())
+    return Cancelled(
+        *entry.heading, attendees if len(attendees) >= MIN_ATTENDEES else (), starts_at, copy_of=entry.copy_of
+    )
 
 
-def start_in(value: object) -> datetime | None:
+def start_of(value: object) -> datetime | None:
     """Return the start of a cancelled entry; None if it cannot be read, which does not affect the cancellation."""
     times = read(CalendarTimes, value)
     return None if isinstance(times, Rejected) or not times.start else times.start.utc
 
 
-def split(
+def split_page(
     received: Received,
     name: str,
     stamp: tuple[str, datetime],
@@ -148,14 +150,14 @@ def split(
     return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in entries or [alone]))
 
 
-def as_translation(said: EntryVerdict) -> Translation:
+def as_translation(verdict: EntryVerdict) -> Translation:
     """Wrap the verdict of a single entry as a translation."""
-    return (said,) if isinstance(said, Booked | Cancelled) else said
+    return (verdict,) if isinstance(verdict, Booked | Cancelled) else verdict
 
 
-def _each_once(people: Iterable[Person]) -> tuple[Person, ...]:
+def _deduplicated(people: Iterable[Person]) -> tuple[Person, ...]:
     """Deduplicate people; each unidentified person counts separately."""
     asked = list(people)
-    known = {(person.address.casefold() or person.id): person for person in asked}
-    unknown = [person for person in asked if person == Person()]
-    return (*(person for name, person in known.items() if name), *unknown)
+    identified = {(person.address.casefold() or person.id): person for person in asked}
+    unidentified = [person for person in asked if person == Person()]
+    return (*(person for name, person in identified.items() if name), *unidentified)

@@ -24,12 +24,12 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     Zoned,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     signed_at,
 )
-from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -77,8 +77,8 @@ class ScheduledEvent(VendorModel):
     status: MaybeWord = ""
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
-    event_memberships: tuple[Annotated[Membership, blank_if_unread(Membership)], ...] | None = None
-    event_guests: tuple[Annotated[Guest, blank_if_unread(Guest)], ...] | None = None
+    event_memberships: tuple[Annotated[Membership, blank_if_invalid(Membership)], ...] | None = None
+    event_guests: tuple[Annotated[Guest, blank_if_invalid(Guest)], ...] | None = None
 
 
 class Marked(VendorModel):
@@ -96,8 +96,8 @@ class CalendlyInvitee(VendorModel):
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
     scheduled_event: ScheduledEvent | None = None
-    cancellation: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
-    no_show: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
+    cancellation: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
+    no_show: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
 
     @property
     def meeting(self) -> Meeting:
@@ -168,55 +168,55 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
 CANCELED = frozenset({"canceled", "cancelled"})
 
 
-def _created(told: InviteeEvent[BookedInvitee]) -> Translation:
-    invitee, event = told.payload, told.payload.scheduled_event
-    if event is None:
+def _created(event: InviteeEvent[BookedInvitee]) -> Translation:
+    invitee, scheduled = event.payload, event.payload.scheduled_event
+    if scheduled is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if {invitee.status, event.status} & CANCELED:
+    if {invitee.status, scheduled.status} & CANCELED:
         # Calendly built the payload after the invitee, or the host for all, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
-        key=told.key,
-        time=invitee.created_at or told.created_at,
-        native=told.native,
+        key=event.key,
+        time=invitee.created_at or event.created_at,
+        native=event.native,
         meeting=invitee.meeting,
-        starts_at=event.start_time,
-        ends_at=event.end_time,
+        starts_at=scheduled.start_time,
+        ends_at=scheduled.end_time,
         people=invitee.people,
         replaces=meeting_at(invitee.old_invitee) if invitee.old_invitee else None,
     )
     return (booked,)
 
 
-def _cancelled(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    invitee = told.payload
+def _cancelled(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    invitee = event.payload
     starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
-    time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
+    time = (invitee.cancellation and invitee.cancellation.created_at) or event.created_at
     if invitee.rescheduled or invitee.new_invitee:
         return Ignored("rescheduled")
     if starts_at and starts_at <= time:
         return Ignored("already_over")
-    return (Cancelled(told.key, time, told.native, invitee.meeting, invitee.people, starts_at),)
+    return (Cancelled(event.key, time, event.native, invitee.meeting, invitee.people, starts_at),)
 
 
-def _missed(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    invitee = told.payload
-    time = (invitee.no_show and invitee.no_show.created_at) or told.created_at
-    return (Missed(told.no_show_key, time, told.native, invitee.meeting, (invitee.person,), invitee.people),)
+def _missed(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    invitee = event.payload
+    time = (invitee.no_show and invitee.no_show.created_at) or event.created_at
+    return (Missed(event.no_show_key, time, event.native, invitee.meeting, (invitee.person,), invitee.people),)
 
 
-def _unmarked(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    key = f"{told.key}:{to_rfc3339(told.created_at)}"
-    return (Voided(key, told.created_at, told.native, target=told.no_show_key),)
+def _unmarked(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    key = f"{event.key}:{to_rfc3339(event.created_at)}"
+    return (Voided(key, event.created_at, event.native, target=event.no_show_key),)
 
 
 EVENTS = WebhookEvents(
     "event",
     {
-        "invitee.created": EventReading(InviteeEvent[BookedInvitee], _created),
-        "invitee.canceled": EventReading(InviteeEvent[CalendlyInvitee], _cancelled),
-        "invitee_no_show.created": EventReading(InviteeEvent[CalendlyInvitee], _missed),
-        "invitee_no_show.deleted": EventReading(InviteeEvent[CalendlyInvitee], _unmarked),
+        "invitee.created": EventTranslator(InviteeEvent[BookedInvitee], _created),
+        "invitee.canceled": EventTranslator(InviteeEvent[CalendlyInvitee], _cancelled),
+        "invitee_no_show.created": EventTranslator(InviteeEvent[CalendlyInvitee], _missed),
+        "invitee_no_show.deleted": EventTranslator(InviteeEvent[CalendlyInvitee], _unmarked),
     },
 )
-TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)
+TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, redact=EVENTS.redact)

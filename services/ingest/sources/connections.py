@@ -32,10 +32,10 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
         document = one_document(file)
     except UnreadableError as broken:
         raise ConnectionsError(str(broken)) from broken
-    reading = _ConnectionsReading(Secrets(environ, file.parent), digest_key)
-    connections = reading.connections(document)
-    if reading.faults:
-        raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
+    parser = _ConnectionsParser(Secrets(environ, file.parent), digest_key)
+    connections = parser.connections(document)
+    if parser.faults:
+        raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in parser.faults))
     return connections
 
 
@@ -48,7 +48,7 @@ def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
         yield f"{connection_scope.tool}/{name}: tenant {connection_scope.tenant}, {programmes}, secret set{token}"
 
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 """A change is loaded once two polls in a row have found it: an editor may still be writing."""
 
 Stamp = tuple[int, int, int] | None
@@ -68,17 +68,17 @@ class ConnectionsFile(Mapping[str, Connection]):
         found: Mapping[str, Connection],
         load: Callable[[], Mapping[str, Connection]],
         *,
-        looks_twice: bool = False,
+        reload_on_miss: bool = False,
     ) -> None:
-        self._file, self._current, self._load, self._looks_twice = file, found, load, looks_twice
+        self._file, self._current, self._load, self._reload_on_miss = file, found, load, reload_on_miss
         self._lock = threading.Lock()
-        self._seen = self._stamps()
-        self._before = self._seen
+        self._loaded_stamps = self._stamps()
+        self._polled_stamps = self._loaded_stamps
         self._fault: str | None = None
         self._log = log.get(__name__)
 
     def __getitem__(self, name: str) -> Connection:
-        if self._looks_twice and name not in self._current and self._stamps() != self._seen:
+        if self._reload_on_miss and name not in self._current and self._stamps() != self._loaded_stamps:
             self._try_reload()
         return self._current[name]
 
@@ -90,16 +90,16 @@ class ConnectionsFile(Mapping[str, Connection]):
 
     def run(self, stop: threading.Event) -> None:
         """Poll for changes until `stop` is set."""
-        while not stop.wait(LOOK_SECONDS):
-            self.look()
+        while not stop.wait(POLL_SECONDS):
+            self.poll()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Reload if this poll and the previous one found the same change. Retry a faulty configuration at every poll: a
         missing secret may have appeared."""
         stamps = self._stamps()
-        if stamps == self._before and (stamps != self._seen or self._fault is not None):
+        if stamps == self._polled_stamps and (stamps != self._loaded_stamps or self._fault is not None):
             self._try_reload()
-        self._before = stamps
+        self._polled_stamps = stamps
 
     def reload(self) -> Mapping[str, Connection]:
         """Load the file and return the connections now in use. Raises ConnectionsError and then changes nothing."""
@@ -115,7 +115,7 @@ class ConnectionsFile(Mapping[str, Connection]):
                 self._log.info("connections_changed", **names)
             self._current, self._fault = found, None
             # The stamp from before the read: a write during the read triggers another reload.
-            self._seen = self._before = (file, *self._secret_stamps())
+            self._loaded_stamps = self._polled_stamps = (file, *self._secret_stamps())
             return found
 
     def _try_reload(self) -> None:
@@ -123,7 +123,7 @@ class ConnectionsFile(Mapping[str, Connection]):
             self.reload()
 
     def _refuse(self, fault: str) -> None:
-        self._seen = self._stamps()
+        self._loaded_stamps = self._stamps()
         if fault != self._fault:
             self._fault = fault
             self._log.error("connections_at_fault", reason=fault)
@@ -167,7 +167,7 @@ class _ConnectionEntry(BaseModel):
 Read = TypeVar("Read", bound=BaseModel)
 
 
-class _ConnectionsReading:
+class _ConnectionsParser:
     """Continues after a fault, to report all faults at once."""
 
     def __init__(self, secrets: Secrets, digest_key: str) -> None:
@@ -183,19 +183,19 @@ class _ConnectionsReading:
                 found.setdefault(connection.connection_scope.connection, connection)
         return found
 
-    def _connection(self, place: str, given: dict[str, object]) -> Connection | None:
-        entry = self._read(f"{place}.", _ConnectionEntry, given)
+    def _connection(self, path: str, given: dict[str, object]) -> Connection | None:
+        entry = self._read(f"{path}.", _ConnectionEntry, given)
         if entry is None:
             return None
         tool = TOOLS.get(entry.tool)
         if tool is None:
             self.faults.append(
-                f"{place}.tool: there is no tool {entry.tool[:80]!r}; there are {', '.join(sorted(TOOLS))}"
+                f"{path}.tool: there is no tool {entry.tool[:80]!r}; there are {', '.join(sorted(TOOLS))}"
             )
-        secret = self._secret(f"{place}.secret", entry.secret_env, entry.secret_file)
+        secret = self._secret(f"{path}.secret", entry.secret_env, entry.secret_file)
         has_token = entry.api_token_env is not None or entry.api_token_file is not None
-        token = self._secret(f"{place}.api_token", entry.api_token_env, entry.api_token_file) if has_token else ""
-        settings = self._read(f"{place}.settings.", tool.settings, entry.settings) if tool else None
+        token = self._secret(f"{path}.api_token", entry.api_token_env, entry.api_token_file) if has_token else ""
+        settings = self._read(f"{path}.settings.", tool.settings, entry.settings) if tool else None
         if tool is None or secret is None or token is None or settings is None:
             return None
         connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
@@ -204,24 +204,24 @@ class _ConnectionsReading:
         )
         return Connection(connection_scope, tool, settings, secret, token, token_file, self._digest_key, secret_file)
 
-    def _read(self, place: str, model: type[Read], value: object) -> Read | None:
+    def _read(self, path: str, model: type[Read], value: object) -> Read | None:
         try:
             return model.model_validate(value)
         except ValidationError as invalid:
-            self.faults += [f"{place}{fault.path}: {fault.reason}" for fault in explain(invalid)]
+            self.faults += [f"{path}{fault.path}: {fault.reason}" for fault in explain(invalid)]
             return None
 
-    def _secret(self, place: str, variable: str | None, file: Path | None) -> str | None:
+    def _secret(self, path: str, variable: str | None, file: Path | None) -> str | None:
         try:
             return self._secrets.read(variable, file)
         except UnknownSecretError as unknown:
-            self.faults.append(f"{place}: {unknown}")
+            self.faults.append(f"{path}: {unknown}")
             return None
 
-    def _compare(self, place: str, new: Connection, others: Mapping[str, Connection]) -> None:
+    def _compare(self, path: str, new: Connection, others: Mapping[str, Connection]) -> None:
         if new.connection_scope.connection in others:
-            self.faults.append(f"{place}.id: there is a connection {new.connection_scope.connection!r} above")
+            self.faults.append(f"{path}.id: there is a connection {new.connection_scope.connection!r} above")
         for name, other in others.items():
             if other.tool is new.tool and other.secret == new.secret:
                 # Otherwise a request signed for one of them would verify for the other.
-                self.faults.append(f"{place}.secret: is that of connection {name!r}: each needs a secret of its own")
+                self.faults.append(f"{path}.secret: is that of connection {name!r}: each needs a secret of its own")

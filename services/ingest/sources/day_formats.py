@@ -115,12 +115,12 @@ def _clock(found: re.Match[str]) -> str:
     return f" {hour:02}:{found['minute']}{found['second'] or ''}{found['offset'] or ''}"
 
 
-def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
+def day_format_of(cells: Sequence[SampledCell]) -> str | RivalFormats:
     """Return the format that reads the most non-ISO days, or RivalFormats if two formats read different days from the
     same cell."""
     others = [
         one
-        for one in seen
+        for one in cells
         if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
         and not _ISO_DAY.match(one.text)
         and not _with_month(one.text)

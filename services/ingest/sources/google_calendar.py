@@ -36,8 +36,8 @@ from services.ingest.sources.calendar import (
     as_translation,
     no_session,
     session,
-    split,
-    start_in,
+    split_page,
+    start_of,
 )
 from services.ingest.sources.tool import (
     RawPayloads,
@@ -47,8 +47,8 @@ from services.ingest.sources.tool import (
     Unverified,
     Verification,
     Verified,
-    prove_bearer,
-    same,
+    constant_time_equal,
+    verify_bearer,
 )
 from services.ingest.sources.vendor_model import (
     MaybeAddress,
@@ -58,25 +58,24 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     Zoned,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     read,
 )
-from services.ingest.sources.vocabulary import as_one
+from services.ingest.sources.vocabulary import combine
 
 NATIVE_TYPE = "calendar#event"
 # focusTime, outOfOffice, workingLocation, birthday and fromGmail (a flight, a table) are entries of one person.
-MEETINGS = frozenset({"", "default"})
-# The recurrence rule itself is not read.
+MEETING_TYPES = frozenset({"", "default"})
 RECURS = Leaf("that it recurs", lambda _, __: CUT)
 # Rooms and shared calendars have addresses but are not people: a room is invited like a person, some copies omit that
 # it is a resource, and a shared calendar is the organizer of its entries.
-NOBODIES = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
+NON_PERSON_DOMAINS = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
 SECRET = in_any_case("private", "confidential")
 ANSWERS = in_any_case("needsAction", "declined", "tentative", "accepted")
-OFF = frozenset({"cancelled", "canceled"})
-STATUS = in_any_case("confirmed", "tentative", *OFF)
+CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
+STATUS = in_any_case("confirmed", "tentative", *CANCELLED_STATUSES)
 
 # Ids that Google generates, with the date of a series that was split; no address matches this.
 _MADE = re.compile(r"([0-9a-v]{20,64}(?:_R[0-9T]{1,20})?)@google\.com")
@@ -98,16 +97,16 @@ class _GoogleHead(VendorModel):
     updated: Zoned
     recurrence: tuple[Annotated[str | None, RECURS], ...] | None = None
     are_omitted: bool | None = Field(None, alias="attendeesOmitted")
-    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUID")
-    series: Annotated[MaybeIdent | None, WrapValidator(none_if_unread)] = Field(None, alias="recurringEventId")
-    first: Annotated[CalendarSlot | None, WrapValidator(none_if_unread)] = Field(None, alias="originalStartTime")
+    uid: Annotated[str | None, WrapValidator(none_if_invalid), UID] = Field(None, alias="iCalUID")
+    series: Annotated[MaybeIdent | None, WrapValidator(none_if_invalid)] = Field(None, alias="recurringEventId")
+    first: Annotated[CalendarSlot | None, WrapValidator(none_if_invalid)] = Field(None, alias="originalStartTime")
 
     def entry_of(self, invited: Invited | None = None) -> CalendarEntry:
         """All copies of an event share one id, unless a calendar imported it. `invited`: None if unknown."""
         entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
         if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
             return entry
-        return entry.shared_as(_without_domain(self.uid or ""), self.first.utc if self.first else None, invited)
+        return entry.with_shared_id(_without_domain(self.uid or ""), self.first.utc if self.first else None, invited)
 
 
 class _Day(VendorModel):
@@ -118,36 +117,35 @@ class _Days(VendorModel):
     start: _Day
 
 
-class _GoogleWhom(VendorModel):
+class _GooglePerson(VendorModel):
     id: MaybePersonId = ""
     email: MaybeAddress = ""
     answer: Annotated[MaybeText, ANSWERS] = Field("", alias="responseStatus")
     is_room: bool | None = Field(None, alias="resource")
     is_reader: bool | None = Field(None, alias="self")
     has_asked: bool | None = Field(None, alias="organizer")
-    brought: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="additionalGuests")
+    additional_guests: Annotated[int | None, WrapValidator(none_if_invalid)] = Field(None, alias="additionalGuests")
 
     @property
     def person(self) -> Person:
         return Person(id=self.id, address=self.email)
 
     @property
-    def is_nobody(self) -> bool:
-        return bool(self.is_room) or self.email.casefold().endswith(NOBODIES)
+    def is_not_a_person(self) -> bool:
+        return bool(self.is_room) or self.email.casefold().endswith(NON_PERSON_DOMAINS)
 
 
 class _GooglePeople(VendorModel):
-    organizer: _GoogleWhom | None = None
-    attendees: tuple[Annotated[_GoogleWhom, blank_if_unread(_GoogleWhom)], ...] | None = None
-    are_seen: bool | None = Field(None, alias="guestsCanSeeOtherGuests")
+    organizer: _GooglePerson | None = None
+    attendees: tuple[Annotated[_GooglePerson, blank_if_invalid(_GooglePerson)], ...] | None = None
+    guests_visible: bool | None = Field(None, alias="guestsCanSeeOtherGuests")
     visibility: Annotated[MaybeText, SECRET] = ""
 
     @property
     def invited(self) -> Invited:
-        asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_nobody]
-        return Invited(
-            self.taking_part(), [one.person for one in asked], self.are_seen is False and not self.is_organizers
-        )
+        asked = [one for one in (self.organizer, *(self.attendees or ())) if one and not one.is_not_a_person]
+        is_partial = self.guests_visible is False and not self.is_organizers
+        return Invited(self.taking_part(), [one.person for one in asked], is_partial)
 
     @property
     def is_organizers(self) -> bool:
@@ -155,18 +153,18 @@ class _GooglePeople(VendorModel):
         return bool(self.organizer and self.organizer.is_reader)
 
     def taking_part(self) -> list[Person]:
-        """The organizer need not be among the attendees; without attendees the list is empty. If no organizer is named,
-        count one unknown person."""
+        """The organizer need not be listed among the attendees, which are missing if nobody else is invited. If no
+        organizer is named, count one unknown person."""
         asked = self.attendees or ()
         declined = {one.email.casefold() for one in asked if one.answer == "declined" and one.email}
         organizers = [one for one in (self.organizer,) if one and one.email.casefold() not in declined]
-        coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_nobody]
+        coming = [one for one in (*organizers, *asked) if one.answer != "declined" and not one.is_not_a_person]
         # Additional guests are given as a number only; a single unknown person suffices to make the attendance
         # uncertain.
-        brought = [Person() for one in coming if one.brought][:1]
+        unnamed_guests = [Person() for one in coming if one.additional_guests][:1]
         is_asked_by_one = self.organizer is not None or any(one.has_asked for one in asked)
         unnamed = [] if is_asked_by_one else [Person()]
-        return [*(one.person for one in coming), *brought, *unnamed]
+        return [*(one.person for one in coming), *unnamed_guests, *unnamed]
 
 
 class _GoogleMeeting(_GooglePeople):
@@ -186,35 +184,35 @@ class _GoogleMeeting(_GooglePeople):
 EVENT = allow_list(_GoogleHead, _Days, _GoogleMeeting, CalendarTimes)
 
 
-def said_of(value: object) -> EntryVerdict:
+def verdict_of(value: object) -> EntryVerdict:
     head = read(_GoogleHead, value)
     if isinstance(head, Rejected):
         return head
     people = read(_GooglePeople, value)
     invited = None if isinstance(people, Rejected) else people.invited
     entry = head.entry_of(invited)
-    if head.status in OFF:
+    if head.status in CANCELLED_STATUSES:
         # Each date of a series is sent separately; an earlier booking may exist under the series' id.
         is_series = bool(head.recurrence)
         return no_session(
-            entry, () if is_series or not invited else invited.coming, None if is_series else start_in(value)
+            entry, () if is_series or not invited else invited.coming, None if is_series else start_of(value)
         )
     if head.status == CUT:
         return rejected("invalid", "status", "is none of confirmed, tentative and cancelled")
-    if head.kind not in MEETINGS:
+    if head.kind not in MEETING_TYPES:
         return Ignored("no_meeting")
     if head.recurrence:
         return Ignored("series")
     days = read(_Days, value)
-    said: EntryVerdict = no_session(entry)
+    verdict: EntryVerdict = no_session(entry)
     if isinstance(days, Rejected) or not days.start.date:
         meeting = read(_GoogleMeeting, value)
-        said = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
-    if not head.are_omitted or isinstance(said, Ignored | Rejected):
-        return said
+        verdict = meeting if isinstance(meeting, Rejected) else meeting.session_of(entry)
+    if not head.are_omitted or isinstance(verdict, Ignored | Rejected):
+        return verdict
     # The named people take part; others may as well.
-    if isinstance(said, Booked) and Person() not in said.people:
-        return replace(said, is_partial=True)
+    if isinstance(verdict, Booked) and Person() not in verdict.people:
+        return replace(verdict, is_partial=True)
     return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
 
 
@@ -235,11 +233,11 @@ def is_push(value: Mapping[str, object]) -> bool:
     return any(name.lower() == STATE for name in value)
 
 
-def followed(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
-    told = {name.lower(): text for name, text in push.items()}
-    if told[STATE] not in STATES:
+def pointer_of(push: Mapping[str, object]) -> Pointer | Ignored | Rejected:
+    headers = {name.lower(): text for name, text in push.items()}
+    if headers[STATE] not in STATES:
         return Ignored("unknown_state")
-    uri = told.get(URI)
+    uri = headers.get(URI)
     if not isinstance(uri, str):
         return rejected("invalid", URI, "is required: it says which calendar changed")
     calendar = _calendar_of(uri)
@@ -273,8 +271,8 @@ _PUSH = AllowList(members={STATE: AllowList(WORD), URI: AllowList(Leaf("the URI 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
     if not {STATE, CHANNEL_TOKEN} & received.headers.keys():
-        return prove_bearer(received, secret, now)
-    if secret and same(received.headers.get(CHANNEL_TOKEN, ""), secret):
+        return verify_bearer(received, secret, now)
+    if secret and constant_time_equal(received.headers.get(CHANNEL_TOKEN, ""), secret):
         return Verified()
     return Unverified("the header X-Goog-Channel-Token must be the token with which the channel was opened")
 
@@ -283,13 +281,13 @@ class GoogleCalendarSettings(ApiSettings):
     api_url: ApiUrl = "https://www.googleapis.com/calendar/v3"
 
 
-def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+def split(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """A push has no body: record its headers. A cancelled instance may lack the time of its change."""
     if STATE in received.headers:
-        told = received.headers.items()
-        kept = {name: text for name, text in told if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
+        headers = received.headers.items()
+        kept = {name: text for name, text in headers if name.startswith(PREFIX) and name != CHANNEL_TOKEN}
         return RawPayloads((json.dumps(kept, sort_keys=True).encode(),))
-    return split(received, "items", ("updated", now), lambda one: "id" in one and "items" not in one)
+    return split_page(received, "items", ("updated", now), lambda one: "id" in one and "items" not in one)
 
 
 # A page holds up to 2,500 events, each of which becomes its own record.
@@ -297,26 +295,26 @@ MOST_BYTES = 16 * 2**20
 PAGE = AllowList(members={"items": AllowList(items=EVENT)})
 
 
-def keep(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+def redact(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     match value:
         case dict() if is_push(value):
-            return _PUSH.kept({name.lower(): text for name, text in value.items()}, pseudonym)
+            return _PUSH.redact({name.lower(): text for name, text in value.items()}, pseudonym)
         case {"items": list()}:
-            return PAGE.kept(value, pseudonym)
+            return PAGE.redact(value, pseudonym)
         case _:
-            return EVENT.kept(value, pseudonym)
+            return EVENT.redact(value, pseudonym)
 
 
 def translate(value: object, _settings: ToolSettings) -> Translation:
     match value:
         case dict() if is_push(value):
-            return followed(value)
+            return pointer_of(value)
         case {"items": list(items)}:
-            return as_one((f"items.{index}", as_translation(said_of(item))) for index, item in enumerate(items))
+            return combine((f"items.{index}", as_translation(verdict_of(item))) for index, item in enumerate(items))
         case dict():
-            return as_translation(said_of(value))
+            return as_translation(verdict_of(value))
         case _:
             return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
 
 
-TOOL = Tool("google_calendar", verify, translate, keep, GoogleCalendarSettings, take=take, most_bytes=MOST_BYTES)
+TOOL = Tool("google_calendar", verify, translate, redact, GoogleCalendarSettings, split=split, most_bytes=MOST_BYTES)

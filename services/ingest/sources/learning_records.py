@@ -8,9 +8,9 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.vocabulary import SayableType, check_members, members
+from services.ingest.sources.vocabulary import ToolEventType, check_members, members
 
-OF_A_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
+IN_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
 HELD, PREPARED = "mentoring.session.held.v1", "mentoring.preparation.completed.v1"
 MESSAGE_SENT, SHARED = "mentoring.message.sent.v1", "mentoring.resource.shared.v1"
 # Messages and shared resources count as contact of a pair only if they are addressed to somebody.
@@ -25,9 +25,9 @@ class Meaning(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: SayableType
+    type: ToolEventType
     data: Mapping[str, object] = Field(default_factory=dict)
-    place: str | None = None
+    target: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -44,18 +44,18 @@ class Meaning(BaseModel):
 AnyMeaning = TypeVar("AnyMeaning", bound=Meaning)
 
 
-def first_that_fits(meanings: Iterable[AnyMeaning], places: frozenset[str]) -> AnyMeaning | None:
-    return next((meant for meant in meanings if meant.place is None or meant.place in places), None)
+def first_matching(meanings: Iterable[AnyMeaning], targets: frozenset[str]) -> AnyMeaning | None:
+    return next((meaning for meaning in meanings if meaning.target is None or meaning.target in targets), None)
 
 
-def places_named(meanings: Mapping[str, tuple[AnyMeaning, ...]]) -> frozenset[str]:
+def named_targets(meanings: Mapping[str, tuple[AnyMeaning, ...]]) -> frozenset[str]:
     """Return all places that some meaning is limited to."""
-    return frozenset(meant.place for each in meanings.values() for meant in each if meant.place is not None)
+    return frozenset(meaning.target for each in meanings.values() for meaning in each if meaning.target is not None)
 
 
 SEPARATOR = re.compile(r"[/#:]")
 # Activity types with a larger audience: courses and forums.
-COURSES = frozenset(
+COURSE_KINDS = frozenset(
     {
         *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
         *("class", "classroom", "virtual-classroom", "webinar", "seminar", "workshop", "training"),
@@ -64,10 +64,10 @@ COURSES = frozenset(
 )
 # Activity types that are mentoring, whoever takes part.
 MENTORING = "mentoring"
-OF_MENTORING = frozenset({MENTORING, "mentoring-session", "tutor-session"})
+MENTORING_KINDS = frozenset({MENTORING, "mentoring-session", "tutor-session"})
 # Activities between two people, or a person's own text; the type does not say whom they address.
-TOGETHER = frozenset({"meeting", "chat", "conversation", "message", "note"})
-ALONE = "activity"
+INTERPERSONAL = frozenset({"meeting", "chat", "conversation", "message", "note"})
+OTHER_KIND = "activity"
 """Stands for any other kind of activity."""
 
 
@@ -76,19 +76,19 @@ def term(text: str) -> str:
     return SEPARATOR.split(text)[-1]
 
 
-def course_word(kind: str) -> str:
+def course_kind(kind: str) -> str:
     """Return the last segment of an activity type that is part of a course or forum; otherwise ""."""
     step = _last_step(kind)
-    return step if step in COURSES else ""
+    return step if step in COURSE_KINDS else ""
 
 
-def kind_word(kind: str) -> str:
+def activity_kind(kind: str) -> str:
     """Classify the type of an action's object: MENTORING, one of INTERPERSONAL, a course word, or another kind such as
     a video or a quiz; "" if the type is missing."""
     step = _last_step(kind)
-    if step in OF_MENTORING:
+    if step in MENTORING_KINDS:
         return MENTORING
-    return step if not kind or step in TOGETHER else course_word(kind) or ALONE
+    return step if not kind or step in INTERPERSONAL else course_kind(kind) or OTHER_KIND
 
 
 def _last_step(kind: str) -> str:

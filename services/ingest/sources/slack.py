@@ -98,7 +98,7 @@ class MessageEvent(SlackMessage):
         return self.message is not None and not self.user
 
 
-class Happening(VendorModel):
+class SlackInnerEvent(VendorModel):
     type: Annotated[Ident, one_of(MESSAGE)]
 
 
@@ -106,7 +106,7 @@ class SlackOutline(VendorModel):
     """Enough to recognise a message. `app_rate_limited` and `url_verification` contain no event."""
 
     type: Annotated[Ident, one_of(CALLBACK, RATE_LIMITED)]
-    event: Happening | None = None
+    event: SlackInnerEvent | None = None
 
     @property
     def is_message(self) -> bool:
@@ -136,24 +136,26 @@ class _Verification(VendorModel):
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    proof = verify_v0(received, secret, now, HEADERS)
-    if not isinstance(proof, Verified):
-        return proof
+    verification = verify_v0(received, secret, now, HEADERS)
+    if not isinstance(verification, Verified):
+        return verification
     parsed = read_json(received.body)
     asked = read(_Verification, parsed.value) if isinstance(parsed, Parsed) else parsed
-    return proof if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+    return (
+        verification if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+    )
 
 
 # Slack then withholds events for a minute and never sends them later.
-LOUD = frozenset({"rate_limited"})
+OPERATOR_REASONS = frozenset({"rate_limited"})
 
 
-def keep(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+def redact(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
     """Keep author, conversation and time of a message, never its text or names; of any other event keep only that it is
     not a message."""
     outline = read(SlackOutline, payload)
     models = (SlackOutline, Callback) if isinstance(outline, SlackOutline) and outline.is_message else (SlackOutline,)
-    return allow_list(*models).kept(payload, pseudonym)
+    return allow_list(*models).redact(payload, pseudonym)
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -173,10 +175,10 @@ def translate(value: object, settings: ToolSettings) -> Translation:
     if settings.teams and not settings.teams & callback.teams:
         return Ignored("other_team")
     conversation = settings.channels.get(callback.event.channel)
-    return _in(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
+    return _translate_message(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
 
 
-def _in(conversation: Conversation, event: MessageEvent) -> Translation:
+def _translate_message(conversation: Conversation, event: MessageEvent) -> Translation:
     if event.subtype == DELETED:
         return _deleted(conversation, event, event.deleted_ts)
     if event.subtype == CHANGED:
@@ -197,7 +199,7 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         # The thread's first message: a reply refers to it by key. The first message itself carries its own ts as
         # thread_ts once it is answered.
         data["reply_to"] = _id(event, event.thread_ts)
-    told = GenericActivity(
+    message = GenericActivity(
         key=key,
         time=epoch(event.ts),
         native=Native("message", key),
@@ -207,7 +209,7 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         people=tuple(Person(user) for user in conversation.people),
         relationship=conversation.relationship or "",
     )
-    return (told,)
+    return (message,)
 
 
 def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
@@ -230,4 +232,11 @@ def _id(event: MessageEvent, stamp: str) -> str:
     return f"{event.channel}:{stamp}"
 
 
-TOOL = Tool(name="slack", verify=verify, translate=translate, settings=SlackSettings, keep=keep, loud=LOUD)
+TOOL = Tool(
+    name="slack",
+    verify=verify,
+    translate=translate,
+    settings=SlackSettings,
+    redact=redact,
+    operator_reasons=OPERATOR_REASONS,
+)

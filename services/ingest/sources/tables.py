@@ -10,7 +10,7 @@ from itertools import islice
 
 DELIMITERS = (",", ";", "\t", "|")
 # Excel's own line before the header; it names the delimiter.
-HINT = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
+SEP_LINE = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # No cell spans more lines: an opening quote without its end within them is a typo, and the following lines are rows of
 # their own.
 MOST_LINES = 20
@@ -59,11 +59,11 @@ def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
             others.append(text)
     if not others:
         return (UTF_8,)
-    readings = {name: _reading(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
+    decoded = {name: _decode_if_plausible(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
     likely = {
         name: words
-        for name, words in readings.items()
-        if words is not None and readings.get(_BESIDE.get(name, ""), words) is not None
+        for name, words in decoded.items()
+        if words is not None and decoded.get(_BESIDE.get(name, ""), words) is not None
     }
     return tuple(likely) if len(set(map(tuple, likely.values()))) > 1 else tuple(likely)[:1]
 
@@ -83,11 +83,11 @@ def in_utf_8(line: Line, *encodings: str) -> Line:
     cause the row's rejection."""
     if line.text.isascii() or UTF_8 in encodings:
         return line
-    readings = {line.text.decode(one, "surrogateescape") for one in encodings}
-    return Line(line.number, readings.pop().encode(UTF_8, "surrogateescape")) if len(readings) == 1 else line
+    decoded = {line.text.decode(one, "surrogateescape") for one in encodings}
+    return Line(line.number, decoded.pop().encode(UTF_8, "surrogateescape")) if len(decoded) == 1 else line
 
 
-def _reading(texts: Sequence[bytes], encoding: str) -> list[str] | None:
+def _decode_if_plausible(texts: Sequence[bytes], encoding: str) -> list[str] | None:
     """Decode the texts; None if a letter is implausible at its position in a word, or in the encoding's languages."""
     allowed = _LETTERS_OF.get(encoding, _LETTERS)
     found = []
@@ -124,8 +124,8 @@ _WITHIN = frozenset("\u2019\xa0")
 _AROUND = _WITHIN | frozenset("\u2018\u201c\u201d\u201e\u201a\u2039\u203a\xab\xbb\u2013\u2014\u2026\u20ac§°¿¡®")
 
 
-def _fits(words: str, place: int, allowed: frozenset[str]) -> bool:
-    letter, before, after = words[place], words[place - 1 : place], words[place + 1 : place + 2]
+def _fits(words: str, index: int, allowed: frozenset[str]) -> bool:
+    letter, before, after = words[index], words[index - 1 : index], words[index + 1 : index + 2]
     if letter not in allowed:
         return letter in (_WITHIN if before.isalpha() and after.isalpha() else _AROUND)
     if letter.isupper():
@@ -145,7 +145,7 @@ class Rows:
 
     def __init__(self, lines: Iterable[Line], fits: Callable[[Line], bool]) -> None:
         self._lines, self._fits = iter(lines), fits
-        self._put_back: deque[Line] = deque()
+        self._pushed_back: deque[Line] = deque()
 
     def __iter__(self) -> Iterator[Line]:
         while line := self._next():
@@ -155,21 +155,21 @@ class Rows:
                 yield line
 
     def _next(self) -> Line | None:
-        return self._put_back.popleft() if self._put_back else next(self._lines, None)
+        return self._pushed_back.popleft() if self._pushed_back else next(self._lines, None)
 
     def _joined(self, first: Line) -> Line:
         """Return the row that begins here: the line alone if no following line completes it."""
-        taken = [first]
+        joined_lines = [first]
         size = len(first.text)
-        while len(taken) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
-            taken.append(line)
+        while len(joined_lines) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
+            joined_lines.append(line)
             size += len(line.text)
             if is_open(line.text):
-                row = Line(first.number, b"\n".join(one.text for one in taken), len(taken))
+                row = Line(first.number, b"\n".join(one.text for one in joined_lines), len(joined_lines))
                 if self._fits(row):
                     return row
                 break
-        self._put_back.extendleft(reversed(taken[1:]))
+        self._pushed_back.extendleft(reversed(joined_lines[1:]))
         return first
 
 
@@ -190,16 +190,16 @@ class HeaderFit:
     """Whether a row has all required columns, and how many recognised ones."""
 
     is_complete: bool
-    known: int
+    recognised: int
 
 
 # A title may contain one word that is also a column name.
-FEWEST_KNOWN = 2
+MIN_RECOGNISED = 2
 
 
 def find_header(
     lines: Iterable[Line],
-    taken_apart: Callable[[bytes, str], Sequence[str]],
+    split_row: Callable[[bytes, str], Sequence[str]],
     fit_of: Callable[[Sequence[str]], HeaderFit],
 ) -> HeaderRow | None:
     """Return the first row with all required columns, else the one with the most recognised columns, else the first:
@@ -207,31 +207,31 @@ def find_header(
     number, if the chosen row cannot be split."""
     every = Rows(lines, lambda row: not is_open(row.text))
     rows = list(islice((row for row in every if row.text.strip(EMPTY)), MOST_HEADER_ROWS))
-    hint = HINT.fullmatch(rows[0].text.strip()) if rows else None
-    delimiters = (hint[1].decode(),) if hint else DELIMITERS
+    sep_line = SEP_LINE.fullmatch(rows[0].text.strip()) if rows else None
+    delimiters = (sep_line[1].decode(),) if sep_line else DELIMITERS
     cuts: list[tuple[HeaderFit, HeaderRow] | BrokenRowError] = []
-    for row in rows[1:] or rows if hint else rows:
+    for row in rows[1:] or rows if sep_line else rows:
         try:
-            cut = _best_cut(row, delimiters, taken_apart, fit_of)
+            cut = _best_cut(row, delimiters, split_row, fit_of)
         except BrokenRowError as broken:
             cuts.append(broken)
             continue
         if cut[0].is_complete:
             return cut[1]
         cuts.append(cut)
-    whole = [one for one in cuts if not isinstance(one, BrokenRowError)]
-    best = max(whole, key=lambda one: one[0].known, default=None)
-    if best and best[0].known >= FEWEST_KNOWN:
+    splittable = [one for one in cuts if not isinstance(one, BrokenRowError)]
+    best = max(splittable, key=lambda one: one[0].recognised, default=None)
+    if best and best[0].recognised >= MIN_RECOGNISED:
         return best[1]
     if cuts and isinstance(cuts[0], BrokenRowError):
         raise cuts[0]
-    return whole[0][1] if whole else None
+    return splittable[0][1] if splittable else None
 
 
 def _best_cut(
     row: Line,
     delimiters: Sequence[str],
-    taken_apart: Callable[[bytes, str], Sequence[str]],
+    split_row: Callable[[bytes, str], Sequence[str]],
     fit_of: Callable[[Sequence[str]], HeaderFit],
 ) -> tuple[HeaderFit, HeaderRow]:
     """Choose the delimiter with the most recognised columns, then with the most columns: names may contain commas, as
@@ -240,19 +240,19 @@ def _best_cut(
     problem: BrokenRowError | None = None
     for delimiter in delimiters:
         try:
-            found[delimiter] = taken_apart(row.text, delimiter)
+            found[delimiter] = split_row(row.text, delimiter)
         except BrokenRowError as broken:
             # Quoted names cannot be split at other delimiters.
             problem = problem or broken
     if problem and not found:
         raise BrokenRowError(f"line {row.number}: the header {problem}") from problem
     fits = {delimiter: fit_of(names) for delimiter, names in found.items()}
-    cut = max(found, key=lambda one: (fits[one].known, len(found[one])))
+    cut = max(found, key=lambda one: (fits[one].recognised, len(found[one])))
     last = row.number + row.lines - 1
     return fits[cut], HeaderRow(row.number, last, cut, tuple(found[cut]), row.text.strip())
 
 
-def fitted(cells: list[str], names: Sequence[str]) -> list[str]:
+def fit_to_header(cells: list[str], names: Sequence[str]) -> list[str]:
     """Drop empty cells beyond the header, and fill in missing cells of unnamed columns: Excel omits trailing empty
     cells in some rows and writes them in others. `Lovelace, Ada` without quotes is two cells and shifts the rest: then
     the extra cell stays, and the row is rejected."""
@@ -261,7 +261,7 @@ def fitted(cells: list[str], names: Sequence[str]) -> list[str]:
     is_shifted = any(cell[:1] == " " != name[:1] and cell.strip() for cell, name in zip(cells, names, strict=False))
     while not is_shifted and len(cells) > len(names) and not cells[-1].strip():
         cells.pop()
-    named = max((place for place, name in enumerate(names, 1) if name.strip()), default=0)
+    named = max((index for index, name in enumerate(names, 1) if name.strip()), default=0)
     missing = len(names) - len(cells)
     return cells + [""] * missing if missing > 0 and len(cells) >= named else cells
 
@@ -281,7 +281,7 @@ _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
 
 
-def says_nothing(text: bytes, delimiter: str) -> bool:
+def is_skipped_row(text: bytes, delimiter: str) -> bool:
     """Whether a row carries no data: empty cells; a note such as a template's example, whose first cell begins with #
     without a following digit; or a row of totals, with only numbers beside that word."""
     words = text.strip(EMPTY)

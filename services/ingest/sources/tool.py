@@ -72,12 +72,12 @@ class Handshake:
 Verification = Verified | Unverified | Handshake | BodyNeeded
 
 
-def signed(secret: str, text: bytes) -> str:
+def hmac_hex(secret: str, text: bytes) -> str:
     """HMAC-SHA256 as lower-case hexadecimal digits."""
     return hmac.new(secret.encode(), text, sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
+def constant_time_equal(one: str, other: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())
 
@@ -110,21 +110,21 @@ def verify_body(received: Received, secret: str, stamp: str, signatures: Iterabl
     """Require one of the signatures to be that of `stamp` and the body. Return BodyNeeded for the head alone."""
     if received.is_head:
         return BodyNeeded()
-    expected = signed(secret, stamp.encode() + received.body)
+    expected = hmac_hex(secret, stamp.encode() + received.body)
     # Nothing can verify against an empty secret.
-    is_signed = bool(secret) and any(same(expected, signature) for signature in signatures)
+    is_signed = bool(secret) and any(constant_time_equal(expected, signature) for signature in signatures)
     return Verified() if is_signed else Unverified(fault)
 
 
 BEARER, BASIC = "Bearer", "Basic"
 
 
-def prove_bearer(received: Received, secret: str, _now: datetime) -> Verification:
+def verify_bearer(received: Received, secret: str, _now: datetime) -> Verification:
     """Verify `Authorization: Bearer <secret>`."""
     scheme, credentials = _authorization(received)
     if scheme != "bearer":
         return Unverified("the header Authorization must say: Bearer, and the connection's secret", BEARER)
-    return _compared(credentials, secret, BEARER)
+    return _check_credentials(credentials, secret, BEARER)
 
 
 def verify_basic(received: Received, secret: str, _now: datetime) -> Verification:
@@ -133,15 +133,15 @@ def verify_basic(received: Received, secret: str, _now: datetime) -> Verificatio
     if scheme != "basic":
         return Unverified("the header Authorization must say: Basic, and the connection's user and password", BASIC)
     try:
-        return _compared(b64decode(credentials, validate=True).decode(), secret, BASIC)
+        return _check_credentials(b64decode(credentials, validate=True).decode(), secret, BASIC)
     except (Error, ValueError):
         return Unverified("the credentials are no base64 of a user and a password", BASIC)
 
 
-def prove_either(received: Received, secret: str, now: datetime) -> Verification:
+def verify_bearer_or_basic(received: Received, secret: str, now: datetime) -> Verification:
     """Verify with the scheme that the request uses."""
     scheme, _ = _authorization(received)
-    return verify_basic(received, secret, now) if scheme == "basic" else prove_bearer(received, secret, now)
+    return verify_basic(received, secret, now) if scheme == "basic" else verify_bearer(received, secret, now)
 
 
 def _authorization(received: Received) -> tuple[str, str]:
@@ -149,9 +149,9 @@ def _authorization(received: Received) -> tuple[str, str]:
     return scheme.lower(), credentials.strip()
 
 
-def _compared(credentials: str, secret: str, scheme: str) -> Verification:
+def _check_credentials(credentials: str, secret: str, scheme: str) -> Verification:
     # Nothing can verify against an empty secret.
-    if secret and same(credentials, secret):
+    if secret and constant_time_equal(credentials, secret):
         return Verified()
     return Unverified("the credentials are not those of this connection", scheme)
 
@@ -186,11 +186,11 @@ class ToolSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
+def single_payload(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
     return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
 
-def as_records(values: Iterable[object]) -> RawPayloads | Rejected:
+def payload_per_value(values: Iterable[object]) -> RawPayloads | Rejected:
     """Encode each value as a record of its own; an empty list becomes the single record `[]`."""
     try:
         return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in values) or (b"[]",))
@@ -209,35 +209,35 @@ class Tool:
     for any input that a sender can produce.
 
     `routes` maps the path after the connection's name to the methods served there; `media_types` are the accepted
-    content types. `loud` are the reasons of Ignored that an operator must see."""
+    content types. `operator_reasons` are the reasons of Ignored that an operator must see."""
 
     name: str
     verify: Callable[[Received, str, datetime], Verification]
     translate: Callable[[object, ToolSettings], Translation]
-    keep: Callable[[object, ToolSettings, Pseudonym], object]
+    redact: Callable[[object, ToolSettings, Pseudonym], object]
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = lambda body, _media_type: read_json(body)
-    take: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = as_it_came
+    split: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = single_payload
     routes: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"": frozenset({"POST"})})
     most_bytes: int = MOST_BYTES
     media_types: frozenset[str] = frozenset({JSON})
-    loud: frozenset[str] = frozenset()
+    operator_reasons: frozenset[str] = frozenset()
     verify_by: Callable[[ToolSettings], Callable[[Received, str, datetime], Verification]] | None = None
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A payload reduced to what may be stored. `value` is its parsed content, `before` the parsed content before
+class RedactedPayload:
+    """A payload reduced to what may be stored. `value` is its parsed content, `original` the parsed content before
     redaction."""
 
     payload: bytes
     media_type: str
     value: object
-    before: object
+    original: object
 
     @property
     def was_cut(self) -> bool:
-        return self.value != self.before
+        return self.value != self.original
 
     def headers(self, connection: str) -> list[tuple[str, bytes]]:
         """Return the headers of the record on the raw topic."""
@@ -246,10 +246,10 @@ class Kept:
 
 
 @dataclass(frozen=True)
-class TakenRequest:
+class AcceptedRequest:
     """The payloads of a tool's request to record, each as a record of its own, and the response to its sender."""
 
-    payloads: tuple[Kept, ...]
+    payloads: tuple[RedactedPayload, ...]
     answer: Answer | None
 
 
@@ -282,23 +282,23 @@ class Connection:
         verify = by_settings(self.settings) if by_settings else self.tool.verify
         return verify(received, self.secret, now)
 
-    def taken(self, received: Received, now: datetime) -> TakenRequest | Rejected:
+    def accept(self, received: Received, now: datetime) -> AcceptedRequest | Rejected:
         """Split and redact a request. Reject the whole request if any payload cannot be parsed: it would only end up in
         the dead letters."""
-        found = self.tool.take(received, self.settings, now)
+        found = self.tool.split(received, self.settings, now)
         if isinstance(found, Rejected):
             return found
-        payloads: list[Kept] = []
+        payloads: list[RedactedPayload] = []
         for payload in found.payloads:
             if len(payload) > MOST_BYTES:
                 return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
-            kept = self.kept(payload, found.media_type)
+            kept = self.redact(payload, found.media_type)
             if isinstance(kept, Rejected):
                 return kept
             payloads.append(kept)
-        return TakenRequest(tuple(payloads), found.answer)
+        return AcceptedRequest(tuple(payloads), found.answer)
 
-    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
+    def redact(self, payload: bytes, media_type: str) -> RedactedPayload | Rejected:
         """Reduce one payload to what may be stored. Rejected if it cannot be parsed, because redaction needs the parsed
         value."""
         parsed = self.tool.parse(payload, media_type)
@@ -306,7 +306,7 @@ class Connection:
             return parsed
         pseudonym = pseudonym_of(self.digest_key, self.connection_scope.tenant)
         try:
-            value = self.tool.keep(parsed.value, self.settings, pseudonym)
+            value = self.tool.redact(parsed.value, self.settings, pseudonym)
         except NoDigestKeyError as missing:
             return rejected("invalid", "", f"an id {missing}")
-        return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)
+        return RedactedPayload(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)

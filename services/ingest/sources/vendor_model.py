@@ -41,7 +41,7 @@ from services.ingest.domain.verdict import Problem, Rejected, explain
 LONGEST_NAME = 64
 # Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that the payload does not contain. CLDR no longer
 # lists the Kamchatka zone of old calendars.
-EXCHANGE = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
+EXCHANGE_ZONES = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
 # A fixed offset, as iCalendar files name it.
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 
@@ -53,7 +53,7 @@ def zone_named(name: str) -> ZoneInfo:
     return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
 
 
-def offset_named(name: str) -> tzinfo:
+def zone_or_offset(name: str) -> tzinfo:
     """Return the zone with this name, or a fixed offset: `GMT+2` is two hours east. Raises ValueError."""
     found = _OFFSET.fullmatch(name.strip())
     if found is None or name.strip().casefold() in _zones():
@@ -65,19 +65,19 @@ def offset_named(name: str) -> tzinfo:
 @cache
 def _zones() -> Mapping[str, str]:
     """IANA names by every alias, case-folded."""
-    named = {**win_tz, **EXCHANGE, **{name: name for name in available_timezones()}}
+    named = {**win_tz, **EXCHANGE_ZONES, **{name: name for name in available_timezones()}}
     return {name.casefold(): zone for name, zone in named.items()}
 
 
-def _if_known(name: str, _: Pseudonym) -> str:
+def _redact_zone(name: str, _: Pseudonym) -> str:
     try:
-        offset_named(name)
+        zone_or_offset(name)
     except ValueError:
         return CUT
     return name
 
 
-ZONE = Leaf("a time zone", _if_known)
+ZONE = Leaf("a time zone", _redact_zone)
 
 # Limit of `data.origin`; no tool documented here has longer ids.
 LONGEST_ID = 256
@@ -114,7 +114,7 @@ def read(model: type[Model], value: object) -> Model | Rejected:
     return found
 
 
-def blank_if_unread(model: type[Model]) -> WrapValidator:
+def blank_if_invalid(model: type[Model]) -> WrapValidator:
     """For an entry of a list whose members are all optional: null or an unreadable entry becomes an empty model and
     does not reject the rest of the list."""
 
@@ -127,7 +127,7 @@ def blank_if_unread(model: type[Model]) -> WrapValidator:
     return WrapValidator(read_or_blank)
 
 
-def none_if_unread(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+def none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
     """Turn a value that cannot be read into None, without rejecting the payload."""
     try:
         return handler(value)
@@ -183,9 +183,9 @@ def _iso_or_epoch(value: object) -> object:
 def _iso_text(value: object) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
         # A minute with a leap second has 61 seconds, which datetime cannot represent.
-        known = _LEAP.sub(r"\1:59.999999", value)
+        normalised = _LEAP.sub(r"\1:59.999999", value)
         # ISO 8601 and PostgreSQL omit the minutes of an offset if they are zero.
-        return f"{known}:00" if _HOURS_ONLY.search(known) else known
+        return f"{normalised}:00" if _HOURS_ONLY.search(normalised) else normalised
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 
@@ -196,17 +196,17 @@ def _iso_duration(value: object) -> object:
     raise ValueError("must be an ISO 8601 duration as in PT1H30M")
 
 
-def _no_text(value: object) -> object:
+def _reject_text(value: object) -> object:
     if isinstance(value, bool | str):
         raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
     return value
 
 
-def _utc_if_bare(moment: datetime) -> datetime:
+def _utc_if_naive(moment: datetime) -> datetime:
     return to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _bare(moment: datetime) -> datetime:
+def _require_naive(moment: datetime) -> datetime:
     if moment.tzinfo:
         raise ValueError("must be a local time, without a zone")
     return moment
@@ -243,24 +243,24 @@ MaybeText = Annotated[str, BLANK_IF_NULL]
 # ISO 8601 with a zone, in UTC.
 Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc), TIME]
 # ISO 8601, in UTC; without a zone it is taken as UTC.
-ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
+ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_naive)]
 # An optional time where missing, null and "" all mean absent: `start: MaybeTime = None`.
 MaybeTime = Annotated[ZonedOrUtc | None, NONE_IF_EMPTY]
 # An optional time as ISO 8601 or since 1970, for events that are usable without it: an unreadable time counts as
 # absent.
 AnyMaybeTime = Annotated[
-    Annotated[datetime, BeforeValidator(_iso_or_epoch), AfterValidator(_utc_if_bare)] | None,
-    WrapValidator(none_if_unread),
+    Annotated[datetime, BeforeValidator(_iso_or_epoch), AfterValidator(_utc_if_naive)] | None,
+    WrapValidator(none_if_invalid),
 ]
 # ISO 8601 without a zone; the zone is in another member, see `in_zone`.
-Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
+Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_require_naive)]
 # ISO 8601, with or without a zone; if it has none, the zone is in another member.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
 # ISO 8601. A year has 365 days and a month 30: the standard allows both units, and no session lasts that long.
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # A JSON number: no text, and no bool, which Python counts among the numbers.
-Number = Annotated[float, BeforeValidator(_no_text)]
+Number = Annotated[float, BeforeValidator(_reject_text)]
 
 DIGEST_BYTES = 16
 

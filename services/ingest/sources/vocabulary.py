@@ -29,7 +29,7 @@ LONGEST_SESSION = timedelta(days=1)
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
-class Circle(NamedTuple):
+class Parties(NamedTuple):
     """The author of an action, the other people concerned, and the relationship if the tool names it."""
 
     by: Person
@@ -51,7 +51,7 @@ class Scale(BaseModel):
             raise ValueError("min must be below max")
         return self
 
-    def holds(self, number: float) -> bool:
+    def contains(self, number: float) -> bool:
         return self.min <= number <= self.max
 
     def share(self, number: float) -> float:
@@ -59,9 +59,9 @@ class Scale(BaseModel):
         return (number - self.min) / (self.max - self.min)
 
 
-def off_scale(number: float, scale: Scale, path: str) -> Rejected | None:
+def check_scale(number: float, scale: Scale, path: str) -> Rejected | None:
     """Return None for a number on the scale."""
-    if scale.holds(number):
+    if scale.contains(number):
         return None
     return rejected("invalid", path, f"must lie on the scale from {scale.min:g} to {scale.max:g}")
 
@@ -82,7 +82,7 @@ def session_data(started: datetime, lasted: timedelta | None, path: str) -> Mapp
     return {"started_at": to_rfc3339(started), **minutes}
 
 
-def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
+def to_catalogue_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
     """Return the members of `data` for a number on `scale`, for an event type of MEASURED. Feedback keeps its own
     scale. A rating is stretched to"""
     if name == FEEDBACK:
@@ -95,10 +95,10 @@ def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]
 EMPTY = Ignored("empty")
 
 
-def as_one(parts: Iterable[tuple[str, Translation]]) -> Translation:
+def combine(parts: Iterable[tuple[str, Translation]]) -> Translation:
     """Combine the translations of a payload's parts, given with their paths. The first rejected part rejects the
     payload; if all parts are ignored, the first reason is returned."""
-    said: list[Activity] = []
+    activities: list[Activity] = []
     ignored: list[Ignored] = []
     for path, part in parts:
         match part:
@@ -107,44 +107,44 @@ def as_one(parts: Iterable[tuple[str, Translation]]) -> Translation:
             case Ignored():
                 ignored.append(part)
             case tuple():
-                said += part
+                activities += part
             case _:
                 raise TypeError("no tool that sends several things sends pointers")
-    return tuple(said) or (ignored[0] if ignored else EMPTY)
+    return tuple(activities) or (ignored[0] if ignored else EMPTY)
 
 
 # Author and provenance are set outside the data.
-NOT_SAID = frozenset({"by", "evidence", "origin"})
+ENVELOPE_MEMBERS = frozenset({"by", "evidence", "origin"})
 # Retractions follow from Voided; tools cannot emit them directly.
 RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Limit of `data.origin`.
 LONGEST_NATIVE_ID = 256
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
-LIKENESS = 0.5
+SIMILARITY_CUTOFF = 0.5
 
 
-def known_type(name: str) -> str:
+def validate_type(name: str) -> str:
     if name in _payloads():
         return name
-    close = get_close_matches(name[:100], _payloads(), cutoff=LIKENESS)
+    close = get_close_matches(name[:100], _payloads(), cutoff=SIMILARITY_CUTOFF)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"there is no type {name!r} that a tool may say{hint}")
 
 
-SayableType = Annotated[str, AfterValidator(known_type)]
+ToolEventType = Annotated[str, AfterValidator(validate_type)]
 
 
 # Cached: every event is checked against these, and the number of types is fixed.
 @cache
 def members(name: str) -> frozenset[str]:
     """Return all member names that the data of this type may have."""
-    return frozenset(_fields(name)) - NOT_SAID
+    return frozenset(_fields(name)) - ENVELOPE_MEMBERS
 
 
 @cache
 def required(name: str) -> frozenset[str]:
-    return frozenset(field for field, is_required in _fields(name).items() if is_required) - NOT_SAID
+    return frozenset(field for field, is_required in _fields(name).items() if is_required) - ENVELOPE_MEMBERS
 
 
 def is_one_sided(name: str) -> bool:
@@ -155,8 +155,8 @@ def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()
     """Raise ValueError unless `given` and `derived` (members that the tool's record provides) form valid data of this
     type."""
     if unknown := sorted(set(given) - members(name)):
-        known = ", ".join(sorted(members(name))) or "no members"
-        raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {known}")
+        existing = ", ".join(sorted(members(name))) or "no members"
+        raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {existing}")
     if missing := sorted(required(name) - set(given) - set(derived)):
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
@@ -192,8 +192,8 @@ def native_id(text: str) -> str:
 @cache
 def _payloads() -> Mapping[str, type[Payload]]:
     found = {type_of(model): model.model_fields["data"].annotation for model in get_args(OfRelationship)}
-    closed = ADMIN_TYPES | {RETRACTED}
-    return {name: data for name, data in found.items() if name not in closed}
+    excluded = ADMIN_TYPES | {RETRACTED}
+    return {name: data for name, data in found.items() if name not in excluded}
 
 
 def _fields(name: str) -> Mapping[str, bool]:

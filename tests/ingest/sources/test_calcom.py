@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calcom import TOOL
-from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, hmac_hex
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -118,12 +118,12 @@ def paths(value: object) -> list[str]:
 
 
 def test_a_body_that_was_signed_with_the_secret_is_proven() -> None:
-    assert TOOL.verify(Received({"x-cal-signature-256": signed(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Verified()
+    assert TOOL.verify(Received({"x-cal-signature-256": hmac_hex(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Verified()
 
 
 @pytest.mark.parametrize(
     "signature",
-    ["", "no-secret-provided", "no-signature-provided", signed("another", b"{}"), signed(SECRET, b"{ }"), "é"],
+    ["", "no-secret-provided", "no-signature-provided", hmac_hex("another", b"{}"), hmac_hex(SECRET, b"{ }"), "é"],
 )
 def test_any_other_signature_is_refused(signature: str) -> None:
     assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Unverified)
@@ -131,7 +131,7 @@ def test_any_other_signature_is_refused(signature: str) -> None:
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Unverified)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": hmac_hex("", b"{}")}, b"{}"), "", NOW), Unverified)
 
 
 def test_a_booking_is_of_its_host_and_its_attendees_who_include_the_guests() -> None:

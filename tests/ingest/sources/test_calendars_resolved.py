@@ -163,7 +163,7 @@ def dates_of(mailbox: str, *, is_organizer: bool) -> list[dict[str, Any]]:
         graph_event("02-28", id=f"{mailbox}-2", seriesMasterId=master["id"], isOrganizer=is_organizer, **moved, **when),
     ]
     received = Received({"content-type": "application/json"}, json.dumps({"value": listed}).encode())
-    taken = GRAPH.take(received, GRAPH.settings(), datetime(2026, 3, 1, tzinfo=UTC))
+    taken = GRAPH.split(received, GRAPH.settings(), datetime(2026, 3, 1, tzinfo=UTC))
     assert isinstance(taken, RawPayloads)
     return [one for one in map(json.loads, taken.payloads) if one["type"] != "seriesMaster"]
 

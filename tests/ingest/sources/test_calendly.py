@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calendly import TOOL
-from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, hmac_hex
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -105,7 +105,7 @@ def paths(value: object) -> list[str]:
 
 def signature(body: bytes, at: datetime = NOW, secret: str = SECRET) -> str:
     stamp = int(at.timestamp())
-    return f"t={stamp},v1={signed(secret, f'{stamp}.'.encode() + body)}"
+    return f"t={stamp},v1={hmac_hex(secret, f'{stamp}.'.encode() + body)}"
 
 
 def received(header: str, body: bytes = b"{}") -> Received:

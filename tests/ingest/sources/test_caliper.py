@@ -365,7 +365,7 @@ def test_a_fault_names_its_path(value: object, path: str) -> None:
 def test_an_envelope_is_recorded_event_by_event() -> None:
     body = json.dumps(envelope(event("MessageEvent", "Posted"), graded())).encode()
 
-    found = TOOL.take(Received({}, body), configured(), NOW)
+    found = TOOL.split(Received({}, body), configured(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert [json.loads(payload) for payload in found.payloads] == [
@@ -373,8 +373,8 @@ def test_an_envelope_is_recorded_event_by_event() -> None:
         envelope(graded()),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), configured(), NOW) == RawPayloads((payload,))
-    assert isinstance(TOOL.take(Received({}, b"{"), configured(), NOW), Rejected)
+        assert TOOL.split(Received({}, payload), configured(), NOW) == RawPayloads((payload,))
+    assert isinstance(TOOL.split(Received({}, b"{"), configured(), NOW), Rejected)
 
 
 def test_what_people_write_is_cut() -> None:
@@ -471,6 +471,6 @@ def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
         address="actor.name",
     )
     translated(TOOL, value, given)
-    found = TOOL.take(Received({}, json.dumps(value).encode()), given, NOW)
+    found = TOOL.split(Received({}, json.dumps(value).encode()), given, NOW)
     for payload in found.payloads if isinstance(found, RawPayloads) else ():
-        assert TOOL.take(Received({}, payload), given, NOW) == RawPayloads((payload,))
+        assert TOOL.split(Received({}, payload), given, NOW) == RawPayloads((payload,))

@@ -57,21 +57,21 @@ def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data
     example = data.draw(st.sampled_from(EXAMPLES))
     value = data.draw(mutated(example.payloads()))
 
-    found = example.tool.keep(value, example.settings, PSEUDONYM)
+    found = example.tool.redact(value, example.settings, PSEUDONYM)
 
-    assert example.tool.keep(found, example.settings, PSEUDONYM) == found
+    assert example.tool.redact(found, example.settings, PSEUDONYM) == found
     assert translated(example.tool, found, example.settings)
 
 
 def recorded(example: Example, value: object) -> list[Any]:
     """What of a request is put on the tool's topic, and what the worker takes of a record there; nothing is refused."""
-    taken = example.tool.take(
+    taken = example.tool.split(
         Received({"content-type": JSON}, json.dumps(value, ensure_ascii=False).encode()), example.settings, NOW
     )
     if isinstance(taken, Rejected):
         return []
     parsed = [example.tool.parse(payload, taken.media_type) for payload in taken.payloads]
-    return [example.tool.keep(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
+    return [example.tool.redact(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
 
 
 def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)

@@ -54,7 +54,7 @@ def translated(value: object) -> Translation:
 
 
 def taken(body: bytes) -> tuple[bytes, ...]:
-    found = TOOL.take(Received({"content-type": "application/json"}, body), GoogleCalendarSettings(), NOW)
+    found = TOOL.split(Received({"content-type": "application/json"}, body), GoogleCalendarSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return found.payloads
 
@@ -313,5 +313,5 @@ def test_a_single_event_is_recorded_as_it_came() -> None:
 
 
 def test_what_is_no_json_is_not_taken() -> None:
-    assert isinstance(TOOL.take(Received({}, b"{"), GoogleCalendarSettings(), NOW), Rejected)
-    assert isinstance(TOOL.take(Received({}, b""), GoogleCalendarSettings(), NOW), Rejected)
+    assert isinstance(TOOL.split(Received({}, b"{"), GoogleCalendarSettings(), NOW), Rejected)
+    assert isinstance(TOOL.split(Received({}, b""), GoogleCalendarSettings(), NOW), Rejected)

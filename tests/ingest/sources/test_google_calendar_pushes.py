@@ -36,7 +36,7 @@ def push(state: str = "exists", **headers: str) -> Received:
 
 def taken(body: bytes | Received) -> tuple[bytes, ...]:
     received = body if isinstance(body, Received) else Received({"content-type": "application/json"}, body)
-    found = TOOL.take(received, GoogleCalendarSettings(), NOW)
+    found = TOOL.split(received, GoogleCalendarSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return found.payloads
 

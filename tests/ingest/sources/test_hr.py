@@ -32,7 +32,7 @@ def configured(**settings: Any) -> HrSettings:  # noqa: ANN401
 
 def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> RawPayloads | Rejected:  # noqa: ANN401
     content = body.encode() if isinstance(body, str) else body
-    return TOOL.take(Received({"content-type": media_type}, content), configured(**settings), NOW)
+    return TOOL.split(Received({"content-type": media_type}, content), configured(**settings), NOW)
 
 
 def results(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
@@ -355,10 +355,10 @@ def test_what_nobody_reads_changes_no_key() -> None:
 
 
 def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
-    one, same = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
+    one, constant_time_equal = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
     other = person("p-ada,A B,,leave,2026-03-10,,")
 
-    assert one.key == same.key
+    assert one.key == constant_time_equal.key
     assert one.key != other.key
 
 
@@ -367,7 +367,7 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
     assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
-        later = TOOL.take(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
+        later = TOOL.split(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
         assert later == RawPayloads((payload,))
 
 

@@ -528,7 +528,7 @@ def test_whatever_comes_gets_a_verdict(
 ) -> None:
     translated(TOOL, value, settings)
     translated(TOOL, value, other_settings)
-    assert isinstance(TOOL.take(Received({}, raw), settings, NOW), RawPayloads | Rejected)
+    assert isinstance(TOOL.split(Received({}, raw), settings, NOW), RawPayloads | Rejected)
 
 
 @pytest.mark.parametrize("pair", [None, ""])

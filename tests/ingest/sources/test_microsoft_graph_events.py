@@ -78,7 +78,7 @@ def cancelled(value: object) -> Cancelled:
 
 
 def taken(value: object) -> list[Any]:
-    found = TOOL.take(Received({}, json.dumps(value).encode()), MicrosoftGraphSettings(), NOW)
+    found = TOOL.split(Received({}, json.dumps(value).encode()), MicrosoftGraphSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return [json.loads(payload) for payload in found.payloads]
 

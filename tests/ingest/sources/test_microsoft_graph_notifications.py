@@ -108,7 +108,7 @@ def test_a_change_of_nothing_is_rejected(resource: object) -> None:
 )
 def test_a_lifecycle_notification_is_for_the_operator(kind: str, reason: str) -> None:
     assert translated(lifecycle(kind)) == Ignored(reason)
-    assert reason in TOOL.loud
+    assert reason in TOOL.operator_reasons
 
 
 def test_a_lifecycle_notification_of_a_kind_to_come_is_ignored() -> None:
@@ -123,7 +123,7 @@ def test_encrypted_content_is_left_unread_for_what_it_points_to() -> None:
 
 def test_every_notification_of_a_post_is_recorded_for_itself() -> None:
     post = posted(notification(), lifecycle("missed"), notification(resource="users/b/events/c"))
-    found = TOOL.take(post, MicrosoftGraphSettings(), NOW)
+    found = TOOL.split(post, MicrosoftGraphSettings(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert [translated(json.loads(payload)) for payload in found.payloads] == [
@@ -132,7 +132,7 @@ def test_every_notification_of_a_post_is_recorded_for_itself() -> None:
         Pointer("users/b/calendarView"),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), MicrosoftGraphSettings(), NOW) == RawPayloads((payload,))
+        assert TOOL.split(Received({}, payload), MicrosoftGraphSettings(), NOW) == RawPayloads((payload,))
 
 
 def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:

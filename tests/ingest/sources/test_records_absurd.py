@@ -13,7 +13,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
+from services.ingest.sources.tool import Received, RedactedPayload, Tool, ToolSettings
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
@@ -44,16 +44,16 @@ CASES: tuple[tuple[Tool, ToolSettings, Callable[[object], Any]], ...] = (
 
 
 def _is_dealt_with(tool: Tool, settings: ToolSettings, body: bytes) -> None:
-    taken = tool.take(Received({"content-type": "application/json"}, body), settings, NOW)
+    taken = tool.split(Received({"content-type": "application/json"}, body), settings, NOW)
     for payload in () if isinstance(taken, Rejected) else taken.payloads:
         parsed = tool.parse(payload, "application/json")
         if isinstance(parsed, Parsed):
             assert translated(tool, parsed.value, settings)
         connection = connection_of(tool, settings)
-        found = connection.kept(payload, "application/json")
-        if isinstance(found, Kept):
+        found = connection.redact(payload, "application/json")
+        if isinstance(found, RedactedPayload):
             assert translated(tool, found.value, settings)
-            assert connection.kept(found.payload, "application/json") == replace(found, before=found.value)
+            assert connection.redact(found.payload, "application/json") == replace(found, original=found.value)
 
 
 @pytest.mark.parametrize(("tool", "settings", "around"), CASES)

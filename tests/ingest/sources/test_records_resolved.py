@@ -53,7 +53,7 @@ class Account:
     def tell(self, body: object, media_type: str = "application/json", now: datetime = NOW) -> list[Any]:
         """The events that come of one request, as they go to the log."""
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        taken = self._tool.take(Received({"content-type": media_type}, content), self._settings, now)
+        taken = self._tool.split(Received({"content-type": media_type}, content), self._settings, now)
         assert isinstance(taken, RawPayloads), taken
         return [event for payload in taken.payloads for event in self._of(payload, taken.media_type)]
 

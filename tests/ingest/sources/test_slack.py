@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from services.ingest.domain.activity import GenericActivity, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.slack import TOOL, SlackSettings
-from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, signed
+from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, hmac_hex
 from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
 
@@ -117,7 +117,7 @@ def request(
     body: bytes, at: datetime = NOW, secret: str = SECRET, changes: Mapping[str, str] | None = None
 ) -> Received:
     stamp = str(int(at.timestamp()))
-    signature = f"v0={signed(secret, f'v0:{stamp}:'.encode() + body)}"
+    signature = f"v0={hmac_hex(secret, f'v0:{stamp}:'.encode() + body)}"
     return Received({"x-slack-signature": signature, "x-slack-request-timestamp": stamp, **(changes or {})}, body)
 
 
@@ -161,10 +161,10 @@ def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(received:
 def test_the_url_is_verified_with_the_challenge_if_slack_signed_it() -> None:
     body = json.dumps({"token": "J", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY", "type": "url_verification"}).encode()
 
-    proof = TOOL.verify(request(body), SECRET, NOW)
+    verification = TOOL.verify(request(body), SECRET, NOW)
 
-    assert isinstance(proof, Handshake)
-    assert json.loads(proof.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY"}
+    assert isinstance(verification, Handshake)
+    assert json.loads(verification.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY"}
     assert isinstance(TOOL.verify(Received({}, body), SECRET, NOW), Unverified)
 
 

@@ -26,7 +26,7 @@ def taken(
     value: object, method: str = "POST", content_type: str = "application/json", **query: str
 ) -> RawPayloads | Rejected:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return TOOL.take(Received({"content-type": content_type}, body, query, method, "/statements"), XapiSettings(), NOW)
+    return TOOL.split(Received({"content-type": content_type}, body, query, method, "/statements"), XapiSettings(), NOW)
 
 
 def statements(value: RawPayloads | Rejected) -> list[Any]:
@@ -93,7 +93,7 @@ def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> Non
 def test_an_answer_names_the_version_that_the_client_speaks(asked: str, answered: str) -> None:
     received = Received({"x-experience-api-version": asked}, json.dumps(statement()).encode())
 
-    found = TOOL.take(received, XapiSettings(), NOW)
+    found = TOOL.split(received, XapiSettings(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert found.answer is not None
@@ -124,7 +124,7 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
     assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
-        later = TOOL.take(Received({"content-type": found.media_type}, payload), XapiSettings(), datetime.now(UTC))
+        later = TOOL.split(Received({"content-type": found.media_type}, payload), XapiSettings(), datetime.now(UTC))
         assert isinstance(later, RawPayloads)
         assert later.payloads == (payload,)
 

@@ -176,7 +176,7 @@ def test_a_time_that_cannot_be_read_is_that_of_the_message(join_time: object, ti
 
 
 def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:
-    taken = TOOL.take(Received({}, b"{}"), ToolSettings(), TOLD_AT)
+    taken = TOOL.split(Received({}, b"{}"), ToolSettings(), TOLD_AT)
 
     assert isinstance(taken, RawPayloads)
     assert taken.payloads == (b"{}",)

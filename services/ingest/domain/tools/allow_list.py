@@ -58,7 +58,7 @@ class Leaf:
     of_text: Callable[[str, Pseudonym], str]
     others: frozenset[type] = frozenset()
 
-    def kept(self, value: object, pseudonym: Pseudonym) -> object:
+    def redact(self, value: object, pseudonym: Pseudonym) -> object:
         if isinstance(value, str):
             return self.of_text(value, pseudonym) if value else value
         if type(value) not in self.others:
@@ -81,9 +81,9 @@ def address_in(text: str) -> str:
     `MAILTO:ada@example.com?subject=x`, without invisible characters; "" if there is none."""
     if len(text) > LONGEST_MAILBOX:
         return ""
-    seen = visible(text)
-    bracketed = _IN_BRACKETS.search(seen)
-    inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", seen)).strip())
+    plain = visible(text)
+    bracketed = _IN_BRACKETS.search(plain)
+    inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", plain)).strip())
     quoted = _QUOTED.fullmatch(inner)
     # A single leading quote is Excel's mark of a text.
     inner = quoted[2] if quoted else inner.removeprefix("'")
@@ -111,8 +111,8 @@ def one_of(*values: object) -> Leaf:
 
 def in_any_case(*words: str) -> Leaf:
     """Like `one_of`, ignoring case; a word is kept as it is written here."""
-    known = {word.casefold(): word for word in words}
-    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: known.get(text.strip().casefold(), CUT))
+    listed = {word.casefold(): word for word in words}
+    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: listed.get(text.strip().casefold(), CUT))
 
 
 @dataclass(frozen=True)
@@ -153,18 +153,18 @@ class AllowList:
     entries: "AllowList | None" = None
     items: "AllowList | None" = None
 
-    def kept(self, value: object, pseudonym: Pseudonym) -> object:
+    def redact(self, value: object, pseudonym: Pseudonym) -> object:
         """Return a redacted copy. A value that does not fit becomes an empty one of its own JSON type, so that the
         translator reports the same fault; null stays null. Idempotent."""
         if value is None:
             return None
         if isinstance(value, dict):
-            return dict(self._members_of(value, pseudonym))
+            return dict(self._redacted_members(value, pseudonym))
         if isinstance(value, list):
-            return [self.items.kept(one, pseudonym) for one in value] if self.items else []
-        return self.leaf.kept(value, pseudonym) if self.leaf else type(value)()
+            return [self.items.redact(one, pseudonym) for one in value] if self.items else []
+        return self.leaf.redact(value, pseudonym) if self.leaf else type(value)()
 
-    def and_also(self, other: "AllowList") -> "AllowList":
+    def union(self, other: "AllowList") -> "AllowList":
         """Return the union of both lists. Raises TypeError if they have different leaves at the same location."""
         if self.leaf and other.leaf and self.leaf != other.leaf:
             raise TypeError(f"is {self.leaf.name} to one model and {other.leaf.name} to another")
@@ -182,22 +182,22 @@ class AllowList:
         """Replace these members."""
         return replace(self, members={**self.members, **members})
 
-    def _members_of(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
+    def _redacted_members(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
         # Iterate over the list, not the payload: extra members of the payload cost nothing.
         for name, member in self.members.items():
             if name in value:
-                yield name, member.kept(value[name], pseudonym)
+                yield name, member.redact(value[name], pseudonym)
         if self.entries:
             for name in value.keys() - self.members.keys():
                 if is_word(name):
-                    yield name, self.entries.kept(value[name], pseudonym)
+                    yield name, self.entries.redact(value[name], pseudonym)
 
 
 @cache
 def allow_list(*models: type[BaseModel]) -> AllowList:
     """Build the allow-list of a payload that is read with these models, each of which sees all of it. Raises TypeError
     for a field that does not define what is kept of its value."""
-    return reduce(AllowList.and_also, map(_of_model, models))
+    return reduce(AllowList.union, map(_of_model, models))
 
 
 def cut_paths(value: object, kept: object) -> Iterator[str]:
@@ -218,17 +218,17 @@ def _cut(value: object, kept: object) -> Iterator[tuple[str, ...]]:
 
 
 def _either(one: AllowList | None, other: AllowList | None) -> AllowList:
-    return one.and_also(other) if one and other else one or other or AllowList()
+    return one.union(other) if one and other else one or other or AllowList()
 
 
 def _of_model(model: type[BaseModel]) -> AllowList:
     members: dict[str, AllowList] = {}
     for name, found in model.model_fields.items():
         try:
-            keeping = _of_type(found.annotation, tuple(found.metadata))
+            allowed = _of_type(found.annotation, tuple(found.metadata))
         except TypeError as unclear:
             raise TypeError(f"{model.__module__}.{model.__name__}.{name} {unclear}") from unclear
-        members |= dict.fromkeys(_names(name, found), keeping)
+        members |= dict.fromkeys(_names(name, found), allowed)
     return AllowList(members=members)
 
 
@@ -256,13 +256,13 @@ def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
     if origin is Annotated:
         return _of_type(arguments[0], arguments[1:])
     if origin in {Union, UnionType}:
-        return reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not NoneType))
+        return reduce(AllowList.union, (_of_type(one) for one in arguments if one is not NoneType))
     if origin is Literal:
         return AllowList(leaf=one_of(*arguments))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return AllowList(entries=_of_type(arguments[1]))
     if isinstance(origin, type):
-        return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+        return AllowList(items=reduce(AllowList.union, (_of_type(one) for one in arguments if one is not Ellipsis)))
     return _of_class(kind)
 
 
@@ -283,7 +283,7 @@ def _of_class(kind: object) -> AllowList:
 
 
 # Unicode category of format characters: zero-width blanks and joiners, marks of direction and of byte order.
-UNSEEN = "Cf"
+FORMAT_CATEGORY = "Cf"
 
 
 def composed(text: str) -> str:
@@ -292,8 +292,8 @@ def composed(text: str) -> str:
     if text.isascii():
         return text.strip()
     found = unicodedata.normalize("NFC", text)
-    while found and (_is_unseen(found[0]) or _is_unseen(found[-1])):
-        found = found.strip("".join(filter(_is_unseen, {found[0], found[-1]})))
+    while found and (_is_invisible(found[0]) or _is_invisible(found[-1])):
+        found = found.strip("".join(filter(_is_invisible, {found[0], found[-1]})))
     return found
 
 
@@ -301,8 +301,8 @@ def visible(text: str) -> str:
     """Remove all format characters: they have no meaning in ids, addresses and words that are compared."""
     if text.isascii():
         return text.strip()
-    return "".join(letter for letter in composed(text) if unicodedata.category(letter) != UNSEEN)
+    return "".join(letter for letter in composed(text) if unicodedata.category(letter) != FORMAT_CATEGORY)
 
 
-def _is_unseen(letter: str) -> bool:
-    return letter.isspace() or unicodedata.category(letter) == UNSEEN
+def _is_invisible(letter: str) -> bool:
+    return letter.isspace() or unicodedata.category(letter) == FORMAT_CATEGORY

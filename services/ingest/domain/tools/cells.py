@@ -4,7 +4,7 @@ import re
 import unicodedata
 from html import unescape
 
-from services.ingest.domain.tools.allow_list import UNSEEN
+from services.ingest.domain.tools.allow_list import FORMAT_CATEGORY
 
 # How tables and databases write a missing value.
 NOTHING = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--", "#n/a"})
@@ -62,12 +62,12 @@ def unwrapped(cell: str) -> str:
     return found[1] if found else _TYPED_AS_TEXT.sub("", cell, 1) if _TYPED_AS_TEXT.match(cell) else cell
 
 
-_WHOLE = re.compile(r"([0-9]{1,15})\.0", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"([0-9]{1,15})\.0", re.ASCII)
 
 
-def whole(written: str) -> str:
+def as_whole_number(written: str) -> str:
     """Return `4711` for `4711.0`, as programs write a whole number in a column with empty cells."""
-    found = _WHOLE.fullmatch(written)
+    found = _WHOLE_NUMBER.fullmatch(written)
     return found[1] if found else written
 
 
@@ -84,4 +84,4 @@ def plain_name(text: str) -> str:
     line = " ".join(_OF_HTML.sub(lambda found: unescape(found[0]), text).split())
     if line.isprintable():
         return line
-    return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", UNSEEN})
+    return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", FORMAT_CATEGORY})

@@ -26,7 +26,7 @@ from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.event_writer import EventWriter, LogProducer, Receipt, Together
 from services.ingest.flow.in_flight import PendingWrites, time_of, unwritable
-from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import OutgoingRecord, Record, UnwritableRecordError
@@ -44,7 +44,7 @@ class OpenedPayload:
     others of its record; None if it is the only one."""
 
     connection: Connection
-    kept: Kept | Rejected
+    kept: RedactedPayload | Rejected
     number: int | None = None
 
     def translated(self) -> Translation:
@@ -63,12 +63,12 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Opened
     if len(record.value or b"") > max(MOST_BYTES, found.tool.most_bytes):
         return rejected("too_large", "", f"a record has at most {found.tool.most_bytes} bytes")
     received = Received({CONTENT_TYPE: header_of(record, CONTENT_TYPE) or JSON}, record.value or b"")
-    taken = found.tool.take(received, found.settings, time_of(record))
+    taken = found.tool.split(received, found.settings, time_of(record))
     if isinstance(taken, Rejected):
         return taken
     several = len(taken.payloads) > 1
     return [
-        OpenedPayload(found, found.kept(value, taken.media_type), number if several else None)
+        OpenedPayload(found, found.redact(value, taken.media_type), number if several else None)
         for number, value in enumerate(taken.payloads)
     ]
 

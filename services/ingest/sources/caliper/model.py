@@ -24,8 +24,8 @@ from services.ingest.sources.learning_records import (
     PREPARED,
     SHARED,
     Meaning,
-    first_that_fits,
-    places_named,
+    first_matching,
+    named_targets,
     term,
 )
 from services.ingest.sources.mapping.settings import Expression
@@ -40,7 +40,7 @@ class CaliperMeaning(Meaning):
     """With `object`, the meaning applies to the action only there, or in a thread, forum, course or group that the
     object belongs to."""
 
-    place: str | None = Field(None, alias="object")
+    target: str | None = Field(None, alias="object")
 
 
 COMPLETED = (CaliperMeaning(type=PREPARED, data={"kind": "training"}),)
@@ -76,11 +76,11 @@ class CaliperSettings(ToolSettings):
     @property
     def objects(self) -> frozenset[str]:
         """Ids and types of entities that some meaning is limited to."""
-        return places_named(self.events)
+        return named_targets(self.events)
 
     def meaning(self, action: str, objects: frozenset[str]) -> CaliperMeaning | None:
         """Return the first meaning that fits the objects."""
-        return first_that_fits(self.events.get(action, DEFAULTS.get(action, ())), objects)
+        return first_matching(self.events.get(action, DEFAULTS.get(action, ())), objects)
 
 
 # 1.2 only adds to 1.1; events and entities are read alike.
@@ -95,13 +95,13 @@ def entity(value: object) -> object:
     return {} if value in (None, []) else value
 
 
-def places_of(event: Mapping[str, object]) -> frozenset[str]:
+def containers_of(event: Mapping[str, object]) -> frozenset[str]:
     """Return the ids and types of the thread, forum, course or group that the event belongs to, and of their
     parents."""
     about = event.get("object")
     found: set[str] = set()
-    for place in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
-        node = entity(place)
+    for container in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
+        node = entity(container)
         for _ in range(MOST_LEVELS):
             if not isinstance(node, dict):
                 break
@@ -111,16 +111,16 @@ def places_of(event: Mapping[str, object]) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def is_public_place(event: Mapping[str, object]) -> bool:
+def has_public_context(event: Mapping[str, object]) -> bool:
     """Whether the event belongs to a thread or forum, or to a group with a description; a bare group IRI shows nothing
     about its kind."""
     about = event.get("object")
     return isinstance(event.get(GROUP), dict) or (isinstance(about, dict) and bool(about.get(PART)))
 
 
-def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
+def terms(recognised: AbstractSet[str], otherwise: str) -> Leaf:
     """Keep recognised terms in their short form; replace any other by `otherwise`."""
-    return Leaf("a term", lambda text, _: term(text) if term(text) in known else otherwise)
+    return Leaf("a term", lambda text, _: term(text) if term(text) in recognised else otherwise)
 
 
 def _iri(text: str, pseudonym: Pseudonym) -> str:
@@ -137,15 +137,20 @@ MAILTO = "mailto:"
 PERSON, MESSAGE = "Person", "Message"
 # Bots are not people, and neither are groups of them: an event has one actor.
 PERSONS = frozenset({"", "Agent", PERSON})
-EXPRESSED = "rapport_expressed"
+EXPRESSION_RESULTS = "rapport_expressed"
 """A member that no sender uses: the results of the settings' expressions in an entity or event. It is stored instead of
 all that the expressions may have read."""
 # A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
 IRI = Leaf("an IRI, or its digest where it may be text", _iri)
-FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
+PERSON_RESULTS = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
 ENTITY = AllowList(
-    leaf=IRI, members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND}
+    leaf=IRI,
+    members={
+        "id": AllowList(leaf=IRI),
+        "type": AllowList(leaf=terms(PERSONS, CUT)),
+        EXPRESSION_RESULTS: PERSON_RESULTS,
+    },
 )
 ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
 
@@ -240,7 +245,7 @@ class Scored(VendorModel):
 
 
 @dataclass(frozen=True)
-class CaliperTold:
+class ParsedCaliperEvent:
     """An event as parsed, and its raw form, which expressions are evaluated on."""
 
     event: CaliperEvent

@@ -13,7 +13,7 @@ from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
 from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
-from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flat, plain
+from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flatten, normalise
 from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, zone_named
 
 
@@ -33,7 +33,7 @@ class HrRecord(VendorModel):
     counts_elsewhere: bool = False
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         return f"line {self.line}" if self.line is not None else f"employee {(self.index or 0) + 1}"
 
 
@@ -68,12 +68,12 @@ class UncertainDayError(ValueError):
 
 
 class Employee:
-    """`place` is the person's position, such as `line 5`. A person with any `problems` is rejected."""
+    """`position` is where the person is in the feed, such as `line 5`. A person with any `problems` is rejected."""
 
-    def __init__(self, place: str, members: Mapping[str, object], settings: HrSettings) -> None:
-        self._place, self._settings = place, settings
-        self._members = flat(members)
-        self._there = settings.there(tuple(self._members))
+    def __init__(self, position: str, members: Mapping[str, object], settings: HrSettings) -> None:
+        self._position, self._settings = position, settings
+        self._members = flatten(members)
+        self._present = settings.present_columns(tuple(self._members))
         self.problems: list[Problem] = []
 
     def text(self, column: str) -> str:
@@ -111,7 +111,7 @@ class Employee:
             self.fault(column, "must be true or false")
         return text in YES if text in YES | FALSE else None
 
-    def says_yes(self, column: str) -> bool:
+    def is_yes(self, column: str) -> bool:
         """Whether the column is a yes; False for any other content, such as a day."""
         _, value = self.found(column)
         return isinstance(value, str | int) and str(value).lower() in YES
@@ -122,34 +122,34 @@ class Employee:
         try:
             return "" if _is_nothing(value) else _text(value)
         except ValueError as wrong:
-            self.problems.append(Problem(f"{self._place}, column {name}", str(wrong)))
+            self.problems.append(Problem(f"{self._position}, column {name}", str(wrong)))
             return ""
 
     def member(self, name: str) -> tuple[str, object]:
         """Return the column's written name and its value; None if there is no such column."""
-        return self._members.get(plain(name), (name, None))
+        return self._members.get(normalise(name), (name, None))
 
     def found(self, column: str) -> tuple[str, object]:
         """Return the first non-empty synonym of the column, else the first present one. Kept fast for a single synonym:
         every column of every row is looked up several times."""
-        names = self._there[column]
+        names = self._present[column]
         if len(names) <= 1:
             return self._members[names[0]] if names else (column, None)
-        there = self.all_of(column)
-        return next((one for one in there if not self._says_nothing(column, one[1])), there[0])
+        present = self.all_of(column)
+        return next((one for one in present if not self._is_empty(column, one[1])), present[0])
 
     def all_of(self, column: str) -> list[tuple[str, object]]:
         """Return all present synonyms of the column."""
-        return [self._members[name] for name in self._there[column]]
+        return [self._members[name] for name in self._present[column]]
 
     def fault(self, column: str, words: str) -> None:
         """Report a fault at the column's first present synonym."""
         name, _ = self.found(column)
-        self.problems.append(Problem(f"{self._place}, column {name}", words))
+        self.problems.append(Problem(f"{self._position}, column {name}", words))
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
         _, value = self.found(column)
-        if self._says_nothing(column, value):
+        if self._is_empty(column, value):
             return nothing
         try:
             return read(value)
@@ -157,7 +157,7 @@ class Employee:
             self.fault(column, str(wrong))
             return nothing
 
-    def _says_nothing(self, column: str, value: object) -> bool:
+    def _is_empty(self, column: str, value: object) -> bool:
         """A status may be called `None` or `-` if the settings give it a meaning."""
         if not _is_nothing(value):
             return False
@@ -171,17 +171,17 @@ class Employee:
             if found := IN_UTC.fullmatch(text[:LONGEST_DAY]):
                 return self._day_of(datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00"))
             if found := DAY.fullmatch(text[:LONGEST_DAY]):
-                return _lived(date.fromisoformat(found[1]))
+                return _in_supported_years(date.fromisoformat(found[1]))
             if found := TICKS.fullmatch(text[:LONGEST_DAY]):
                 return self._day_of(EPOCH + timedelta(milliseconds=int(found[1])))
             if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
                 return DAY_0 + timedelta(days=int(found[1]))
             form, written = self._settings.day_format, text[:LONGEST_DAY]
             if form == ISO and DIGITS.fullmatch(written):
-                return _lived(date.fromisoformat(written))
+                return _in_supported_years(date.fromisoformat(written))
             # Systems that export days may append midnight.
             timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
-            return _lived(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
+            return _in_supported_years(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
         except UncertainDayError as wrong:
             raise ValueError(ELSEWHERE) from wrong
         except ValueError as wrong:
@@ -194,13 +194,13 @@ class Employee:
         """Systems export days as midnights, in UTC or in local time: then the UTC date is the day before."""
         name = self.text("time_zone") or self._settings.time_zone
         if moment.time() == time.min or moment.time() >= LAST_MINUTE:
-            return _lived(moment.date())
+            return _in_supported_years(moment.date())
         if name != "UTC":
             with suppress(ValueError):
-                return _lived(moment.astimezone(zone_named(name)).date())
+                return _in_supported_years(moment.astimezone(zone_named(name)).date())
         if moment.time() in MIDNIGHTS_OF_EUROPE:
             raise UncertainDayError
-        return _lived(moment.date())
+        return _in_supported_years(moment.date())
 
 
 def is_moment(text: str) -> bool:
@@ -212,7 +212,7 @@ def _is_nothing(value: object) -> bool:
     return value in (None, "") or (isinstance(value, str) and composed(value) in NO_VALUE)
 
 
-def _lived(day: date) -> date | None:
+def _in_supported_years(day: date) -> date | None:
     """Return None for 9999-12-31 or 1900-01-01, which systems write for an unknown day. Raises ValueError for
     0026-11-20, a typo."""
     if 1 < day.year < CENTURY:

@@ -9,15 +9,15 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
-from services.ingest.domain.tools.cells import is_no_day, whole
+from services.ingest.domain.tools.cells import as_whole_number, is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
-from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
-from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
+from services.ingest.sources.hr.rows import NO_COLUMN, REQUIRED, read_rows
+from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flatten, normalise
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import encoding_called
-from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_records
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, payload_per_value
 from services.ingest.sources.vendor_model import read
 
 # Content types that browsers and scripts use for tables on machines with Excel.
@@ -91,7 +91,7 @@ def _read_lines(body: bytes) -> Parsed | None:
     return Parsed(people) if people else None
 
 
-def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     """Add the time of receipt to each record, because HR systems rarely send when a change became known to them."""
     assert isinstance(settings, HrSettings)
     media_type = received.headers.get("content-type", "")
@@ -99,15 +99,17 @@ def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloa
     if isinstance(parsed, Rejected):
         return parsed
     people = people_in(parsed.value, settings)
-    if missing := _nobody(parsed.value, settings) or _missing(people, settings):
+    if missing := _no_people_fault(parsed.value, settings) or _missing_column_fault(people, settings):
         return missing
     try:
-        judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
+        checked = deduplicated(
+            _with_iso_days([_with_decode_fault(record, settings) for record in people], settings), settings
+        )
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     stamp = {"received_at": to_rfc3339(now)}
-    return as_records(
-        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in judged
+    return payload_per_value(
+        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in checked
     )
 
 
@@ -133,8 +135,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
         return {"column": name, "words": TWO_VALUES}
     if name := _switched_off(person, settings):
         return {"column": name, "words": SWITCHED_OFF}
-    said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
-    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
+    changes = (one for name, one in person.items() if isinstance(one, str) and normalise(name) in OF_CHANGES)
+    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in changes) else None
 
 
 def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
@@ -147,8 +149,8 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     employee = Employee("", person, settings)
     name, value = employee.found("status")
     is_meant = "false" in map(str.casefold, settings.statuses)
-    has_left = employee.says_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
-    is_off = plain(name) == "active" and str(value).casefold() == "false"
+    has_left = employee.is_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
+    is_off = normalise(name) == "active" and str(value).casefold() == "false"
     return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
 
 
@@ -165,34 +167,34 @@ def _list_in(value: object, around: int) -> object:
         for name, inner in value.items()
         if isinstance(inner, list | dict)
     }
-    columns = flat(value).keys()
-    is_person = all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
+    columns = flatten(value).keys()
+    is_person = all(columns & set(map(normalise, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
     names = PEOPLE if is_person else (*PEOPLE, *AROUND)
     inner = next((named[name] for name in names if name in named), None)
     return value if inner is None else _list_in(inner, around - 1)
 
 
-def _judged(record: object, settings: HrSettings) -> object:
+def _with_decode_fault(record: object, settings: HrSettings) -> object:
     """An undecodable cell makes the row invalid only if its column is read."""
     if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
         return record
     cells = record[UNDECODED]
     rest = {name: value for name, value in record.items() if name != UNDECODED}
-    column = next((name for name in cells if plain(name) in settings.columns_read), None)
+    column = next((name for name in cells if normalise(name) in settings.columns_read), None)
     return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
 
 
-def _with_days(records: list[object], settings: HrSettings) -> list[object]:
+def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:
     """Convert days to ISO 8601 if the settings have no format and the days show one."""
     if settings.day_format != ISO:
         return records
     columns = {name for column in DAYS for name in settings.names[column]}
     cells = [
-        (employee, SampledCell(place, name, text))
-        for place, record in enumerate(records)
+        (employee, SampledCell(index, name, text))
+        for index, record in enumerate(records)
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
-        if plain(name) in columns and isinstance(value, str) and (text := visible(value))
+        if normalise(name) in columns and isinstance(value, str) and (text := visible(value))
         if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
@@ -201,29 +203,29 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
     return records
 
 
-def _nobody(value: object, settings: HrSettings) -> Rejected | None:
+def _no_people_fault(value: object, settings: HrSettings) -> Rejected | None:
     """Reject an object with neither a list nor any member of a person."""
     if isinstance(value, dict) and isinstance(value.get("Operations"), list):
         return rejected("malformed", "Operations", OF_A_CHANGE)
     found = _list_in(value, MOST_AROUND)
-    if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
+    if not isinstance(found, dict) or EMPLOYEE in found or flatten(found).keys() & settings.columns_read:
         return None
     if isinstance(found.get("operations"), list):
         return rejected("malformed", "operations", OF_A_CHANGE)
-    if isinstance(value, dict) and flat(value).keys() & OF_CHANGES:
+    if isinstance(value, dict) and flatten(value).keys() & OF_CHANGES:
         return rejected("malformed", "", OF_A_CHANGE)
     return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
 
 
-def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
+def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rejected | None:
     """Reject a table without a required column as a whole, not row by row."""
     records = (record for one in people if isinstance(record := read(HrRecord, one), HrRecord))
     # Some records keep nothing but their position.
     row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
     if row is None:
         return None
-    person = Employee(row.place, row.employee, settings)
-    column = next((column for column in NEEDED if person.found(column)[1] is None), None)
+    person = Employee(row.position, row.employee, settings)
+    column = next((column for column in REQUIRED if person.found(column)[1] is None), None)
     return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
@@ -231,28 +233,28 @@ TWO_VALUES = "says two things: nobody knows which of the two counts"
 UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
 
 
-def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
+def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object]:
     """Return the records in order, deduplicated by person. The first active record counts or, if all of them agree, the
     first; the others get `counts_elsewhere`. If that decides nothing, all of them are at fault: whether somebody has
     left is not guessed. A record with an unknown status is at fault by itself and cannot decide: it may be the post
     that the person holds."""
     found, named = list(records), defaultdict[str, dict[int, Employee]](dict)
-    for place, record in enumerate(records):
+    for index, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
-            named[whole(visible(person.text("id")))][place] = person
+            named[as_whole_number(visible(person.text("id")))][index] = person
     for people in (several for name, several in named.items() if name and len(several) > 1):
         statuses = {
-            place: settings.status(person.text("status"), person.found("status")[0]) for place, person in people.items()
+            index: settings.status(person.text("status"), person.found("status")[0]) for index, person in people.items()
         }
-        active = next((place for place, status in statuses.items() if status == "active"), None)
+        active = next((index for index, status in statuses.items() if status == "active"), None)
         is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
-        for place in people.keys() - {one}:
-            if statuses[place] is not None:
-                said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
-                record = records[place]
+        for index in people.keys() - {one}:
+            if statuses[index] is not None:
+                outcome = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
+                record = records[index]
                 assert isinstance(record, dict), "it is of a person"
                 where = {name: record[name] for name in ("line", "index") if name in record}
-                found[place] = {**where, EMPLOYEE: {}, **said}
+                found[index] = {**where, EMPLOYEE: {}, **outcome}
     return found

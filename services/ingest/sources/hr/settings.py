@@ -38,7 +38,7 @@ _DOT_OF_AN_END = re.compile(r"\.(?!\w)")
 
 # Cached: the same few names occur in every row.
 @lru_cache(maxsize=4096)
-def plain(name: str) -> str:
+def normalise(name: str) -> str:
     """Normalise a column name: lower case, without blanks and punctuation except dots between nested members. `Employee
     #` is a number."""
     words = _BEFORE_A_NAME.sub("", _FORM_OF_DAYS.sub("", visible(name)).casefold()).replace("#", "number")
@@ -47,19 +47,19 @@ def plain(name: str) -> str:
 
 
 # All known column names, normalised.
-KNOWN = frozenset(plain(name) for names in PEOPLE_COLUMNS.values() for name in names)
+KNOWN_COLUMNS = frozenset(normalise(name) for names in PEOPLE_COLUMNS.values() for name in names)
 
 
-def flat(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
+def flatten(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     """Map normalised names to the written name and the value; `name.formatted` is a nested member. If two names are
     equal (`Email`, `E-Mail`), an empty value is ignored, and two addresses become a list: somebody may have several."""
     found: dict[str, tuple[str, object]] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
-        called, before = found.get(plain(name), (name, None))
+        called, before = found.get(normalise(name), (name, None))
         if before is not None and before != value and (first := _addresses(before)) and (more := _addresses(value)):
-            found[plain(name)] = (called, [*first, *more])
-        elif value not in (None, "") or plain(name) not in found:
-            found[plain(name)] = (name, value)
+            found[normalise(name)] = (called, [*first, *more])
+        elif value not in (None, "") or normalise(name) not in found:
+            found[normalise(name)] = (name, value)
     return found
 
 
@@ -74,9 +74,9 @@ def contradiction(employee: Mapping[str, object], columns: Container[str]) -> st
     case (`Active`, `ACTIVE`) and between number and text are ignored. "" if there is none."""
     found: dict[str, str] = {}
     for name, value in _leaves("", employee, MOST_LEVELS):
-        if value not in (None, "") and (column := plain(name)) in columns:
-            said = visible(str(value)).casefold()
-            if found.setdefault(column, said) != said:
+        if value not in (None, "") and (column := normalise(name)) in columns:
+            text = visible(str(value)).casefold()
+            if found.setdefault(column, text) != text:
                 return name
     return ""
 
@@ -131,7 +131,7 @@ def _readable(form: str) -> str:
     return form
 
 
-def _known_encoding(name: str | None) -> str | None:
+def _validate_encoding(name: str | None) -> str | None:
     found = encoding_called(name) if name else None
     if name and not found:
         raise ValueError(f"is no encoding that tables are read in, such as {', '.join(ENCODINGS)}")
@@ -147,13 +147,13 @@ class HrSettings(ToolSettings):
     columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
     statuses: Mapping[Name, Status] = Field(default_factory=dict)
     identities: Mapping[Code, Name] = Field(default_factory=dict)
-    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
+    encoding: Annotated[str | None, AfterValidator(_validate_encoding)] = None
     day_format: Annotated[str, AfterValidator(_readable)] = ISO
     time_zone: TimeZone = "UTC"
     consent: bool = False
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _columns_exist(self) -> Self:
         if unknown := sorted(self.columns.keys() - PEOPLE_COLUMNS.keys()):
             raise ValueError(f"columns.{unknown[0]} is none of ours: {', '.join(PEOPLE_COLUMNS)}")
         return self
@@ -163,7 +163,8 @@ class HrSettings(ToolSettings):
         """The names of each of our columns, normalised, in order of preference."""
         given = {column: self.columns.get(column, usual) for column, usual in PEOPLE_COLUMNS.items()}
         return {
-            column: tuple(map(plain, (names,) if isinstance(names, str) else names)) for column, names in given.items()
+            column: tuple(map(normalise, (names,) if isinstance(names, str) else names))
+            for column, names in given.items()
         }
 
     @cached_property
@@ -174,21 +175,21 @@ class HrSettings(ToolSettings):
     @cached_property
     def columns_read(self) -> frozenset[str]:
         """All columns that are read, by normalised name; everything else in a record is ignored."""
-        known = (name for names in self.names.values() for name in names)
-        return frozenset((*known, *map(plain, self.identities.values())))
+        names = (name for names in self.names.values() for name in names)
+        return frozenset((*names, *map(normalise, self.identities.values())))
 
     # Cached: all rows of a table have the same members, and statuses are few. Very long texts bypass the cache to bound
     # its size.
     @cached_property
-    def there(self) -> Callable[[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
+    def present_columns(self) -> Callable[[tuple[str, ...]], Mapping[str, tuple[str, ...]]]:
         """For a record with these members (normalised), the present synonyms of each column, in order of preference."""
 
-        def there(members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
-            known = set(members)
-            return {column: tuple(name for name in names if name in known) for column, names in self.names.items()}
+        def present_columns(members: tuple[str, ...]) -> Mapping[str, tuple[str, ...]]:
+            present = set(members)
+            return {column: tuple(name for name in names if name in present) for column, names in self.names.items()}
 
-        kept = lru_cache(maxsize=64)(there)
-        return lambda members: (kept if sum(map(len, members)) <= LONGEST_KEPT else there)(members)
+        cached = lru_cache(maxsize=64)(present_columns)
+        return lambda members: (cached if sum(map(len, members)) <= LONGEST_KEPT else present_columns)(members)
 
     @cached_property
     def status(self) -> Callable[[str, str], Status | None]:
@@ -201,14 +202,14 @@ class HrSettings(ToolSettings):
             spaced = " ".join(folded.replace("-", " ").split())
             if found := given.get(written) or given.get(folded):
                 return found
-            if folded in YES and ACTIVE.search(plain(column)):
+            if folded in YES and ACTIVE.search(normalise(column)):
                 return "active"
-            named = plain(column)
+            named = normalise(column)
             # The usual status columns ask who is active, unless their name says otherwise.
-            is_of_active = not named or named in map(plain, PEOPLE_COLUMNS["status"]) or ACTIVE.search(named)
+            is_of_active = not named or named in map(normalise, PEOPLE_COLUMNS["status"]) or ACTIVE.search(named)
             if folded in TRUTH and (not is_of_active or GONE.search(named) or ACCOUNT.search(named)):
                 return None
             return STATUSES.get(folded) or STATUSES.get(spaced)
 
-        kept = lru_cache(maxsize=1024)(status)
-        return lambda text, column: (kept if len(text) + len(column) <= LONGEST_KEPT else status)(text, column)
+        cached = lru_cache(maxsize=1024)(status)
+        return lambda text, column: (cached if len(text) + len(column) <= LONGEST_KEPT else status)(text, column)

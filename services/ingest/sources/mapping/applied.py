@@ -25,12 +25,12 @@ from services.ingest.sources.vocabulary import (
 
 # The only member of a record; no sender uses it.
 APPLIED = "rapport_rules_applied"
-NOT_MEANT = Ignored("no_rule")
+NO_RULE = Ignored("no_rule")
 # More than the largest payload can yield.
 MOST_STATEMENTS = 20_000
 MOST_FAULTS = 100
 LONGEST_PATH, LONGEST_REASON = 512, 8192
-FOREIGN = Problem(APPLIED, "holds what no rule has made")
+NOT_OURS = Problem(APPLIED, "holds what no rule has made")
 Text = Annotated[str, Field(max_length=512)]
 
 
@@ -38,20 +38,20 @@ class _RulePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Whom(_RulePart):
+class RecordedPerson(_RulePart):
     id: Text = ""
     address: Text = ""
     participant: Text = ""
 
 
-class Made(_RulePart):
+class AppliedStatement(_RulePart):
     """One activity; type and evidence are those of the rule."""
 
     rule: Code
     id: Annotated[Text, Field(min_length=1)]
     time: Zoned
-    by: Whom | None = None
-    people: Annotated[tuple[Whom, ...], Field(max_length=100)] = ()
+    by: RecordedPerson | None = None
+    people: Annotated[tuple[RecordedPerson, ...], Field(max_length=100)] = ()
     relationship: Text = ""
     data: Mapping[str, object] = Field(default_factory=dict)
 
@@ -64,7 +64,7 @@ class MappingFault(_RulePart):
 class Applied(_RulePart):
     """Either `made`, empty if no rule matched, or `faults`, whose texts are ours: `seal` proves it."""
 
-    made: Annotated[tuple[Made, ...], Field(max_length=MOST_STATEMENTS)] = ()
+    made: Annotated[tuple[AppliedStatement, ...], Field(max_length=MOST_STATEMENTS)] = ()
     faults: Annotated[tuple[MappingFault, ...], Field(max_length=MOST_FAULTS)] = ()
     seal: Text = ""
 
@@ -73,46 +73,48 @@ def is_applied(payload: object) -> bool:
     return isinstance(payload, dict) and payload.keys() == {APPLIED}
 
 
-def recorded(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
+def encode_result(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
     """Encode the rules' result for storage."""
     if isinstance(translation, Rejected):
         return _at_fault(translation.errors, pseudonym)
-    said = translation if isinstance(translation, tuple) else ()
-    made = [_made(one, pseudonym) for one in said[:MOST_STATEMENTS]]
-    if len(said) > MOST_STATEMENTS:
+    activities = translation if isinstance(translation, tuple) else ()
+    made = [_encode(one, pseudonym) for one in activities[:MOST_STATEMENTS]]
+    if len(activities) > MOST_STATEMENTS:
         return _at_fault((Problem("", f"says more than {MOST_STATEMENTS} things at once"),), pseudonym)
     return {APPLIED: {"made": made} if made else {}}
 
 
-def kept_again(payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym) -> Mapping[str, object]:
+def verified_record(
+    payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym
+) -> Mapping[str, object]:
     """Return a valid record unchanged. Somebody else may have written it: accept only content that the rules could have
     produced."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return _at_fault((FOREIGN,), pseudonym)
+        return _at_fault((NOT_OURS,), pseudonym)
     if applied.faults:
         problems = tuple(Problem(fault.path, fault.reason) for fault in applied.faults)
         is_ours = bool(applied.seal) and applied.seal == _seal(problems, pseudonym)
-        return _at_fault(problems if is_ours else (FOREIGN,), pseudonym)
-    return recorded(translated(payload, settings), pseudonym)
+        return _at_fault(problems if is_ours else (NOT_OURS,), pseudonym)
+    return encode_result(decode_result(payload, settings), pseudonym)
 
 
-def translated(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
+def decode_result(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
     """Translate a record back into activities."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return Rejected("invalid", (FOREIGN,))
+        return Rejected("invalid", (NOT_OURS,))
     if applied.faults:
         return Rejected("invalid", tuple(Problem(fault.path, fault.reason) for fault in applied.faults))
     rules = {rule.name: rule for rule in settings.rules}
-    said: list[Activity] = []
+    activities: list[Activity] = []
     for index, made in enumerate(applied.made):
         rule = rules.get(made.rule)
         one = rejected("invalid", "rule", "is none of the settings") if rule is None else activity_of(made, rule)
         if isinstance(one, Rejected):
             return within(f"{APPLIED}.made.{index}", one)
-        said.append(one)
-    return tuple(said) or NOT_MEANT
+        activities.append(one)
+    return tuple(activities) or NO_RULE
 
 
 def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
@@ -132,36 +134,36 @@ def _seal(problems: tuple[Problem, ...], pseudonym: Pseudonym) -> str:
         return ""
 
 
-def _made(said: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
-    assert isinstance(said, GenericActivity | Voided), "rules make nothing else"
-    rule = said.native.type
+def _encode(activity: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
+    assert isinstance(activity, GenericActivity | Voided), "rules make nothing else"
+    rule = activity.native.type
     made: dict[str, object] = {
         "rule": rule,
-        "id": pseudonym(said.key.removeprefix(f"{rule}:")),
-        "time": to_rfc3339(said.time),
+        "id": pseudonym(activity.key.removeprefix(f"{rule}:")),
+        "time": to_rfc3339(activity.time),
     }
-    if isinstance(said, Voided):
+    if isinstance(activity, Voided):
         return made
-    data = dict(said.data)
+    data = dict(activity.data)
     if isinstance(answered := data.get("reply_to"), str):
         # The only member of data that could be text: the id of another statement, pseudonymised like that statement's
         # own id.
         data["reply_to"] = pseudonym(answered.removeprefix(f"{rule}:"))
-    if said.by:
-        made["by"] = _whom(said.by, pseudonym)
-    if said.people:
-        made["people"] = [_whom(person, pseudonym) for person in said.people]
-    if said.relationship:
-        made["relationship"] = pseudonym(said.relationship)
+    if activity.by:
+        made["by"] = _encode_person(activity.by, pseudonym)
+    if activity.people:
+        made["people"] = [_encode_person(person, pseudonym) for person in activity.people]
+    if activity.relationship:
+        made["relationship"] = pseudonym(activity.relationship)
     return {**made, "data": data}
 
 
-def _whom(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
+def _encode_person(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
     known = {"id": person.id, "address": person.address, "participant": person.participant}
     return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
 
 
-def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
+def activity_of(made: AppliedStatement, rule: MappingRule) -> Activity | Rejected:
     """Return the activity, or Rejected("invalid") if the event catalogue does not allow it."""
     key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
     if rule.voids:
@@ -188,7 +190,7 @@ def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
     )
 
 
-def _person(whom: Whom) -> Person:
+def _person(whom: RecordedPerson) -> Person:
     return Person(whom.id, whom.address, whom.participant)
 
 

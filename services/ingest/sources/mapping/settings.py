@@ -25,11 +25,11 @@ from services.ingest.sources.tool import (
     Unverified,
     Verification,
     Verified,
-    prove_bearer,
-    same,
+    constant_time_equal,
     verify_basic,
+    verify_bearer,
 )
-from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
+from services.ingest.sources.vocabulary import ToolEventType, check_members, is_one_sided
 
 
 class Signature(BaseModel):
@@ -54,25 +54,25 @@ class Signature(BaseModel):
             (given, b64encode(digest).decode()) if self.encoding == "base64" else (given.lower(), digest.hex())
         )
         prefix = self.prefix if self.encoding == "base64" else self.prefix.lower()
-        if secret and same(found, prefix + wanted):
+        if secret and constant_time_equal(found, prefix + wanted):
             return Verified()
         return Unverified(f"the header {self.header} is not that of this body and this connection's secret")
 
 
-class ProvenSettings(ToolSettings):
+class AuthenticatedSettings(ToolSettings):
     proof: Literal["bearer", "basic"] | Signature = "bearer"
 
 
 def verify_by(settings: ToolSettings) -> Callable[[Received, str, datetime], Verification]:
-    assert isinstance(settings, ProvenSettings)
+    assert isinstance(settings, AuthenticatedSettings)
     if isinstance(settings.proof, Signature):
         return settings.proof.verify
-    return verify_basic if settings.proof == "basic" else prove_bearer
+    return verify_basic if settings.proof == "basic" else verify_bearer
 
 
 LONGEST = 4096
 # Exceptions that jmespath raises on payloads of another shape than the expression expects.
-UNFIT = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+EVALUATION_ERRORS = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class Compiled:
         except JMESPathTypeError as unfit:
             expected = " or ".join(map(str, unfit.expected_types))
             words = f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}"
-        except UNFIT as unfit:
+        except EVALUATION_ERRORS as unfit:
             words = f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}"
         return rejected("invalid", "", words)
 
 
-def compiled(text: object) -> Compiled:
+def compile_expression(text: object) -> Compiled:
     """Compile an expression. Raises ValueError, also for unknown functions and wrong numbers of arguments."""
     if isinstance(text, Compiled):
         return text
@@ -114,7 +114,9 @@ def compiled(text: object) -> Compiled:
     return Compiled(text, parsed)
 
 
-Expression = Annotated[Compiled, PlainValidator(compiled), PlainSerializer(lambda expression: expression.text)]
+Expression = Annotated[
+    Compiled, PlainValidator(compile_expression), PlainSerializer(lambda expression: expression.text)
+]
 
 
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
@@ -136,7 +138,7 @@ def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
 # A text is an expression; a number, boolean, list or object is a constant.
 Member = Annotated[
     Any,
-    PlainValidator(lambda value: compiled(value) if isinstance(value, str) else value),
+    PlainValidator(lambda value: compile_expression(value) if isinstance(value, str) else value),
     PlainSerializer(lambda value: value.text if isinstance(value, Compiled) else value),
 ]
 
@@ -152,7 +154,7 @@ class MappingRule(BaseModel):
     name: Code
     items: Expression | None = None
     when: Expression | None = None
-    type: SayableType | None = None
+    type: ToolEventType | None = None
     voids: Code | None = None
     id: Expression
     time: Expression
@@ -188,7 +190,7 @@ def _day_format(name: str) -> str:
     return name
 
 
-class MappingSettings(ProvenSettings):
+class MappingSettings(AuthenticatedSettings):
     """Every matching rule applies. `people` says whether a plain text without an @ is a participant id of our directory
     or the tool's own id. `times` is the format of times, such as `mm/dd/yyyy` followed by the time of day; `time_zone`
     applies to times without a zone. `free_text` occurs in older files and has no effect: only the result of the rules

@@ -19,7 +19,7 @@ from services.ingest.sources.calendar import (
     Invited,
     no_session,
     session,
-    start_in,
+    start_of,
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
@@ -29,9 +29,9 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     ZonedOrUtc,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     read,
 )
 
@@ -51,7 +51,7 @@ INHERITED = (
 )
 
 
-def completed(listed: Sequence[object]) -> list[object]:
+def with_master_data(listed: Sequence[object]) -> list[object]:
     """Fill in the inherited members of every occurrence whose master is in the list."""
     series = [one for one in listed if isinstance(one, dict) and one.get("type") == MASTER]
     masters = {one["id"]: one for one in series if isinstance(one.get("id"), str)}
@@ -84,7 +84,9 @@ def _of_series(uid: str) -> str:
     return _DATED.sub(r"\g<1>00000000", uid)
 
 
-UID = Leaf("an id, or its digest where it may be text, alike for all dates", lambda uid, told: told(_of_series(uid)))
+UID = Leaf(
+    "an id, or its digest where it may be text, alike for all dates", lambda uid, pseudonym: pseudonym(_of_series(uid))
+)
 
 
 class _GraphHead(VendorModel):
@@ -96,7 +98,7 @@ class _GraphHead(VendorModel):
     is_cancelled: bool | None = Field(None, alias="isCancelled")
     is_all_day: bool | None = Field(None, alias="isAllDay")
     is_draft: bool | None = Field(None, alias="isDraft")
-    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUId")
+    uid: Annotated[str | None, WrapValidator(none_if_invalid), UID] = Field(None, alias="iCalUId")
     first: AnyMaybeTime = Field(None, alias="originalStart")
 
     def entry_of(self, invited: Invited | None, start: datetime | None) -> CalendarEntry:
@@ -105,7 +107,7 @@ class _GraphHead(VendorModel):
         first = self.first or (start if self.kind == OCCURRENCE else None)
         if invited is None or self.kind == MASTER or not (first or self.kind == ALONE):
             return entry
-        return entry.shared_as(_of_series(self.uid or ""), first, invited)
+        return entry.with_shared_id(_of_series(self.uid or ""), first, invited)
 
 
 class _Mailbox(VendorModel):
@@ -116,7 +118,7 @@ class _Answer(VendorModel):
     response: Annotated[MaybeText, ANSWERS] = ""
 
 
-class _GraphWhom(VendorModel):
+class _GraphPerson(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
     kind: Annotated[MaybeText, KINDS] = Field("", alias="type")
@@ -131,8 +133,8 @@ class _GraphWhom(VendorModel):
 
 
 class _GraphPeople(VendorModel):
-    organizer: _GraphWhom | None = None
-    attendees: tuple[Annotated[_GraphWhom, blank_if_unread(_GraphWhom)], ...] | None = None
+    organizer: _GraphPerson | None = None
+    attendees: tuple[Annotated[_GraphPerson, blank_if_invalid(_GraphPerson)], ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: _Answer | None = Field(None, alias="responseStatus")
     are_hidden: bool | None = Field(None, alias="hideAttendees")
@@ -184,11 +186,11 @@ class _Change(VendorModel):
 EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, CalendarTimes, _Change)
 
 
-def said_of(value: dict[str, object]) -> EntryVerdict:
+def verdict_of(value: dict[str, object]) -> EntryVerdict:
     head = read(_GraphHead, value)
     if isinstance(head, Rejected):
         return head
-    people, start = read(_GraphPeople, value), start_in(value)
+    people, start = read(_GraphPeople, value), start_of(value)
     invited = None if isinstance(people, Rejected) else people.invited
     entry = head.entry_of(invited, start)
     if head.is_cancelled or REMOVED in value:

@@ -17,9 +17,9 @@ from services.ingest.sources.vendor_model import (
     MaybePersonId,
     VendorModel,
     ZonedOrUtc,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     read,
 )
 
@@ -44,10 +44,10 @@ Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
 class _Interval(VendorModel):
     joined: MaybeMoment = Field(None, alias="joinDateTime")
     left: MaybeMoment = Field(None, alias="leaveDateTime")
-    seconds: Annotated[Seconds | None, WrapValidator(none_if_unread)] = Field(None, alias="durationInSeconds")
+    seconds: Annotated[Seconds | None, WrapValidator(none_if_invalid)] = Field(None, alias="durationInSeconds")
 
 
-AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
+AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_invalid)]
 
 
 class _Identity(VendorModel):
@@ -56,7 +56,7 @@ class _Identity(VendorModel):
 
 class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
-    identity: Annotated[_Identity | None, WrapValidator(none_if_unread)] = None
+    identity: Annotated[_Identity | None, WrapValidator(none_if_invalid)] = None
     intervals: tuple[AnyInterval, ...] | None = Field(None, alias="attendanceIntervals")
 
     @property
@@ -80,8 +80,8 @@ class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     began: AnyMaybeTime = Field(None, alias="meetingStartDateTime")
     ended: AnyMaybeTime = Field(None, alias="meetingEndDateTime")
-    records: tuple[Annotated[_Record, blank_if_unread(_Record)], ...] = Field(alias="attendanceRecords")
-    participants: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="totalParticipantCount")
+    records: tuple[Annotated[_Record, blank_if_invalid(_Record)], ...] = Field(alias="attendanceRecords")
+    participants: Annotated[int | None, WrapValidator(none_if_invalid)] = Field(None, alias="totalParticipantCount")
     more: Annotated[object, MORE] = Field(None, alias="attendanceRecords@odata.nextLink")
 
     @property
@@ -90,17 +90,17 @@ class _Report(VendorModel):
         return bool(self.more) or (self.participants or 0) > len(self.records)
 
     @property
-    def whole(self) -> Span | None:
+    def full_span(self) -> Span | None:
         """The entire meeting; without its own times, the span of all attendance."""
-        known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
-        began = self.began or min((stay.begin for stay in known), default=None)
-        ended = self.ended or max((stay.end for stay in known), default=None)
+        all_stays = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
+        began = self.began or min((stay.begin for stay in all_stays), default=None)
+        ended = self.ended or max((stay.end for stay in all_stays), default=None)
         return Span(began, ended) if began and ended and began < ended else None
 
-    def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
+    def join_or_leave(self, person: Person, time: datetime, kind: type[Joined | Left]) -> Joined | Left:
         """Return the join or leave of a person."""
-        key = f"{self.id}/{person.id or person.address.casefold()}/{said.__name__.lower()}/{to_rfc3339(time)}"
-        return said(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
+        key = f"{self.id}/{person.id or person.address.casefold()}/{kind.__name__.lower()}/{to_rfc3339(time)}"
+        return kind(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
 
 
 REPORT = allow_list(_Report)
@@ -110,7 +110,7 @@ def is_report(value: dict[str, object]) -> bool:
     return "attendanceRecords" in value or "meetingStartDateTime" in value
 
 
-def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
+def activities_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
     """Translate a report. A missing join or leave time is the meeting's start or end. An interval with its end before
     its begin is ignored: device clocks differ by fractions of a second, and the other intervals show who was there. A
     record without a usable interval counts as an unknown person for the entire meeting."""
@@ -122,17 +122,17 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
         found = list(record.stays(report.began, report.ended))
         if found:
             by_person.setdefault(record.person, []).extend(found)
-        elif report.whole:
-            by_person.setdefault(Person(), []).append(report.whole)
-    if report.is_partial and report.whole:
-        by_person.setdefault(Person(), []).append(report.whole)
+        elif report.full_span:
+            by_person.setdefault(Person(), []).append(report.full_span)
+    if report.is_partial and report.full_span:
+        by_person.setdefault(Person(), []).append(report.full_span)
     there = {person: stays(found) for person, found in by_person.items()}
     stayed = [(person, stay) for person, found in there.items() for stay in found]
-    ways = [report.way(person, stay.begin, Joined) for person, stay in stayed]
-    ways += [report.way(person, stay.end, Left) for person, stay in stayed]
+    joins_and_leaves = [report.join_or_leave(person, stay.begin, Joined) for person, stay in stayed]
+    joins_and_leaves += [report.join_or_leave(person, stay.end, Left) for person, stay in stayed]
     # Sort chronologically; a leave and a join at the same instant leave the person present.
-    told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
+    activities: list[Activity] = [*sorted(joins_and_leaves, key=lambda one: (one.time, isinstance(one, Joined)))]
     if end := report.ended or max((stay.end for _, stay in stayed), default=None):
         native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
-        told.append(Ended(f"{report.id}/ended", end, native, meeting))
-    return tuple(told) or Ignored("nobody_was_there")
+        activities.append(Ended(f"{report.id}/ended", end, native, meeting))
+    return tuple(activities) or Ignored("nobody_was_there")

@@ -23,17 +23,17 @@ from services.ingest.sources.vocabulary import (
     MAY_BE_SHARE,
     MEASURED,
     RATED,
-    SayableType,
     Scale,
+    ToolEventType,
     check_members,
+    check_scale,
     may_be_share,
-    off_scale,
-    on_our_scale,
+    to_catalogue_scale,
 )
 
 FIT = "mentoring.fit.rated.v1"
 # The member of `data` that an answer fills; for other types an answer only records that it happened.
-FILLED: Mapping[str, str] = {
+ANSWER_MEMBERS: Mapping[str, str] = {
     **dict.fromkeys(MEASURED, "rating"),
     "mentoring.goal.progressed.v1": "percent",
     "mentoring.goal.set.v1": "due",
@@ -56,7 +56,7 @@ class TypeformPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TypeformPlace(TypeformPart):
+class TypeformIdentity(TypeformPart):
     """How a person is identified: by a hidden field with a participant id of our directory, an address, or an id of
     this tool in our directory; or by the question (its ref or id) that is answered with an e-mail address."""
 
@@ -77,7 +77,7 @@ class TypeformQuestion(TypeformPart):
     fields. `values` maps answers (label, ref or id of a choice, "true", "false", or a number) to values. With `when`,
     only these answers count. `scale` is used if neither the form nor `values` gives one."""
 
-    type: SayableType
+    type: ToolEventType
     data: Mapping[str, object] = Field(default_factory=dict)
     hidden: Mapping[str, SettingName] = Field(default_factory=dict)
     values: Mapping[Word, str | int | float] = Field(default_factory=dict)
@@ -86,8 +86,8 @@ class TypeformQuestion(TypeformPart):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        filled = FILLED.get(self.type)
-        check_members(self.type, {*self.data, *self.hidden}, {filled} if filled else ())
+        answer_member = ANSWER_MEMBERS.get(self.type)
+        check_members(self.type, {*self.data, *self.hidden}, {answer_member} if answer_member else ())
         if self.type == FIT and not self.values:
             raise ValueError("values is required: which answers mean good, undecided and not_good")
         if self.scale and self.type not in MEASURED:
@@ -95,9 +95,9 @@ class TypeformQuestion(TypeformPart):
         return self
 
     @property
-    def filled(self) -> str | None:
+    def answer_member(self) -> str | None:
         """The member of data that the answer fills, unless it is constant."""
-        name = FILLED.get(self.type)
+        name = ANSWER_MEMBERS.get(self.type)
         return None if name in self.data or name in self.hidden else name
 
 
@@ -106,8 +106,8 @@ class TypeformSettings(ToolSettings):
     respondent's only relationship. `questions` is keyed by the question's ref or id; all other questions are
     ignored."""
 
-    respondent: TypeformPlace
-    other: TypeformPlace | None = None
+    respondent: TypeformIdentity
+    other: TypeformIdentity | None = None
     relationship: SettingName | None = None
     questions: Annotated[Mapping[str, TypeformQuestion], Field(min_length=1)]
 
@@ -116,7 +116,7 @@ class TypeformSettings(ToolSettings):
 LISTED = BeforeValidator(lambda value: [] if value is None else value)
 # A group may contain a group of questions shown side by side.
 MOST_GROUPS = 2
-WHOLE, PARTIAL = "form_response", "form_response_partial"
+COMPLETE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
@@ -219,13 +219,13 @@ class Response(VendorModel):
 
 
 class Webhook(VendorModel):
-    event_type: Annotated[Ident, one_of(WHOLE, PARTIAL)]
+    event_type: Annotated[Ident, one_of(COMPLETE, PARTIAL)]
     form_response: Annotated[object, BY_SETTINGS] = None
 
 
-NOT_SAID = Ignored("answer_of_no_interest")
+NOT_RELEVANT = Ignored("answer_of_no_interest")
 PERCENT = Scale(min=0, max=100)
-OURS = Scale(min=1, max=5)
+CATALOGUE_SCALE = Scale(min=1, max=5)
 
 
 def data_of(
@@ -233,19 +233,19 @@ def data_of(
 ) -> Mapping[str, object] | Ignored | Rejected:
     """Return the event's data without the members of hidden fields. Paths are relative to the answer."""
     if question.when and not answer.names & set(question.when):
-        return NOT_SAID
-    filled: Mapping[str, object] | Rejected = {}
-    if question.filled is not None and question.values:
-        filled = _by_values(answer, question)
-    elif question.filled == "due":
-        filled = {"due": answer.date[:10]} if answer.date else {}
-    elif question.filled is not None and answer.number is not None:
-        filled = _measured(answer.number, question, in_form)
-    elif question.filled is not None and question.type != "mentoring.checkin.answered.v1":
+        return NOT_RELEVANT
+    answer_member: Mapping[str, object] | Rejected = {}
+    if question.answer_member is not None and question.values:
+        answer_member = _by_values(answer, question)
+    elif question.answer_member == "due":
+        answer_member = {"due": answer.date[:10]} if answer.date else {}
+    elif question.answer_member is not None and answer.number is not None:
+        answer_member = _measured(answer.number, question, in_form)
+    elif question.answer_member is not None and question.type != "mentoring.checkin.answered.v1":
         # For a check-in, the answer alone is worth recording; the rating may be missing.
         words = f"is required: {question.type} needs a number, or values in the settings"
         return rejected("invalid", "number", words)
-    return filled if isinstance(filled, Rejected) else {**question.data, **filled}
+    return answer_member if isinstance(answer_member, Rejected) else {**question.data, **answer_member}
 
 
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
@@ -256,8 +256,8 @@ def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[st
     if meant is None:
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:
-        return {str(question.filled): meant}
-    return _measured(meant, question, OURS if question.type in RATED else None)
+        return {str(question.answer_member): meant}
+    return _measured(meant, question, CATALOGUE_SCALE if question.type in RATED else None)
 
 
 def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
@@ -265,9 +265,9 @@ def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) 
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
         return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
-    scale = given or in_form or (PERCENT if question.filled == "percent" else None)
+    scale = given or in_form or (PERCENT if question.answer_member == "percent" else None)
     if scale is None:
         return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
     if scale is PERCENT and may_be_share(number):
         return rejected("invalid", "number", MAY_BE_SHARE)
-    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
+    return check_scale(number, scale, "number") or to_catalogue_scale(question.type, number, scale)

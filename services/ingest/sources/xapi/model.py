@@ -23,7 +23,7 @@ from services.ingest.domain.tools.allow_list import (
     one_of,
 )
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.learning_records import HELD, MESSAGE_SENT, PREPARED, SHARED, Meaning, first_that_fits
+from services.ingest.sources.learning_records import HELD, MESSAGE_SENT, PREPARED, SHARED, Meaning, first_matching
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
@@ -51,7 +51,7 @@ Iri = Annotated[str, Field(min_length=1, max_length=2000)]
 class XapiMeaning(Meaning):
     """With `activity`, the meaning applies to the verb only there."""
 
-    place: Iri | None = Field(None, alias="activity")
+    target: Iri | None = Field(None, alias="activity")
 
 
 COMPLETED = (XapiMeaning(type=PREPARED, data={"kind": "training"}),)
@@ -82,7 +82,7 @@ class XapiSettings(ToolSettings):
 
     def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
         """Return the first meaning that fits the verb's activities."""
-        return first_that_fits(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
+        return first_matching(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
 
 
 # cmi5's result extension for progress, from 0 to 100.
@@ -101,7 +101,7 @@ AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
 # A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
-AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
+CONTEXT_ACTIVITIES, PARENT_KINDS, MAX_PARENTS = "contextActivities", ("parent", "grouping"), 100
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
 UUID_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
@@ -184,24 +184,24 @@ class Context(VendorModel):
     extensions: Extensions = Field(default_factory=dict)
 
 
-def is_home(page: str, directory_home: str) -> bool:
+def is_directory_page(page: str, directory_home: str) -> bool:
     """Whether account names on this page are participant ids of our directory."""
     return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
 
 
-def names_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
+def identifiers_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
     """Return the activities' ids and types, which settings may refer to."""
     return frozenset(name for one in activities for name in (one.id, one.definition.type)) - {""}
 
 
-def surroundings(statement: Mapping[str, object]) -> tuple[XapiTarget, ...]:
+def context_activities(statement: Mapping[str, object]) -> tuple[XapiTarget, ...]:
     """Return the context activities that are the statement's parents or grouping."""
     context = statement.get("context")
-    found = context.get(AROUND) if isinstance(context, dict) else None
-    lists = [found.get(name) for name in BELONGING] if isinstance(found, dict) else []
+    found = context.get(CONTEXT_ACTIVITIES) if isinstance(context, dict) else None
+    lists = [found.get(name) for name in PARENT_KINDS] if isinstance(found, dict) else []
     # Clients of version 0.95 send a single object instead of a list.
     activities = [one for each in lists for one in (each if isinstance(each, list) else [each])]
-    read_ones = (read(XapiTarget, activity) for activity in activities[:MOST_AROUND] if isinstance(activity, dict))
+    read_ones = (read(XapiTarget, activity) for activity in activities[:MAX_PARENTS] if isinstance(activity, dict))
     return tuple(one for one in read_ones if isinstance(one, XapiTarget))
 
 
@@ -229,7 +229,7 @@ class XapiStored(VendorModel):
 
 
 @dataclass(frozen=True)
-class XapiCircle:
+class XapiParties:
     """`actors` performed the action (several for a group). `others` are the people in the object and in the context
     (instructor and team). `is_to_people`: the object is people."""
 
@@ -254,7 +254,7 @@ class XapiCircle:
         return bool(self.relationship or len(self.actors) > 1 or (self.is_to_people and not self.is_of_one))
 
 
-def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiCircle | Rejected:
+def parties_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiParties | Rejected:
     """Collect the people of a statement and the relationship id, if the settings name an extension for it."""
     context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
     thing = read(Actor, statement.object) if is_to_people else None
@@ -273,7 +273,7 @@ def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettin
     relationship = "" if settings.relationship is None else context.extensions.get(settings.relationship, "")
     if not isinstance(relationship, str):
         return rejected("invalid", f"context.extensions.{settings.relationship}", "must be the id of a relationship")
-    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
+    return XapiParties(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
 
 
 # Limit of an address, and of an identity in the directory (schemas.directory).
@@ -315,5 +315,5 @@ def _person(actor: Agent, directory_home: str) -> Person | Rejected:
         return rejected("invalid", "", "names nobody: mbox, mbox_sha1sum, openid or account is required")
     home, name = actor.account.homePage, actor.account.name
     # Many systems use the address as the account's name.
-    is_ours = is_home(home, directory_home)
+    is_ours = is_directory_page(home, directory_home)
     return Person(participant=name) if is_ours else Person(id=f"{home}#{name}", address=address_in(name))

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from services.ingest.domain import activity as said
+from services.ingest.domain import activity
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
 from services.ingest.domain.ids import digest
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.learning_records import (
-    ALONE,
     CONTACTS,
     HELD,
+    IN_COURSE,
+    INTERPERSONAL,
     MENTORING,
     NOBODY_ADDRESSED,
-    OF_A_COURSE,
+    OTHER_KIND,
     PREPARED,
-    TOGETHER,
-    course_word,
-    kind_word,
+    activity_kind,
+    course_kind,
 )
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import read, within
@@ -32,12 +32,12 @@ from services.ingest.sources.vocabulary import (
     PROGRESSED,
     Scale,
     as_id,
-    as_one,
+    check_scale,
+    combine,
     is_one_sided,
     may_be_share,
-    off_scale,
-    on_our_scale,
     session_data,
+    to_catalogue_scale,
 )
 from services.ingest.sources.xapi.model import (
     MENTORED,
@@ -46,17 +46,17 @@ from services.ingest.sources.xapi.model import (
     SUB_STATEMENT,
     UUID_SHAPE,
     VOIDED,
-    XapiCircle,
     XapiMeaning,
     XapiOutline,
+    XapiParties,
     XapiResult,
     XapiSettings,
     XapiStatement,
     XapiStored,
     XapiTarget,
-    circle_of,
-    names_of,
-    surroundings,
+    context_activities,
+    identifiers_of,
+    parties_of,
 )
 
 
@@ -65,31 +65,31 @@ def translate(value: object, settings: ToolSettings) -> Translation:
     assert isinstance(settings, XapiSettings)
     if isinstance(value, list):
         statements = ((str(index), statement) for index, statement in enumerate(value) if statement is not None)
-        return as_one((index, _translated(statement, settings)) for index, statement in statements)
-    return _translated(value, settings)
+        return combine((index, _translate_statement(statement, settings)) for index, statement in statements)
+    return _translate_statement(value, settings)
 
 
 @dataclass(frozen=True)
-class Deed:
+class XapiAction:
     """An action and its target; `heading` holds id and time. `kind` is the target's kind as `kind_word` returns it.
     `is_in_course`: the target is, or belongs to, a course or forum. `is_mapped`: the settings name the verb."""
 
-    heading: said.Statement
+    heading: activity.Statement
     target: XapiTarget
     kind: str
     is_in_course: bool
     is_mapped: bool
 
 
-def _translated(value: object, settings: XapiSettings) -> Translation:
+def _translate_statement(value: object, settings: XapiSettings) -> Translation:
     outline = read(XapiOutline, value)
     if isinstance(outline, Rejected):
         return outline
     target = read(XapiTarget, outline.object)
     if isinstance(target, Rejected):
         return within("object", target)
-    around = surroundings(value) if isinstance(value, dict) else ()
-    meaning = settings.meaning(outline.verb.id, names_of((target, *around)))
+    parents = context_activities(value) if isinstance(value, dict) else ()
+    meaning = settings.meaning(outline.verb.id, identifiers_of((target, *parents)))
     is_voiding = outline.verb.id == VOIDED
     if not is_voiding and target.objectType == SUB_STATEMENT:
         # A sub-statement describes something planned or imagined, not something that happened.
@@ -103,14 +103,14 @@ def _translated(value: object, settings: XapiSettings) -> Translation:
     if isinstance(heading, Rejected):
         return heading
     if is_voiding or meaning is None:
-        return _voided(heading, target)
-    kind = MENTORING if outline.verb.id == MENTORED else kind_word(target.definition.type)
-    is_in_course = any(course_word(one.definition.type) for one in (target, *around))
-    deed = Deed(heading, target, kind, is_in_course, outline.verb.id in settings.verbs)
-    return _told(statement, deed, meaning, settings)
+        return _translate_voiding(heading, target)
+    kind = MENTORING if outline.verb.id == MENTORED else activity_kind(target.definition.type)
+    is_in_course = any(course_kind(one.definition.type) for one in (target, *parents))
+    action = XapiAction(heading, target, kind, is_in_course, outline.verb.id in settings.verbs)
+    return _translate_meaning(statement, action, meaning, settings)
 
 
-def _voided(heading: said.Statement, target: XapiTarget) -> Translation:
+def _translate_voiding(heading: activity.Statement, target: XapiTarget) -> Translation:
     if target.objectType != STATEMENT_REF:
         return rejected("invalid", "object.objectType", "a voiding statement refers to a statement: StatementRef")
     if not UUID_SHAPE.fullmatch(target.id):
@@ -123,13 +123,13 @@ NAMESPACE = UUID("6f1d6a3e-5f0b-5c55-9d0f-7d2b7f3a9c41")
 LONGEST_NATIVE_TYPE = 128
 
 
-def made_id(statement: Mapping[str, object]) -> str:
+def derived_id(statement: Mapping[str, object]) -> str:
     """Derive an id from the statement's content, so that a repeat has the same id. Raises RecursionError."""
     content = {name: value for name, value in statement.items() if name != "id"}
     return str(uuid5(NAMESPACE, json.dumps(content, sort_keys=True)))
 
 
-def _heading(statement: XapiStatement, value: object) -> said.Statement | Rejected:
+def _heading(statement: XapiStatement, value: object) -> activity.Statement | Rejected:
     at = statement.timestamp
     if at is None:
         stored = read(XapiStored, {"stored": statement.stored})
@@ -141,27 +141,29 @@ def _heading(statement: XapiStatement, value: object) -> said.Statement | Reject
     if statement.id and not UUID_SHAPE.fullmatch(statement.id):
         return rejected("invalid", "id", "must be a UUID")
     try:
-        name = statement.id.lower() or made_id(value if isinstance(value, dict) else {})
+        name = statement.id.lower() or derived_id(value if isinstance(value, dict) else {})
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
-    return said.Statement(name, at, Native(statement.verb.id[:LONGEST_NATIVE_TYPE], name))
+    return activity.Statement(name, at, Native(statement.verb.id[:LONGEST_NATIVE_TYPE], name))
 
 
 # Events of a pair, as opposed to those of one person.
-OF_A_PAIR = CONTACTS | {HELD, FEEDBACK, PROGRESSED}
+PAIR_EVENTS = CONTACTS | {HELD, FEEDBACK, PROGRESSED}
 
 
-def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: XapiSettings) -> Translation:
-    circle = circle_of(statement, deed.target, settings)
-    if isinstance(circle, Rejected):
-        return circle
-    if not (circle.all or circle.relationship):
+def _translate_meaning(
+    statement: XapiStatement, action: XapiAction, meaning: XapiMeaning, settings: XapiSettings
+) -> Translation:
+    parties = parties_of(statement, action.target, settings)
+    if isinstance(parties, Rejected):
+        return parties
+    if not (parties.all or parties.relationship):
         return Ignored("group_without_members")
-    if ignored := _concerns_nobody(deed, meaning, circle):
+    if ignored := _reason_ignored(action, meaning, parties):
         return ignored
     # Read only the members that this type needs: a score of a remark, or the duration of a rating, is ignored and
     # cannot be at fault.
-    given, wanted = statement.result, NEEDED.get(meaning.type, ())
+    given, wanted = statement.result, RESULT_MEMBERS.get(meaning.type, ())
     if isinstance(given, dict) or not wanted:
         given = {member: given[member] for member in wanted if member in given} if isinstance(given, dict) else None
     result = XapiResult() if given is None else read(XapiResult, given)
@@ -169,50 +171,50 @@ def _told(statement: XapiStatement, deed: Deed, meaning: XapiMeaning, settings: 
         return within("result", result)
     if meaning.type == PREPARED and result.completion is False:
         return Ignored("not_completed")
-    data = _data_of(deed, result, meaning, settings)
+    data = _data_of(action, result, meaning, settings)
     if isinstance(data, Rejected):
         return data
 
     def by(person: Person | None, part: str = "") -> GenericActivity:
         return GenericActivity(
-            key=deed.heading.key,
-            time=deed.heading.time,
-            native=deed.heading.native,
+            key=action.heading.key,
+            time=action.heading.time,
+            native=action.heading.native,
             type=meaning.type,
             data=data,
             by=person,
-            people=tuple(one for one in circle.all if one != person),
-            relationship=circle.relationship,
+            people=tuple(one for one in parties.all if one != person),
+            relationship=parties.relationship,
             part=part,
         )
 
     if statement.actor.is_group and is_one_sided(meaning.type):
         # Each member of the group performed the action.
-        told = tuple(by(member, str(index)) for index, member in enumerate(circle.actors))
-        return told or Ignored("group_without_members")
-    return (by(None if statement.actor.is_group else circle.actors[0]),)
+        activities = tuple(by(member, str(index)) for index, member in enumerate(parties.actors))
+        return activities or Ignored("group_without_members")
+    return (by(None if statement.actor.is_group else parties.actors[0]),)
 
 
-def _concerns_nobody(deed: Deed, meaning: XapiMeaning, circle: XapiCircle) -> Ignored | None:
+def _reason_ignored(action: XapiAction, meaning: XapiMeaning, parties: XapiParties) -> Ignored | None:
     """Return None if the statement concerns the pair. What somebody says, shares, rates, attends or achieves with
     nobody else named is no contact and no goal progress of their only pair, unless the action or the settings show that
     it is mentoring. Instructors and teams may be those of a course: posts there address no pair, and a quiz score does
     not rate the teacher."""
-    if meaning.type not in OF_A_PAIR or meaning.place is not None or circle.is_addressed:
+    if meaning.type not in PAIR_EVENTS or meaning.target is not None or parties.is_addressed:
         return None
-    if circle.is_of_one:
-        if deed.is_in_course or (deed.kind == ALONE and not deed.is_mapped):
-            return OF_A_COURSE
-        return None if deed.is_mapped or deed.kind == MENTORING else NOBODY_ADDRESSED
-    if deed.is_in_course and (meaning.type in CONTACTS or course_word(deed.kind)):
-        return OF_A_COURSE
-    if meaning.type in CONTACTS | {HELD} or deed.is_mapped or deed.kind in TOGETHER | {MENTORING}:
+    if parties.is_of_one:
+        if action.is_in_course or (action.kind == OTHER_KIND and not action.is_mapped):
+            return IN_COURSE
+        return None if action.is_mapped or action.kind == MENTORING else NOBODY_ADDRESSED
+    if action.is_in_course and (meaning.type in CONTACTS or course_kind(action.kind)):
+        return IN_COURSE
+    if meaning.type in CONTACTS | {HELD} or action.is_mapped or action.kind in INTERPERSONAL | {MENTORING}:
         return None
-    return OF_A_COURSE if deed.kind else NOBODY_ADDRESSED
+    return IN_COURSE if action.kind else NOBODY_ADDRESSED
 
 
 # The members of a result that each type of event uses.
-NEEDED: Mapping[str, tuple[str, ...]] = {
+RESULT_MEMBERS: Mapping[str, tuple[str, ...]] = {
     HELD: ("duration",),
     PREPARED: ("completion",),
     **dict.fromkeys(MEASURED, ("score", "extensions")),
@@ -220,9 +222,9 @@ NEEDED: Mapping[str, tuple[str, ...]] = {
 
 
 def _data_of(
-    deed: Deed, result: XapiResult, meaning: XapiMeaning, settings: XapiSettings
+    action: XapiAction, result: XapiResult, meaning: XapiMeaning, settings: XapiSettings
 ) -> Mapping[str, object] | Rejected:
-    key, target, time = deed.heading.key, deed.target, deed.heading.time
+    key, target, time = action.heading.key, action.target, action.heading.time
     measured: Mapping[str, object] | Rejected = {}
     if meaning.type == HELD:
         # The session's start and, if the statement has it, its duration.
@@ -256,8 +258,8 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
         path = f"result.extensions.{PROGRESS}"
         if may_be_share(progress):
             return rejected("invalid", path, MAY_BE_SHARE)
-        if isinstance(progress, int | float) and not isinstance(progress, bool) and PERCENT.holds(progress):
-            return on_our_scale(PROGRESSED, progress, PERCENT)
+        if isinstance(progress, int | float) and not isinstance(progress, bool) and PERCENT.contains(progress):
+            return to_catalogue_scale(PROGRESSED, progress, PERCENT)
         return rejected("invalid", path, "must be a number from 0 to 100")
     score, scale = result.score, _raw_scale(result, settings)
     if isinstance(scale, Rejected):
@@ -267,7 +269,7 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
         # Progress cannot be negative.
         number, scale = score.scaled, Scale(min=0 if name == PROGRESSED else settings.scaled_from, max=1)
     if number is not None:
-        return off_scale(number, scale, "result.score") or on_our_scale(name, number, scale)
+        return check_scale(number, scale, "result.score") or to_catalogue_scale(name, number, scale)
     if name == "mentoring.checkin.answered.v1":
         return {}
     wanted = "min and max are" if score.raw is not None else "raw or scaled is"
