@@ -14,8 +14,8 @@ from tests.ingest.sources.keeping import kept_of
 from tests.ingest.test_further_cases import BASES
 
 Step = str | int
-GONE = object()
-BROKEN: tuple[object, ...] = (None, [], {}, "", "x", 0, True, [None], "false", GONE)
+REJOIN_GRACE = object()
+BROKEN: tuple[object, ...] = (None, [], {}, "", "x", 0, True, [None], "false", REJOIN_GRACE)
 LATER: Mapping[str, Mapping[str, object]] = {
     "google_calendar": {"updated": "2026-11-20T09:00:00Z"},
     "microsoft_graph": {"lastModifiedDateTime": "2026-11-20T09:00:00Z"},
@@ -43,7 +43,7 @@ def broken(value: object, place: tuple[Step, ...], by: object) -> object:
     at: Any = found
     for step in place[:-1]:
         at = at[step]
-    if by is GONE:
+    if by is REJOIN_GRACE:
         del at[place[-1]]
     else:
         at[place[-1]] = by

@@ -10,12 +10,12 @@ from typing import Literal, NamedTuple, Protocol
 from schemas.primitives import Side
 from services.ingest.domain.meetings.bookings import Booking
 
-NOTHING = timedelta(0)
+ZERO = timedelta(0)
 
 Role = Side | Literal["unidentified"]
 
 
-class Sighting(NamedTuple):
+class AttendanceEvent(NamedTuple):
     """A join or a leave. `visitor` distinguishes people of one side; empty for an unidentified person. `event_key` is
     the event that reported it: two devices that join at the same instant are two joins."""
 
@@ -23,10 +23,10 @@ class Sighting(NamedTuple):
     visitor: str
     verb: Literal["joined", "left"]
     time: datetime
-    told: str = ""
+    event_key: str = ""
 
 
-class Movement(Protocol):
+class JoinOrLeave(Protocol):
     """A join or a leave."""
 
     @property
@@ -48,12 +48,12 @@ class Stay(NamedTuple):
     since: datetime | None = None
 
 
-def stay(seen: Iterable[Movement]) -> Stay:
+def stay(events: Iterable[JoinOrLeave]) -> Stay:
     """Compute the stay of one visitor from joins and leaves in any order. A visitor may use two devices, or join again
     without a leave in between; then the last leave ends the stay. A leave without a join is ignored."""
     spans: list[Span] = []
     begin, devices, left = None, 0, None
-    for one in _in_order(seen):
+    for one in _in_order(events):
         if one.verb == "joined":
             begin, devices, left = begin or one.time, devices + 1, None
         elif begin is not None:
@@ -66,22 +66,22 @@ def stay(seen: Iterable[Movement]) -> Stay:
     return Stay(tuple(spans), begin)
 
 
-def is_there(seen: Iterable[Movement]) -> bool:
+def is_present(events: Iterable[JoinOrLeave]) -> bool:
     """Whether a visitor has joined more often than left."""
     devices = 0
-    for one in _in_order(seen):
+    for one in _in_order(events):
         devices = _counted(devices, one)
     return devices > 0
 
 
-def together(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
+def overlap(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
     """When both were present, in order, without overlaps."""
-    theirs = joined(other)
-    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in joined(one) for their in theirs)
+    theirs = merged(other)
+    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in merged(one) for their in theirs)
     return tuple(span for span in both if span.begin < span.end)
 
 
-def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Merge spans, in order, without overlaps."""
     found: list[Span] = []
     for span in sorted(spans):
@@ -92,31 +92,31 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def length(spans: Iterable[Span]) -> timedelta:
-    return sum((span.end - span.begin for span in spans), NOTHING)
+def total_length(spans: Iterable[Span]) -> timedelta:
+    return sum((span.end - span.begin for span in spans), ZERO)
 
 
-def _counted(devices: int, one: Movement) -> int:
+def _counted(devices: int, one: JoinOrLeave) -> int:
     return devices + 1 if one.verb == "joined" else max(0, devices - 1)
 
 
-def _in_order(seen: Iterable[Movement]) -> Iterator[Movement]:
+def _in_order(events: Iterable[JoinOrLeave]) -> Iterator[JoinOrLeave]:
     """Sort by time. At one instant, somebody who is present leaves first, and somebody who is absent joins first."""
     devices = 0
-    for _, same in groupby(sorted(seen, key=lambda one: one.time), key=lambda one: one.time):
+    for _, same in groupby(sorted(events, key=lambda one: one.time), key=lambda one: one.time):
         instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
         for one in instant:
             devices = _counted(devices, one)
             yield one
 
 
-LEAST_TOGETHER = timedelta(minutes=5)
+MIN_OVERLAP = timedelta(minutes=5)
 """Less is a test of the line."""
 LONGEST = timedelta(hours=4)
 """After the first join; anybody who has not left by then forgot to hang up, or the tool lost the event."""
-SETTLE = timedelta(seconds=10)
+SETTLE_DELAY = timedelta(seconds=10)
 """A tool's events of one meeting arrive in any order; after this long without another one, all have arrived."""
-GONE = timedelta(minutes=10)
+REJOIN_GRACE = timedelta(minutes=10)
 """Somebody who drops out of a booked meeting rejoins within this time."""
 LONGEST_MINUTES = 24 * 60.0
 BOTH_SIDES = 2
@@ -152,47 +152,47 @@ class Attendance:
     """The attendance of one session of one relationship; events may arrive in any order and several times. `recorded`
     is when the latest one was recorded."""
 
-    seen: frozenset[Sighting]
+    events: frozenset[AttendanceEvent]
     recorded: datetime
 
-    def with_seen(self, one: Sighting, recorded: datetime) -> "Attendance":
+    def with_event(self, one: AttendanceEvent, recorded: datetime) -> "Attendance":
         latest = max(recorded, self.recorded)
-        return self if one in self.seen else replace(self, seen=self.seen | {one}, recorded=latest)
+        return self if one in self.events else replace(self, events=self.events | {one}, recorded=latest)
 
     @property
     def begin(self) -> datetime:
         """The first join of a side; an unidentified person may have come for something else."""
-        return min(one.time for one in self.of_sides or self.seen)
+        return min(one.time for one in self.identified or self.events)
 
     @property
-    def of_sides(self) -> frozenset[Sighting]:
-        return frozenset(one for one in self.seen if one.role != "unidentified")
+    def identified(self) -> frozenset[AttendanceEvent]:
+        return frozenset(one for one in self.events if one.role != "unidentified")
 
 
 def due(attendance: Attendance, booking: Booking | None) -> datetime:
     """Return when the outcome may be decided: both sides have left, or the booked time is over and everybody has been
     gone for ten minutes, or the longest duration is reached; and no event was recorded for a while."""
-    settled, attendance = attendance.recorded + SETTLE, _of_this_time(attendance, booking)
+    settled, attendance = attendance.recorded + SETTLE_DELAY, _near_booking(attendance, booking)
     is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
     if not is_open and booking is not None:
-        gone = max(one.time for one in attendance.of_sides or attendance.seen) + GONE
-        return max(settled, gone, booking.ends_at + SETTLE)
-    if not is_open and len({one.role for one in attendance.of_sides}) == BOTH_SIDES:
+        gone = max(one.time for one in attendance.identified or attendance.events) + REJOIN_GRACE
+        return max(settled, gone, booking.ends_at + SETTLE_DELAY)
+    if not is_open and len({one.role for one in attendance.identified}) == BOTH_SIDES:
         return settled
     return max(settled, attendance.begin + LONGEST)
 
 
 def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
     """Decide the outcome of a meeting that is due. `booking` is the booking they met for, unless it was cancelled."""
-    attendance = _of_this_time(attendance, booking)
+    attendance = _near_booking(attendance, booking)
     mentors, mentees = _spans(attendance, "mentor", booking), _spans(attendance, "mentee", booking)
-    both = together(mentors, mentees)
-    if length(both) >= LEAST_TOGETHER:
-        minutes = round(length(both) / timedelta(minutes=1), 3)
+    both = overlap(mentors, mentees)
+    if total_length(both) >= MIN_OVERLAP:
+        minutes = round(total_length(both) / timedelta(minutes=1), 3)
         return HeldOutcome(both[0].begin, max(mentors[-1].end, mentees[-1].end), min(minutes, LONGEST_MINUTES))
     if booking is None:
         return NoOutcome("not_booked")
-    came = {one.role for one in attendance.seen if one.time >= booking.starts_at - LONGEST}
+    came = {one.role for one in attendance.events if one.time >= booking.starts_at - LONGEST}
     if not came:
         return NoOutcome("not_yet")
     if came >= {"mentor", "mentee"}:
@@ -202,18 +202,18 @@ def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
     return MissedOutcome(booking, "mentee" if "mentor" in came else "mentor")
 
 
-def _of_this_time(attendance: Attendance, booking: Booking | None) -> Attendance:
+def _near_booking(attendance: Attendance, booking: Booking | None) -> Attendance:
     """Drop events from long before the booked time: the meeting has been moved since."""
     if booking is None:
         return attendance
-    seen = frozenset(one for one in attendance.seen if one.time >= booking.starts_at - LONGEST)
-    return replace(attendance, seen=seen) if seen else attendance
+    events = frozenset(one for one in attendance.events if one.time >= booking.starts_at - LONGEST)
+    return replace(attendance, events=events) if events else attendance
 
 
 def _stays(attendance: Attendance) -> list[tuple[Role, Stay]]:
-    visitors = {(one.role, one.visitor) for one in attendance.seen}
+    visitors = {(one.role, one.visitor) for one in attendance.events}
     return [
-        (role, stay(one for one in attendance.seen if (one.role, one.visitor) == (role, visitor)))
+        (role, stay(one for one in attendance.events if (one.role, one.visitor) == (role, visitor)))
         for role, visitor in sorted(visitors)
     ]
 
@@ -225,4 +225,4 @@ def _spans(attendance: Attendance, side: Side, booking: Booking | None) -> tuple
     until = min(latest, booking.ends_at) if booking and booking.ends_at > attendance.begin else latest
     found = [one for role, one in _stays(attendance) if role == side]
     lasting = [Span(one.since, until) for one in found if one.since and one.since < until]
-    return joined([*(span for one in found for span in one.spans), *lasting])
+    return merged([*(span for one in found for span in one.spans), *lasting])

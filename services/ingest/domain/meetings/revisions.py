@@ -37,7 +37,7 @@ NO_GUESTS = Guests()
 
 
 class Revision(NamedTuple):
-    said: Booked | MeetingMoved | Cancelled
+    activity: Booked | MeetingMoved | Cancelled
     guests: Guests = NO_GUESTS
 
     @property
@@ -48,7 +48,7 @@ class Revision(NamedTuple):
 
     def concerns(self, relationship: Relationship) -> bool:
         """A cancelled copy for the guests that it names says nothing about those invited in their place."""
-        is_off = isinstance(self.said, Cancelled)
+        is_off = isinstance(self.activity, Cancelled)
         return not is_off or not self.guests.present or relationship.meets(self.guests.present)
 
     def may_meet(self, relationship: Relationship, versions: Sequence["Revision"]) -> bool:
@@ -57,15 +57,15 @@ class Revision(NamedTuple):
         guests = self.guests
         sides = (relationship.mentors, relationship.mentees)
         missing = [side - guests.declined for side in sides if not side & guests.present]
-        if relationship.is_over(self.said.time) or not all(missing):
+        if relationship.is_over(self.activity.time) or not all(missing):
             return False
-        others = [self._others_than(side, versions) for side in missing]
+        others = [self._strangers_not_of(side, versions) for side in missing]
         of_both = len(frozenset.intersection(*others)) if others else 0
         return all(guests.unknown > len(one) for one in others) and guests.unknown >= len(missing) + of_both
 
-    def _others_than(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
+    def _strangers_not_of(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
         """The strangers who cannot be anybody of that side: each of its people was invited next to them."""
-        before = [one.guests for one in versions if one.said.time <= self.said.time]
+        before = [one.guests for one in versions if one.activity.time <= self.activity.time]
         beside = (
             frozenset[str]().union(*(one.strangers for one in before if person in one.present)) for person in side
         )
@@ -78,18 +78,18 @@ class Revisions:
 
     def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
-        self._of: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
+        self._revisions: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
         self._shared: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
         self._requested: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
 
-    def apply(self, source: str, said: Statement, guests: Guests = NO_GUESTS) -> None:
+    def apply(self, source: str, activity: Statement, guests: Guests = NO_GUESTS) -> None:
         """Apply an activity. `guests` are those of a booking, of a change that names them, or of a cancelled copy. A
         partial view of the guests and anything that is no revision change nothing."""
-        match said:
-            case Booked(is_partial=False) if said.starts_at < said.ends_at:
-                self._keep(source, Revision(replace(said, people=(), declined=(), new=()), guests))
+        match activity:
+            case Booked(is_partial=False) if activity.starts_at < activity.ends_at:
+                self._keep(source, Revision(replace(activity, people=(), declined=(), new=()), guests))
             case MeetingMoved() | Cancelled(is_partial=False):
-                self._keep(source, Revision(replace(said, people=()), guests))
+                self._keep(source, Revision(replace(activity, people=()), guests))
             case MoveRequested(meeting=meeting, replaces=replaced):
                 self._requested[source, meeting] = replaced
                 if len(self._requested) > self._most:
@@ -107,51 +107,56 @@ class Revisions:
         """Return the meeting's revisions after that time, in order. The cancellation of a series applies to its dates,
         and revisions of a copy apply to all copies."""
         own = self.of(source, meeting, copy_of)
-        of_series = self._of.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
-        found = (*own, *(one for one in of_series if isinstance(one.said, Cancelled) and not one.said.is_single))
-        return tuple(sorted((one for one in found if one.said.time > moment), key=_in_order))
+        of_series = self._revisions.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
+        found = (
+            *own,
+            *(one for one in of_series if isinstance(one.activity, Cancelled) and not one.activity.is_single),
+        )
+        return tuple(sorted((one for one in found if one.activity.time > moment), key=_in_order))
 
     def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
         """Return all revisions of a meeting under every id that it and its copies have had."""
         shared = (self._shared.get((source, meeting)) for meeting in meetings if meeting)
         names = dict.fromkeys((*meetings, *shared))
-        return tuple(one for meeting in names if meeting for one in self._of.get((source, meeting), ()))
+        return tuple(one for meeting in names if meeting for one in self._revisions.get((source, meeting), ()))
 
     def _keep(self, source: str, one: Revision) -> None:
-        own = source, one.said.meeting
-        key = source, one.said.copy_of or self._shared.get(own) or one.said.meeting
-        known = self._of.pop(key, ())
-        told = [one]
+        own = source, one.activity.meeting
+        key = source, one.activity.copy_of or self._shared.get(own) or one.activity.meeting
+        previous = self._revisions.pop(key, ())
+        revisions = [one]
         if key != own:
             # Revisions of the copy from before its shared id was known apply to all copies.
-            told += self._of.pop(own, ())
+            revisions += self._revisions.pop(own, ())
             self._shared.pop(own, None)
             self._shared[own] = key[1]
             if len(self._shared) > self._most:
                 self._shared.popitem(last=False)
-            self._bytes -= _size(tuple(told[1:]))
-        kept = tuple(sorted(dict.fromkeys((*known, *told)), key=_in_order))[-MOST_REVISIONS:]
-        self._of[key] = kept
-        self._bytes += _size(kept) - _size(known)
-        while len(self._of) > self._most or self._bytes > self._most_bytes:
-            _, forgotten = self._of.popitem(last=False)
+            self._bytes -= _size(tuple(revisions[1:]))
+        kept = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MOST_REVISIONS:]
+        self._revisions[key] = kept
+        self._bytes += _size(kept) - _size(previous)
+        while len(self._revisions) > self._most or self._bytes > self._most_bytes:
+            _, forgotten = self._revisions.popitem(last=False)
             self._bytes -= _size(forgotten)
 
 
-def still_said(said: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
+def remaining_move(activity: MeetingMoved, later: tuple[Revision, ...]) -> MeetingMoved:
     """Return what remains of a move after later ones: values that a later revision also sets are dropped."""
-    moves = [as_move(one.said) for one in later if not isinstance(one.said, Cancelled)]
-    starts_at: datetime | None = None if any(one.starts_at for one in moves) else said.starts_at
-    lasts: timedelta | None = None if any(one.lasts for one in moves) else said.lasts
-    return replace(said, starts_at=starts_at, lasts=lasts)
+    moves = [as_move(one.activity) for one in later if not isinstance(one.activity, Cancelled)]
+    starts_at: datetime | None = None if any(one.starts_at for one in moves) else activity.starts_at
+    lasts: timedelta | None = None if any(one.lasts for one in moves) else activity.lasts
+    return replace(activity, starts_at=starts_at, lasts=lasts)
 
 
-def as_move(said: Booked | MeetingMoved) -> MeetingMoved:
+def as_move(activity: Booked | MeetingMoved) -> MeetingMoved:
     """Convert a booking to a move of those who take part."""
-    if isinstance(said, MeetingMoved):
-        return said
-    lasts, copy_of = said.ends_at - said.starts_at, said.copy_of
-    moved = MeetingMoved(said.key, said.time, said.native, said.meeting, said.starts_at, lasts, copy_of=copy_of)
+    if isinstance(activity, MeetingMoved):
+        return activity
+    lasts, copy_of = activity.ends_at - activity.starts_at, activity.copy_of
+    moved = MeetingMoved(
+        activity.key, activity.time, activity.native, activity.meeting, activity.starts_at, lasts, copy_of=copy_of
+    )
     return replace(moved, is_back=True)
 
 
@@ -160,4 +165,4 @@ def _size(revisions: tuple[Revision, ...]) -> int:
 
 
 def _in_order(one: Revision) -> tuple[datetime, str]:
-    return one.said.time, one.said.key
+    return one.activity.time, one.activity.key

@@ -28,7 +28,7 @@ from services.ingest.domain.activity import (
     Statement,
 )
 from services.ingest.domain.ids import RawEvent, digest, statement_id
-from services.ingest.domain.meetings.attendance import is_there
+from services.ingest.domain.meetings.attendance import is_present
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory
@@ -75,16 +75,16 @@ class Gathering:
         return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
     def with_visit(self, visit: Visit) -> "Gathering":
-        is_known = visit.participant != UNIDENTIFIED
-        alike = sum((one.participant != UNIDENTIFIED) is is_known for one in self.visits)
-        is_full = alike >= (MOST_VISITS if is_known else MOST_UNIDENTIFIED)
+        is_identified = visit.participant != UNIDENTIFIED
+        alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
+        is_full = alike >= (MOST_VISITS if is_identified else MOST_UNIDENTIFIED)
         return self if is_full else replace(self, visits=self.visits | {visit})
 
     def with_end(self, end: Ended) -> "Gathering":
         return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
 
-    def without(self, said: Visit | Ended) -> "Gathering":
-        return replace(self, visits=self.visits - {said}, ends=self.ends - {said})
+    def without(self, activity: Visit | Ended) -> "Gathering":
+        return replace(self, visits=self.visits - {activity}, ends=self.ends - {activity})
 
     def of(self, people: frozenset[str]) -> frozenset[Visit]:
         """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
@@ -93,7 +93,7 @@ class Gathering:
             Visit(person, "left", end.key, end.time, end.native)
             for end in self.ends
             for person in people
-            if is_there(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
+            if is_present(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
         }
         return frozenset(own | left)
 
@@ -101,13 +101,13 @@ class Gathering:
 EMPTY = Gathering()
 
 
-def visit(said: Joined | Left, participant: str) -> Visit:
-    verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
-    known = Visit(participant, verb, said.key, said.time, said.native)
-    return known if participant else of_anybody(known, said.meeting)
+def visit_of(activity: Joined | Left, participant: str) -> Visit:
+    verb: Literal["joined", "left"] = "joined" if isinstance(activity, Joined) else "left"
+    found = Visit(participant, verb, activity.key, activity.time, activity.native)
+    return found if participant else anonymised(found, activity.meeting)
 
 
-def of_anybody(one: Visit, meeting: Meeting) -> Visit:
+def anonymised(one: Visit, meeting: Meeting) -> Visit:
     """Drop the identity of an unidentified visitor, which would be personal data."""
     key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
     return replace(one, participant=UNIDENTIFIED, key=key)
@@ -125,15 +125,15 @@ class Presence:
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
 
-    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
+    def apply(self, source: str, activity: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
         """`participant` is the person of the activity, `session` the session of its events, empty if none were
         emitted."""
-        match said:
+        match activity:
             case Joined(meeting=meeting) | Left(meeting=meeting):
-                gathering = self.at(source, meeting).with_visit(visit(said, participant))
+                gathering = self.at(source, meeting).with_visit(visit_of(activity, participant))
             case Ended(meeting=meeting):
                 # Also for a meeting without known participants: the end may arrive before the joins.
-                gathering = self.at(source, meeting).with_end(said)
+                gathering = self.at(source, meeting).with_end(activity)
             case _:
                 return
         self._gatherings.pop((source, meeting), None)
@@ -148,7 +148,7 @@ LATE_NOTICE_HOURS = 24
 """As in scoring: a cancellation with less notice than this is a fact of the group `late`."""
 
 
-class Spoken(NamedTuple):
+class EmittedEvent(NamedTuple):
     """An event on the log, without its content. `session` is set for a join or leave, `retracted` is when the tool
     retracted the event."""
 
@@ -162,42 +162,44 @@ class Spoken(NamedTuple):
     retracted: datetime | None = None
 
 
-Find = Callable[[str, str, str], tuple[Spoken, ...]]
+Find = Callable[[str, str, str], tuple[EmittedEvent, ...]]
 """Tenant, source, statement id: all events that the statement became."""
 
 
-class Memory:
+class StatementIndex:
     """The emitted events of tools' recent statements. One writer thread; readable from any thread."""
 
     def __init__(self, most: int = MOST_STATEMENTS) -> None:
         self._most = most
-        self._spoken: OrderedDict[tuple[str, str, str], tuple[Spoken, ...]] = OrderedDict()
+        self._emitted: OrderedDict[tuple[str, str, str], tuple[EmittedEvent, ...]] = OrderedDict()
 
     def apply(self, event: OfRelationship) -> None:
         """Apply any event of the log; only those of tools are stored."""
         statement = event.id.partition(".")[0]
         if not event.source.startswith(RESERVED):
             return
-        key, spoken = (event.tenant, event.source, statement), spoken_of(event)
-        known = self._spoken.pop(key, ())
-        is_known = any(one._replace(retracted=None) == spoken for one in known)
-        self._spoken[key] = known if is_known else (*known, spoken)
+        key, emitted = (event.tenant, event.source, statement), emitted_event(event)
+        previous = self._emitted.pop(key, ())
+        is_identified = any(one._replace(retracted=None) == emitted for one in previous)
+        self._emitted[key] = previous if is_identified else (*previous, emitted)
         if isinstance(event.data, p.EventRetracted):
             back, target = event.data.id, (event.tenant, event.data.source, event.data.id.partition(".")[0])
-            if stood := self._spoken.get(target):
-                latest = (max(event.time, one.retracted or event.time) for one in stood)
-                told = zip(stood, latest, strict=True)
-                self._spoken[target] = tuple(one._replace(retracted=at) if one.id == back else one for one, at in told)
-        if len(self._spoken) > self._most:
-            self._spoken.popitem(last=False)
+            if emitted_before := self._emitted.get(target):
+                latest = (max(event.time, one.retracted or event.time) for one in emitted_before)
+                updated = zip(emitted_before, latest, strict=True)
+                self._emitted[target] = tuple(
+                    one._replace(retracted=at) if one.id == back else one for one, at in updated
+                )
+        if len(self._emitted) > self._most:
+            self._emitted.popitem(last=False)
 
-    def find(self, tenant: str, source: str, statement: str) -> tuple[Spoken, ...]:
-        return self._spoken.get((tenant, source, statement), ())
+    def find(self, tenant: str, source: str, statement: str) -> tuple[EmittedEvent, ...]:
+        return self._emitted.get((tenant, source, statement), ())
 
 
-def spoken_of(event: OfRelationship) -> Spoken:
+def emitted_event(event: OfRelationship) -> EmittedEvent:
     session = event.data.session_id if isinstance(event.data, p.SessionAttendance) else ""
-    return Spoken(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data), session)
+    return EmittedEvent(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data), session)
 
 
 def slot_of(data: object) -> str:
@@ -226,7 +228,7 @@ class Projection:
     bookings: Bookings = field(default_factory=Bookings)
     presence: Presence = field(default_factory=Presence)
     revisions: Revisions = field(default_factory=Revisions)
-    memory: Memory = field(default_factory=Memory)
+    statement_index: StatementIndex = field(default_factory=StatementIndex)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def apply(self, event: MentoringEvent) -> None:
@@ -237,13 +239,13 @@ class Projection:
             # Events after an erasure restore nothing; the erasure itself also applies to bookings.
             if event.type == ERASED or not self.roster.is_erased(event.tenant, event.subject):
                 self.bookings.apply(event)
-            self.memory.apply(event)
+            self.statement_index.apply(event)
 
     def recall(self, event: MentoringEvent) -> None:
         """Restore only the statement index; relationships and bookings stay unchanged."""
         if not isinstance(event, OfPartition):
             with self._lock:
-                self.memory.apply(event)
+                self.statement_index.apply(event)
 
     def restore_history(self, tenant: str, relationship: str, history: RelationshipHistory | None) -> None:
         """Restore a relationship from the roster's topic; None if it was erased."""
@@ -268,46 +270,50 @@ class Projection:
         with self._lock:
             self.roster.forget(tenant, participant)
 
-    def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
+    def track(self, activity: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
         """Record attendance and changes of a meeting, for later activities of the same meeting. Call it after
         `resolve`, with the resulting events; after a restart, call it without events for the activities of the last
         day: their events are on the log. Other activities change nothing."""
-        match said:
+        match activity:
             case Joined() | Left() | Ended():
                 who = None
-                if not isinstance(said, Ended):
-                    who = self.roster.participant(scope.tenant, scope.tool, said.person)
+                if not isinstance(activity, Ended):
+                    who = self.roster.participant(scope.tenant, scope.tool, activity.person)
                 # All events of one activity have the same session.
-                told = events[0]["data"] if events else None
-                session = str(told["session_id"]) if isinstance(told, Mapping) else ""
+                data = events[0]["data"] if events else None
+                session = str(data["session_id"]) if isinstance(data, Mapping) else ""
                 with self._lock:
                     if not events:
-                        key = said.key if isinstance(said, Ended) else visit(said, who or UNIDENTIFIED).key
-                        spoken = self.memory.find(scope.tenant, scope.source, statement_id(key))
-                        session = next((one.session for one in spoken if one.session), "")
-                    self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
+                        key = (
+                            activity.key if isinstance(activity, Ended) else visit_of(activity, who or UNIDENTIFIED).key
+                        )
+                        emitted = self.statement_index.find(scope.tenant, scope.source, statement_id(key))
+                        session = next((one.session for one in emitted if one.session), "")
+                    self.presence.apply(scope.source, activity, who or UNIDENTIFIED, session)
             case MoveRequested():
                 with self._lock:
-                    self.revisions.apply(scope.source, said)
+                    self.revisions.apply(scope.source, activity)
             case Booked() | Cancelled() | MeetingMoved():
                 guests = NO_GUESTS
-                if isinstance(said, Booked) or (said.people and (isinstance(said, MeetingMoved) or said.copy_of)):
-                    guests = self.guests(said, scope)
+                if isinstance(activity, Booked) or (
+                    activity.people and (isinstance(activity, MeetingMoved) or activity.copy_of)
+                ):
+                    guests = self.guests(activity, scope)
                 with self._lock:
-                    self.revisions.apply(scope.source, said, guests)
+                    self.revisions.apply(scope.source, activity, guests)
             case _:
                 pass
 
-    def guests(self, said: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
+    def guests(self, activity: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
         """Identify the guests by the current directory."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
-        found = [(person, identify(person)) for person in said.people]
-        if isinstance(said, Cancelled):
-            return Guests(frozenset[str]().union(*(known for _, known in found)))
-        new, declined = (said.new, said.declined) if isinstance(said, Booked) else ((), ())
-        strangers = [person for person, known in found if not known and person not in new]
+        found = [(person, identify(person)) for person in activity.people]
+        if isinstance(activity, Cancelled):
+            return Guests(frozenset[str]().union(*(participants for _, participants in found)))
+        new, declined = (activity.new, activity.declined) if isinstance(activity, Booked) else ((), ())
+        strangers = [person for person, participants in found if not participants and person not in new]
         return Guests(
-            frozenset[str]().union(*(known for _, known in found)),
+            frozenset[str]().union(*(participants for _, participants in found)),
             frozenset[str]().union(*map(identify, declined)),
             len(strangers),
             frozenset(digest("stranger", normal(one.address or one.id)) for one in strangers if one != Person()),

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
-from services.ingest.domain.meetings.attendance import Span, joined
+from services.ingest.domain.meetings.attendance import Span, merged
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
@@ -26,7 +26,7 @@ from services.ingest.sources.vendor_model import (
 
 def stays(intervals: Iterable[Span]) -> list[Span]:
     """Merge intervals in order, without overlaps and without empty ones."""
-    return [one for one in joined(intervals) if one.begin < one.end]
+    return [one for one in merged(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
