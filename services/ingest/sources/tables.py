@@ -63,12 +63,12 @@ def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
     likely = {
         name: words
         for name, words in decoded.items()
-        if words is not None and decoded.get(_BESIDE.get(name, ""), words) is not None
+        if words is not None and decoded.get(_WESTERN_COUNTERPART.get(name, ""), words) is not None
     }
     return tuple(likely) if len(set(map(tuple, likely.values()))) > 1 else tuple(likely)[:1]
 
 
-def encoding_called(name: str) -> str | None:
+def table_encoding(name: str) -> str | None:
     """Return the codec of an encoding under any of its names, such as windows-1252; None if it is not used for tables.
     Latin-1 is read as cp1252, as browsers do: a superset."""
     try:
@@ -116,7 +116,7 @@ _LETTERS_OF = {
     "cp852": frozenset(_CENTRAL + _CENTRAL.upper() + "ăâîşţđĂÂÎŞŢĐ"),
 }
 # Machines with these encodings are rare: they count only if the Western counterpart fits too.
-_BESIDE = {"mac_latin2": "mac_roman", "cp852": "cp850"}
+_WESTERN_COUNTERPART = {"mac_latin2": "mac_roman", "cp852": "cp850"}
 _IN_EVERY_BALTIC_TABLE = frozenset("šžŠŽ")
 _BALTIC = frozenset("ąčęėįšųūžāēģīķļņōŗäöüõ" + "ąčęėįšųūžāēģīķļņōŗäöüõ".upper())
 # Within a word, an apostrophe or a blank; at its edges, quotes, dashes and signs.
@@ -150,14 +150,14 @@ class Rows:
     def __iter__(self) -> Iterator[Line]:
         while line := self._next():
             if is_open(line.text):
-                yield self._joined(line)
+                yield self._with_continuation(line)
             elif line.text.strip():
                 yield line
 
     def _next(self) -> Line | None:
         return self._pushed_back.popleft() if self._pushed_back else next(self._lines, None)
 
-    def _joined(self, first: Line) -> Line:
+    def _with_continuation(self, first: Line) -> Line:
         """Return the row that begins here: the line alone if no following line completes it."""
         joined_lines = [first]
         size = len(first.text)

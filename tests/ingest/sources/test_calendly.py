@@ -10,8 +10,8 @@ from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, 
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calendly import TOOL
 from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, hmac_hex
-from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRET = "calendly-key"
@@ -240,7 +240,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert verdict(found) == verdict(value)
     assert "private" not in json.dumps(found)

@@ -13,8 +13,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.caliper.model import CaliperSettings
 from services.ingest.sources.caliper.tool import TOOL
 from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verified
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VERSION = "http://purl.imsglobal.org/ctx/caliper/v1p1"
@@ -224,7 +224,7 @@ def test_a_post_in_a_course_or_forum_to_nobody_in_particular_is_no_contact(chang
 
     assert ignored(value) == ignored(shared) == "of_a_course_or_forum"
     for one in (value, shared):
-        assert TOOL.translate(kept_of(TOOL, envelope(one)), configured()) == Ignored("of_a_course_or_forum")
+        assert TOOL.translate(redacted_by(TOOL, envelope(one)), configured()) == Ignored("of_a_course_or_forum")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +235,7 @@ def test_settings_may_map_a_thread_a_forum_or_a_course(place: str) -> None:
     settings = {"events": {"MessageEvent.Posted": [meaning]}}
     value = event("MessageEvent", "Posted", object=POST, group=COURSE)
 
-    found = kept_of(TOOL, envelope(value), configured(**settings))
+    found = redacted_by(TOOL, envelope(value), configured(**settings))
 
     assert said_of(found, **settings) == said(value, **settings)
     elsewhere = event("MessageEvent", "Posted", object={"id": "urn:m", "isPartOf": "urn:canvas:discussion:8"})
@@ -330,7 +330,7 @@ def test_expressions_that_do_not_fit_are_named(settings: Any, path: str | None) 
 def test_a_mailto_may_be_written_in_any_case(iri: str) -> None:
     value = event("MessageEvent", "Posted", actor=iri)
 
-    assert said(value).by == said_of(kept_of(TOOL, envelope(value))).by == Person(address="ada@example.com")
+    assert said(value).by == said_of(redacted_by(TOOL, envelope(value))).by == Person(address="ada@example.com")
 
 
 def test_a_mailto_is_an_address() -> None:
@@ -378,7 +378,7 @@ def test_an_envelope_is_recorded_event_by_event() -> None:
 
 
 def test_what_people_write_is_cut() -> None:
-    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted"), graded()))
+    found = redacted_by(TOOL, envelope(event("MessageEvent", "Posted"), graded()))
 
     assert "secret" not in json.dumps(found)
     assert TOOL.translate(found, configured()) == TOOL.translate(
@@ -402,13 +402,13 @@ def test_of_extensions_only_what_the_expressions_find_in_them_is_kept() -> None:
         "relationship": "join(' ', [to_string(extensions.x), 'words'])",
     }
 
-    found = kept_of(TOOL, envelope(value), configured(**settings))
+    found = redacted_by(TOOL, envelope(value), configured(**settings))
 
     assert "secret" not in json.dumps(found)
     told, plain = said_of(found, **settings), said(value, **settings)
     assert (told.by, told.people) == (plain.by, plain.people)
     assert told.relationship == PSEUDONYM("secret words")
-    assert kept_of(TOOL, found, configured(**settings)) == found
+    assert redacted_by(TOOL, found, configured(**settings)) == found
 
 
 @pytest.mark.parametrize(
@@ -421,7 +421,7 @@ def test_of_extensions_only_what_the_expressions_find_in_them_is_kept() -> None:
     ],
 )
 def test_an_expression_that_does_not_fit_is_named_after_the_cut_too(settings: Any, path: str) -> None:  # noqa: ANN401
-    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted")), configured(**settings))
+    found = redacted_by(TOOL, envelope(event("MessageEvent", "Posted")), configured(**settings))
 
     assert fault(found, **settings) == path
 
@@ -435,7 +435,7 @@ def test_an_expression_that_does_not_fit_is_named_after_the_cut_too(settings: An
     ],
 )
 def test_of_what_means_nothing_here_only_that_it_came_is_kept(value: object, kept: object) -> None:
-    assert kept_of(TOOL, envelope(value))["data"] == [kept]
+    assert redacted_by(TOOL, envelope(value))["data"] == [kept]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from services.ingest.domain.cloudevents import JSON, Parsed
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.tool import Received
 from tests.ingest.sources.examples import HR_NAMES, NOW, Example, examples, marked
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 MARKER = "Zorblax went quietly home"
 EXAMPLES = list(examples())
@@ -32,10 +32,10 @@ def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_what_is_cut_is_not_needed_and_what_is_kept_is_kept_again(example: Example) -> None:
     for value in example.payloads():
-        found = kept_of(example.tool, value, example.settings)
+        found = redacted_by(example.tool, value, example.settings)
 
         assert said(example, found) == said(example, value)
-        assert kept_of(example.tool, found, example.settings) == found
+        assert redacted_by(example.tool, found, example.settings) == found
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
@@ -45,7 +45,7 @@ def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
             if path.rpartition(".")[2] in HR_NAMES and example.tool.name == "hr":
                 continue
 
-            found = kept_of(example.tool, changed, example.settings)
+            found = redacted_by(example.tool, changed, example.settings)
 
             assert "Zorblax" not in json.dumps(found), path
             verdict = example.tool.translate(found, example.settings)
@@ -83,7 +83,7 @@ def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translat
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example: Example) -> None:
     for value in example.payloads():
-        found = kept_of(example.tool, value, example.settings)
+        found = redacted_by(example.tool, value, example.settings)
 
         assert [said(example, again) for again in recorded(example, found)] == [said(example, found)]
 

@@ -18,8 +18,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.tool import TOOL
 from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verified
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CSV = "text/csv"
@@ -375,7 +375,7 @@ def kept(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]
     """What is stored of each record."""
     found = taken(body, media_type, **settings)
     assert isinstance(found, RawPayloads), found
-    return [kept_of(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
+    return [redacted_by(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
 
 
 def test_columns_that_nobody_reads_are_not_kept() -> None:
@@ -426,7 +426,7 @@ def test_a_value_that_does_not_fit_its_column_is_named_and_not_kept(row: str, pa
     assert isinstance(found, Rejected)
     assert path in [error.path for error in found.errors]
     assert [(error.path, error.reason) for error in found.errors] == faults(row)
-    assert kept_of(TOOL, record, configured()) == record
+    assert redacted_by(TOOL, record, configured()) == record
 
 
 def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> None:
@@ -441,7 +441,7 @@ def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> 
 def test_a_record_that_somebody_else_wrote_says_nothing_in_words_of_its_own() -> None:
     value = {"line": 3, "employee": {}, "note": "secret", "fault": {"column": "secret", "words": "my secret"}}
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert found == {"line": 3, "employee": {}, "fault": {"column": "", "words": "is at fault"}}
     assert "secret" not in str(TOOL.translate(found, configured()))
@@ -501,7 +501,7 @@ def test_of_several_rows_of_one_person_the_active_one_counts_or_none(rows: tuple
     records = kept(f"{ROWS}\n" + "\n".join(rows) + "\n")
 
     assert [outcome(record) for record in records] == became
-    assert [kept_of(TOOL, record, configured()) for record in records] == records
+    assert [redacted_by(TOOL, record, configured()) for record in records] == records
 
 
 @pytest.mark.parametrize(

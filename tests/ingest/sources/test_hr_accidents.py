@@ -8,7 +8,7 @@ import pytest
 
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.hr.tool import TOOL
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.sources.test_hr import configured, faults, kept, people, person, results
 
 
@@ -66,7 +66,7 @@ def test_what_became_of_a_name_is_no_name(written: str, words: str) -> None:
     assert (path, words in reason) == ("line 2, column name", True)
     assert half[0] == "line 2, column first name"
     assert TOOL.translate(record, configured()) == results(table)[0]
-    assert kept_of(TOOL, record, configured()) == record
+    assert redacted_by(TOOL, record, configured()) == record
 
 
 @pytest.mark.parametrize("name", ["IRMÃ\xa0SILVA", "Ãurélio", "Åse", "A = B"])

@@ -21,8 +21,8 @@ from services.ingest.sources.mapping.tool import TOOL
 from services.ingest.sources.tool import Connection, RawPayloads, Received, Unverified, Verification, Verified
 from services.ingest.sources.vocabulary import required
 from services.runtime.strict_yaml import documents
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = """
@@ -406,20 +406,20 @@ def test_a_signature_may_be_written_in_either_way() -> None:
 def test_free_text_is_cut_before_anything_is_stored(settings: MappingSettings) -> None:
     value = progress(note="secret", deep=[{"note": {"a": "secret"}}], words="secret")
 
-    found = kept_of(TOOL, value, settings)
+    found = redacted_by(TOOL, value, settings)
 
     assert "secret" not in json.dumps(found)
     assert TOOL.translate(found, settings) == TOOL.translate(value, settings)
-    assert kept_of(TOOL, found, settings) == found
+    assert redacted_by(TOOL, found, settings) == found
 
 
 def test_of_an_id_that_may_be_text_a_digest_is_kept_under_which_it_is_answered_and_voided(
     settings: MappingSettings,
 ) -> None:
-    first = kept_of(TOOL, payload("chat", uid="my secret", people=["bob@example.com"]), settings)
-    answer = kept_of(TOOL, payload("chat", uid="m-2", people=["b@x.org"], answers_to="my secret"), settings)
-    goal = kept_of(TOOL, payload("goal", uid="my secret", goal="g-1"), settings)
-    undone = kept_of(TOOL, payload("undone", uid="my secret"), settings)
+    first = redacted_by(TOOL, payload("chat", uid="my secret", people=["bob@example.com"]), settings)
+    answer = redacted_by(TOOL, payload("chat", uid="m-2", people=["b@x.org"], answers_to="my secret"), settings)
+    goal = redacted_by(TOOL, payload("goal", uid="my secret", goal="g-1"), settings)
+    undone = redacted_by(TOOL, payload("undone", uid="my secret"), settings)
 
     assert "secret" not in json.dumps([first, answer, goal, undone])
     assert said(answer, settings).data["reply_to"] == said(first, settings).key
@@ -434,13 +434,13 @@ def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -
     )
     value = achieved(note="I was brave, secret", who="Ada L", others=["Bob secret", "bob@example.com"])
 
-    found = kept_of(TOOL, value, given)
+    found = redacted_by(TOOL, value, given)
 
     assert "secret" not in json.dumps(found)
     told = said(found, given)
     assert told.by == Person(participant=PSEUDONYM("Ada L"))
     assert told.people == (Person(participant=PSEUDONYM("Bob secret")), Person(address="bob@example.com"))
-    assert TOOL.translate(kept_of(TOOL, achieved(note="no"), given), given) == Ignored("no_rule")
+    assert TOOL.translate(redacted_by(TOOL, achieved(note="no"), given), given) == Ignored("no_rule")
 
 
 @pytest.mark.parametrize(
@@ -450,11 +450,11 @@ def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -
 def test_a_fault_is_kept_in_our_words_and_none_of_the_payload(settings: MappingSettings, changes: Any) -> None:  # noqa: ANN401
     value = progress() | changes
 
-    found = kept_of(TOOL, value, settings)
+    found = redacted_by(TOOL, value, settings)
 
     assert "secret" not in json.dumps(found)
     assert fault(found, settings) == fault(value, settings)
-    assert kept_of(TOOL, found, settings) == found
+    assert redacted_by(TOOL, found, settings) == found
 
 
 def test_a_member_of_data_that_nobody_knows_is_not_named() -> None:
@@ -492,12 +492,12 @@ FORGED = (
 def test_what_was_recorded_is_believed_only_as_far_as_a_rule_could_have_made_it(forged: object) -> None:
     value = {"rapport_rules_applied": forged}
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert "secret" not in json.dumps(found)
     assert isinstance(TOOL.translate(found, configured()), Rejected)
     assert isinstance(TOOL.translate(value, configured()), Rejected)
-    assert kept_of(TOOL, found, configured()) == found
+    assert redacted_by(TOOL, found, configured()) == found
 
 
 SAMPLES = (

@@ -10,7 +10,7 @@ from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 from services.ingest.sources.tool import Handshake, RawPayloads, Received, Unverified, Verification, Verified
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "a-client-state"
@@ -141,7 +141,7 @@ def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:
 
 
 def test_the_secret_of_a_notification_is_not_stored() -> None:
-    found = kept_of(TOOL, notification())
+    found = redacted_by(TOOL, notification())
 
     assert SECRET not in json.dumps(found)
     assert translated(found) == Pointer(f"users/{USER}/calendarView")

@@ -10,7 +10,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.sources.registry import TOOLS
 from tests.ingest.people.building import kinds, known, pair, participant, say
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.test_further_cases import BASES
 
 Step = str | int
@@ -54,7 +54,7 @@ def become(projection: Projection, tool: str, value: object) -> list[str]:
     """The types of the events."""
     known_tool = TOOLS[tool]
     settings = known_tool.settings()
-    translation = known_tool.translate(kept_of(known_tool, value, settings), settings)
+    translation = known_tool.translate(redacted_by(known_tool, value, settings), settings)
     said = translation if isinstance(translation, tuple) else ()
     found = [say(projection, one, ConnectionScope("acme", None, tool, "one")) for one in said]
     return [kind for one in found if isinstance(one, list) for kind in kinds(one)]

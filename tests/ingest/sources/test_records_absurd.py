@@ -21,8 +21,8 @@ from tests.ingest.sources import test_hr as hr
 from tests.ingest.sources import test_mapping as mapping
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
-from tests.ingest.sources.keeping import connection_of
 from tests.ingest.sources.mutation import translated
+from tests.ingest.sources.redaction import connection_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DEEP = mapping.configured(mapping.rule(data={"goal_id": "to_string(@)"}, when="pair"))

@@ -12,8 +12,8 @@ from services.ingest.domain.activity import GenericActivity, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.slack import TOOL, SlackSettings
 from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, hmac_hex
-from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -267,7 +267,7 @@ def test_what_takes_back_a_note_of_slacks_own_is_ignored_like_the_note(subtype: 
 
     for value in (deleted(previous_message=before), changed({"subtype": "tombstone", "ts": "1772445600.000200"})):
         value["event"]["previous_message"] = before
-        assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+        assert verdict(value) == verdict(redacted_by(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
 
 
 def test_what_takes_back_a_message_of_somebody_else_is_ignored_like_the_message() -> None:
@@ -279,7 +279,7 @@ def test_what_takes_back_a_message_of_somebody_else_is_ignored_like_the_message(
 def test_that_a_message_was_answered_is_no_message() -> None:
     value = message(user=None, text=None, message={"user": "U-ada", "ts": "1772445600.000200", "reply_count": 1})
 
-    assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+    assert verdict(value) == verdict(redacted_by(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
     assert verdict(message(subtype="message_replied", user=None)) == Ignored("subtype_not_used")
 
 
@@ -335,7 +335,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value, SETTINGS)
+    found = redacted_by(TOOL, value, SETTINGS)
 
     assert verdict(found) == verdict(value)
     assert "private" not in json.dumps(found)
@@ -345,8 +345,11 @@ def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
 def test_of_an_event_that_is_not_used_nothing_but_that_it_is_another_is_kept() -> None:
     changed_profile = {"type": "user_change", "user": {"profile": {"real_name": "Ada", "status_text": "At the doctor"}}}
 
-    assert kept_of(TOOL, callback(changed_profile), SETTINGS) == {"type": "event_callback", "event": {"type": "cut"}}
-    assert kept_of(TOOL, {"type": "Ada went home", "user": "Ada"}, SETTINGS) == {"type": "cut"}
+    assert redacted_by(TOOL, callback(changed_profile), SETTINGS) == {
+        "type": "event_callback",
+        "event": {"type": "cut"},
+    }
+    assert redacted_by(TOOL, {"type": "Ada went home", "user": "Ada"}, SETTINGS) == {"type": "cut"}
 
 
 @given(mutated(SAMPLES))

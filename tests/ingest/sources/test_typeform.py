@@ -17,8 +17,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.tool import Received, Unverified, Verified
 from services.ingest.sources.typeform.model import TypeformSettings
 from services.ingest.sources.typeform.tool import TOOL
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FEEDBACK = {"type": "mentoring.feedback.given.v1", "data": {"about": "session"}}
@@ -365,7 +365,7 @@ def test_what_people_write_is_cut() -> None:
         answer("tel", "phone_number", phone_number="+43 secret"),
     )
 
-    assert "secret" not in json.dumps(kept_of(TOOL, value, configured()))
+    assert "secret" not in json.dumps(redacted_by(TOOL, value, configured()))
 
 
 def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> None:
@@ -373,7 +373,7 @@ def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> No
     unknown = answer("fit", "multiple_choice", choice={"id": "c2", "ref": "secret ref", "label": "secret label"})
     many = answer("fit", "multiple_choice", choices={"labels": ["No", "secret label"], "other": "secret words"})
 
-    found = [kept_of(TOOL, response(one), configured()) for one in (known, unknown, many)]
+    found = [redacted_by(TOOL, response(one), configured()) for one in (known, unknown, many)]
 
     assert "secret" not in json.dumps(found)
     assert said(found[0]).data == {"fit": "undecided"}
@@ -387,14 +387,14 @@ def test_a_label_may_be_spelt_in_another_way() -> None:
     label = unicodedata.normalize("NFD", " Natürlich\u200b")
     value = response(answer("fit", "multiple_choice", choice={"label": label}))
 
-    assert said(value, given).data == said(kept_of(TOOL, value, given), given).data == {"fit": "good"}
+    assert said(value, given).data == said(redacted_by(TOOL, value, given), given).data == {"fit": "good"}
 
 
 def test_answers_keep_their_places_when_those_before_them_are_dropped() -> None:
     value = response(answer("why", "long_text", text="secret words"), rated(9), fields=[asked("how_was_it", "nps")])
     value["form_response"]["answers"][1]["number"] = 11
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert found["form_response"]["answers"][0] == {"field": {}}
     assert fault(found)[0] == fault(value)[0] == "form_response.answers.1.number"
@@ -404,14 +404,14 @@ def test_of_hidden_fields_only_those_are_kept_that_the_settings_name_and_text_in
     value = response(rated(4), fields=[asked("how_was_it", "nps")])
     value["form_response"]["hidden"] |= {"first_name": "Ada", "goal": "to be brave", "pair": "Ada and Bob"}
 
-    found = kept_of(TOOL, value, configured())["form_response"]["hidden"]
+    found = redacted_by(TOOL, value, configured())["form_response"]["hidden"]
 
     assert found == {"person": "p-ada", "goal": PSEUDONYM("to be brave"), "pair": PSEUDONYM("Ada and Bob")}
 
 
 @pytest.mark.parametrize("kind", ["form_response_partial", "form_viewed", "Ada went home"])
 def test_of_other_events_nothing_is_kept(kind: str) -> None:
-    found = kept_of(TOOL, response(rated(4)) | {"event_type": kind}, configured())
+    found = redacted_by(TOOL, response(rated(4)) | {"event_type": kind}, configured())
 
     assert found in ({"event_type": kind, "form_response": {}}, {"event_type": "cut", "form_response": {}})
     assert "Ada" not in json.dumps(found)

@@ -12,8 +12,8 @@ from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
-from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 ID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
 OTHER_ID = "9d2b0d1a-6a4b-4a53-9b0c-0c2ea8a1b111"
@@ -322,7 +322,7 @@ def test_what_somebody_does_alone_in_a_course_or_forum_is_no_contact(verb: str, 
     value = statement(verb, **changes)
 
     assert TOOL.translate(value, configured()) == Ignored("of_a_course_or_forum")
-    assert TOOL.translate(kept_of(TOOL, value), configured()) == Ignored("of_a_course_or_forum")
+    assert TOOL.translate(redacted_by(TOOL, value), configured()) == Ignored("of_a_course_or_forum")
     together = TOOL.translate(statement(verb, **changes | {"actor": PAIR}), configured())
     assert isinstance(together, tuple)
 
@@ -333,7 +333,7 @@ def test_settings_may_map_a_course_or_a_forum() -> None:
     value = statement("commented", object=POST, context={"contextActivities": {"parent": [COURSE]}})
 
     assert said(value, verbs=verbs).data == data
-    assert said(kept_of(TOOL, value, configured(verbs=verbs)), verbs=verbs).data == data
+    assert said(redacted_by(TOOL, value, configured(verbs=verbs)), verbs=verbs).data == data
     assert TOOL.translate(statement("commented", object=POST), configured(verbs=verbs)) == Ignored(
         "verb_of_no_interest"
     )

@@ -18,7 +18,7 @@ MOST_SESSIONS = 200_000
 of it can no longer find its relationship. One tenant's bookings never evict another's."""
 MOST_OF_RELATIONSHIP = 200
 """The sessions that end last are kept."""
-EARLY = timedelta(minutes=30)
+EARLY_JOIN = timedelta(minutes=30)
 """People join before the start; somebody who joins earlier came for something else."""
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
@@ -35,7 +35,7 @@ def correlation_of(source: str, meeting: Meeting, copy_of: Meeting | None = None
 
 
 class Booking(NamedTuple):
-    """The latest state of a session of one relationship; `told` is the time of the event that set it."""
+    """The latest state of a session of one relationship; `as_of` is the time of the event that set it."""
 
     session: str
     starts_at: Instant
@@ -160,7 +160,9 @@ class Bookings:
         booked = (
             self.booking(tenant, relationship, one) for one in self._sessions_of.get((tenant, relationship), NONE)
         )
-        around = (one for one in booked if one and not one.cancelled and one.starts_at - EARLY <= moment <= one.ends_at)
+        around = (
+            one for one in booked if one and not one.cancelled and one.starts_at - EARLY_JOIN <= moment <= one.ends_at
+        )
         # Calendar and meeting room may both report one meeting: all processes and runs choose the same one by this
         # order.
         return min(around, default=None, key=lambda one: (one.starts_at, one.session))

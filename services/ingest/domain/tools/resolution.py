@@ -91,7 +91,7 @@ def resolve_end(activity: Ended, scope: ConnectionScope, projection: Projection)
     meeting = _Meeting(activity, scope, projection)
     before, after = meeting.gathering.without(activity), meeting.gathering.with_end(activity)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
-    return (*events, *meeting.resolve_no_show()) or (NOTHING_NEW if after.people else STRANGERS)
+    return (*events, *meeting.no_shows()) or (NOTHING_NEW if after.people else STRANGERS)
 
 
 def resolve_no_show(activity: Missed, scope: ConnectionScope, projection: Projection) -> Result:
@@ -174,7 +174,7 @@ class _Meeting:
         # One suffices: only the presence of others counts, not their number.
         return frozenset(sorted(others)[:1])
 
-    def resolve_no_show(self) -> Iterable[RawEvent]:
+    def no_shows(self) -> Iterable[RawEvent]:
         """Yield the no-shows of an ended meeting. Somebody started it: if no participant was reported present, the
         joins are missing, because the tool sends ends only, sends them first, or names the run differently."""
         if self.gathering.has_unidentified or not self.gathering.people:

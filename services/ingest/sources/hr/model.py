@@ -50,14 +50,16 @@ MIDNIGHTS_OF_EUROPE = frozenset({time(22), time(23)})
 """In UTC, on the day before."""
 LAST_MINUTE = time(23, 59)
 """Systems with inclusive ends may end a day with its last minute in UTC. This is midnight in no zone."""
-ELSEWHERE = "may be midnight of the next day in a zone to the east: settings.time_zone can say where days begin"
-TICKS = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
+AMBIGUOUS_MIDNIGHT = (
+    "may be midnight of the next day in a zone to the east: settings.time_zone can say where days begin"
+)
+ODATA_DATE = re.compile(r"/Date\((-?\d{1,14})(?:[+-]\d{4})?\)/", re.ASCII)
 # Excel's day number in a cell without date format, limited to the years 2015 to 2035: other five-digit notations, such
 # as a day with one digit before month and year, do not fall into this range.
-SERIAL = re.compile(r"(4(?:200[5-9]|20[1-9]\d|2[1-9]\d\d|[3-8]\d{3}|9[0-5]\d\d))(?:[.,]\d{1,12})?", re.ASCII)
-DAY_0 = date(1899, 12, 30)
+EXCEL_DAY = re.compile(r"(4(?:200[5-9]|20[1-9]\d|2[1-9]\d\d|[3-8]\d{3}|9[0-5]\d\d))(?:[.,]\d{1,12})?", re.ASCII)
+EXCEL_EPOCH = date(1899, 12, 30)
 CENTURY = 100
-TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
+AMBIGUOUS_DAY = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # A time of day that may follow a day in the format of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
@@ -172,10 +174,10 @@ class Employee:
                 return self._day_of(datetime.fromisoformat(f"{found[1]}T{found[2]}+00:00"))
             if found := DAY.fullmatch(text[:LONGEST_DAY]):
                 return _in_supported_years(date.fromisoformat(found[1]))
-            if found := TICKS.fullmatch(text[:LONGEST_DAY]):
+            if found := ODATA_DATE.fullmatch(text[:LONGEST_DAY]):
                 return self._day_of(EPOCH + timedelta(milliseconds=int(found[1])))
-            if found := SERIAL.fullmatch(text[:LONGEST_DAY]):
-                return DAY_0 + timedelta(days=int(found[1]))
+            if found := EXCEL_DAY.fullmatch(text[:LONGEST_DAY]):
+                return EXCEL_EPOCH + timedelta(days=int(found[1]))
             form, written = self._settings.day_format, text[:LONGEST_DAY]
             if form == ISO and DIGITS.fullmatch(written):
                 return _in_supported_years(date.fromisoformat(written))
@@ -183,11 +185,11 @@ class Employee:
             timed = written if "%H" in form or "%I" in form else CLOCK.sub("", written)
             return _in_supported_years(datetime.strptime(timed, form).date())  # noqa: DTZ007 (a day has no zone)
         except UncertainDayError as wrong:
-            raise ValueError(ELSEWHERE) from wrong
+            raise ValueError(AMBIGUOUS_MIDNIGHT) from wrong
         except ValueError as wrong:
             example = date(2026, 3, 31)
             forms = dict.fromkeys(example.strftime(form) for form in (ISO, self._settings.day_format))
-            twofold = f"; {TWO_DAYS}" if may_be_two_days(text[:LONGEST_DAY]) else ""
+            twofold = f"; {AMBIGUOUS_DAY}" if may_be_two_days(text[:LONGEST_DAY]) else ""
             raise ValueError(f"must be a day as in {' or '.join(forms)}{twofold}") from wrong
 
     def _day_of(self, moment: datetime) -> date | None:
@@ -205,7 +207,7 @@ class Employee:
 
 def is_moment(text: str) -> bool:
     """Whether the text is a timestamp whose day depends on the time zone."""
-    return bool(IN_UTC.fullmatch(text[:LONGEST_DAY]) or TICKS.fullmatch(text[:LONGEST_DAY]))
+    return bool(IN_UTC.fullmatch(text[:LONGEST_DAY]) or ODATA_DATE.fullmatch(text[:LONGEST_DAY]))
 
 
 def _is_nothing(value: object) -> bool:

@@ -16,7 +16,7 @@ from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecor
 from services.ingest.sources.hr.rows import NO_COLUMN, REQUIRED, read_rows
 from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flatten, normalise
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
-from services.ingest.sources.tables import encoding_called
+from services.ingest.sources.tables import table_encoding
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, payload_per_value
 from services.ingest.sources.vendor_model import read
 
@@ -30,21 +30,21 @@ CSV = frozenset(
 # Names of lists of people: ours, SCIM 2.0, Workday reports, OData, and others. Some lists are nested in an object of
 # such a name (`Report_Data`, `d`), and a list of one may be collapsed into its entry.
 PEOPLE = ("employees", "resources", "report_entry", "employee")
-AROUND = (
+WRAPPERS = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
     *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
-MOST_AROUND = 3
+MAX_WRAPPERS = 3
 # Members with the kind of a change, and its values for a deletion.
-OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
-DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
-AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
-OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+CHANGE_MEMBERS = frozenset({"action", "event", "eventtype", "type", "topic"})
+DELETION_VALUES = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
+SEND_RECORDS = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
+DELETED_RECORD = "says that a record was deleted, which is not that the person left: send them once more as terminated"
 SWITCHED_OFF = (
     "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
 )
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
-OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
+CHANGE_ONLY = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {SEND_RECORDS}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
@@ -56,7 +56,7 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
     if media.name not in CSV:
         parsed = read_json(body)
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
-    charset = encoding_called(media.charset)
+    charset = table_encoding(media.charset)
     if charset is None:
         try:
             # A header may contain arbitrary text.
@@ -115,31 +115,31 @@ def split(received: Received, settings: ToolSettings, now: datetime) -> RawPaylo
 
 def people_in(value: object, settings: HrSettings) -> list[object]:
     """Return one person or a list of them as records. An existing record stays unchanged."""
-    found = _list_in(value, MOST_AROUND)
+    found = _unwrap_list(value, MAX_WRAPPERS)
     people = found if isinstance(found, list) else [found]
     records: list[object] = []
     for index, person in enumerate(people):
         if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
             records.append(person)
-        elif isinstance(person, dict) and (fault := _fault(person, settings)):
+        elif isinstance(person, dict) and (fault := _person_fault(person, settings)):
             records.append({"index": index, EMPLOYEE: {}, "fault": fault})
         elif person is not None or people is not found:
             records.append({"index": index, EMPLOYEE: person})
     return records
 
 
-def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
+def _person_fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
     """Return a fault of the person as a whole. A system that sends only what was done to its record does not give the
     person's state."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
-    if name := _switched_off(person, settings):
+    if name := _inactive_account_column(person, settings):
         return {"column": name, "words": SWITCHED_OFF}
-    changes = (one for name, one in person.items() if isinstance(one, str) and normalise(name) in OF_CHANGES)
-    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in changes) else None
+    changes = (one for name, one in person.items() if isinstance(one, str) and normalise(name) in CHANGE_MEMBERS)
+    return {"words": DELETED_RECORD} if any(one.casefold() in DELETION_VALUES for one in changes) else None
 
 
-def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
+def _inactive_account_column(person: Mapping[str, object], settings: HrSettings) -> str:
     """Return the column in which SCIM marks an account inactive, which may be a suspension (RFC 7643 4.1.1), if nothing
     else shows an exit or a leave; "" if there is none."""
     schemas = person.get("schemas")
@@ -154,7 +154,7 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
 
 
-def _list_in(value: object, around: int) -> object:
+def _unwrap_list(value: object, around: int) -> object:
     """Return the list that the value is or contains, otherwise the value itself: one person, or no person at all. An
     object with an id and a name is not unwrapped, unless its only list-like member has a name for people."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
@@ -169,9 +169,9 @@ def _list_in(value: object, around: int) -> object:
     }
     columns = flatten(value).keys()
     is_person = all(columns & set(map(normalise, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
-    names = PEOPLE if is_person else (*PEOPLE, *AROUND)
+    names = PEOPLE if is_person else (*PEOPLE, *WRAPPERS)
     inner = next((named[name] for name in names if name in named), None)
-    return value if inner is None else _list_in(inner, around - 1)
+    return value if inner is None else _unwrap_list(inner, around - 1)
 
 
 def _with_decode_fault(record: object, settings: HrSettings) -> object:
@@ -206,15 +206,15 @@ def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:
 def _no_people_fault(value: object, settings: HrSettings) -> Rejected | None:
     """Reject an object with neither a list nor any member of a person."""
     if isinstance(value, dict) and isinstance(value.get("Operations"), list):
-        return rejected("malformed", "Operations", OF_A_CHANGE)
-    found = _list_in(value, MOST_AROUND)
+        return rejected("malformed", "Operations", CHANGE_ONLY)
+    found = _unwrap_list(value, MAX_WRAPPERS)
     if not isinstance(found, dict) or EMPLOYEE in found or flatten(found).keys() & settings.columns_read:
         return None
     if isinstance(found.get("operations"), list):
-        return rejected("malformed", "operations", OF_A_CHANGE)
-    if isinstance(value, dict) and flatten(value).keys() & OF_CHANGES:
-        return rejected("malformed", "", OF_A_CHANGE)
-    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
+        return rejected("malformed", "operations", CHANGE_ONLY)
+    if isinstance(value, dict) and flatten(value).keys() & CHANGE_MEMBERS:
+        return rejected("malformed", "", CHANGE_ONLY)
+    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *WRAPPERS))}")
 
 
 def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rejected | None:

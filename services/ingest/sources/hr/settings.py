@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from schemas.primitives import Code, TimeZone
 from services.ingest.domain.tools.allow_list import visible
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
-from services.ingest.sources.tables import ENCODINGS, encoding_called
+from services.ingest.sources.tables import ENCODINGS, table_encoding
 from services.ingest.sources.tool import ToolSettings
 
 # The columns of a name.
@@ -21,9 +21,9 @@ NAMES = ("name", "first_name", "last_name")
 DAYS = ("leave_from", "leave_until", "back_on", "rehired_on", "terminated_on", "last_day")
 # Wrappers of a value with its label (Personio), or alone (BambooHR's `fields`); Workday refers to things by
 # `Descriptor`.
-VALUES = ("value", "Descriptor")
+VALUE_WRAPPERS = ("value", "Descriptor")
 # Wrappers of the person's own members, in JSON:API and BambooHR.
-OWN = frozenset({"attributes", "fields"})
+OWN_WRAPPERS = frozenset({"attributes", "fields"})
 # Members of a person are not nested deeper.
 MOST_LEVELS = 4
 
@@ -83,10 +83,10 @@ def contradiction(employee: Mapping[str, object], columns: Container[str]) -> st
 
 def _leaves(prefix: str, members: Mapping[str, object], levels: int) -> Iterator[tuple[str, object]]:
     for name, value in members.items():
-        if isinstance(value, dict) and (labelled := next((one for one in VALUES if one in value), "")):
+        if isinstance(value, dict) and (labelled := next((one for one in VALUE_WRAPPERS if one in value), "")):
             yield f"{prefix}{name}", value[labelled]
         elif isinstance(value, dict) and levels > 1:
-            yield from _leaves("" if name in OWN else f"{prefix}{name}.", value, levels - 1)
+            yield from _leaves("" if name in OWN_WRAPPERS else f"{prefix}{name}.", value, levels - 1)
         else:
             yield f"{prefix}{name}", value
 
@@ -116,7 +116,7 @@ ACTIVE = re.compile(
 GONE = re.compile(r"inactive|terminat|exit|left|leave|absent|former|resign|retire|disabled|deleted|suspend|blocked")
 # A person on leave may have a disabled account.
 ACCOUNT = re.compile(r"enabled|account|login|konto")
-LONGEST_KEPT = 4_000
+LONGEST_CACHED = 4_000
 """Limit of cached texts, in characters."""
 TRUTH = frozenset({"true", "false"})
 ISO = "%Y-%m-%d"
@@ -132,7 +132,7 @@ def _readable(form: str) -> str:
 
 
 def _validate_encoding(name: str | None) -> str | None:
-    found = encoding_called(name) if name else None
+    found = table_encoding(name) if name else None
     if name and not found:
         raise ValueError(f"is no encoding that tables are read in, such as {', '.join(ENCODINGS)}")
     return found
@@ -189,7 +189,7 @@ class HrSettings(ToolSettings):
             return {column: tuple(name for name in names if name in present) for column, names in self.names.items()}
 
         cached = lru_cache(maxsize=64)(present_columns)
-        return lambda members: (cached if sum(map(len, members)) <= LONGEST_KEPT else present_columns)(members)
+        return lambda members: (cached if sum(map(len, members)) <= LONGEST_CACHED else present_columns)(members)
 
     @cached_property
     def status(self) -> Callable[[str, str], Status | None]:
@@ -212,4 +212,4 @@ class HrSettings(ToolSettings):
             return STATUSES.get(folded) or STATUSES.get(spaced)
 
         cached = lru_cache(maxsize=1024)(status)
-        return lambda text, column: (cached if len(text) + len(column) <= LONGEST_KEPT else status)(text, column)
+        return lambda text, column: (cached if len(text) + len(column) <= LONGEST_CACHED else status)(text, column)

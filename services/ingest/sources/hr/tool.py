@@ -25,10 +25,10 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.model import Employee, HrRecord, is_moment
 from services.ingest.sources.hr.records import (
-    AS_THEY_ARE,
     CSV,
+    DELETED_RECORD,
     EMPLOYEE,
-    OF_DELETED,
+    SEND_RECORDS,
     SWITCHED_OFF,
     TWO_VALUES,
     UNCLEAR,
@@ -66,7 +66,7 @@ def _translated(value: object, settings: HrSettings) -> Translation:
         return Ignored("another_row_counts")
     person = Employee(record.position, record.employee, settings)
     if record.line is None and record.employee and not any(person.all_of(one) for one in (*NAMES, "status")):
-        return rejected("invalid", record.position, OF_NOBODY)
+        return rejected("invalid", record.position, NO_STATE)
     try:
         employed = _employed(record, person, settings)
     except RecursionError:
@@ -196,7 +196,7 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
     return left_on, back_on
 
 
-OF_NOBODY = f"names somebody and says neither what they are called nor their status, as notifications do: {AS_THEY_ARE}"
+NO_STATE = f"names somebody and says neither what they are called nor their status, as notifications do: {SEND_RECORDS}"
 # Replaces a value that is neither text nor number: the column stays at fault in the same way.
 NO_TEXT: list[object] = [[]]
 # Invalid as an id; replaces an id that may be text.
@@ -206,7 +206,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}|{SWITCHED_OFF}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{DELETED_RECORD}|{SWITCHED_OFF}",
     re.ASCII,
 )
 
@@ -227,7 +227,7 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
     if record.received_at:
         found["received_at"] = to_rfc3339(record.received_at)
     person = Employee(record.position, record.employee, settings)
-    found[EMPLOYEE] = dict(_columns(person, settings, pseudonym))
+    found[EMPLOYEE] = dict(_redacted_columns(person, settings, pseudonym))
     if record.counts_elsewhere:
         found["counts_elsewhere"] = True
     if record.fault:
@@ -237,12 +237,12 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
     return found
 
 
-def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
+def _redacted_columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
     """If one column serves two purposes, the last one wins, an identity."""
     for column in PEOPLE_COLUMNS:
         name, value = person.found(column)
         if value is not None:
-            yield name, _kept(person, column, value, settings)
+            yield name, _redact_value(person, column, value, settings)
     for name, value in person.all_of("status"):
         # It may contradict the status that counts.
         if name != person.found("status")[0] and _is_active_value(name, value, settings):
@@ -255,7 +255,7 @@ def _columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> It
             yield name, NO_TEXT if len(person.problems) > faults else recognised
 
 
-def _kept(person: Employee, column: str, value: object, settings: HrSettings) -> object:
+def _redact_value(person: Employee, column: str, value: object, settings: HrSettings) -> object:
     """Replace an invalid value by one that is invalid in the same way."""
     faults = len(person.problems)
     found = _redacted(person, column, settings)

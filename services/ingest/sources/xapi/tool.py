@@ -176,11 +176,11 @@ MOST_LEVELS = 7
 def redact(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
     assert isinstance(settings, XapiSettings)
     if isinstance(payload, list):
-        return [_kept(statement, settings, pseudonym) for statement in payload]
-    return _kept(payload, settings, pseudonym)
+        return [_redact_statement(statement, settings, pseudonym) for statement in payload]
+    return _redact_statement(payload, settings, pseudonym)
 
 
-def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
+def _redact_statement(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
     outline = read(XapiOutline, statement)
     target = outline if isinstance(outline, Rejected) else read(XapiTarget, outline.object)
     verb = AllowList(members={"id": AllowList(leaf=one_of(VOIDED, *DEFAULTS, *settings.verbs))})

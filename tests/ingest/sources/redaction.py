@@ -16,7 +16,7 @@ def connection_of(tool: Tool, settings: ToolSettings) -> Connection:
     return Connection(ConnectionScope("acme", None, tool.name, "any"), tool, settings, "", digest_key=DIGEST_KEY)
 
 
-def kept_of(tool: Tool, value: object, settings: ToolSettings | None = None) -> Any:  # noqa: ANN401 (JSON)
+def redacted_by(tool: Tool, value: object, settings: ToolSettings | None = None) -> Any:  # noqa: ANN401 (JSON)
     """The value after it was written and read again."""
     found = connection_of(tool, settings or tool.settings()).redact(json.dumps(value).encode(), JSON)
     assert isinstance(found, RedactedPayload)
