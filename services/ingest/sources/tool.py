@@ -292,10 +292,10 @@ class Connection:
         for payload in found.payloads:
             if len(payload) > MOST_BYTES:
                 return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
-            kept = self.redact(payload, found.media_type)
-            if isinstance(kept, Rejected):
-                return kept
-            payloads.append(kept)
+            redacted = self.redact(payload, found.media_type)
+            if isinstance(redacted, Rejected):
+                return redacted
+            payloads.append(redacted)
         return AcceptedRequest(tuple(payloads), found.answer)
 
     def redact(self, payload: bytes, media_type: str) -> RedactedPayload | Rejected:

@@ -45,7 +45,7 @@ class Booking(NamedTuple):
 
 
 class BookedSession(NamedTuple):
-    """`matters` are the correlation ids of the tools' meetings behind the session, see `correlation_of`."""
+    """`correlations` are the correlation ids of the tools' meetings behind the session, see `correlation_of`."""
 
     booking: Booking
     correlations: tuple[str, ...] = ()

@@ -166,11 +166,11 @@ class _Meeting:
         booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
         if booking is None or booking.session == self._session or relationship.meets(gathering.people):
             return frozenset()
-        resolve_booking = (
+        booked_pairs = (
             self._projection.roster.relationship(tenant, one)
             for one in bookings.relationships_of(tenant, booking.session)
         )
-        others = gathering.people.difference(*(one.people for one in resolve_booking if one))
+        others = gathering.people.difference(*(one.people for one in booked_pairs if one))
         # One suffices: only the presence of others counts, not their number.
         return frozenset(sorted(others)[:1])
 

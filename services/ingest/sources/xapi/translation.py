@@ -71,7 +71,7 @@ def translate(value: object, settings: ToolSettings) -> Translation:
 
 @dataclass(frozen=True)
 class XapiAction:
-    """An action and its target; `heading` holds id and time. `kind` is the target's kind as `kind_word` returns it.
+    """An action and its target; `heading` holds id and time. `kind` is the target's kind as `activity_kind` returns it.
     `is_in_course`: the target is, or belongs to, a course or forum. `is_mapped`: the settings name the verb."""
 
     heading: activity.Statement
