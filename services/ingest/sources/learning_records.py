@@ -20,7 +20,7 @@ DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "ratin
 
 
 class Meaning(BaseModel):
-    """What an action means. `data` holds constant members. With `place` (id or type of the action's object, or of the
+    """What an action means. `data` holds constant members. With `target` (id or type of the action's object, or of the
     object's parent), the meaning applies only there; xAPI calls it `activity`, Caliper `object`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
