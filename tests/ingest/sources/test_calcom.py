@@ -18,7 +18,7 @@ SECRET = "cal-secret"
 ADA, BOB, HOST = (Person(address=f"{name}@example.com") for name in ("ada", "bob", "host"))
 
 
-def told(trigger: str, **changes: object) -> dict[str, Any]:
+def webhook(trigger: str, **changes: object) -> dict[str, Any]:
     payload = {
         "type": "60min",
         "title": "60min between Somebody and Somebody",
@@ -47,16 +47,18 @@ def told(trigger: str, **changes: object) -> dict[str, Any]:
 
 
 def created(**changes: object) -> dict[str, Any]:
-    return told("BOOKING_CREATED", **changes)
+    return webhook("BOOKING_CREATED", **changes)
 
 
 def rescheduled(**changes: object) -> dict[str, Any]:
     old = {"rescheduleId": 90, "rescheduleUid": "old-uid", "rescheduleStartTime": "2026-03-08T10:00:00Z"}
-    return told("BOOKING_RESCHEDULED", **(old | changes))
+    return webhook("BOOKING_RESCHEDULED", **(old | changes))
 
 
 def cancelled(**changes: object) -> dict[str, Any]:
-    return told("BOOKING_CANCELLED", **({"status": "CANCELLED", "cancellationReason": "Something private"} | changes))
+    return webhook(
+        "BOOKING_CANCELLED", **({"status": "CANCELLED", "cancellationReason": "Something private"} | changes)
+    )
 
 
 def no_show(*attendees: object, trigger: str = "BOOKING_NO_SHOW_UPDATED", **changes: object) -> dict[str, Any]:
@@ -100,14 +102,14 @@ def verdict(value: object) -> Any:  # noqa: ANN401 (each test knows what)
     return TOOL.translate(value, ToolSettings())
 
 
-def said(value: object) -> Any:  # noqa: ANN401
+def activities_of(value: object) -> Any:  # noqa: ANN401
     result = verdict(value)
     assert isinstance(result, tuple), result
     return result
 
 
 def only(value: object) -> Any:  # noqa: ANN401
-    (one,) = said(value)
+    (one,) = activities_of(value)
     return one
 
 
@@ -152,7 +154,7 @@ def test_the_members_of_a_team_who_host_together_take_part() -> None:
 def test_a_booking_that_nobody_has_confirmed_is_none() -> None:
     triggers = ["BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAID", "BOOKING_PAYMENT_INITIATED"]
 
-    assert {verdict(told(trigger)) for trigger in triggers} == {Ignored("not_confirmed")}
+    assert {verdict(webhook(trigger)) for trigger in triggers} == {Ignored("not_confirmed")}
     assert verdict(created(status="PENDING")) == Ignored("not_confirmed")
 
 
@@ -196,7 +198,7 @@ def test_who_is_marked_as_no_show_missed_it_and_who_is_unmarked_did_not() -> Non
 
 
 def test_several_marked_at_once_are_told_one_by_one() -> None:
-    assert [one.absent for one in said(no_show(ABSENT, {"email": "bob@example.com", "noShow": True}))] == [
+    assert [one.absent for one in activities_of(no_show(ABSENT, {"email": "bob@example.com", "noShow": True}))] == [
         (ADA,),
         (BOB,),
     ]
@@ -214,7 +216,10 @@ def test_guests_whom_cal_video_did_not_see_missed_it() -> None:
     here = {"email": "bob@example.com", "noShow": False}
 
     assert only(no_show(ABSENT, here, trigger=GUESTS)).absent == (ADA,)
-    assert [one.absent for one in said(no_show({"email": "ada@example.com"}, here, trigger=GUESTS))] == [(ADA,), (BOB,)]
+    assert [one.absent for one in activities_of(no_show({"email": "ada@example.com"}, here, trigger=GUESTS))] == [
+        (ADA,),
+        (BOB,),
+    ]
 
 
 def test_that_the_time_of_a_booking_is_over_says_nothing_of_who_came() -> None:
@@ -228,7 +233,7 @@ def test_what_was_called_off_or_never_confirmed_was_missed_by_nobody(status: str
 
 
 def test_at_the_end_those_who_were_marked_have_missed_it() -> None:
-    one, other = said(flat_end(noShowHost=True, attendees=[ABSENT, {"email": "bob@example.com"}]))
+    one, other = activities_of(flat_end(noShowHost=True, attendees=[ABSENT, {"email": "bob@example.com"}]))
 
     assert (one.absent, other.absent) == ((HOST,), (ADA,))
     assert one.time == datetime(2026, 3, 9, 11, tzinfo=UTC)

@@ -19,7 +19,7 @@ EVENTS = "https://api.calendly.com/scheduled_events"
 HOST = "https://api.calendly.com/users/HOST"
 
 
-def told(event: str, **changes: object) -> dict[str, Any]:
+def webhook(event: str, **changes: object) -> dict[str, Any]:
     payload = {
         "cancel_url": "https://calendly.com/cancellations/AAAA",
         "created_at": "2026-03-01T09:00:00.123456Z",
@@ -69,20 +69,20 @@ NO_SHOW = {"uri": "https://api.calendly.com/invitee_no_shows/NS1", "created_at":
 
 
 def created(**changes: object) -> dict[str, Any]:
-    return told("invitee.created", **changes)
+    return webhook("invitee.created", **changes)
 
 
 def canceled(**changes: object) -> dict[str, Any]:
-    return told("invitee.canceled", **({"status": "canceled", "cancellation": CANCELLATION} | changes))
+    return webhook("invitee.canceled", **({"status": "canceled", "cancellation": CANCELLATION} | changes))
 
 
 def no_show(**changes: object) -> dict[str, Any]:
-    return told("invitee_no_show.created", **({"no_show": NO_SHOW} | changes))
+    return webhook("invitee_no_show.created", **({"no_show": NO_SHOW} | changes))
 
 
 SAMPLES = [
     *(created(), created(old_invitee=f"{EVENTS}/EV0/invitees/IN0"), canceled(), canceled(rescheduled=True)),
-    *(no_show(), told("invitee_no_show.deleted")),
+    *(no_show(), webhook("invitee_no_show.deleted")),
 ]
 
 
@@ -215,7 +215,7 @@ def test_an_invitee_who_did_not_show_up_missed_the_meeting() -> None:
 
 
 def test_a_no_show_that_is_taken_back_is_voided() -> None:
-    one = only(told("invitee_no_show.deleted"))
+    one = only(webhook("invitee_no_show.deleted"))
 
     assert isinstance(one, Voided)
     assert one.target == only(no_show()).key

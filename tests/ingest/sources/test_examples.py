@@ -19,7 +19,7 @@ MARKER = "Zorblax went quietly home"
 EXAMPLES = list(examples())
 
 
-def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
+def translation_of(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
     """Of a person of a feed without the key, which tells one version of a record from another."""
     found = example.tool.translate(value, example.settings)
     if not isinstance(found, tuple):
@@ -34,7 +34,7 @@ def test_what_is_cut_is_not_needed_and_what_is_kept_is_kept_again(example: Examp
     for value in example.payloads():
         found = redacted_by(example.tool, value, example.settings)
 
-        assert said(example, found) == said(example, value)
+        assert translation_of(example, found) == translation_of(example, value)
         assert redacted_by(example.tool, found, example.settings) == found
 
 
@@ -65,18 +65,18 @@ def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data
 
 def recorded(example: Example, value: object) -> list[Any]:
     """What of a request is put on the tool's topic, and what the worker takes of a record there; nothing is refused."""
-    taken = example.tool.split(
+    split = example.tool.split(
         Received({"content-type": JSON}, json.dumps(value, ensure_ascii=False).encode()), example.settings, NOW
     )
-    if isinstance(taken, Rejected):
+    if isinstance(split, Rejected):
         return []
-    parsed = [example.tool.parse(payload, taken.media_type) for payload in taken.payloads]
+    parsed = [example.tool.parse(payload, split.media_type) for payload in split.payloads]
     return [example.tool.redact(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
 
 
 def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
     """Of a refusal the reason: where it came in, what was no person has been given a time by then."""
-    found = said(example, value)
+    found = translation_of(example, value)
     return found.reason if isinstance(found, Rejected) else found
 
 
@@ -85,7 +85,9 @@ def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example:
     for value in example.payloads():
         found = redacted_by(example.tool, value, example.settings)
 
-        assert [said(example, again) for again in recorded(example, found)] == [said(example, found)]
+        assert [translation_of(example, again) for again in recorded(example, found)] == [
+            translation_of(example, found)
+        ]
 
 
 @given(st.data())

@@ -24,7 +24,7 @@ USER = {
 }
 
 
-def told(*people_: object) -> Any:  # noqa: ANN401
+def translations(*people_: object) -> Any:  # noqa: ANN401
     """Of each what becomes of it, and the same of what is kept of it."""
     body = json.dumps(people_)
     found = results(body, JSON)
@@ -50,7 +50,7 @@ def told(*people_: object) -> Any:  # noqa: ANN401
     ],
 )
 def test_who_is_employed_and_on_leave_is_on_leave(more: dict[str, object], status: str, left_on: date | None) -> None:
-    (found,) = told(WORKER | more)
+    (found,) = translations(WORKER | more)
 
     assert (found.status, found.left_on) == (status, left_on)
 
@@ -59,7 +59,7 @@ def test_who_is_employed_and_on_leave_is_on_leave(more: dict[str, object], statu
     ("more", "column"), [({"Terminated": True}, "Terminated"), ({"On_Leave": "perhaps"}, "On_Leave")]
 )
 def test_a_status_that_another_column_speaks_against_is_refused(more: dict[str, object], column: str) -> None:
-    found = told(WORKER | more)
+    found = translations(WORKER | more)
 
     assert isinstance(found, Rejected)
     assert found.errors[0].path == f"employee 1, column {column}"
@@ -123,7 +123,7 @@ def test_a_record_that_was_deleted_says_neither_that_somebody_left_nor_that_they
 def test_somebody_with_two_addresses_under_names_that_are_alike_has_both(
     members: dict[str, object], addresses: tuple[str, ...]
 ) -> None:
-    (found,) = told(ADA | members)
+    (found,) = translations(ADA | members)
 
     assert found.addresses == addresses
 

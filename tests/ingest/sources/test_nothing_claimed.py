@@ -55,8 +55,8 @@ def become(projection: Projection, tool: str, value: object) -> list[str]:
     known_tool = TOOLS[tool]
     settings = known_tool.settings()
     translation = known_tool.translate(redacted_by(known_tool, value, settings), settings)
-    said = translation if isinstance(translation, tuple) else ()
-    found = [say(projection, one, ConnectionScope("acme", None, tool, "one")) for one in said]
+    activity = translation if isinstance(translation, tuple) else ()
+    found = [say(projection, one, ConnectionScope("acme", None, tool, "one")) for one in activity]
     return [kind for one in found if isinstance(one, list) for kind in kinds(one)]
 
 

@@ -44,8 +44,8 @@ CASES: tuple[tuple[Tool, ToolSettings, Callable[[object], Any]], ...] = (
 
 
 def _is_dealt_with(tool: Tool, settings: ToolSettings, body: bytes) -> None:
-    taken = tool.split(Received({"content-type": "application/json"}, body), settings, NOW)
-    for payload in () if isinstance(taken, Rejected) else taken.payloads:
+    split = tool.split(Received({"content-type": "application/json"}, body), settings, NOW)
+    for payload in () if isinstance(split, Rejected) else split.payloads:
         parsed = tool.parse(payload, "application/json")
         if isinstance(parsed, Parsed):
             assert translated(tool, parsed.value, settings)

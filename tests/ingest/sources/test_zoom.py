@@ -176,12 +176,12 @@ def test_a_time_that_cannot_be_read_is_that_of_the_message(join_time: object, ti
 
 
 def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:
-    taken = TOOL.split(Received({}, b"{}"), ToolSettings(), TOLD_AT)
+    split = TOOL.split(Received({}, b"{}"), ToolSettings(), TOLD_AT)
 
-    assert isinstance(taken, RawPayloads)
-    assert taken.payloads == (b"{}",)
-    assert taken.answer
-    assert taken.answer.status == 200
+    assert isinstance(split, RawPayloads)
+    assert split.payloads == (b"{}",)
+    assert split.answer
+    assert split.answer.status == 200
 
 
 @pytest.mark.parametrize("value", SAMPLES)
