@@ -111,8 +111,8 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
             raise ConnectionsError(str(missing)) from missing
         return found
 
-    looks_twice = "tools" in composition.parts
-    return ConnectionsFile(settings.ingest_connections, composition.connections, load, looks_twice=looks_twice)
+    reload_on_miss = "tools" in composition.parts
+    return ConnectionsFile(settings.ingest_connections, composition.connections, load, reload_on_miss=reload_on_miss)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 
-from services.ingest.sources.tool import signed
+from services.ingest.sources.tool import hmac_hex
 from tests.ingest.tooling import sign_slack, sign_zoom
 
 SECRET = "somebody:a secret of all these tools"
@@ -19,11 +19,11 @@ def headers_of(tool: str, body: bytes) -> dict[str, str]:
 
 def _calendly(body: bytes) -> dict[str, str]:
     stamp = str(round(time.time()))
-    return {"calendly-webhook-signature": f"t={stamp},v1={signed(SECRET, f'{stamp}.'.encode() + body)}"}
+    return {"calendly-webhook-signature": f"t={stamp},v1={hmac_hex(SECRET, f'{stamp}.'.encode() + body)}"}
 
 
 def _calcom(body: bytes) -> dict[str, str]:
-    return {"x-cal-signature-256": signed(SECRET, body)}
+    return {"x-cal-signature-256": hmac_hex(SECRET, body)}
 
 
 def _typeform(body: bytes) -> dict[str, str]:
@@ -32,7 +32,7 @@ def _typeform(body: bytes) -> dict[str, str]:
 
 
 def _house(body: bytes) -> dict[str, str]:
-    return {"x-signature": f"sha256={signed(SECRET, body)}", **_bearer(body)}
+    return {"x-signature": f"sha256={hmac_hex(SECRET, body)}", **_bearer(body)}
 
 
 def _xapi(_: bytes) -> dict[str, str]:

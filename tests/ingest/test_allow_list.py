@@ -62,7 +62,7 @@ FULL: dict[str, Any] = {
 
 
 def kept(value: object, *models: type[BaseModel]) -> Any:  # noqa: ANN401 (JSON)
-    return allow_list(*(models or (Meeting,))).kept(value, PSEUDONYM)
+    return allow_list(*(models or (Meeting,))).redact(value, PSEUDONYM)
 
 
 def test_what_a_model_reads_is_kept_and_of_addresses_the_addresses() -> None:
@@ -115,12 +115,12 @@ def test_what_does_not_fit_is_told_apart_from_what_is_missing() -> None:
     ],
 )
 def test_a_time_is_what_looks_like_one(time: object) -> None:
-    assert TIME.kept(time, PSEUDONYM) == time
+    assert TIME.redact(time, PSEUDONYM) == time
 
 
 @pytest.mark.parametrize("text", ["2026-03-02T10:00:00Z, call me", "soon", "2026-03-02T10:00 Zorblax", "1 " * 40])
 def test_a_time_with_words_beside_it_is_none(text: str) -> None:
-    assert TIME.kept(text, PSEUDONYM) == "cut"
+    assert TIME.redact(text, PSEUDONYM) == "cut"
 
 
 @pytest.mark.parametrize(
@@ -138,17 +138,17 @@ def test_a_time_with_words_beside_it_is_none(text: str) -> None:
     ],
 )
 def test_of_an_address_the_address_is_kept(text: str, address: str) -> None:
-    assert ADDRESS.kept(text, PSEUDONYM) == address
+    assert ADDRESS.redact(text, PSEUDONYM) == address
 
 
 def test_an_id_that_may_be_text_is_a_digest_and_that_of_a_person_may_be_an_address() -> None:
-    assert ID.kept("ada@example.com", PSEUDONYM) == PSEUDONYM("ada@example.com")
-    assert PERSON_ID.kept("ada@example.com", PSEUDONYM) == "ada@example.com"
-    assert PERSON_ID.kept("Ada Lovelace", PSEUDONYM) == PSEUDONYM("Ada Lovelace")
-    assert PERSON_ID.kept("  ", PSEUDONYM) == ""
-    assert ID.kept(10**200, PSEUDONYM) == PSEUDONYM(str(10**200))
+    assert ID.redact("ada@example.com", PSEUDONYM) == PSEUDONYM("ada@example.com")
+    assert PERSON_ID.redact("ada@example.com", PSEUDONYM) == "ada@example.com"
+    assert PERSON_ID.redact("Ada Lovelace", PSEUDONYM) == PSEUDONYM("Ada Lovelace")
+    assert PERSON_ID.redact("  ", PSEUDONYM) == ""
+    assert ID.redact(10**200, PSEUDONYM) == PSEUDONYM(str(10**200))
     with pytest.raises(NoDigestKeyError):
-        ID.kept(TEXT, pseudonym_of("", "acme"))
+        ID.redact(TEXT, pseudonym_of("", "acme"))
 
 
 def test_a_payload_that_several_models_read_keeps_what_any_of_them_reads() -> None:
@@ -177,7 +177,7 @@ def test_a_list_of_its_own_stands_beside_a_type_that_says_nothing() -> None:
 
 
 def test_what_has_the_wrong_type_of_json_is_emptied() -> None:
-    assert [ADDRESS.kept(value, PSEUDONYM) for value in (5, 1.5, True)] == [0, 0.0, False]
+    assert [ADDRESS.redact(value, PSEUDONYM) for value in (5, 1.5, True)] == [0, 0.0, False]
 
 
 def test_a_field_that_does_not_say_what_of_it_is_kept_makes_no_allow_list() -> None:

@@ -126,9 +126,9 @@ def test_a_change_is_taken_up_when_two_looks_have_found_the_same(tmp_path: Path)
     known = ConnectionsFile(file, load(), load)
     change(file, id="later", tool="zoom")
 
-    known.look()
+    known.poll()
     once = "later" in known
-    known.look()
+    known.poll()
 
     assert (once, "later" in known, len(known), set(known) >= {"zoom_acme"}) == (False, True, 5, True)
 
@@ -138,8 +138,8 @@ def test_a_secret_alone_that_changes_is_taken_up(tmp_path: Path) -> None:
     known = ConnectionsFile(file, load(), load)
 
     (tmp_path / "zoom_acme").write_text(NEW_SECRET)
-    known.look()
-    known.look()
+    known.poll()
+    known.poll()
 
     assert known["zoom_acme"].secret == NEW_SECRET
 
@@ -152,10 +152,10 @@ def test_a_fault_is_told_once_and_gone_as_soon_as_it_is_mended(tmp_path: Path) -
 
     with capture_logs() as told:
         for _ in range(5):
-            known.look()
+            known.poll()
         at_fault = set(known)
         (tmp_path / "later").write_text(NEW_SECRET)
-        known.look()
+        known.poll()
 
     assert "later" not in at_fault
     assert "later" in known
@@ -178,7 +178,7 @@ def test_a_file_that_is_away_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_worker_looks_once_more_before_it_calls_a_connection_unknown(tmp_path: Path) -> None:
     file, load = loading(tmp_path)
-    worker, gateway = (ConnectionsFile(file, load(), load, looks_twice=one) for one in (True, False))
+    worker, gateway = (ConnectionsFile(file, load(), load, reload_on_miss=one) for one in (True, False))
     change(file, id="later", tool="zoom")
 
     assert worker.get("later") is not None

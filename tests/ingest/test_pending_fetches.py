@@ -37,7 +37,7 @@ def google(broker: Settings, vendors: Vendors) -> Iterator[Following]:
 
 def fetch(google: Following, offset: int, resource: str = POINTED, partition: Partition = HERE) -> Fetch:
     record = Record(partition.topic, partition.number, offset, b"k", None, (), 0)
-    payload = OpenedPayload(google.connection, google.connection.kept(b"{}", "application/json"))
+    payload = OpenedPayload(google.connection, google.connection.redact(b"{}", "application/json"))
     key = FetchKey(partition, google.connection.connection_scope.connection, resource)
     return Fetch(key, offset, record, payload, NOON + timedelta(minutes=offset), 1_000)
 

@@ -39,7 +39,7 @@ LOST: dict[str, tuple[str, ...]] = {
 UNREADABLE = {"broken JSON", "not UTF-8", "no object", "nothing", "a tombstone", "five megabytes"}
 
 
-def kept_of(name: str, value: bytes | None) -> object:
+def redacted_by(name: str, value: bytes | None) -> object:
     if name in UNREADABLE:
         return {}
     kept = json.loads(value or b"")
@@ -80,7 +80,7 @@ def test_broken_records_are_kept_with_the_reason_and_the_next_good_one_is_proces
     for name, (value, reason, path) in BROKEN.items():
         record = rejected[origins[name]]
         headers = texts(record)
-        assert json.loads(record.value or b"{}") == kept_of(name, value)
+        assert json.loads(record.value or b"{}") == redacted_by(name, value)
         assert (headers["reason"], headers["path"], headers["tool"]) == (reason, path, "cloudevents")
         assert headers["detail"]
         assert origins[name] == "/".join(headers[f"origin_{part}"] for part in ("topic", "partition", "offset"))

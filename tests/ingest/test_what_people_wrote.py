@@ -16,7 +16,7 @@ from services.runtime.kafka import Record
 from tests.ingest.conftest import DIGEST_KEY
 from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
 from tests.ingest.sources.examples import HR_NAMES, examples
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.test_fuzz import SAMPLES
 from tests.ingest.vendor_examples import calcom, calendly, google_calendar, microsoft_graph, zoom
 
@@ -93,9 +93,9 @@ def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, v
 def test_what_is_kept_says_what_all_of_it_said_and_is_kept_again_as_it_is(tool: str, value: object) -> None:
     connection = connection_of(tool)
 
-    found = kept_of(connection.tool, value, connection.settings)
+    found = redacted_by(connection.tool, value, connection.settings)
 
-    assert kept_of(connection.tool, found, connection.settings) == found
+    assert redacted_by(connection.tool, found, connection.settings) == found
     translate = connection.tool.translate
     if "<" not in json.dumps(value):  # Of `Name <address>` the address is kept, and the name was never an address.
         assert translate(found, connection.settings) == translate(value, connection.settings)

@@ -23,7 +23,7 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load
-from services.ingest.sources.tool import signed
+from services.ingest.sources.tool import hmac_hex
 from services.runtime.health import Health
 from services.runtime.kafka import Record, read_to_end, reading
 from services.runtime.settings import Settings
@@ -79,7 +79,7 @@ def zoom(what: str, meeting: str, email: str = "", at: str = "2026-03-02T10:00:0
 
 def sign_zoom(body: bytes, secret: str, stamp: int | None = None) -> dict[str, str]:
     moment = str(round(time.time()) if stamp is None else stamp)
-    signature = f"v0={signed(secret, f'v0:{moment}:'.encode() + body)}"
+    signature = f"v0={hmac_hex(secret, f'v0:{moment}:'.encode() + body)}"
     return {"x-zm-signature": signature, "x-zm-request-timestamp": moment, "content-type": JSON}
 
 

@@ -164,13 +164,13 @@ def test_what_waits_for_people_outlives_a_restart_and_goes_with_an_erasure(
         assert notify.states("4F2", "slack") == ["held"]
         write(notify, names.roster, "acme/4F2", dump(RosterRecord(position=2, erased=True)))
         eventually(lambda: len(receiver.of("4F2")) == 2, what="the end")
-        eventually(lambda: not kept_of(notify, b"4F2"), what="the tombstones")
+        eventually(lambda: not redacted_by(notify, b"4F2"), what="the tombstones")
 
         assert receiver.of("4F2")[1].data["why"] == "relationship erased"
         assert slack.taken == []
 
 
-def kept_of(notify: Notify, relationship: bytes) -> list[bytes]:
+def redacted_by(notify: Notify, relationship: bytes) -> list[bytes]:
     """What the compacted topics of notify still hold of it."""
     last: dict[tuple[str, bytes | None], bytes] = {}
     for record in read_to_end(notify.settings, [notify.names.deliveries, notify.names.alert_state]):

@@ -136,7 +136,7 @@ class Attempt:
 
     def of(self, body: bytes, headers: Mapping[str, str]) -> Iterator[Tried]:
         """Every payload of the request."""
-        request = self._connection.taken(Received(headers, body), self._now)
+        request = self._connection.accept(Received(headers, body), self._now)
         if isinstance(request, Rejected):
             yield Tried(refusal=request)
             return
@@ -146,7 +146,7 @@ class Attempt:
             self._records += 1
             noted, time = kept.headers(name), round(self._now.timestamp() * 1000)
             record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
-            yield from self.of_record(record, tuple(cut_paths(kept.before, kept.value)))
+            yield from self.of_record(record, tuple(cut_paths(kept.original, kept.value)))
 
     def of_record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[Tried]:
         """Every payload of a record of the tool's raw topic."""

@@ -7,12 +7,12 @@ import click
 
 from services.ingest.console import command_settings, explained
 from services.ingest.flow.connections_reload import ReloadRefusedError, ask_to_reload
-from services.ingest.sources.connections import LOOK_SECONDS, ConnectionsError, listed, load_connections
+from services.ingest.sources.connections import POLL_SECONDS, ConnectionsError, listed, load_connections
 
 UNSET = "RAPPORT_INGEST_CONNECTIONS is not set: it names the file, for the processes of ingest and for this command"
 NOBODY = (
     "no process to ask: set RAPPORT_INGEST_RELOAD to the health ports of the processes of ingest, such as "
-    f"127.0.0.1:8081,127.0.0.1:8082 (without this command a change is taken up within {2 * LOOK_SECONDS:.0f} s)"
+    f"127.0.0.1:8081,127.0.0.1:8082 (without this command a change is taken up within {2 * POLL_SECONDS:.0f} s)"
 )
 
 

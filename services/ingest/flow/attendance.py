@@ -18,7 +18,7 @@ from schemas.payloads import EventRetracted
 from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import RawEvent
-from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, BookingLookup
 from services.ingest.domain.people.fan_out import told_before
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
@@ -64,7 +64,7 @@ class FoldedPartition:
     unless it comes on the log itself. `next`: the offset of the next batch; `is_in_hand`: a batch is, which had
     to wait."""
 
-    def __init__(self, expected: Expected, begin: int, quiet_until: int) -> None:
+    def __init__(self, expected: BookingLookup, begin: int, quiet_until: int) -> None:
         self.next, self.quiet_until, self.is_in_hand = begin, quiet_until, False
         self._on_log: OrderedDict[str, None] = OrderedDict()
         self._concluded: OrderedDict[str, RawEvent] = OrderedDict()

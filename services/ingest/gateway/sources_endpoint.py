@@ -21,8 +21,8 @@ from services.ingest.sources.tool import (
     BodyNeeded,
     Connection,
     Handshake,
-    Kept,
     Received,
+    RedactedPayload,
     Tool,
     Unverified,
     Verification,
@@ -60,7 +60,7 @@ class RawIntake:
     def __init__(self, producer: Producer, writing: Writing) -> None:
         self._producer, self._writing = producer, writing
 
-    async def take(self, payloads: Sequence[Kept], connection_scope: ConnectionScope) -> None:
+    async def take(self, payloads: Sequence[RedactedPayload], connection_scope: ConnectionScope) -> None:
         """Returns when all are on the topic. Raises UnavailableError when the broker is away or too much waits for it
         already, and RefusedError when one of them is more than a record may hold."""
         size = sum(len(kept.payload) for kept in payloads)
@@ -72,13 +72,15 @@ class RawIntake:
         if refused:
             raise refused
 
-    async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
+    async def _send(
+        self, payloads: Sequence[RedactedPayload], connection_scope: ConnectionScope, begun: Begun
+    ) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
         topic, key = connection_scope.raw_topic, connection_scope.connection.encode()
         sending = self._producer.together()
         begun(sending.written)
 
-        def send(kept: Kept) -> None:
+        def send(kept: RedactedPayload) -> None:
             headers = kept.headers(connection_scope.connection)
             sending.send(OutgoingRecord(topic, kept.payload, key, headers))
 
@@ -161,7 +163,7 @@ class SourcesEndpoint:
             _check_media(received, connection.tool)
             now, size = datetime.now(UTC), len(received.body)
             async with self._admission.in_work(name, size) as work:
-                found = await self._admission.aside(name, size, lambda: connection.taken(received, now))
+                found = await self._admission.aside(name, size, lambda: connection.accept(received, now))
                 if isinstance(found, Rejected):
                     raise rejection(found)
                 work.items = max(1, len(found.payloads))

@@ -14,7 +14,7 @@ import click
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.allow_list import composed
-from services.ingest.domain.tools.cells import whole
+from services.ingest.domain.tools.cells import as_whole_number
 from services.ingest.importing.entry import STDIN, ImportEntry, LinesFile, event_entry
 from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.first_look import DECIMAL_COMMA, Look, TableOptions, look, sampled
@@ -120,7 +120,7 @@ class _PeopleApart:
     def _person(self, row: Line) -> str:
         """Nobody of a row that is refused when it is its turn."""
         try:
-            return whole(composed(self._header.cells(row)["participant"]))
+            return as_whole_number(composed(self._header.cells(row)["participant"]))
         except BrokenRowError:
             return ""
 

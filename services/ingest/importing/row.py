@@ -16,10 +16,10 @@ from services.ingest.domain.tools.cells import (
     NO_VALUE,
     NOTHING,
     SHORTENED,
+    as_whole_number,
     damage_of,
     is_no_day,
     plain_name,
-    whole,
 )
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.moments import Forms, UncertainError
@@ -221,4 +221,4 @@ def _id(text: str) -> str:
         raise UncertainError(LOST_DIGITS)
     if _NAME.search(text):
         raise UncertainError(A_NAME)
-    return whole(text)
+    return as_whole_number(text)

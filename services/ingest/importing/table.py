@@ -24,10 +24,10 @@ from services.ingest.sources.tables import (
     Line,
     Rows,
     find_header,
-    fitted,
+    fit_to_header,
     is_open,
+    is_skipped_row,
     is_total,
-    says_nothing,
 )
 
 LONGEST_CELL = 4_000
@@ -54,7 +54,7 @@ class Header:
         """Those below it that say anything."""
         below = (line for line in lines if line.number > self.last)
         rows = (row for row in Rows(below, self.fits) if row.text.strip() != self.text)
-        return (row for row in rows if not says_nothing(row.text, self.delimiter) or self.may_be_meant(row))
+        return (row for row in rows if not is_skipped_row(row.text, self.delimiter) or self.may_be_meant(row))
 
     def may_be_meant(self, row: Line) -> bool:
         """A row of totals in which nothing is missing: `Sum;4711;1` below `name;participant;consent`."""
@@ -65,7 +65,7 @@ class Header:
 
     def cells(self, row: Line) -> dict[str, str]:
         """Of the columns that are read, in our words. Raises BrokenRowError."""
-        if is_total(row.text) and says_nothing(row.text, self.delimiter):
+        if is_total(row.text) and is_skipped_row(row.text, self.delimiter):
             raise BrokenRowError(TOTAL_OR_PERSON)
         found = self.written_cells(row)
         if len(found) != len(self.columns):
@@ -80,7 +80,7 @@ class Header:
 
     def written_cells(self, row: Line) -> list[str]:
         """All cells as they are, without empty ones beyond the header. Raises BrokenRowError."""
-        return fitted(_taken_apart(row.text, self.delimiter), self.written or self.columns)
+        return fit_to_header(_taken_apart(row.text, self.delimiter), self.written or self.columns)
 
     def fits(self, row: Line) -> bool:
         try:

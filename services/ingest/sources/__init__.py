@@ -1,1 +1,1 @@
-"""The tools that people already use: one package per tool, each pure: how a request proves itself, what it says."""
+"""The tools that people already use. Each is pure: it verifies, splits, redacts and translates requests."""

@@ -1,6 +1,6 @@
-"""Bookings of Cal.com as sessions, and who did not come. That a meeting's time is over says nothing of who came:
-Cal.com tells it by the clock. `X-Cal-Signature-256` is the hexadecimal HMAC of the body. No time is signed: only the
-keys stop a replay."""
+"""Cal.com bookings and no-shows. The end of a meeting does not show who came: Cal.com sends it by the clock.
+`X-Cal-Signature-256` is the hexadecimal HMAC of the body. The signature covers no timestamp, so only event keys stop a
+replay."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -34,11 +34,11 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     Zoned,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
 )
-from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
 
 class Seat(VendorModel):
@@ -48,10 +48,10 @@ class Seat(VendorModel):
 class Attendee(VendorModel):
     email: MaybeAddress = ""
     noShow: bool | None = None  # noqa: N815 (Cal.com's name)
-    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_unread)] = None  # noqa: N815
+    bookingSeat: Annotated[Seat | None, WrapValidator(none_if_invalid)] = None  # noqa: N815
 
 
-Attendees = tuple[Annotated[Attendee, blank_if_unread(Attendee)], ...]
+Attendees = tuple[Annotated[Attendee, blank_if_invalid(Attendee)], ...]
 
 
 class Team(VendorModel):
@@ -59,8 +59,9 @@ class Team(VendorModel):
 
 
 class CalcomBooking(VendorModel):
-    """`organizer` is one host; of a collective event the others are the team's members. Guests are attendees too. Where
-    seats are booked, attendees are those whose seat it is, and others may have theirs. Only who books must say when."""
+    """`organizer` is one host; for a collective event the other hosts are the team's members. Attendees include guests.
+    For a booking with seats, `attendees` are the holders of this booking's seats; others may hold more. Only a booking
+    requires times."""
 
     uid: Ident
     startTime: AnyMaybeTime = None  # noqa: N815
@@ -78,7 +79,7 @@ class CalcomBooking(VendorModel):
 
     @property
     def has_seats(self) -> bool:
-        """The number of seats is of the kind of event, and not always told; whose seat it is says so, too."""
+        """The number of seats belongs to the event type and is not always sent; a seat id shows it as well."""
         return bool(self.seatsPerTimeSlot or self.attendeeSeatId) or any(
             one.bookingSeat for one in self.attendees or ()
         )
@@ -89,8 +90,8 @@ class CalcomBooking(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """Each once. A host or an attendee (by phone) whose address is not told, or of whom nothing is, is somebody all
-        the same (empty): nobody books with nobody."""
+        """Each person once. A host or attendee (by phone) without an address, or missing altogether, counts as an
+        unknown person (empty): a booking always has two sides."""
         hosts = (self.organizer or Attendee(), *((self.team and self.team.members) or ()))
         emails = [one.email.strip() for one in (*hosts, *(self.attendees or (Attendee(),)))]
         return (*persons(emails), *(Person() for email in emails if not email))
@@ -102,7 +103,7 @@ class BookedSlot(CalcomBooking):
 
 
 class Unattended(VendorModel):
-    """Who did not come: marked by hand, or seen by Cal Video, which names the booking and the host otherwise."""
+    """A no-show: marked by hand, or detected by Cal Video, which uses other members for booking and host."""
 
     bookingUid: Ident  # noqa: N815
     hostEmail: MaybeAddress = ""  # noqa: N815
@@ -117,14 +118,14 @@ class CalcomEvent(VendorModel, Generic[Payload]):
     createdAt: Zoned  # noqa: N815
     payload: Payload
 
-    def keyed(self, uid: str) -> tuple[str, datetime, Native]:
-        """What every statement begins with."""
+    def heading(self, uid: str) -> tuple[str, datetime, Native]:
+        """The leading fields of every activity: key, time and native id."""
         key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
         return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
 
 
-class CalcomPast(VendorModel):
-    """A booking whose time is over, as the database has it."""
+class FinishedBooking(VendorModel):
+    """A finished booking, as stored in Cal.com's database."""
 
     uid: Ident
     endTime: Zoned  # noqa: N815
@@ -141,14 +142,14 @@ class CalcomPast(VendorModel):
         return persons([*([host] if self.noShowHost else []), *guests])
 
 
-class WrappedPast(VendorModel):
-    """Newer versions put it into a payload, like everything else; `createdAt` in the flat one is the booking's."""
+class WrappedFinishedBooking(VendorModel):
+    """Newer versions wrap it in a payload, as for all other events; `createdAt` of the flat form is the booking's."""
 
-    payload: CalcomPast
+    payload: FinishedBooking
 
 
 def persons(addresses: Iterable[str]) -> tuple[Person, ...]:
-    """Each once, in the order given."""
+    """Deduplicate, in the order given."""
     return tuple(Person(address=address) for address in dict.fromkeys(each.strip() for each in addresses) if address)
 
 
@@ -159,41 +160,44 @@ def verify(received: Received, secret: str, _now: datetime) -> Verification:
     signature = received.headers.get(HEADER, "")
     if not signature:
         return Unverified(f"{HEADER} is required")
-    # A webhook without a secret sends the words `no-secret-provided` instead, which fit no body either.
+    # A webhook without a secret sends the text `no-secret-provided` instead, which never matches.
     return verify_body(received, secret, "", [signature], f"{HEADER} does not fit the body")
 
 
-def marked(told: CalcomEvent[Unattended]) -> Translation:
-    """By hand, and perhaps unmarked again: only those who changed are named."""
-    known = [attendee for attendee in told.payload.attendees or () if attendee.email.strip()]
-    absent = persons(attendee.email for attendee in known if attendee.noShow)
-    present = persons(attendee.email for attendee in known if attendee.noShow is False)
-    uid, (_, time, native) = told.payload.bookingUid, told.keyed(told.payload.bookingUid)
+def marked_no_show(event: CalcomEvent[Unattended]) -> Translation:
+    """Marked by hand, and possibly unmarked again: the event names only attendees who changed."""
+    named = [attendee for attendee in event.payload.attendees or () if attendee.email.strip()]
+    absent = persons(attendee.email for attendee in named if attendee.noShow)
+    present = persons(attendee.email for attendee in named if attendee.noShow is False)
+    uid, (_, time, native) = event.payload.bookingUid, event.heading(event.payload.bookingUid)
     keys = [_absence_key(uid, person) for person in present]
     voided = [Voided(f"{key}:unmarked:{time.isoformat()}", time, native, target=key) for key in keys]
     return (*_missed(uid, time, native, absent, "self_reported"), *voided) or Ignored("nobody_named")
 
 
-def detected(told: CalcomEvent[Unattended]) -> Translation:
-    """By Cal Video, so many minutes after the start. Older versions mark no attendee: then none of them has come."""
-    if told.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
-        absent = persons([told.payload.hostEmail])
+def detected_no_show(event: CalcomEvent[Unattended]) -> Translation:
+    """Detected by Cal Video some minutes after the start. Older versions mark no attendee, which means that none of
+    them came."""
+    if event.triggerEvent == "AFTER_HOSTS_CAL_VIDEO_NO_SHOW":
+        absent = persons([event.payload.hostEmail])
     else:
-        guests = told.payload.attendees or ()
-        # Where somebody is not named, it may be they who are marked.
-        is_known = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
-        absent = persons(guest.email for guest in guests if guest.noShow or not is_known)
-    _, time, native = told.keyed(told.payload.bookingUid)
-    return _missed(told.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
+        guests = event.payload.attendees or ()
+        # If an attendee has no address, the mark may be theirs.
+        is_marked = any(each.noShow for each in guests) or not all(each.email.strip() for each in guests)
+        absent = persons(guest.email for guest in guests if guest.noShow or not is_marked)
+    _, time, native = event.heading(event.payload.bookingUid)
+    return _missed(event.payload.bookingUid, time, native, absent, "observed") or Ignored("nobody_named")
 
 
-def in_retrospect(told: CalcomPast | WrappedPast) -> Translation:
-    """At the scheduled end."""
-    past = told if isinstance(told, CalcomPast) else told.payload
-    if past.status.upper() in NO_BOOKING:
+def no_show_at_end(event: FinishedBooking | WrappedFinishedBooking) -> Translation:
+    """Sent at the scheduled end."""
+    booking = event if isinstance(event, FinishedBooking) else event.payload
+    if booking.status.upper() in UNCONFIRMED_STATUSES:
         return Ignored("not_confirmed")
-    native = Native("MEETING_ENDED", native_id(past.uid))
-    return _missed(past.uid, past.endTime, native, past.absent, "self_reported") or Ignored("ended_by_the_clock")
+    native = Native("MEETING_ENDED", native_id(booking.uid))
+    return _missed(booking.uid, booking.endTime, native, booking.absent, "self_reported") or Ignored(
+        "ended_by_the_clock"
+    )
 
 
 def _missed(
@@ -204,67 +208,69 @@ def _missed(
 
 
 def _absence_key(uid: str, person: Person) -> str:
-    """Without the address: keys may be shown."""
+    """A digest instead of the address: keys may be shown."""
     return f"no_show:{uid}:{sha256(person.address.lower().encode()).hexdigest()}"
 
 
-# Of a booking that is none, or none any more, whatever the trigger says.
-NO_BOOKING = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
+# Statuses of a booking that is not, or no longer, confirmed, whatever the trigger.
+UNCONFIRMED_STATUSES = frozenset({"PENDING", "AWAITING_HOST", "CANCELLED", "CANCELED", "REJECTED"})
 REASSIGNED = "BOOKING_REASSIGNED"
-"""Another host has taken it over."""
-# A booking that its host has yet to confirm is none; once confirmed (or paid for) it is created.
+"""Another host took over the booking."""
+# A booking that awaits its host's confirmation is ignored; once confirmed or paid for, Cal.com sends a create.
 NOT_CONFIRMED = frozenset({"BOOKING_REJECTED", "BOOKING_PAYMENT_INITIATED", "BOOKING_PAID"})
 
 
-def _booked(told: CalcomEvent[BookedSlot]) -> Translation:
-    booking = told.payload
-    if booking.status.upper() in NO_BOOKING:
+def _booked(event: CalcomEvent[BookedSlot]) -> Translation:
+    booking = event.payload
+    if booking.status.upper() in UNCONFIRMED_STATUSES:
         return Ignored("not_confirmed")
     booked = Booked(
-        *told.keyed(booking.uid),
+        *event.heading(booking.uid),
         meeting=Meeting(booking.uid),
         starts_at=booking.startTime,
         ends_at=booking.endTime,
         people=booking.people,
         replaces=booking.replaced,
         is_partial=booking.has_seats,
-        new=persons([booking.organizer.email]) if booking.organizer and told.triggerEvent == REASSIGNED else (),
+        new=persons([booking.organizer.email]) if booking.organizer and event.triggerEvent == REASSIGNED else (),
     )
     return (booked,)
 
 
-def _requested(told: CalcomEvent[CalcomBooking]) -> Translation:
-    """Cal.com gives up the former booking with the request, and its confirmation does not name it any more."""
-    booking = told.payload
+def _requested(event: CalcomEvent[CalcomBooking]) -> Translation:
+    """Cal.com drops the previous booking with the request, and the later confirmation does not name it."""
+    booking = event.payload
     if booking.replaced is None:
         return Ignored("not_confirmed")
-    return (MoveRequested(*told.keyed(booking.uid), Meeting(booking.uid), booking.replaced),)
+    return (MoveRequested(*event.heading(booking.uid), Meeting(booking.uid), booking.replaced),)
 
 
-def _cancelled(told: CalcomEvent[CalcomBooking]) -> Translation:
-    """With `requestReschedule` the host asks for another date: the booking that comes of it replaces this one."""
-    booking = told.payload
+def _cancelled(event: CalcomEvent[CalcomBooking]) -> Translation:
+    """With `requestReschedule` the host asks for another date: the new booking will replace this one."""
+    booking = event.payload
     if booking.rescheduled or booking.requestReschedule or booking.rescheduledToUid:
         return Ignored("rescheduled")
-    if booking.startTime and booking.startTime <= told.createdAt:
+    if booking.startTime and booking.startTime <= event.createdAt:
         return Ignored("already_over")
     meeting, people, seats = Meeting(booking.uid), booking.people, booking.has_seats
-    return (Cancelled(*told.keyed(booking.uid), meeting, people, booking.startTime, seats),)
+    return (Cancelled(*event.heading(booking.uid), meeting, people, booking.startTime, seats),)
 
 
 EVENTS = WebhookEvents(
     "triggerEvent",
     {
         **dict.fromkeys(
-            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventReading(CalcomEvent[BookedSlot], _booked)
+            ("BOOKING_CREATED", "BOOKING_RESCHEDULED", REASSIGNED), EventTranslator(CalcomEvent[BookedSlot], _booked)
         ),
-        "BOOKING_REQUESTED": EventReading(CalcomEvent[CalcomBooking], _requested),
-        "BOOKING_CANCELLED": EventReading(CalcomEvent[CalcomBooking], _cancelled),
-        "BOOKING_NO_SHOW_UPDATED": EventReading(CalcomEvent[Unattended], marked),
-        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
-        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventReading(CalcomEvent[Unattended], detected),
-        "MEETING_ENDED": EventReading[CalcomPast | WrappedPast](WrappedPast, in_retrospect, flat=CalcomPast),
+        "BOOKING_REQUESTED": EventTranslator(CalcomEvent[CalcomBooking], _requested),
+        "BOOKING_CANCELLED": EventTranslator(CalcomEvent[CalcomBooking], _cancelled),
+        "BOOKING_NO_SHOW_UPDATED": EventTranslator(CalcomEvent[Unattended], marked_no_show),
+        "AFTER_HOSTS_CAL_VIDEO_NO_SHOW": EventTranslator(CalcomEvent[Unattended], detected_no_show),
+        "AFTER_GUESTS_CAL_VIDEO_NO_SHOW": EventTranslator(CalcomEvent[Unattended], detected_no_show),
+        "MEETING_ENDED": EventTranslator[FinishedBooking | WrappedFinishedBooking](
+            WrappedFinishedBooking, no_show_at_end, flat=FinishedBooking
+        ),
     },
     lambda name: Ignored("not_confirmed" if name in NOT_CONFIRMED else "ping" if name == "PING" else "event_not_used"),
 )
-TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)
+TOOL = Tool(name="calcom", verify=verify, translate=EVENTS.translate, redact=EVENTS.redact)

@@ -1,6 +1,5 @@
-"""Bookings by Calendly. A reschedule arrives as a cancel and a create, in either order: the create says it all, and
-nothing was cancelled. `Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`; while a key is changed there are several
-v1."""
+"""Calendly bookings. A reschedule arrives as a cancel and a create, in either order: the create carries everything, so
+the cancel is ignored. `Calendly-Webhook-Signature: t=<seconds>,v1=<hex>`, with several v1 during key rotation."""
 
 import re
 from datetime import datetime
@@ -25,12 +24,12 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     Zoned,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     signed_at,
 )
-from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
 # https://api.calendly.com/scheduled_events/<event>/invitees/<invitee>
 _URI = re.compile(r"/scheduled_events/([^/?#]+)/invitees/([^/?#]+)/?$")
@@ -42,7 +41,7 @@ def _is_uri(text: str) -> str:
     return text
 
 
-# Such as Calendly makes; nobody's words fit between its slashes.
+# URIs as Calendly generates them; free text does not match between the slashes.
 _MADE = re.compile(r"(https://[A-Za-z0-9.-]{1,253})?/scheduled_events/[\w.~-]{1,64}/invitees/[\w.~-]{1,64}/?", re.ASCII)
 URI = Leaf("the URI of an invitee", matching(_MADE))
 InviteeUri = Annotated[Ident, AfterValidator(_is_uri), URI]
@@ -50,14 +49,15 @@ MaybeInviteeUri = Annotated[MaybeIdent, AfterValidator(_is_uri), URI]
 
 
 def meeting_at(uri: str) -> Meeting:
-    """Of a group event each invitee has a meeting: one may cancel while the others come. `uri` is an InviteeUri."""
+    """Each invitee of a group event has a meeting of their own: one may cancel while the others come. `uri` is an
+    InviteeUri."""
     found = _URI.search(uri)
     assert found
     return Meeting(found[1], found[2])
 
 
 class Membership(VendorModel):
-    """A host. Older payloads give no address."""
+    """A host. Older payloads contain no address."""
 
     user: MaybePersonId = ""
     user_email: MaybeAddress = ""
@@ -72,17 +72,17 @@ class Guest(VendorModel):
 
 
 class ScheduledEvent(VendorModel):
-    """Only who books needs to say when it is."""
+    """Only a booking requires times."""
 
     status: MaybeWord = ""
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
-    event_memberships: tuple[Annotated[Membership, blank_if_unread(Membership)], ...] | None = None
-    event_guests: tuple[Annotated[Guest, blank_if_unread(Guest)], ...] | None = None
+    event_memberships: tuple[Annotated[Membership, blank_if_invalid(Membership)], ...] | None = None
+    event_guests: tuple[Annotated[Guest, blank_if_invalid(Guest)], ...] | None = None
 
 
 class Marked(VendorModel):
-    """That something happened, and when: a cancellation or a no-show."""
+    """A cancellation or a no-show, with its time."""
 
     created_at: AnyMaybeTime = None
 
@@ -96,8 +96,8 @@ class CalendlyInvitee(VendorModel):
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
     scheduled_event: ScheduledEvent | None = None
-    cancellation: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
-    no_show: Annotated[Marked | None, WrapValidator(none_if_unread)] = None
+    cancellation: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
+    no_show: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
 
     @property
     def meeting(self) -> Meeting:
@@ -109,8 +109,8 @@ class CalendlyInvitee(VendorModel):
 
     @property
     def people(self) -> tuple[Person, ...]:
-        """The hosts, the invitee, and the guests that the invitee brings; the invitee where nothing is said of the
-        event. A host or a guest who is not named is somebody all the same (empty)."""
+        """Hosts, the invitee and the invitee's guests; only the invitee if the event is missing. A host or guest
+        without a name counts as an unknown person (empty)."""
         if self.scheduled_event is None:
             return (self.person,) if self.email else ()
         hosts = tuple(host.person for host in self.scheduled_event.event_memberships or ()) or (Person(),)
@@ -168,55 +168,55 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
 CANCELED = frozenset({"canceled", "cancelled"})
 
 
-def _created(told: InviteeEvent[BookedInvitee]) -> Translation:
-    invitee, event = told.payload, told.payload.scheduled_event
-    if event is None:
+def _created(event: InviteeEvent[BookedInvitee]) -> Translation:
+    invitee, scheduled = event.payload, event.payload.scheduled_event
+    if scheduled is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if {invitee.status, event.status} & CANCELED:
-        # It was put together after the invitee, or the host for all of them, had cancelled.
+    if {invitee.status, scheduled.status} & CANCELED:
+        # Calendly built the payload after the invitee, or the host for all, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
-        key=told.key,
-        time=invitee.created_at or told.created_at,
-        native=told.native,
+        key=event.key,
+        time=invitee.created_at or event.created_at,
+        native=event.native,
         meeting=invitee.meeting,
-        starts_at=event.start_time,
-        ends_at=event.end_time,
+        starts_at=scheduled.start_time,
+        ends_at=scheduled.end_time,
         people=invitee.people,
         replaces=meeting_at(invitee.old_invitee) if invitee.old_invitee else None,
     )
     return (booked,)
 
 
-def _cancelled(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    invitee = told.payload
+def _cancelled(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    invitee = event.payload
     starts_at = invitee.scheduled_event.start_time if invitee.scheduled_event else None
-    time = (invitee.cancellation and invitee.cancellation.created_at) or told.created_at
+    time = (invitee.cancellation and invitee.cancellation.created_at) or event.created_at
     if invitee.rescheduled or invitee.new_invitee:
         return Ignored("rescheduled")
     if starts_at and starts_at <= time:
         return Ignored("already_over")
-    return (Cancelled(told.key, time, told.native, invitee.meeting, invitee.people, starts_at),)
+    return (Cancelled(event.key, time, event.native, invitee.meeting, invitee.people, starts_at),)
 
 
-def _missed(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    invitee = told.payload
-    time = (invitee.no_show and invitee.no_show.created_at) or told.created_at
-    return (Missed(told.no_show_key, time, told.native, invitee.meeting, (invitee.person,), invitee.people),)
+def _missed(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    invitee = event.payload
+    time = (invitee.no_show and invitee.no_show.created_at) or event.created_at
+    return (Missed(event.no_show_key, time, event.native, invitee.meeting, (invitee.person,), invitee.people),)
 
 
-def _unmarked(told: InviteeEvent[CalendlyInvitee]) -> Translation:
-    key = f"{told.key}:{to_rfc3339(told.created_at)}"
-    return (Voided(key, told.created_at, told.native, target=told.no_show_key),)
+def _unmarked(event: InviteeEvent[CalendlyInvitee]) -> Translation:
+    key = f"{event.key}:{to_rfc3339(event.created_at)}"
+    return (Voided(key, event.created_at, event.native, target=event.no_show_key),)
 
 
 EVENTS = WebhookEvents(
     "event",
     {
-        "invitee.created": EventReading(InviteeEvent[BookedInvitee], _created),
-        "invitee.canceled": EventReading(InviteeEvent[CalendlyInvitee], _cancelled),
-        "invitee_no_show.created": EventReading(InviteeEvent[CalendlyInvitee], _missed),
-        "invitee_no_show.deleted": EventReading(InviteeEvent[CalendlyInvitee], _unmarked),
+        "invitee.created": EventTranslator(InviteeEvent[BookedInvitee], _created),
+        "invitee.canceled": EventTranslator(InviteeEvent[CalendlyInvitee], _cancelled),
+        "invitee_no_show.created": EventTranslator(InviteeEvent[CalendlyInvitee], _missed),
+        "invitee_no_show.deleted": EventTranslator(InviteeEvent[CalendlyInvitee], _unmarked),
     },
 )
-TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep)
+TOOL = Tool(name="calendly", verify=verify, translate=EVENTS.translate, redact=EVENTS.redact)

@@ -1,4 +1,4 @@
-"""The file of connections as it is now, and where their secrets come from: the environment or files, never the file
+"""The current connections file. Secrets come from the environment or from files, never from the connections file
 itself."""
 
 import threading
@@ -20,27 +20,27 @@ from services.runtime.strict_yaml import UnreadableError, one_document
 
 
 class ConnectionsError(Exception):
-    """The message names every fault of the file and its place, and no secret."""
+    """The message names every fault of the file with its path, and no secret."""
 
 
 def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) -> Mapping[str, Connection]:
-    """By connection id. Raises ConnectionsError; without a digest key too, because an id that may be text could be
-    neither stored nor told from others."""
+    """Return the connections by id. Raises ConnectionsError, also if the digest key is missing: without it, ids that
+    may be text could be neither stored nor distinguished."""
     if not digest_key:
         raise ConnectionsError("RAPPORT_INGEST_DIGEST_KEY: is required where there are connections: see the README")
     try:
         document = one_document(file)
     except UnreadableError as broken:
         raise ConnectionsError(str(broken)) from broken
-    reading = _ConnectionsReading(Secrets(environ, file.parent), digest_key)
-    connections = reading.connections(document)
-    if reading.faults:
-        raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in reading.faults))
+    parser = _ConnectionsParser(Secrets(environ, file.parent), digest_key)
+    connections = parser.connections(document)
+    if parser.faults:
+        raise ConnectionsError("\n".join(f"{file}: {fault}" for fault in parser.faults))
     return connections
 
 
 def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
-    """One line each, without secrets."""
+    """Yield one line per connection, without secrets."""
     for name, connection in sorted(connections.items()):
         connection_scope = connection.connection_scope
         programmes = connection_scope.program or "every programme"
@@ -48,17 +48,19 @@ def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
         yield f"{connection_scope.tool}/{name}: tenant {connection_scope.tenant}, {programmes}, secret set{token}"
 
 
-LOOK_SECONDS = 2.0
-"""A change is taken up when two looks have found the same: an editor may be in the middle of writing."""
+POLL_SECONDS = 2.0
+"""A change is loaded once two polls in a row have found it: an editor may still be writing."""
 
 Stamp = tuple[int, int, int] | None
 
 
 class ConnectionsFile(Mapping[str, Connection]):
-    """The connections as their file names them now. A file that is at fault changes nothing: it is told, and what was
-    read before counts. For any thread. `load` reads the file with all secrets and raises ConnectionsError. With
-    `looks_twice` a connection that is not known makes the file be read at once where it has changed: what a gateway
-    with the new file has taken is no stranger to a worker that has not looked yet."""
+    """The connections as their file currently defines them. An invalid file changes nothing: the fault is logged and
+    the previous connections stay in use. Thread-safe. `load` reads the file with all secrets and raises
+    ConnectionsError.
+
+    With `reload_on_miss`, looking up an unknown connection reloads a changed file at once: a worker must find a
+    connection that the gateway already accepts requests for."""
 
     def __init__(
         self,
@@ -66,17 +68,17 @@ class ConnectionsFile(Mapping[str, Connection]):
         found: Mapping[str, Connection],
         load: Callable[[], Mapping[str, Connection]],
         *,
-        looks_twice: bool = False,
+        reload_on_miss: bool = False,
     ) -> None:
-        self._file, self._current, self._load, self._looks_twice = file, found, load, looks_twice
+        self._file, self._current, self._load, self._reload_on_miss = file, found, load, reload_on_miss
         self._lock = threading.Lock()
-        self._seen = self._stamps()
-        self._before = self._seen
+        self._loaded_stamps = self._stamps()
+        self._polled_stamps = self._loaded_stamps
         self._fault: str | None = None
         self._log = log.get(__name__)
 
     def __getitem__(self, name: str) -> Connection:
-        if self._looks_twice and name not in self._current and self._stamps() != self._seen:
+        if self._reload_on_miss and name not in self._current and self._stamps() != self._loaded_stamps:
             self._try_reload()
         return self._current[name]
 
@@ -87,20 +89,20 @@ class ConnectionsFile(Mapping[str, Connection]):
         return len(self._current)
 
     def run(self, stop: threading.Event) -> None:
-        """Looks for changes until `stop` is set."""
-        while not stop.wait(LOOK_SECONDS):
-            self.look()
+        """Poll for changes until `stop` is set."""
+        while not stop.wait(POLL_SECONDS):
+            self.poll()
 
-    def look(self) -> None:
-        """Takes up a change that the look before has found as well. What is at fault is tried at each look: a secret
-        that was missing may lie there now."""
+    def poll(self) -> None:
+        """Reload if this poll and the previous one found the same change. Retry a faulty configuration at every poll: a
+        missing secret may have appeared."""
         stamps = self._stamps()
-        if stamps == self._before and (stamps != self._seen or self._fault is not None):
+        if stamps == self._polled_stamps and (stamps != self._loaded_stamps or self._fault is not None):
             self._try_reload()
-        self._before = stamps
+        self._polled_stamps = stamps
 
     def reload(self) -> Mapping[str, Connection]:
-        """What counts from now on. Raises ConnectionsError, and then nothing has changed."""
+        """Load the file and return the connections now in use. Raises ConnectionsError and then changes nothing."""
         with self._lock:
             file = _stamp(self._file)
             try:
@@ -112,8 +114,8 @@ class ConnectionsFile(Mapping[str, Connection]):
                 names = {"connections": sorted(found), "gone": sorted(self._current.keys() - found.keys())}
                 self._log.info("connections_changed", **names)
             self._current, self._fault = found, None
-            # Of the file as it was before it was read: what is written meanwhile is read again.
-            self._seen = self._before = (file, *self._secret_stamps())
+            # The stamp from before the read: a write during the read triggers another reload.
+            self._loaded_stamps = self._polled_stamps = (file, *self._secret_stamps())
             return found
 
     def _try_reload(self) -> None:
@@ -121,7 +123,7 @@ class ConnectionsFile(Mapping[str, Connection]):
             self.reload()
 
     def _refuse(self, fault: str) -> None:
-        self._seen = self._stamps()
+        self._loaded_stamps = self._stamps()
         if fault != self._fault:
             self._fault = fault
             self._log.error("connections_at_fault", reason=fault)
@@ -134,7 +136,7 @@ class ConnectionsFile(Mapping[str, Connection]):
 
 
 def _stamp(file: Path) -> Stamp:
-    """None for a file that is away: whoever replaces one may have no file for a moment."""
+    """Return None for a missing file: replacing a file may remove it for a moment."""
     try:
         found = file.stat()
     except OSError:
@@ -165,8 +167,8 @@ class _ConnectionEntry(BaseModel):
 Read = TypeVar("Read", bound=BaseModel)
 
 
-class _ConnectionsReading:
-    """Goes on after a fault, so that all of them are told at once."""
+class _ConnectionsParser:
+    """Continues after a fault, to report all faults at once."""
 
     def __init__(self, secrets: Secrets, digest_key: str) -> None:
         self._secrets, self._digest_key = secrets, digest_key
@@ -181,19 +183,19 @@ class _ConnectionsReading:
                 found.setdefault(connection.connection_scope.connection, connection)
         return found
 
-    def _connection(self, place: str, given: dict[str, object]) -> Connection | None:
-        entry = self._read(f"{place}.", _ConnectionEntry, given)
+    def _connection(self, path: str, given: dict[str, object]) -> Connection | None:
+        entry = self._read(f"{path}.", _ConnectionEntry, given)
         if entry is None:
             return None
         tool = TOOLS.get(entry.tool)
         if tool is None:
             self.faults.append(
-                f"{place}.tool: there is no tool {entry.tool[:80]!r}; there are {', '.join(sorted(TOOLS))}"
+                f"{path}.tool: there is no tool {entry.tool[:80]!r}; there are {', '.join(sorted(TOOLS))}"
             )
-        secret = self._secret(f"{place}.secret", entry.secret_env, entry.secret_file)
+        secret = self._secret(f"{path}.secret", entry.secret_env, entry.secret_file)
         has_token = entry.api_token_env is not None or entry.api_token_file is not None
-        token = self._secret(f"{place}.api_token", entry.api_token_env, entry.api_token_file) if has_token else ""
-        settings = self._read(f"{place}.settings.", tool.settings, entry.settings) if tool else None
+        token = self._secret(f"{path}.api_token", entry.api_token_env, entry.api_token_file) if has_token else ""
+        settings = self._read(f"{path}.settings.", tool.settings, entry.settings) if tool else None
         if tool is None or secret is None or token is None or settings is None:
             return None
         connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
@@ -202,24 +204,24 @@ class _ConnectionsReading:
         )
         return Connection(connection_scope, tool, settings, secret, token, token_file, self._digest_key, secret_file)
 
-    def _read(self, place: str, model: type[Read], value: object) -> Read | None:
+    def _read(self, path: str, model: type[Read], value: object) -> Read | None:
         try:
             return model.model_validate(value)
         except ValidationError as invalid:
-            self.faults += [f"{place}{fault.path}: {fault.reason}" for fault in explain(invalid)]
+            self.faults += [f"{path}{fault.path}: {fault.reason}" for fault in explain(invalid)]
             return None
 
-    def _secret(self, place: str, variable: str | None, file: Path | None) -> str | None:
+    def _secret(self, path: str, variable: str | None, file: Path | None) -> str | None:
         try:
             return self._secrets.read(variable, file)
         except UnknownSecretError as unknown:
-            self.faults.append(f"{place}: {unknown}")
+            self.faults.append(f"{path}: {unknown}")
             return None
 
-    def _compare(self, place: str, new: Connection, others: Mapping[str, Connection]) -> None:
+    def _compare(self, path: str, new: Connection, others: Mapping[str, Connection]) -> None:
         if new.connection_scope.connection in others:
-            self.faults.append(f"{place}.id: there is a connection {new.connection_scope.connection!r} above")
+            self.faults.append(f"{path}.id: there is a connection {new.connection_scope.connection!r} above")
         for name, other in others.items():
             if other.tool is new.tool and other.secret == new.secret:
-                # What is signed for one of them would be believed by the other.
-                self.faults.append(f"{place}.secret: is that of connection {name!r}: each needs a secret of its own")
+                # Otherwise a request signed for one of them would verify for the other.
+                self.faults.append(f"{path}.secret: is that of connection {name!r}: each needs a secret of its own")

@@ -1,4 +1,4 @@
-"""In which form a table writes its days, as they themselves show: what may be read in two ways is no form of either."""
+"""Detect the date format of a table from its own days; ambiguous days decide nothing."""
 
 import re
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from unicodedata import normalize
 UTC_WORD = r"[Zz]|UTC|GMT"
 OFFSET = rf"{UTC_WORD}|[+-][0-9]{{2}}(?::?[0-9]{{2}})?"
 ISO = "yyyy-mm-dd"
-# Every order that people write, each part also without its leading zero.
+# Every common order; each part may lack its leading zero.
 DAY_FORMATS = (
     *("dd.mm.yyyy", "dd.mm.yy", "dd/mm/yyyy", "dd/mm/yy", "mm/dd/yyyy", "mm/dd/yy"),
     *("dd-mm-yyyy", "mm-dd-yyyy", "yy/mm/dd", "yyyy/mm/dd", "yyyy.mm.dd", ISO),
 )
-# `26/02/03` may be of 2026 or of 2003. A day may begin with its year where that is one of these and what stands last is
-# none: `28/11/26` ends with its year, as nearly everybody writes it who leaves the century out.
+# `26/02/03` may be in 2026 or in 2003. A day may begin with its year only if the year is one of these and the last
+# number is not: `28/11/26` ends with its year, the usual order where the century is left out.
 YEARS_IN_USE = frozenset(range(15, 30))
 CENTURY = 2_000
-"""Of years of two digits: nobody mentored whom Rapport knows of before."""
+"""For two-digit years: no tracked mentoring began before 2000."""
 NOON = 12
 LONGEST_WRITTEN = 64
 """Characters of a day with its time of day."""
@@ -29,8 +29,8 @@ _CLOCK = (
     rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
 )
 
-# In English, German, French, Spanish, Italian, Dutch and Portuguese; they are shortened as Excel does (`Mrz`) or to any
-# of their first letters from the third on that are of one month only.
+# English, German, French, Spanish, Italian, Dutch and Portuguese; shortened as Excel does (`Mrz`) or to any unambiguous
+# prefix of at least three letters.
 _MONTHS = (
     *("january januar jänner janvier enero gennaio januari janeiro", "february februar feber février febrero febbraio"),
     *("march märz mrz mars marzo maart março", "april avril abril aprile", "may mai mayo maggio mei maio"),
@@ -49,7 +49,7 @@ _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 @dataclass(frozen=True)
 class SampledCell:
-    """A cell, and where it stands."""
+    """A cell and its position."""
 
     line: int
     column: str
@@ -58,7 +58,7 @@ class SampledCell:
 
 @dataclass(frozen=True)
 class RivalFormats:
-    """`formats` read different days of `cell`; `counts` says how many cells each of them reads."""
+    """`formats` read different days from `cell`; `counts` lists how many cells each format reads."""
 
     formats: tuple[str, ...]
     cell: SampledCell
@@ -67,13 +67,13 @@ class RivalFormats:
 
 @cache
 def pattern_of(day_format: str) -> re.Pattern[str]:
-    """Of a day, alone or before a time of day."""
+    """Matches a day, alone or before a time of day."""
     separator = next(letter for letter in day_format if not letter.isalpha())
     return re.compile(re.escape(separator).join(_PARTS[part] for part in day_format.split(separator)) + _CLOCK)
 
 
 def in_iso(text: str, day_format: str) -> str:
-    """`31.3.2026 4:30 PM` as ISO 8601 writes it; any other text as it is."""
+    """Return `31.3.2026 4:30 PM` as ISO 8601; any other text unchanged."""
     found = pattern_of(day_format).fullmatch(text) or _with_month(text)
     if found is None:
         return text
@@ -83,21 +83,21 @@ def in_iso(text: str, day_format: str) -> str:
 
 
 def _with_month(text: str) -> re.Match[str] | None:
-    """`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`: whatever the form of the others, there is one way to read
-    it."""
+    """Match a day with a month's name (`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`), which is unambiguous
+    whatever the format of the other days."""
     found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
     return found if found and _month(found["m"]) else None
 
 
 def _month(name: str) -> int | None:
-    """None: it is none, or may be two, or a number."""
+    """Return None for an unknown or ambiguous name, and for a number."""
     wanted = _without_accents(name)
     found = {number for month, number in MONTH_NAMES.items() if month.startswith(wanted)}
     return found.pop() if len(found) == 1 else None
 
 
 def _without_accents(name: str) -> str:
-    """Also `fevrier` and `aout`."""
+    """Also matches `fevrier` and `aout`."""
     return "".join(letter for letter in normalize("NFD", name.casefold()) if letter.isalpha())
 
 
@@ -105,7 +105,8 @@ MONTH_NAMES = {_without_accents(name): number for number, names in enumerate(_MO
 
 
 def _clock(found: re.Match[str]) -> str:
-    """24 hours; an hour that no clock of twelve shows stays, and is refused as what it is."""
+    """Return the time on a 24-hour clock. An hour that a 12-hour clock does not have stays out of range and is rejected
+    later."""
     if found["hour"] is None:
         return ""
     hour = int(found["hour"])
@@ -114,11 +115,12 @@ def _clock(found: re.Match[str]) -> str:
     return f" {hour:02}:{found['minute']}{found['second'] or ''}{found['offset'] or ''}"
 
 
-def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
-    """That which reads most of the days that are not ISO 8601, unless two read different days of the same cell."""
+def day_format_of(cells: Sequence[SampledCell]) -> str | RivalFormats:
+    """Return the format that reads the most non-ISO days, or RivalFormats if two formats read different days from the
+    same cell."""
     others = [
         one
-        for one in seen
+        for one in cells
         if not pattern_of(ISO).fullmatch(one.text.replace("T", " "))
         and not _ISO_DAY.match(one.text)
         and not _with_month(one.text)
@@ -129,7 +131,7 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
         return ISO
     fitting = [name for name, found in readable.items() if len(found) == best]
     ours = set(map(id, readable[fitting[0]]))
-    # The same parts in another order, of which only it reads a cell.
+    # Formats with the same parts in another order that alone read some cell.
     rivals = [
         name
         for name, found in readable.items()
@@ -143,13 +145,13 @@ def day_format_of(seen: Sequence[SampledCell]) -> str | RivalFormats:
 
 
 def may_be_two_days(text: str) -> bool:
-    """`03/04/2026` is in March or in April."""
+    """Whether several formats read different days: `03/04/2026` is in March or in April."""
     return len({in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}) > 1
 
 
 def only_day(text: str, day_format: str | None) -> str:
-    """In ISO 8601: as `day_format` reads it, or else as every form does that reads it. Empty if none does, or two read
-    different days."""
+    """Return the day as ISO 8601: by `day_format`, otherwise if all formats that read it agree. Return "" if none reads
+    it or they disagree."""
     if day_format and day_format != ISO and _reads(text, day_format):
         return in_iso(text, day_format)[:10]
     days = {in_iso(text, one)[:10] for one in DAY_FORMATS if one != ISO and _reads(text, one)}
@@ -160,7 +162,7 @@ def _reads(text: str, day_format: str) -> bool:
     return len(text) <= LONGEST_WRITTEN and _reads_short(text, day_format)
 
 
-# The same days stand in many rows; none of them is so long that keeping it would cost.
+# Days repeat across rows, and the bounded length keeps the cache small.
 @lru_cache(maxsize=65_536)
 def _reads_short(text: str, day_format: str) -> bool:
     iso = in_iso(text, day_format)

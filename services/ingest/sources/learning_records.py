@@ -1,5 +1,5 @@
-"""What xAPI and Caliper have in common: what settings say that an action means, and where, why some concern no
-pair, and which kinds of places are public, or of mentoring."""
+"""Shared by xAPI and Caliper: the meanings that settings give to actions, why some actions concern no pair, and which
+activity types belong to courses or to mentoring."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,26 +8,26 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.vocabulary import SayableType, check_members, members
+from services.ingest.sources.vocabulary import ToolEventType, check_members, members
 
-OF_A_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
+IN_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
 HELD, PREPARED = "mentoring.session.held.v1", "mentoring.preparation.completed.v1"
 MESSAGE_SENT, SHARED = "mentoring.message.sent.v1", "mentoring.resource.shared.v1"
-# What is said to somebody: to nobody in particular it is no contact of a pair.
+# Messages and shared resources count as contact of a pair only if they are addressed to somebody.
 CONTACTS = frozenset({MESSAGE_SENT, SHARED})
-# What a record itself says of an event.
+# Members of `data` that come from the record itself.
 DERIVED = frozenset({"session_id", "started_at", "goal_id", "request_id", "rating", "percent"})
 
 
 class Meaning(BaseModel):
-    """`data` is fixed. With `place` (the id or type of what something is done to, or of what that belongs to) the
-    action means this only there. Each standard has its own word for it."""
+    """What an action means. `data` holds constant members. With `target` (id or type of the action's object, or of the
+    object's parent), the meaning applies only there; xAPI calls it `activity`, Caliper `object`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    type: SayableType
+    type: ToolEventType
     data: Mapping[str, object] = Field(default_factory=dict)
-    place: str | None = None
+    target: str | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
@@ -35,7 +35,8 @@ class Meaning(BaseModel):
         return self
 
     def data_with(self, ids: Mapping[str, str], measured: Mapping[str, object]) -> Mapping[str, object]:
-        """Of the ids those that the type has; what is fixed in the settings stays as it is."""
+        """Merge the ids that this type of event has, the measured members and the constant `data`; `data` of the
+        settings wins."""
         wanted = members(self.type)
         return {**{name: value for name, value in ids.items() if name in wanted}, **measured, **self.data}
 
@@ -43,51 +44,51 @@ class Meaning(BaseModel):
 AnyMeaning = TypeVar("AnyMeaning", bound=Meaning)
 
 
-def first_that_fits(meanings: Iterable[AnyMeaning], places: frozenset[str]) -> AnyMeaning | None:
-    return next((meant for meant in meanings if meant.place is None or meant.place in places), None)
+def first_matching(meanings: Iterable[AnyMeaning], targets: frozenset[str]) -> AnyMeaning | None:
+    return next((meaning for meaning in meanings if meaning.target is None or meaning.target in targets), None)
 
 
-def places_named(meanings: Mapping[str, tuple[AnyMeaning, ...]]) -> frozenset[str]:
-    """Where an action has a meaning of its own."""
-    return frozenset(meant.place for each in meanings.values() for meant in each if meant.place is not None)
+def named_targets(meanings: Mapping[str, tuple[AnyMeaning, ...]]) -> frozenset[str]:
+    """Return all places that some meaning is limited to."""
+    return frozenset(meaning.target for each in meanings.values() for meaning in each if meaning.target is not None)
 
 
 SEPARATOR = re.compile(r"[/#:]")
-# Where many are taught or talk to each other.
-COURSES = frozenset(
+# Activity types with a larger audience: courses and forums.
+COURSE_KINDS = frozenset(
     {
         *("course", "courseoffering", "coursesection", "module", "lesson", "unit", "lecture"),
         *("class", "classroom", "virtual-classroom", "webinar", "seminar", "workshop", "training"),
         *("discussion", "forum", "forum-topic", "forum-post", "forum-reply", "forum-thread", "thread"),
     }
 )
-# What is mentoring, with whom it may be.
+# Activity types that are mentoring, whoever takes part.
 MENTORING = "mentoring"
-OF_MENTORING = frozenset({MENTORING, "mentoring-session", "tutor-session"})
-# What two people do or say together, or is a person's own word: with whom and to whom the type does not say.
-TOGETHER = frozenset({"meeting", "chat", "conversation", "message", "note"})
-ALONE = "activity"
+MENTORING_KINDS = frozenset({MENTORING, "mentoring-session", "tutor-session"})
+# Activities between two people, or a person's own text; the type does not say whom they address.
+INTERPERSONAL = frozenset({"meeting", "chat", "conversation", "message", "note"})
+OTHER_KIND = "activity"
 """Stands for any other kind of activity."""
 
 
 def term(text: str) -> str:
-    """JSON-LD lets a term be written short (`Posted`) or as an IRI."""
+    """Return the last part of a JSON-LD term, which may be short (`Posted`) or an IRI."""
     return SEPARATOR.split(text)[-1]
 
 
-def course_word(kind: str) -> str:
-    """The last step of an activity's type where that is a part of a course or a forum; else empty."""
+def course_kind(kind: str) -> str:
+    """Return the last segment of an activity type that is part of a course or forum; otherwise ""."""
     step = _last_step(kind)
-    return step if step in COURSES else ""
+    return step if step in COURSE_KINDS else ""
 
 
-def kind_word(kind: str) -> str:
-    """Of the kind of what something is done to: that it is mentoring, of TOGETHER, of a course, or another such as a
-    video or a quiz; empty where nothing is said."""
+def activity_kind(kind: str) -> str:
+    """Classify the type of an action's object: MENTORING, one of INTERPERSONAL, a course word, or another kind such as
+    a video or a quiz; "" if the type is missing."""
     step = _last_step(kind)
-    if step in OF_MENTORING:
+    if step in MENTORING_KINDS:
         return MENTORING
-    return step if not kind or step in TOGETHER else course_word(kind) or ALONE
+    return step if not kind or step in INTERPERSONAL else course_kind(kind) or OTHER_KIND
 
 
 def _last_step(kind: str) -> str:

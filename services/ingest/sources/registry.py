@@ -1,4 +1,4 @@
-"""The tools that are known, by name."""
+"""All supported tools, by name."""
 
 from collections.abc import Mapping
 

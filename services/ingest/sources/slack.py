@@ -1,5 +1,5 @@
-"""Messages of people in the conversations that belong to a relationship. Slack signs every request, also the one that
-asks whether the URL is ours."""
+"""Slack: messages in the conversations that belong to a relationship. Slack signs every request, including the URL
+verification."""
 
 import json
 from collections.abc import Mapping
@@ -46,8 +46,8 @@ class Conversation(BaseModel):
 
 
 class SlackSettings(ToolSettings):
-    """`channels`: by Slack's id (C, G or D and more), also of direct messages. `teams`: ids of the workspaces or of the
-    enterprise that may speak here; empty means whoever installed the app."""
+    """`channels` is keyed by Slack's id (C, G, D and others), direct messages included. `teams` are the ids of the
+    accepted workspaces or enterprise; empty accepts any that installed the app."""
 
     channels: Mapping[Ident, Conversation] = Field(default_factory=dict)
     teams: frozenset[Ident] = frozenset()
@@ -55,21 +55,21 @@ class SlackSettings(ToolSettings):
 
 SLACKBOT = "USLACKBOT"
 CALLBACK, RATE_LIMITED, MESSAGE = "event_callback", "app_rate_limited", "message"
-# What people write themselves; every other subtype is a note of Slack's about the channel.
+# Subtypes of messages that people write; every other subtype is Slack's own notice.
 WRITTEN = frozenset({"", "file_share", "thread_broadcast", "me_message"})
 DELETED, CHANGED, BOT_MESSAGE = "message_deleted", "message_changed", "bot_message"
-# Left in place of a deleted message that has answers.
+# Replaces a deleted message that has replies.
 TOMBSTONE = "tombstone"
 DIRECT = "im"
 
-# `1355517523.000005`: seconds, and what tells messages of one second apart; with the channel it is the message's id.
+# `1355517523.000005`: seconds, and a counter within the second; together with the channel it is the message's id.
 Stamp = Annotated[str, Field(max_length=32), AfterValidator(lambda text: text if epoch(text) else ""), TIME]
-# Of any other subtype it suffices that it is another.
+# Other subtypes need not be distinguished.
 Subtype = Annotated[MaybeIdent, one_of(*WRITTEN, DELETED, CHANGED, BOT_MESSAGE, TOMBSTONE)]
 
 
 class SlackMessage(VendorModel):
-    """A message as its author knows it, also as part of a change."""
+    """A message, top-level or nested in a change event."""
 
     subtype: Subtype = ""
     user: MaybeIdent = ""
@@ -93,19 +93,20 @@ class MessageEvent(SlackMessage):
 
     @property
     def is_about_another(self) -> bool:
-        """`message_replied` comes without its subtype: it holds the message that was answered, and nobody wrote it."""
+        """`message_replied` comes without its subtype: it contains the message that was answered and has no author of
+        its own."""
         return self.message is not None and not self.user
 
 
-class Happening(VendorModel):
+class SlackInnerEvent(VendorModel):
     type: Annotated[Ident, one_of(MESSAGE)]
 
 
 class SlackOutline(VendorModel):
-    """As much as tells whether it is a message. `app_rate_limited` and `url_verification` have no event inside."""
+    """Enough to recognise a message. `app_rate_limited` and `url_verification` contain no event."""
 
     type: Annotated[Ident, one_of(CALLBACK, RATE_LIMITED)]
-    event: Happening | None = None
+    event: SlackInnerEvent | None = None
 
     @property
     def is_message(self) -> bool:
@@ -113,7 +114,7 @@ class SlackOutline(VendorModel):
 
 
 class Callback(VendorModel):
-    """Around each event. In an enterprise grid or a shared channel the same event may come from several teams."""
+    """The envelope of each event. In an enterprise grid or a shared channel, several teams may send the same event."""
 
     team_id: MaybeIdent = ""
     enterprise_id: MaybeIdent = ""
@@ -135,24 +136,26 @@ class _Verification(VendorModel):
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    proof = verify_v0(received, secret, now, HEADERS)
-    if not isinstance(proof, Verified):
-        return proof
+    verification = verify_v0(received, secret, now, HEADERS)
+    if not isinstance(verification, Verified):
+        return verification
     parsed = read_json(received.body)
     asked = read(_Verification, parsed.value) if isinstance(parsed, Parsed) else parsed
-    return proof if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+    return (
+        verification if isinstance(asked, Rejected) else Handshake(json.dumps({"challenge": asked.challenge}).encode())
+    )
 
 
-# Slack holds events back for a minute then, and sends them never.
-LOUD = frozenset({"rate_limited"})
+# Slack then withholds events for a minute and never sends them later.
+OPERATOR_REASONS = frozenset({"rate_limited"})
 
 
-def keep(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of a message who wrote where and when, never what or under which name; of any other event only that it is
-    another."""
+def redact(payload: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    """Keep author, conversation and time of a message, never its text or names; of any other event keep only that it is
+    not a message."""
     outline = read(SlackOutline, payload)
     models = (SlackOutline, Callback) if isinstance(outline, SlackOutline) and outline.is_message else (SlackOutline,)
-    return allow_list(*models).kept(payload, pseudonym)
+    return allow_list(*models).redact(payload, pseudonym)
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -172,10 +175,10 @@ def translate(value: object, settings: ToolSettings) -> Translation:
     if settings.teams and not settings.teams & callback.teams:
         return Ignored("other_team")
     conversation = settings.channels.get(callback.event.channel)
-    return _in(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
+    return _translate_message(conversation, callback.event) if conversation else Ignored("channel_not_mapped")
 
 
-def _in(conversation: Conversation, event: MessageEvent) -> Translation:
+def _translate_message(conversation: Conversation, event: MessageEvent) -> Translation:
     if event.subtype == DELETED:
         return _deleted(conversation, event, event.deleted_ts)
     if event.subtype == CHANGED:
@@ -193,9 +196,10 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         return Ignored("not_of_this_conversation")
     key, data = _id(event, event.ts), {"channel": "direct" if event.channel_type == DIRECT else "channel"}
     if event.thread_ts and event.thread_ts != event.ts:
-        # The key of the message at the head of the thread, which names itself once it is answered.
+        # The thread's first message: a reply refers to it by key. The first message itself carries its own ts as
+        # thread_ts once it is answered.
         data["reply_to"] = _id(event, event.thread_ts)
-    told = GenericActivity(
+    message = GenericActivity(
         key=key,
         time=epoch(event.ts),
         native=Native("message", key),
@@ -205,11 +209,11 @@ def _in(conversation: Conversation, event: MessageEvent) -> Translation:
         people=tuple(Person(user) for user in conversation.people),
         relationship=conversation.relationship or "",
     )
-    return (told,)
+    return (message,)
 
 
 def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None) -> Translation:
-    """What takes back something that was ignored is ignored for the same reason."""
+    """Retract a message. A deletion of an ignored message is ignored for the same reason."""
     if stamp is None:
         return rejected("invalid", "event.deleted_ts", "is required")
     before = event.previous_message
@@ -224,8 +228,15 @@ def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None)
 
 
 def _id(event: MessageEvent, stamp: str) -> str:
-    """A retry has the same event_id, yet two teams, or two subscriptions, get the same message under different ones."""
+    """Retries share an event_id, but two teams or subscriptions deliver the same message under different ones."""
     return f"{event.channel}:{stamp}"
 
 
-TOOL = Tool(name="slack", verify=verify, translate=translate, settings=SlackSettings, keep=keep, loud=LOUD)
+TOOL = Tool(
+    name="slack",
+    verify=verify,
+    translate=translate,
+    settings=SlackSettings,
+    redact=redact,
+    operator_reasons=OPERATOR_REASONS,
+)

@@ -1,19 +1,19 @@
-"""What tables and feeds call their columns, and what stands in them, in the languages that people write."""
+"""Column names and values that tables and feeds use, in several languages."""
 
 from collections.abc import Mapping
 
 
 def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
-    """By the name before the colon the words after it; a line that is indented goes on with the one above."""
+    """Parse lines of `name: word, word`; an indented line continues the one above."""
     lines = (line.partition(": ") for line in text.strip().replace("\n    ", " ").splitlines())
     return {name: tuple(words.split(", ")) for name, _, words in lines}
 
 
-# Of feeds of people: compared without case, blanks and punctuation, so that "Employee ID", "employee_id" and
-# "employeeId" are the same. `leave_until` is the last day of a leave, `back_on` the day after it, `last_day` that
-# before `terminated_on`, `rehired_on` that on which who had left came back; `updated_at` counts only where nobody says
-# when the record was received. `on_leave` and `has_left` are yes or no beside a status that says less. Of several that
-# are there the first counts: a name that is added stands behind those that tables may be read by already.
+# For feeds of people. Names are compared without case, blanks and punctuation, so that "Employee ID", "employee_id" and
+# "employeeId" are equal. `leave_until` is the last day of a leave and `back_on` the day after it, `last_day` the day
+# before `terminated_on`, `rehired_on` the day on which a former employee returned; `updated_at` counts only if the time
+# of receipt is unknown. `on_leave` and `has_left` are flags that refine a less specific status. If several synonyms are
+# present, the first wins: append new ones, so that existing tables keep their reading.
 PEOPLE_COLUMNS = _listed("""
 id: id, participant, participant_id, employee_id, employee_number, emp_id, person_id, person_number, personnel_number,
     worker_id, external_id, personalnummer, personal_nr, mitarbeiternummer, mitarbeiter_id, matricule, employee_no,
@@ -46,7 +46,7 @@ consent: consent, einwilligung
 updated_at: updated_at, last_modified, last_modified_at, modified_at, meta.last_modified
 """)
 
-# Of tables that are imported, beside our own names: they are proposed, and used when somebody found them right.
+# For imported tables, in addition to our own names: proposed to the user, and used once confirmed.
 COLUMN_WORDS = _listed("""
 relationship: relationship id, pair, pair id, match, match id, mentorship, mentoring pair, beziehung, tandem, tandem
     id, tandem-nr, tandemnummer, paar, mentoringpaar
@@ -134,4 +134,4 @@ VALUE_WORDS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     }
     for column in ("yes or no", "status", "absent", "by", "ended_by", "kind", "change", "about")
 }
-"""Likewise, by column and by the value of ours that they stand for."""
+"""Synonyms of values, by column and by our value."""

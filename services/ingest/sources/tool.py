@@ -1,5 +1,5 @@
-"""What every tool is: how its requests are proven, what of them is recorded, and what is made of that; and what one
-account of a tool is, a connection."""
+"""The common interface of all tools: how a tool verifies requests, which records it makes of them, and how it
+translates records. A Connection is one account of a tool."""
 
 import hmac
 import json
@@ -21,15 +21,15 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.vendor_model import signed_at
 
-# A signed timestamp that is older, or as far ahead, was recorded by somebody and is played back.
+# Replay protection: reject a signature whose timestamp is further than this from now, in the past or in the future.
 LONGEST_AGE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Received:
-    """One request: header names in lower case, the query, the body as it came, and what follows the connection's
-    name in the path, such as `/statements`. A tool is asked to prove the head alone first (`is_head`, the body is
-    empty): no more is read of who cannot, and nothing is parsed before it is proven."""
+    """One request: header names in lower case, query, raw body, and the path after the connection's name, such as
+    `/statements`. The gateway first asks the tool to verify the head alone (`is_head`, empty body): it reads no more of
+    an unauthenticated request, and parses nothing before verification."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -41,20 +41,20 @@ class Received:
 
 @dataclass(frozen=True)
 class BodyNeeded:
-    """Said of a head that is as it should be, where the proof covers the body as well, or lies in it. At most so many
-    bytes of it are read before it is proven."""
+    """The head is valid, but the signature covers the body, or the secret is in the body. The gateway reads at most
+    `most_bytes` of it before verification."""
 
     most_bytes: int = 2**20
 
 
 @dataclass(frozen=True)
 class Verified:
-    """The body may be believed."""
+    """The request is authentic."""
 
 
 @dataclass(frozen=True)
 class Unverified:
-    """Answered 401; the reason names no secret. `scheme` is how the tool proves itself, for WWW-Authenticate."""
+    """Answered with 401; the reason contains no secret. `scheme` is the authentication scheme for WWW-Authenticate."""
 
     reason: str
     scheme: str = "Signature"
@@ -62,7 +62,7 @@ class Unverified:
 
 @dataclass(frozen=True)
 class Handshake:
-    """The tool asks whether we are who it thinks: this is the answer, and there is nothing to record."""
+    """The tool checks that the endpoint is ours: send this response and record nothing."""
 
     body: bytes
     media_type: str = "application/json"
@@ -72,13 +72,13 @@ class Handshake:
 Verification = Verified | Unverified | Handshake | BodyNeeded
 
 
-def signed(secret: str, text: bytes) -> str:
+def hmac_hex(secret: str, text: bytes) -> str:
     """HMAC-SHA256 as lower-case hexadecimal digits."""
     return hmac.new(secret.encode(), text, sha256).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
-    """Compares in a time that tells nothing."""
+def constant_time_equal(one: str, other: str) -> bool:
+    """Compare in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 
@@ -87,7 +87,7 @@ def is_fresh(signed_at: datetime, now: datetime) -> bool:
 
 
 class Headers(NamedTuple):
-    """Where a tool puts the two, in lower case."""
+    """Names of the tool's signature and timestamp headers, in lower case."""
 
     signature: str
     timestamp: str
@@ -107,41 +107,41 @@ def verify_v0(received: Received, secret: str, now: datetime, headers: Headers) 
 
 
 def verify_body(received: Received, secret: str, stamp: str, signatures: Iterable[str], fault: str) -> Verification:
-    """One of the signatures must be that of `stamp` and the body. The head alone has passed so far."""
+    """Require one of the signatures to be that of `stamp` and the body. Return BodyNeeded for the head alone."""
     if received.is_head:
         return BodyNeeded()
-    expected = signed(secret, stamp.encode() + received.body)
-    # A connection without a secret is proven by nobody.
-    is_signed = bool(secret) and any(same(expected, signature) for signature in signatures)
+    expected = hmac_hex(secret, stamp.encode() + received.body)
+    # Nothing can verify against an empty secret.
+    is_signed = bool(secret) and any(constant_time_equal(expected, signature) for signature in signatures)
     return Verified() if is_signed else Unverified(fault)
 
 
 BEARER, BASIC = "Bearer", "Basic"
 
 
-def prove_bearer(received: Received, secret: str, _now: datetime) -> Verification:
-    """`Authorization: Bearer <secret>`."""
+def verify_bearer(received: Received, secret: str, _now: datetime) -> Verification:
+    """Verify `Authorization: Bearer <secret>`."""
     scheme, credentials = _authorization(received)
     if scheme != "bearer":
         return Unverified("the header Authorization must say: Bearer, and the connection's secret", BEARER)
-    return _compared(credentials, secret, BEARER)
+    return _check_credentials(credentials, secret, BEARER)
 
 
 def verify_basic(received: Received, secret: str, _now: datetime) -> Verification:
-    """`Authorization: Basic <base64 of secret>`; the secret is `user:password`."""
+    """Verify `Authorization: Basic <base64 of secret>`; the secret is `user:password`."""
     scheme, credentials = _authorization(received)
     if scheme != "basic":
         return Unverified("the header Authorization must say: Basic, and the connection's user and password", BASIC)
     try:
-        return _compared(b64decode(credentials, validate=True).decode(), secret, BASIC)
+        return _check_credentials(b64decode(credentials, validate=True).decode(), secret, BASIC)
     except (Error, ValueError):
         return Unverified("the credentials are no base64 of a user and a password", BASIC)
 
 
-def prove_either(received: Received, secret: str, now: datetime) -> Verification:
-    """By whichever of the two the request chose."""
+def verify_bearer_or_basic(received: Received, secret: str, now: datetime) -> Verification:
+    """Verify with the scheme that the request uses."""
     scheme, _ = _authorization(received)
-    return verify_basic(received, secret, now) if scheme == "basic" else prove_bearer(received, secret, now)
+    return verify_basic(received, secret, now) if scheme == "basic" else verify_bearer(received, secret, now)
 
 
 def _authorization(received: Received) -> tuple[str, str]:
@@ -149,16 +149,16 @@ def _authorization(received: Received) -> tuple[str, str]:
     return scheme.lower(), credentials.strip()
 
 
-def _compared(credentials: str, secret: str, scheme: str) -> Verification:
-    # A connection without a secret is proven by nobody.
-    if secret and same(credentials, secret):
+def _check_credentials(credentials: str, secret: str, scheme: str) -> Verification:
+    # Nothing can verify against an empty secret.
+    if secret and constant_time_equal(credentials, secret):
         return Verified()
     return Unverified("the credentials are not those of this connection", scheme)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Instead of the gateway's own, where a standard says what a client waits for."""
+    """Replaces the gateway's own response where a standard specifies what the client expects."""
 
     status: int
     body: bytes = b""
@@ -168,30 +168,30 @@ class Answer:
 
 @dataclass(frozen=True)
 class RawPayloads:
-    """Each of `payloads` (at least one) becomes a record, and is judged, of its own: a fault in one loses no other.
-    `media_type` is theirs. `answer` is sent when all of them are acknowledged."""
+    """Each of `payloads` (at least one) becomes a record of its own, so that one invalid payload does not affect the
+    others. `media_type` applies to all of them. `answer` is sent once all records are acknowledged."""
 
     payloads: tuple[bytes, ...]
     media_type: str = JSON
     answer: Answer | None = None
 
 
-# Larger than any payload documented here; a broker takes no larger record by default.
+# Larger than any payload documented here; a broker's default record limit is the same.
 MOST_BYTES = 2**20
 
 
 class ToolSettings(BaseModel):
-    """Of one connection; each tool that has settings has a subclass."""
+    """Settings of one connection; a tool with settings has a subclass."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-def as_it_came(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
+def single_payload(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
     return RawPayloads((received.body,), received.headers.get("content-type", JSON))
 
 
-def as_records(values: Iterable[object]) -> RawPayloads | Rejected:
-    """Each as a record of its own; an empty list says nothing."""
+def payload_per_value(values: Iterable[object]) -> RawPayloads | Rejected:
+    """Encode each value as a record of its own; an empty list becomes the single record `[]`."""
     try:
         return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in values) or (b"[]",))
     except RecursionError:
@@ -200,57 +200,61 @@ def as_records(values: Iterable[object]) -> RawPayloads | Rejected:
 
 @dataclass(frozen=True)
 class Tool:
-    """`prove` gets the request, the connection's secret and now. `translate` gets what `parse` made of a body (or of
-    a fetched resource) and `keep` left of it, and the connection's settings; it raises for nothing that anybody can
-    send. `keep` makes of what was parsed all that may be stored, see domain/tools/allow_list.py; what it kept once,
-    it keeps as it is. `take` says which records a request becomes; what it made of a request once, it leaves as it
-    is. `routes` are the methods served by what follows the connection's name in the path, `media_types` what they may
-    carry. `loud` are the reasons of Ignored that an operator must see. `prove_by`, where it is given, chooses the
-    proof by the settings: see Connection."""
+    """`verify` receives the request, the connection's secret and the current time. `verify_by`, if given, chooses the
+    verification by the connection's settings.
+
+    `split` decides which records a request becomes; it must leave its own output unchanged. `parse` decodes a record.
+    `redact` reduces the parsed value to what may be stored (see domain/tools/allow_list.py) and is idempotent.
+    `translate` receives the redacted value (of a record or of a fetched resource) and the settings; it must not raise
+    for any input that a sender can produce.
+
+    `routes` maps the path after the connection's name to the methods served there; `media_types` are the accepted
+    content types. `operator_reasons` are the reasons of Ignored that an operator must see."""
 
     name: str
     verify: Callable[[Received, str, datetime], Verification]
     translate: Callable[[object, ToolSettings], Translation]
-    keep: Callable[[object, ToolSettings, Pseudonym], object]
+    redact: Callable[[object, ToolSettings, Pseudonym], object]
     settings: type[ToolSettings] = ToolSettings
     parse: Callable[[bytes, str], Parsed | Rejected] = lambda body, _media_type: read_json(body)
-    take: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = as_it_came
+    split: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = single_payload
     routes: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"": frozenset({"POST"})})
     most_bytes: int = MOST_BYTES
     media_types: frozenset[str] = frozenset({JSON})
-    loud: frozenset[str] = frozenset()
+    operator_reasons: frozenset[str] = frozenset()
     verify_by: Callable[[ToolSettings], Callable[[Received, str, datetime], Verification]] | None = None
 
 
 @dataclass(frozen=True)
-class Kept:
-    """`value` is what the payload says, parsed; `before` what it said with all that was cut."""
+class RedactedPayload:
+    """A payload reduced to what may be stored. `value` is its parsed content, `original` the parsed content before
+    redaction."""
 
     payload: bytes
     media_type: str
     value: object
-    before: object
+    original: object
 
     @property
     def was_cut(self) -> bool:
-        return self.value != self.before
+        return self.value != self.original
 
     def headers(self, connection: str) -> list[tuple[str, bytes]]:
-        """Of its record on the raw topic."""
+        """Return the headers of the record on the raw topic."""
         headers = [("connection", connection.encode()), ("content-type", self.media_type.encode())]
         return [*headers, ("text_cut", b"1")] if self.was_cut else headers
 
 
 @dataclass(frozen=True)
-class TakenRequest:
-    """What of a tool's request is recorded, each payload a record of its own, and what its sender hears then."""
+class AcceptedRequest:
+    """The payloads of a tool's request to record, each as a record of its own, and the response to its sender."""
 
-    payloads: tuple[Kept, ...]
+    payloads: tuple[RedactedPayload, ...]
     answer: Answer | None
 
 
 def is_served(content_type: str, tool: Tool) -> bool:
-    """Without any the body is taken for what the tool documents, and read or refused as that."""
+    """Accept a missing Content-Type: the body is then parsed as the type that the tool documents."""
     if not content_type:
         return True
     media = read_media_type(content_type)
@@ -259,10 +263,10 @@ def is_served(content_type: str, tool: Tool) -> bool:
 
 @dataclass(frozen=True)
 class Connection:
-    """`secret` proves requests. `api_token` is for a tool whose notifications are pointers; where it stands in a
-    file, it is read anew for each use, because such tokens live for an hour and something else renews the file.
-    `secret_file` is where the secret was read, None for a variable.
-    `digest_key` is the installation's, see `pseudonym_of`."""
+    """One account of a tool. `secret` verifies requests. `api_token` is for a tool whose notifications are pointers; a
+    token in `api_token_file` is read again for each use, because such tokens expire within an hour and another process
+    renews the file. `secret_file` is the file the secret was read from, None for an environment variable. `digest_key`
+    is the installation's, see `pseudonym_of`."""
 
     connection_scope: ConnectionScope
     tool: Tool
@@ -278,30 +282,31 @@ class Connection:
         verify = by_settings(self.settings) if by_settings else self.tool.verify
         return verify(received, self.secret, now)
 
-    def taken(self, received: Received, now: datetime) -> TakenRequest | Rejected:
-        """What cannot be read even now is refused as a whole: it would only lie in quarantine."""
-        found = self.tool.take(received, self.settings, now)
+    def accept(self, received: Received, now: datetime) -> AcceptedRequest | Rejected:
+        """Split and redact a request. Reject the whole request if any payload cannot be parsed: it would only end up in
+        the dead letters."""
+        found = self.tool.split(received, self.settings, now)
         if isinstance(found, Rejected):
             return found
-        payloads: list[Kept] = []
+        payloads: list[RedactedPayload] = []
         for payload in found.payloads:
             if len(payload) > MOST_BYTES:
                 return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
-            kept = self.kept(payload, found.media_type)
-            if isinstance(kept, Rejected):
-                return kept
-            payloads.append(kept)
-        return TakenRequest(tuple(payloads), found.answer)
+            redacted = self.redact(payload, found.media_type)
+            if isinstance(redacted, Rejected):
+                return redacted
+            payloads.append(redacted)
+        return AcceptedRequest(tuple(payloads), found.answer)
 
-    def kept(self, payload: bytes, media_type: str) -> Kept | Rejected:
-        """All that may be stored of one of its payloads. Rejected: it cannot be read, so that what may be kept of it
-        cannot be told."""
+    def redact(self, payload: bytes, media_type: str) -> RedactedPayload | Rejected:
+        """Reduce one payload to what may be stored. Rejected if it cannot be parsed, because redaction needs the parsed
+        value."""
         parsed = self.tool.parse(payload, media_type)
         if isinstance(parsed, Rejected):
             return parsed
         pseudonym = pseudonym_of(self.digest_key, self.connection_scope.tenant)
         try:
-            value = self.tool.keep(parsed.value, self.settings, pseudonym)
+            value = self.tool.redact(parsed.value, self.settings, pseudonym)
         except NoDigestKeyError as missing:
             return rejected("invalid", "", f"an id {missing}")
-        return Kept(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)
+        return RedactedPayload(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)

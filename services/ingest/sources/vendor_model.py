@@ -1,4 +1,4 @@
-"""The base of the models of what vendors send, and their ways to write times, zones and ids."""
+"""Base class and field types of vendor payload models: the vendors' formats of times, zones and ids."""
 
 import re
 from collections.abc import Mapping
@@ -37,24 +37,24 @@ from services.ingest.domain.tools.allow_list import (
 )
 from services.ingest.domain.verdict import Problem, Rejected, explain
 
-# No zone has a longer name; what is longer would only make a long message.
+# No zone has a longer name; longer input would only bloat the error message.
 LONGEST_NAME = 64
-# Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that it does not tell.
-# Kamchatka's zone is of old calendars, and named by CLDR no more.
-EXCHANGE = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
-# A zone without daylight saving time, as iCalendar files name it.
+# Exchange's own name; its `tzone://Microsoft/Custom` stands for rules that the payload does not contain. CLDR no longer
+# lists the Kamchatka zone of old calendars.
+EXCHANGE_ZONES = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "Asia/Kamchatka"}
+# A fixed offset, as iCalendar files name it.
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 
 
 def zone_named(name: str) -> ZoneInfo:
-    """In any case. The Windows names are those of Unicode's CLDR. Raises ValueError."""
+    """Return the zone with this IANA or Windows name (from Unicode's CLDR), in any case. Raises ValueError."""
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
     return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
 
 
-def offset_named(name: str) -> tzinfo:
-    """Of a zone, or of an offset in its place: `GMT+2` is two hours east. Raises ValueError."""
+def zone_or_offset(name: str) -> tzinfo:
+    """Return the zone with this name, or a fixed offset: `GMT+2` is two hours east. Raises ValueError."""
     found = _OFFSET.fullmatch(name.strip())
     if found is None or name.strip().casefold() in _zones():
         return zone_named(name)
@@ -64,31 +64,31 @@ def offset_named(name: str) -> tzinfo:
 
 @cache
 def _zones() -> Mapping[str, str]:
-    """IANA's name by any of its names, without regard to case."""
-    named = {**win_tz, **EXCHANGE, **{name: name for name in available_timezones()}}
+    """IANA names by every alias, case-folded."""
+    named = {**win_tz, **EXCHANGE_ZONES, **{name: name for name in available_timezones()}}
     return {name.casefold(): zone for name, zone in named.items()}
 
 
-def _if_known(name: str, _: Pseudonym) -> str:
+def _redact_zone(name: str, _: Pseudonym) -> str:
     try:
-        offset_named(name)
+        zone_or_offset(name)
     except ValueError:
         return CUT
     return name
 
 
-ZONE = Leaf("a time zone", _if_known)
+ZONE = Leaf("a time zone", _redact_zone)
 
-# What `data.origin` holds of an id; no tool documented here has longer ones.
+# Limit of `data.origin`; no tool documented here has longer ids.
 LONGEST_ID = 256
-# Longer text is no time. It also keeps absurd numbers from costing time.
+# Longer text is no time. The limit also bounds the cost of parsing absurd numbers.
 LONGEST_TIME = 64
 LAST_SECOND = Decimal((LAST_YEAR + 1 - 1970) * 366 * 86_400)
 
-# In 1973; as seconds it is beyond LAST_SECOND.
+# In 1973; read as seconds it is beyond LAST_SECOND.
 FEWEST_MILLISECONDS = 10**11
 
-# pydantic alone would also take "1e5" for a time, as seconds since 1970.
+# pydantic alone would also accept "1e5" as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 _HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
 _LEAP = re.compile(r"([Tt ]\d\d:\d\d):60([.,]\d{1,9})?(?!\d)", re.ASCII)
@@ -99,24 +99,24 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class VendorModel(BaseModel):
-    """The part of a tool's payload that we need; everything else in it is nobody's business."""
+    """The part of a tool's payload that we need; all other members are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 def read(model: type[Model], value: object) -> Model | Rejected:
-    """`value` is parsed JSON. Rejected("invalid") names every path at fault, as in `payload.object.id`."""
+    """Validate parsed JSON. Rejected("invalid") names every faulty path, such as `payload.object.id`."""
     try:
-        # As `model_validate` does it, which with a small model takes half of its time to ask for options.
+        # What `model_validate` does; for a small model, half of that function's time is option handling.
         found: Model = model.__pydantic_validator__.validate_python(value)
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
     return found
 
 
-def blank_if_unread(model: type[Model]) -> WrapValidator:
-    """Of one entry of a list, all of whose members may be missing: null, or what is no such entry, costs none of the
-    others, and it is somebody, or something, of whom nothing is told."""
+def blank_if_invalid(model: type[Model]) -> WrapValidator:
+    """For an entry of a list whose members are all optional: null or an unreadable entry becomes an empty model and
+    does not reject the rest of the list."""
 
     def read_or_blank(value: object, handler: ValidatorFunctionWrapHandler) -> object:
         try:
@@ -127,8 +127,8 @@ def blank_if_unread(model: type[Model]) -> WrapValidator:
     return WrapValidator(read_or_blank)
 
 
-def none_if_unread(value: object, handler: ValidatorFunctionWrapHandler) -> object:
-    """What cannot be read costs itself: it is not said."""
+def none_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """Turn a value that cannot be read into None, without rejecting the payload."""
     try:
         return handler(value)
     except ValidationError:
@@ -136,13 +136,13 @@ def none_if_unread(value: object, handler: ValidatorFunctionWrapHandler) -> obje
 
 
 def within(path: str, fault: Rejected) -> Rejected:
-    """The same fault, its paths seen from a payload that holds the value at `path`."""
+    """Return the same fault with its paths prefixed by `path`."""
     errors = (Problem(".".join(filter(None, (path, error.path))), error.reason) for error in fault.errors)
     return Rejected(fault.reason, tuple(errors))
 
 
 def epoch(value: object, per_second: int = 1) -> datetime:
-    """A number, or a number as text, since 1970-01-01 UTC. Raises ValueError."""
+    """Parse a number, or a number as text, since 1970-01-01 UTC. Raises ValueError."""
     seconds = _decimal(value) / per_second
     if not 0 <= seconds <= LAST_SECOND:
         raise ValueError("must be a time after 1970 that people live to see")
@@ -150,7 +150,7 @@ def epoch(value: object, per_second: int = 1) -> datetime:
 
 
 def signed_at(header: str) -> datetime | None:
-    """The timestamp of a signature, in whole seconds since 1970; None if it is no time."""
+    """Parse a signature's timestamp in whole seconds since 1970; None if it is not one."""
     try:
         return epoch(header) if header.isascii() and header.isdigit() else None
     except ValueError:
@@ -158,7 +158,8 @@ def signed_at(header: str) -> datetime | None:
 
 
 def in_zone(local: datetime, zone: tzinfo) -> datetime:
-    """A wall clock's time in UTC: of an hour that comes twice the first. Raises ValueError outside of 1971 to 2199."""
+    """Convert local time to UTC, an ambiguous hour to its first occurrence. Raises ValueError outside of 1971 to
+    2199."""
     return to_utc(local.replace(tzinfo=zone))
 
 
@@ -170,7 +171,7 @@ def _decimal(value: object) -> Decimal:
 
 
 def _milliseconds(value: object) -> datetime:
-    """Some write seconds in their place: as milliseconds these would be in the first months of 1970."""
+    """Some senders write seconds instead: read as milliseconds, those would fall into the first months of 1970."""
     return epoch(value, 1000 if abs(_decimal(value)) >= FEWEST_MILLISECONDS else 1)
 
 
@@ -181,91 +182,91 @@ def _iso_or_epoch(value: object) -> object:
 
 def _iso_text(value: object) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
-        # A minute that a leap second ends has 61, which clocks of computers do not know.
-        known = _LEAP.sub(r"\1:59.999999", value)
-        # ISO 8601 and PostgreSQL leave out minutes that are none.
-        return f"{known}:00" if _HOURS_ONLY.search(known) else known
+        # A minute with a leap second has 61 seconds, which datetime cannot represent.
+        normalised = _LEAP.sub(r"\1:59.999999", value)
+        # ISO 8601 and PostgreSQL omit the minutes of an offset if they are zero.
+        return f"{normalised}:00" if _HOURS_ONLY.search(normalised) else normalised
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 
 def _iso_duration(value: object) -> object:
-    # pydantic alone would also take 5400 and "01:30:00".
+    # pydantic alone would also accept 5400 and "01:30:00".
     if isinstance(value, str) and len(value) <= LONGEST_TIME and value.startswith("P"):
         return value
     raise ValueError("must be an ISO 8601 duration as in PT1H30M")
 
 
-def _no_text(value: object) -> object:
+def _reject_text(value: object) -> object:
     if isinstance(value, bool | str):
         raise ValueError("must be a number")  # noqa: TRY004 (pydantic reads ValueError)
     return value
 
 
-def _utc_if_bare(moment: datetime) -> datetime:
+def _utc_if_naive(moment: datetime) -> datetime:
     return to_utc(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
-def _bare(moment: datetime) -> datetime:
+def _require_naive(moment: datetime) -> datetime:
     if moment.tzinfo:
         raise ValueError("must be a local time, without a zone")
     return moment
 
 
-# Of an object that some leave out and some send as null or, from PHP, as an empty list:
-# `result: Annotated[Result, NULL_IS_EMPTY] = Result()`.
+# For an object that some senders omit and others send as null or, from PHP, as an empty list: `result:
+# Annotated[Result, NULL_IS_EMPTY] = Result()`.
 NULL_IS_EMPTY = BeforeValidator(lambda value: {} if value in (None, []) else value)
-# Of what is said by a text alone: `""` says nothing.
+# For text where `""` means absent.
 NONE_IF_EMPTY = BeforeValidator(lambda value: None if value == "" else value)
 BLANK_IF_NULL = BeforeValidator(lambda value: "" if value is None else value)
-# Of a list: what is null in it stands for nothing, and the rest is read.
+# For a list: drop null entries and read the rest.
 WITHOUT_NULLS = BeforeValidator(
     lambda value: [one for one in value if one is not None] if isinstance(value, list) else value
 )
-# Ids that some send as a number and some as text are text.
+# Some senders write ids as numbers and some as text.
 AS_TEXT = BeforeValidator(lambda value: str(value) if type(value) is int else value)
 
-# Each says what of its text is kept, see services/ingest/domain/tools/allow_list.py.
-# Text that is there: an id, as text or as a whole number.
+# Each type names what of its text is stored, see services/ingest/domain/tools/allow_list.py. Ident is a required id, as
+# text or as a whole number.
 Ident = Annotated[str, Field(min_length=1, max_length=LONGEST_ID), AS_TEXT, ID]
-# The same where missing, null and "" all mean that the tool does not say it: `name: MaybeIdent = ""`.
+# An optional id where missing, null and "" all mean absent: `name: MaybeIdent = ""`.
 MaybeIdent = Annotated[str, Field(max_length=LONGEST_ID), AS_TEXT, BLANK_IF_NULL, ID]
-# Of a person; some tools use addresses for them. Empty as above.
+# An optional id of a person; some tools use addresses.
 MaybePersonId = Annotated[str, Field(max_length=LONGEST_ID), AS_TEXT, BLANK_IF_NULL, PERSON_ID]
 Address = Annotated[str, Field(min_length=1), ADDRESS]
 MaybeAddress = Annotated[str, BLANK_IF_NULL, ADDRESS]
 MaybeAddresses = Annotated[str, BLANK_IF_NULL, ADDRESSES]
-# What kind of thing it is, in the tool's own words, which never hold a blank.
+# A kind or type in the tool's own terms, which never contain blanks.
 Word = Annotated[str, Field(min_length=1), WORD]
 MaybeWord = Annotated[str, BLANK_IF_NULL, WORD]
-# Text to compare with; empty as above. It does not say what of it is kept: no allow-list is made of it.
+# Optional text to compare with. It has no leaf, so no allow-list can be made of it.
 MaybeText = Annotated[str, BLANK_IF_NULL]
 # ISO 8601 with a zone, in UTC.
 Zoned = Annotated[AwareDatetime, BeforeValidator(_iso_text), AfterValidator(to_utc), TIME]
-# ISO 8601, in UTC; without a zone it is UTC already.
-ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_bare)]
-# The same where missing, null and "" all mean that the tool does not say it: `start: MaybeTime = None`.
+# ISO 8601, in UTC; without a zone it is taken as UTC.
+ZonedOrUtc = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_utc_if_naive)]
+# An optional time where missing, null and "" all mean absent: `start: MaybeTime = None`.
 MaybeTime = Annotated[ZonedOrUtc | None, NONE_IF_EMPTY]
-# The same of a time without which the rest can be told, be it ISO 8601 or since 1970: one that cannot be read is not
-# said either.
+# An optional time as ISO 8601 or since 1970, for events that are usable without it: an unreadable time counts as
+# absent.
 AnyMaybeTime = Annotated[
-    Annotated[datetime, BeforeValidator(_iso_or_epoch), AfterValidator(_utc_if_bare)] | None,
-    WrapValidator(none_if_unread),
+    Annotated[datetime, BeforeValidator(_iso_or_epoch), AfterValidator(_utc_if_naive)] | None,
+    WrapValidator(none_if_invalid),
 ]
-# ISO 8601 without a zone: the zone stands elsewhere, see `in_zone`.
-Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_bare)]
-# ISO 8601, with or without a zone: then it stands beside it.
+# ISO 8601 without a zone; the zone is in another member, see `in_zone`.
+Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_require_naive)]
+# ISO 8601, with or without a zone; if it has none, the zone is in another member.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
-# ISO 8601. A year has 365 days and a month 30: the standards let both be said, and no session lasts so long.
+# ISO 8601. A year has 365 days and a month 30: the standard allows both units, and no session lasts that long.
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
-# As JSON has it: no text, and no bool, which Python counts among the numbers.
-Number = Annotated[float, BeforeValidator(_no_text)]
+# A JSON number: no text, and no bool, which Python counts among the numbers.
+Number = Annotated[float, BeforeValidator(_reject_text)]
 
 DIGEST_BYTES = 16
 
 
 def native_id(text: str) -> str:
-    """The tool's id, or a digest of it where it is too long or might be an address."""
+    """Return the tool's id, or a digest of it where it is too long or might be an address."""
     if len(text) <= LONGEST_ID and "@" not in text:
         return text
     return blake2b(text.encode(errors="replace"), digest_size=DIGEST_BYTES).hexdigest()

@@ -1,4 +1,4 @@
-"""What tools' numbers and words become: scales, ids, and the data of known types of events."""
+"""to 5 and rounded half up; progress becomes a percentage."""
 
 import json
 import re
@@ -20,17 +20,17 @@ from services.ingest.sources.vendor_model import within
 
 FEEDBACK = "mentoring.feedback.given.v1"
 PROGRESSED = "mentoring.goal.progressed.v1"
-# Of `rating` in check-ins and pulses (schemas.payloads).
+# Range of `rating` in check-ins and pulses (schemas.payloads).
 LOWEST, HIGHEST = 1, 5
 RATED = frozenset({"mentoring.checkin.answered.v1", "mentoring.pulse.answered.v1"})
 MEASURED = RATED | {FEEDBACK, PROGRESSED}
-# Of `data.minutes`.
+# Limit of `data.minutes`.
 LONGEST_SESSION = timedelta(days=1)
 Bound = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
-class Circle(NamedTuple):
-    """Who says or does something, whom else it concerns, and in which relationship, where that is said."""
+class Parties(NamedTuple):
+    """The author of an action, the other people concerned, and the relationship if the tool names it."""
 
     by: Person
     others: tuple[Person, ...] = ()
@@ -38,7 +38,7 @@ class Circle(NamedTuple):
 
 
 class Scale(BaseModel):
-    """From the lowest to the highest number that could have been chosen."""
+    """The lowest and the highest number that could have been chosen."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -51,17 +51,17 @@ class Scale(BaseModel):
             raise ValueError("min must be below max")
         return self
 
-    def holds(self, number: float) -> bool:
+    def contains(self, number: float) -> bool:
         return self.min <= number <= self.max
 
     def share(self, number: float) -> float:
-        """From 0 at the lowest to 1 at the highest."""
+        """Map the number to 0 (lowest) to 1 (highest)."""
         return (number - self.min) / (self.max - self.min)
 
 
-def off_scale(number: float, scale: Scale, path: str) -> Rejected | None:
-    """None for a number that lies on it."""
-    if scale.holds(number):
+def check_scale(number: float, scale: Scale, path: str) -> Rejected | None:
+    """Return None for a number on the scale."""
+    if scale.contains(number):
         return None
     return rejected("invalid", path, f"must lie on the scale from {scale.min:g} to {scale.max:g}")
 
@@ -70,21 +70,21 @@ MAY_BE_SHARE = "must be a percentage; less than one percent may be a share (0.4 
 
 
 def may_be_share(percent: object) -> bool:
-    """Of a percentage that nothing but itself tells of."""
+    """Whether a percentage could also be a share, judged by its value alone."""
     return isinstance(percent, int | float) and not isinstance(percent, bool) and 0 < percent < 1
 
 
 def session_data(started: datetime, lasted: timedelta | None, path: str) -> Mapping[str, object] | Rejected:
-    """When a session began and, where that is said, how long it lasted, as members of its data."""
+    """Return the session's start and, if known, its duration as members of `data`."""
     if lasted and not timedelta(0) < lasted <= LONGEST_SESSION:
         return rejected("invalid", path, "a session lasts longer than nothing and at most 24 hours")
     minutes = {"minutes": lasted / timedelta(minutes=1)} if lasted else {}
     return {"started_at": to_rfc3339(started), **minutes}
 
 
-def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
-    """The members of data that a number on `scale` stands for in an event of a type of MEASURED. Feedback keeps its
-    scale. A rating is stretched to 1 to 5 and rounded, half up; progress becomes a percentage."""
+def to_catalogue_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
+    """Return the members of `data` for a number on `scale`, for an event type of MEASURED. Feedback keeps its own
+    scale. A rating is stretched to"""
     if name == FEEDBACK:
         return {"rating": number, "scale_min": scale.min, "scale_max": scale.max}
     if name == PROGRESSED:
@@ -95,10 +95,10 @@ def on_our_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]
 EMPTY = Ignored("empty")
 
 
-def as_one(parts: Iterable[tuple[str, Translation]]) -> Translation:
-    """`parts` are translations and their paths. The first that is at fault rejects the whole; if none says anything,
-    the first reason stands for all."""
-    said: list[Activity] = []
+def combine(parts: Iterable[tuple[str, Translation]]) -> Translation:
+    """Combine the translations of a payload's parts, given with their paths. The first rejected part rejects the
+    payload; if all parts are ignored, the first reason is returned."""
+    activities: list[Activity] = []
     ignored: list[Ignored] = []
     for path, part in parts:
         match part:
@@ -107,44 +107,44 @@ def as_one(parts: Iterable[tuple[str, Translation]]) -> Translation:
             case Ignored():
                 ignored.append(part)
             case tuple():
-                said += part
+                activities += part
             case _:
                 raise TypeError("no tool that sends several things sends pointers")
-    return tuple(said) or (ignored[0] if ignored else EMPTY)
+    return tuple(activities) or (ignored[0] if ignored else EMPTY)
 
 
-# Whom it is about and how we know it is said beside the data, not in it.
-NOT_SAID = frozenset({"by", "evidence", "origin"})
-# Retractions follow from what a tool voids; ours are nobody's to say.
+# Author and provenance are set outside the data.
+ENVELOPE_MEMBERS = frozenset({"by", "evidence", "origin"})
+# Retractions follow from Voided; tools cannot emit them directly.
 RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
-# Of `data.origin`.
+# Limit of `data.origin`.
 LONGEST_NATIVE_ID = 256
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
-LIKENESS = 0.5
+SIMILARITY_CUTOFF = 0.5
 
 
-def known_type(name: str) -> str:
+def validate_type(name: str) -> str:
     if name in _payloads():
         return name
-    close = get_close_matches(name[:100], _payloads(), cutoff=LIKENESS)
+    close = get_close_matches(name[:100], _payloads(), cutoff=SIMILARITY_CUTOFF)
     hint = f"; did you mean {close[0]}?" if close else ""
     raise ValueError(f"there is no type {name!r} that a tool may say{hint}")
 
 
-SayableType = Annotated[str, AfterValidator(known_type)]
+ToolEventType = Annotated[str, AfterValidator(validate_type)]
 
 
-# Every event is checked by these, and there are as many as types.
+# Cached: every event is checked against these, and the number of types is fixed.
 @cache
 def members(name: str) -> frozenset[str]:
-    """All that the data of this type may hold."""
-    return frozenset(_fields(name)) - NOT_SAID
+    """Return all member names that the data of this type may have."""
+    return frozenset(_fields(name)) - ENVELOPE_MEMBERS
 
 
 @cache
 def required(name: str) -> frozenset[str]:
-    return frozenset(field for field, is_required in _fields(name).items() if is_required) - NOT_SAID
+    return frozenset(field for field, is_required in _fields(name).items() if is_required) - ENVELOPE_MEMBERS
 
 
 def is_one_sided(name: str) -> bool:
@@ -152,21 +152,22 @@ def is_one_sided(name: str) -> bool:
 
 
 def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()) -> None:
-    """Raises ValueError unless `given`, with what the tool itself says, is data of this type."""
+    """Raise ValueError unless `given` and `derived` (members that the tool's record provides) form valid data of this
+    type."""
     if unknown := sorted(set(given) - members(name)):
-        known = ", ".join(sorted(members(name))) or "no members"
-        raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {known}")
+        existing = ", ".join(sorted(members(name))) or "no members"
+        raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {existing}")
     if missing := sorted(required(name) - set(given) - set(derived)):
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
-    """What is wrong with the data of an event, each with its path in it; empty if nothing is."""
+    """Return the faults of an event's data, each with its path; empty if it is valid."""
     try:
-        # Which side speaks is found out later, and any will do here.
+        # The speaking side is resolved later; any value passes this check.
         _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
     except ValidationError as invalid:
-        # A member that nobody knows is named by whoever sent it, in any words: only where it stands is told.
+        # The sender chose the name of an unknown member, and it may be personal text: report only its parent's path.
         return tuple(
             Problem(one.path.rpartition(".")[0], "holds a member that is not known here")
             if one.reason == WORDS["extra_forbidden"]
@@ -179,23 +180,23 @@ def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
 
 
 def as_id(text: str) -> str:
-    """The text itself where it is an id, else a digest: neither an address nor free text becomes one."""
+    """Return the text if it is a valid id, otherwise a digest: no address and no free text becomes an id."""
     return text if ID.fullmatch(text) else digest("native", text)
 
 
 def native_id(text: str) -> str:
-    """As the tool calls it, unless that could be an address."""
+    """Return the tool's own id, or its digest if it may be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
 
 
 @cache
 def _payloads() -> Mapping[str, type[Payload]]:
     found = {type_of(model): model.model_fields["data"].annotation for model in get_args(OfRelationship)}
-    closed = ADMIN_TYPES | {RETRACTED}
-    return {name: data for name, data in found.items() if name not in closed}
+    excluded = ADMIN_TYPES | {RETRACTED}
+    return {name: data for name, data in found.items() if name not in excluded}
 
 
 def _fields(name: str) -> Mapping[str, bool]:
-    """Whether each is required, by the name that stands on the wire."""
+    """Map each wire name to whether the field is required."""
     fields = _payloads()[name].model_fields.items()
     return {field.alias or attribute: field.is_required() for attribute, field in fields}

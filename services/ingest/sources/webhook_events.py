@@ -1,4 +1,4 @@
-"""Which model reads which of the events that a webhook tells by one member."""
+"""Choose the model and the translation of a webhook event by the member that holds the event's name."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,57 +13,59 @@ from services.ingest.domain.tools.allow_list import AllowList, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import VendorModel, Word, read
 
-Told = TypeVar("Told", bound=VendorModel)
+EventModel = TypeVar("EventModel", bound=VendorModel)
 
 
 @dataclass(frozen=True)
-class EventReading(Generic[Told]):
-    """`flat` is the model of a payload that older versions send without an envelope."""
+class EventTranslator(Generic[EventModel]):
+    """`flat` is the model for older payload versions without an envelope."""
 
-    model: type[Told]
-    translate: Callable[[Told], Translation]
-    flat: type[Told] | None = None
+    model: type[EventModel]
+    translate: Callable[[EventModel], Translation]
+    flat: type[EventModel] | None = None
 
 
 @dataclass(frozen=True)
 class WebhookEvents:
-    """`member` holds the name of what happened. Of what has no reading nothing but its name is kept,
-    and `unused` says why it is ignored."""
+    """`member` is the payload's member with the event name. Of an event without a translator only the name is stored,
+    and `unused` gives the reason why it is ignored."""
 
     member: str
-    readings: Mapping[str, EventReading[Any]]
+    translators: Mapping[str, EventTranslator[Any]]
     unused: Callable[[str], Ignored] = lambda _: Ignored("event_not_used")
 
-    def keep(self, value: object, _settings: object, pseudonym: Pseudonym) -> object:
+    def redact(self, value: object, _settings: object, pseudonym: Pseudonym) -> object:
         name = self._name_in(value)
-        kept = self._kept[""] if isinstance(name, Rejected) else self._kept.get(name, self._kept[""])
-        return kept.kept(value, pseudonym)
+        allowed = (
+            self._allow_lists[""] if isinstance(name, Rejected) else self._allow_lists.get(name, self._allow_lists[""])
+        )
+        return allowed.redact(value, pseudonym)
 
     def translate(self, value: object, _settings: object) -> Translation:
         name = self._name_in(value)
         if isinstance(name, Rejected):
             return name
-        reading = self.readings.get(name)
-        if reading is None:
+        translator = self.translators.get(name)
+        if translator is None:
             return self.unused(name)
         is_wrapped = isinstance(value, dict) and isinstance(value.get("payload"), dict)
-        told = read(reading.model if is_wrapped else reading.flat or reading.model, value)
-        return told if isinstance(told, Rejected) else reading.translate(told)
+        event = read(translator.model if is_wrapped else translator.flat or translator.model, value)
+        return event if isinstance(event, Rejected) else translator.translate(event)
 
-    # Every payload asks for these, and they are made slowly.
+    # Cached: every payload needs these, and building pydantic models is slow.
     @cached_property
     def _named(self) -> type[VendorModel]:
         member: dict[str, Any] = {self.member: (Word, ...)}
         return create_model("Named", __base__=VendorModel, **member)
 
     @cached_property
-    def _kept(self) -> Mapping[str, AllowList]:
-        """By the name of what happened; of all others under no name."""
-        kept = {"": allow_list(self._named)}
-        for name, one in self.readings.items():
+    def _allow_lists(self) -> Mapping[str, AllowList]:
+        """Allow-lists by event name; the empty name is for all other events."""
+        allowed = {"": allow_list(self._named)}
+        for name, one in self.translators.items():
             models: tuple[type[VendorModel], ...] = (self._named, one.model, one.flat or one.model)
-            kept[name] = allow_list(*models)
-        return kept
+            allowed[name] = allow_list(*models)
+        return allowed
 
     def _name_in(self, value: object) -> str | Rejected:
         found = read(self._named, value)

@@ -318,7 +318,7 @@ def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
     for one in (*moved, moved[-1]):
         revisions.apply("tool", one)
 
-    assert [one.said for one in revisions.after("tool", MEETING, minute(-1))] == moved[1:]
+    assert [one.activity for one in revisions.after("tool", MEETING, minute(-1))] == moved[1:]
     revisions.apply("tool", replace(moved[0], meeting=Meeting("other")))
     revisions.apply("tool", booked(60, 0, meeting=Meeting("third")))
     assert not revisions.after("tool", MEETING, minute(-1))

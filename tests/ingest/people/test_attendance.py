@@ -4,21 +4,21 @@ import pytest
 
 from schemas.primitives import Side
 from services.ingest.domain.meetings.attendance import (
-    GONE,
     LONGEST,
-    SETTLE,
+    REJOIN_GRACE,
+    SETTLE_DELAY,
     Attendance,
+    AttendanceEvent,
     HeldOutcome,
     MissedOutcome,
     NoOutcome,
-    Sighting,
     Span,
     Stay,
     due,
-    is_there,
+    is_present,
     outcome,
+    overlap,
     stay,
-    together,
 )
 from services.ingest.domain.meetings.bookings import Booking
 from tests.ingest.people.building import START, minute
@@ -26,15 +26,15 @@ from tests.ingest.people.building import START, minute
 BOOKING = Booking("s-1", minute(0), minute(60), START)
 
 
-def came(at: float, role: Side = "mentor", visitor: str = "") -> Sighting:
-    return Sighting(role, visitor, "joined", minute(at))
+def came(at: float, role: Side = "mentor", visitor: str = "") -> AttendanceEvent:
+    return AttendanceEvent(role, visitor, "joined", minute(at))
 
 
-def went(at: float, role: Side = "mentor", visitor: str = "") -> Sighting:
-    return Sighting(role, visitor, "left", minute(at))
+def went(at: float, role: Side = "mentor", visitor: str = "") -> AttendanceEvent:
+    return AttendanceEvent(role, visitor, "left", minute(at))
 
 
-def seen(*facts: Sighting, recorded: datetime | None = None) -> Attendance:
+def seen(*facts: AttendanceEvent, recorded: datetime | None = None) -> Attendance:
     return Attendance(frozenset(facts), recorded or max((one.time for one in facts), default=START))
 
 
@@ -73,26 +73,26 @@ def span(begin: float, end: float) -> Span:
         "comes and goes at one instant",
     ],
 )
-def test_a_visitor(facts: list[Sighting], expected: Stay) -> None:
+def test_a_visitor(facts: list[AttendanceEvent], expected: Stay) -> None:
     assert stay(facts) == expected
 
 
 def test_somebody_who_came_more_often_than_they_left_is_there() -> None:
-    assert is_there([came(0), came(1), went(1)])
-    assert is_there([came(0), went(5), went(6), came(9)])
-    assert not is_there([went(5), came(0)])
+    assert is_present([came(0), came(1), went(1)])
+    assert is_present([came(0), went(5), went(6), came(9)])
+    assert not is_present([went(5), came(0)])
 
 
 def test_time_together_is_that_of_both_sides() -> None:
-    assert together([span(0, 20), span(10, 30)], [span(5, 8), span(25, 60)]) == (span(5, 8), span(25, 30))
-    assert together([span(0, 20)], [span(20, 40)]) == ()
+    assert overlap([span(0, 20), span(10, 30)], [span(5, 8), span(25, 60)]) == (span(5, 8), span(25, 30))
+    assert overlap([span(0, 20)], [span(20, 40)]) == ()
 
 
 def test_a_session_is_held_from_the_overlap_of_both_sides() -> None:
     facts = seen(came(0), came(4, "mentee"), went(50), went(52, "mentee"))
 
     assert outcome(facts, None) == HeldOutcome(minute(4), minute(52), 46.0)
-    assert due(facts, None) == minute(52) + SETTLE
+    assert due(facts, None) == minute(52) + SETTLE_DELAY
 
 
 def test_any_mentee_of_a_group_will_do() -> None:
@@ -127,37 +127,40 @@ def test_one_side_at_a_booked_meeting_is_missed_by_the_other(side: Side, absent:
     facts = seen(came(0, side), went(15, side))
 
     assert outcome(facts, BOOKING) == MissedOutcome(BOOKING, absent)
-    assert due(facts, BOOKING) == minute(60) + SETTLE
+    assert due(facts, BOOKING) == minute(60) + SETTLE_DELAY
 
 
 def test_a_booked_meeting_is_over_at_its_end_and_not_when_both_drop_out() -> None:
     facts = seen(came(0), went(6), came(1, "mentee"), went(5.5, "mentee"))
 
-    assert due(facts, BOOKING) == minute(60) + SETTLE
+    assert due(facts, BOOKING) == minute(60) + SETTLE_DELAY
 
 
 def test_who_drops_out_of_a_booked_meeting_that_takes_longer_is_given_ten_minutes_to_come_back() -> None:
     facts = seen(came(0), went(65), came(1, "mentee"), went(64, "mentee"))
 
-    assert due(facts, BOOKING) == minute(65) + GONE
+    assert due(facts, BOOKING) == minute(65) + REJOIN_GRACE
 
 
 @pytest.mark.parametrize("side", ["mentor", "mentee"])
 def test_somebody_whom_nobody_can_identify_may_be_the_other_side(side: Side) -> None:
-    guest = Sighting("unidentified", "phone", "joined", minute(1))
+    guest = AttendanceEvent("unidentified", "phone", "joined", minute(1))
 
     assert outcome(seen(came(0, side), went(55, side), guest), BOOKING) == NoOutcome("unidentified")
-    assert due(seen(came(0, side), went(55, side), guest), BOOKING) == minute(55) + GONE
+    assert due(seen(came(0, side), went(55, side), guest), BOOKING) == minute(55) + REJOIN_GRACE
 
 
 def test_somebody_whom_nobody_can_identify_is_no_third_side() -> None:
-    guest = (Sighting("unidentified", "", "joined", minute(-300)), Sighting("unidentified", "", "left", minute(90)))
+    guest = (
+        AttendanceEvent("unidentified", "", "joined", minute(-300)),
+        AttendanceEvent("unidentified", "", "left", minute(90)),
+    )
     both = [came(0), went(50), came(1, "mentee"), went(51, "mentee")]
 
     assert (
         outcome(seen(*both, *guest), BOOKING) == outcome(seen(*both), BOOKING) == HeldOutcome(minute(1), minute(51), 49)
     )
-    assert due(seen(*both, *guest, recorded=minute(51)), None) == minute(51) + SETTLE
+    assert due(seen(*both, *guest, recorded=minute(51)), None) == minute(51) + SETTLE_DELAY
     assert outcome(seen(came(0), went(50), *guest), None) == NoOutcome("not_booked")
     assert due(seen(came(0), went(50), *guest), None) == minute(0) + LONGEST
 
@@ -184,7 +187,7 @@ def test_who_came_before_the_meeting_was_moved_has_not_missed_it() -> None:
     facts = seen(came(0), went(15))
 
     assert outcome(facts, moved) == NoOutcome("not_yet")
-    assert due(facts, moved) == minute(1500) + SETTLE
+    assert due(facts, moved) == minute(1500) + SETTLE_DELAY
 
 
 def test_what_was_seen_of_the_day_before_it_was_moved_does_not_count() -> None:
@@ -204,6 +207,6 @@ def test_a_session_has_the_minutes_of_a_day_at_most() -> None:
 def test_what_is_recorded_late_is_waited_for() -> None:
     facts = seen(came(0), recorded=minute(10_000))
 
-    assert due(facts, None) == minute(10_000) + SETTLE
-    assert facts.with_seen(came(0), minute(20_000)) is facts
-    assert facts.with_seen(went(9), minute(20_000)).recorded - minute(20_000) == timedelta(0)
+    assert due(facts, None) == minute(10_000) + SETTLE_DELAY
+    assert facts.with_event(came(0), minute(20_000)) is facts
+    assert facts.with_event(went(9), minute(20_000)).recorded - minute(20_000) == timedelta(0)

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 from schemas import payloads as p
 from schemas.events import OfRelationship
-from services.ingest.domain.meetings.attendance import LONGEST, SETTLE
+from services.ingest.domain.meetings.attendance import LONGEST, SETTLE_DELAY
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, MOST_RUNS, AttendanceFold, SessionKey
 from services.ingest.domain.scope import Scope
 from tests.ingest.people.building import admitted, event, known, minute
@@ -45,7 +45,7 @@ def test_both_have_left_and_it_was_held() -> None:
     made = fold(*BOTH)
 
     assert concluded(made, 51) == []
-    (one,) = concluded(made, 51 + SETTLE / timedelta(minutes=1))
+    (one,) = concluded(made, 51 + SETTLE_DELAY / timedelta(minutes=1))
 
     assert one.type == "mentoring.session.held.v1"
     assert (one.source, one.subject, one.program, one.partitionkey) == (ATTENDANCE, "rel-1", "leaders", "acme/rel-1")

@@ -41,17 +41,17 @@ def test_what_was_told_of_longest_ago_is_forgotten_with_all_that_leads_to_it() -
 
     assert made.booking("acme", "rel-1", "s-3") is None
     assert made.booking("acme", "rel-1", "s-2") is not None
-    assert made.whose("acme", "s-3") == frozenset()
+    assert made.relationships_of("acme", "s-3") == frozenset()
     session = made.session("acme", CALENDAR.source, MEETING)
-    assert made.whose("acme", session) == frozenset()
-    assert made.attended("acme", CALENDAR.source, MEETING, minute(0)) == session
+    assert made.relationships_of("acme", session) == frozenset()
+    assert made.session_of_run("acme", CALENDAR.source, MEETING, minute(0)) == session
 
 
 def test_a_session_of_a_group_is_of_all_its_relationships() -> None:
     made = bookings(scheduled("s-1"), scheduled("s-1", subject="rel-2"))
 
-    assert made.whose("acme", "s-1") == {"rel-1", "rel-2"}
-    assert made.whose("beta", "s-1") == frozenset()
+    assert made.relationships_of("acme", "s-1") == {"rel-1", "rel-2"}
+    assert made.relationships_of("beta", "s-1") == frozenset()
 
 
 def test_what_others_say_in_a_correlation_moves_nothing() -> None:
@@ -66,7 +66,7 @@ def test_an_erased_relationship_has_no_bookings_and_others_keep_theirs() -> None
     made = bookings(scheduled("s-1"), scheduled("s-1", subject="rel-2"), event("relationship.erased", {}))
 
     assert made.booking("acme", "rel-1", "s-1") is None
-    assert made.whose("acme", "s-1") == {"rel-2"}
+    assert made.relationships_of("acme", "s-1") == {"rel-2"}
 
 
 def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:

@@ -119,7 +119,7 @@ def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> 
     log.write(event("message.sent", {"by": "mentor", "channel": "slack"}, tenant=tenant, source=source, id="k.1"))
 
     with following(log) as projection:
-        assert [one.slot for one in projection.memory.find(tenant, source, "k")] == ["mentor"]
+        assert [one.slot for one in projection.statement_index.find(tenant, source, "k")] == ["mentor"]
 
 
 def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:

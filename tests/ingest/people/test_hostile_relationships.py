@@ -97,4 +97,4 @@ def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
     known = {one.booking.session for one in bookings.of("acme", "rel-1")}
 
     assert known == {f"s-{number}" for number in range(10, MOST_OF_RELATIONSHIP + 10)}
-    assert not bookings.whose("acme", "s-0")
+    assert not bookings.relationships_of("acme", "s-0")

@@ -108,7 +108,7 @@ def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory
 def test_an_id_that_may_be_text_is_known_by_the_digest_that_stands_for_it_in_payloads() -> None:
     known = Roster(KEY)
     known.upsert(participant("ada", identities=(ToolIdentity(tool="zoom", id="Ada Lovelace"),)))
-    kept = PERSON_ID.kept("Ada Lovelace", pseudonym_of(KEY, "acme"))
+    kept = PERSON_ID.redact("Ada Lovelace", pseudonym_of(KEY, "acme"))
     assert isinstance(kept, str)
 
     assert known.participant("acme", "zoom", Person(id=kept)) == "p-ada"

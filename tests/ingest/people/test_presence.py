@@ -79,4 +79,4 @@ def test_the_clock_tells_nothing_of_people() -> None:
 
     projection.apply(MENTORING_EVENT.validate_python(told, strict=False))
 
-    assert projection.memory.find("acme", "urn:test", "c") == ()
+    assert projection.statement_index.find("acme", "urn:test", "c") == ()

@@ -79,7 +79,7 @@ def answers(projection: Projection) -> object:
         [roster.is_erased("acme", one) for one in names],
         [roster.ever("acme", person) for person in ("p-ben", *(f"p-{number}" for number in range(6)))],
         [bookings.of("acme", one) for one in names],
-        [bookings.whose("acme", f"s-{number}") for number in range(3)],
+        [bookings.relationships_of("acme", f"s-{number}") for number in range(3)],
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import OfRelationship, to_json
 from services.ingest.domain.ids import event_id, statement_id
-from services.ingest.domain.tools.projection import Spoken
+from services.ingest.domain.tools.projection import EmittedEvent
 from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
@@ -42,7 +42,7 @@ def test_what_was_said_is_found_by_its_statement_with_its_slot(clickhouse: Click
 
     found = stored.find(tenant, SLACK, statement_id("m1"))
 
-    assert found == (Spoken("rel-1", "leaders", ours.id, ours.type, NOON, "mentee"),)
+    assert found == (EmittedEvent("rel-1", "leaders", ours.id, ours.type, NOON, "mentee"),)
     assert stored.find(tenant, "urn:rapport:acme:slack:other", statement_id("m1")) == ()
     assert stored.find("beta", SLACK, statement_id("m1")) == ()
 

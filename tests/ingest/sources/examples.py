@@ -31,9 +31,9 @@ class Example:
 
     def payloads(self) -> list[Any]:
         """What is recorded of the request, parsed, before anything is cut of it."""
-        taken = self.tool.take(Received({"content-type": self.media_type}, self.body), self.settings, NOW)
-        assert isinstance(taken, RawPayloads), taken
-        parsed = [self.tool.parse(payload, taken.media_type) for payload in taken.payloads]
+        split = self.tool.split(Received({"content-type": self.media_type}, self.body), self.settings, NOW)
+        assert isinstance(split, RawPayloads), split
+        parsed = [self.tool.parse(payload, split.media_type) for payload in split.payloads]
         assert all(isinstance(one, Parsed) for one in parsed)
         return [one.value for one in parsed if isinstance(one, Parsed)]
 

@@ -40,17 +40,17 @@ def translated(tool: Tool, value: object, settings: ToolSettings) -> str:
         assert all(error.reason for error in result.errors)
         return "rejected"
     assert result
-    for said in result:
-        _is_sound(said)
+    for statement in result:
+        _is_sound(statement)
     return "said"
 
 
-def _is_sound(said: Statement) -> None:
-    assert isinstance(said, Employed) or said.key
-    assert said.time.utcoffset() == timedelta(0)
-    assert len(said.native.id) <= 256
-    assert len(said.native.type) <= 128
-    assert "@" not in said.native.id
+def _is_sound(statement: Statement) -> None:
+    assert isinstance(statement, Employed) or statement.key
+    assert statement.time.utcoffset() == timedelta(0)
+    assert len(statement.native.id) <= 256
+    assert len(statement.native.type) <= 128
+    assert "@" not in statement.native.id
 
 
 def _places(value: Any) -> Any:  # noqa: ANN401

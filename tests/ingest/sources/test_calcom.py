@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calcom import TOOL
-from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
-from tests.ingest.sources.keeping import kept_of
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, hmac_hex
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRET = "cal-secret"
 ADA, BOB, HOST = (Person(address=f"{name}@example.com") for name in ("ada", "bob", "host"))
 
 
-def told(trigger: str, **changes: object) -> dict[str, Any]:
+def webhook(trigger: str, **changes: object) -> dict[str, Any]:
     payload = {
         "type": "60min",
         "title": "60min between Somebody and Somebody",
@@ -47,16 +47,18 @@ def told(trigger: str, **changes: object) -> dict[str, Any]:
 
 
 def created(**changes: object) -> dict[str, Any]:
-    return told("BOOKING_CREATED", **changes)
+    return webhook("BOOKING_CREATED", **changes)
 
 
 def rescheduled(**changes: object) -> dict[str, Any]:
     old = {"rescheduleId": 90, "rescheduleUid": "old-uid", "rescheduleStartTime": "2026-03-08T10:00:00Z"}
-    return told("BOOKING_RESCHEDULED", **(old | changes))
+    return webhook("BOOKING_RESCHEDULED", **(old | changes))
 
 
 def cancelled(**changes: object) -> dict[str, Any]:
-    return told("BOOKING_CANCELLED", **({"status": "CANCELLED", "cancellationReason": "Something private"} | changes))
+    return webhook(
+        "BOOKING_CANCELLED", **({"status": "CANCELLED", "cancellationReason": "Something private"} | changes)
+    )
 
 
 def no_show(*attendees: object, trigger: str = "BOOKING_NO_SHOW_UPDATED", **changes: object) -> dict[str, Any]:
@@ -100,14 +102,14 @@ def verdict(value: object) -> Any:  # noqa: ANN401 (each test knows what)
     return TOOL.translate(value, ToolSettings())
 
 
-def said(value: object) -> Any:  # noqa: ANN401
+def activities_of(value: object) -> Any:  # noqa: ANN401
     result = verdict(value)
     assert isinstance(result, tuple), result
     return result
 
 
 def only(value: object) -> Any:  # noqa: ANN401
-    (one,) = said(value)
+    (one,) = activities_of(value)
     return one
 
 
@@ -118,12 +120,12 @@ def paths(value: object) -> list[str]:
 
 
 def test_a_body_that_was_signed_with_the_secret_is_proven() -> None:
-    assert TOOL.verify(Received({"x-cal-signature-256": signed(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Verified()
+    assert TOOL.verify(Received({"x-cal-signature-256": hmac_hex(SECRET, b"{}")}, b"{}"), SECRET, NOW) == Verified()
 
 
 @pytest.mark.parametrize(
     "signature",
-    ["", "no-secret-provided", "no-signature-provided", signed("another", b"{}"), signed(SECRET, b"{ }"), "é"],
+    ["", "no-secret-provided", "no-signature-provided", hmac_hex("another", b"{}"), hmac_hex(SECRET, b"{ }"), "é"],
 )
 def test_any_other_signature_is_refused(signature: str) -> None:
     assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signature}, b"{}"), SECRET, NOW), Unverified)
@@ -131,7 +133,7 @@ def test_any_other_signature_is_refused(signature: str) -> None:
 
 
 def test_without_a_secret_nothing_is_proven() -> None:
-    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": signed("", b"{}")}, b"{}"), "", NOW), Unverified)
+    assert isinstance(TOOL.verify(Received({"x-cal-signature-256": hmac_hex("", b"{}")}, b"{}"), "", NOW), Unverified)
 
 
 def test_a_booking_is_of_its_host_and_its_attendees_who_include_the_guests() -> None:
@@ -152,7 +154,7 @@ def test_the_members_of_a_team_who_host_together_take_part() -> None:
 def test_a_booking_that_nobody_has_confirmed_is_none() -> None:
     triggers = ["BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAID", "BOOKING_PAYMENT_INITIATED"]
 
-    assert {verdict(told(trigger)) for trigger in triggers} == {Ignored("not_confirmed")}
+    assert {verdict(webhook(trigger)) for trigger in triggers} == {Ignored("not_confirmed")}
     assert verdict(created(status="PENDING")) == Ignored("not_confirmed")
 
 
@@ -196,7 +198,7 @@ def test_who_is_marked_as_no_show_missed_it_and_who_is_unmarked_did_not() -> Non
 
 
 def test_several_marked_at_once_are_told_one_by_one() -> None:
-    assert [one.absent for one in said(no_show(ABSENT, {"email": "bob@example.com", "noShow": True}))] == [
+    assert [one.absent for one in activities_of(no_show(ABSENT, {"email": "bob@example.com", "noShow": True}))] == [
         (ADA,),
         (BOB,),
     ]
@@ -214,7 +216,10 @@ def test_guests_whom_cal_video_did_not_see_missed_it() -> None:
     here = {"email": "bob@example.com", "noShow": False}
 
     assert only(no_show(ABSENT, here, trigger=GUESTS)).absent == (ADA,)
-    assert [one.absent for one in said(no_show({"email": "ada@example.com"}, here, trigger=GUESTS))] == [(ADA,), (BOB,)]
+    assert [one.absent for one in activities_of(no_show({"email": "ada@example.com"}, here, trigger=GUESTS))] == [
+        (ADA,),
+        (BOB,),
+    ]
 
 
 def test_that_the_time_of_a_booking_is_over_says_nothing_of_who_came() -> None:
@@ -228,7 +233,7 @@ def test_what_was_called_off_or_never_confirmed_was_missed_by_nobody(status: str
 
 
 def test_at_the_end_those_who_were_marked_have_missed_it() -> None:
-    one, other = said(flat_end(noShowHost=True, attendees=[ABSENT, {"email": "bob@example.com"}]))
+    one, other = activities_of(flat_end(noShowHost=True, attendees=[ABSENT, {"email": "bob@example.com"}]))
 
     assert (one.absent, other.absent) == ((HOST,), (ADA,))
     assert one.time == datetime(2026, 3, 9, 11, tzinfo=UTC)
@@ -263,7 +268,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert verdict(found) == verdict(value)
     assert "private" not in json.dumps(found)

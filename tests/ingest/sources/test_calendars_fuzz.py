@@ -42,14 +42,14 @@ def _is_dealt_with(tool: Tool, value: object) -> None:
     body = json.dumps(value).encode()
     received = Received({}, body)
     tool.verify(received, "secret", NOW)
-    taken = tool.take(received, tool.settings(), NOW)
-    if isinstance(taken, Rejected):
+    split = tool.split(received, tool.settings(), NOW)
+    if isinstance(split, Rejected):
         return
-    for payload in taken.payloads:
-        parsed = tool.parse(payload, taken.media_type)
+    for payload in split.payloads:
+        parsed = tool.parse(payload, split.media_type)
         if not isinstance(parsed, Rejected):
             assert translated(tool, parsed.value, tool.settings())
-            assert tool.take(Received({}, payload), tool.settings(), NOW) == type(taken)((payload,))
+            assert tool.split(Received({}, payload), tool.settings(), NOW) == type(split)((payload,))
 
 
 @given(mutated(GOOGLE_SAMPLES))
@@ -67,4 +67,4 @@ def test_whatever_bytes_come_get_a_verdict(body: bytes, query: dict[str, str]) -
     for tool in (GOOGLE, GRAPH):
         received = Received(query, body, query)
         tool.verify(received, "secret", NOW)
-        tool.take(received, tool.settings(), NOW)
+        tool.split(received, tool.settings(), NOW)

@@ -34,8 +34,8 @@ def tell(projection: Projection, tool: Tool, value: object) -> list[str] | Ignor
     """The types of the events, or why there are none."""
     translation = tool.translate(value, tool.settings())
     assert isinstance(translation, tuple), translation
-    (said,) = translation
-    found = say(projection, said, ConnectionScope("acme", None, tool.name, "one"))
+    (activity,) = translation
+    found = say(projection, activity, ConnectionScope("acme", None, tool.name, "one"))
     return kinds(found) if isinstance(found, list) else found
 
 
@@ -101,12 +101,12 @@ def copies(changed: str = "02-27", **changes: Any) -> list[dict[str, Any]]:  # n
     return [graph_event(changed, id="in-adas", **changes), graph_event(changed, **guests, **changes)]
 
 
-def told(projection: Projection, tool: Tool, *values: object) -> list[datetime | None]:
+def session_starts(projection: Projection, tool: Tool, *values: object) -> list[datetime | None]:
     """What is known of the sessions of the pair afterwards: one for each, and when it is, unless it is off."""
     for value in values:
         assert not isinstance(tell(projection, tool, value), Rejected)
-    known_now = (one.booking for one in projection.bookings.of("acme", "rel-1"))
-    return [None if one.cancelled else one.starts_at for one in known_now]
+    bookings_now = (one.booking for one in projection.bookings.of("acme", "rel-1"))
+    return [None if one.cancelled else one.starts_at for one in bookings_now]
 
 
 TEN, TWO = datetime(2026, 3, 5, 9, tzinfo=UTC), datetime(2026, 3, 5, 13, tzinfo=UTC)
@@ -119,7 +119,7 @@ def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
 ) -> None:
     values = [*copies(), *copies("02-28", **LATER)]
 
-    assert told(projection, GRAPH, *(values[one] for one in order)) == [TWO]
+    assert session_starts(projection, GRAPH, *(values[one] for one in order)) == [TWO]
 
 
 def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
@@ -138,7 +138,7 @@ def test_whichever_copy_is_removed_the_one_session_is_off(
     removed = {"id": whose, "@removed": {"reason": "deleted"}, "lastModifiedDateTime": "2026-02-28T08:00:00Z"}
     values = [*copies(), removed]
 
-    assert told(projection, GRAPH, *(values[one] for one in order)) == [None]
+    assert session_starts(projection, GRAPH, *(values[one] for one in order)) == [None]
 
 
 def test_a_meeting_that_is_called_off_in_both_mailboxes_is_cancelled_once(projection: Projection) -> None:
@@ -163,9 +163,9 @@ def dates_of(mailbox: str, *, is_organizer: bool) -> list[dict[str, Any]]:
         graph_event("02-28", id=f"{mailbox}-2", seriesMasterId=master["id"], isOrganizer=is_organizer, **moved, **when),
     ]
     received = Received({"content-type": "application/json"}, json.dumps({"value": listed}).encode())
-    taken = GRAPH.take(received, GRAPH.settings(), datetime(2026, 3, 1, tzinfo=UTC))
-    assert isinstance(taken, RawPayloads)
-    return [one for one in map(json.loads, taken.payloads) if one["type"] != "seriesMaster"]
+    split = GRAPH.split(received, GRAPH.settings(), datetime(2026, 3, 1, tzinfo=UTC))
+    assert isinstance(split, RawPayloads)
+    return [one for one in map(json.loads, split.payloads) if one["type"] != "seriesMaster"]
 
 
 def test_the_dates_of_a_series_in_two_mailboxes_are_one_session_each(projection: Projection) -> None:
@@ -175,7 +175,7 @@ def test_the_dates_of_a_series_in_two_mailboxes_are_one_session_each(projection:
         unmoved[side] = {**unmoved[side], "dateTime": unmoved[side]["dateTime"].replace("-05T", "-12T")}
     unmoved |= {"lastModifiedDateTime": "2026-02-27T08:00:00Z"}
 
-    found = told(projection, GRAPH, *theirs, unmoved, *mine)
+    found = session_starts(projection, GRAPH, *theirs, unmoved, *mine)
 
     assert sorted(filter(None, found)) == [TEN, TWO + timedelta(days=8)]
     assert len(found) == 2
@@ -190,7 +190,7 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
     _, bens = copies("03-01", isCancelled=True)
     values = [copies()[0], cats, bens]
 
-    assert told(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
+    assert session_starts(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
     (of_cat,) = projection.bookings.of("acme", "rel-2")
     assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
 
@@ -220,7 +220,7 @@ def test_of_more_than_two_each_copy_is_a_meeting_of_its_own(projection: Projecti
     adas, cats = copies(attendees=everybody)
     _, asked_no_more = copies("02-28", attendees=everybody, isCancelled=True)
 
-    found = told(projection, GRAPH, adas, cats, asked_no_more)
+    found = session_starts(projection, GRAPH, adas, cats, asked_no_more)
 
     assert sorted(found, key=str) == [TEN, None]
 
@@ -233,7 +233,7 @@ def test_what_was_booked_before_copies_were_known_stays_the_session_that_it_is(p
     before = {"session_id": own, **times, "by": "system", "evidence": "calendar"}
     projection.apply(told_event("session.scheduled", before, time="2026-02-01T08:00:00Z", **matter))
 
-    assert told(projection, GRAPH, *copies("02-28", **LATER)) == [TWO]
+    assert session_starts(projection, GRAPH, *copies("02-28", **LATER)) == [TWO]
     assert projection.bookings.of("acme", "rel-1")[0].booking.session == own
     assert tell(projection, GRAPH, copies("03-01", isCancelled=True)[0]) == ["session.cancelled"]
 
@@ -243,7 +243,7 @@ def test_one_entry_of_google_that_two_calendars_call_otherwise_is_one_session(pr
     second = {"recurringEventId": "_6", "originalStartTime": {"dateTime": "2026-03-05T09:00:00Z"}, "id": "_6_20260305"}
     another = {"recurringEventId": "s", "originalStartTime": {"dateTime": "2026-03-12T10:00:00+01:00"}, "id": "s_12"}
 
-    found = told(projection, GOOGLE, *(google_event("02-27", **one) for one in (first, second, another)))
+    found = session_starts(projection, GOOGLE, *(google_event("02-27", **one) for one in (first, second, another)))
 
     assert len(found) == 2
 

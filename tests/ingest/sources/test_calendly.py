@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.calendly import TOOL
-from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, signed
-from tests.ingest.sources.keeping import kept_of
+from services.ingest.sources.tool import Received, ToolSettings, Unverified, Verified, hmac_hex
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRET = "calendly-key"
@@ -19,7 +19,7 @@ EVENTS = "https://api.calendly.com/scheduled_events"
 HOST = "https://api.calendly.com/users/HOST"
 
 
-def told(event: str, **changes: object) -> dict[str, Any]:
+def webhook(event: str, **changes: object) -> dict[str, Any]:
     payload = {
         "cancel_url": "https://calendly.com/cancellations/AAAA",
         "created_at": "2026-03-01T09:00:00.123456Z",
@@ -69,20 +69,20 @@ NO_SHOW = {"uri": "https://api.calendly.com/invitee_no_shows/NS1", "created_at":
 
 
 def created(**changes: object) -> dict[str, Any]:
-    return told("invitee.created", **changes)
+    return webhook("invitee.created", **changes)
 
 
 def canceled(**changes: object) -> dict[str, Any]:
-    return told("invitee.canceled", **({"status": "canceled", "cancellation": CANCELLATION} | changes))
+    return webhook("invitee.canceled", **({"status": "canceled", "cancellation": CANCELLATION} | changes))
 
 
 def no_show(**changes: object) -> dict[str, Any]:
-    return told("invitee_no_show.created", **({"no_show": NO_SHOW} | changes))
+    return webhook("invitee_no_show.created", **({"no_show": NO_SHOW} | changes))
 
 
 SAMPLES = [
     *(created(), created(old_invitee=f"{EVENTS}/EV0/invitees/IN0"), canceled(), canceled(rescheduled=True)),
-    *(no_show(), told("invitee_no_show.deleted")),
+    *(no_show(), webhook("invitee_no_show.deleted")),
 ]
 
 
@@ -105,7 +105,7 @@ def paths(value: object) -> list[str]:
 
 def signature(body: bytes, at: datetime = NOW, secret: str = SECRET) -> str:
     stamp = int(at.timestamp())
-    return f"t={stamp},v1={signed(secret, f'{stamp}.'.encode() + body)}"
+    return f"t={stamp},v1={hmac_hex(secret, f'{stamp}.'.encode() + body)}"
 
 
 def received(header: str, body: bytes = b"{}") -> Received:
@@ -215,7 +215,7 @@ def test_an_invitee_who_did_not_show_up_missed_the_meeting() -> None:
 
 
 def test_a_no_show_that_is_taken_back_is_voided() -> None:
-    one = only(told("invitee_no_show.deleted"))
+    one = only(webhook("invitee_no_show.deleted"))
 
     assert isinstance(one, Voided)
     assert one.target == only(no_show()).key
@@ -240,7 +240,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert verdict(found) == verdict(value)
     assert "private" not in json.dumps(found)

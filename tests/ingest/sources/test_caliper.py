@@ -13,8 +13,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.caliper.model import CaliperSettings
 from services.ingest.sources.caliper.tool import TOOL
 from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verified
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 VERSION = "http://purl.imsglobal.org/ctx/caliper/v1p1"
@@ -82,16 +82,16 @@ def configured(**settings: Any) -> CaliperSettings:  # noqa: ANN401
     return CaliperSettings.model_validate(settings)
 
 
-def said(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
-    return said_of(envelope(value), **settings)
+def activity_of(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
+    return redacted_activity_of(envelope(value), **settings)
 
 
-def said_of(whole: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
+def redacted_activity_of(whole: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
     result = TOOL.translate(whole, configured(**settings))
     assert isinstance(result, tuple), result
-    (told,) = result
-    assert isinstance(told, GenericActivity)
-    return told
+    (activity,) = result
+    assert isinstance(activity, GenericActivity)
+    return activity
 
 
 def ignored(value: object, **settings: Any) -> str:  # noqa: ANN401
@@ -115,25 +115,25 @@ def test_a_sensor_with_the_token_is_proven() -> None:
 
 
 def test_a_message_that_is_posted_answers_the_one_before() -> None:
-    told = said(event("MessageEvent", "Posted"))
+    activity = activity_of(event("MessageEvent", "Posted"))
 
-    assert (told.type, told.by, told.people) == (
+    assert (activity.type, activity.by, activity.people) == (
         "mentoring.message.sent.v1",
         Person(id=f"{USERS}/ada"),
         (Person(id=f"{USERS}/bob"),),
     )
-    assert told.time == datetime(2026, 3, 1, 10, tzinfo=UTC)
-    assert told.native == Native("MessageEvent.Posted", "urn:uuid:0d015a85-abf5-49ee-abb1-46dbd57fe64e")
-    first = said(event("MessageEvent", "Posted", object=FIRST), people="object.to")
-    assert told.data == {"channel": "caliper", "reply_to": first.key}
-    assert told.key != first.key
+    assert activity.time == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert activity.native == Native("MessageEvent.Posted", "urn:uuid:0d015a85-abf5-49ee-abb1-46dbd57fe64e")
+    first = activity_of(event("MessageEvent", "Posted", object=FIRST), people="object.to")
+    assert activity.data == {"channel": "caliper", "reply_to": first.key}
+    assert activity.key != first.key
 
 
 def test_a_grade_is_feedback_on_the_scale_of_its_greatest_score() -> None:
-    told = said(graded())
+    activity = activity_of(graded())
 
-    assert told.data == {"about": "relationship", "rating": 10, "scale_min": 0, "scale_max": 15}
-    assert (told.by, told.people) == (Person(id=f"{USERS}/bob"), (Person(id=f"{USERS}/ada"),))
+    assert activity.data == {"about": "relationship", "rating": 10, "scale_min": 0, "scale_max": 15}
+    assert (activity.by, activity.people) == (Person(id=f"{USERS}/bob"), (Person(id=f"{USERS}/ada"),))
 
 
 @pytest.mark.parametrize(
@@ -145,27 +145,27 @@ def test_a_grade_is_feedback_on_the_scale_of_its_greatest_score() -> None:
     ],
 )
 def test_a_ranking_of_the_feedback_profile_is_feedback(selection: object, scale: Any, data: Any) -> None:  # noqa: ANN401
-    told = said(ranked(selection, **scale))
+    activity = activity_of(ranked(selection, **scale))
 
-    assert (told.data["rating"], told.data["scale_min"], told.data["scale_max"]) == data
-    assert told.people == (Person(id=f"{USERS}/bob"),)
+    assert (activity.data["rating"], activity.data["scale_min"], activity.data["scale_max"]) == data
+    assert activity.people == (Person(id=f"{USERS}/bob"),)
 
 
 def test_where_the_event_says_no_scale_the_settings_do() -> None:
     bare = graded(generated={"type": "Score", "scoreGiven": 3})
 
-    assert said(bare, scale={"min": 1, "max": 5}).data["scale_min"] == 1
+    assert activity_of(bare, scale={"min": 1, "max": 5}).data["scale_min"] == 1
     assert fault(envelope(bare)) == "data.0.generated.maxScore"
     assert fault(envelope(ranked("3"))) == "data.0.generated.question.scale"
 
 
 def test_an_iri_may_stand_for_an_entity() -> None:
     score = {"scoreGiven": 10, "maxScore": 15, "attempt": {"assignee": f"{USERS}/ada"}}
-    told = said(graded(actor=f"{USERS}/bob", object="https://example.edu/attempts/1", generated=score))
+    activity = activity_of(graded(actor=f"{USERS}/bob", object="https://example.edu/attempts/1", generated=score))
 
-    assert (told.by, told.people) == (Person(id=f"{USERS}/bob"), (Person(id=f"{USERS}/ada"),))
+    assert (activity.by, activity.people) == (Person(id=f"{USERS}/bob"), (Person(id=f"{USERS}/ada"),))
     message = event("MessageEvent", "Posted", object="urn:message:1", to=f"{USERS}/bob")
-    assert said(message, people="to").data == {"channel": "caliper"}
+    assert activity_of(message, people="to").data == {"channel": "caliper"}
 
 
 def test_terms_may_be_written_as_iris() -> None:
@@ -173,8 +173,8 @@ def test_terms_may_be_written_as_iris() -> None:
         "http://purl.imsglobal.org/caliper/MessageEvent", "http://purl.imsglobal.org/vocab/caliper/action#Posted"
     )
 
-    assert said(full).type == "mentoring.message.sent.v1"
-    assert said(event("caliper:MessageEvent", "Posted")).type == "mentoring.message.sent.v1"
+    assert activity_of(full).type == "mentoring.message.sent.v1"
+    assert activity_of(event("caliper:MessageEvent", "Posted")).type == "mentoring.message.sent.v1"
 
 
 def test_an_event_that_an_application_brought_about_is_nobodys() -> None:
@@ -224,7 +224,7 @@ def test_a_post_in_a_course_or_forum_to_nobody_in_particular_is_no_contact(chang
 
     assert ignored(value) == ignored(shared) == "of_a_course_or_forum"
     for one in (value, shared):
-        assert TOOL.translate(kept_of(TOOL, envelope(one)), configured()) == Ignored("of_a_course_or_forum")
+        assert TOOL.translate(redacted_by(TOOL, envelope(one)), configured()) == Ignored("of_a_course_or_forum")
 
 
 @pytest.mark.parametrize(
@@ -235,9 +235,9 @@ def test_settings_may_map_a_thread_a_forum_or_a_course(place: str) -> None:
     settings = {"events": {"MessageEvent.Posted": [meaning]}}
     value = event("MessageEvent", "Posted", object=POST, group=COURSE)
 
-    found = kept_of(TOOL, envelope(value), configured(**settings))
+    found = redacted_by(TOOL, envelope(value), configured(**settings))
 
-    assert said_of(found, **settings) == said(value, **settings)
+    assert redacted_activity_of(found, **settings) == activity_of(value, **settings)
     elsewhere = event("MessageEvent", "Posted", object={"id": "urn:m", "isPartOf": "urn:canvas:discussion:8"})
     assert ignored(elsewhere, **settings) == "action_of_no_interest"
 
@@ -260,14 +260,14 @@ def test_settings_say_what_an_action_means() -> None:
         "endedAtTime": "2026-03-01T09:45:00.000Z",
     }
 
-    held = said(event("SessionEvent", "LoggedOut", object=session), events=events)
+    held = activity_of(event("SessionEvent", "LoggedOut", object=session), events=events)
 
     assert held.data["started_at"] == "2026-03-01T09:00:00.000000Z"
     assert held.data["minutes"] == 45
     assert len(str(held.data["session_id"])) == 32
     assert ignored(event("MessageEvent", "Posted"), events=events) == "action_of_no_interest"
     used = event("ToolUseEvent", "Used", object={"id": "urn:goal:1", "type": "Goal"})
-    assert said(used, events=events).data == {"goal_id": "urn:goal:1"}
+    assert activity_of(used, events=events).data == {"goal_id": "urn:goal:1"}
     assert ignored(event("ToolUseEvent", "Used", object={"type": "Other"}), events=events) == "action_of_no_interest"
 
 
@@ -277,9 +277,11 @@ def test_settings_say_what_an_action_means() -> None:
 def test_a_session_lasts_as_long_as_its_duration_says(duration: object, minutes: object) -> None:
     events = {"SessionEvent.LoggedOut": [{"type": "mentoring.session.held.v1"}]}
 
-    told = said(event("SessionEvent", "LoggedOut", object={"id": "urn:s", "duration": duration}), events=events)
+    activity = activity_of(
+        event("SessionEvent", "LoggedOut", object={"id": "urn:s", "duration": duration}), events=events
+    )
 
-    assert told.data.get("minutes") == minutes
+    assert activity.data.get("minutes") == minutes
 
 
 @pytest.mark.parametrize("duration", ["P3D", "P1Y", "an hour", 60])
@@ -294,7 +296,7 @@ def test_expressions_find_ids_addresses_people_and_the_relationship() -> None:
     actor = ADA | {"extensions": {"com.example.lms": {"sis": "p-ada", "mail": "ada@example.com"}}}
     value = event("MessageEvent", "Posted", actor=actor, object="urn:m", extensions={"to": [f"{USERS}/bob", BOB]})
 
-    told = said(
+    activity = activity_of(
         value,
         participant='extensions."com.example.lms".sis',
         address='extensions."com.example.lms".mail',
@@ -302,9 +304,9 @@ def test_expressions_find_ids_addresses_people_and_the_relationship() -> None:
         relationship="group",
     )
 
-    assert told.by == Person(id=f"{USERS}/ada", address="ada@example.com", participant="p-ada")
-    assert told.people == (Person(id=f"{USERS}/bob"),)
-    assert told.relationship == "https://example.edu/sections/1"
+    assert activity.by == Person(id=f"{USERS}/ada", address="ada@example.com", participant="p-ada")
+    assert activity.people == (Person(id=f"{USERS}/bob"),)
+    assert activity.relationship == "https://example.edu/sections/1"
 
 
 @pytest.mark.parametrize(
@@ -330,11 +332,17 @@ def test_expressions_that_do_not_fit_are_named(settings: Any, path: str | None) 
 def test_a_mailto_may_be_written_in_any_case(iri: str) -> None:
     value = event("MessageEvent", "Posted", actor=iri)
 
-    assert said(value).by == said_of(kept_of(TOOL, envelope(value))).by == Person(address="ada@example.com")
+    assert (
+        activity_of(value).by
+        == redacted_activity_of(redacted_by(TOOL, envelope(value))).by
+        == Person(address="ada@example.com")
+    )
 
 
 def test_a_mailto_is_an_address() -> None:
-    assert said(event("MessageEvent", "Posted", actor="mailto:ada@example.com")).by == Person(address="ada@example.com")
+    assert activity_of(event("MessageEvent", "Posted", actor="mailto:ada@example.com")).by == Person(
+        address="ada@example.com"
+    )
 
 
 @pytest.mark.parametrize(
@@ -365,7 +373,7 @@ def test_a_fault_names_its_path(value: object, path: str) -> None:
 def test_an_envelope_is_recorded_event_by_event() -> None:
     body = json.dumps(envelope(event("MessageEvent", "Posted"), graded())).encode()
 
-    found = TOOL.take(Received({}, body), configured(), NOW)
+    found = TOOL.split(Received({}, body), configured(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert [json.loads(payload) for payload in found.payloads] == [
@@ -373,12 +381,12 @@ def test_an_envelope_is_recorded_event_by_event() -> None:
         envelope(graded()),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), configured(), NOW) == RawPayloads((payload,))
-    assert isinstance(TOOL.take(Received({}, b"{"), configured(), NOW), Rejected)
+        assert TOOL.split(Received({}, payload), configured(), NOW) == RawPayloads((payload,))
+    assert isinstance(TOOL.split(Received({}, b"{"), configured(), NOW), Rejected)
 
 
 def test_what_people_write_is_cut() -> None:
-    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted"), graded()))
+    found = redacted_by(TOOL, envelope(event("MessageEvent", "Posted"), graded()))
 
     assert "secret" not in json.dumps(found)
     assert TOOL.translate(found, configured()) == TOOL.translate(
@@ -402,13 +410,13 @@ def test_of_extensions_only_what_the_expressions_find_in_them_is_kept() -> None:
         "relationship": "join(' ', [to_string(extensions.x), 'words'])",
     }
 
-    found = kept_of(TOOL, envelope(value), configured(**settings))
+    found = redacted_by(TOOL, envelope(value), configured(**settings))
 
     assert "secret" not in json.dumps(found)
-    told, plain = said_of(found, **settings), said(value, **settings)
-    assert (told.by, told.people) == (plain.by, plain.people)
-    assert told.relationship == PSEUDONYM("secret words")
-    assert kept_of(TOOL, found, configured(**settings)) == found
+    activity, plain = redacted_activity_of(found, **settings), activity_of(value, **settings)
+    assert (activity.by, activity.people) == (plain.by, plain.people)
+    assert activity.relationship == PSEUDONYM("secret words")
+    assert redacted_by(TOOL, found, configured(**settings)) == found
 
 
 @pytest.mark.parametrize(
@@ -421,7 +429,7 @@ def test_of_extensions_only_what_the_expressions_find_in_them_is_kept() -> None:
     ],
 )
 def test_an_expression_that_does_not_fit_is_named_after_the_cut_too(settings: Any, path: str) -> None:  # noqa: ANN401
-    found = kept_of(TOOL, envelope(event("MessageEvent", "Posted")), configured(**settings))
+    found = redacted_by(TOOL, envelope(event("MessageEvent", "Posted")), configured(**settings))
 
     assert fault(found, **settings) == path
 
@@ -435,7 +443,7 @@ def test_an_expression_that_does_not_fit_is_named_after_the_cut_too(settings: An
     ],
 )
 def test_of_what_means_nothing_here_only_that_it_came_is_kept(value: object, kept: object) -> None:
-    assert kept_of(TOOL, envelope(value))["data"] == [kept]
+    assert redacted_by(TOOL, envelope(value))["data"] == [kept]
 
 
 @pytest.mark.parametrize(
@@ -471,6 +479,6 @@ def test_whatever_comes_gets_a_verdict(value: Any) -> None:  # noqa: ANN401
         address="actor.name",
     )
     translated(TOOL, value, given)
-    found = TOOL.take(Received({}, json.dumps(value).encode()), given, NOW)
+    found = TOOL.split(Received({}, json.dumps(value).encode()), given, NOW)
     for payload in found.payloads if isinstance(found, RawPayloads) else ():
-        assert TOOL.take(Received({}, payload), given, NOW) == RawPayloads((payload,))
+        assert TOOL.split(Received({}, payload), given, NOW) == RawPayloads((payload,))

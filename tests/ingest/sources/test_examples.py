@@ -12,14 +12,14 @@ from services.ingest.domain.cloudevents import JSON, Parsed
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.tool import Received
 from tests.ingest.sources.examples import HR_NAMES, NOW, Example, examples, marked
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 MARKER = "Zorblax went quietly home"
 EXAMPLES = list(examples())
 
 
-def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
+def translation_of(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
     """Of a person of a feed without the key, which tells one version of a record from another."""
     found = example.tool.translate(value, example.settings)
     if not isinstance(found, tuple):
@@ -32,10 +32,10 @@ def said(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_what_is_cut_is_not_needed_and_what_is_kept_is_kept_again(example: Example) -> None:
     for value in example.payloads():
-        found = kept_of(example.tool, value, example.settings)
+        found = redacted_by(example.tool, value, example.settings)
 
-        assert said(example, found) == said(example, value)
-        assert kept_of(example.tool, found, example.settings) == found
+        assert translation_of(example, found) == translation_of(example, value)
+        assert redacted_by(example.tool, found, example.settings) == found
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
@@ -45,7 +45,7 @@ def test_no_text_is_kept_wherever_it_stands(example: Example) -> None:
             if path.rpartition(".")[2] in HR_NAMES and example.tool.name == "hr":
                 continue
 
-            found = kept_of(example.tool, changed, example.settings)
+            found = redacted_by(example.tool, changed, example.settings)
 
             assert "Zorblax" not in json.dumps(found), path
             verdict = example.tool.translate(found, example.settings)
@@ -57,35 +57,37 @@ def test_whatever_comes_what_is_kept_of_it_is_kept_again_and_gets_a_verdict(data
     example = data.draw(st.sampled_from(EXAMPLES))
     value = data.draw(mutated(example.payloads()))
 
-    found = example.tool.keep(value, example.settings, PSEUDONYM)
+    found = example.tool.redact(value, example.settings, PSEUDONYM)
 
-    assert example.tool.keep(found, example.settings, PSEUDONYM) == found
+    assert example.tool.redact(found, example.settings, PSEUDONYM) == found
     assert translated(example.tool, found, example.settings)
 
 
 def recorded(example: Example, value: object) -> list[Any]:
     """What of a request is put on the tool's topic, and what the worker takes of a record there; nothing is refused."""
-    taken = example.tool.take(
+    split = example.tool.split(
         Received({"content-type": JSON}, json.dumps(value, ensure_ascii=False).encode()), example.settings, NOW
     )
-    if isinstance(taken, Rejected):
+    if isinstance(split, Rejected):
         return []
-    parsed = [example.tool.parse(payload, taken.media_type) for payload in taken.payloads]
-    return [example.tool.keep(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
+    parsed = [example.tool.parse(payload, split.media_type) for payload in split.payloads]
+    return [example.tool.redact(one.value, example.settings, PSEUDONYM) for one in parsed if isinstance(one, Parsed)]
 
 
 def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translation)
     """Of a refusal the reason: where it came in, what was no person has been given a time by then."""
-    found = said(example, value)
+    found = translation_of(example, value)
     return found.reason if isinstance(found, Rejected) else found
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example: Example) -> None:
     for value in example.payloads():
-        found = kept_of(example.tool, value, example.settings)
+        found = redacted_by(example.tool, value, example.settings)
 
-        assert [said(example, again) for again in recorded(example, found)] == [said(example, found)]
+        assert [translation_of(example, again) for again in recorded(example, found)] == [
+            translation_of(example, found)
+        ]
 
 
 @given(st.data())

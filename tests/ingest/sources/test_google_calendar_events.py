@@ -54,31 +54,31 @@ def translated(value: object) -> Translation:
 
 
 def taken(body: bytes) -> tuple[bytes, ...]:
-    found = TOOL.take(Received({"content-type": "application/json"}, body), GoogleCalendarSettings(), NOW)
+    found = TOOL.split(Received({"content-type": "application/json"}, body), GoogleCalendarSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return found.payloads
 
 
 def booked(value: object) -> Booked:
     match translated(value):
-        case (Booked() as said,):
-            return said
+        case (Booked() as activity,):
+            return activity
         case other:
             raise AssertionError(other)
 
 
 def cancelled(value: object) -> Cancelled:
     match translated(value):
-        case (Cancelled() as said,):
-            return said
+        case (Cancelled() as activity,):
+            return activity
         case other:
             raise AssertionError(other)
 
 
 def test_a_meeting_of_two_is_booked_in_utc() -> None:
-    said = booked(event())
+    activity = booked(event())
 
-    assert said == Booked(
+    assert activity == Booked(
         key='7cbh8rpc10lrc0ckih9tafss99/2026-02-27T09:30:00.123000Z/"3181161784712000"',
         time=UPDATED,
         native=Native("calendar#event", "7cbh8rpc10lrc0ckih9tafss99"),
@@ -151,10 +151,10 @@ def test_a_cancelled_instance_holds_next_to_nothing() -> None:
     }
 
     (payload,) = taken(json.dumps(sparse).encode())
-    said = cancelled(json.loads(payload))
+    activity = cancelled(json.loads(payload))
 
-    assert said.meeting == Meeting("7cbh8rpc10lrc0ckih9tafss99_20260305T090000Z")
-    assert (said.people, said.starts_at, said.time) == ((), None, NOW)
+    assert activity.meeting == Meeting("7cbh8rpc10lrc0ckih9tafss99_20260305T090000Z")
+    assert (activity.people, activity.starts_at, activity.time) == ((), None, NOW)
 
 
 def test_a_deleted_event_may_hold_its_id_only() -> None:
@@ -164,15 +164,15 @@ def test_a_deleted_event_may_hold_its_id_only() -> None:
 
 
 def test_a_cancelled_event_that_says_more_names_the_people() -> None:
-    said = cancelled(event(status="cancelled"))
+    activity = cancelled(event(status="cancelled"))
 
-    assert (said.people, said.starts_at, said.time) == ((ADA, BEN), STARTS, UPDATED)
+    assert (activity.people, activity.starts_at, activity.time) == ((ADA, BEN), STARTS, UPDATED)
 
 
 def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
-    said = cancelled(event(status="cancelled", attendees="nobody", start=[], originalStartTime=7))
+    activity = cancelled(event(status="cancelled", attendees="nobody", start=[], originalStartTime=7))
 
-    assert (said.people, said.starts_at) == ((), None)
+    assert (activity.people, activity.starts_at) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -197,9 +197,9 @@ def test_a_cancellation_counts_however_odd_the_rest_of_it_is() -> None:
     ],
 )
 def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes: dict[str, Any]) -> None:
-    said = cancelled(event(**changes))
+    activity = cancelled(event(**changes))
 
-    assert (said.meeting, said.people) == (Meeting("7cbh8rpc10lrc0ckih9tafss99"), ())
+    assert (activity.meeting, activity.people) == (Meeting("7cbh8rpc10lrc0ckih9tafss99"), ())
 
 
 def test_somebody_whose_address_is_not_told_takes_part_all_the_same() -> None:
@@ -263,19 +263,19 @@ def test_an_end_before_the_start_is_rejected() -> None:
 
 def test_an_id_that_is_an_address_or_too_long_is_stored_as_a_digest() -> None:
     for name in ("p-ada@example.com", "x" * 300):
-        said = booked(event(id=name))
+        activity = booked(event(id=name))
 
-        assert said.native.id == said.meeting.id
-        assert len(said.native.id) == 32
+        assert activity.native.id == activity.meeting.id
+        assert len(activity.native.id) == 32
 
 
 def test_a_page_says_what_its_events_say() -> None:
     page = {"kind": "calendar#events", "items": [event(), event(id="alone", eventType="focusTime"), event(id="b")]}
 
-    said = translated(page)
+    activity = translated(page)
 
-    assert isinstance(said, tuple)
-    assert [type(one) for one in said] == [Booked, Booked]
+    assert isinstance(activity, tuple)
+    assert [type(one) for one in activity] == [Booked, Booked]
 
 
 def test_a_fault_in_a_page_is_told_with_its_place() -> None:
@@ -313,5 +313,5 @@ def test_a_single_event_is_recorded_as_it_came() -> None:
 
 
 def test_what_is_no_json_is_not_taken() -> None:
-    assert isinstance(TOOL.take(Received({}, b"{"), GoogleCalendarSettings(), NOW), Rejected)
-    assert isinstance(TOOL.take(Received({}, b""), GoogleCalendarSettings(), NOW), Rejected)
+    assert isinstance(TOOL.split(Received({}, b"{"), GoogleCalendarSettings(), NOW), Rejected)
+    assert isinstance(TOOL.split(Received({}, b""), GoogleCalendarSettings(), NOW), Rejected)

@@ -21,7 +21,7 @@ def translated(value: object) -> Translation:
 
 
 def push(state: str = "exists", **headers: str) -> Received:
-    told = {
+    sent = {
         "x-goog-channel-id": "channel-1",
         "x-goog-channel-token": SECRET,
         "x-goog-channel-expiration": "Tue, 10 Mar 2026 01:13:52 GMT",
@@ -31,12 +31,12 @@ def push(state: str = "exists", **headers: str) -> Received:
         "x-goog-message-number": "10",
         "content-length": "0",
     }
-    return Received(told | headers, b"")
+    return Received(sent | headers, b"")
 
 
 def taken(body: bytes | Received) -> tuple[bytes, ...]:
     received = body if isinstance(body, Received) else Received({"content-type": "application/json"}, body)
-    found = TOOL.take(received, GoogleCalendarSettings(), NOW)
+    found = TOOL.split(received, GoogleCalendarSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return found.payloads
 
@@ -55,9 +55,9 @@ def test_a_body_of_a_push_says_nothing() -> None:
 
 
 def test_a_push_may_be_told_with_the_names_as_documented() -> None:
-    told = {"X-Goog-Resource-State": "exists", "X-Goog-Resource-URI": URI}
+    sent = {"X-Goog-Resource-State": "exists", "X-Goog-Resource-URI": URI}
 
-    assert translated(told) == Pointer("calendars/p-ada%40example.com/events")
+    assert translated(sent) == Pointer("calendars/p-ada%40example.com/events")
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.hr.settings import HrSettings
 from services.ingest.sources.hr.tool import TOOL
 from services.ingest.sources.tool import RawPayloads, Received, Unverified, Verified
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CSV = "text/csv"
@@ -32,7 +32,7 @@ def configured(**settings: Any) -> HrSettings:  # noqa: ANN401
 
 def taken(body: bytes | str, media_type: str = CSV, **settings: Any) -> RawPayloads | Rejected:  # noqa: ANN401
     content = body.encode() if isinstance(body, str) else body
-    return TOOL.take(Received({"content-type": media_type}, content), configured(**settings), NOW)
+    return TOOL.split(Received({"content-type": media_type}, content), configured(**settings), NOW)
 
 
 def results(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]:  # noqa: ANN401
@@ -355,10 +355,10 @@ def test_what_nobody_reads_changes_no_key() -> None:
 
 
 def test_a_repeat_has_the_same_key_and_a_change_another() -> None:
-    one, same = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
+    one, constant_time_equal = person("p-ada,A B,,active,,,"), person("p-ada,A B,,active,,,")
     other = person("p-ada,A B,,leave,2026-03-10,,")
 
-    assert one.key == same.key
+    assert one.key == constant_time_equal.key
     assert one.key != other.key
 
 
@@ -367,7 +367,7 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
     assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
-        later = TOOL.take(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
+        later = TOOL.split(Received({"content-type": found.media_type}, payload), configured(), datetime.now(UTC))
         assert later == RawPayloads((payload,))
 
 
@@ -375,7 +375,7 @@ def kept(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]
     """What is stored of each record."""
     found = taken(body, media_type, **settings)
     assert isinstance(found, RawPayloads), found
-    return [kept_of(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
+    return [redacted_by(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
 
 
 def test_columns_that_nobody_reads_are_not_kept() -> None:
@@ -426,7 +426,7 @@ def test_a_value_that_does_not_fit_its_column_is_named_and_not_kept(row: str, pa
     assert isinstance(found, Rejected)
     assert path in [error.path for error in found.errors]
     assert [(error.path, error.reason) for error in found.errors] == faults(row)
-    assert kept_of(TOOL, record, configured()) == record
+    assert redacted_by(TOOL, record, configured()) == record
 
 
 def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> None:
@@ -441,7 +441,7 @@ def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> 
 def test_a_record_that_somebody_else_wrote_says_nothing_in_words_of_its_own() -> None:
     value = {"line": 3, "employee": {}, "note": "secret", "fault": {"column": "secret", "words": "my secret"}}
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert found == {"line": 3, "employee": {}, "fault": {"column": "", "words": "is at fault"}}
     assert "secret" not in str(TOOL.translate(found, configured()))
@@ -501,7 +501,7 @@ def test_of_several_rows_of_one_person_the_active_one_counts_or_none(rows: tuple
     records = kept(f"{ROWS}\n" + "\n".join(rows) + "\n")
 
     assert [outcome(record) for record in records] == became
-    assert [kept_of(TOOL, record, configured()) for record in records] == records
+    assert [redacted_by(TOOL, record, configured()) for record in records] == records
 
 
 @pytest.mark.parametrize(

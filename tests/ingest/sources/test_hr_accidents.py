@@ -8,7 +8,7 @@ import pytest
 
 from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.hr.tool import TOOL
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.sources.test_hr import configured, faults, kept, people, person, results
 
 
@@ -66,7 +66,7 @@ def test_what_became_of_a_name_is_no_name(written: str, words: str) -> None:
     assert (path, words in reason) == ("line 2, column name", True)
     assert half[0] == "line 2, column first name"
     assert TOOL.translate(record, configured()) == results(table)[0]
-    assert kept_of(TOOL, record, configured()) == record
+    assert redacted_by(TOOL, record, configured()) == record
 
 
 @pytest.mark.parametrize("name", ["IRMÃ\xa0SILVA", "Ãurélio", "Åse", "A = B"])
@@ -84,12 +84,12 @@ def test_what_stands_around_an_address_is_no_part_of_it(written: str) -> None:
 def test_columns_that_are_called_alike_may_not_say_different_things() -> None:
     table = "id,name,status,Status,ID\np-1,A,active,terminated,\np-2,B,active,active,p-2\np-3,C,active,,p-4\n"
 
-    one, same, other = results(table)
+    one, constant_time_equal, other = results(table)
 
     assert one.errors[0].path == "line 2, column status"
     assert other.errors[0].path == "line 4, column id"
     assert "stands twice in the header" in one.errors[0].reason
-    assert same[0].participant == "p-2"
+    assert constant_time_equal[0].participant == "p-2"
     assert TOOL.translate(kept(table)[0], configured()) == one
 
 

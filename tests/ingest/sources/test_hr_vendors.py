@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from services.ingest.domain.verdict import Rejected
-from services.ingest.sources.hr.records import OF_A_CHANGE, OF_DELETED
-from services.ingest.sources.hr.tool import OF_NOBODY, TOOL
-from tests.ingest.sources.keeping import kept_of
+from services.ingest.sources.hr.records import CHANGE_ONLY, DELETED_RECORD
+from services.ingest.sources.hr.tool import NO_STATE, TOOL
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.sources.test_hr import configured, faults, kept, people, person, refusal, results
 
 JSON = "application/json"
@@ -24,11 +24,13 @@ USER = {
 }
 
 
-def told(*people_: object) -> Any:  # noqa: ANN401
+def translations(*people_: object) -> Any:  # noqa: ANN401
     """Of each what becomes of it, and the same of what is kept of it."""
     body = json.dumps(people_)
     found = results(body, JSON)
-    assert [TOOL.translate(kept_of(TOOL, record, configured()), configured()) for record in kept(body, JSON)] == found
+    assert [
+        TOOL.translate(redacted_by(TOOL, record, configured()), configured()) for record in kept(body, JSON)
+    ] == found
     return found[0] if len(found) == 1 else found
 
 
@@ -48,7 +50,7 @@ def told(*people_: object) -> Any:  # noqa: ANN401
     ],
 )
 def test_who_is_employed_and_on_leave_is_on_leave(more: dict[str, object], status: str, left_on: date | None) -> None:
-    (found,) = told(WORKER | more)
+    (found,) = translations(WORKER | more)
 
     assert (found.status, found.left_on) == (status, left_on)
 
@@ -57,7 +59,7 @@ def test_who_is_employed_and_on_leave_is_on_leave(more: dict[str, object], statu
     ("more", "column"), [({"Terminated": True}, "Terminated"), ({"On_Leave": "perhaps"}, "On_Leave")]
 )
 def test_a_status_that_another_column_speaks_against_is_refused(more: dict[str, object], column: str) -> None:
-    found = told(WORKER | more)
+    found = translations(WORKER | more)
 
     assert isinstance(found, Rejected)
     assert found.errors[0].path == f"employee 1, column {column}"
@@ -80,7 +82,7 @@ def test_a_status_that_another_column_speaks_against_is_refused(more: dict[str, 
 def test_who_is_named_by_an_id_alone_is_refused_with_what_to_do(body: object) -> None:
     (found,) = results(json.dumps(body), JSON)
 
-    assert (found.errors[0].path, found.errors[0].reason) == ("employee 1", OF_NOBODY)
+    assert (found.errors[0].path, found.errors[0].reason) == ("employee 1", NO_STATE)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_who_is_named_by_an_id_alone_is_refused_with_what_to_do(body: object) ->
     ids=["Personio", "Gusto", "PATCH", "PATCH with an id", "bulk"],
 )
 def test_a_change_that_is_no_person_is_refused_with_what_to_do(body: object) -> None:
-    assert refusal(json.dumps(body), JSON).endswith(OF_A_CHANGE)
+    assert refusal(json.dumps(body), JSON).endswith(CHANGE_ONLY)
 
 
 @pytest.mark.parametrize("more", [{"action": "Deleted"}, {"type": "employee.deleted"}, {"eventType": "delete"}])
@@ -106,7 +108,7 @@ def test_a_record_that_was_deleted_says_neither_that_somebody_left_nor_that_they
 
     (found,) = results(json.dumps(body), JSON)
 
-    assert found.errors[0].reason == OF_DELETED
+    assert found.errors[0].reason == DELETED_RECORD
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_a_record_that_was_deleted_says_neither_that_somebody_left_nor_that_they
 def test_somebody_with_two_addresses_under_names_that_are_alike_has_both(
     members: dict[str, object], addresses: tuple[str, ...]
 ) -> None:
-    (found,) = told(ADA | members)
+    (found,) = translations(ADA | members)
 
     assert found.addresses == addresses
 
@@ -197,7 +199,7 @@ def test_an_id_of_which_a_table_has_left_digits_out_is_refused(written: str) -> 
     (record,) = kept(table)
 
     assert (path, "left digits out" in reason) == ("line 2, column id", True)
-    assert TOOL.translate(kept_of(TOOL, record, configured()), configured()) == results(table)[0]
+    assert TOOL.translate(redacted_by(TOOL, record, configured()), configured()) == results(table)[0]
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from services.ingest.sources.mapping.tool import TOOL
 from services.ingest.sources.tool import Connection, RawPayloads, Received, Unverified, Verification, Verified
 from services.ingest.sources.vocabulary import required
 from services.runtime.strict_yaml import documents
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SETTINGS = """
@@ -118,12 +118,12 @@ def achieved(**changes: object) -> dict[str, Any]:
     return {"uid": "u-1", "at": "2026-03-01T10:00:00Z", "pair": "rel-1", "goal": "g-1"} | changes
 
 
-def said(value: object, given: MappingSettings) -> GenericActivity:
+def activity_of(value: object, given: MappingSettings) -> GenericActivity:
     result = TOOL.translate(value, given)
     assert isinstance(result, tuple), result
-    (told,) = result
-    assert isinstance(told, GenericActivity)
-    return told
+    (activity,) = result
+    assert isinstance(activity, GenericActivity)
+    return activity
 
 
 def fault(value: object, given: MappingSettings) -> tuple[str, str]:
@@ -133,26 +133,26 @@ def fault(value: object, given: MappingSettings) -> tuple[str, str]:
 
 
 def test_a_rule_makes_an_event_of_a_payload(settings: MappingSettings) -> None:
-    told = said(progress(), settings)
+    activity = activity_of(progress(), settings)
 
-    assert (told.type, told.data) == ("mentoring.goal.progressed.v1", {"goal_id": "g-1", "percent": 40})
-    assert (told.by, told.people, told.relationship) == (Person(address="ada@example.com"), (), "")
-    assert (told.key, told.native) == ("goal_progress:u-1", Native("goal_progress", "u-1"))
-    assert told.time == datetime(2026, 3, 1, 9, tzinfo=UTC)
-    assert told.evidence == "observed"
+    assert (activity.type, activity.data) == ("mentoring.goal.progressed.v1", {"goal_id": "g-1", "percent": 40})
+    assert (activity.by, activity.people, activity.relationship) == (Person(address="ada@example.com"), (), "")
+    assert (activity.key, activity.native) == ("goal_progress:u-1", Native("goal_progress", "u-1"))
+    assert activity.time == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert activity.evidence == "observed"
 
 
 def test_a_rule_with_items_speaks_for_each_of_them(settings: MappingSettings) -> None:
     answers = [{"question": "pulse", "value": 4}, {"question": "why", "value": "text"}]
 
-    told = said(payload("form", answers=answers, person={"number": "p-ada"}, pair="rel-1"), settings)
+    activity = activity_of(payload("form", answers=answers, person={"number": "p-ada"}, pair="rel-1"), settings)
 
-    assert (told.data, told.by, told.relationship) == ({"rating": 4}, Person(participant="p-ada"), "rel-1")
-    assert (told.key, told.evidence) == ("pulse:u-1/pulse", "self_reported")
+    assert (activity.data, activity.by, activity.relationship) == ({"rating": 4}, Person(participant="p-ada"), "rel-1")
+    assert (activity.key, activity.evidence) == ("pulse:u-1/pulse", "self_reported")
 
 
 def test_members_of_data_that_are_no_text_are_meant_as_they_stand(settings: MappingSettings) -> None:
-    assert said(payload("goal", goal="g-1"), settings).data["smart"] == {
+    assert activity_of(payload("goal", goal="g-1"), settings).data["smart"] == {
         "specific": True,
         "measurable": True,
         "achievable": False,
@@ -164,8 +164,8 @@ def test_members_of_data_that_are_no_text_are_meant_as_they_stand(settings: Mapp
 def test_a_member_that_is_null_is_left_out_unless_it_is_required(settings: MappingSettings) -> None:
     met = payload("met", people=["p-ada", "p-bob"])
 
-    assert "minutes" not in said(met, settings).data
-    assert said(met, settings).people == (Person(participant="p-ada"), Person(participant="p-bob"))
+    assert "minutes" not in activity_of(met, settings).data
+    assert activity_of(met, settings).people == (Person(participant="p-ada"), Person(participant="p-bob"))
     assert fault(progress(share=None), settings) == (
         "goal_progress.data.percent",
         "is required in mentoring.goal.progressed.v1",
@@ -174,13 +174,15 @@ def test_a_member_that_is_null_is_left_out_unless_it_is_required(settings: Mappi
 
 def test_a_message_answers_another_by_the_tools_own_id(settings: MappingSettings) -> None:
     people = ["bob@example.com"]
-    first = said(payload("chat", uid="m-1", people=people), settings)
+    first = activity_of(payload("chat", uid="m-1", people=people), settings)
 
-    assert said(payload("chat", uid="m-2", people=people, answers_to="m-1"), settings).data["reply_to"] == first.key
+    assert (
+        activity_of(payload("chat", uid="m-2", people=people, answers_to="m-1"), settings).data["reply_to"] == first.key
+    )
 
 
 def test_what_a_rule_said_can_be_voided(settings: MappingSettings) -> None:
-    goal = said(payload("goal", goal="g-1"), settings)
+    goal = activity_of(payload("goal", goal="g-1"), settings)
 
     result = TOOL.translate(payload("undone", at="2026-03-02T10:00:00Z"), settings)
 
@@ -292,9 +294,9 @@ def test_when_is_true_as_jmespath_defines_it(value: object, speaks: bool) -> Non
     ],
 )
 def test_times_are_read_as_the_settings_say(settings: Any, written: object) -> None:  # noqa: ANN401
-    told = said(achieved(at=written), configured(**settings))
+    activity = activity_of(achieved(at=written), configured(**settings))
 
-    assert told.time.replace(microsecond=0) == datetime(2026, 3, 1, 9, tzinfo=UTC)
+    assert activity.time.replace(microsecond=0) == datetime(2026, 3, 1, 9, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -307,11 +309,11 @@ def test_times_are_read_as_the_settings_say(settings: Any, written: object) -> N
     ],
 )
 def test_people_are_texts_or_objects(given: object, person: Person) -> None:
-    assert said(achieved(who=given), configured(rule(people="who", relationship=None))).people == (person,)
+    assert activity_of(achieved(who=given), configured(rule(people="who", relationship=None))).people == (person,)
 
 
 def test_people_that_are_mere_texts_may_be_the_tools_own() -> None:
-    assert said(achieved(who="7"), configured(rule(by="who"), people="id")).by == Person(id="7")
+    assert activity_of(achieved(who="7"), configured(rule(by="who"), people="id")).by == Person(id="7")
 
 
 def test_a_rule_that_finds_nobody_is_a_fault() -> None:
@@ -406,26 +408,26 @@ def test_a_signature_may_be_written_in_either_way() -> None:
 def test_free_text_is_cut_before_anything_is_stored(settings: MappingSettings) -> None:
     value = progress(note="secret", deep=[{"note": {"a": "secret"}}], words="secret")
 
-    found = kept_of(TOOL, value, settings)
+    found = redacted_by(TOOL, value, settings)
 
     assert "secret" not in json.dumps(found)
     assert TOOL.translate(found, settings) == TOOL.translate(value, settings)
-    assert kept_of(TOOL, found, settings) == found
+    assert redacted_by(TOOL, found, settings) == found
 
 
 def test_of_an_id_that_may_be_text_a_digest_is_kept_under_which_it_is_answered_and_voided(
     settings: MappingSettings,
 ) -> None:
-    first = kept_of(TOOL, payload("chat", uid="my secret", people=["bob@example.com"]), settings)
-    answer = kept_of(TOOL, payload("chat", uid="m-2", people=["b@x.org"], answers_to="my secret"), settings)
-    goal = kept_of(TOOL, payload("goal", uid="my secret", goal="g-1"), settings)
-    undone = kept_of(TOOL, payload("undone", uid="my secret"), settings)
+    first = redacted_by(TOOL, payload("chat", uid="my secret", people=["bob@example.com"]), settings)
+    answer = redacted_by(TOOL, payload("chat", uid="m-2", people=["b@x.org"], answers_to="my secret"), settings)
+    goal = redacted_by(TOOL, payload("goal", uid="my secret", goal="g-1"), settings)
+    undone = redacted_by(TOOL, payload("undone", uid="my secret"), settings)
 
     assert "secret" not in json.dumps([first, answer, goal, undone])
-    assert said(answer, settings).data["reply_to"] == said(first, settings).key
+    assert activity_of(answer, settings).data["reply_to"] == activity_of(first, settings).key
     voided = TOOL.translate(undone, settings)
     assert isinstance(voided, tuple)
-    assert [one.target for one in voided if isinstance(one, Voided)] == [said(goal, settings).key]
+    assert [one.target for one in voided if isinstance(one, Voided)] == [activity_of(goal, settings).key]
 
 
 def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -> None:
@@ -434,13 +436,13 @@ def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -
     )
     value = achieved(note="I was brave, secret", who="Ada L", others=["Bob secret", "bob@example.com"])
 
-    found = kept_of(TOOL, value, given)
+    found = redacted_by(TOOL, value, given)
 
     assert "secret" not in json.dumps(found)
-    told = said(found, given)
-    assert told.by == Person(participant=PSEUDONYM("Ada L"))
-    assert told.people == (Person(participant=PSEUDONYM("Bob secret")), Person(address="bob@example.com"))
-    assert TOOL.translate(kept_of(TOOL, achieved(note="no"), given), given) == Ignored("no_rule")
+    activity = activity_of(found, given)
+    assert activity.by == Person(participant=PSEUDONYM("Ada L"))
+    assert activity.people == (Person(participant=PSEUDONYM("Bob secret")), Person(address="bob@example.com"))
+    assert TOOL.translate(redacted_by(TOOL, achieved(note="no"), given), given) == Ignored("no_rule")
 
 
 @pytest.mark.parametrize(
@@ -450,11 +452,11 @@ def test_expressions_may_look_at_whole_texts_and_only_what_they_find_is_kept() -
 def test_a_fault_is_kept_in_our_words_and_none_of_the_payload(settings: MappingSettings, changes: Any) -> None:  # noqa: ANN401
     value = progress() | changes
 
-    found = kept_of(TOOL, value, settings)
+    found = redacted_by(TOOL, value, settings)
 
     assert "secret" not in json.dumps(found)
     assert fault(found, settings) == fault(value, settings)
-    assert kept_of(TOOL, found, settings) == found
+    assert redacted_by(TOOL, found, settings) == found
 
 
 def test_a_member_of_data_that_nobody_knows_is_not_named() -> None:
@@ -492,12 +494,12 @@ FORGED = (
 def test_what_was_recorded_is_believed_only_as_far_as_a_rule_could_have_made_it(forged: object) -> None:
     value = {"rapport_rules_applied": forged}
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert "secret" not in json.dumps(found)
     assert isinstance(TOOL.translate(found, configured()), Rejected)
     assert isinstance(TOOL.translate(value, configured()), Rejected)
-    assert kept_of(TOOL, found, configured()) == found
+    assert redacted_by(TOOL, found, configured()) == found
 
 
 SAMPLES = (
@@ -528,7 +530,7 @@ def test_whatever_comes_gets_a_verdict(
 ) -> None:
     translated(TOOL, value, settings)
     translated(TOOL, value, other_settings)
-    assert isinstance(TOOL.take(Received({}, raw), settings, NOW), RawPayloads | Rejected)
+    assert isinstance(TOOL.split(Received({}, raw), settings, NOW), RawPayloads | Rejected)
 
 
 @pytest.mark.parametrize("pair", [None, ""])
@@ -537,9 +539,10 @@ def test_of_an_answer_that_does_not_say_its_relationship_nobody_guesses_it(pair:
 
     assert fault(achieved(pair=pair, who="p-ada"), configured(one))[0] == "one.relationship"
     assert (
-        said(achieved(pair=pair, who="p-ada", other="p-ben"), configured(one | {"people": "other"})).relationship == ""
+        activity_of(achieved(pair=pair, who="p-ada", other="p-ben"), configured(one | {"people": "other"})).relationship
+        == ""
     )
-    assert said(achieved(who="p-ada"), configured(one)).relationship == "rel-1"
+    assert activity_of(achieved(who="p-ada"), configured(one)).relationship == "rel-1"
 
 
 @pytest.mark.parametrize("at", ["11/01/2026 1:30 AM", "03/08/2026 02:30"])
@@ -549,7 +552,9 @@ def test_a_time_that_the_change_of_clocks_doubles_or_skips_needs_its_zone(at: st
     path, words = fault(achieved(at=at), settings)
 
     assert (path, "the clocks change then in America/New_York" in words) == ("one.time", True)
-    assert said(achieved(at="2026-11-01T01:30:00-05:00"), settings).time == datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
+    assert activity_of(achieved(at="2026-11-01T01:30:00-05:00"), settings).time == datetime(
+        2026, 11, 1, 6, 30, tzinfo=UTC
+    )
 
 
 @pytest.mark.parametrize(("percent", "is_right"), [(0.4, False), (0.999, False), (0, True), (1, True), (40.5, True)])

@@ -63,22 +63,22 @@ def translated(value: object) -> Translation:
 
 def booked(value: object) -> Booked:
     match translated(value):
-        case (Booked() as said,):
-            return said
+        case (Booked() as activity,):
+            return activity
         case other:
             raise AssertionError(other)
 
 
 def cancelled(value: object) -> Cancelled:
     match translated(value):
-        case (Cancelled() as said,):
-            return said
+        case (Cancelled() as activity,):
+            return activity
         case other:
             raise AssertionError(other)
 
 
 def taken(value: object) -> list[Any]:
-    found = TOOL.take(Received({}, json.dumps(value).encode()), MicrosoftGraphSettings(), NOW)
+    found = TOOL.split(Received({}, json.dumps(value).encode()), MicrosoftGraphSettings(), NOW)
     assert isinstance(found, RawPayloads), found
     return [json.loads(payload) for payload in found.payloads]
 
@@ -142,17 +142,21 @@ def test_a_start_that_is_no_time_is_rejected_with_its_path(start: object, path: 
 
 
 def test_a_cancelled_event_says_whose_and_when_it_would_have_been() -> None:
-    said = cancelled(event(isCancelled=True))
+    activity = cancelled(event(isCancelled=True))
 
-    assert (said.meeting, said.people, said.starts_at) == (Meeting("AAMkAGI1AAAoZDOFAAA="), (ADA, BEN), STARTS)
+    assert (activity.meeting, activity.people, activity.starts_at) == (
+        Meeting("AAMkAGI1AAAoZDOFAAA="),
+        (ADA, BEN),
+        STARTS,
+    )
 
 
 @pytest.mark.parametrize("reason", ["deleted", "changed"])
 def test_what_a_delta_removed_holds_its_id_only_and_was_removed_when_we_heard_of_it(reason: str) -> None:
     (payload,) = taken({"value": [{"id": "AAMk=", "@removed": {"reason": reason}}]})
-    said = cancelled(payload)
+    activity = cancelled(payload)
 
-    assert (said.meeting, said.people, said.time) == (Meeting("AAMk="), (), NOW)
+    assert (activity.meeting, activity.people, activity.time) == (Meeting("AAMk="), (), NOW)
     assert taken(payload) == [payload]
 
 
@@ -169,9 +173,9 @@ def test_what_a_delta_removed_holds_its_id_only_and_was_removed_when_we_heard_of
     ids=["alone", "declined", "a room", "twice", "the owner declined", "all day"],
 )
 def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes: dict[str, Any]) -> None:
-    said = cancelled(event(**changes))
+    activity = cancelled(event(**changes))
 
-    assert (said.meeting, said.people) == (Meeting("AAMkAGI1AAAoZDOFAAA="), ())
+    assert (activity.meeting, activity.people) == (Meeting("AAMkAGI1AAAoZDOFAAA="), ())
 
 
 def test_of_an_entry_without_duration_it_is_not_known_when_they_meet() -> None:
@@ -191,9 +195,9 @@ def test_who_declined_does_not_take_part_and_who_may_come_does() -> None:
 def test_of_a_group_the_owner_that_declined_cannot_be_told() -> None:
     attendees = [guest("p-ben@example.com"), guest("p-cem@example.com")]
 
-    said = booked(event(attendees=attendees, isOrganizer=False, responseStatus={"response": "declined"}))
+    activity = booked(event(attendees=attendees, isOrganizer=False, responseStatus={"response": "declined"}))
 
-    assert len(said.people) == 3
+    assert len(activity.people) == 3
 
 
 def test_an_organizer_that_is_listed_as_declined_does_not_come() -> None:
@@ -228,11 +232,11 @@ def test_an_occurrence_in_a_delta_is_completed_from_its_series() -> None:
 
     payloads = taken({"value": [occurrence, master]})
 
-    said = booked(payloads[0])
-    assert (said.meeting, said.people) == (Meeting("AAMkOccurrence="), (ADA, BEN))
-    assert said.starts_at == datetime(2026, 3, 5, 10, tzinfo=UTC)
+    activity = booked(payloads[0])
+    assert (activity.meeting, activity.people) == (Meeting("AAMkOccurrence="), (ADA, BEN))
+    assert activity.starts_at == datetime(2026, 3, 5, 10, tzinfo=UTC)
     assert translated(payloads[1]) == Ignored("series")
-    assert translated({"value": [occurrence, master]}) == (said,)
+    assert translated({"value": [occurrence, master]}) == (activity,)
 
 
 def test_an_occurrence_that_nobody_completed_is_rejected() -> None:

@@ -10,7 +10,7 @@ from services.ingest.domain.activity import Pointer, Translation
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSettings
 from services.ingest.sources.tool import Handshake, RawPayloads, Received, Unverified, Verification, Verified
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 SECRET = "a-client-state"
@@ -108,7 +108,7 @@ def test_a_change_of_nothing_is_rejected(resource: object) -> None:
 )
 def test_a_lifecycle_notification_is_for_the_operator(kind: str, reason: str) -> None:
     assert translated(lifecycle(kind)) == Ignored(reason)
-    assert reason in TOOL.loud
+    assert reason in TOOL.operator_reasons
 
 
 def test_a_lifecycle_notification_of_a_kind_to_come_is_ignored() -> None:
@@ -123,7 +123,7 @@ def test_encrypted_content_is_left_unread_for_what_it_points_to() -> None:
 
 def test_every_notification_of_a_post_is_recorded_for_itself() -> None:
     post = posted(notification(), lifecycle("missed"), notification(resource="users/b/events/c"))
-    found = TOOL.take(post, MicrosoftGraphSettings(), NOW)
+    found = TOOL.split(post, MicrosoftGraphSettings(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert [translated(json.loads(payload)) for payload in found.payloads] == [
@@ -132,7 +132,7 @@ def test_every_notification_of_a_post_is_recorded_for_itself() -> None:
         Pointer("users/b/calendarView"),
     ]
     for payload in found.payloads:
-        assert TOOL.take(Received({}, payload), MicrosoftGraphSettings(), NOW) == RawPayloads((payload,))
+        assert TOOL.split(Received({}, payload), MicrosoftGraphSettings(), NOW) == RawPayloads((payload,))
 
 
 def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:
@@ -141,7 +141,7 @@ def test_a_post_of_one_can_be_read_whole_and_one_of_several_cannot() -> None:
 
 
 def test_the_secret_of_a_notification_is_not_stored() -> None:
-    found = kept_of(TOOL, notification())
+    found = redacted_by(TOOL, notification())
 
     assert SECRET not in json.dumps(found)
     assert translated(found) == Pointer(f"users/{USER}/calendarView")

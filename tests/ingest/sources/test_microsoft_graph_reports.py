@@ -53,7 +53,7 @@ def translated(value: object) -> Translation:
     return TOOL.translate(value, MicrosoftGraphSettings())
 
 
-def said(value: object) -> tuple[Activity, ...]:
+def activities_of(value: object) -> tuple[Activity, ...]:
     found = translated(value)
     assert isinstance(found, tuple), found
     return found
@@ -67,12 +67,12 @@ def course(value: object) -> list[tuple[str, int, str]]:
             round((one.time - NOON) / timedelta(minutes=1)),
             one.person.address or one.person.id if isinstance(one, Joined | Left) else "",
         )
-        for one in said(value)
+        for one in activities_of(value)
     ]
 
 
 def test_several_intervals_of_one_person_are_several_ways_in_and_out() -> None:
-    joined, left, again, *_, ended = said(report(record((1, 10), (20, 59))))
+    joined, left, again, *_, ended = activities_of(report(record((1, 10), (20, 59))))
 
     assert joined == Joined(
         key="c9b6db1c-d5eb-427d-a5c0-20088d9b22d7/dc17674c-81d9-4adb-bfb2-8f6a442e4623/joined/2026-03-05T12:01:00.000000Z",
@@ -83,7 +83,7 @@ def test_several_intervals_of_one_person_are_several_ways_in_and_out() -> None:
     )
     assert (type(left), left.time, type(again), again.time) == (Left, at(10), Joined, at(20))
     assert (type(ended), ended.time) == (Ended, at(60))
-    assert len({one.key for one in said(report(record((1, 10), (20, 59))))}) == 5
+    assert len({one.key for one in activities_of(report(record((1, 10), (20, 59))))}) == 5
 
 
 def test_what_everybody_did_comes_in_the_order_in_which_it_happened() -> None:
@@ -134,7 +134,7 @@ def test_an_end_that_is_not_told_is_that_of_the_last_one_there() -> None:
     ],
 )
 def test_an_address_or_an_id_suffices(changes: dict[str, Any], person: Person) -> None:
-    first, *_ = said(report(record((1, 2), **changes)))
+    first, *_ = activities_of(report(record((1, 2), **changes)))
 
     assert isinstance(first, Joined)
     assert first.person == person
@@ -176,7 +176,7 @@ def test_an_interval_that_ends_before_it_begins_costs_nothing_but_itself() -> No
 
 
 def test_every_report_of_a_meeting_is_a_meeting_of_its_own() -> None:
-    both = said({"value": [report(record((1, 2))), report(record((1, 2)), id="another")]})
+    both = activities_of({"value": [report(record((1, 2))), report(record((1, 2)), id="another")]})
 
     assert {one.meeting.id for one in both if isinstance(one, Joined)} == {
         "c9b6db1c-d5eb-427d-a5c0-20088d9b22d7",

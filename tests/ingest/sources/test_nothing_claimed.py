@@ -10,12 +10,12 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.sources.registry import TOOLS
 from tests.ingest.people.building import kinds, known, pair, participant, say
-from tests.ingest.sources.keeping import kept_of
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.test_further_cases import BASES
 
 Step = str | int
-GONE = object()
-BROKEN: tuple[object, ...] = (None, [], {}, "", "x", 0, True, [None], "false", GONE)
+REJOIN_GRACE = object()
+BROKEN: tuple[object, ...] = (None, [], {}, "", "x", 0, True, [None], "false", REJOIN_GRACE)
 LATER: Mapping[str, Mapping[str, object]] = {
     "google_calendar": {"updated": "2026-11-20T09:00:00Z"},
     "microsoft_graph": {"lastModifiedDateTime": "2026-11-20T09:00:00Z"},
@@ -43,7 +43,7 @@ def broken(value: object, place: tuple[Step, ...], by: object) -> object:
     at: Any = found
     for step in place[:-1]:
         at = at[step]
-    if by is GONE:
+    if by is REJOIN_GRACE:
         del at[place[-1]]
     else:
         at[place[-1]] = by
@@ -54,9 +54,9 @@ def become(projection: Projection, tool: str, value: object) -> list[str]:
     """The types of the events."""
     known_tool = TOOLS[tool]
     settings = known_tool.settings()
-    translation = known_tool.translate(kept_of(known_tool, value, settings), settings)
-    said = translation if isinstance(translation, tuple) else ()
-    found = [say(projection, one, ConnectionScope("acme", None, tool, "one")) for one in said]
+    translation = known_tool.translate(redacted_by(known_tool, value, settings), settings)
+    activity = translation if isinstance(translation, tuple) else ()
+    found = [say(projection, one, ConnectionScope("acme", None, tool, "one")) for one in activity]
     return [kind for one in found if isinstance(one, list) for kind in kinds(one)]
 
 

@@ -13,7 +13,7 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.caliper.tool import TOOL as CALIPER
 from services.ingest.sources.hr.tool import TOOL as HR
 from services.ingest.sources.mapping.tool import TOOL as MAPPING
-from services.ingest.sources.tool import Kept, Received, Tool, ToolSettings
+from services.ingest.sources.tool import Received, RedactedPayload, Tool, ToolSettings
 from services.ingest.sources.typeform.tool import TOOL as TYPEFORM
 from services.ingest.sources.xapi.tool import TOOL as XAPI
 from tests.ingest.sources import test_caliper as caliper
@@ -21,8 +21,8 @@ from tests.ingest.sources import test_hr as hr
 from tests.ingest.sources import test_mapping as mapping
 from tests.ingest.sources import test_typeform as typeform
 from tests.ingest.sources import test_xapi as xapi
-from tests.ingest.sources.keeping import connection_of
 from tests.ingest.sources.mutation import translated
+from tests.ingest.sources.redaction import connection_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DEEP = mapping.configured(mapping.rule(data={"goal_id": "to_string(@)"}, when="pair"))
@@ -44,16 +44,16 @@ CASES: tuple[tuple[Tool, ToolSettings, Callable[[object], Any]], ...] = (
 
 
 def _is_dealt_with(tool: Tool, settings: ToolSettings, body: bytes) -> None:
-    taken = tool.take(Received({"content-type": "application/json"}, body), settings, NOW)
-    for payload in () if isinstance(taken, Rejected) else taken.payloads:
+    split = tool.split(Received({"content-type": "application/json"}, body), settings, NOW)
+    for payload in () if isinstance(split, Rejected) else split.payloads:
         parsed = tool.parse(payload, "application/json")
         if isinstance(parsed, Parsed):
             assert translated(tool, parsed.value, settings)
         connection = connection_of(tool, settings)
-        found = connection.kept(payload, "application/json")
-        if isinstance(found, Kept):
+        found = connection.redact(payload, "application/json")
+        if isinstance(found, RedactedPayload):
             assert translated(tool, found.value, settings)
-            assert connection.kept(found.payload, "application/json") == replace(found, before=found.value)
+            assert connection.redact(found.payload, "application/json") == replace(found, original=found.value)
 
 
 @pytest.mark.parametrize(("tool", "settings", "around"), CASES)

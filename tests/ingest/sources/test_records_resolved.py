@@ -53,19 +53,19 @@ class Account:
     def tell(self, body: object, media_type: str = "application/json", now: datetime = NOW) -> list[Any]:
         """The events that come of one request, as they go to the log."""
         content = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        taken = self._tool.take(Received({"content-type": media_type}, content), self._settings, now)
-        assert isinstance(taken, RawPayloads), taken
-        return [event for payload in taken.payloads for event in self._of(payload, taken.media_type)]
+        split = self._tool.split(Received({"content-type": media_type}, content), self._settings, now)
+        assert isinstance(split, RawPayloads), split
+        return [event for payload in split.payloads for event in self._of(payload, split.media_type)]
 
     def _of(self, payload: bytes, media_type: str) -> list[MentoringEvent]:
         parsed = self._tool.parse(payload, media_type)
         assert isinstance(parsed, Parsed)
         translation = self._tool.translate(parsed.value, self._settings)
         assert isinstance(translation, tuple), translation
-        return [event for said in translation for event in self._resolved(said)]
+        return [event for activity in translation for event in self._resolved(activity)]
 
-    def _resolved(self, said: Any) -> list[MentoringEvent]:  # noqa: ANN401
-        resolved = resolve(said, self._connection_scope, self._projection)
+    def _resolved(self, activity: Any) -> list[MentoringEvent]:  # noqa: ANN401
+        resolved = resolve(activity, self._connection_scope, self._projection)
         assert not isinstance(resolved, Rejected), resolved
         if not isinstance(resolved, Resolved):
             return []

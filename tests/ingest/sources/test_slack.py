@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from services.ingest.domain.activity import GenericActivity, Person, Voided
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.slack import TOOL, SlackSettings
-from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, signed
-from tests.ingest.sources.keeping import kept_of
+from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, hmac_hex
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
@@ -117,7 +117,7 @@ def request(
     body: bytes, at: datetime = NOW, secret: str = SECRET, changes: Mapping[str, str] | None = None
 ) -> Received:
     stamp = str(int(at.timestamp()))
-    signature = f"v0={signed(secret, f'v0:{stamp}:'.encode() + body)}"
+    signature = f"v0={hmac_hex(secret, f'v0:{stamp}:'.encode() + body)}"
     return Received({"x-slack-signature": signature, "x-slack-request-timestamp": stamp, **(changes or {})}, body)
 
 
@@ -161,10 +161,10 @@ def test_a_request_without_a_fresh_signature_of_these_bytes_is_refused(received:
 def test_the_url_is_verified_with_the_challenge_if_slack_signed_it() -> None:
     body = json.dumps({"token": "J", "challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY", "type": "url_verification"}).encode()
 
-    proof = TOOL.verify(request(body), SECRET, NOW)
+    verification = TOOL.verify(request(body), SECRET, NOW)
 
-    assert isinstance(proof, Handshake)
-    assert json.loads(proof.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY"}
+    assert isinstance(verification, Handshake)
+    assert json.loads(verification.body) == {"challenge": "3eZbrw1aBm2rZgRNFdxV2595E9CY"}
     assert isinstance(TOOL.verify(Received({}, body), SECRET, NOW), Unverified)
 
 
@@ -267,7 +267,7 @@ def test_what_takes_back_a_note_of_slacks_own_is_ignored_like_the_note(subtype: 
 
     for value in (deleted(previous_message=before), changed({"subtype": "tombstone", "ts": "1772445600.000200"})):
         value["event"]["previous_message"] = before
-        assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+        assert verdict(value) == verdict(redacted_by(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
 
 
 def test_what_takes_back_a_message_of_somebody_else_is_ignored_like_the_message() -> None:
@@ -279,7 +279,7 @@ def test_what_takes_back_a_message_of_somebody_else_is_ignored_like_the_message(
 def test_that_a_message_was_answered_is_no_message() -> None:
     value = message(user=None, text=None, message={"user": "U-ada", "ts": "1772445600.000200", "reply_count": 1})
 
-    assert verdict(value) == verdict(kept_of(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
+    assert verdict(value) == verdict(redacted_by(TOOL, value, SETTINGS)) == Ignored("subtype_not_used")
     assert verdict(message(subtype="message_replied", user=None)) == Ignored("subtype_not_used")
 
 
@@ -335,7 +335,7 @@ def test_what_is_missing_or_odd_is_named_by_its_path() -> None:
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value, SETTINGS)
+    found = redacted_by(TOOL, value, SETTINGS)
 
     assert verdict(found) == verdict(value)
     assert "private" not in json.dumps(found)
@@ -345,8 +345,11 @@ def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
 def test_of_an_event_that_is_not_used_nothing_but_that_it_is_another_is_kept() -> None:
     changed_profile = {"type": "user_change", "user": {"profile": {"real_name": "Ada", "status_text": "At the doctor"}}}
 
-    assert kept_of(TOOL, callback(changed_profile), SETTINGS) == {"type": "event_callback", "event": {"type": "cut"}}
-    assert kept_of(TOOL, {"type": "Ada went home", "user": "Ada"}, SETTINGS) == {"type": "cut"}
+    assert redacted_by(TOOL, callback(changed_profile), SETTINGS) == {
+        "type": "event_callback",
+        "event": {"type": "cut"},
+    }
+    assert redacted_by(TOOL, {"type": "Ada went home", "user": "Ada"}, SETTINGS) == {"type": "cut"}
 
 
 @given(mutated(SAMPLES))

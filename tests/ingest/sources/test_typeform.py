@@ -17,8 +17,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.tool import Received, Unverified, Verified
 from services.ingest.sources.typeform.model import TypeformSettings
 from services.ingest.sources.typeform.tool import TOOL
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FEEDBACK = {"type": "mentoring.feedback.given.v1", "data": {"about": "session"}}
@@ -73,12 +73,12 @@ def response(*answers: object, fields: list[Any] | None = None, **changes: objec
     }
 
 
-def said(value: object, settings: TypeformSettings | None = None) -> GenericActivity:
+def activity_of(value: object, settings: TypeformSettings | None = None) -> GenericActivity:
     result = TOOL.translate(value, settings or configured())
     assert isinstance(result, tuple), result
-    (told,) = result
-    assert isinstance(told, GenericActivity)
-    return told
+    (activity,) = result
+    assert isinstance(activity, GenericActivity)
+    return activity
 
 
 def fault(value: object, settings: TypeformSettings | None = None) -> tuple[str, str]:
@@ -109,13 +109,19 @@ def test_a_body_signed_with_the_secret_is_proven() -> None:
 
 
 def test_a_rating_is_feedback_on_the_scale_of_the_form() -> None:
-    told = said(response(rated(4), fields=[asked("how_was_it", "opinion_scale", steps=5, start_at_one=True)]))
+    activity = activity_of(
+        response(rated(4), fields=[asked("how_was_it", "opinion_scale", steps=5, start_at_one=True)])
+    )
 
-    assert told.type == "mentoring.feedback.given.v1"
-    assert told.data == {"about": "session", "rating": 4, "scale_min": 1, "scale_max": 5}
-    assert (told.by, told.relationship, told.evidence) == (Person(participant="p-ada"), "rel-1", "self_reported")
-    assert told.time == datetime(2026, 3, 1, 10, tzinfo=UTC)
-    assert told.native == Native("form_response", "a3a12ec67a1365927098a606107fac15")
+    assert activity.type == "mentoring.feedback.given.v1"
+    assert activity.data == {"about": "session", "rating": 4, "scale_min": 1, "scale_max": 5}
+    assert (activity.by, activity.relationship, activity.evidence) == (
+        Person(participant="p-ada"),
+        "rel-1",
+        "self_reported",
+    )
+    assert activity.time == datetime(2026, 3, 1, 10, tzinfo=UTC)
+    assert activity.native == Native("form_response", "a3a12ec67a1365927098a606107fac15")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,7 @@ def test_a_rating_is_feedback_on_the_scale_of_the_form() -> None:
 )
 def test_scales_begin_at_zero_unless_they_say_one(question: Any, lowest: int, highest: int) -> None:  # noqa: ANN401
     for number in (lowest, highest):
-        data = said(response(rated(number, question["type"]), fields=[question])).data
+        data = activity_of(response(rated(number, question["type"]), fields=[question])).data
         assert (data["scale_min"], data["scale_max"], data["rating"]) == (lowest, highest, number)
 
     for number in (lowest - 1, highest + 1):
@@ -144,7 +150,7 @@ def test_where_the_form_does_not_say_its_scale_the_settings_do() -> None:
     given = configured(questions={"how_was_it": FEEDBACK | {"scale": {"min": 0, "max": 10}}})
 
     for fields in ([], [asked("how_was_it", "opinion_scale")]):
-        assert said(response(rated(0), fields=fields), given).data["scale_max"] == 10
+        assert activity_of(response(rated(0), fields=fields), given).data["scale_max"] == 10
 
     assert "neither in the form nor in the settings" in fault(response(rated(3)))[1]
     assert "neither in the form nor in the settings" in fault(response(rated(3, "number")))[1]
@@ -164,15 +170,15 @@ def test_a_response_without_a_definition_is_read_by_the_settings() -> None:
     value = response(rated(5))
     del value["form_response"]["definition"]
 
-    assert said(value, given).data["rating"] == 5
+    assert activity_of(value, given).data["rating"] == 5
 
 
 def test_a_question_is_known_by_its_ref_or_by_its_id() -> None:
     given = configured(questions={"id-how_was_it": FEEDBACK})
 
-    told = said(response(rated(4), fields=[asked("how_was_it", "rating", steps=5)]), given)
+    activity = activity_of(response(rated(4), fields=[asked("how_was_it", "rating", steps=5)]), given)
 
-    assert told.data["rating"] == 4
+    assert activity.data["rating"] == 4
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_a_question_is_known_by_its_ref_or_by_its_id() -> None:
     ],
 )
 def test_a_choice_means_what_the_settings_say(given: Any, fit: str) -> None:  # noqa: ANN401
-    assert said(response(given)).data == {"fit": fit}
+    assert activity_of(response(given)).data == {"fit": fit}
 
 
 def test_a_choice_that_the_settings_do_not_know_is_a_fault_that_quotes_nobody() -> None:
@@ -205,21 +211,23 @@ def test_a_choice_that_the_settings_do_not_know_is_a_fault_that_quotes_nobody() 
 
 @pytest.mark.parametrize(("number", "rating"), [(0, 1), (1, 1), (2, 2), (5, 3), (8, 4), (9, 5), (10, 5)])
 def test_a_pulse_on_another_scale_is_stretched_to_ours(number: int, rating: int) -> None:
-    told = said(response(rated(number, "nps", "pulse"), fields=[asked("pulse", "nps")]))
+    activity = activity_of(response(rated(number, "nps", "pulse"), fields=[asked("pulse", "nps")]))
 
-    assert told.data == {"rating": rating}
+    assert activity.data == {"rating": rating}
 
 
 def test_a_check_in_may_come_without_a_rating() -> None:
-    assert said(response(answer("checkin", "short_text", text=""))).data == {}
-    assert said(response(rated(4, "rating", "checkin"), fields=[asked("checkin", "rating", steps=5)])).data == {
+    assert activity_of(response(answer("checkin", "short_text", text=""))).data == {}
+    assert activity_of(response(rated(4, "rating", "checkin"), fields=[asked("checkin", "rating", steps=5)])).data == {
         "rating": 4
     }
 
 
 def test_progress_is_a_percentage_or_a_share_of_its_scale() -> None:
-    assert said(response(rated(70, "number", "progress"))).data == {"goal_id": "g-1", "percent": 70}
-    scaled = said(response(rated(3, "opinion_scale", "progress"), fields=[asked("progress", "opinion_scale", steps=5)]))
+    assert activity_of(response(rated(70, "number", "progress"))).data == {"goal_id": "g-1", "percent": 70}
+    scaled = activity_of(
+        response(rated(3, "opinion_scale", "progress"), fields=[asked("progress", "opinion_scale", steps=5)])
+    )
     assert scaled.data["percent"] == 75
     assert "from 0 to 100" in fault(response(rated(101, "number", "progress")))[1]
 
@@ -232,14 +240,17 @@ def test_a_percentage_that_may_be_a_share_is_no_progress(share: float) -> None:
 
 
 def test_a_date_is_when_a_goal_is_due() -> None:
-    assert said(response(answer("due", "date", date="2026-06-30"))).data == {"goal_id": "g-1", "due": "2026-06-30"}
-    assert said(response(answer("due", "date", date="2026-06-30T00:00:00Z"))).data["due"] == "2026-06-30"
+    assert activity_of(response(answer("due", "date", date="2026-06-30"))).data == {
+        "goal_id": "g-1",
+        "due": "2026-06-30",
+    }
+    assert activity_of(response(answer("due", "date", date="2026-06-30T00:00:00Z"))).data["due"] == "2026-06-30"
 
 
 def test_an_answer_says_something_only_when_it_is_one_of_those_named() -> None:
-    told = said(response(answer("reached", "yes_no", boolean=True)))
+    activity = activity_of(response(answer("reached", "yes_no", boolean=True)))
 
-    assert (told.type, told.data) == ("mentoring.goal.achieved.v1", {"goal_id": "g-1"})
+    assert (activity.type, activity.data) == ("mentoring.goal.achieved.v1", {"goal_id": "g-1"})
     assert TOOL.translate(response(answer("reached", "yes_no", boolean=False)), configured()) == Ignored(
         "answer_of_no_interest"
     )
@@ -284,11 +295,11 @@ def test_who_answered_stands_in_a_hidden_field_or_an_email_answer(respondent: An
     mail = answer("your_mail", "email", email="ada@example.org")
     fields = [asked("how_was_it", "rating", steps=5)]
 
-    told = said(
+    activity = activity_of(
         response(rated(4), mail, fields=fields, hidden=hidden), configured(respondent=respondent, relationship=None)
     )
 
-    assert (told.by, told.relationship) == (person, "")
+    assert (activity.by, activity.relationship) == (person, "")
 
 
 def test_the_other_of_the_pair_may_be_named_instead_of_the_relationship() -> None:
@@ -296,7 +307,7 @@ def test_the_other_of_the_pair_may_be_named_instead_of_the_relationship() -> Non
     value = response(rated(4), fields=[asked("how_was_it", "rating", steps=5)])
     value["form_response"]["hidden"]["partner"] = "bob@example.com"
 
-    assert said(value, given).people == (Person(address="bob@example.com"),)
+    assert activity_of(value, given).people == (Person(address="bob@example.com"),)
 
 
 @pytest.mark.parametrize("hidden", [None, {}, {"person": ""}, {"person": "xxxxx"}, {"person": None}, {"person": []}])
@@ -365,7 +376,7 @@ def test_what_people_write_is_cut() -> None:
         answer("tel", "phone_number", phone_number="+43 secret"),
     )
 
-    assert "secret" not in json.dumps(kept_of(TOOL, value, configured()))
+    assert "secret" not in json.dumps(redacted_by(TOOL, value, configured()))
 
 
 def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> None:
@@ -373,12 +384,12 @@ def test_of_choices_only_those_are_kept_that_the_settings_give_a_meaning() -> No
     unknown = answer("fit", "multiple_choice", choice={"id": "c2", "ref": "secret ref", "label": "secret label"})
     many = answer("fit", "multiple_choice", choices={"labels": ["No", "secret label"], "other": "secret words"})
 
-    found = [kept_of(TOOL, response(one), configured()) for one in (known, unknown, many)]
+    found = [redacted_by(TOOL, response(one), configured()) for one in (known, unknown, many)]
 
     assert "secret" not in json.dumps(found)
-    assert said(found[0]).data == {"fit": "undecided"}
+    assert activity_of(found[0]).data == {"fit": "undecided"}
     assert fault(found[1])[0] == "form_response.answers.0.choice"
-    assert said(found[2]).data == {"fit": "not_good"}
+    assert activity_of(found[2]).data == {"fit": "not_good"}
 
 
 def test_a_label_may_be_spelt_in_another_way() -> None:
@@ -387,14 +398,14 @@ def test_a_label_may_be_spelt_in_another_way() -> None:
     label = unicodedata.normalize("NFD", " Natürlich\u200b")
     value = response(answer("fit", "multiple_choice", choice={"label": label}))
 
-    assert said(value, given).data == said(kept_of(TOOL, value, given), given).data == {"fit": "good"}
+    assert activity_of(value, given).data == activity_of(redacted_by(TOOL, value, given), given).data == {"fit": "good"}
 
 
 def test_answers_keep_their_places_when_those_before_them_are_dropped() -> None:
     value = response(answer("why", "long_text", text="secret words"), rated(9), fields=[asked("how_was_it", "nps")])
     value["form_response"]["answers"][1]["number"] = 11
 
-    found = kept_of(TOOL, value, configured())
+    found = redacted_by(TOOL, value, configured())
 
     assert found["form_response"]["answers"][0] == {"field": {}}
     assert fault(found)[0] == fault(value)[0] == "form_response.answers.1.number"
@@ -404,14 +415,14 @@ def test_of_hidden_fields_only_those_are_kept_that_the_settings_name_and_text_in
     value = response(rated(4), fields=[asked("how_was_it", "nps")])
     value["form_response"]["hidden"] |= {"first_name": "Ada", "goal": "to be brave", "pair": "Ada and Bob"}
 
-    found = kept_of(TOOL, value, configured())["form_response"]["hidden"]
+    found = redacted_by(TOOL, value, configured())["form_response"]["hidden"]
 
     assert found == {"person": "p-ada", "goal": PSEUDONYM("to be brave"), "pair": PSEUDONYM("Ada and Bob")}
 
 
 @pytest.mark.parametrize("kind", ["form_response_partial", "form_viewed", "Ada went home"])
 def test_of_other_events_nothing_is_kept(kind: str) -> None:
-    found = kept_of(TOOL, response(rated(4)) | {"event_type": kind}, configured())
+    found = redacted_by(TOOL, response(rated(4)) | {"event_type": kind}, configured())
 
     assert found in ({"event_type": kind, "form_response": {}}, {"event_type": "cut", "form_response": {}})
     assert "Ada" not in json.dumps(found)

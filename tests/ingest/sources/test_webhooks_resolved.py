@@ -54,12 +54,12 @@ class Account:
         if isinstance(translation, Ignored):
             return []
         assert isinstance(translation, tuple), translation
-        return [event for said in translation for event in self._resolved(said)]
+        return [event for activity in translation for event in self._resolved(activity)]
 
-    def _resolved(self, said: Any) -> list[MentoringEvent]:  # noqa: ANN401
-        resolved = resolve(said, self._connection_scope, self._projection)
+    def _resolved(self, activity: Any) -> list[MentoringEvent]:  # noqa: ANN401
+        resolved = resolve(activity, self._connection_scope, self._projection)
         assert not isinstance(resolved, Rejected), resolved
-        self._projection.track(said, self._connection_scope, getattr(resolved, "events", ()))
+        self._projection.track(activity, self._connection_scope, getattr(resolved, "events", ()))
         events = [self._admitted(raw) for raw in resolved.events] if isinstance(resolved, Resolved) else []
         for event in events:
             self._projection.apply(event)
@@ -109,10 +109,10 @@ def test_who_comes_to_what_zoom_booked_is_seen_there_whatever_the_order() -> Non
     account.tell(zoom.created(start_time="2026-03-02T10:00:00Z"))
     host = {"email": "host@example.com", "id": "", "participant_user_id": "", "participant_uuid": "h"}
 
-    told = (zoom.left(**host), zoom.joined(), zoom.left(), zoom.joined(**host), zoom.ended(), zoom.ended())
+    webhooks = (zoom.left(**host), zoom.joined(), zoom.left(), zoom.joined(**host), zoom.ended(), zoom.ended())
 
     # A repeat has the same id, and the log holds it once.
-    events = list({event.id: event for value in told for event in account.tell(value)}.values())
+    events = list({event.id: event for value in webhooks for event in account.tell(value)}.values())
 
     assert sorted(verbs(events)) == ["session.joined"] * 2 + ["session.left"] * 2
     assert len({event.data.session_id for event in events}) == 1
@@ -152,7 +152,7 @@ def test_a_no_show_in_calendly_is_missed_by_that_side_until_it_is_taken_back() -
     (booked,) = account.tell(calendly.created())
 
     (missed,) = account.tell(calendly.no_show())
-    (retracted,) = account.tell(calendly.told("invitee_no_show.deleted") | {"created_at": "2026-03-09T12:00:00Z"})
+    (retracted,) = account.tell(calendly.webhook("invitee_no_show.deleted") | {"created_at": "2026-03-09T12:00:00Z"})
 
     assert (missed.data.session_id, missed.data.absent) == (booked.data.session_id, "mentee")
     assert (retracted.data.id, retracted.data.slot) == (missed.id, "mentee")
@@ -186,14 +186,14 @@ def test_messages_in_slack_answer_each_other_and_a_deleted_one_is_retracted() ->
 
 
 def test_nothing_of_people_gets_into_an_event() -> None:
-    told = [
+    webhooks = [
         *((ZOOM, ToolSettings(), value) for value in zoom.SAMPLES),
         *((CALENDLY, ToolSettings(), value) for value in calendly.SAMPLES[:3]),
         *((CALCOM, ToolSettings(), value) for value in calcom.SAMPLES[:4]),
         *((SLACK, slack.SETTINGS, value) for value in slack.SAMPLES[:2]),
     ]
 
-    events = [event for tool, settings, value in told for event in Account(tool, settings).tell(value)]
+    events = [event for tool, settings, value in webhooks for event in Account(tool, settings).tell(value)]
 
     text = "".join(event.model_dump_json() for event in events)
     assert len(events) > 8

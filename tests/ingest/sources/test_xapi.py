@@ -12,8 +12,8 @@ from services.ingest.domain.cloudevents import Parsed
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
-from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 
 ID = "6690e6c9-3ef0-4ed3-8b37-7f3964730bee"
 OTHER_ID = "9d2b0d1a-6a4b-4a53-9b0c-0c2ea8a1b111"
@@ -46,12 +46,12 @@ def configured(**settings: Any) -> XapiSettings:  # noqa: ANN401
     return XapiSettings.model_validate(settings)
 
 
-def said(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
+def activity_of(value: object, **settings: Any) -> GenericActivity:  # noqa: ANN401
     result = TOOL.translate(value, configured(**settings))
     assert isinstance(result, tuple), result
-    (told,) = result
-    assert isinstance(told, GenericActivity)
-    return told
+    (activity,) = result
+    assert isinstance(activity, GenericActivity)
+    return activity
 
 
 def fault(value: object, **settings: Any) -> tuple[str, str]:  # noqa: ANN401
@@ -61,23 +61,23 @@ def fault(value: object, **settings: Any) -> tuple[str, str]:  # noqa: ANN401
 
 
 def test_a_group_that_attended_held_a_session_together() -> None:
-    told = said(statement(actor=PAIR, result={"duration": "PT45M"}))
+    activity = activity_of(statement(actor=PAIR, result={"duration": "PT45M"}))
 
-    assert told.type == "mentoring.session.held.v1"
-    assert (told.by, told.people) == (
+    assert activity.type == "mentoring.session.held.v1"
+    assert (activity.by, activity.people) == (
         None,
         (Person(address="ada@example.com"), Person(id="https://lms.example.com#p-bob")),
     )
-    assert told.data["started_at"] == "2026-03-01T09:15:00.000000Z"
-    assert told.data["minutes"] == 45
-    assert (told.key, told.time, told.native) == (ID, AT, Native(f"{ADL}attended", ID))
+    assert activity.data["started_at"] == "2026-03-01T09:15:00.000000Z"
+    assert activity.data["minutes"] == 45
+    assert (activity.key, activity.time, activity.native) == (ID, AT, Native(f"{ADL}attended", ID))
 
 
 def test_an_identified_group_is_its_members_and_not_itself() -> None:
     named = PAIR | {"mbox": "mailto:group@example.com"}
 
-    assert Person(address="group@example.com") not in said(statement(actor=named)).people
-    assert len(said(statement(actor=named)).people) == 2
+    assert Person(address="group@example.com") not in activity_of(statement(actor=named)).people
+    assert len(activity_of(statement(actor=named)).people) == 2
 
 
 @pytest.mark.parametrize(
@@ -105,27 +105,27 @@ def test_a_group_that_names_no_members_is_nobody(actor: Any) -> None:  # noqa: A
     ],
 )
 def test_an_agent_is_known_by_each_of_the_four_identifiers(identity: Any, person: Person) -> None:  # noqa: ANN401
-    assert said(statement(actor=identity), directory_home="https://people.example.com").by == person
+    assert activity_of(statement(actor=identity), directory_home="https://people.example.com").by == person
 
 
 def test_instructor_and_team_and_an_agent_as_object_take_part() -> None:
     context = {"instructor": BOB, "team": {"objectType": "Group", "member": [{"mbox": "mailto:cy@example.com"}, ADA]}}
 
-    assert said(statement(context=context)).people == (
+    assert activity_of(statement(context=context)).people == (
         Person(id="https://lms.example.com#p-bob"),
         Person(address="cy@example.com"),
     )
     mentored = statement("http://id.tincanapi.com/verb/mentored", object={"objectType": "Agent", **BOB})
-    assert said(mentored).people == (Person(id="https://lms.example.com#p-bob"),)
-    assert said(mentored).data["session_id"] != said(mentored | {"id": OTHER_ID}).data["session_id"]
+    assert activity_of(mentored).people == (Person(id="https://lms.example.com#p-bob"),)
+    assert activity_of(mentored).data["session_id"] != activity_of(mentored | {"id": OTHER_ID}).data["session_id"]
 
 
 def test_both_sides_who_attended_one_activity_on_one_day_speak_of_one_session() -> None:
     one, other = statement(), statement(id=OTHER_ID, actor=BOB)
 
-    assert said(one).data["session_id"] == said(other).data["session_id"]
+    assert activity_of(one).data["session_id"] == activity_of(other).data["session_id"]
     next_day = statement(timestamp="2026-03-02T10:00:00Z")
-    assert said(next_day).data["session_id"] != said(one).data["session_id"]
+    assert activity_of(next_day).data["session_id"] != activity_of(one).data["session_id"]
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_both_sides_who_attended_one_activity_on_one_day_speak_of_one_session() 
     ],
 )
 def test_durations_are_iso_8601(duration: str, minutes: float) -> None:
-    assert said(statement(result={"duration": duration})).data["minutes"] == minutes
+    assert activity_of(statement(result={"duration": duration})).data["minutes"] == minutes
 
 
 @pytest.mark.parametrize("duration", ["P1Y", "P1M", "P1W", "P2D", "P99999D"])
@@ -164,9 +164,9 @@ def test_what_is_no_duration_is_a_fault(duration: object) -> None:
 
 
 def test_a_session_without_a_duration_or_of_none_tells_no_minutes() -> None:
-    assert "minutes" not in said(statement()).data
-    assert "minutes" not in said(statement(result={"duration": "PT0S"})).data
-    begun = said(statement(result={"duration": "PT1H"}), timestamp="start")
+    assert "minutes" not in activity_of(statement()).data
+    assert "minutes" not in activity_of(statement(result={"duration": "PT0S"})).data
+    begun = activity_of(statement(result={"duration": "PT1H"}), timestamp="start")
     assert begun.data["started_at"] == "2026-03-01T10:00:00.000000Z"
 
 
@@ -183,9 +183,9 @@ def test_a_session_without_a_duration_or_of_none_tells_no_minutes() -> None:
 )
 def test_a_score_is_feedback_on_its_scale(score: Any, settings: Any, data: tuple[float, float, float]) -> None:  # noqa: ANN401
     for verb in ("scored", "http://id.tincanapi.com/verb/rated"):
-        told = said(statement(verb, result={"score": score}), **settings)
-        assert told.type == "mentoring.feedback.given.v1"
-        assert (told.data["rating"], told.data["scale_min"], told.data["scale_max"]) == data
+        activity = activity_of(statement(verb, result={"score": score}), **settings)
+        assert activity.type == "mentoring.feedback.given.v1"
+        assert (activity.data["rating"], activity.data["scale_min"], activity.data["scale_max"]) == data
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_a_score_without_a_scale_or_off_it_is_a_fault(score: object, path: str) 
 def test_progress_on_a_goal_is_a_percentage() -> None:
     extension = {"https://w3id.org/xapi/cmi5/result/extensions/progress": 40}
 
-    told = said(statement("progressed", result={"extensions": extension}))
+    activity = activity_of(statement("progressed", result={"extensions": extension}))
 
-    assert told.type == "mentoring.goal.progressed.v1"
-    assert told.data["percent"] == 40
-    assert "/" not in str(told.data["goal_id"])
-    assert said(statement("progressed", result={"score": {"raw": 3, "min": 1, "max": 5}})).data["percent"] == 50
+    assert activity.type == "mentoring.goal.progressed.v1"
+    assert activity.data["percent"] == 40
+    assert "/" not in str(activity.data["goal_id"])
+    assert activity_of(statement("progressed", result={"score": {"raw": 3, "min": 1, "max": 5}})).data["percent"] == 50
 
 
 @pytest.mark.parametrize("progress", [101, -1, 10**400, True, "40", None, 0.4, 0.999])
@@ -224,9 +224,9 @@ def test_progress_off_its_scale_is_a_fault(progress: object) -> None:
 
 
 def test_a_training_that_was_not_completed_prepares_nobody() -> None:
-    told = said(statement("completed", result={"completion": True}))
+    activity = activity_of(statement("completed", result={"completion": True}))
 
-    assert (told.type, told.data) == ("mentoring.preparation.completed.v1", {"kind": "training"})
+    assert (activity.type, activity.data) == ("mentoring.preparation.completed.v1", {"kind": "training"})
     assert TOOL.translate(statement("completed", result={"completion": False}), configured()) == Ignored(
         "not_completed"
     )
@@ -236,18 +236,21 @@ def test_what_a_group_did_one_by_one_is_said_for_each_member_under_one_key() -> 
     result = TOOL.translate(statement("completed", actor=PAIR), configured())
 
     assert isinstance(result, tuple)
-    told = [one for one in result if isinstance(one, GenericActivity)]
-    assert [one.by for one in told] == [Person(address="ada@example.com"), Person(id="https://lms.example.com#p-bob")]
-    assert {one.key for one in told} == {ID}
-    assert len({one.part for one in told}) == 2
+    activity = [one for one in result if isinstance(one, GenericActivity)]
+    assert [one.by for one in activity] == [
+        Person(address="ada@example.com"),
+        Person(id="https://lms.example.com#p-bob"),
+    ]
+    assert {one.key for one in activity} == {ID}
+    assert len({one.part for one in activity}) == 2
 
 
 def test_a_comment_on_a_statement_answers_it() -> None:
     reference = {"objectType": "StatementRef", "id": OTHER_ID.upper()}
 
-    told = said(statement("commented", object=reference, context={"instructor": BOB}))
+    activity = activity_of(statement("commented", object=reference, context={"instructor": BOB}))
 
-    assert (told.type, told.data) == ("mentoring.message.sent.v1", {"channel": "xapi", "reply_to": OTHER_ID})
+    assert (activity.type, activity.data) == ("mentoring.message.sent.v1", {"channel": "xapi", "reply_to": OTHER_ID})
 
 
 def test_voiding_retracts_what_the_other_statement_said() -> None:
@@ -296,9 +299,9 @@ def test_a_verb_may_mean_another_thing_for_another_activity() -> None:
         ]
     }
 
-    assert said(statement("completed"), verbs=verbs).data == {"kind": "briefing"}
+    assert activity_of(statement("completed"), verbs=verbs).data == {"kind": "briefing"}
     goal = {"id": "urn:goal", "definition": {"type": "https://example.com/goal"}}
-    assert said(statement("completed", object=goal), verbs=verbs).data == {"goal_id": "urn:goal"}
+    assert activity_of(statement("completed", object=goal), verbs=verbs).data == {"goal_id": "urn:goal"}
     assert TOOL.translate(statement("completed", object={"id": "urn:x"}), configured(verbs=verbs)) == Ignored(
         "verb_of_no_interest"
     )
@@ -322,7 +325,7 @@ def test_what_somebody_does_alone_in_a_course_or_forum_is_no_contact(verb: str, 
     value = statement(verb, **changes)
 
     assert TOOL.translate(value, configured()) == Ignored("of_a_course_or_forum")
-    assert TOOL.translate(kept_of(TOOL, value), configured()) == Ignored("of_a_course_or_forum")
+    assert TOOL.translate(redacted_by(TOOL, value), configured()) == Ignored("of_a_course_or_forum")
     together = TOOL.translate(statement(verb, **changes | {"actor": PAIR}), configured())
     assert isinstance(together, tuple)
 
@@ -332,8 +335,8 @@ def test_settings_may_map_a_course_or_a_forum() -> None:
     verbs = {f"{ADL}commented": [{"type": "mentoring.message.sent.v1", "data": data, "activity": COURSE["id"]}]}
     value = statement("commented", object=POST, context={"contextActivities": {"parent": [COURSE]}})
 
-    assert said(value, verbs=verbs).data == data
-    assert said(kept_of(TOOL, value, configured(verbs=verbs)), verbs=verbs).data == data
+    assert activity_of(value, verbs=verbs).data == data
+    assert activity_of(redacted_by(TOOL, value, configured(verbs=verbs)), verbs=verbs).data == data
     assert TOOL.translate(statement("commented", object=POST), configured(verbs=verbs)) == Ignored(
         "verb_of_no_interest"
     )
@@ -342,8 +345,8 @@ def test_settings_may_map_a_course_or_a_forum() -> None:
 def test_the_relationship_may_stand_in_an_extension() -> None:
     context = {"extensions": {"https://example.com/pair": "rel-1"}}
 
-    assert said(statement(context=context), relationship="https://example.com/pair").relationship == "rel-1"
-    assert said(statement(), relationship="https://example.com/pair").relationship == ""
+    assert activity_of(statement(context=context), relationship="https://example.com/pair").relationship == "rel-1"
+    assert activity_of(statement(), relationship="https://example.com/pair").relationship == ""
     wrong = {"extensions": {"https://example.com/pair": ["rel-1"]}}
     assert fault(statement(context=wrong), relationship="https://example.com/pair")[0].startswith("context.extensions")
 
@@ -358,11 +361,11 @@ def test_the_relationship_may_stand_in_an_extension() -> None:
     ],
 )
 def test_a_time_without_a_zone_is_utc(timestamp: str, shift: int) -> None:
-    assert said(statement(timestamp=timestamp)).time.replace(microsecond=0) == AT + timedelta(hours=shift)
+    assert activity_of(statement(timestamp=timestamp)).time.replace(microsecond=0) == AT + timedelta(hours=shift)
 
 
 def test_without_a_timestamp_it_happened_when_it_was_stored() -> None:
-    assert said(statement(timestamp=None)).time == datetime(2026, 3, 1, 10, 5, tzinfo=UTC)
+    assert activity_of(statement(timestamp=None)).time == datetime(2026, 3, 1, 10, 5, tzinfo=UTC)
     assert fault(statement(timestamp=None, stored=None))[0] == "timestamp"
 
 
@@ -370,13 +373,13 @@ def test_a_statement_without_an_id_gets_one_that_follows_from_it() -> None:
     value = statement()
     del value["id"]
 
-    assert said(value).key == said({**value, "id": None}).key
-    assert said(value).key != said(value | {"actor": BOB}).key
-    assert len(said(value).key) == 36
+    assert activity_of(value).key == activity_of({**value, "id": None}).key
+    assert activity_of(value).key != activity_of(value | {"actor": BOB}).key
+    assert len(activity_of(value).key) == 36
 
 
 def test_an_id_is_the_same_in_either_case() -> None:
-    assert said(statement(id=ID.upper())).key == ID
+    assert activity_of(statement(id=ID.upper())).key == ID
 
 
 def test_an_array_says_all_of_it_and_names_the_one_at_fault() -> None:

@@ -13,8 +13,8 @@ from services.ingest.domain.verdict import Rejected
 from services.ingest.sources.tool import Handshake, RawPayloads, Received, Unverified, Verified
 from services.ingest.sources.xapi.model import XapiSettings
 from services.ingest.sources.xapi.tool import TOOL
-from tests.ingest.sources.keeping import PSEUDONYM, kept_of
 from tests.ingest.sources.mutation import mutated
+from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
 from tests.ingest.sources.test_xapi import ID, OTHER_ID, SAMPLES, statement
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -26,7 +26,7 @@ def taken(
     value: object, method: str = "POST", content_type: str = "application/json", **query: str
 ) -> RawPayloads | Rejected:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return TOOL.take(Received({"content-type": content_type}, body, query, method, "/statements"), XapiSettings(), NOW)
+    return TOOL.split(Received({"content-type": content_type}, body, query, method, "/statements"), XapiSettings(), NOW)
 
 
 def statements(value: RawPayloads | Rejected) -> list[Any]:
@@ -93,7 +93,7 @@ def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> Non
 def test_an_answer_names_the_version_that_the_client_speaks(asked: str, answered: str) -> None:
     received = Received({"x-experience-api-version": asked}, json.dumps(statement()).encode())
 
-    found = TOOL.take(received, XapiSettings(), NOW)
+    found = TOOL.split(received, XapiSettings(), NOW)
 
     assert isinstance(found, RawPayloads)
     assert found.answer is not None
@@ -124,7 +124,7 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
     assert isinstance(found, RawPayloads)
 
     for payload in found.payloads:
-        later = TOOL.take(Received({"content-type": found.media_type}, payload), XapiSettings(), datetime.now(UTC))
+        later = TOOL.split(Received({"content-type": found.media_type}, payload), XapiSettings(), datetime.now(UTC))
         assert isinstance(later, RawPayloads)
         assert later.payloads == (payload,)
 
@@ -194,7 +194,7 @@ def test_parts_that_hold_no_statements_are_refused(body: bytes, content_type: st
 def test_what_people_answer_in_their_own_words_is_cut() -> None:
     value = statement("commented", result={"response": "secret words"})
 
-    assert "secret" not in json.dumps(kept_of(TOOL, value))
+    assert "secret" not in json.dumps(redacted_by(TOOL, value))
 
 
 def test_names_platforms_extensions_and_attachments_are_cut() -> None:
@@ -204,7 +204,7 @@ def test_names_platforms_extensions_and_attachments_are_cut() -> None:
         attachments=[{"display": {"en": "secret"}, "fileUrl": "https://example.com/secret"}],
     )
 
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert "secret" not in json.dumps(found)
     assert TOOL.translate(found, XapiSettings()) == TOOL.translate(value, XapiSettings())
@@ -213,7 +213,7 @@ def test_names_platforms_extensions_and_attachments_are_cut() -> None:
 def test_of_a_statement_that_means_nothing_here_only_that_it_is_one_is_kept() -> None:
     value = statement("experienced", result={"response": "secret words"})
 
-    assert kept_of(TOOL, value) == {
+    assert redacted_by(TOOL, value) == {
         "verb": {"id": "cut"},
         "object": {"objectType": "Activity", "id": "", "definition": {"type": ""}},
     }
@@ -223,15 +223,15 @@ def test_an_account_that_may_be_text_has_the_digest_that_the_directory_knows() -
     home = "https://lms.example.com"
     value = statement(actor={"account": {"homePage": home, "name": "Ada L"}})
 
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert found["actor"] == {"openid": PSEUDONYM(f"{home}#Ada L")}
     mail = {"account": {"homePage": home, "name": "ada@example.com"}}
-    assert kept_of(TOOL, statement(actor=mail))["actor"] == mail
+    assert redacted_by(TOOL, statement(actor=mail))["actor"] == mail
 
 
 def test_ids_of_activities_that_may_be_text_are_digests() -> None:
-    found = kept_of(TOOL, statement(object={"id": "https://example.com/?q=how to quit"}))
+    found = redacted_by(TOOL, statement(object={"id": "https://example.com/?q=how to quit"}))
 
     assert found["object"] == {"id": PSEUDONYM("https://example.com/?q=how to quit")}
 

@@ -10,8 +10,8 @@ from services.ingest.domain.activity import Ended, Joined, Left, Meeting, Person
 from services.ingest.domain.verdict import Ignored
 from services.ingest.sources.tool import RawPayloads, Received, ToolSettings
 from services.ingest.sources.zoom.tool import TOOL
-from tests.ingest.sources.keeping import kept_of
 from tests.ingest.sources.mutation import mutated, translated
+from tests.ingest.sources.redaction import redacted_by
 from tests.ingest.sources.zoom_payloads import (
     SAMPLES,
     TOLD_AT,
@@ -176,17 +176,17 @@ def test_a_time_that_cannot_be_read_is_that_of_the_message(join_time: object, ti
 
 
 def test_a_request_is_recorded_as_it_came_and_answered_as_zoom_wants_it() -> None:
-    taken = TOOL.take(Received({}, b"{}"), ToolSettings(), TOLD_AT)
+    split = TOOL.split(Received({}, b"{}"), ToolSettings(), TOLD_AT)
 
-    assert isinstance(taken, RawPayloads)
-    assert taken.payloads == (b"{}",)
-    assert taken.answer
-    assert taken.answer.status == 200
+    assert isinstance(split, RawPayloads)
+    assert split.payloads == (b"{}",)
+    assert split.answer
+    assert split.answer.status == 200
 
 
 @pytest.mark.parametrize("value", SAMPLES)
 def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
-    found = kept_of(TOOL, value)
+    found = redacted_by(TOOL, value)
 
     assert verdict(found) == verdict(value)
     assert "Somebody" not in json.dumps(found)
@@ -196,8 +196,8 @@ def test_what_is_cut_is_not_needed(value: dict[str, Any]) -> None:
 def test_of_an_event_that_is_not_used_nothing_but_its_name_is_kept() -> None:
     summary = {"summary_title": "How Ada felt", "summary_details": [{"label": "Ada", "summary": "She cried"}]}
 
-    assert kept_of(TOOL, event("meeting.summary_completed", summary)) == {"event": "meeting.summary_completed"}
-    assert kept_of(TOOL, event("Ada went home", summary)) == {"event": "cut"}
+    assert redacted_by(TOOL, event("meeting.summary_completed", summary)) == {"event": "meeting.summary_completed"}
+    assert redacted_by(TOOL, event("Ada went home", summary)) == {"event": "cut"}
 
 
 @given(mutated(SAMPLES))

@@ -7,12 +7,12 @@ from services.ingest.domain.verdict import Ignored
 from tests.ingest.sources.zoom_payloads import (
     SERIES,
     TOLD_AT,
+    activities_of,
     created,
     deleted,
     event,
     occurrence,
     only,
-    said,
     scheduled,
     updated,
     verdict,
@@ -43,7 +43,7 @@ def test_whoever_books_for_somebody_else_does_not_take_part() -> None:
 def test_a_recurring_meeting_is_booked_for_each_of_its_dates() -> None:
     gone = occurrence(3, "2026-03-23T10:00:00Z", status="deleted")
 
-    booked = said(created(type=8, occurrences=[*SERIES, gone]))
+    booked = activities_of(created(type=8, occurrences=[*SERIES, gone]))
 
     assert [one.meeting for one in booked] == [Meeting("93200000000", "1"), Meeting("93200000000", "2")]
     assert {one.ends_at - one.starts_at for one in booked} == {timedelta(minutes=30)}
@@ -90,7 +90,7 @@ def test_one_date_of_a_series_is_moved_without_touching_the_others() -> None:
 def test_dates_that_a_new_rhythm_has_replaced_are_cancelled() -> None:
     new = {"id": 1, "occurrences": [SERIES[0], occurrence(5, "2026-04-01T10:00:00Z")]}
 
-    first, second, gone = said(updated(new, {"id": 1, "occurrences": SERIES}))
+    first, second, gone = activities_of(updated(new, {"id": 1, "occurrences": SERIES}))
 
     assert isinstance(gone, Cancelled)
     assert [first.meeting.instance, second.meeting.instance, gone.meeting.instance] == ["1", "5", "2"]
@@ -99,7 +99,7 @@ def test_dates_that_a_new_rhythm_has_replaced_are_cancelled() -> None:
 def test_a_replaced_date_without_an_offset_is_of_the_zone_of_the_meeting() -> None:
     new = {"id": 1, "timezone": "America/New_York", "occurrences": [occurrence(5, "2026-04-01T10:00:00")]}
 
-    _, gone = said(updated(new, {"id": 1, "occurrences": [occurrence(2, "2026-03-16T10:00:00")]}))
+    _, gone = activities_of(updated(new, {"id": 1, "occurrences": [occurrence(2, "2026-03-16T10:00:00")]}))
 
     assert isinstance(gone, Cancelled)
     assert (gone.meeting.instance, gone.starts_at) == ("2", datetime(2026, 3, 16, 14, tzinfo=UTC))
@@ -123,7 +123,7 @@ def test_a_deleted_meeting_is_cancelled_for_whoever_was_booked() -> None:
 def test_of_a_deleted_series_each_date_that_is_still_to_come_is_cancelled() -> None:
     past = occurrence(9, "2026-02-23T10:00:00Z")
 
-    assert [one.meeting.instance for one in said(deleted(type=8, occurrences=[past, *SERIES]))] == ["1", "2"]
+    assert [one.meeting.instance for one in activities_of(deleted(type=8, occurrences=[past, *SERIES]))] == ["1", "2"]
     assert only(deleted(start_time=None)).meeting == Meeting("93200000000")
 
 

@@ -105,14 +105,14 @@ SAMPLES = [
 ]
 
 
-def said(value: object) -> Any:  # noqa: ANN401 (each test knows what)
+def activities_of(value: object) -> Any:  # noqa: ANN401 (each test knows what)
     result = TOOL.translate(value, ToolSettings())
     assert isinstance(result, tuple), result
     return result
 
 
 def only(value: object) -> Any:  # noqa: ANN401
-    (one,) = said(value)
+    (one,) = activities_of(value)
     return one
 
 

@@ -1,1 +1,1 @@
-"""What was booked, who came, and what became of it."""
+"""Bookings, attendance, and the outcomes of meetings."""

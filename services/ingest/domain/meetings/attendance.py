@@ -1,4 +1,5 @@
-"""From comings and goings to the time that people were there, and that both sides were there together."""
+"""Compute from joins and leaves how long people were present, how long both sides were present together, and the
+outcome of a meeting."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -9,24 +10,24 @@ from typing import Literal, NamedTuple, Protocol
 from schemas.primitives import Side
 from services.ingest.domain.meetings.bookings import Booking
 
-NOTHING = timedelta(0)
+ZERO = timedelta(0)
 
 Role = Side | Literal["unidentified"]
 
 
-class Sighting(NamedTuple):
-    """Somebody came or left. `visitor` tells people of one side apart; empty where nobody says who it was. `told` is
-    the event that says it: of two devices that come at the same instant each comes for itself."""
+class AttendanceEvent(NamedTuple):
+    """A join or a leave. `visitor` distinguishes people of one side; empty for an unidentified person. `event_key` is
+    the event that reported it: two devices that join at the same instant are two joins."""
 
     role: Role
     visitor: str
     verb: Literal["joined", "left"]
     time: datetime
-    told: str = ""
+    event_key: str = ""
 
 
-class Movement(Protocol):
-    """Somebody came or left."""
+class JoinOrLeave(Protocol):
+    """A join or a leave."""
 
     @property
     def verb(self) -> Literal["joined", "left"]: ...
@@ -41,18 +42,18 @@ class Span(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """`since`: still there, as far as is known."""
+    """When a visitor was present. `since` is set if they have not left yet."""
 
     spans: tuple[Span, ...]
     since: datetime | None = None
 
 
-def stay(seen: Iterable[Movement]) -> Stay:
-    """Of one visitor, in any order. Somebody may come with two devices, or come again without having left; then the
-    last that left was they. To leave without having come tells nothing."""
+def stay(events: Iterable[JoinOrLeave]) -> Stay:
+    """Compute the stay of one visitor from joins and leaves in any order. A visitor may use two devices, or join again
+    without a leave in between; then the last leave ends the stay. A leave without a join is ignored."""
     spans: list[Span] = []
     begin, devices, left = None, 0, None
-    for one in _in_order(seen):
+    for one in _in_order(events):
         if one.verb == "joined":
             begin, devices, left = begin or one.time, devices + 1, None
         elif begin is not None:
@@ -65,23 +66,23 @@ def stay(seen: Iterable[Movement]) -> Stay:
     return Stay(tuple(spans), begin)
 
 
-def is_there(seen: Iterable[Movement]) -> bool:
-    """Whether one visitor has come more often than they have left."""
+def is_present(events: Iterable[JoinOrLeave]) -> bool:
+    """Whether a visitor has joined more often than left."""
     devices = 0
-    for one in _in_order(seen):
+    for one in _in_order(events):
         devices = _counted(devices, one)
     return devices > 0
 
 
-def together(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
-    """When both were there, in order, without overlaps."""
-    theirs = joined(other)
-    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in joined(one) for their in theirs)
+def overlap(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
+    """When both were present, in order, without overlaps."""
+    theirs = merged(other)
+    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in merged(one) for their in theirs)
     return tuple(span for span in both if span.begin < span.end)
 
 
-def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
-    """The same time without overlaps, in order."""
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Merge spans, in order, without overlaps."""
     found: list[Span] = []
     for span in sorted(spans):
         if found and span.begin <= found[-1].end:
@@ -91,39 +92,39 @@ def joined(spans: Iterable[Span]) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def length(spans: Iterable[Span]) -> timedelta:
-    return sum((span.end - span.begin for span in spans), NOTHING)
+def total_length(spans: Iterable[Span]) -> timedelta:
+    return sum((span.end - span.begin for span in spans), ZERO)
 
 
-def _counted(devices: int, one: Movement) -> int:
+def _counted(devices: int, one: JoinOrLeave) -> int:
     return devices + 1 if one.verb == "joined" else max(0, devices - 1)
 
 
-def _in_order(seen: Iterable[Movement]) -> Iterator[Movement]:
-    """At one instant somebody who is there leaves first, somebody who is not there comes first."""
+def _in_order(events: Iterable[JoinOrLeave]) -> Iterator[JoinOrLeave]:
+    """Sort by time. At one instant, somebody who is present leaves first, and somebody who is absent joins first."""
     devices = 0
-    for _, same in groupby(sorted(seen, key=lambda one: one.time), key=lambda one: one.time):
+    for _, same in groupby(sorted(events, key=lambda one: one.time), key=lambda one: one.time):
         instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
         for one in instant:
             devices = _counted(devices, one)
             yield one
 
 
-LEAST_TOGETHER = timedelta(minutes=5)
+MIN_OVERLAP = timedelta(minutes=5)
 """Less is a test of the line."""
 LONGEST = timedelta(hours=4)
-"""After the first has come; whoever has not left by then has forgotten to hang up, or the tool to tell it."""
-SETTLE = timedelta(seconds=10)
-"""Tools tell of one meeting in any order; after so long without a word of it, all of it is told."""
-GONE = timedelta(minutes=10)
-"""Who drops out of a booked meeting is back within that time."""
+"""After the first join; anybody who has not left by then forgot to hang up, or the tool lost the event."""
+SETTLE_DELAY = timedelta(seconds=10)
+"""A tool's events of one meeting arrive in any order; after this long without another one, all have arrived."""
+REJOIN_GRACE = timedelta(minutes=10)
+"""Somebody who drops out of a booked meeting rejoins within this time."""
 LONGEST_MINUTES = 24 * 60.0
 BOTH_SIDES = 2
 
 
 @dataclass(frozen=True)
 class HeldOutcome:
-    """`ended_at` is when the last of them left, `minutes` how long both sides were there."""
+    """`ended_at` is when the last of them left, `minutes` how long both sides were present together."""
 
     started_at: datetime
     ended_at: datetime
@@ -138,7 +139,7 @@ class MissedOutcome:
 
 @dataclass(frozen=True)
 class NoOutcome:
-    """Nothing is said of it, for this reason; if more is seen, it may become something."""
+    """No outcome yet, for this reason; further events may change that."""
 
     reason: Literal["not_booked", "not_yet", "too_short", "unidentified"]
 
@@ -148,50 +149,50 @@ Outcome = HeldOutcome | MissedOutcome | NoOutcome
 
 @dataclass(frozen=True)
 class Attendance:
-    """Of one session of one relationship; what is seen may come in any order and several times. `recorded` is when the
-    last of it was recorded."""
+    """The attendance of one session of one relationship; events may arrive in any order and several times. `recorded`
+    is when the latest one was recorded."""
 
-    seen: frozenset[Sighting]
+    events: frozenset[AttendanceEvent]
     recorded: datetime
 
-    def with_seen(self, one: Sighting, recorded: datetime) -> "Attendance":
+    def with_event(self, one: AttendanceEvent, recorded: datetime) -> "Attendance":
         latest = max(recorded, self.recorded)
-        return self if one in self.seen else replace(self, seen=self.seen | {one}, recorded=latest)
+        return self if one in self.events else replace(self, events=self.events | {one}, recorded=latest)
 
     @property
     def begin(self) -> datetime:
-        """When the first of a side came: somebody whom nobody knows may have come for something else."""
-        return min(one.time for one in self.of_sides or self.seen)
+        """The first join of a side; an unidentified person may have come for something else."""
+        return min(one.time for one in self.identified or self.events)
 
     @property
-    def of_sides(self) -> frozenset[Sighting]:
-        return frozenset(one for one in self.seen if one.role != "unidentified")
+    def identified(self) -> frozenset[AttendanceEvent]:
+        return frozenset(one for one in self.events if one.role != "unidentified")
 
 
 def due(attendance: Attendance, booking: Booking | None) -> datetime:
-    """When the outcome may be decided: both sides have left, or what was booked is over and whoever came has been gone
-    for ten minutes, or it lasted too long; and nothing was recorded of it for a while."""
-    settled, attendance = attendance.recorded + SETTLE, _of_this_time(attendance, booking)
+    """Return when the outcome may be decided: both sides have left, or the booked time is over and everybody has been
+    gone for ten minutes, or the longest duration is reached; and no event was recorded for a while."""
+    settled, attendance = attendance.recorded + SETTLE_DELAY, _near_booking(attendance, booking)
     is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
     if not is_open and booking is not None:
-        gone = max(one.time for one in attendance.of_sides or attendance.seen) + GONE
-        return max(settled, gone, booking.ends_at + SETTLE)
-    if not is_open and len({one.role for one in attendance.of_sides}) == BOTH_SIDES:
+        gone = max(one.time for one in attendance.identified or attendance.events) + REJOIN_GRACE
+        return max(settled, gone, booking.ends_at + SETTLE_DELAY)
+    if not is_open and len({one.role for one in attendance.identified}) == BOTH_SIDES:
         return settled
     return max(settled, attendance.begin + LONGEST)
 
 
 def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
-    """As it is when it is due. `booking`: what they met for, if it was not cancelled."""
-    attendance = _of_this_time(attendance, booking)
+    """Decide the outcome of a meeting that is due. `booking` is the booking they met for, unless it was cancelled."""
+    attendance = _near_booking(attendance, booking)
     mentors, mentees = _spans(attendance, "mentor", booking), _spans(attendance, "mentee", booking)
-    both = together(mentors, mentees)
-    if length(both) >= LEAST_TOGETHER:
-        minutes = round(length(both) / timedelta(minutes=1), 3)
+    both = overlap(mentors, mentees)
+    if total_length(both) >= MIN_OVERLAP:
+        minutes = round(total_length(both) / timedelta(minutes=1), 3)
         return HeldOutcome(both[0].begin, max(mentors[-1].end, mentees[-1].end), min(minutes, LONGEST_MINUTES))
     if booking is None:
         return NoOutcome("not_booked")
-    came = {one.role for one in attendance.seen if one.time >= booking.starts_at - LONGEST}
+    came = {one.role for one in attendance.events if one.time >= booking.starts_at - LONGEST}
     if not came:
         return NoOutcome("not_yet")
     if came >= {"mentor", "mentee"}:
@@ -201,26 +202,27 @@ def outcome(attendance: Attendance, booking: Booking | None) -> Outcome:
     return MissedOutcome(booking, "mentee" if "mentor" in came else "mentor")
 
 
-def _of_this_time(attendance: Attendance, booking: Booking | None) -> Attendance:
-    """Without what was seen long before the booked time: the meeting has been moved since."""
+def _near_booking(attendance: Attendance, booking: Booking | None) -> Attendance:
+    """Drop events from long before the booked time: the meeting has been moved since."""
     if booking is None:
         return attendance
-    seen = frozenset(one for one in attendance.seen if one.time >= booking.starts_at - LONGEST)
-    return replace(attendance, seen=seen) if seen else attendance
+    events = frozenset(one for one in attendance.events if one.time >= booking.starts_at - LONGEST)
+    return replace(attendance, events=events) if events else attendance
 
 
 def _stays(attendance: Attendance) -> list[tuple[Role, Stay]]:
-    visitors = {(one.role, one.visitor) for one in attendance.seen}
+    visitors = {(one.role, one.visitor) for one in attendance.events}
     return [
-        (role, stay(one for one in attendance.seen if (one.role, one.visitor) == (role, visitor)))
+        (role, stay(one for one in attendance.events if (one.role, one.visitor) == (role, visitor)))
         for role, visitor in sorted(visitors)
     ]
 
 
 def _spans(attendance: Attendance, side: Side, booking: Booking | None) -> tuple[Span, ...]:
-    """Whoever has not left was there until the booked end; without one, for as long as a meeting may last."""
+    """Somebody who has not left was present until the booked end; without a booking, for as long as a meeting may
+    last."""
     latest = attendance.begin + LONGEST
     until = min(latest, booking.ends_at) if booking and booking.ends_at > attendance.begin else latest
     found = [one for role, one in _stays(attendance) if role == side]
     lasting = [Span(one.since, until) for one in found if one.since and one.since < until]
-    return joined([*(span for one in found for span in one.spans), *lasting])
+    return merged([*(span for one in found for span in one.spans), *lasting])

@@ -1,4 +1,4 @@
-"""The attendance that one partition of the log tells of, and the outcomes that follow: one per session, the first."""
+"""Fold one partition's attendance events into outcomes: one per session, the first."""
 
 import heapq
 from collections import OrderedDict
@@ -14,10 +14,10 @@ from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.ids import EventContent, RawEvent, Subject, outcome_id, raw_event
 from services.ingest.domain.meetings.attendance import (
     Attendance,
+    AttendanceEvent,
     HeldOutcome,
     MissedOutcome,
     NoOutcome,
-    Sighting,
     due,
     outcome,
 )
@@ -25,12 +25,13 @@ from services.ingest.domain.meetings.bookings import Booking
 from services.ingest.domain.scope import RESERVED
 
 ATTENDANCE = f"{RESERVED}attendance"
-"""The source of what is concluded here."""
-REMEMBERED = timedelta(days=1)
-"""After the last word on a session. Longer than any meeting, and as much as is read again after a restart."""
+"""The source of outcomes that are concluded here."""
+RETENTION = timedelta(days=1)
+"""After the last event of a session. Longer than any meeting, and as long as the log that is replayed after a
+restart."""
 
 MOST_RUNS = 100
-"""Of one relationship in a day; whoever tells of more has each of them concluded by itself, which costs no more."""
+"""Limit of one relationship in a day; beyond it each run is concluded by itself, which bounds the cost."""
 
 
 class SessionKey(NamedTuple):
@@ -39,8 +40,8 @@ class SessionKey(NamedTuple):
     session: str
 
 
-Expected = Callable[[str, str, str, datetime], Booking | None]
-"""Tenant, relationship, session, moment: what they meet for then."""
+BookingLookup = Callable[[str, str, str, datetime], Booking | None]
+"""Tenant, relationship, session, time: the booking that they meet for then."""
 
 
 @dataclass
@@ -52,75 +53,77 @@ class _Session:
 
 
 class AttendanceFold:
-    """For one thread. `emitted`: ids of outcomes that are on the log anyway. `clock`: the latest time of recording."""
+    """Not thread-safe. `emitted`: ids of outcomes that are already on the log. `clock`: the latest time of
+    recording."""
 
-    def __init__(self, expected: Expected, emitted: AbstractSet[str] = frozenset()) -> None:
+    def __init__(self, expected: BookingLookup, emitted: AbstractSet[str] = frozenset()) -> None:
         self.clock = EPOCH
         self._expected, self._emitted = expected, emitted
         self._sessions: OrderedDict[SessionKey, _Session] = OrderedDict()
-        self._of: dict[tuple[str, str], set[SessionKey]] = {}
+        self._by_relationship: dict[tuple[str, str], set[SessionKey]] = {}
         self._queue: list[tuple[datetime, SessionKey]] = []
 
     def apply(self, event: OfRelationship) -> SessionKey | None:
-        """Returns the session of which the event tells too late, when its outcome has been said."""
+        """Apply an event. Return its session if the event is late, that is, if the session's outcome was already
+        emitted."""
         match event.data:
             case p.SessionAttendance(session_id=session):
                 verb: Literal["joined", "left"] = "joined" if event.type == "mentoring.session.joined.v1" else "left"
-                told = f"{event.source} {event.id}"
-                seen = Sighting(event.data.role, event.correlationid or "", verb, event.time, told)
-                return self._see(SessionKey(event.tenant, event.subject, session), event, seen)
+                event_key = f"{event.source} {event.id}"
+                reported = AttendanceEvent(event.data.role, event.correlationid or "", verb, event.time, event_key)
+                return self._record(SessionKey(event.tenant, event.subject, session), event, reported)
             case p.SessionHeld(session_id=session) | p.SessionMissed(session_id=session):
-                known = self._sessions.get(SessionKey(event.tenant, event.subject, session))
-                if known is not None and event.source == ATTENDANCE:
-                    known.is_emitted = True
+                tracked = self._sessions.get(SessionKey(event.tenant, event.subject, session))
+                if tracked is not None and event.source == ATTENDANCE:
+                    tracked.is_emitted = True
             case p.RelationshipErased():
-                for key in list(self._of.get((event.tenant, event.subject), ())):
+                for key in list(self._by_relationship.get((event.tenant, event.subject), ())):
                     self._drop(key)
             case _:
                 pass
         return None
 
     def advance(self, moment: datetime) -> Iterator[RawEvent]:
-        """The outcomes that are due by then."""
+        """Yield the outcomes that are due by then."""
         self.clock = max(self.clock, moment)
         while self._queue and self._queue[0][0] <= self.clock:
             at, key = heapq.heappop(self._queue)
             session = self._sessions.get(key)
             if session is not None and session.due == at and not session.is_emitted:
-                yield from self._concluded(key, session)
+                yield from self._conclude(key, session)
         while self._sessions:
             oldest = next(iter(self._sessions))
-            if self._sessions[oldest].attendance.recorded >= self.clock - REMEMBERED:
+            if self._sessions[oldest].attendance.recorded >= self.clock - RETENTION:
                 return
             self._drop(oldest)
 
     def undecided(self) -> Iterator[tuple[SessionKey, str]]:
-        """The sessions of which nothing would be said by what is known now, and why not."""
+        """Yield the sessions without an outcome by the current state, with the reason."""
         for key, session in self._sessions.items():
             booking = self._booking(key, session.attendance)
-            found = outcome(self._seen_in(self._runs(key, booking)), booking)
+            found = outcome(self._combined(self._runs(key, booking)), booking)
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
-    def _see(self, key: SessionKey, event: OfRelationship, seen: Sighting) -> SessionKey | None:
-        known = self._sessions.pop(key, None)
-        attendance = known.attendance if known else Attendance(frozenset(), event.recordedtime)
-        grown = attendance.with_seen(seen, event.recordedtime)
-        is_emitted, is_new = known is not None and known.is_emitted, grown is not attendance
-        at = due(grown, self._booking(key, grown))
-        # Put at the end: what is not heard of for longest is forgotten first.
-        self._sessions[key] = _Session(event.program, grown, at, is_emitted)
-        self._of.setdefault((key.tenant, key.relationship), set()).add(key)
+    def _record(self, key: SessionKey, event: OfRelationship, reported: AttendanceEvent) -> SessionKey | None:
+        tracked = self._sessions.pop(key, None)
+        attendance = tracked.attendance if tracked else Attendance(frozenset(), event.recordedtime)
+        updated = attendance.with_event(reported, event.recordedtime)
+        is_emitted, is_new = tracked is not None and tracked.is_emitted, updated is not attendance
+        at = due(updated, self._booking(key, updated))
+        # Append at the end: the session that was updated longest ago is dropped first.
+        self._sessions[key] = _Session(event.program, updated, at, is_emitted)
+        self._by_relationship.setdefault((key.tenant, key.relationship), set()).add(key)
         heapq.heappush(self._queue, (at, key))
         return key if is_emitted and is_new else None
 
-    def _concluded(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
+    def _conclude(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
         runs = self._runs(key, booking)
-        attendance = self._seen_in(runs)
+        attendance = self._combined(runs)
         at = due(attendance, booking)
         if at > self.clock:
-            # It was booked, or moved, or begun anew, since it was seen.
+            # The meeting was booked, moved or started anew since.
             session.due = at
             heapq.heappush(self._queue, (at, key))
             return
@@ -134,27 +137,29 @@ class AttendanceFold:
             yield raw_event(Subject(ATTENDANCE, key.tenant, session.program, key.relationship), content)
 
     def _runs(self, key: SessionKey, booking: Booking | None) -> list[SessionKey]:
-        """A meeting that is left and begun anew is several runs, each a session of its own where another tool has
-        booked it: all that were for this booking, the first of them first. They are one meeting."""
-        if booking is None or len(self._of[key.tenant, key.relationship]) > MOST_RUNS:
+        """Return the runs that belong to one booking, the first one first: a meeting that is left and started anew has
+        several runs, each of which may be a session of its own if another tool booked it."""
+        if booking is None or len(self._by_relationship[key.tenant, key.relationship]) > MOST_RUNS:
             return [key]
         found = {key}
-        for one in self._of[key.tenant, key.relationship]:
-            known = self._booking(one, self._sessions[one].attendance)
-            if known is not None and known.session == booking.session:
+        for one in self._by_relationship[key.tenant, key.relationship]:
+            other = self._booking(one, self._sessions[one].attendance)
+            if other is not None and other.session == booking.session:
                 found.add(one)
         return sorted(found, key=lambda one: (self._sessions[one].attendance.begin, one))
 
-    def _seen_in(self, runs: Iterable[SessionKey]) -> Attendance:
-        told = [self._sessions[one].attendance for one in runs]
-        return Attendance(frozenset().union(*(one.seen for one in told)), max(one.recorded for one in told))
+    def _combined(self, runs: Iterable[SessionKey]) -> Attendance:
+        attendances = [self._sessions[one].attendance for one in runs]
+        return Attendance(
+            frozenset().union(*(one.events for one in attendances)), max(one.recorded for one in attendances)
+        )
 
     def _drop(self, key: SessionKey) -> None:
         del self._sessions[key]
-        left = self._of[key.tenant, key.relationship]
-        left.discard(key)
-        if not left:
-            del self._of[key.tenant, key.relationship]
+        remaining = self._by_relationship[key.tenant, key.relationship]
+        remaining.discard(key)
+        if not remaining:
+            del self._by_relationship[key.tenant, key.relationship]
 
     def _booking(self, key: SessionKey, attendance: Attendance) -> Booking | None:
         return self._expected(key.tenant, key.relationship, key.session, attendance.begin)

@@ -1,5 +1,5 @@
-"""What is kept of a single value, by what it is for: of a time only a time, of an address only an address. Text in its
-place that does not fit is replaced, never kept."""
+"""Allow-lists: reduce each value of a payload to its purpose, a time to a time, an address to an address. Text that
+does not fit is replaced, never stored."""
 
 import re
 import unicodedata
@@ -19,11 +19,11 @@ from pydantic.fields import FieldInfo
 from services.ingest.domain.ids import Pseudonym
 
 CUT = "cut"
-"""Stands where text was that does not fit: no time, no number, no word that any tool means something by."""
-# A number of more digits is text to us: no tool counts so far.
+"""Replaces text that does not fit: no time, no number, and no word that any tool uses."""
+# A number with more digits is treated as text: no tool counts that far.
 MOST_DIGITS = 30
 LARGEST = 10**MOST_DIGITS
-# `Name <address>`; what is longer is no address.
+# `Name <address>`; anything longer is no address.
 LONGEST_MAILBOX = 1_000
 
 _WORD = re.compile(r"[A-Za-z0-9._:/#\-]{1,64}")
@@ -32,16 +32,16 @@ _TIME = re.compile(
     r"\d{4}-\d\d-\d\d([Tt ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)? ?([Zz]|[+-]\d\d(:?\d\d)?)?)?|[+-]?\d{1,20}(\.\d{1,20})?",
     re.ASCII,
 )
-# No quoted local part: it may hold a sentence.
+# No quoted local part: it may contain a sentence.
 _ADDRESS = re.compile(r"[\w.!#$&'*+/=?^`{|}~%-]{1,64}@[\w-]{1,63}(\.[\w-]{1,63}){0,16}\.?")
 _BETWEEN = re.compile(r"[|;,\n]+")
-# Between two addresses, with blanks around it: it may be a part of one without.
+# Separators of two addresses only with blanks around them; without blanks they may be part of an address.
 _BESIDE = frozenset({"/", "&", "+"})
 # Exchange lists addresses as `SMTP:ada@example.com`.
 _EXCHANGE = re.compile(r"^smtp:", re.IGNORECASE)
-# As a link: whatever may be encoded, and what else a message begins with.
+# A mailto link, whose address may be percent-encoded, followed by other fields of a message.
 _LINK = re.compile(r"^mailto:([^?]*)", re.IGNORECASE)
-# `ada@example.com (Ada)`, as mail was written once, and `'ada@example.com'`.
+# `ada@example.com (Ada)`, an old mail format, and `'ada@example.com'`.
 _REMARK = re.compile(r"\s*\([^()]*\)$")
 _QUOTED = re.compile(r"(['\"])(.+)\1")
 # In `Example, Ada <ada@example.com>` the comma is a part of the name, as directories write names.
@@ -51,14 +51,14 @@ _IN_BRACKETS = re.compile(r"<([^<>]+)>\s*$")
 
 @dataclass(frozen=True)
 class Leaf:
-    """`of_text` says what is kept of text, `others` which other types of JSON are kept. As a note in Annotated it
-    says what of a field is kept."""
+    """`of_text` reduces text; `others` are the other JSON types that are kept. In an Annotated type it defines what is
+    kept of the field."""
 
     name: str
     of_text: Callable[[str, Pseudonym], str]
     others: frozenset[type] = frozenset()
 
-    def kept(self, value: object, pseudonym: Pseudonym) -> object:
+    def redact(self, value: object, pseudonym: Pseudonym) -> object:
         if isinstance(value, str):
             return self.of_text(value, pseudonym) if value else value
         if type(value) not in self.others:
@@ -68,7 +68,7 @@ class Leaf:
 
 
 def matching(pattern: re.Pattern[str]) -> Callable[[str, Pseudonym], str]:
-    """All of a text that fits the pattern, nothing of any other."""
+    """Keep a text that matches the pattern entirely; replace any other."""
     return lambda text, _: text if pattern.fullmatch(text) else CUT
 
 
@@ -77,15 +77,15 @@ def is_word(text: str) -> bool:
 
 
 def address_in(text: str) -> str:
-    """The address of `ada@example.com`, `Ada <ada@example.com>`, `<ada@example.com>`, `ada@example.com (Ada)` or
-    `MAILTO:ada@example.com?subject=x`, without characters that nobody sees; empty if there is none."""
+    """Return the address of `ada@example.com`, `Ada <ada@example.com>`, `<ada@example.com>`, `ada@example.com (Ada)` or
+    `MAILTO:ada@example.com?subject=x`, without invisible characters; "" if there is none."""
     if len(text) > LONGEST_MAILBOX:
         return ""
-    seen = visible(text)
-    bracketed = _IN_BRACKETS.search(seen)
-    inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", seen)).strip())
+    plain = visible(text)
+    bracketed = _IN_BRACKETS.search(plain)
+    inner = _EXCHANGE.sub("", (bracketed[1] if bracketed else _REMARK.sub("", plain)).strip())
     quoted = _QUOTED.fullmatch(inner)
-    # Alone it is Excel's mark of a text.
+    # A single leading quote is Excel's mark of a text.
     inner = quoted[2] if quoted else inner.removeprefix("'")
     link = _LINK.match(inner)
     address = (unquote(link[1]) if link else inner).rstrip(".")
@@ -93,8 +93,8 @@ def address_in(text: str) -> str:
 
 
 def mailboxes(text: str) -> list[str]:
-    """The addresses of a text that holds several, between |, comma, semicolon or line breaks with names before them, or
-    between blanks without. What is no address stays as it is."""
+    """Split a text with several addresses: at |, comma, semicolon or line breaks if they have names, otherwise also at
+    blanks. What is no address stays unchanged."""
     found: list[str] = []
     for part in _BETWEEN.split(_LAST_NAME.sub("", text)):
         address = address_in(part)
@@ -103,21 +103,21 @@ def mailboxes(text: str) -> list[str]:
 
 
 def one_of(*values: object) -> Leaf:
-    """A word that is compared with these: of any other word only that it is another."""
+    """Keep one of these words; replace any other."""
     words = frozenset(one for one in values if isinstance(one, str))
     others = frozenset(type(one) for one in values if not isinstance(one, str))
     return Leaf(f"one of {sorted(map(str, values))}", _OneOf(words), others)
 
 
 def in_any_case(*words: str) -> Leaf:
-    """The same of words that mean the same in whatever case they are written: they are kept as they are here."""
-    known = {word.casefold(): word for word in words}
-    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: known.get(text.strip().casefold(), CUT))
+    """Like `one_of`, ignoring case; a word is kept as it is written here."""
+    listed = {word.casefold(): word for word in words}
+    return Leaf(f"one of {sorted(words)}, in any case", lambda text, _: listed.get(text.strip().casefold(), CUT))
 
 
 @dataclass(frozen=True)
 class _OneOf:
-    """Equal where the words are: two models may read the same field."""
+    """Comparable by its words: two models may read the same field."""
 
     words: frozenset[str]
 
@@ -145,27 +145,27 @@ PERSON_ID = Leaf(
 
 @dataclass(frozen=True)
 class AllowList:
-    """What may stand at one place of a payload: a value of `leaf`, an object of `members` (or of any number of
-    `entries` under names like words), a list of `items`; several of them where models differ. Nothing else."""
+    """What one location of a payload may contain: a value of `leaf`, an object of `members` (or of any number of
+    `entries` with word-like names), a list of `items`; several of these if models differ. Nothing else is kept."""
 
     leaf: Leaf | None = None
     members: Mapping[str, "AllowList"] = field(default_factory=dict)
     entries: "AllowList | None" = None
     items: "AllowList | None" = None
 
-    def kept(self, value: object, pseudonym: Pseudonym) -> object:
-        """A new value. What does not fit stays as an empty one of its own JSON type, so that the translator says of it
-        what it would have said; null stays null. What is kept once is kept again as it is."""
+    def redact(self, value: object, pseudonym: Pseudonym) -> object:
+        """Return a redacted copy. A value that does not fit becomes an empty one of its own JSON type, so that the
+        translator reports the same fault; null stays null. Idempotent."""
         if value is None:
             return None
         if isinstance(value, dict):
-            return dict(self._members_of(value, pseudonym))
+            return dict(self._redacted_members(value, pseudonym))
         if isinstance(value, list):
-            return [self.items.kept(one, pseudonym) for one in value] if self.items else []
-        return self.leaf.kept(value, pseudonym) if self.leaf else type(value)()
+            return [self.items.redact(one, pseudonym) for one in value] if self.items else []
+        return self.leaf.redact(value, pseudonym) if self.leaf else type(value)()
 
-    def and_also(self, other: "AllowList") -> "AllowList":
-        """What either of them keeps. Raises TypeError where they keep different leaves at the same place."""
+    def union(self, other: "AllowList") -> "AllowList":
+        """Return the union of both lists. Raises TypeError if they have different leaves at the same location."""
         if self.leaf and other.leaf and self.leaf != other.leaf:
             raise TypeError(f"is {self.leaf.name} to one model and {other.leaf.name} to another")
         return AllowList(
@@ -179,29 +179,29 @@ class AllowList:
         )
 
     def with_members(self, **members: "AllowList") -> "AllowList":
-        """The same, but for these members."""
+        """Replace these members."""
         return replace(self, members={**self.members, **members})
 
-    def _members_of(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
-        # By the list, not by the payload: however much else it holds costs nothing.
+    def _redacted_members(self, value: Mapping[str, object], pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
+        # Iterate over the list, not the payload: extra members of the payload cost nothing.
         for name, member in self.members.items():
             if name in value:
-                yield name, member.kept(value[name], pseudonym)
+                yield name, member.redact(value[name], pseudonym)
         if self.entries:
             for name in value.keys() - self.members.keys():
                 if is_word(name):
-                    yield name, self.entries.kept(value[name], pseudonym)
+                    yield name, self.entries.redact(value[name], pseudonym)
 
 
 @cache
 def allow_list(*models: type[BaseModel]) -> AllowList:
-    """Of a payload that is read with these models, each of which sees all of it. Raises TypeError where a field does
-    not say what of its value is kept."""
-    return reduce(AllowList.and_also, map(_of_model, models))
+    """Build the allow-list of a payload that is read with these models, each of which sees all of it. Raises TypeError
+    for a field that does not define what is kept of its value."""
+    return reduce(AllowList.union, map(_of_model, models))
 
 
 def cut_paths(value: object, kept: object) -> Iterator[str]:
-    """Where something of the value was not kept, each place once; `*` stands for any item of a list."""
+    """Yield the paths that were redacted, each once; `*` stands for any item of a list."""
     yield from dict.fromkeys(".".join(steps) for steps in _cut(value, kept))
 
 
@@ -218,22 +218,22 @@ def _cut(value: object, kept: object) -> Iterator[tuple[str, ...]]:
 
 
 def _either(one: AllowList | None, other: AllowList | None) -> AllowList:
-    return one.and_also(other) if one and other else one or other or AllowList()
+    return one.union(other) if one and other else one or other or AllowList()
 
 
 def _of_model(model: type[BaseModel]) -> AllowList:
     members: dict[str, AllowList] = {}
     for name, found in model.model_fields.items():
         try:
-            keeping = _of_type(found.annotation, tuple(found.metadata))
+            allowed = _of_type(found.annotation, tuple(found.metadata))
         except TypeError as unclear:
             raise TypeError(f"{model.__module__}.{model.__name__}.{name} {unclear}") from unclear
-        members |= dict.fromkeys(_names(name, found), keeping)
+        members |= dict.fromkeys(_names(name, found), allowed)
     return AllowList(members=members)
 
 
 def _names(name: str, found: FieldInfo) -> tuple[str, ...]:
-    """As they stand in the payload."""
+    """The field's names in the payload."""
     match found.validation_alias or found.alias:
         case None:
             return (name,)
@@ -246,7 +246,7 @@ def _names(name: str, found: FieldInfo) -> tuple[str, ...]:
 
 
 def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
-    """A leaf or a list that stands beside the type (in Annotated) says more than the type, the outermost the most."""
+    """A leaf or list in Annotated overrides the type; the outermost wins."""
     for note in reversed(notes):
         if isinstance(note, Leaf):
             return AllowList(leaf=note)
@@ -256,13 +256,13 @@ def _of_type(kind: object, notes: tuple[object, ...] = ()) -> AllowList:
     if origin is Annotated:
         return _of_type(arguments[0], arguments[1:])
     if origin in {Union, UnionType}:
-        return reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not NoneType))
+        return reduce(AllowList.union, (_of_type(one) for one in arguments if one is not NoneType))
     if origin is Literal:
         return AllowList(leaf=one_of(*arguments))
     if isinstance(origin, type) and issubclass(origin, Mapping):
         return AllowList(entries=_of_type(arguments[1]))
     if isinstance(origin, type):
-        return AllowList(items=reduce(AllowList.and_also, (_of_type(one) for one in arguments if one is not Ellipsis)))
+        return AllowList(items=reduce(AllowList.union, (_of_type(one) for one in arguments if one is not Ellipsis)))
     return _of_class(kind)
 
 
@@ -282,27 +282,27 @@ def _of_class(kind: object) -> AllowList:
     raise TypeError("does not say what of it is kept: give its type a leaf of services.ingest.domain.tools.allow_list")
 
 
-# Of characters that only arrange others: zero-width blanks and joiners, marks of direction and of byte order.
-UNSEEN = "Cf"
+# Unicode category of format characters: zero-width blanks and joiners, marks of direction and of byte order.
+FORMAT_CATEGORY = "Cf"
 
 
 def composed(text: str) -> str:
-    """The same letters spelt in the same way (NFC), without blanks and unseen characters around them."""
-    # Nearly all text is ASCII: one spelling, and no unseen characters but blanks.
+    """Normalise to NFC and strip blanks and format characters."""
+    # Nearly all text is ASCII, which needs no normalisation and contains no format characters.
     if text.isascii():
         return text.strip()
     found = unicodedata.normalize("NFC", text)
-    while found and (_is_unseen(found[0]) or _is_unseen(found[-1])):
-        found = found.strip("".join(filter(_is_unseen, {found[0], found[-1]})))
+    while found and (_is_invisible(found[0]) or _is_invisible(found[-1])):
+        found = found.strip("".join(filter(_is_invisible, {found[0], found[-1]})))
     return found
 
 
 def visible(text: str) -> str:
-    """Without any unseen character: for ids, addresses and words that are compared, in which none has a meaning."""
+    """Remove all format characters: they have no meaning in ids, addresses and words that are compared."""
     if text.isascii():
         return text.strip()
-    return "".join(letter for letter in composed(text) if unicodedata.category(letter) != UNSEEN)
+    return "".join(letter for letter in composed(text) if unicodedata.category(letter) != FORMAT_CATEGORY)
 
 
-def _is_unseen(letter: str) -> bool:
-    return letter.isspace() or unicodedata.category(letter) == UNSEEN
+def _is_invisible(letter: str) -> bool:
+    return letter.isspace() or unicodedata.category(letter) == FORMAT_CATEGORY

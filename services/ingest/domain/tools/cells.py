@@ -1,22 +1,22 @@
-"""What cells of tables and members of feeds hold in place of a value, or around it."""
+"""Conventions in cells of tables and members of feeds: missing values, formulas, damaged names."""
 
 import re
 import unicodedata
 from html import unescape
 
-from services.ingest.domain.tools.allow_list import UNSEEN
+from services.ingest.domain.tools.allow_list import FORMAT_CATEGORY
 
-# How tables and databases write that there is nothing.
+# How tables and databases write a missing value.
 NOTHING = frozenset({"null", "none", "nil", "n/a", "na", "nan", "nat", "-", "--", "#n/a"})
-# In place of a value: nobody is called so in these letters, other than "Null" or "Nan".
+# Placeholders for a missing value, case-sensitive: names such as "Null" or "Nan" exist.
 NO_VALUE = frozenset({"NULL", "null", "(null)", "<null>", "None", "NaN", "nan", "NaT", "N/A", "n/a", "-", "--"})
-# What Excel shows of a formula that went wrong, in English and in German.
+# Excel's error values, in English and in German.
 NO_RESULT = re.compile(r"#(N/A|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|NV|BEZUG!|WERT!|ZAHL!)")
 ZEROS = re.compile(r"0{1,8}([-./]0{1,4}){0,2}([T ][0-9:.]{0,20}[Zz]?)?", re.ASCII)
 _TEXT_FORMULA = re.compile(r'="([^"]*)"')
-# What is typed into Excel so that a number or a day stays text: programs that read its cells may write it, too.
+# Typed into Excel so that a number or a day stays text; programs that read its cells may output it as well.
 _TYPED_AS_TEXT = re.compile(r"'(?=[0-9])")
-# Where days begin and end: in Excel (of which day 0 is of no month), in databases, in .NET and in SAP.
+# Minimum and maximum days in Excel (whose day 0 belongs to no month), databases, .NET and SAP.
 NO_DAYS = re.compile(
     r"(1900[-./]0?1[-./]00?|00?[-./ ](0?1|jan)[-./ ](19)?00|0?1[-./]00?[-./](19)?00"
     r"|9999[-./]12[-./]31|(31[-./]12|12[-./]31)[-./]9999|1899[-./]12[-./]3[01]|(3[01][-./]12|12[-./]3[01])[-./]1899"
@@ -26,18 +26,18 @@ _JOINERS = "\u200c\u200d"
 
 
 def is_no_day(text: str) -> bool:
-    """`0000-00-00`, `00.00.0000 00:00:00`, `1900-01-00`, `9999-12-31`, `NULL`: how systems write that there is no
-    day."""
+    """Whether the text is a system's placeholder for a missing day: `0000-00-00`, `00.00.0000 00:00:00`, `1900-01-00`,
+    `9999-12-31`, `NULL`."""
     plain = text.lower()
     return plain in NOTHING or bool(ZEROS.fullmatch(text) or NO_DAYS.fullmatch(plain))
 
 
-# Without the marks that stand around one in formulas and links.
+# Without the quotes and brackets that surround an address in formulas and links.
 ADDRESS = re.compile(r"[^@\s\"()<>\[\]]+@[^@\s\"()<>\[\]]+")
-# Nobody's name has a letter that was lost, or begins as a formula does.
+# A replacement character, or the beginning of a formula: neither occurs in names.
 LOST = "\ufffd"
 FORMULA = "="
-# `MÃ¼ller`: UTF-8 that was read as cp1252 and saved so. A blank that does not break may follow a capital Ã.
+# `MÃ¼ller`: UTF-8 that was decoded as cp1252 and saved. A no-break space may follow a capital Ã.
 _READ_WRONGLY = re.compile(
     "Ã[\x80-\x9f\xa1-\xbf\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u017d\u2018\u201c\u201d"
     "\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u017e\u0178]"
@@ -46,7 +46,7 @@ READ_WRONGLY = "Ã¼"
 
 
 def damage_of(name: str) -> tuple[str, str] | None:
-    """What is wrong with what should be a name, and the least text that is wrong in the same way."""
+    """Return what is wrong with a name, and the shortest text with the same fault."""
     if LOST in name:
         return "holds a letter that was lost when the table was saved: save it anew, as UTF-8", LOST
     if name.startswith(FORMULA):
@@ -57,21 +57,21 @@ def damage_of(name: str) -> tuple[str, str] | None:
 
 
 def unwrapped(cell: str) -> str:
-    """`="00123"`, or `'00123`, is how a table says to Excel that a number is text."""
+    """Unwrap `="00123"` or `'00123`, by which a table tells Excel that a number is text."""
     found = _TEXT_FORMULA.fullmatch(cell)
     return found[1] if found else _TYPED_AS_TEXT.sub("", cell, 1) if _TYPED_AS_TEXT.match(cell) else cell
 
 
-_WHOLE = re.compile(r"([0-9]{1,15})\.0", re.ASCII)
+_WHOLE_NUMBER = re.compile(r"([0-9]{1,15})\.0", re.ASCII)
 
 
-def whole(written: str) -> str:
-    """`4711.0` is how programs write a whole number of a column of which some cells are empty."""
-    found = _WHOLE.fullmatch(written)
+def as_whole_number(written: str) -> str:
+    """Return `4711` for `4711.0`, as programs write a whole number in a column with empty cells."""
+    found = _WHOLE_NUMBER.fullmatch(written)
     return found[1] if found else written
 
 
-# `4.711E+03`, or without the sign: how tables show a number that is too long for its column.
+# `4.711E+03`, or without the sign: a table's display of a number that is too long for its column.
 SHORTENED = re.compile(r"[0-9][.,][0-9]{1,15}[eE]\+?[0-9]{1,3}", re.ASCII)
 LOST_DIGITS = "is a number of which a table has left digits out: give the column the format of text, and its ids anew"
 
@@ -79,9 +79,9 @@ _OF_HTML = re.compile(r"&(?:#[0-9]{2,6}|#[xX][0-9a-fA-F]{2,5}|[A-Za-z]{2,8});")
 
 
 def plain_name(text: str) -> str:
-    """The name of a person in one line, without controls, marks of direction and escapes of HTML (`M&uuml;ller`).
-    Joiners stay: names have them."""
+    """Return a person's name on one line, without controls, direction marks and HTML escapes (`M&uuml;ller`). Joiners
+    stay: names contain them."""
     line = " ".join(_OF_HTML.sub(lambda found: unescape(found[0]), text).split())
     if line.isprintable():
         return line
-    return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", UNSEEN})
+    return "".join(one for one in line if one in _JOINERS or unicodedata.category(one) not in {"Cc", FORMAT_CATEGORY})

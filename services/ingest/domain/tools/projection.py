@@ -1,5 +1,5 @@
-"""What ingest knows while it works: who is paired, what is booked, and, for as long as there is room, what is on no
-topic: who came to which meeting of a tool and who left, and what tools said."""
+"""The state that resolution reads: relationships, bookings, and bounded in-memory state that is on no topic: meeting
+attendance by tool, revisions and recent statements."""
 
 import threading
 from collections import OrderedDict
@@ -28,7 +28,7 @@ from services.ingest.domain.activity import (
     Statement,
 )
 from services.ingest.domain.ids import RawEvent, digest, statement_id
-from services.ingest.domain.meetings.attendance import is_there
+from services.ingest.domain.meetings.attendance import is_present
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory
@@ -36,18 +36,18 @@ from services.ingest.domain.people.roster import ERASED, Conflict, Roster, norma
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
 MOST_MEETINGS = 50_000
-"""Held at a time, across all tools; a meeting of two takes about 2 KB."""
+"""Limit across all tools; a meeting of two takes about 2 KB."""
 MOST_VISITS = 1_000
-"""Of one meeting: a gathering of many, told twice each, is still whole."""
+"""Limit of one meeting: a large gathering, with each event reported twice, still fits."""
 UNIDENTIFIED = ""
-"""Stands for whoever is no participant that we know."""
+"""Stands for anybody who is no known participant."""
 MOST_UNIDENTIFIED = 20
-"""Comings and goings of them in one meeting: that there were any is all that counts."""
+"""Joins and leaves of unidentified people in one meeting: only their presence counts."""
 
 
 @dataclass(frozen=True)
 class Visit:
-    """Somebody came or left."""
+    """A join or a leave."""
 
     participant: str
     verb: Literal["joined", "left"]
@@ -58,8 +58,8 @@ class Visit:
 
 @dataclass(frozen=True)
 class Gathering:
-    """One meeting. Order and repetition of what the tool says do not matter. `session` is the one of which it was
-    told on the log first: what comes later is of the same, whatever was booked meanwhile."""
+    """The attendance of one meeting. Order and repetition of a tool's events do not matter. `session` is the session of
+    the first event on the log: later events belong to it, whatever was booked meanwhile."""
 
     visits: frozenset[Visit] = frozenset()
     ends: frozenset[Ended] = frozenset()
@@ -67,7 +67,7 @@ class Gathering:
 
     @property
     def people(self) -> frozenset[str]:
-        """Those of ours."""
+        """The identified participants."""
         return frozenset(visit.participant for visit in self.visits) - {UNIDENTIFIED}
 
     @property
@@ -75,25 +75,25 @@ class Gathering:
         return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
     def with_visit(self, visit: Visit) -> "Gathering":
-        is_known = visit.participant != UNIDENTIFIED
-        alike = sum((one.participant != UNIDENTIFIED) is is_known for one in self.visits)
-        is_full = alike >= (MOST_VISITS if is_known else MOST_UNIDENTIFIED)
+        is_identified = visit.participant != UNIDENTIFIED
+        alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
+        is_full = alike >= (MOST_VISITS if is_identified else MOST_UNIDENTIFIED)
         return self if is_full else replace(self, visits=self.visits | {visit})
 
     def with_end(self, end: Ended) -> "Gathering":
         return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
 
-    def without(self, said: Visit | Ended) -> "Gathering":
-        return replace(self, visits=self.visits - {said}, ends=self.ends - {said})
+    def without(self, activity: Visit | Ended) -> "Gathering":
+        return replace(self, visits=self.visits - {activity}, ends=self.ends - {activity})
 
     def of(self, people: frozenset[str]) -> frozenset[Visit]:
-        """All comings and goings of these people: whoever did not say that they left has left when it was over."""
+        """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
         own = {visit for visit in self.visits if visit.participant in people}
         left = {
             Visit(person, "left", end.key, end.time, end.native)
             for end in self.ends
             for person in people
-            if is_there(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
+            if is_present(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
         }
         return frozenset(own | left)
 
@@ -101,22 +101,22 @@ class Gathering:
 EMPTY = Gathering()
 
 
-def visit(said: Joined | Left, participant: str) -> Visit:
-    verb: Literal["joined", "left"] = "joined" if isinstance(said, Joined) else "left"
-    known = Visit(participant, verb, said.key, said.time, said.native)
-    return known if participant else of_anybody(known, said.meeting)
+def visit_of(activity: Joined | Left, participant: str) -> Visit:
+    verb: Literal["joined", "left"] = "joined" if isinstance(activity, Joined) else "left"
+    found = Visit(participant, verb, activity.key, activity.time, activity.native)
+    return found if participant else anonymised(found, activity.meeting)
 
 
-def of_anybody(one: Visit, meeting: Meeting) -> Visit:
-    """What tells those apart whom nobody knows would be theirs, and is not kept."""
+def anonymised(one: Visit, meeting: Meeting) -> Visit:
+    """Drop the identity of an unidentified visitor, which would be personal data."""
     key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
     return replace(one, participant=UNIDENTIFIED, key=key)
 
 
 class Presence:
-    """Who came to which meeting of a tool, and who left. One thread tells it at a time, any thread asks. It knows
-    people of the roster only; of others nothing is kept but when somebody came or left: who it was is not known, and it
-    may have been one of ours. Of too many meetings the one not heard of for longest is forgotten."""
+    """Attendance by meeting. One writer thread; readable from any thread. It stores participants of the roster only; of
+    anybody else only the time of the join or leave, because they may be a participant. Over its limit it evicts the
+    meeting that was updated longest ago."""
 
     def __init__(self, most: int = MOST_MEETINGS) -> None:
         self._most = most
@@ -125,14 +125,15 @@ class Presence:
     def at(self, source: str, meeting: Meeting) -> Gathering:
         return self._gatherings.get((source, meeting), EMPTY)
 
-    def apply(self, source: str, said: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
-        """`participant` is whom `said` is about, `session` of which it was told, empty where nothing was."""
-        match said:
+    def apply(self, source: str, activity: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
+        """`participant` is the person of the activity, `session` the session of its events, empty if none were
+        emitted."""
+        match activity:
             case Joined(meeting=meeting) | Left(meeting=meeting):
-                gathering = self.at(source, meeting).with_visit(visit(said, participant))
+                gathering = self.at(source, meeting).with_visit(visit_of(activity, participant))
             case Ended(meeting=meeting):
-                # Even of a meeting that nobody of ours is known to be in: it may be told before who came.
-                gathering = self.at(source, meeting).with_end(said)
+                # Also for a meeting without known participants: the end may arrive before the joins.
+                gathering = self.at(source, meeting).with_end(activity)
             case _:
                 return
         self._gatherings.pop((source, meeting), None)
@@ -142,14 +143,14 @@ class Presence:
 
 
 MOST_STATEMENTS = 100_000
-"""About 60 MB; whatever is older is asked of the warehouse."""
+"""About 60 MB; anything older is looked up in the warehouse."""
 LATE_NOTICE_HOURS = 24
 """As in scoring: a cancellation with less notice than this is a fact of the group `late`."""
 
 
-class Spoken(NamedTuple):
-    """An event on the log, without what it said. `session` is where somebody came or left, `retracted` when the tool
-    took it back."""
+class EmittedEvent(NamedTuple):
+    """An event on the log, without its content. `session` is set for a join or leave, `retracted` is when the tool
+    retracted the event."""
 
     relationship: str
     program: str
@@ -161,42 +162,44 @@ class Spoken(NamedTuple):
     retracted: datetime | None = None
 
 
-Find = Callable[[str, str, str], tuple[Spoken, ...]]
-"""Tenant, source, statement id: every event that the statement became."""
+Find = Callable[[str, str, str], tuple[EmittedEvent, ...]]
+"""Tenant, source, statement id: all events that the statement became."""
 
 
-class Memory:
-    """What tools said. One thread tells it at a time, any thread asks."""
+class StatementIndex:
+    """The emitted events of tools' recent statements. One writer thread; readable from any thread."""
 
     def __init__(self, most: int = MOST_STATEMENTS) -> None:
         self._most = most
-        self._spoken: OrderedDict[tuple[str, str, str], tuple[Spoken, ...]] = OrderedDict()
+        self._emitted: OrderedDict[tuple[str, str, str], tuple[EmittedEvent, ...]] = OrderedDict()
 
     def apply(self, event: OfRelationship) -> None:
-        """Any event of the log; only what tools said is kept."""
+        """Apply any event of the log; only those of tools are stored."""
         statement = event.id.partition(".")[0]
         if not event.source.startswith(RESERVED):
             return
-        key, spoken = (event.tenant, event.source, statement), spoken_of(event)
-        known = self._spoken.pop(key, ())
-        is_known = any(one._replace(retracted=None) == spoken for one in known)
-        self._spoken[key] = known if is_known else (*known, spoken)
+        key, emitted = (event.tenant, event.source, statement), emitted_event(event)
+        previous = self._emitted.pop(key, ())
+        is_identified = any(one._replace(retracted=None) == emitted for one in previous)
+        self._emitted[key] = previous if is_identified else (*previous, emitted)
         if isinstance(event.data, p.EventRetracted):
             back, target = event.data.id, (event.tenant, event.data.source, event.data.id.partition(".")[0])
-            if stood := self._spoken.get(target):
-                latest = (max(event.time, one.retracted or event.time) for one in stood)
-                told = zip(stood, latest, strict=True)
-                self._spoken[target] = tuple(one._replace(retracted=at) if one.id == back else one for one, at in told)
-        if len(self._spoken) > self._most:
-            self._spoken.popitem(last=False)
+            if emitted_before := self._emitted.get(target):
+                latest = (max(event.time, one.retracted or event.time) for one in emitted_before)
+                updated = zip(emitted_before, latest, strict=True)
+                self._emitted[target] = tuple(
+                    one._replace(retracted=at) if one.id == back else one for one, at in updated
+                )
+        if len(self._emitted) > self._most:
+            self._emitted.popitem(last=False)
 
-    def find(self, tenant: str, source: str, statement: str) -> tuple[Spoken, ...]:
-        return self._spoken.get((tenant, source, statement), ())
+    def find(self, tenant: str, source: str, statement: str) -> tuple[EmittedEvent, ...]:
+        return self._emitted.get((tenant, source, statement), ())
 
 
-def spoken_of(event: OfRelationship) -> Spoken:
+def emitted_event(event: OfRelationship) -> EmittedEvent:
     session = event.data.session_id if isinstance(event.data, p.SessionAttendance) else ""
-    return Spoken(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data), session)
+    return EmittedEvent(event.subject, event.program, event.id, event.type, event.time, slot_of(event.data), session)
 
 
 def slot_of(data: object) -> str:
@@ -218,14 +221,14 @@ def slot_of(data: object) -> str:
 
 @dataclass(frozen=True)
 class Projection:
-    """For any thread. To hear a repeat changes nothing, so that what was just written may be heard at once, and once
-    more when it comes back on the log."""
+    """Thread-safe. Applying an event twice changes nothing, so an event can be applied when it is written and again
+    when it is read from the log."""
 
     roster: Roster = field(default_factory=Roster)
     bookings: Bookings = field(default_factory=Bookings)
     presence: Presence = field(default_factory=Presence)
     revisions: Revisions = field(default_factory=Revisions)
-    memory: Memory = field(default_factory=Memory)
+    statement_index: StatementIndex = field(default_factory=StatementIndex)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def apply(self, event: MentoringEvent) -> None:
@@ -233,19 +236,19 @@ class Projection:
             return
         with self._lock:
             self.roster.apply(event)
-            # What comes after an erasure brings nothing back; the erasure itself is of bookings too.
+            # Events after an erasure restore nothing; the erasure itself also applies to bookings.
             if event.type == ERASED or not self.roster.is_erased(event.tenant, event.subject):
                 self.bookings.apply(event)
-            self.memory.apply(event)
+            self.statement_index.apply(event)
 
     def recall(self, event: MentoringEvent) -> None:
-        """What tools said before; it changes nothing of who is paired and what is booked."""
+        """Restore only the statement index; relationships and bookings stay unchanged."""
         if not isinstance(event, OfPartition):
             with self._lock:
-                self.memory.apply(event)
+                self.statement_index.apply(event)
 
     def restore_history(self, tenant: str, relationship: str, history: RelationshipHistory | None) -> None:
-        """As the roster's topic holds it; None where the relationship is erased."""
+        """Restore a relationship from the roster's topic; None if it was erased."""
         with self._lock:
             if history is None:
                 self.roster.erase(tenant, relationship)
@@ -259,7 +262,7 @@ class Projection:
                 self.bookings.restore(tenant, relationship, sessions)
 
     def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
-        """Returns the identities that others claim as well: they are nobody's from now on."""
+        """Return the identities that others claim as well: they identify nobody from now on."""
         with self._lock:
             return self.roster.upsert(participant)
 
@@ -267,46 +270,50 @@ class Projection:
         with self._lock:
             self.roster.forget(tenant, participant)
 
-    def track(self, said: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
-        """Who came to a meeting and who left, and how it was changed, for what is said of that meeting next; to be told
-        after `resolve`, with what that made of it, and, after a restart, for what was said within the last day: what
-        that was made of stands on the log. Whatever else is said changes nothing."""
-        match said:
+    def track(self, activity: Activity, scope: ConnectionScope, events: Sequence[RawEvent] = ()) -> None:
+        """Record attendance and changes of a meeting, for later activities of the same meeting. Call it after
+        `resolve`, with the resulting events; after a restart, call it without events for the activities of the last
+        day: their events are on the log. Other activities change nothing."""
+        match activity:
             case Joined() | Left() | Ended():
                 who = None
-                if not isinstance(said, Ended):
-                    who = self.roster.participant(scope.tenant, scope.tool, said.person)
-                # All that one statement tells of a meeting is of one session.
-                told = events[0]["data"] if events else None
-                session = str(told["session_id"]) if isinstance(told, Mapping) else ""
+                if not isinstance(activity, Ended):
+                    who = self.roster.participant(scope.tenant, scope.tool, activity.person)
+                # All events of one activity have the same session.
+                data = events[0]["data"] if events else None
+                session = str(data["session_id"]) if isinstance(data, Mapping) else ""
                 with self._lock:
                     if not events:
-                        key = said.key if isinstance(said, Ended) else visit(said, who or UNIDENTIFIED).key
-                        spoken = self.memory.find(scope.tenant, scope.source, statement_id(key))
-                        session = next((one.session for one in spoken if one.session), "")
-                    self.presence.apply(scope.source, said, who or UNIDENTIFIED, session)
+                        key = (
+                            activity.key if isinstance(activity, Ended) else visit_of(activity, who or UNIDENTIFIED).key
+                        )
+                        emitted = self.statement_index.find(scope.tenant, scope.source, statement_id(key))
+                        session = next((one.session for one in emitted if one.session), "")
+                    self.presence.apply(scope.source, activity, who or UNIDENTIFIED, session)
             case MoveRequested():
                 with self._lock:
-                    self.revisions.apply(scope.source, said)
+                    self.revisions.apply(scope.source, activity)
             case Booked() | Cancelled() | MeetingMoved():
                 guests = NO_GUESTS
-                if isinstance(said, Booked) or (said.people and (isinstance(said, MeetingMoved) or said.copy_of)):
-                    guests = self.guests(said, scope)
+                if isinstance(activity, Booked) or (
+                    activity.people and (isinstance(activity, MeetingMoved) or activity.copy_of)
+                ):
+                    guests = self.guests(activity, scope)
                 with self._lock:
-                    self.revisions.apply(scope.source, said, guests)
+                    self.revisions.apply(scope.source, activity, guests)
             case _:
                 pass
 
-    def guests(self, said: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
-        """By what is known of people now."""
+    def guests(self, activity: Booked | Cancelled | MeetingMoved, scope: ConnectionScope) -> Guests:
+        """Identify the guests by the current directory."""
         identify = partial(self.roster.identify, scope.tenant, scope.tool)
-        found = [(person, identify(person)) for person in said.people]
-        if isinstance(said, Cancelled):
-            return Guests(frozenset[str]().union(*(known for _, known in found)))
-        new, declined = (said.new, said.declined) if isinstance(said, Booked) else ((), ())
-        strangers = [person for person, known in found if not known and person not in new]
+        found = [(person, identify(person)) for person in activity.people]
+        if isinstance(activity, Cancelled):
+            return Guests(frozenset[str]().union(*(participants for _, participants in found)))
+        new, declined = (activity.new, activity.declined) if isinstance(activity, Booked) else ((), ())
+        strangers = [person for person, participants in found if not participants and person not in new]
         return Guests(
-            frozenset[str]().union(*(known for _, known in found)),
+            frozenset[str]().union(*(participants for _, participants in found)),
             frozenset[str]().union(*map(identify, declined)),
             len(strangers),
             frozenset(digest("stranger", normal(one.address or one.id)) for one in strangers if one != Person()),

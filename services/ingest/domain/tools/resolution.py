@@ -1,4 +1,4 @@
-"""From what a tool says about people to events of relationships."""
+"""Resolve a tool's activities of people into events of relationships."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from services.ingest.domain.ids import (
     statement_id,
     visitor_id,
 )
-from services.ingest.domain.meetings.attendance import GONE
+from services.ingest.domain.meetings.attendance import REJOIN_GRACE
 from services.ingest.domain.people.fan_out import FannedOut, employed
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import STRANGERS, company, no_pair, several, subject
@@ -39,22 +39,21 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.booked_sessions import (
     NOT_BOOKED,
     PartlyBooked,
-    booked,
-    booked_slots,
-    cancelled,
-    moved,
-    slots_of_people,
+    resolve_booking,
+    resolve_cancellation,
+    resolve_move,
 )
-from services.ingest.domain.tools.generic_events import told, voided
+from services.ingest.domain.tools.generic_events import resolve_generic, resolve_retraction
 from services.ingest.domain.tools.projection import (
     UNIDENTIFIED,
+    EmittedEvent,
     Gathering,
     Projection,
-    Spoken,
     Visit,
-    of_anybody,
-    visit,
+    anonymised,
+    visit_of,
 )
+from services.ingest.domain.tools.slots import booked_slots, slots_of_people
 from services.ingest.domain.verdict import Ignored, Rejected
 
 ALONE = Ignored("alone")
@@ -65,19 +64,19 @@ UNIDENTIFIED_GUEST = Ignored("unidentified_guest")
 Result = tuple[RawEvent, ...] | Ignored | Rejected
 
 
-def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of somebody whose other side has not come yet nothing is told; it follows when the other side comes. Whom nobody
-    can identify, by an address that is not in the directory or without any, may be of every pair."""
-    who = projection.roster.identify(scope.tenant, scope.tool, said.person)
+def resolve_attendance(activity: Joined | Left, scope: ConnectionScope, projection: Projection) -> Result:
+    """Emit joins and leaves once both sides have come; until then nothing is emitted for the first side. An
+    unidentified person, with an unknown address or none, may belong to every pair."""
+    who = projection.roster.identify(scope.tenant, scope.tool, activity.person)
     if len(who) > 1:
         return several("person", who)
     participant = next(iter(who), UNIDENTIFIED)
-    meeting, new = _Meeting(said, scope, projection), visit(said, participant)
+    meeting, new = _Meeting(activity, scope, projection), visit_of(activity, participant)
     before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
     found = meeting.relationships(after)
     if not who:
-        told = tuple(event for one in found for event in meeting.events(one, before, after))
-        return told or (UNIDENTIFIED_GUEST if said.person == Person() else STRANGERS)
+        events = tuple(event for one in found for event in meeting.events(one, before, after))
+        return events or (UNIDENTIFIED_GUEST if activity.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people | meeting.company(one, after)]
     if not ours and len(after.people) == 1:
         return ALONE
@@ -86,58 +85,60 @@ def joined_or_left(said: Joined | Left, scope: ConnectionScope, projection: Proj
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
 
 
-def ended(said: Ended, scope: ConnectionScope, projection: Projection) -> Result:
-    """Whoever has not said that they left has left now. A booked pair of whom nobody came, where others of ours did,
-    has missed it."""
-    meeting = _Meeting(said, scope, projection)
-    before, after = meeting.gathering.without(said), meeting.gathering.with_end(said)
+def resolve_end(activity: Ended, scope: ConnectionScope, projection: Projection) -> Result:
+    """Everybody without a leave leaves at the end. A booked pair of whom nobody came, while other participants did, has
+    missed the meeting."""
+    meeting = _Meeting(activity, scope, projection)
+    before, after = meeting.gathering.without(activity), meeting.gathering.with_end(activity)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
-    return (*events, *meeting.missed()) or (NOTHING_NEW if after.people else STRANGERS)
+    return (*events, *meeting.no_shows()) or (NOTHING_NEW if after.people else STRANGERS)
 
 
-def missed(said: Missed, scope: ConnectionScope, projection: Projection) -> Result:
-    """Of a booked meeting, as the tool tells it. A side is absent when nobody of it came."""
-    absent = company(said.absent, scope, projection.roster)
+def resolve_no_show(activity: Missed, scope: ConnectionScope, projection: Projection) -> Result:
+    """Resolve a tool's report of a no-show in a booked meeting. A side is absent if nobody of it came."""
+    absent = company(activity.absent, scope, projection.roster)
     if isinstance(absent, Rejected):
         return absent
-    session = projection.bookings.session(scope.tenant, scope.source, said.meeting)
-    slots = booked_slots(session, scope, projection) or slots_of_people(said, session, scope, projection)
+    session = projection.bookings.session(scope.tenant, scope.source, activity.meeting)
+    slots = booked_slots(session, scope, projection) or slots_of_people(activity, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
-        return slots if said.people else NOT_BOOKED
-    told = projection.memory.find(scope.tenant, scope.source, statement_id(said.key))
-    others = [one for one in told if one.time != said.time]
-    # It is seen, marked by hand and told at the end: once is enough, also where it was taken back since.
-    standing = {one.relationship for one in others if one.retracted is None or one.retracted >= said.time}
+        return slots if activity.people else NOT_BOOKED
+    emitted = projection.statement_index.find(scope.tenant, scope.source, statement_id(activity.key))
+    others = [one for one in emitted if one.time != activity.time]
+    # A no-show may be observed, marked by hand and reported at the end: emit it once, even if it was retracted since.
+    standing = {one.relationship for one in others if one.retracted is None or one.retracted >= activity.time}
     events: list[RawEvent] = []
     for slot in slots:
         no_mentor, no_mentee = slot.relationship.mentors <= absent, slot.relationship.mentees <= absent
         if (no_mentor or no_mentee) and slot.relationship.id not in standing:
             side = "both" if no_mentor and no_mentee else "mentor" if no_mentor else "mentee"
-            ours = {"by": "system", "evidence": said.evidence, "origin": origin(scope, said.native)}
+            ours = {"by": "system", "evidence": activity.evidence, "origin": origin(scope, activity.native)}
             data = {**ours, "session_id": slot.session, "absent": side}
-            # After it was taken back it is told anew.
-            anew = (to_rfc3339(said.time),) if any(one.relationship == slot.relationship.id for one in others) else ()
-            event = event_id(said.key, slot.relationship.id, *anew)
-            content = EventContent("mentoring.session.missed.v1", event, said.time, data)
+            # After a retraction the event needs a new id.
+            anew = (
+                (to_rfc3339(activity.time),) if any(one.relationship == slot.relationship.id for one in others) else ()
+            )
+            event = event_id(activity.key, slot.relationship.id, *anew)
+            content = EventContent("mentoring.session.missed.v1", event, activity.time, data)
             events.append(raw_event(subject(scope, slot.relationship), content))
     return tuple(events) or (NOTHING_NEW if standing else STRANGERS)
 
 
 class _Meeting:
-    """One meeting of a tool, with the session that it is."""
+    """One meeting of a tool, with its session."""
 
-    def __init__(self, said: Joined | Left | Ended, scope: ConnectionScope, projection: Projection) -> None:
-        self._said, self._connection_scope, self._projection = said, scope, projection
-        self.gathering = projection.presence.at(scope.source, said.meeting)
-        self._begin = min([said.time, *(one.time for one in self.gathering.visits)])
-        self._session = self.gathering.session or projection.bookings.attended(
-            scope.tenant, scope.source, said.meeting, self._begin
+    def __init__(self, activity: Joined | Left | Ended, scope: ConnectionScope, projection: Projection) -> None:
+        self._activity, self._connection_scope, self._projection = activity, scope, projection
+        self.gathering = projection.presence.at(scope.source, activity.meeting)
+        self._begin = min([activity.time, *(one.time for one in self.gathering.visits)])
+        self._session = self.gathering.session or projection.bookings.session_of_run(
+            scope.tenant, scope.source, activity.meeting, self._begin
         )
 
     def relationships(self, gathering: Gathering) -> list[Relationship]:
-        """Whose meeting it is: of the pairs that came, and of those who are expected and came in part."""
+        """Return the relationships of the meeting: pairs that came, and expected pairs of whom somebody came."""
         roster, tenant, program = self._projection.roster, self._connection_scope.tenant, self._connection_scope.program
-        people, at = gathering.people, self._said.time
+        people, at = gathering.people, self._activity.time
         found = {one.id: one for one in roster.pairs(tenant, program, people, at)}
         for person in people:
             for one in roster.of(tenant, program, person, at):
@@ -146,43 +147,52 @@ class _Meeting:
         return [found[one] for one in sorted(found)]
 
     def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
-        """What `after` tells of a relationship that was not told `before`."""
+        """Return the events that `after` implies and `before` did not."""
         people, company = relationship.people, self.company(relationship, after)
         if self._is_expected(relationship):
-            # Only who was expected can be missed: whoever nobody can identify may be they.
+            # Only an expected pair can miss a meeting: unidentified visitors may be its missing people.
             people |= {UNIDENTIFIED} | company
-        told = before.of(people) if relationship.meets(before.people) else frozenset()
-        new = {of_anybody(one, self._said.meeting) if one.participant in company else one for one in after.of(people)}
-        found = sorted(new - told, key=lambda visit: (visit.time, visit.key, visit.participant))
+        emitted = before.of(people) if relationship.meets(before.people) else frozenset()
+        new = {
+            anonymised(one, self._activity.meeting) if one.participant in company else one for one in after.of(people)
+        }
+        found = sorted(new - emitted, key=lambda visit: (visit.time, visit.key, visit.participant))
         return [self._visit(one, relationship) for one in found]
 
     def company(self, relationship: Relationship, gathering: Gathering) -> frozenset[str]:
-        """One of the others of ours who are there, where nothing but the time says that it is the meeting for which a
-        pair is booked, of whom one is there: it may be another one, and then nobody has missed theirs."""
+        """Return one of the other participants present, if only the time links this meeting to the pair's booking and
+        one of the pair is there: it may be another meeting, and then nobody has missed theirs."""
         tenant, bookings = relationship.tenant, self._projection.bookings
         booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
         if booking is None or booking.session == self._session or relationship.meets(gathering.people):
             return frozenset()
-        booked = (self._projection.roster.relationship(tenant, one) for one in bookings.whose(tenant, booking.session))
-        others = gathering.people.difference(*(one.people for one in booked if one))
-        # That there is anybody is all that counts, however many they are.
+        booked_pairs = (
+            self._projection.roster.relationship(tenant, one)
+            for one in bookings.relationships_of(tenant, booking.session)
+        )
+        others = gathering.people.difference(*(one.people for one in booked_pairs if one))
+        # One suffices: only the presence of others counts, not their number.
         return frozenset(sorted(others)[:1])
 
-    def missed(self) -> Iterable[RawEvent]:
-        """A meeting that ended was begun by somebody. If nobody of whom we were told was there, what is missing is the
-        word of it: a tool that tells of ends only, or tells them first, or calls the run otherwise."""
+    def no_shows(self) -> Iterable[RawEvent]:
+        """Yield the no-shows of an ended meeting. Somebody started it: if no participant was reported present, the
+        joins are missing, because the tool sends ends only, sends them first, or names the run differently."""
         if self.gathering.has_unidentified or not self.gathering.people:
             return
         scope, bookings = self._connection_scope, self._projection.bookings
-        for one in sorted(bookings.whose(scope.tenant, self._session)):
-            found = self._projection.roster.relationship(scope.tenant, one, self._said.time)
+        for one in sorted(bookings.relationships_of(scope.tenant, self._session)):
+            found = self._projection.roster.relationship(scope.tenant, one, self._activity.time)
             booking = bookings.booking(scope.tenant, one, self._session)
             if not found or scope.program not in {None, found.program} or found.people & self.gathering.people:
                 continue
-            # A run that somebody tries before the time, or ends early, is not the last one: they may come to the next.
-            if booking is None or booking.cancelled or max(booking.starts_at, booking.ends_at - GONE) > self._said.time:
+            # A run before the booked time, or one that ends early, is not the last: the pair may come to the next.
+            if (
+                booking is None
+                or booking.cancelled
+                or max(booking.starts_at, booking.ends_at - REJOIN_GRACE) > self._activity.time
+            ):
                 continue
-            # Nothing of this end of several: each tells the same event.
+            # The event does not depend on this end: if a meeting has several ends, each emits the same event.
             data = {"by": "system", "evidence": "observed", "session_id": self._session, "absent": "both"}
             outcome = outcome_id("missed", one, self._session, to_rfc3339(booking.starts_at))
             content = EventContent("mentoring.session.missed.v1", outcome, booking.starts_at, data)
@@ -190,10 +200,10 @@ class _Meeting:
 
     def _visit(self, one: Visit, relationship: Relationship) -> RawEvent:
         role, scope = relationship.role(one.participant), self._connection_scope
-        said = {"by": role or "system", "evidence": "observed", "origin": origin(scope, one.native)}
-        data = {**said, "session_id": self._session, "role": role or "unidentified"}
+        provenance = {"by": role or "system", "evidence": "observed", "origin": origin(scope, one.native)}
+        data = {**provenance, "session_id": self._session, "role": role or "unidentified"}
         event = event_id(one.key, relationship.id, one.participant)
-        visitor = visitor_id(scope.source, self._said.meeting, one.participant)
+        visitor = visitor_id(scope.source, self._activity.meeting, one.participant)
         content = EventContent(f"mentoring.session.{one.verb}.v1", event, one.time, data, visitor)
         return raw_event(subject(scope, relationship), content)
 
@@ -204,9 +214,9 @@ class _Meeting:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Raw CloudEvents, not yet admitted, and what is said of people. One of the two is not empty. `participants`: as
-    whom people are known after it, where that is another word than before; who knew less or more may find another, so
-    that what is said is written all the same. `rejected`: why the rest of it has to be told again."""
+    """Raw CloudEvents, not yet admitted, and statements for the directory; one of the two is not empty. `participants`
+    are the resulting directory entries, where they changed; another process with older or newer state may compute
+    others, so the statement itself is written as well. `rejected`: why the remainder must be retried."""
 
     events: tuple[Mapping[str, object], ...] = ()
     statements: tuple[DirectoryStatement, ...] = ()
@@ -215,12 +225,12 @@ class Resolved:
 
 
 def resolve(
-    said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...] = ()
+    activity: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[EmittedEvent, ...] = ()
 ) -> Resolved | Ignored | Rejected:
-    """Changes nothing and asks nobody but `projection`. The same statement gives the same ids, whatever became known
-    since. Rejected("unresolved") may be asked again when more is known. `stored`: of a statement that is taken back,
-    what the warehouse has, where the memory has forgotten it."""
-    result = _result(said, scope, projection, stored)
+    """Resolve an activity. Pure: reads only `projection`. The same activity always yields the same ids, whatever became
+    known since. Rejected("unresolved") may be retried once more is known. `stored`: for a retraction, the target's
+    events in the warehouse, if the statement index has evicted them."""
+    result = _resolve(activity, scope, projection, stored)
     match result:
         case Ignored() | Rejected():
             return result
@@ -232,31 +242,31 @@ def resolve(
             return Resolved(events)
 
 
-def _result(  # noqa: C901 (a line for each kind of statement)
-    said: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[Spoken, ...]
+def _resolve(  # noqa: C901 (a line for each kind of statement)
+    activity: Activity, scope: ConnectionScope, projection: Projection, stored: tuple[EmittedEvent, ...]
 ) -> Result | PartlyBooked | FannedOut:
     result: Result | PartlyBooked | FannedOut
-    match said:
+    match activity:
         case Booked():
-            result = booked(said, scope, projection)
+            result = resolve_booking(activity, scope, projection)
         case MoveRequested():
             result = Ignored("not_confirmed")
         case Cancelled():
-            result = cancelled(said, scope, projection)
+            result = resolve_cancellation(activity, scope, projection)
         case MeetingMoved():
-            result = moved(said, scope, projection)
+            result = resolve_move(activity, scope, projection)
         case Missed():
-            result = missed(said, scope, projection)
+            result = resolve_no_show(activity, scope, projection)
         case Joined() | Left():
-            result = joined_or_left(said, scope, projection)
+            result = resolve_attendance(activity, scope, projection)
         case Ended():
-            result = ended(said, scope, projection)
+            result = resolve_end(activity, scope, projection)
         case GenericActivity():
-            result = told(said, scope, projection.roster)
+            result = resolve_generic(activity, scope, projection.roster)
         case Voided():
-            result = voided(said, scope, projection, stored)
+            result = resolve_retraction(activity, scope, projection, stored)
         case Employed():
-            result = employed(said, scope, projection.roster)
+            result = employed(activity, scope, projection.roster)
         case _:
-            assert_never(said)
+            assert_never(activity)
     return result

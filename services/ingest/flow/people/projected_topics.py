@@ -36,7 +36,7 @@ MOST_BYTES = 900_000
 """Of one record: Kafka takes 1,048,588 with the key and all that it adds."""
 MOST_SESSIONS = 100
 """Of one relationship, those that end last: two years of weekly meetings booked ahead."""
-MOST_MATTERS = 20
+MOST_CORRELATIONS = 20
 """Of one session: meetings of tools that it was moved from."""
 OVER_FOR = timedelta(days=35)
 """A session that ended so long before the latest word on its relationship is asked for no more: tools tell of a
@@ -98,7 +98,9 @@ def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[Booked
     lasting = (one for one in sessions if one.booking.ends_at >= latest - OVER_FOR)
     in_order = sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))
     return tuple(
-        one if len(one.matters) <= MOST_MATTERS else one._replace(matters=one.matters[:MOST_MATTERS])
+        one
+        if len(one.correlations) <= MOST_CORRELATIONS
+        else one._replace(correlations=one.correlations[:MOST_CORRELATIONS])
         for one in in_order[-MOST_SESSIONS:]
     )
 

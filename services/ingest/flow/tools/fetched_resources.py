@@ -21,7 +21,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
-from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
@@ -171,7 +171,7 @@ class Fetcher:
             payloads = _payloads(found.body, connection, self._now())
             if isinstance(payloads, Rejected):
                 return payloads
-            kept = [payload for payload in payloads if isinstance(payload, Kept)]
+            kept = [payload for payload in payloads if isinstance(payload, RedactedPayload)]
             try:
                 all_of([self._send(payload, connection.connection_scope) for payload in kept]).result(MOST_SECONDS)
             except UnwritableRecordError as failure:
@@ -191,26 +191,28 @@ class Fetcher:
         stored = problem.stored and f"{problem.stored}{more}"
         return FetchedResources(resources, rejected(first.reason, problem.path, f"{problem.reason}{more}", stored))
 
-    def _send(self, kept: Kept, scope: ConnectionScope) -> Future[None]:
+    def _send(self, kept: RedactedPayload, scope: ConnectionScope) -> Future[None]:
         headers = kept.headers(scope.connection)
         return acknowledged(
             self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )
 
 
-def _payloads(body: Mapping[str, object], connection: Connection, now: datetime) -> list[Kept | Rejected] | Rejected:
+def _payloads(
+    body: Mapping[str, object], connection: Connection, now: datetime
+) -> list[RedactedPayload | Rejected] | Rejected:
     """One that cannot be recorded costs itself: the broker would refuse what is too large for ever, and with it all
     that comes after it in this calendar."""
     if not any(body.values()):
         return []
     page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
-    taken = connection.tool.take(page, connection.settings, now)
+    taken = connection.tool.split(page, connection.settings, now)
     if isinstance(taken, Rejected):
         return taken
-    found: list[Kept | Rejected] = []
+    found: list[RedactedPayload | Rejected] = []
     for number, payload in enumerate(taken.payloads):
         name, place = connection.connection_scope.connection, f"resources.{number}"
-        kept = connection.kept(payload, taken.media_type)
+        kept = connection.redact(payload, taken.media_type)
         if isinstance(kept, Rejected):
             first = kept.errors[0]
             words = f"connection {name}: {first.reason}"

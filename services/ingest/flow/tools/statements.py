@@ -21,12 +21,12 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.generic_events import target_of
-from services.ingest.domain.tools.projection import Find, Projection, Spoken, spoken_of
+from services.ingest.domain.tools.projection import EmittedEvent, Find, Projection, emitted_event
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.event_writer import EventWriter, LogProducer, Receipt, Together
 from services.ingest.flow.in_flight import PendingWrites, time_of, unwritable
-from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
+from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import OutgoingRecord, Record, UnwritableRecordError
@@ -44,7 +44,7 @@ class OpenedPayload:
     others of its record; None if it is the only one."""
 
     connection: Connection
-    kept: Kept | Rejected
+    kept: RedactedPayload | Rejected
     number: int | None = None
 
     def translated(self) -> Translation:
@@ -63,12 +63,12 @@ def opened(record: Record, connections: Mapping[str, Connection]) -> list[Opened
     if len(record.value or b"") > max(MOST_BYTES, found.tool.most_bytes):
         return rejected("too_large", "", f"a record has at most {found.tool.most_bytes} bytes")
     received = Received({CONTENT_TYPE: header_of(record, CONTENT_TYPE) or JSON}, record.value or b"")
-    taken = found.tool.take(received, found.settings, time_of(record))
+    taken = found.tool.split(received, found.settings, time_of(record))
     if isinstance(taken, Rejected):
         return taken
     several = len(taken.payloads) > 1
     return [
-        OpenedPayload(found, found.kept(value, taken.media_type), number if several else None)
+        OpenedPayload(found, found.redact(value, taken.media_type), number if several else None)
         for number, value in enumerate(taken.payloads)
     ]
 
@@ -140,7 +140,7 @@ class StoredStatements:
     def __init__(self, clickhouse: ClickHouse) -> None:
         self._clickhouse = clickhouse
 
-    def find(self, tenant: str, source: str, statement: str) -> tuple[Spoken, ...]:
+    def find(self, tenant: str, source: str, statement: str) -> tuple[EmittedEvent, ...]:
         asked = {"tenant": tenant, "source": source, "statement": f"{statement}."}
         try:
             rows = self._clickhouse.query(_SQL, asked)
@@ -150,7 +150,7 @@ class StoredStatements:
         return tuple(dict.fromkeys(spoken for row in rows if (spoken := _spoken(tenant, row))))
 
 
-def _spoken(tenant: str, row: tuple[Any, ...]) -> Spoken | None:
+def _spoken(tenant: str, row: tuple[Any, ...]) -> EmittedEvent | None:
     """None for what the schemas of today do not know; nothing else writes that table."""
     source, event_id, kind, occurred_at, relationship, program, payload = row
     time = to_rfc3339(from_micros(occurred_at))
@@ -165,7 +165,7 @@ def _spoken(tenant: str, row: tuple[Any, ...]) -> Spoken | None:
         event = MENTORING_EVENT.validate_json(json.dumps(whole))
     except ValidationError:
         return None
-    return None if isinstance(event, OfPartition) else spoken_of(event)
+    return None if isinstance(event, OfPartition) else emitted_event(event)
 
 
 @dataclass(frozen=True)
@@ -201,10 +201,10 @@ class Statements:
         why nothing was. Raises KafkaError or TryLaterError; then it may be told again."""
         results: list[Result] = []
         for statement in said:
-            stored: tuple[Spoken, ...] = ()
+            stored: tuple[EmittedEvent, ...] = ()
             if isinstance(statement, Voided):
                 target = target_of(statement, scope)
-                stored = () if self.projection.memory.find(*target) else self._find(*target)
+                stored = () if self.projection.statement_index.find(*target) else self._find(*target)
             resolved = resolve(statement, scope, self.projection, stored)
             self.projection.track(statement, scope, resolved.events if isinstance(resolved, Resolved) else ())
             result = self._recorded(resolved, scope) if isinstance(resolved, Resolved) else resolved

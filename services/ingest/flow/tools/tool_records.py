@@ -185,7 +185,7 @@ class ToolRecords:
             case Rejected() as rejected:
                 return self._put_aside(record, rejected, payload)
             case Ignored(reason):
-                if reason in payload.connection.tool.loud:
+                if reason in payload.connection.tool.operator_reasons:
                     scope = payload.connection.connection_scope
                     self._log.warning(
                         "tool_needs_attention", tool=scope.tool, connection=scope.connection, reason=reason
@@ -232,7 +232,7 @@ def part_of(
     if isinstance(known, Rejected):
         name = header_of(record, CONNECTION)
         return _nothing_of(whole, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
-    kept = payload.kept if payload else known.kept(whole, header_of(record, CONTENT_TYPE) or JSON)
+    kept = payload.kept if payload else known.redact(whole, header_of(record, CONTENT_TYPE) or JSON)
     notes = ((CONNECTION, known.connection_scope.connection),)
     number = payload.number if payload else None
     if isinstance(kept, Rejected):

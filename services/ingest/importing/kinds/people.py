@@ -1,6 +1,6 @@
 """Tables of people: who mentors whom, since when and until when, and the directory."""
 
-from services.ingest.domain.tools.cells import LOST_DIGITS, SHORTENED, whole
+from services.ingest.domain.tools.cells import LOST_DIGITS, SHORTENED, as_whole_number
 from services.ingest.importing.kinds.kind import BY, COMMON, SUBJECT, Column, Message, TableKind, check_common, event
 from services.ingest.importing.row import TableRow, present
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT
@@ -87,7 +87,7 @@ RELATIONSHIPS = TableKind(
 
 
 def _read_person(row: TableRow) -> list[Message]:
-    participant = whole(row.needed("participant"))
+    participant = as_whole_number(row.needed("participant"))
     if SHORTENED.fullmatch(participant):
         row.fault("participant", LOST_DIGITS)
     if participant in row.reading.contradicted:

@@ -1,4 +1,4 @@
-"""What Caliper sends, and what its actions mean. The defaults are those that mean the same everywhere."""
+"""Caliper events: their models and the default meanings of actions, limited to those that mean the same everywhere."""
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
@@ -24,8 +24,8 @@ from services.ingest.sources.learning_records import (
     PREPARED,
     SHARED,
     Meaning,
-    first_that_fits,
-    places_named,
+    first_matching,
+    named_targets,
     term,
 )
 from services.ingest.sources.mapping.settings import Expression
@@ -37,9 +37,10 @@ ActionName = Annotated[str, Field(pattern=r"^[A-Za-z]+\.[A-Za-z]+$")]
 
 
 class CaliperMeaning(Meaning):
-    """The action means this only at an `object`, or in the thread, forum, course or group to which that belongs."""
+    """With `object`, the meaning applies to the action only there, or in a thread, forum, course or group that the
+    object belongs to."""
 
-    place: str | None = Field(None, alias="object")
+    target: str | None = Field(None, alias="object")
 
 
 COMPLETED = (CaliperMeaning(type=PREPARED, data={"kind": "training"}),)
@@ -55,9 +56,10 @@ DEFAULTS: Mapping[str, tuple[CaliperMeaning, ...]] = {
 
 
 class CaliperSettings(ToolSettings):
-    """`events` (`MessageEvent.Posted`: [...]) replaces the default of each that it names; an empty list switches it
-    off. The expressions find, in a person, the id in our directory and the address; in an event, more people (an IRI,
-    an entity, or a list of them) and the relationship. `scale` is that of scores that come without `maxScore`."""
+    """`events` (`MessageEvent.Posted`: [...]) replaces the default of each action that it names; an empty list disables
+    the action. `participant` and `address` are expressions over a person (participant id of our directory, address);
+    `people` (an IRI, an entity, or a list of them) and `relationship` are expressions over the event. `scale` applies
+    to scores without `maxScore`."""
 
     events: Mapping[ActionName, tuple[CaliperMeaning, ...]] = Field(default_factory=dict)
     participant: Expression | None = None
@@ -68,37 +70,38 @@ class CaliperSettings(ToolSettings):
 
     @property
     def actions(self) -> frozenset[str]:
-        """All that may mean something."""
+        """All actions that may have a meaning."""
         return frozenset((*DEFAULTS, *self.events))
 
     @property
     def objects(self) -> frozenset[str]:
-        """The ids and types of entities at which an action has a meaning of its own."""
-        return places_named(self.events)
+        """Ids and types of entities that some meaning is limited to."""
+        return named_targets(self.events)
 
     def meaning(self, action: str, objects: frozenset[str]) -> CaliperMeaning | None:
-        """The first that fits the object."""
-        return first_that_fits(self.events.get(action, DEFAULTS.get(action, ())), objects)
+        """Return the first meaning that fits the objects."""
+        return first_matching(self.events.get(action, DEFAULTS.get(action, ())), objects)
 
 
-# 1.2 only adds to 1.1 (events and entities that are read here alike).
+# 1.2 only adds to 1.1; events and entities are read alike.
 VERSIONS = frozenset({"http://purl.imsglobal.org/ctx/caliper/v1p1", "http://purl.imsglobal.org/ctx/caliper/v1p2"})
 
 
 def entity(value: object) -> object:
-    """Wherever an entity may stand, its IRI alone may stand too."""
+    """Normalise an entity, which may be given by its IRI alone."""
     if isinstance(value, str):
         return {"id": value}
-    # What PHP writes of an entity without members is an empty list.
+    # PHP writes an entity without members as an empty list.
     return {} if value in (None, []) else value
 
 
-def places_of(event: Mapping[str, object]) -> frozenset[str]:
-    """The ids and types of the thread, forum, course or group to which it belongs, and to which that belongs."""
+def containers_of(event: Mapping[str, object]) -> frozenset[str]:
+    """Return the ids and types of the thread, forum, course or group that the event belongs to, and of their
+    parents."""
     about = event.get("object")
     found: set[str] = set()
-    for place in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
-        node = entity(place)
+    for container in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
+        node = entity(container)
         for _ in range(MOST_LEVELS):
             if not isinstance(node, dict):
                 break
@@ -108,16 +111,16 @@ def places_of(event: Mapping[str, object]) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def is_public_place(event: Mapping[str, object]) -> bool:
-    """Whether it belongs to a thread or forum, or to a group that is described; of a group's mere IRI nobody knows what
-    it is."""
+def has_public_context(event: Mapping[str, object]) -> bool:
+    """Whether the event belongs to a thread or forum, or to a group with a description; a bare group IRI shows nothing
+    about its kind."""
     about = event.get("object")
     return isinstance(event.get(GROUP), dict) or (isinstance(about, dict) and bool(about.get(PART)))
 
 
-def terms(known: AbstractSet[str], otherwise: str) -> Leaf:
-    """A term that means something here, written short; of any other that it is another."""
-    return Leaf("a term", lambda text, _: term(text) if term(text) in known else otherwise)
+def terms(recognised: AbstractSet[str], otherwise: str) -> Leaf:
+    """Keep recognised terms in their short form; replace any other by `otherwise`."""
+    return Leaf("a term", lambda text, _: term(text) if term(text) in recognised else otherwise)
 
 
 def _iri(text: str, pseudonym: Pseudonym) -> str:
@@ -134,15 +137,20 @@ MAILTO = "mailto:"
 PERSON, MESSAGE = "Person", "Message"
 # Bots are not people, and neither are groups of them: an event has one actor.
 PERSONS = frozenset({"", "Agent", PERSON})
-EXPRESSED = "rapport_expressed"
-"""A member that no sender has: what the expressions of the settings found in an entity or an event. It is kept in the
-place of all that they may have looked at."""
-# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
+EXPRESSION_RESULTS = "rapport_expressed"
+"""A member that no sender uses: the results of the settings' expressions in an entity or event. It is stored instead of
+all that the expressions may have read."""
+# A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
 IRI = Leaf("an IRI, or its digest where it may be text", _iri)
-FOUND = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
+PERSON_RESULTS = AllowList(members={"participant": AllowList(leaf=ID), "address": AllowList(leaf=ADDRESS)})
 ENTITY = AllowList(
-    leaf=IRI, members={"id": AllowList(leaf=IRI), "type": AllowList(leaf=terms(PERSONS, CUT)), EXPRESSED: FOUND}
+    leaf=IRI,
+    members={
+        "id": AllowList(leaf=IRI),
+        "type": AllowList(leaf=terms(PERSONS, CUT)),
+        EXPRESSION_RESULTS: PERSON_RESULTS,
+    },
 )
 ENTITIES = AllowList(leaf=IRI, members=ENTITY.members, items=ENTITY)
 
@@ -150,7 +158,7 @@ SHORT = BeforeValidator(lambda value: term(value) if isinstance(value, str) else
 ONE_OR_MORE = BeforeValidator(
     lambda value: [entity(one) for one in (value if isinstance(value, list) else [value]) if one is not None]
 )
-# Null is an empty text.
+# Null becomes an empty text.
 TEXTS = BeforeValidator(
     lambda value: ["" if one is None else str(one) for one in value or ()] if isinstance(value, list | None) else value
 )
@@ -166,13 +174,13 @@ class Envelope(VendorModel):
 
 
 class Item(VendorModel):
-    """Anything in `data`: an event, or an entity that is described."""
+    """Anything in `data`: an event or a described entity."""
 
     type: Term
 
 
 class Action(Item):
-    """As much of an event as tells whether it is one of ours."""
+    """Enough of an event to decide whether it has a meaning here."""
 
     action: Term
     object: Annotated[Raw, BY_SETTINGS]
@@ -237,8 +245,8 @@ class Scored(VendorModel):
 
 
 @dataclass(frozen=True)
-class CaliperTold:
-    """An event: as read, and as it came, which expressions look at."""
+class ParsedCaliperEvent:
+    """An event as parsed, and its raw form, which expressions are evaluated on."""
 
     event: CaliperEvent
     thing: Thing

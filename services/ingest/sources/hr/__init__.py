@@ -1,1 +1,1 @@
-"""HR directories: who is with us, on leave, or has left, as JSON or CSV."""
+"""HR directories as JSON or CSV: who is employed, on leave, or has left."""

@@ -1,5 +1,5 @@
-"""Records of people taken from tables and from JSON as HR systems export them, each on its own: which of several of one
-person counts, and in which form their days are written."""
+"""Split tables and JSON from HR systems into one record per person, decide which of a person's several records counts,
+and detect the date format."""
 
 import codecs
 from collections import defaultdict
@@ -9,57 +9,57 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
-from services.ingest.domain.tools.cells import is_no_day, whole
+from services.ingest.domain.tools.cells import as_whole_number, is_no_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
-from services.ingest.sources.hr.rows import NEEDED, NO_COLUMN, read_rows
-from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flat, plain
+from services.ingest.sources.hr.rows import NO_COLUMN, REQUIRED, read_rows
+from services.ingest.sources.hr.settings import DAYS, ISO, HrSettings, contradiction, flatten, normalise
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
-from services.ingest.sources.tables import encoding_called
-from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, as_records
+from services.ingest.sources.tables import table_encoding
+from services.ingest.sources.tool import RawPayloads, Received, ToolSettings, payload_per_value
 from services.ingest.sources.vendor_model import read
 
-# As browsers and scripts call a table on machines with Excel.
+# Content types that browsers and scripts use for tables on machines with Excel.
 CSV = frozenset(
     {
         *("text/csv", "application/csv", "text/x-csv", "text/tab-separated-values", "text/plain"),
         "application/vnd.ms-excel",
     }
 )
-# What lists of people are called: by us, by SCIM 2.0, by Workday's reports, by OData, and by most others. Some stand in
-# an object of such a name (`Report_Data`, `d`), and a list of one may have become that one.
+# Names of lists of people: ours, SCIM 2.0, Workday reports, OData, and others. Some lists are nested in an object of
+# such a name (`Report_Data`, `d`), and a list of one may be collapsed into its entry.
 PEOPLE = ("employees", "resources", "report_entry", "employee")
-AROUND = (
+WRAPPERS = (
     *("report_data", "value", "results", "result", "d", "data", "items", "workers", "people", "persons", "users"),
     *("members", "records", "rows", "entries", "response", "payload", "content", "list", "embedded"),
 )
-MOST_AROUND = 3
-# Where systems say what was done to a record, and how they say that it was deleted.
-OF_CHANGES = frozenset({"action", "event", "eventtype", "type", "topic"})
-DELETED = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
-AS_THEY_ARE = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
-OF_DELETED = "says that a record was deleted, which is not that the person left: send them once more as terminated"
+MAX_WRAPPERS = 3
+# Members with the kind of a change, and its values for a deletion.
+CHANGE_MEMBERS = frozenset({"action", "event", "eventtype", "type", "topic"})
+DELETION_VALUES = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
+SEND_RECORDS = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
+DELETED_RECORD = "says that a record was deleted, which is not that the person left: send them once more as terminated"
 SWITCHED_OFF = (
     "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
 )
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
-OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
+CHANGE_ONLY = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {SEND_RECORDS}"
 _USUAL = HrSettings()
 UNKNOWN = "an encoding that nobody knows"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
 
 
 def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed | Rejected:
-    """A list of records, or what JSON came."""
+    """Parse a table into a list of records, or JSON as it is."""
     media = read_media_type(media_type)
     if media.name not in CSV:
         parsed = read_json(body)
         return (_read_lines(body) or parsed) if isinstance(parsed, Rejected) else parsed
-    charset = encoding_called(media.charset)
+    charset = table_encoding(media.charset)
     if charset is None:
         try:
-            # A header may hold any words.
+            # A header may contain arbitrary text.
             known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
         except (LookupError, ValueError):
             known = UNKNOWN
@@ -79,8 +79,8 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
 
 
 def _read_lines(body: bytes) -> Parsed | None:
-    """One person in JSON on each line; None where a single line is none, or where there are more of them than such a
-    body can tell of."""
+    """Parse one JSON person per line; None if a line is no object, if there is only one line, or if the body is too
+    dense (see `is_too_dense`)."""
     lines = [] if is_too_dense(body) else [line for line in body.splitlines() if line.strip()]
     people: list[object] = []
     for line in lines if len(lines) > 1 else ():
@@ -91,54 +91,57 @@ def _read_lines(body: bytes) -> Parsed | None:
     return Parsed(people) if people else None
 
 
-def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """Each record says when it was received, because an HR system seldom says when it learnt of something."""
+def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """Add the time of receipt to each record, because HR systems rarely send when a change became known to them."""
     assert isinstance(settings, HrSettings)
     media_type = received.headers.get("content-type", "")
     parsed = parse(received.body, media_type, settings)
     if isinstance(parsed, Rejected):
         return parsed
     people = people_in(parsed.value, settings)
-    if missing := _nobody(parsed.value, settings) or _missing(people, settings):
+    if missing := _no_people_fault(parsed.value, settings) or _missing_column_fault(people, settings):
         return missing
     try:
-        judged = distinct(_with_days([_judged(record, settings) for record in people], settings), settings)
+        checked = deduplicated(
+            _with_iso_days([_with_decode_fault(record, settings) for record in people], settings), settings
+        )
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     stamp = {"received_at": to_rfc3339(now)}
-    return as_records(
-        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in judged
+    return payload_per_value(
+        {**one, **stamp} if isinstance(one, dict) and one.get("received_at") is None else one for one in checked
     )
 
 
 def people_in(value: object, settings: HrSettings) -> list[object]:
-    """One person, or a list of them, each as a record. What is a record already stays as it is."""
-    found = _list_in(value, MOST_AROUND)
+    """Return one person or a list of them as records. An existing record stays unchanged."""
+    found = _unwrap_list(value, MAX_WRAPPERS)
     people = found if isinstance(found, list) else [found]
     records: list[object] = []
     for index, person in enumerate(people):
         if isinstance(person, dict) and isinstance(person.get(EMPLOYEE), dict):
             records.append(person)
-        elif isinstance(person, dict) and (fault := _fault(person, settings)):
+        elif isinstance(person, dict) and (fault := _person_fault(person, settings)):
             records.append({"index": index, EMPLOYEE: {}, "fault": fault})
         elif person is not None or people is not found:
             records.append({"index": index, EMPLOYEE: person})
     return records
 
 
-def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
-    """Of the person as a whole. A system that says what was done to its record, and no more, says nothing of them."""
+def _person_fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, str] | None:
+    """Return a fault of the person as a whole. A system that sends only what was done to its record does not give the
+    person's state."""
     if name := contradiction(person, settings.columns_of_one_value):
         return {"column": name, "words": TWO_VALUES}
-    if name := _switched_off(person, settings):
+    if name := _inactive_account_column(person, settings):
         return {"column": name, "words": SWITCHED_OFF}
-    said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
-    return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
+    changes = (one for name, one in person.items() if isinstance(one, str) and normalise(name) in CHANGE_MEMBERS)
+    return {"words": DELETED_RECORD} if any(one.casefold() in DELETION_VALUES for one in changes) else None
 
 
-def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
-    """The column in which SCIM says so of somebody's account, which may be suspended (RFC 7643 4.1.1), where nothing
-    else says that they have left or are on leave; empty if there is none."""
+def _inactive_account_column(person: Mapping[str, object], settings: HrSettings) -> str:
+    """Return the column in which SCIM marks an account inactive, which may be a suspension (RFC 7643 4.1.1), if nothing
+    else shows an exit or a leave; "" if there is none."""
     schemas = person.get("schemas")
     listed = schemas if isinstance(schemas, list) else [schemas]
     if SCIM_PERSON not in (str(one).casefold() for one in listed):
@@ -146,14 +149,14 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     employee = Employee("", person, settings)
     name, value = employee.found("status")
     is_meant = "false" in map(str.casefold, settings.statuses)
-    has_left = employee.says_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
-    is_off = plain(name) == "active" and str(value).casefold() == "false"
+    has_left = employee.is_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
+    is_off = normalise(name) == "active" and str(value).casefold() == "false"
     return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
 
 
-def _list_in(value: object, around: int) -> object:
-    """The list that the value is or holds, or the value: then it is one person, or nobody. Who has an id and a name is
-    not what a list stands in, unless the list is called nothing else."""
+def _unwrap_list(value: object, around: int) -> object:
+    """Return the list that the value is or contains, otherwise the value itself: one person, or no person at all. An
+    object with an id and a name is not unwrapped, unless its only list-like member has a name for people."""
     if not isinstance(value, dict) or not around or isinstance(value.get(EMPLOYEE), dict):
         return value
     if value.get("totalResults") == 0 and "Resources" not in value:
@@ -164,34 +167,34 @@ def _list_in(value: object, around: int) -> object:
         for name, inner in value.items()
         if isinstance(inner, list | dict)
     }
-    columns = flat(value).keys()
-    is_person = all(columns & set(map(plain, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
-    names = PEOPLE if is_person else (*PEOPLE, *AROUND)
+    columns = flatten(value).keys()
+    is_person = all(columns & set(map(normalise, PEOPLE_COLUMNS[column])) for column in ("id", "name"))
+    names = PEOPLE if is_person else (*PEOPLE, *WRAPPERS)
     inner = next((named[name] for name in names if name in named), None)
-    return value if inner is None else _list_in(inner, around - 1)
+    return value if inner is None else _unwrap_list(inner, around - 1)
 
 
-def _judged(record: object, settings: HrSettings) -> object:
-    """A cell that cannot be decoded is the row's fault only where somebody reads its column."""
+def _with_decode_fault(record: object, settings: HrSettings) -> object:
+    """An undecodable cell makes the row invalid only if its column is read."""
     if not isinstance(record, dict) or not isinstance(record.get(UNDECODED), dict):
         return record
     cells = record[UNDECODED]
     rest = {name: value for name, value in record.items() if name != UNDECODED}
-    column = next((name for name in cells if plain(name) in settings.columns_read), None)
+    column = next((name for name in cells if normalise(name) in settings.columns_read), None)
     return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
 
 
-def _with_days(records: list[object], settings: HrSettings) -> list[object]:
-    """Their days in ISO 8601, where settings do not say how they are written and they themselves do."""
+def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:
+    """Convert days to ISO 8601 if the settings have no format and the days show one."""
     if settings.day_format != ISO:
         return records
     columns = {name for column in DAYS for name in settings.names[column]}
     cells = [
-        (employee, SampledCell(place, name, text))
-        for place, record in enumerate(records)
+        (employee, SampledCell(index, name, text))
+        for index, record in enumerate(records)
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
-        if plain(name) in columns and isinstance(value, str) and (text := visible(value))
+        if normalise(name) in columns and isinstance(value, str) and (text := visible(value))
         if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
@@ -200,29 +203,29 @@ def _with_days(records: list[object], settings: HrSettings) -> list[object]:
     return records
 
 
-def _nobody(value: object, settings: HrSettings) -> Rejected | None:
-    """An object in which there is neither a list nor a single member of a person."""
+def _no_people_fault(value: object, settings: HrSettings) -> Rejected | None:
+    """Reject an object with neither a list nor any member of a person."""
     if isinstance(value, dict) and isinstance(value.get("Operations"), list):
-        return rejected("malformed", "Operations", OF_A_CHANGE)
-    found = _list_in(value, MOST_AROUND)
-    if not isinstance(found, dict) or EMPLOYEE in found or flat(found).keys() & settings.columns_read:
+        return rejected("malformed", "Operations", CHANGE_ONLY)
+    found = _unwrap_list(value, MAX_WRAPPERS)
+    if not isinstance(found, dict) or EMPLOYEE in found or flatten(found).keys() & settings.columns_read:
         return None
     if isinstance(found.get("operations"), list):
-        return rejected("malformed", "operations", OF_A_CHANGE)
-    if isinstance(value, dict) and flat(value).keys() & OF_CHANGES:
-        return rejected("malformed", "", OF_A_CHANGE)
-    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *AROUND))}")
+        return rejected("malformed", "operations", CHANGE_ONLY)
+    if isinstance(value, dict) and flatten(value).keys() & CHANGE_MEMBERS:
+        return rejected("malformed", "", CHANGE_ONLY)
+    return rejected("malformed", "", f"holds no list of people: it was looked for in {', '.join((*PEOPLE, *WRAPPERS))}")
 
 
-def _missing(people: Iterable[object], settings: HrSettings) -> Rejected | None:
-    """A table without a column that every row needs is rejected as a whole, not row by row."""
+def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rejected | None:
+    """Reject a table without a required column as a whole, not row by row."""
     records = (record for one in people if isinstance(record := read(HrRecord, one), HrRecord))
-    # Of some nothing is kept but where they were.
+    # Some records keep nothing but their position.
     row = next((one for one in records if one.line is not None and not (one.fault or one.counts_elsewhere)), None)
     if row is None:
         return None
-    person = Employee(row.place, row.employee, settings)
-    column = next((column for column in NEEDED if person.found(column)[1] is None), None)
+    person = Employee(row.position, row.employee, settings)
+    column = next((column for column in REQUIRED if person.found(column)[1] is None), None)
     return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
@@ -230,28 +233,28 @@ TWO_VALUES = "says two things: nobody knows which of the two counts"
 UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
 
 
-def distinct(records: Sequence[object], settings: HrSettings) -> list[object]:
-    """The records in their order. Of several of one person the first that is active counts or, where they all say the
-    same, the first; the others say `counts_elsewhere`. Where that leaves it open, each of them is at fault: which one
-    holds, and so whether somebody has left, is not guessed. One whose status nobody knows is at fault by itself, and
-    leaves it open too: it may be of the post that they hold."""
+def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object]:
+    """Return the records in order, deduplicated by person. The first active record counts or, if all of them agree, the
+    first; the others get `counts_elsewhere`. If that decides nothing, all of them are at fault: whether somebody has
+    left is not guessed. A record with an unknown status is at fault by itself and cannot decide: it may be the post
+    that the person holds."""
     found, named = list(records), defaultdict[str, dict[int, Employee]](dict)
-    for place, record in enumerate(records):
+    for index, record in enumerate(records):
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
-            named[whole(visible(person.text("id")))][place] = person
+            named[as_whole_number(visible(person.text("id")))][index] = person
     for people in (several for name, several in named.items() if name and len(several) > 1):
         statuses = {
-            place: settings.status(person.text("status"), person.found("status")[0]) for place, person in people.items()
+            index: settings.status(person.text("status"), person.found("status")[0]) for index, person in people.items()
         }
-        active = next((place for place, status in statuses.items() if status == "active"), None)
+        active = next((index for index, status in statuses.items() if status == "active"), None)
         is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
         one = min(people) if active is None and is_same else active
-        for place in people.keys() - {one}:
-            if statuses[place] is not None:
-                said = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
-                record = records[place]
+        for index in people.keys() - {one}:
+            if statuses[index] is not None:
+                outcome = {"fault": {"words": UNCLEAR}} if one is None else {"counts_elsewhere": True}
+                record = records[index]
                 assert isinstance(record, dict), "it is of a person"
                 where = {name: record[name] for name in ("line", "index") if name in record}
-                found[place] = {**where, EMPLOYEE: {}, **said}
+                found[index] = {**where, EMPLOYEE: {}, **outcome}
     return found

@@ -1,5 +1,5 @@
-"""The rows of a table of people, as HR systems and Excel write them. A fault in one row is that row's: the others are
-read as if it were not there."""
+"""Read the rows of a table of people, as HR systems and Excel write them. A fault in one row does not affect the other
+rows."""
 
 import csv
 from collections import Counter, defaultdict
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from services.ingest.domain.tools.cells import unwrapped
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.hr.settings import KNOWN, HrSettings, plain
+from services.ingest.sources.hr.settings import KNOWN_COLUMNS, HrSettings, normalise
 from services.ingest.sources.tables import (
     BLANK,
     MOST_HEADER_ROWS,
@@ -22,27 +22,27 @@ from services.ingest.sources.tables import (
     Rows,
     encodings_of,
     find_header,
-    fitted,
+    fit_to_header,
     in_utf_8,
+    is_skipped_row,
     is_total,
-    says_nothing,
 )
 
-MARK = b"\xef\xbb\xbf"
-WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_32 = b"\xff\xfe\0\0"
 MOST_COLUMNS = 500
-# Of a column that settings name; of one that nobody reads it does not matter.
+# For a column that settings name; in any other column it does not matter.
 TWICE = "stands twice in the header: nobody knows which of the two counts"
-NEEDED = ("id", "status")
+REQUIRED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
 NOT_UTF_8 = "save the file as UTF-8, or name its encoding"
 
 
 @dataclass(frozen=True)
 class HrRow:
-    """`cells` by the names of the header. `fault` is what is wrong with the row as a whole: then nobody knows which
-    cell is which, and there are none. `undecoded` is what is wrong with single cells, by column."""
+    """`cells` by header name. `fault` concerns the row as a whole: its cells cannot be assigned to columns, and `cells`
+    is empty. `undecoded` are faults of single cells, by column."""
 
     line: int
     cells: dict[str, str]
@@ -54,10 +54,10 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
     """Rejected("malformed") if the file as a whole is at fault: its encoding or its header."""
     if kind := next((words for mark, words in NO_TEXT.items() if body.startswith(mark)), None):
         return rejected("malformed", "", f"is {kind}")
-    if body.startswith(WIDE_MARKS) and not body.startswith(UTF_32):
-        # What Excel calls Unicode text.
+    if body.startswith(WIDE_BOMS) and not body.startswith(UTF_32):
+        # Excel's "Unicode text".
         body = body.decode("utf-16", "replace").encode()
-    texts = body.removeprefix(MARK).splitlines()
+    texts = body.removeprefix(BOM).splitlines()
     if b"\0" in next((text for text in texts if text.strip()), b""):
         return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
     encodings = encodings_of(texts)
@@ -68,7 +68,7 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
 
 
 def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
-    """One by one, as a file may hold millions of empty ones. Those of a long gap are left out: no row goes over it."""
+    """A generator, because a file may contain millions of empty lines. Long gaps are skipped: no row spans one."""
     gap = 0
     for number, text in enumerate(texts, 1):
         gap = 0 if text.strip(BLANK) else gap + 1
@@ -78,8 +78,8 @@ def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
 
 @dataclass(frozen=True)
 class _Header:
-    """`twice`: the names of several columns, of which nobody knows which is meant. `alike`: the places of those
-    that are read as one (`Status`, `status`): of them all but one may be empty, or all say the same."""
+    """`twice`: names of several columns, which are ambiguous. `alike`: the positions of columns that are read as one
+    (`Status`, `status`): all but one must be empty, or all must agree."""
 
     delimiter: str
     names: tuple[str, ...]
@@ -94,13 +94,13 @@ class _Header:
         for row in Rows(below, self._fits):
             if row.text.strip() == self.text:
                 continue
-            if not says_nothing(row.text, self.delimiter):
+            if not is_skipped_row(row.text, self.delimiter):
                 yield self._row(row)
                 continue
-            # `Sum;4711;1` below `name;id;active`: a sum, or somebody of that name.
+            # `Sum;4711;1` below `name;id;active`: a total, or a person of that name.
             cells = self._row(row).cells.items() if is_total(row.text) else ()
-            ids = (cell for name, cell in cells if plain(name) in self.settings.names["id"])
-            statuses = ((cell, name) for name, cell in cells if plain(name) in self.settings.names["status"])
+            ids = (cell for name, cell in cells if normalise(name) in self.settings.names["id"])
+            statuses = ((cell, name) for name, cell in cells if normalise(name) in self.settings.names["status"])
             is_known = any(self.settings.status(cell, name) for cell, name in statuses)
             if is_known and any(cell.strip() and not is_total(cell.encode()) for cell in ids):
                 yield HrRow(row.number, {}, TOTAL_OR_PERSON)
@@ -109,11 +109,11 @@ class _Header:
         try:
             return len(self._cells(row)) == len(self.names)
         except BrokenRowError:
-            # A slip within one row; two slips have the cells of several rows between them.
+            # A typo within one row; two typos would enclose the cells of several rows.
             return row.text.count(self.delimiter.encode()) < len(self.names)
 
     def _cells(self, row: Line) -> list[str]:
-        return fitted(_cells_of(row.text, self.delimiter, "surrogateescape"), self.names)
+        return fit_to_header(_cells_of(row.text, self.delimiter, "surrogateescape"), self.names)
 
     def _row(self, row: Line) -> HrRow:
         try:
@@ -129,16 +129,16 @@ class _Header:
 
     def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
         yield from ((name, TWICE) for name in self.twice)
-        for places in self.alike:
-            if plain(self.names[places[0]]) in self.settings.names["addresses"]:
+        for positions in self.alike:
+            if normalise(self.names[positions[0]]) in self.settings.names["addresses"]:
                 continue
-            if len({cells[place].strip() for place in places} - {""}) > 1:
-                yield self.names[places[0]], TWICE
+            if len({cells[position].strip() for position in positions} - {""}) > 1:
+                yield self.names[positions[0]], TWICE
         for name, cell in zip(self.names, cells, strict=True):
-            place = next((place for place, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
-            if place is not None:
-                byte = ord(cell[place]) - 0xDC00
-                yield name, f"is not UTF-8: byte {byte:#x} at character {place + 1}; {NOT_UTF_8}"
+            position = next((position for position, letter in enumerate(cell) if "\udc80" <= letter <= "\udcff"), None)
+            if position is not None:
+                byte = ord(cell[position]) - 0xDC00
+                yield name, f"is not UTF-8: byte {byte:#x} at character {position + 1}; {NOT_UTF_8}"
 
 
 def _cells_of(text: bytes, delimiter: str, errors: str = "strict") -> list[str]:
@@ -152,32 +152,32 @@ def _cells_of(text: bytes, delimiter: str, errors: str = "strict") -> list[str]:
 
 def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
     def fit_of(written: Sequence[str]) -> HeaderFit:
-        names = set(map(plain, written))
-        is_complete = all(names.intersection(settings.names[column]) for column in NEEDED)
-        return HeaderFit(is_complete, len(names & (KNOWN | settings.columns_read)))
+        names = set(map(normalise, written))
+        is_complete = all(names.intersection(settings.names[column]) for column in REQUIRED)
+        return HeaderFit(is_complete, len(names & (KNOWN_COLUMNS | settings.columns_read)))
 
     try:
         found = find_header(lines, _cells_of, fit_of)
     except BrokenRowError as broken:
-        place, _, words = str(broken).partition(" the header ")
-        return rejected("malformed", place.rstrip(":"), f"the header {words}")
+        position, _, words = str(broken).partition(" the header ")
+        return rejected("malformed", position.rstrip(":"), f"the header {words}")
     if found is None:
         return rejected("malformed", "", "the file is empty: it begins with a header")
-    place = f"line {found.line}"
+    position = f"line {found.line}"
     if len(found.names) > MOST_COLUMNS:
-        return rejected("malformed", place, f"the header has more than {MOST_COLUMNS} columns")
+        return rejected("malformed", position, f"the header has more than {MOST_COLUMNS} columns")
     names = tuple(" ".join(name.split()) for name in found.names)
     twice = frozenset(name for name, many in Counter(names).items() if name and many > 1)
-    if known := next((name for name in names if name in twice and plain(name) in KNOWN), None):
-        return rejected("malformed", place, f"the column {known!r} is there twice")
-    there = set(map(plain, names))
-    for column in NEEDED:
+    if repeated := next((name for name in names if name in twice and normalise(name) in KNOWN_COLUMNS), None):
+        return rejected("malformed", position, f"the column {repeated!r} is there twice")
+    there = set(map(normalise, names))
+    for column in REQUIRED:
         if not there.intersection(settings.names[column]):
             sought = ", ".join(settings.names[column])
             looked = f"the header was looked for in the first {MOST_HEADER_ROWS} rows, by {sought}"
-            return rejected("malformed", place, f"{NO_COLUMN.format(column)}; {looked}")
+            return rejected("malformed", position, f"{NO_COLUMN.format(column)}; {looked}")
     by_plain = defaultdict[str, list[int]](list)
-    for at, name in enumerate(map(plain, names)):
+    for at, name in enumerate(map(normalise, names)):
         by_plain[name].append(at)
-    alike = tuple(tuple(places) for name, places in by_plain.items() if name and len(places) > 1)
+    alike = tuple(tuple(positions) for name, positions in by_plain.items() if name and len(positions) > 1)
     return _Header(found.delimiter, names, found.last, found.text, twice, alike, settings)

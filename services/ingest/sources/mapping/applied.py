@@ -1,4 +1,4 @@
-"""What the rules made of a payload, as it is recorded: the payload itself is kept nowhere."""
+"""The recorded result of applying a connection's rules to a payload; the payload itself is not stored."""
 
 import json
 from collections.abc import Mapping
@@ -23,14 +23,14 @@ from services.ingest.sources.vocabulary import (
     required,
 )
 
-# The one member of what is recorded: nothing that a tool sends has it.
+# The only member of a record; no sender uses it.
 APPLIED = "rapport_rules_applied"
-NOT_MEANT = Ignored("no_rule")
-# More than a payload of the largest size can say.
+NO_RULE = Ignored("no_rule")
+# More than the largest payload can yield.
 MOST_STATEMENTS = 20_000
 MOST_FAULTS = 100
 LONGEST_PATH, LONGEST_REASON = 512, 8192
-FOREIGN = Problem(APPLIED, "holds what no rule has made")
+NOT_OURS = Problem(APPLIED, "holds what no rule has made")
 Text = Annotated[str, Field(max_length=512)]
 
 
@@ -38,20 +38,20 @@ class _RulePart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Whom(_RulePart):
+class RecordedPerson(_RulePart):
     id: Text = ""
     address: Text = ""
     participant: Text = ""
 
 
-class Made(_RulePart):
-    """A statement; its type and how it is known are those of the rule."""
+class AppliedStatement(_RulePart):
+    """One activity; type and evidence are those of the rule."""
 
     rule: Code
     id: Annotated[Text, Field(min_length=1)]
     time: Zoned
-    by: Whom | None = None
-    people: Annotated[tuple[Whom, ...], Field(max_length=100)] = ()
+    by: RecordedPerson | None = None
+    people: Annotated[tuple[RecordedPerson, ...], Field(max_length=100)] = ()
     relationship: Text = ""
     data: Mapping[str, object] = Field(default_factory=dict)
 
@@ -62,9 +62,9 @@ class MappingFault(_RulePart):
 
 
 class Applied(_RulePart):
-    """Either `made`, empty if no rule fitted, or `faults`, whose words are ours: `seal` shows that."""
+    """Either `made`, empty if no rule matched, or `faults`, whose texts are ours: `seal` proves it."""
 
-    made: Annotated[tuple[Made, ...], Field(max_length=MOST_STATEMENTS)] = ()
+    made: Annotated[tuple[AppliedStatement, ...], Field(max_length=MOST_STATEMENTS)] = ()
     faults: Annotated[tuple[MappingFault, ...], Field(max_length=MOST_FAULTS)] = ()
     seal: Text = ""
 
@@ -73,46 +73,48 @@ def is_applied(payload: object) -> bool:
     return isinstance(payload, dict) and payload.keys() == {APPLIED}
 
 
-def recorded(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
-    """What is written down of what the rules made of a payload."""
+def encode_result(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
+    """Encode the rules' result for storage."""
     if isinstance(translation, Rejected):
         return _at_fault(translation.errors, pseudonym)
-    said = translation if isinstance(translation, tuple) else ()
-    made = [_made(one, pseudonym) for one in said[:MOST_STATEMENTS]]
-    if len(said) > MOST_STATEMENTS:
+    activities = translation if isinstance(translation, tuple) else ()
+    made = [_encode(one, pseudonym) for one in activities[:MOST_STATEMENTS]]
+    if len(activities) > MOST_STATEMENTS:
         return _at_fault((Problem("", f"says more than {MOST_STATEMENTS} things at once"),), pseudonym)
     return {APPLIED: {"made": made} if made else {}}
 
 
-def kept_again(payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym) -> Mapping[str, object]:
-    """What was recorded stays as it is. Somebody else may have written it: nothing in it is believed that the rules
-    could not have made."""
+def verified_record(
+    payload: Mapping[str, object], settings: MappingSettings, pseudonym: Pseudonym
+) -> Mapping[str, object]:
+    """Return a valid record unchanged. Somebody else may have written it: accept only content that the rules could have
+    produced."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return _at_fault((FOREIGN,), pseudonym)
+        return _at_fault((NOT_OURS,), pseudonym)
     if applied.faults:
         problems = tuple(Problem(fault.path, fault.reason) for fault in applied.faults)
         is_ours = bool(applied.seal) and applied.seal == _seal(problems, pseudonym)
-        return _at_fault(problems if is_ours else (FOREIGN,), pseudonym)
-    return recorded(translated(payload, settings), pseudonym)
+        return _at_fault(problems if is_ours else (NOT_OURS,), pseudonym)
+    return encode_result(decode_result(payload, settings), pseudonym)
 
 
-def translated(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
-    """What was recorded, read."""
+def decode_result(payload: Mapping[str, object], settings: MappingSettings) -> Translation:
+    """Translate a record back into activities."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return Rejected("invalid", (FOREIGN,))
+        return Rejected("invalid", (NOT_OURS,))
     if applied.faults:
         return Rejected("invalid", tuple(Problem(fault.path, fault.reason) for fault in applied.faults))
     rules = {rule.name: rule for rule in settings.rules}
-    said: list[Activity] = []
+    activities: list[Activity] = []
     for index, made in enumerate(applied.made):
         rule = rules.get(made.rule)
         one = rejected("invalid", "rule", "is none of the settings") if rule is None else activity_of(made, rule)
         if isinstance(one, Rejected):
             return within(f"{APPLIED}.made.{index}", one)
-        said.append(one)
-    return tuple(said) or NOT_MEANT
+        activities.append(one)
+    return tuple(activities) or NO_RULE
 
 
 def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
@@ -124,44 +126,45 @@ def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str,
 
 
 def _seal(problems: tuple[Problem, ...], pseudonym: Pseudonym) -> str:
-    """Nobody without the tenant's key can make it; empty, which proves nothing, where there is no key. The blank makes
-    it a digest, however short the rest is."""
+    """A digest that only the tenant's key can produce; "" without a key, which proves nothing. The leading blank forces
+    a digest, however short the rest is."""
     try:
         return pseudonym(" " + json.dumps([[problem.path, problem.reason] for problem in problems]))
     except NoDigestKeyError:
         return ""
 
 
-def _made(said: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
-    assert isinstance(said, GenericActivity | Voided), "rules make nothing else"
-    rule = said.native.type
+def _encode(activity: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
+    assert isinstance(activity, GenericActivity | Voided), "rules make nothing else"
+    rule = activity.native.type
     made: dict[str, object] = {
         "rule": rule,
-        "id": pseudonym(said.key.removeprefix(f"{rule}:")),
-        "time": to_rfc3339(said.time),
+        "id": pseudonym(activity.key.removeprefix(f"{rule}:")),
+        "time": to_rfc3339(activity.time),
     }
-    if isinstance(said, Voided):
+    if isinstance(activity, Voided):
         return made
-    data = dict(said.data)
+    data = dict(activity.data)
     if isinstance(answered := data.get("reply_to"), str):
-        # The one member of data that could be text: the id of a statement, named as that statement is.
+        # The only member of data that could be text: the id of another statement, pseudonymised like that statement's
+        # own id.
         data["reply_to"] = pseudonym(answered.removeprefix(f"{rule}:"))
-    if said.by:
-        made["by"] = _whom(said.by, pseudonym)
-    if said.people:
-        made["people"] = [_whom(person, pseudonym) for person in said.people]
-    if said.relationship:
-        made["relationship"] = pseudonym(said.relationship)
+    if activity.by:
+        made["by"] = _encode_person(activity.by, pseudonym)
+    if activity.people:
+        made["people"] = [_encode_person(person, pseudonym) for person in activity.people]
+    if activity.relationship:
+        made["relationship"] = pseudonym(activity.relationship)
     return {**made, "data": data}
 
 
-def _whom(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
+def _encode_person(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
     known = {"id": person.id, "address": person.address, "participant": person.participant}
     return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
 
 
-def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
-    """Rejected("invalid") where the catalogue does not allow it."""
+def activity_of(made: AppliedStatement, rule: MappingRule) -> Activity | Rejected:
+    """Return the activity, or Rejected("invalid") if the event catalogue does not allow it."""
     key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
     if rule.voids:
         return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
@@ -172,7 +175,7 @@ def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
         return rejected("invalid", "people", "gives nobody")
     data = dict(made.data)
     if isinstance(answered := data.get("reply_to"), str):
-        # The message that is answered is known by what it was called here.
+        # The answered message is referenced by its key.
         data["reply_to"] = f"{rule.name}:{answered}"
     return GenericActivity(
         key=key,
@@ -187,12 +190,12 @@ def activity_of(made: Made, rule: MappingRule) -> Activity | Rejected:
     )
 
 
-def _person(whom: Whom) -> Person:
+def _person(whom: RecordedPerson) -> Person:
     return Person(whom.id, whom.address, whom.participant)
 
 
 def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
-    """What the catalogue does not allow in the data of an event of this type; None if there is nothing."""
+    """Check the data against the catalogue; None if it is valid."""
     if unknown := data.keys() - members(name):
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
     if missing := sorted(required(name) - data.keys()):

@@ -1,5 +1,5 @@
-"""The settings of an in-house tool: how it proves itself, and its rules: JMESPath expressions, checked when settings
-are read, and never raising when they are evaluated. https://jmespath.org/specification.html"""
+"""Settings of an in-house tool: its verification and its rules. Rules are JMESPath expressions, checked when the
+settings are loaded; evaluating them never raises. https://jmespath.org/specification.html"""
 
 import hmac
 from base64 import b64encode
@@ -25,11 +25,11 @@ from services.ingest.sources.tool import (
     Unverified,
     Verification,
     Verified,
-    prove_bearer,
-    same,
+    constant_time_equal,
     verify_basic,
+    verify_bearer,
 )
-from services.ingest.sources.vocabulary import SayableType, check_members, is_one_sided
+from services.ingest.sources.vocabulary import ToolEventType, check_members, is_one_sided
 
 
 class Signature(BaseModel):
@@ -49,35 +49,35 @@ class Signature(BaseModel):
         if received.is_head:
             return BodyNeeded()
         digest = hmac.digest(secret.encode(), received.body, self.algorithm)
-        # Hexadecimal digits come in either case, base64 does not.
+        # Hexadecimal digits are case-insensitive, base64 is not.
         found, wanted = (
             (given, b64encode(digest).decode()) if self.encoding == "base64" else (given.lower(), digest.hex())
         )
         prefix = self.prefix if self.encoding == "base64" else self.prefix.lower()
-        if secret and same(found, prefix + wanted):
+        if secret and constant_time_equal(found, prefix + wanted):
             return Verified()
         return Unverified(f"the header {self.header} is not that of this body and this connection's secret")
 
 
-class ProvenSettings(ToolSettings):
+class AuthenticatedSettings(ToolSettings):
     proof: Literal["bearer", "basic"] | Signature = "bearer"
 
 
 def verify_by(settings: ToolSettings) -> Callable[[Received, str, datetime], Verification]:
-    assert isinstance(settings, ProvenSettings)
+    assert isinstance(settings, AuthenticatedSettings)
     if isinstance(settings.proof, Signature):
         return settings.proof.verify
-    return verify_basic if settings.proof == "basic" else prove_bearer
+    return verify_basic if settings.proof == "basic" else verify_bearer
 
 
 LONGEST = 4096
-# What the functions and comparisons of the package raise on payloads of other shapes than the expression expects.
-UNFIT = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+# Exceptions that jmespath raises on payloads of another shape than the expression expects.
+EVALUATION_ERRORS = (JMESPathError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 @dataclass(frozen=True)
 class ExpressionResult:
-    """None where the payload has nothing there."""
+    """The value, or None if the payload has none."""
 
     value: Any
 
@@ -88,19 +88,19 @@ class Compiled:
     parsed: ParsedResult
 
     def of(self, value: object) -> ExpressionResult | Rejected:
-        """Rejected("invalid") without a path, and without anything of the payload in its words."""
+        """Evaluate. Rejected("invalid") has no path, and its text contains nothing of the payload."""
         try:
             return ExpressionResult(self.parsed.search(value))
         except JMESPathTypeError as unfit:
             expected = " or ".join(map(str, unfit.expected_types))
             words = f"{self.text!r}: {unfit.function_name}() takes {expected}, and got {unfit.actual_type}"
-        except UNFIT as unfit:
+        except EVALUATION_ERRORS as unfit:
             words = f"{self.text!r} cannot be evaluated on this payload: {type(unfit).__name__}"
         return rejected("invalid", "", words)
 
 
-def compiled(text: object) -> Compiled:
-    """Raises ValueError, also for functions that there are not and wrong numbers of arguments."""
+def compile_expression(text: object) -> Compiled:
+    """Compile an expression. Raises ValueError, also for unknown functions and wrong numbers of arguments."""
     if isinstance(text, Compiled):
         return text
     if not isinstance(text, str) or len(text) > LONGEST:
@@ -114,7 +114,9 @@ def compiled(text: object) -> Compiled:
     return Compiled(text, parsed)
 
 
-Expression = Annotated[Compiled, PlainValidator(compiled), PlainSerializer(lambda expression: expression.text)]
+Expression = Annotated[
+    Compiled, PlainValidator(compile_expression), PlainSerializer(lambda expression: expression.text)
+]
 
 
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
@@ -127,32 +129,32 @@ def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
             yield f"JMESPath has no function {name}()"
         elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
             yield f"{name}() takes {len(signature)} argument(s), not {arguments}"
-    # Those of a slice are its numbers.
+    # The children of a slice are its numbers.
     for child in node["children"]:
         if isinstance(child, dict):
             yield from _wrong_calls(child)
 
 
-# Text is an expression; a number, a truth value, a list or an object is meant as it stands.
+# A text is an expression; a number, boolean, list or object is a constant.
 Member = Annotated[
     Any,
-    PlainValidator(lambda value: compiled(value) if isinstance(value, str) else value),
+    PlainValidator(lambda value: compile_expression(value) if isinstance(value, str) else value),
     PlainSerializer(lambda value: value.text if isinstance(value, Compiled) else value),
 ]
 
 
 class MappingRule(BaseModel):
-    """All but names are expressions over the payload or, with `items` (which gives a list), over each
-    `{item, payload}`. `when` lets the rule speak; `id` is the tool's own id of what it says and `time` when it
-    happened. About whom: `relationship`, or the pairs among `by` (who did it) and `people`. Instead of a `type`,
-    `voids` names the rule of which what was said under the same id shall stand no more."""
+    """All members but the names are expressions over the payload or, with `items` (which yields a list), over each
+    `{item, payload}`. `when` is the rule's condition; `id` is the tool's own id of the statement and `time` when it
+    happened. The people are those of `relationship`, or the pairs among `by` (the author) and `people`. Instead of a
+    `type`, `voids` names another rule: its statement with the same id is retracted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Code
     items: Expression | None = None
     when: Expression | None = None
-    type: SayableType | None = None
+    type: ToolEventType | None = None
     voids: Code | None = None
     id: Expression
     time: Expression
@@ -188,11 +190,11 @@ def _day_format(name: str) -> str:
     return name
 
 
-class MappingSettings(ProvenSettings):
-    """Every rule that fits a payload speaks. `people` says what a person is that comes as mere text without an @: the
-    id of our directory, or the tool's own. `times` is how times are written, `mm/dd/yyyy` and the like with the time
-    after it; `time_zone` is that of times without one.
-    `free_text` stands in older files and says nothing any more: only what the rules make of a payload is kept."""
+class MappingSettings(AuthenticatedSettings):
+    """Every matching rule applies. `people` says whether a plain text without an @ is a participant id of our directory
+    or the tool's own id. `times` is the format of times, such as `mm/dd/yyyy` followed by the time of day; `time_zone`
+    applies to times without a zone. `free_text` occurs in older files and has no effect: only the result of the rules
+    is stored."""
 
     rules: Annotated[tuple[MappingRule, ...], Field(min_length=1, max_length=200)]
     people: Literal["participant", "id"] = "participant"

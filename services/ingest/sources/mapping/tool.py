@@ -1,4 +1,4 @@
-"""What expressions gave, read as times, ids, people and data."""
+"""Apply a connection's rules to a payload, and convert their results to times, ids, people and data."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -16,13 +16,13 @@ from services.ingest.domain.tools.allow_list import mailboxes, visible
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.day_formats import LONGEST_WRITTEN, in_iso
 from services.ingest.sources.mapping.applied import (
-    NOT_MEANT,
-    Made,
+    NO_RULE,
+    AppliedStatement,
     activity_of,
+    decode_result,
+    encode_result,
     is_applied,
-    kept_again,
-    recorded,
-    translated,
+    verified_record,
 )
 from services.ingest.sources.mapping.settings import (
     Compiled,
@@ -32,9 +32,17 @@ from services.ingest.sources.mapping.settings import (
     Member,
     verify_by,
 )
-from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, as_it_came, as_records, prove_bearer
+from services.ingest.sources.tool import (
+    RawPayloads,
+    Received,
+    Tool,
+    ToolSettings,
+    payload_per_value,
+    single_payload,
+    verify_bearer,
+)
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_one
+from services.ingest.sources.vocabulary import combine
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
@@ -47,11 +55,11 @@ PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
 def text_of(value: object) -> str | Rejected:
-    """Empty where there is nothing."""
+    """Return "" for null."""
     if value is None:
         return ""
     if isinstance(value, float) and value.is_integer():
-        # To JSON 12.0 is a whole number.
+        # In JSON 12.0 is a whole number.
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         return rejected("invalid", "", "must give a text or a whole number")
@@ -65,7 +73,7 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
     try:
         if settings.times in PER_SECOND:
             return epoch(value, PER_SECOND[settings.times])
-        return _written(value, settings)
+        return _parse_time(value, settings)
     except ValidationError:
         zone = "" if settings.time_zone else ", with its zone (or settings.time_zone)"
         return rejected("invalid", "", f"must give a date and a time as in 2026-03-01T10:00:00Z{zone}")
@@ -73,7 +81,7 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
         return rejected("invalid", "", str(wrong))
 
 
-def _written(value: object, settings: MappingSettings) -> datetime:
+def _parse_time(value: object, settings: MappingSettings) -> datetime:
     if isinstance(value, str) and len(value) <= LONGEST_WRITTEN:
         iso = value if settings.times == "iso8601" else in_iso(value.strip(), settings.times)
         value = _NAMED_UTC.sub("Z", iso)
@@ -89,8 +97,8 @@ def _written(value: object, settings: MappingSettings) -> datetime:
 
 
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
-    """One person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
-    values = [part for one in (value if isinstance(value, list) else [value]) for part in _parted(one)]
+    """Parse one person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
+    values = [part for one in (value if isinstance(value, list) else [value]) for part in _split_addresses(one)]
     if len(values) > MOST_PEOPLE:
         return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
     found: list[Person] = []
@@ -102,8 +110,8 @@ def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | 
     return tuple(dict.fromkeys(found))
 
 
-def _parted(one: object) -> list[object]:
-    """Several addresses in one text are of several people."""
+def _split_addresses(one: object) -> list[object]:
+    """Split a text with several addresses into several people."""
     found = mailboxes(one) if isinstance(one, str) and len(one) <= MOST_PEOPLE * LONGEST_PERSON else []
     is_several = len(found) > 1 and all("@" in part for part in found)
     return [*found] if is_several else [] if one is None else [one]
@@ -133,7 +141,7 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
 
 
 def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
-    """The data of an event, without what is null. `activity_of` tells whether the catalogue allows them."""
+    """Evaluate the data of an event, without nulls. `activity_of` checks it against the catalogue."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
         found = value.of(scope) if isinstance(value, Compiled) else None
@@ -143,7 +151,7 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
         if isinstance(given, list):
             data[member] = [one for one in given if one is not None]
         elif given is not None:
-            # To JSON 4.0 is a whole number.
+            # In JSON 4.0 is a whole number.
             data[member] = int(given) if isinstance(given, float) and given.is_integer() else given
     return data
 
@@ -151,53 +159,53 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
 NOTHING = ExpressionResult(None)
 Read = TypeVar("Read")
 
-# Around a payload of which only what is right, or only what is at fault, is meant.
+# Wraps a payload of which only the valid, or only the invalid, parts count.
 PART, PAYLOAD = "rapport_part", "payload"
-RIGHT, WRONG = "right", "wrong"
+VALID, INVALID = "right", "wrong"
 
 
-def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """An item, or a rule, that is at fault costs nothing else of the payload: what is right is one record, what is at
-    fault is another."""
+def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """Split a payload with valid and invalid parts into two records, so that an invalid item or rule does not affect
+    the others."""
     assert isinstance(settings, MappingSettings)
     if len(settings.rules) == 1 and settings.rules[0].items is None:
-        # It says one thing or is at fault; to look at it here would be to apply it twice.
-        return as_it_came(received, settings, now)
+        # A single rule yields one statement or one fault; evaluating it here would apply it twice.
+        return single_payload(received, settings, now)
     parsed = read_json(received.body)
     if isinstance(parsed, Rejected) or is_applied(parsed.value) or _part_of(parsed.value):
-        return as_it_came(received, settings, now)
-    said = [type(part) for _, part in _parts(parsed.value, settings)]
-    if Rejected not in said or tuple not in said:
-        return as_it_came(received, settings, now)
-    return as_records({PART: part, PAYLOAD: parsed.value} for part in (RIGHT, WRONG))
+        return single_payload(received, settings, now)
+    kinds = [type(part) for _, part in _parts(parsed.value, settings)]
+    if Rejected not in kinds or tuple not in kinds:
+        return single_payload(received, settings, now)
+    return payload_per_value({PART: part, PAYLOAD: parsed.value} for part in (VALID, INVALID))
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
-    """A payload as a tool sends it, a part of one, or what was recorded of it. Faults are named by the rule, the number
-    of the item, and the member of the rule."""
+    """Translate a payload from the tool, a part of one, or a stored record. Fault paths consist of the rule, the item's
+    index and the rule's member."""
     assert isinstance(settings, MappingSettings)
     if isinstance(value, dict) and is_applied(value):
-        return translated(value, settings)
+        return decode_result(value, settings)
     part = _part_of(value)
     found = list(_parts(value[PAYLOAD] if part and isinstance(value, dict) else value, settings))
     wrong = [within(path, one) for path, one in found if isinstance(one, Rejected)]
-    if part == WRONG and wrong:
+    if part == INVALID and wrong:
         return Rejected("invalid", tuple(error for one in wrong for error in one.errors))
-    said = as_one((path, one) for path, one in found if not (part and isinstance(one, Rejected)))
-    return NOT_MEANT if isinstance(said, Ignored) else said
+    translation = combine((path, one) for path, one in found if not (part and isinstance(one, Rejected)))
+    return NO_RULE if isinstance(translation, Ignored) else translation
 
 
 def _part_of(value: object) -> str:
-    """Which part of a payload is meant; empty: all of it."""
-    is_part = isinstance(value, dict) and value.keys() == {PART, PAYLOAD} and value[PART] in (RIGHT, WRONG)
+    """Return which part of the payload counts; "" for all of it."""
+    is_part = isinstance(value, dict) and value.keys() == {PART, PAYLOAD} and value[PART] in (VALID, INVALID)
     return str(value[PART]) if is_part and isinstance(value, dict) else ""
 
 
 def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Translation]]:
-    """What each rule says of it or, where a rule has items, of each of them."""
+    """Yield the result of each rule or, for a rule with items, of each item."""
     for rule in settings.rules:
         if rule.items is None:
-            yield rule.name, _Applied(rule, payload, settings).said()
+            yield rule.name, _RuleApplication(rule, payload, settings).translate()
             continue
         found = rule.items.of(payload)
         if isinstance(found, Rejected):
@@ -206,27 +214,29 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
             scopes = (
                 (at, {"item": item, "payload": payload}) for at, item in enumerate(found.value) if item is not None
             )
-            yield from ((f"{rule.name}.{place}", _Applied(rule, scope, settings).said()) for place, scope in scopes)
+            yield from (
+                (f"{rule.name}.{index}", _RuleApplication(rule, scope, settings).translate()) for index, scope in scopes
+            )
         elif found.value is not None:
             yield rule.name, rejected("invalid", "items", "must give a list")
 
 
 @dataclass(frozen=True)
-class _Applied:
-    """A rule and what its expressions look at."""
+class _RuleApplication:
+    """A rule and the value that its expressions are evaluated on."""
 
     rule: MappingRule
     scope: object
     settings: MappingSettings
 
-    def said(self) -> Translation:
+    def translate(self) -> Translation:
         rule = self.rule
-        meant = rule.when.of(self.scope) if rule.when else None
-        if isinstance(meant, Rejected):
-            return within("when", meant)
+        condition = rule.when.of(self.scope) if rule.when else None
+        if isinstance(condition, Rejected):
+            return within("when", condition)
         # As JMESPath defines it: 0 is true.
-        if meant and (meant.value in (None, "", [], {}) or meant.value is False):
-            return NOT_MEANT
+        if condition and (condition.value in (None, "", [], {}) or condition.value is False):
+            return NO_RULE
         native = self._read("id", rule.id, text_of)
         if isinstance(native, Rejected):
             return native
@@ -235,14 +245,14 @@ class _Applied:
         at = self._read("time", rule.time, lambda value: time_of(value, self.settings))
         if isinstance(at, Rejected):
             return at
-        told = {} if rule.voids else self._told()
-        if isinstance(told, Rejected):
-            return told
-        one = activity_of(Made.model_construct(rule=rule.name, id=native, time=at, **told), rule)
+        about = {} if rule.voids else self._people_and_data()
+        if isinstance(about, Rejected):
+            return about
+        one = activity_of(AppliedStatement.model_construct(rule=rule.name, id=native, time=at, **about), rule)
         return one if isinstance(one, Rejected) else (one,)
 
-    def _told(self) -> dict[str, Any] | Rejected:
-        """Whom it is about, and its data."""
+    def _people_and_data(self) -> dict[str, Any] | Rejected:
+        """Evaluate the people, the relationship and the data."""
         rule = self.rule
         by = self._read("by", rule.by, self._people)
         if isinstance(by, Rejected):
@@ -258,7 +268,7 @@ class _Applied:
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
         if rule.relationship and not (relationship or rule.people):
-            # Whoever is in one relationship alone may mean another, which nobody here has heard of.
+            # Somebody with a single relationship may mean another one, which is not known here yet.
             return rejected(
                 "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
             )
@@ -278,19 +288,19 @@ class _Applied:
         return within(member, value) if isinstance(value, Rejected) else value
 
 
-def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+def redact(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
     assert isinstance(settings, MappingSettings)
     if isinstance(payload, dict) and is_applied(payload):
-        return kept_again(payload, settings, pseudonym)
-    return recorded(translate(payload, settings), pseudonym)
+        return verified_record(payload, settings, pseudonym)
+    return encode_result(translate(payload, settings), pseudonym)
 
 
 TOOL = Tool(
     name="mapping",
-    verify=prove_bearer,
+    verify=verify_bearer,
     translate=translate,
     settings=MappingSettings,
-    keep=keep,
-    take=take,
+    redact=redact,
+    split=split,
     verify_by=verify_by,
 )

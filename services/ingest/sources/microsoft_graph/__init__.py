@@ -1,1 +1,1 @@
-"""Microsoft Graph: notifications that only point to what changed, events of Outlook, attendance reports of Teams."""
+"""Microsoft Graph: change notifications as pointers, Outlook events and Teams attendance reports."""

@@ -1,5 +1,5 @@
-"""Events of Outlook: each mailbox has its copy, under an id of its own. The delta of a calendar view tells of an
-occurrence only when it is and of which series: the rest is the master's."""
+"""Outlook events. Each mailbox has its own copy with its own id. The delta of a calendar view gives an occurrence only
+its time and its series; the other members are the series master's."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from services.ingest.sources.calendar import (
     Invited,
     no_session,
     session,
-    start_in,
+    start_of,
 )
 from services.ingest.sources.vendor_model import (
     AnyMaybeTime,
@@ -29,9 +29,9 @@ from services.ingest.sources.vendor_model import (
     MaybeWord,
     VendorModel,
     ZonedOrUtc,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     read,
 )
 
@@ -51,8 +51,8 @@ INHERITED = (
 )
 
 
-def completed(listed: Sequence[object]) -> list[object]:
-    """Every occurrence whose master is in the list says who takes part."""
+def with_master_data(listed: Sequence[object]) -> list[object]:
+    """Fill in the inherited members of every occurrence whose master is in the list."""
     series = [one for one in listed if isinstance(one, dict) and one.get("type") == MASTER]
     masters = {one["id"]: one for one in series if isinstance(one.get("id"), str)}
     inherited = {name: {key: one[key] for key in INHERITED if key in one} for name, one in masters.items()}
@@ -60,7 +60,7 @@ def completed(listed: Sequence[object]) -> list[object]:
 
 
 def without_master(listed: Iterable[object]) -> list[str]:
-    """The ids of the series of which there are occurrences that do not say who takes part."""
+    """Return the ids of series with occurrences that lack their participants."""
     return list(dict.fromkeys(str(one["seriesMasterId"]) for one in listed if _is_sparse(one)))
 
 
@@ -76,7 +76,7 @@ KINDS = in_any_case("required", "optional", ROOM)
 ANSWERS = in_any_case("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
 
-# Exchange's ids hold the day of the date in four bytes, which are zero in that of the series.
+# Exchange ids contain the occurrence's date in four bytes, which are zero in the id of the series.
 _DATED = re.compile("(040000008200E00074C5B7101A82E008)[0-9A-F]{8}", re.IGNORECASE)
 
 
@@ -84,7 +84,9 @@ def _of_series(uid: str) -> str:
     return _DATED.sub(r"\g<1>00000000", uid)
 
 
-UID = Leaf("an id, or its digest where it may be text, alike for all dates", lambda uid, told: told(_of_series(uid)))
+UID = Leaf(
+    "an id, or its digest where it may be text, alike for all dates", lambda uid, pseudonym: pseudonym(_of_series(uid))
+)
 
 
 class _GraphHead(VendorModel):
@@ -96,16 +98,16 @@ class _GraphHead(VendorModel):
     is_cancelled: bool | None = Field(None, alias="isCancelled")
     is_all_day: bool | None = Field(None, alias="isAllDay")
     is_draft: bool | None = Field(None, alias="isDraft")
-    uid: Annotated[str | None, WrapValidator(none_if_unread), UID] = Field(None, alias="iCalUId")
+    uid: Annotated[str | None, WrapValidator(none_if_invalid), UID] = Field(None, alias="iCalUId")
     first: AnyMaybeTime = Field(None, alias="originalStart")
 
     def entry_of(self, invited: Invited | None, start: datetime | None) -> CalendarEntry:
-        """`invited`: None where they are not known. An occurrence that was not moved begins as it first was to."""
+        """`invited`: None if unknown. An occurrence that was not moved starts at its original start."""
         entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
         first = self.first or (start if self.kind == OCCURRENCE else None)
         if invited is None or self.kind == MASTER or not (first or self.kind == ALONE):
             return entry
-        return entry.shared_as(_of_series(self.uid or ""), first, invited)
+        return entry.with_shared_id(_of_series(self.uid or ""), first, invited)
 
 
 class _Mailbox(VendorModel):
@@ -116,7 +118,7 @@ class _Answer(VendorModel):
     response: Annotated[MaybeText, ANSWERS] = ""
 
 
-class _GraphWhom(VendorModel):
+class _GraphPerson(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
     status: _Answer | None = None
     kind: Annotated[MaybeText, KINDS] = Field("", alias="type")
@@ -131,15 +133,16 @@ class _GraphWhom(VendorModel):
 
 
 class _GraphPeople(VendorModel):
-    organizer: _GraphWhom | None = None
-    attendees: tuple[Annotated[_GraphWhom, blank_if_unread(_GraphWhom)], ...] | None = None
+    organizer: _GraphPerson | None = None
+    attendees: tuple[Annotated[_GraphPerson, blank_if_invalid(_GraphPerson)], ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: _Answer | None = Field(None, alias="responseStatus")
     are_hidden: bool | None = Field(None, alias="hideAttendees")
 
     @property
     def is_stripped(self) -> bool:
-        """Nobody is named, or, but in the copy of who asked, nobody but who asked: it is private to our reader."""
+        """Whether the event names nobody or, except in the organizer's own copy, nobody but the organizer: it is
+        private to our reader."""
         asked = [one for one in self.attendees or () if one.person != Person()]
         organizers = [one for one in (self.organizer,) if one and one.person != Person()]
         return not asked and (not organizers or not self.is_organizer)
@@ -151,14 +154,15 @@ class _GraphPeople(VendorModel):
         return Invited(self.taking_part(), [*organizers, *asked], bool(self.are_hidden) and not self.is_organizer)
 
     def taking_part(self) -> list[Person]:
-        """The organizer stands beside the attendees; where nobody is named, somebody has asked all the same."""
+        """The organizer is listed apart from the attendees; if missing, count one unknown person."""
         asked = [one for one in self.attendees or () if one.kind != ROOM]
         coming = [one.person for one in asked if not one.has_declined]
         declined = {one.person.address.casefold() for one in asked if one.has_declined} - {""}
         organizers = [self.organizer.person if self.organizer else Person()]
         has_owner_declined = not self.is_organizer and self.answer is not None and self.answer.response == DECLINED
         if has_owner_declined and len(coming) == 1 and coming[0] != Person():
-            # Only the organizer's copy knows the answers; here the calendar's owner is the only one whom it can mean.
+            # Only the organizer's copy contains the answers; in an attendee's copy, the owner declined and is the only
+            # attendee left.
             coming = []
         return [*(one for one in organizers if one.address.casefold() not in declined), *coming]
 
@@ -173,7 +177,7 @@ class _Removed(VendorModel):
 
 
 class _Change(VendorModel):
-    """Of what a page holds; `without_master` and `said_of` ask for it."""
+    """Members that `without_master` and `verdict` inspect."""
 
     master: MaybeIdent = Field("", alias="seriesMasterId")
     removed: _Removed | None = Field(None, alias=REMOVED)
@@ -182,15 +186,15 @@ class _Change(VendorModel):
 EVENT: AllowList = allow_list(_GraphHead, _GraphMeeting, CalendarTimes, _Change)
 
 
-def said_of(value: dict[str, object]) -> EntryVerdict:
+def verdict_of(value: dict[str, object]) -> EntryVerdict:
     head = read(_GraphHead, value)
     if isinstance(head, Rejected):
         return head
-    people, start = read(_GraphPeople, value), start_in(value)
+    people, start = read(_GraphPeople, value), start_of(value)
     invited = None if isinstance(people, Rejected) else people.invited
     entry = head.entry_of(invited, start)
     if head.is_cancelled or REMOVED in value:
-        # Of a series each date is told by itself; under the id of the series something may have been booked before.
+        # Each date of a series is sent separately; an earlier booking may exist under the series' id.
         is_series = head.kind == MASTER
         return no_session(entry, () if is_series or not invited else invited.coming, None if is_series else start)
     if head.is_draft or head.kind == MASTER:

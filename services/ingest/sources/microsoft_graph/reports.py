@@ -1,4 +1,4 @@
-"""When somebody was in a meeting: of many intervals, which may overlap where two devices were used, the stays."""
+"""Teams attendance reports: merge a participant's intervals, which overlap if two devices were used, into stays."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
-from services.ingest.domain.meetings.attendance import Span, joined
+from services.ingest.domain.meetings.attendance import Span, merged
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
@@ -17,22 +17,22 @@ from services.ingest.sources.vendor_model import (
     MaybePersonId,
     VendorModel,
     ZonedOrUtc,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
-    none_if_unread,
+    none_if_invalid,
     read,
 )
 
 
 def stays(intervals: Iterable[Span]) -> list[Span]:
-    """In order, apart from each other, none without duration."""
-    return [one for one in joined(intervals) if one.begin < one.end]
+    """Merge intervals in order, without overlaps and without empty ones."""
+    return [one for one in merged(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
 
 
-# .NET writes the first day of its calendar where there is no time.
+# .NET writes its first calendar day for a missing time.
 UNSET = BeforeValidator(lambda value: None if isinstance(value, str) and value.startswith("0001-01-01") else value)
 MaybeMoment = Annotated[ZonedOrUtc | None, UNSET]
 
@@ -44,10 +44,10 @@ Seconds = Annotated[int, Field(ge=0, le=7 * 86_400)]
 class _Interval(VendorModel):
     joined: MaybeMoment = Field(None, alias="joinDateTime")
     left: MaybeMoment = Field(None, alias="leaveDateTime")
-    seconds: Annotated[Seconds | None, WrapValidator(none_if_unread)] = Field(None, alias="durationInSeconds")
+    seconds: Annotated[Seconds | None, WrapValidator(none_if_invalid)] = Field(None, alias="durationInSeconds")
 
 
-AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_unread)]
+AnyInterval = Annotated[_Interval | None, WrapValidator(none_if_invalid)]
 
 
 class _Identity(VendorModel):
@@ -56,12 +56,12 @@ class _Identity(VendorModel):
 
 class _Record(VendorModel):
     address: MaybeAddress = Field("", alias="emailAddress")
-    identity: Annotated[_Identity | None, WrapValidator(none_if_unread)] = None
+    identity: Annotated[_Identity | None, WrapValidator(none_if_invalid)] = None
     intervals: tuple[AnyInterval, ...] | None = Field(None, alias="attendanceIntervals")
 
     @property
     def person(self) -> Person:
-        """Whoever dialled in or came as a guest has neither."""
+        """Empty for people who dialled in or came as guests."""
         return Person(id=self.identity.id if self.identity else "", address=self.address)
 
     def stays(self, began: datetime | None, ended: datetime | None) -> Iterator[Span]:
@@ -80,28 +80,27 @@ class _Report(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     began: AnyMaybeTime = Field(None, alias="meetingStartDateTime")
     ended: AnyMaybeTime = Field(None, alias="meetingEndDateTime")
-    records: tuple[Annotated[_Record, blank_if_unread(_Record)], ...] = Field(alias="attendanceRecords")
-    participants: Annotated[int | None, WrapValidator(none_if_unread)] = Field(None, alias="totalParticipantCount")
+    records: tuple[Annotated[_Record, blank_if_invalid(_Record)], ...] = Field(alias="attendanceRecords")
+    participants: Annotated[int | None, WrapValidator(none_if_invalid)] = Field(None, alias="totalParticipantCount")
     more: Annotated[object, MORE] = Field(None, alias="attendanceRecords@odata.nextLink")
 
     @property
     def is_partial(self) -> bool:
-        """Whether somebody was there of whom nothing is told here: a page of the records, or fewer than there were
-        participants."""
+        """Whether the report lacks participants: further pages of records, or fewer records than participants."""
         return bool(self.more) or (self.participants or 0) > len(self.records)
 
     @property
-    def whole(self) -> Span | None:
-        """From its begin to its end; where they are not told, for as long as anybody was there."""
-        known = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
-        began = self.began or min((stay.begin for stay in known), default=None)
-        ended = self.ended or max((stay.end for stay in known), default=None)
+    def full_span(self) -> Span | None:
+        """The entire meeting; without its own times, the span of all attendance."""
+        all_stays = [stay for record in self.records for stay in record.stays(self.began, self.ended)]
+        began = self.began or min((stay.begin for stay in all_stays), default=None)
+        ended = self.ended or max((stay.end for stay in all_stays), default=None)
         return Span(began, ended) if began and ended and began < ended else None
 
-    def way(self, person: Person, time: datetime, said: type[Joined | Left]) -> Joined | Left:
-        """Somebody came or left."""
-        key = f"{self.id}/{person.id or person.address.casefold()}/{said.__name__.lower()}/{to_rfc3339(time)}"
-        return said(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
+    def join_or_leave(self, person: Person, time: datetime, kind: type[Joined | Left]) -> Joined | Left:
+        """Return the join or leave of a person."""
+        key = f"{self.id}/{person.id or person.address.casefold()}/{kind.__name__.lower()}/{to_rfc3339(time)}"
+        return kind(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
 
 
 REPORT = allow_list(_Report)
@@ -111,10 +110,10 @@ def is_report(value: dict[str, object]) -> bool:
     return "attendanceRecords" in value or "meetingStartDateTime" in value
 
 
-def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
-    """Where Graph lacks the time of a join or a leave, it is that of the meeting's start or end. An interval that ends
-    before it begins is none: devices' clocks differ by fractions of a second, and the others tell who was there. Where
-    none is left, somebody was there, and nobody knows for how long."""
+def activities_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Rejected:
+    """Translate a report. A missing join or leave time is the meeting's start or end. An interval with its end before
+    its begin is ignored: device clocks differ by fractions of a second, and the other intervals show who was there. A
+    record without a usable interval counts as an unknown person for the entire meeting."""
     report = read(_Report, value)
     if isinstance(report, Rejected):
         return report
@@ -123,17 +122,17 @@ def said_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | Reject
         found = list(record.stays(report.began, report.ended))
         if found:
             by_person.setdefault(record.person, []).extend(found)
-        elif report.whole:
-            by_person.setdefault(Person(), []).append(report.whole)
-    if report.is_partial and report.whole:
-        by_person.setdefault(Person(), []).append(report.whole)
+        elif report.full_span:
+            by_person.setdefault(Person(), []).append(report.full_span)
+    if report.is_partial and report.full_span:
+        by_person.setdefault(Person(), []).append(report.full_span)
     there = {person: stays(found) for person, found in by_person.items()}
     stayed = [(person, stay) for person, found in there.items() for stay in found]
-    ways = [report.way(person, stay.begin, Joined) for person, stay in stayed]
-    ways += [report.way(person, stay.end, Left) for person, stay in stayed]
-    # In the order in which it happened: who leaves and comes back at the same instant is there afterwards.
-    told: list[Activity] = [*sorted(ways, key=lambda way: (way.time, isinstance(way, Joined)))]
+    joins_and_leaves = [report.join_or_leave(person, stay.begin, Joined) for person, stay in stayed]
+    joins_and_leaves += [report.join_or_leave(person, stay.end, Left) for person, stay in stayed]
+    # Sort chronologically; a leave and a join at the same instant leave the person present.
+    activities: list[Activity] = [*sorted(joins_and_leaves, key=lambda one: (one.time, isinstance(one, Joined)))]
     if end := report.ended or max((stay.end for _, stay in stayed), default=None):
         native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
-        told.append(Ended(f"{report.id}/ended", end, native, meeting))
-    return tuple(told) or Ignored("nobody_was_there")
+        activities.append(Ended(f"{report.id}/ended", end, native, meeting))
+    return tuple(activities) or Ignored("nobody_was_there")

@@ -1,4 +1,5 @@
-"""What Typeform sends, what the questions of a form mean, and where a response says who answered."""
+"""Typeform responses: their models, the meanings of a form's questions, and how a response identifies its
+respondent."""
 
 from collections.abc import Mapping
 from typing import Annotated, Self
@@ -22,17 +23,17 @@ from services.ingest.sources.vocabulary import (
     MAY_BE_SHARE,
     MEASURED,
     RATED,
-    SayableType,
     Scale,
+    ToolEventType,
     check_members,
+    check_scale,
     may_be_share,
-    off_scale,
-    on_our_scale,
+    to_catalogue_scale,
 )
 
 FIT = "mentoring.fit.rated.v1"
-# The member of data that an answer becomes; of other types an answer only says that it happened.
-FILLED: Mapping[str, str] = {
+# The member of `data` that an answer fills; for other types an answer only records that it happened.
+ANSWER_MEMBERS: Mapping[str, str] = {
     **dict.fromkeys(MEASURED, "rating"),
     "mentoring.goal.progressed.v1": "percent",
     "mentoring.goal.set.v1": "due",
@@ -43,8 +44,8 @@ SettingName = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 def word(text: str) -> str:
-    """What a choice is called, as it is compared: without regard to how its letters are spelt, and to which blanks
-    stand between its words, such as the one before a French exclamation mark."""
+    """Normalise a choice's name for comparison: Unicode spelling and blanks, such as the one before a French
+    exclamation mark."""
     return " ".join(composed(text).split())
 
 
@@ -55,9 +56,9 @@ class TypeformPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class TypeformPlace(TypeformPart):
-    """Where a person is found: a hidden field that holds the id of our directory, an address, or an id of this tool in
-    our directory; or the question (its ref or id) that is answered with an e-mail address."""
+class TypeformIdentity(TypeformPart):
+    """How a person is identified: by a hidden field with a participant id of our directory, an address, or an id of
+    this tool in our directory; or by the question (its ref or id) that is answered with an e-mail address."""
 
     participant: SettingName | None = None
     address: SettingName | None = None
@@ -72,11 +73,11 @@ class TypeformPlace(TypeformPart):
 
 
 class TypeformQuestion(TypeformPart):
-    """An answer to it says `type`. `data` is fixed, `hidden` takes members of the data from hidden fields. `values`
-    says what an answer (label, ref or id of a choice, "true", "false", or a number) stands for. With `when`, only
-    these answers say anything. `scale` where neither the form nor `values` says it."""
+    """An answer becomes an event of `type`. `data` holds constant members, `hidden` maps members of data to hidden
+    fields. `values` maps answers (label, ref or id of a choice, "true", "false", or a number) to values. With `when`,
+    only these answers count. `scale` is used if neither the form nor `values` gives one."""
 
-    type: SayableType
+    type: ToolEventType
     data: Mapping[str, object] = Field(default_factory=dict)
     hidden: Mapping[str, SettingName] = Field(default_factory=dict)
     values: Mapping[Word, str | int | float] = Field(default_factory=dict)
@@ -85,8 +86,8 @@ class TypeformQuestion(TypeformPart):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        filled = FILLED.get(self.type)
-        check_members(self.type, {*self.data, *self.hidden}, {filled} if filled else ())
+        answer_member = ANSWER_MEMBERS.get(self.type)
+        check_members(self.type, {*self.data, *self.hidden}, {answer_member} if answer_member else ())
         if self.type == FIT and not self.values:
             raise ValueError("values is required: which answers mean good, undecided and not_good")
         if self.scale and self.type not in MEASURED:
@@ -94,36 +95,37 @@ class TypeformQuestion(TypeformPart):
         return self
 
     @property
-    def filled(self) -> str | None:
-        """The member of data that the answer becomes, unless it is fixed."""
-        name = FILLED.get(self.type)
+    def answer_member(self) -> str | None:
+        """The member of data that the answer fills, unless it is constant."""
+        name = ANSWER_MEMBERS.get(self.type)
         return None if name in self.data or name in self.hidden else name
 
 
 class TypeformSettings(ToolSettings):
-    """`relationship` is a hidden field; without it, it is about the pair of `respondent` and `other`, or the only
-    relationship of the respondent. `questions` by the ref or id of the question; all others are nobody's business."""
+    """`relationship` is a hidden field; without it, the event concerns the pair of `respondent` and `other`, or the
+    respondent's only relationship. `questions` is keyed by the question's ref or id; all other questions are
+    ignored."""
 
-    respondent: TypeformPlace
-    other: TypeformPlace | None = None
+    respondent: TypeformIdentity
+    other: TypeformIdentity | None = None
     relationship: SettingName | None = None
     questions: Annotated[Mapping[str, TypeformQuestion], Field(min_length=1)]
 
 
-# Of a list, which is null where there is none.
+# A list that is null if empty.
 LISTED = BeforeValidator(lambda value: [] if value is None else value)
-# A group may hold a group of questions that stand beside each other.
+# A group may contain a group of questions shown side by side.
 MOST_GROUPS = 2
-WHOLE, PARTIAL = "form_response", "form_response_partial"
+COMPLETE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
-# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
+# A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
 Name = Annotated[MaybeText, BY_SETTINGS]
 Names = Annotated[tuple[Name, ...], LISTED]
 
 
 class TypeformField(VendorModel):
-    """The question that is answered."""
+    """The answered question."""
 
     id: Annotated[MaybeIdent, BY_SETTINGS] = ""
     ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
@@ -131,12 +133,12 @@ class TypeformField(VendorModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """A ref is chosen by people, an id by Typeform."""
+        """People choose a ref, Typeform generates an id."""
         return tuple(filter(None, (self.ref, self.id)))
 
 
 class Choice(VendorModel):
-    """`other` is what people wrote, and left out."""
+    """`other` is free text and is not read."""
 
     id: Annotated[MaybeIdent, BY_SETTINGS] = ""
     ref: Annotated[MaybeIdent, BY_SETTINGS] = ""
@@ -150,7 +152,7 @@ class Choices(VendorModel):
 
 
 class Questioned(VendorModel):
-    """As much of an answer as tells whether it is one of ours."""
+    """Enough of an answer to decide whether its question is mapped."""
 
     field: TypeformField
 
@@ -166,7 +168,7 @@ class TypeformAnswer(Questioned):
 
     @property
     def names(self) -> frozenset[str]:
-        """What settings may call it."""
+        """The names by which settings may refer to the answer."""
         found: set[str] = set()
         if self.choice:
             found |= {self.choice.id, self.choice.ref, self.choice.label}
@@ -180,12 +182,12 @@ class TypeformAnswer(Questioned):
 
 
 class Properties(VendorModel):
-    """Of an opinion scale, a rating or an NPS. Forms leave out what is Typeform's default, webhooks leave out all of
-    it: what is missing is unknown. https://www.typeform.com/developers/create/reference/create-form/"""
+    """Properties of an opinion scale, a rating or an NPS. Forms omit Typeform's defaults, webhooks omit all properties:
+    a missing one is unknown. https://www.typeform.com/developers/create/reference/create-form/"""
 
     steps: Annotated[int, Field(ge=2, le=100)] | None = None
     start_at_one: bool | None = None
-    # Of a group: its own questions.
+    # For a group: its own questions.
     fields: Annotated[tuple[object, ...], LISTED, BY_SETTINGS] = ()
 
 
@@ -194,7 +196,7 @@ class Defined(TypeformField):
 
     @property
     def scale(self) -> Scale | None:
-        """The scale as far as the form says it."""
+        """The scale, if the form defines it."""
         if self.type == NPS:
             return Scale(min=0, max=10)
         steps, from_one = self.properties.steps, self.properties.start_at_one
@@ -217,33 +219,33 @@ class Response(VendorModel):
 
 
 class Webhook(VendorModel):
-    event_type: Annotated[Ident, one_of(WHOLE, PARTIAL)]
+    event_type: Annotated[Ident, one_of(COMPLETE, PARTIAL)]
     form_response: Annotated[object, BY_SETTINGS] = None
 
 
-NOT_SAID = Ignored("answer_of_no_interest")
+NOT_RELEVANT = Ignored("answer_of_no_interest")
 PERCENT = Scale(min=0, max=100)
-OURS = Scale(min=1, max=5)
+CATALOGUE_SCALE = Scale(min=1, max=5)
 
 
 def data_of(
     answer: TypeformAnswer, question: TypeformQuestion, in_form: Scale | None
 ) -> Mapping[str, object] | Ignored | Rejected:
-    """Without the members that hidden fields hold. Paths begin at the answer."""
+    """Return the event's data without the members of hidden fields. Paths are relative to the answer."""
     if question.when and not answer.names & set(question.when):
-        return NOT_SAID
-    filled: Mapping[str, object] | Rejected = {}
-    if question.filled is not None and question.values:
-        filled = _by_values(answer, question)
-    elif question.filled == "due":
-        filled = {"due": answer.date[:10]} if answer.date else {}
-    elif question.filled is not None and answer.number is not None:
-        filled = _measured(answer.number, question, in_form)
-    elif question.filled is not None and question.type != "mentoring.checkin.answered.v1":
-        # Of a check-in, that it was answered is worth knowing; the rating may be missing.
+        return NOT_RELEVANT
+    answer_member: Mapping[str, object] | Rejected = {}
+    if question.answer_member is not None and question.values:
+        answer_member = _by_values(answer, question)
+    elif question.answer_member == "due":
+        answer_member = {"due": answer.date[:10]} if answer.date else {}
+    elif question.answer_member is not None and answer.number is not None:
+        answer_member = _measured(answer.number, question, in_form)
+    elif question.answer_member is not None and question.type != "mentoring.checkin.answered.v1":
+        # For a check-in, the answer alone is worth recording; the rating may be missing.
         words = f"is required: {question.type} needs a number, or values in the settings"
         return rejected("invalid", "number", words)
-    return filled if isinstance(filled, Rejected) else {**question.data, **filled}
+    return answer_member if isinstance(answer_member, Rejected) else {**question.data, **answer_member}
 
 
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
@@ -254,8 +256,8 @@ def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[st
     if meant is None:
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:
-        return {str(question.filled): meant}
-    return _measured(meant, question, OURS if question.type in RATED else None)
+        return {str(question.answer_member): meant}
+    return _measured(meant, question, CATALOGUE_SCALE if question.type in RATED else None)
 
 
 def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
@@ -263,9 +265,9 @@ def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) 
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
         return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
-    scale = given or in_form or (PERCENT if question.filled == "percent" else None)
+    scale = given or in_form or (PERCENT if question.answer_member == "percent" else None)
     if scale is None:
         return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
     if scale is PERCENT and may_be_share(number):
         return rejected("invalid", "number", MAY_BE_SHARE)
-    return off_scale(number, scale, "number") or on_our_scale(question.type, number, scale)
+    return check_scale(number, scale, "number") or to_catalogue_scale(question.type, number, scale)

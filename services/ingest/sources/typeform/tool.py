@@ -1,4 +1,4 @@
-"""What a response is recorded as, each answer that means something by itself, and what is made of it.
+"""The Typeform webhook: verification, splitting responses into one record per mapped answer, redaction and translation.
 
 Typeform signs: `Typeform-Signature: sha256=<base64 of the HMAC-SHA256 of the body>`.
 https://www.typeform.com/developers/webhooks/secure-your-webhooks/"""
@@ -24,20 +24,20 @@ from services.ingest.sources.tool import (
     Unverified,
     Verification,
     Verified,
-    as_it_came,
-    as_records,
-    same,
+    constant_time_equal,
+    payload_per_value,
+    single_payload,
 )
 from services.ingest.sources.typeform.model import (
+    COMPLETE,
     MOST_GROUPS,
     PARTIAL,
-    WHOLE,
     Defined,
     Properties,
     Questioned,
     Response,
     TypeformAnswer,
-    TypeformPlace,
+    TypeformIdentity,
     TypeformQuestion,
     TypeformSettings,
     Webhook,
@@ -45,27 +45,30 @@ from services.ingest.sources.typeform.model import (
     word,
 )
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import Circle, Scale, as_one, native_id
+from services.ingest.sources.vocabulary import Parties, Scale, combine, native_id
 
 
-def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
-    """Each answer to a question of ours is a record of its own, with those that tell who it is: one that is at fault
-    costs no other. The other answers leave their places."""
+def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+    """Make each answer to a mapped question its own record, together with the answers that identify the respondent: an
+    invalid answer does not affect the others. The remaining answers become placeholders."""
     assert isinstance(settings, TypeformSettings)
-    parsed, who = read_json(received.body), _email_questions(settings)
-    whole = parsed.value if isinstance(parsed, Parsed) and isinstance(parsed.value, dict) else {}
-    response = whole.get(WHOLE) if whole.get("event_type") == WHOLE else None
+    parsed, identifying = read_json(received.body), _email_questions(settings)
+    body = parsed.value if isinstance(parsed, Parsed) and isinstance(parsed.value, dict) else {}
+    response = body.get(COMPLETE) if body.get("event_type") == COMPLETE else None
     answers = response.get("answers") if isinstance(response, dict) else None
     if not isinstance(response, dict) or not isinstance(answers, list):
-        return as_it_came(received, settings, now)
+        return single_payload(received, settings, now)
     names = [_names(answer) for answer in answers]
-    # Of a question that is answered twice the last answer counts.
-    asked = {name: place for place, known in enumerate(names) for name in known & settings.questions.keys()}
-    places = sorted(set(asked.values()))
-    if len(places) < SEVERAL:
-        return as_it_came(received, settings, now)
-    told = ([a if at == one or names[at] & who else PLACE for at, a in enumerate(answers)] for one in places)
-    return as_records({**whole, WHOLE: {**response, "answers": each}} for each in told)
+    # The last answer to a question counts.
+    asked = {name: index for index, own in enumerate(names) for name in own & settings.questions.keys()}
+    indexes = sorted(set(asked.values()))
+    if len(indexes) < SEVERAL:
+        return single_payload(received, settings, now)
+    omitted = (
+        [a if at == one or names[at] & identifying else OMITTED_ANSWER for at, a in enumerate(answers)]
+        for one in indexes
+    )
+    return payload_per_value({**body, COMPLETE: {**response, "answers": each}} for each in omitted)
 
 
 def _names(answer: object) -> frozenset[str]:
@@ -74,29 +77,29 @@ def _names(answer: object) -> frozenset[str]:
 
 
 SEVERAL = 2
-PLACE: Mapping[str, object] = {"field": {}}
-# Links that people have copied hold blanks around an id.
+OMITTED_ANSWER: Mapping[str, object] = {"field": {}}
+# Copied links contain blanks around an id.
 HIDDEN_ID = Leaf(ID.name, lambda text, pseudonym: ID.of_text(visible(text), pseudonym), ID.others)
 NO_ANSWER = AllowList(members={"field": AllowList()})
 
 
-def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
-    """Of a partial response, or of any other event, only that it is one."""
+def redact(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+    """Of a partial response, or any other event, keep only its type."""
     assert isinstance(settings, TypeformSettings)
     webhook, frame = read(Webhook, payload), allow_list(Webhook)
-    if isinstance(webhook, Rejected) or webhook.event_type != WHOLE or not isinstance(webhook.form_response, dict):
-        return frame.kept(payload, pseudonym)
-    response = _response(settings).kept(webhook.form_response, pseudonym)
+    if isinstance(webhook, Rejected) or webhook.event_type != COMPLETE or not isinstance(webhook.form_response, dict):
+        return frame.redact(payload, pseudonym)
+    response = _response(settings).redact(webhook.form_response, pseudonym)
     answers = webhook.form_response.get("answers")
     if isinstance(response, dict) and isinstance(answers, list):
-        response["answers"] = [_answer(answer, settings).kept(answer, pseudonym) for answer in answers]
-    return {"event_type": WHOLE, WHOLE: response}
+        response["answers"] = [_answer(answer, settings).redact(answer, pseudonym) for answer in answers]
+    return {"event_type": COMPLETE, COMPLETE: response}
 
 
 def _response(settings: TypeformSettings) -> AllowList:
     names = _one_of({*settings.questions, *_email_questions(settings)})
     field = question = allow_list(Defined).with_members(id=names, ref=names)
-    # A group of questions holds their definitions.
+    # A group of questions contains their definitions.
     for _ in range(MOST_GROUPS):
         properties = allow_list(Properties).with_members(fields=AllowList(items=field))
         field = question.with_members(properties=properties)
@@ -107,103 +110,103 @@ def _response(settings: TypeformSettings) -> AllowList:
 
 
 def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
-    """Of a field that is two things the last counts."""
+    """Yield the leaf of each hidden field; for a field with several uses the last counts."""
     for question in settings.questions.values():
         yield from ((name, HIDDEN_ID) for name in question.hidden.values())
     if settings.relationship:
         yield settings.relationship, HIDDEN_ID
-    for place in filter(None, (settings.respondent, settings.other)):
-        leaves = ((place.participant, HIDDEN_ID), (place.id, PERSON_ID), (place.address, ADDRESS))
+    for identity in filter(None, (settings.respondent, settings.other)):
+        leaves = ((identity.participant, HIDDEN_ID), (identity.id, PERSON_ID), (identity.address, ADDRESS))
         yield from ((name, leaf) for name, leaf in leaves if name)
 
 
 def _email_questions(settings: TypeformSettings) -> frozenset[str]:
-    places = filter(None, (settings.respondent, settings.other))
-    return frozenset(place.answer for place in places if place.answer)
+    indexes = filter(None, (settings.respondent, settings.other))
+    return frozenset(identity.answer for identity in indexes if identity.answer)
 
 
 def _answer(answer: object, settings: TypeformSettings) -> AllowList:
-    """Of an answer to no question of ours nothing but its place, so that the others keep theirs."""
-    names, who = _names(answer), _email_questions(settings)
+    """An answer to an unmapped question keeps only its index, so that other answers keep theirs."""
+    names, identifying = _names(answer), _email_questions(settings)
     questions = [question for name, question in settings.questions.items() if name in names]
-    if not (questions or names & who):
+    if not (questions or names & identifying):
         return NO_ANSWER
-    whole, known = allow_list(TypeformAnswer).members, _one_of({*settings.questions, *who})
-    members = {"type": whole["type"], "field": AllowList(members={"id": known, "ref": known})}
-    if names & who:
-        members["email"] = whole["email"]
+    fields, ids = allow_list(TypeformAnswer).members, _one_of({*settings.questions, *identifying})
+    members = {"type": fields["type"], "field": AllowList(members={"id": ids, "ref": ids})}
+    if names & identifying:
+        members["email"] = fields["email"]
     return AllowList(members={**members, **dict(_read_of(questions))})
 
 
 def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, AllowList]]:
-    """What of an answer to these questions is looked at."""
+    """Yield the members that answers to these questions are read from."""
     words = frozenset(word for question in questions for word in (*question.values, *question.when))
-    whole, named = allow_list(TypeformAnswer).members, _one_of(words)
+    fields, named = allow_list(TypeformAnswer).members, _one_of(words)
     if words:
         yield "choice", AllowList(members=dict.fromkeys(("id", "ref", "label"), named))
         yield "choices", AllowList(members=dict.fromkeys(("ids", "refs", "labels"), AllowList(items=named)))
     if words & {"true", "false"}:
-        yield "boolean", whole["boolean"]
-    if words or any(question.filled not in {None, "due"} for question in questions):
-        yield "number", whole["number"]
-    if any(question.filled == "due" for question in questions):
-        yield "date", whole["date"]
+        yield "boolean", fields["boolean"]
+    if words or any(question.answer_member not in {None, "due"} for question in questions):
+        yield "number", fields["number"]
+    if any(question.answer_member == "due" for question in questions):
+        yield "date", fields["date"]
 
 
 def _one_of(words: Collection[str]) -> AllowList:
-    """The settings' own words. Any other leaves nothing behind that settings could mean something by."""
+    """Keep words that the settings use; any other becomes empty, which settings cannot match."""
     return AllowList(leaf=Leaf("a word of the settings", lambda text, _: text if word(text) in words else ""))
 
 
-# What the links that Typeform suggests say of a hidden field that nobody has filled in.
+# Typeform's placeholder for a hidden field in suggested links.
 PLACEHOLDER = "xxxxx"
 
 
 @dataclass(frozen=True)
-class TypeformPlaced:
-    """An answer as it came, and where it stood."""
+class PositionedAnswer:
+    """An unparsed answer and its path."""
 
     path: str
     value: object
 
 
 @dataclass(frozen=True)
-class FilledIn:
-    """`answers` and `scales` by the ref and by the id of the question. `fault` is the first among what is no answer to
-    a question, and so none to ours."""
+class IndexedResponse:
+    """A response with lookups: `answers` and `scales` by the question's ref and by its id. `fault` is the first entry
+    that is no answer to a question."""
 
     response: Response
-    answers: Mapping[str, TypeformPlaced]
+    answers: Mapping[str, PositionedAnswer]
     scales: Mapping[str, Scale]
     fault: Rejected | None = None
 
     def hidden(self, name: str) -> str:
-        """Empty if the form was not given it."""
+        """Return "" if the form did not receive the field."""
         found = self.response.hidden.get(name)
         text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
         return "" if text == PLACEHOLDER else visible(text)
 
 
-def filled_in(response: Response) -> FilledIn:
-    answers: dict[str, TypeformPlaced] = {}
+def index_response(response: Response) -> IndexedResponse:
+    answers: dict[str, PositionedAnswer] = {}
     fault: Rejected | None = None
     for index, value in enumerate(response.answers):
         answer = read(Questioned, value) if value is not None else None
         if isinstance(answer, Questioned):
-            answers |= dict.fromkeys(answer.field.names, TypeformPlaced(f"answers.{index}", value))
+            answers |= dict.fromkeys(answer.field.names, PositionedAnswer(f"answers.{index}", value))
         elif answer is not None:
             fault = fault or within(f"answers.{index}", answer)
-    # A question defined otherwise than we read has no scale here: only an answer that needs one is at fault.
+    # A question whose definition cannot be read has no scale: only an answer that needs one is at fault.
     scales: dict[str, Scale] = {}
     fields = response.definition.fields
     for _ in range(MOST_GROUPS + 1):
         defined = [one for value in fields if isinstance(one := read(Defined, value), Defined)]
         scales |= {name: one.scale for one in defined if one.scale for name in one.names}
         fields = tuple(value for one in defined for value in one.properties.fields)
-    return FilledIn(response, answers, scales, fault)
+    return IndexedResponse(response, answers, scales, fault)
 
 
-def circle_of(form: FilledIn, settings: TypeformSettings) -> Circle | Rejected:
+def parties_of(form: IndexedResponse, settings: TypeformSettings) -> Parties | Rejected:
     respondent = _person(form, settings.respondent)
     if isinstance(respondent, Rejected):
         return respondent
@@ -213,27 +216,27 @@ def circle_of(form: FilledIn, settings: TypeformSettings) -> Circle | Rejected:
     relationship = form.hidden(settings.relationship) if settings.relationship else ""
     if settings.relationship and not relationship:
         return _unknown(settings.relationship)
-    return Circle(respondent, (other,) if other else (), relationship)
+    return Parties(respondent, (other,) if other else (), relationship)
 
 
-def _person(form: FilledIn, place: TypeformPlace) -> Person | Rejected:
-    if not place.answer:
-        name = place.participant or place.address or place.id or ""
+def _person(form: IndexedResponse, identity: TypeformIdentity) -> Person | Rejected:
+    if not identity.answer:
+        name = identity.participant or identity.address or identity.id or ""
         text = form.hidden(name)
         if not text:
             return _unknown(name)
-        if place.address:
+        if identity.address:
             return Person(address=text)
-        return Person(participant=text) if place.participant else Person(id=text)
-    placed = form.answers.get(place.answer)
-    if placed is None:
-        words = f"the question {place.answer!r}, which tells who it is, is not answered"
+        return Person(participant=text) if identity.participant else Person(id=text)
+    positioned = form.answers.get(identity.answer)
+    if positioned is None:
+        words = f"the question {identity.answer!r}, which tells who it is, is not answered"
         return rejected("invalid", "answers", words)
-    answer = read(TypeformAnswer, placed.value)
+    answer = read(TypeformAnswer, positioned.value)
     if isinstance(answer, Rejected):
-        return within(placed.path, answer)
+        return within(positioned.path, answer)
     if not answer.email:
-        return rejected("invalid", f"{placed.path}.email", "is required: the settings say that it tells who it is")
+        return rejected("invalid", f"{positioned.path}.email", "is required: the settings say that it tells who it is")
     return Person(address=answer.email)
 
 
@@ -246,34 +249,35 @@ def translate(value: object, settings: ToolSettings) -> Translation:
     webhook = read(Webhook, value)
     if isinstance(webhook, Rejected):
         return webhook
-    if webhook.event_type != WHOLE:
+    if webhook.event_type != COMPLETE:
         return Ignored("partial" if webhook.event_type == PARTIAL else "other_event")
     response = read(Response, webhook.form_response)
-    said = response if isinstance(response, Rejected) else _said(response, settings)
-    return within(WHOLE, said) if isinstance(said, Rejected) else said
+    translation = response if isinstance(response, Rejected) else _translate_response(response, settings)
+    return within(COMPLETE, translation) if isinstance(translation, Rejected) else translation
 
 
-def _said(response: Response, settings: TypeformSettings) -> Translation:
-    form = filled_in(response)
-    known = {name: question for name, question in settings.questions.items() if name in form.answers}
-    if not known:
+def _translate_response(response: Response, settings: TypeformSettings) -> Translation:
+    form = index_response(response)
+    answered = {name: question for name, question in settings.questions.items() if name in form.answers}
+    if not answered:
         return form.fault or Ignored("no_answer_of_interest")
-    circle = circle_of(form, settings)
-    if isinstance(circle, Rejected):
-        return circle
-    return as_one(
-        (form.answers[name].path, _answered(form, circle, name, question)) for name, question in known.items()
+    parties = parties_of(form, settings)
+    if isinstance(parties, Rejected):
+        return parties
+    return combine(
+        (form.answers[name].path, _translate_answer(form, parties, name, question))
+        for name, question in answered.items()
     )
 
 
-def _answered(form: FilledIn, circle: Circle, name: str, question: TypeformQuestion) -> Translation:
+def _translate_answer(form: IndexedResponse, parties: Parties, name: str, question: TypeformQuestion) -> Translation:
     answer = read(TypeformAnswer, form.answers[name].value)
     if isinstance(answer, Rejected):
         return answer
     data = data_of(answer, question, form.scales.get(name))
     if isinstance(data, Ignored | Rejected):
         return data
-    # What was not passed to the form is left out, and missed in the event by its name.
+    # A field that the form did not receive is left out; the event's validation then reports the missing member.
     hidden = {member: text for member, field in question.hidden.items() if (text := form.hidden(field))}
     token = form.response.token
     return (
@@ -283,9 +287,9 @@ def _answered(form: FilledIn, circle: Circle, name: str, question: TypeformQuest
             native=Native("form_response", native_id(token)),
             type=question.type,
             data={**data, **hidden},
-            by=circle.by,
-            people=circle.others,
-            relationship=circle.relationship,
+            by=parties.by,
+            people=parties.others,
+            relationship=parties.relationship,
             evidence="self_reported",
         ),
     )
@@ -295,16 +299,16 @@ PREFIX = "sha256="
 
 
 def verify(received: Received, secret: str, _now: datetime) -> Verification:
-    """Typeform signs no time: a request that is played back is a repeat, and those are harmless."""
+    """Typeform signs no timestamp: a replayed request is a duplicate, which is harmless."""
     given = received.headers.get("typeform-signature")
     if not given:
         return Unverified("the header Typeform-Signature is missing: set a secret for the webhook")
     if received.is_head:
         return BodyNeeded()
     digest = b64encode(hmac.digest(secret.encode(), received.body, sha256)).decode()
-    if secret and same(given.strip(), PREFIX + digest):
+    if secret and constant_time_equal(given.strip(), PREFIX + digest):
         return Verified()
     return Unverified("the header Typeform-Signature is not that of this body and this connection's secret")
 
 
-TOOL = Tool(name="typeform", verify=verify, translate=translate, settings=TypeformSettings, keep=keep, take=take)
+TOOL = Tool(name="typeform", verify=verify, translate=translate, settings=TypeformSettings, redact=redact, split=split)

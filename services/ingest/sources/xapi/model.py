@@ -1,4 +1,4 @@
-"""What a statement of xAPI holds, who is in it, and what verbs of ADL's vocabulary and of the registry mean."""
+"""xAPI statements: their models, the people they name, and the default meanings of ADL's and the registry's verbs."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from services.ingest.domain.tools.allow_list import (
     one_of,
 )
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.learning_records import HELD, MESSAGE_SENT, PREPARED, SHARED, Meaning, first_that_fits
+from services.ingest.sources.learning_records import HELD, MESSAGE_SENT, PREPARED, SHARED, Meaning, first_matching
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
@@ -49,9 +49,9 @@ Iri = Annotated[str, Field(min_length=1, max_length=2000)]
 
 
 class XapiMeaning(Meaning):
-    """The verb means this only at an `activity`."""
+    """With `activity`, the meaning applies to the verb only there."""
 
-    place: Iri | None = Field(None, alias="activity")
+    target: Iri | None = Field(None, alias="activity")
 
 
 COMPLETED = (XapiMeaning(type=PREPARED, data={"kind": "training"}),)
@@ -67,11 +67,11 @@ DEFAULTS: Mapping[str, tuple[XapiMeaning, ...]] = {
 
 
 class XapiSettings(ToolSettings):
-    """`verbs` replaces the default of each verb that it names; an empty list switches it off. Accounts on
-    `directory_home` are named by the ids of our directory. `relationship` is the context extension that holds the id
-    of the relationship. `scale` is that of raw scores that come without min and max, `scaled_from` where the scaled
-    ones begin: -1 as in the standard, or 0 as many send them. `timestamp` is when a session with a duration ended or,
-    for systems that say so, when it began."""
+    """`verbs` replaces the default of each verb that it names; an empty list disables the verb. Accounts on
+    `directory_home` carry participant ids of our directory. `relationship` is the context extension with the
+    relationship id. `scale` applies to raw scores without min and max; `scaled_from` is where scaled scores begin: -1
+    as in the standard, or 0 as many senders have it. `timestamp` of a session with a duration is its end or, for some
+    systems, its start."""
 
     verbs: Mapping[Iri, tuple[XapiMeaning, ...]] = Field(default_factory=dict)
     directory_home: str = ""
@@ -81,16 +81,16 @@ class XapiSettings(ToolSettings):
     timestamp: Literal["end", "start"] = "end"
 
     def meaning(self, verb: str, activities: frozenset[str]) -> XapiMeaning | None:
-        """The first that fits what the verb was done to."""
-        return first_that_fits(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
+        """Return the first meaning that fits the verb's activities."""
+        return first_matching(self.verbs.get(verb, DEFAULTS.get(verb, ())), activities)
 
 
-# cmi5 says here how far somebody has come, from 0 to 100.
+# cmi5's result extension for progress, from 0 to 100.
 PROGRESS = "https://w3id.org/xapi/cmi5/result/extensions/progress"
 
 
 def address_of(mbox: str) -> str:
-    """Of a mailto IRI or an address, in which anything may be percent-encoded; empty if there is none."""
+    """Return the address of a mailto IRI or a plain address, percent-decoded; "" if there is none."""
     return address_in(unquote(mbox.removeprefix(MAILTO).partition("?")[0]))
 
 
@@ -99,9 +99,9 @@ UNQUOTED = "@!#$&'*+/=^`{|}~"
 MAILBOX = Leaf("a mailbox", lambda text, _: MAILTO + quote(one, UNQUOTED) if (one := address_of(text)) else CUT)
 AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT = "Agent", "Group", "StatementRef", "SubStatement"
 Kind = Annotated[MaybeText, one_of(AGENT, GROUP, STATEMENT_REF, SUB_STATEMENT, "Activity")]
-# What is kept where only the settings know what is read: nothing, until `keep` has asked them.
+# A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.
 BY_SETTINGS = AllowList()
-AROUND, BELONGING, MOST_AROUND = "contextActivities", ("parent", "grouping"), 100
+CONTEXT_ACTIVITIES, PARENT_KINDS, MAX_PARENTS = "contextActivities", ("parent", "grouping"), 100
 SHA1 = re.compile(r"[0-9A-Fa-f]{40}", re.ASCII)
 UUID_SHAPE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 Extensions = Annotated[dict[str, object], NULL_IS_EMPTY, BY_SETTINGS]
@@ -113,7 +113,7 @@ class XapiAccount(VendorModel):
 
 
 class Agent(VendorModel):
-    """Somebody, by one of four identifiers."""
+    """A person with one of four identifiers."""
 
     objectType: Kind = ""  # noqa: N815 (the standard's name)
     mbox: Annotated[MaybeText, MAILBOX] = ""
@@ -141,7 +141,7 @@ class XapiDefinition(VendorModel):
 
 
 class XapiTarget(VendorModel):
-    """The object: an activity, where it does not say otherwise."""
+    """The object; an activity unless `objectType` says otherwise."""
 
     objectType: Kind = ""  # noqa: N815 (the standard's name)
     id: Annotated[MaybeText, BY_SETTINGS] = ""
@@ -156,7 +156,7 @@ class XapiScore(VendorModel):
 
 
 class XapiResult(VendorModel):
-    """`response` is what people wrote, and left out."""
+    """`response` is free text and is not read."""
 
     score: Annotated[XapiScore, NULL_IS_EMPTY] = XapiScore()
     completion: bool | None = None
@@ -167,7 +167,7 @@ class XapiResult(VendorModel):
 
 
 class ContextPeople(VendorModel):
-    """Of version 2.0: somebody, or a group, to whom the statement relates."""
+    """An agent or group related to the statement (xAPI 2.0)."""
 
     agent: Actor | None = None
     group: Actor | None = None
@@ -184,37 +184,37 @@ class Context(VendorModel):
     extensions: Extensions = Field(default_factory=dict)
 
 
-def is_home(page: str, directory_home: str) -> bool:
-    """Whether names on that page are those of our directory."""
+def is_directory_page(page: str, directory_home: str) -> bool:
+    """Whether account names on this page are participant ids of our directory."""
     return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
 
 
-def names_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
-    """Their ids and types, by which settings may know them."""
+def identifiers_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
+    """Return the activities' ids and types, which settings may refer to."""
     return frozenset(name for one in activities for name in (one.id, one.definition.type)) - {""}
 
 
-def surroundings(statement: Mapping[str, object]) -> tuple[XapiTarget, ...]:
-    """The activities to which it belongs: those of the context that are its parents or group it."""
+def context_activities(statement: Mapping[str, object]) -> tuple[XapiTarget, ...]:
+    """Return the context activities that are the statement's parents or grouping."""
     context = statement.get("context")
-    found = context.get(AROUND) if isinstance(context, dict) else None
-    lists = [found.get(name) for name in BELONGING] if isinstance(found, dict) else []
-    # Clients of version 0.95 send one where there is one.
+    found = context.get(CONTEXT_ACTIVITIES) if isinstance(context, dict) else None
+    lists = [found.get(name) for name in PARENT_KINDS] if isinstance(found, dict) else []
+    # Clients of version 0.95 send a single object instead of a list.
     activities = [one for each in lists for one in (each if isinstance(each, list) else [each])]
-    read_ones = (read(XapiTarget, activity) for activity in activities[:MOST_AROUND] if isinstance(activity, dict))
+    read_ones = (read(XapiTarget, activity) for activity in activities[:MAX_PARENTS] if isinstance(activity, dict))
     return tuple(one for one in read_ones if isinstance(one, XapiTarget))
 
 
 class XapiOutline(VendorModel):
-    """As much of a statement as tells whether it is one of ours."""
+    """Enough of a statement to decide whether it has a meaning here."""
 
     verb: Verb
     object: Annotated[dict[str, object], BY_SETTINGS]
 
 
 class XapiStatement(XapiOutline):
-    """Without `timestamp` it happened when it was `stored`, which is read only then. Of `result`
-    only what the meaning asks for is read, see `result_for`."""
+    """Without `timestamp` the time is `stored`, which is read only then. Of `result` only the members that the meaning
+    needs are read, see RESULT_MEMBERS."""
 
     id: MaybeIdent = ""
     actor: Actor
@@ -229,9 +229,9 @@ class XapiStored(VendorModel):
 
 
 @dataclass(frozen=True)
-class XapiCircle:
-    """`actors`: who did it, several if it was a group. `others`: the object, if that is people, and those of the
-    context: instructor and team. `is_to_people`: the object is."""
+class XapiParties:
+    """`actors` performed the action (several for a group). `others` are the people in the object and in the context
+    (instructor and team). `is_to_people`: the object is people."""
 
     actors: tuple[Person, ...]
     others: tuple[Person, ...]
@@ -244,18 +244,18 @@ class XapiCircle:
 
     @property
     def is_of_one(self) -> bool:
-        """Nobody but who did it is named."""
+        """Whether nobody but the actor is named."""
         return len(self.all) <= 1
 
     @property
     def is_addressed(self) -> bool:
-        """It says itself with whom, or to whom, it was done: a relationship, people as its object, or several who did
-        it together."""
+        """Whether the statement itself shows with or to whom the action was done: a relationship, people as its object,
+        or several actors."""
         return bool(self.relationship or len(self.actors) > 1 or (self.is_to_people and not self.is_of_one))
 
 
-def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiCircle | Rejected:
-    """Where nothing names the relationship, the people tell."""
+def parties_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettings) -> XapiParties | Rejected:
+    """Collect the people of a statement and the relationship id, if the settings name an extension for it."""
     context, is_to_people = statement.context, target.objectType in {AGENT, GROUP}
     thing = read(Actor, statement.object) if is_to_people else None
     named = {"object": thing, "context.instructor": context.instructor, "context.team": context.team}
@@ -273,18 +273,18 @@ def circle_of(statement: XapiStatement, target: XapiTarget, settings: XapiSettin
     relationship = "" if settings.relationship is None else context.extensions.get(settings.relationship, "")
     if not isinstance(relationship, str):
         return rejected("invalid", f"context.extensions.{settings.relationship}", "must be the id of a relationship")
-    return XapiCircle(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
+    return XapiParties(actors, tuple(dict.fromkeys(others)), relationship, is_to_people)
 
 
-# Of an address, and of an identity in the directory (schemas.directory).
+# Limit of an address, and of an identity in the directory (schemas.directory).
 LONGEST = 320
-# A session has few people; a list longer than this is a mailing list.
+# A session has few people; a longer list is a mailing list.
 MOST_MEMBERS = 100
 
 
 def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejected:
-    """An agent is one person. A group is its members: who belongs to one that names none, nobody here knows, so that
-    it is empty. An account on `directory_home` has the name that our directory gives."""
+    """Return the person of an agent or the members of a group; a group without members is empty. An account on
+    `directory_home` is a participant of our directory."""
     if not actor.is_group:
         found = _person(actor, directory_home)
         return found if isinstance(found, Rejected) else (found,)
@@ -315,5 +315,5 @@ def _person(actor: Agent, directory_home: str) -> Person | Rejected:
         return rejected("invalid", "", "names nobody: mbox, mbox_sha1sum, openid or account is required")
     home, name = actor.account.homePage, actor.account.name
     # Many systems use the address as the account's name.
-    is_ours = is_home(home, directory_home)
+    is_ours = is_directory_page(home, directory_home)
     return Person(participant=name) if is_ours else Person(id=f"{home}#{name}", address=address_in(name))

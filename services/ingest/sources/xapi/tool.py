@@ -1,4 +1,4 @@
-"""How a client of xAPI introduces itself, and what of its statements is recorded."""
+"""The xAPI endpoint: authentication, version negotiation, splitting requests into statements, and redaction."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.learning_records import kind_word, places_named
+from services.ingest.sources.learning_records import activity_kind, named_targets
 from services.ingest.sources.tool import (
     Answer,
     Handshake,
@@ -28,10 +28,10 @@ from services.ingest.sources.tool import (
 from services.ingest.sources.vendor_model import read
 from services.ingest.sources.xapi.model import (
     AGENT,
-    AROUND,
-    BELONGING,
+    CONTEXT_ACTIVITIES,
     DEFAULTS,
     GROUP,
+    PARENT_KINDS,
     SUB_STATEMENT,
     UUID_SHAPE,
     VOIDED,
@@ -40,36 +40,36 @@ from services.ingest.sources.xapi.model import (
     XapiSettings,
     XapiStatement,
     XapiTarget,
-    is_home,
-    names_of,
-    surroundings,
+    context_activities,
+    identifiers_of,
+    is_directory_page,
 )
-from services.ingest.sources.xapi.translation import made_id, translate
+from services.ingest.sources.xapi.translation import derived_id, translate
 
 POST, PUT, GET = "POST", "PUT", "GET"
 VERSION_HEADER = "X-Experience-API-Version"
-# By what a client's version begins with: of a statement as it is read here both say the same.
+# By the first digit of the client's version; statements are read alike in both versions.
 VERSIONS = {"1": "1.0.3", "2": "2.0.0"}
 ABOUT = "/about"
-SPOKEN = re.compile(r"[12]\.0(\.\d+)?", re.ASCII)
+SUPPORTED_VERSION = re.compile(r"[12]\.0(\.\d+)?", re.ASCII)
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    """`GET /about` is open to everybody, says the standard (Communication 2.8)."""
+    """`GET /about` needs no authentication (xAPI Communication 2.8)."""
     if received.path == ABOUT:
         return Handshake(json.dumps({"version": [*VERSIONS.values()]}).encode())
-    proof = verify_basic(received, secret, now)
-    spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
-    if not isinstance(proof, Verified) or SPOKEN.fullmatch(spoken):
-        return proof
-    # The standard asks for 400 rather than for a recorded statement (Communication 3.3).
-    known = " or ".join(VERSIONS.values())
-    words = f"the header {VERSION_HEADER} must be {known}" + (f", not {spoken[:20]}" if spoken else "")
+    verification = verify_basic(received, secret, now)
+    version = received.headers.get(VERSION_HEADER.lower(), "").strip()
+    if not isinstance(verification, Verified) or SUPPORTED_VERSION.fullmatch(version):
+        return verification
+    # The standard requires 400 instead of recording the statement (Communication 3.3).
+    recognised = " or ".join(VERSIONS.values())
+    words = f"the header {VERSION_HEADER} must be {recognised}" + (f", not {version[:20]}" if version else "")
     return Handshake(json.dumps({"status": 400, "reason": "version", "detail": words}).encode(), status=400)
 
 
 MIXED = "multipart/mixed"
-# Of a content type: a boundary has at most 70 characters.
+# A content type's boundary has at most 70 characters.
 LONGEST_TYPE = 500
 
 
@@ -78,8 +78,8 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
         return read_json(body)
     if len(media_type) > LONGEST_TYPE or not media_type.isascii() or not media_type.isprintable():
         return rejected("malformed", "", "the content type is none")
-    # The standard library's parser raises whatever comes up for headers that it did not foresee: encoded parameters of
-    # an unknown charset, quotes that never end.
+    # The standard library's parser raises arbitrary exceptions for unforeseen headers: encoded parameters in an unknown
+    # charset, unterminated quotes.
     try:
         message = message_from_bytes(f"Content-Type: {media_type}\r\n\r\n".encode() + body, policy=policy.HTTP)
         parts = list(message.iter_parts()) if isinstance(message, EmailMessage) and message.is_multipart() else []
@@ -94,31 +94,31 @@ def parse(body: bytes, media_type: str) -> Parsed | Rejected:
 RawStatement = Mapping[str, object]
 
 
-def take(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
+def split(received: Received, _settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
     parsed = parse(received.body, received.headers.get("content-type", ""))
     if isinstance(parsed, Rejected):
         return parsed
-    statements = _put(received, parsed) if received.method == PUT else _posted(parsed)
+    statements = _from_put(received, parsed) if received.method == PUT else _from_post(parsed)
     if isinstance(statements, Rejected):
         return statements
     try:
-        completed = [_completed(statement, now) for statement in statements]
+        completed = [_with_id_and_time(statement, now) for statement in statements]
         payloads = tuple(json.dumps(statement, ensure_ascii=False).encode() for statement in completed)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     ids = json.dumps([str(statement["id"]) for statement in completed]).encode()
-    spoken = received.headers.get(VERSION_HEADER.lower(), "").strip()
-    headers = ((VERSION_HEADER, VERSIONS.get(spoken[:1], VERSIONS["1"])),)
+    version = received.headers.get(VERSION_HEADER.lower(), "").strip()
+    headers = ((VERSION_HEADER, VERSIONS.get(version[:1], VERSIONS["1"])),)
     answer = Answer(204, headers=headers) if received.method == PUT else Answer(200, ids, headers=headers)
-    # An empty array is right, and says nothing.
+    # An empty array is valid and becomes one empty record.
     return RawPayloads(payloads or (b"[]",), answer=answer)
 
 
-def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
+def _from_post(parsed: Parsed) -> list[RawStatement] | Rejected:
     match parsed.value:
         case list(listed):
             values = [one for one in listed if one is not None]
-        # As a record store answers who asks for statements, and writes them where they are exported.
+        # The form in which a record store returns and exports statements.
         case {"statements": list(listed), **others} if not others.keys() & {"id", "verb"}:
             values = [one for one in listed if one is not None]
         case one:
@@ -139,13 +139,13 @@ def _posted(parsed: Parsed) -> list[RawStatement] | Rejected:
     return list(statements)
 
 
-def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
+def _from_put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
     name = received.query.get("statementId", "")
     if not UUID_SHAPE.fullmatch(name):
         return rejected("invalid", "statementId", "PUT needs ?statementId= and the UUID of the statement")
     if not isinstance(parsed.value, dict):
         return rejected("malformed", "", "PUT carries one statement")
-    statements = _posted(Parsed({"id": name, **parsed.value}))
+    statements = _from_post(Parsed({"id": name, **parsed.value}))
     if isinstance(statements, Rejected):
         return statements
     if str(statements[0]["id"]).lower() != name.lower():
@@ -153,17 +153,17 @@ def _put(received: Received, parsed: Parsed) -> list[RawStatement] | Rejected:
     return statements
 
 
-def _completed(statement: RawStatement, now: datetime) -> RawStatement:
-    """What is complete stays as it is. Without an id of its own, the same statement gets the same."""
+def _with_id_and_time(statement: RawStatement, now: datetime) -> RawStatement:
+    """Add the missing timestamp and id. The id is derived from the content, so a repeat has the same id."""
     timed = {**statement}
     if timed.get("timestamp") is None and timed.get("stored") is None:
         timed["timestamp"] = to_rfc3339(now)
     if timed.get("id") is None:
-        timed["id"] = made_id(timed)
+        timed["id"] = derived_id(timed)
     return timed
 
 
-# Where a statement and its context name people; the member of a group of the context stands deepest.
+# Members of a statement and its context that contain people; the deepest is the member of a group of the context.
 PEOPLE = frozenset(
     {
         *("actor", "object", "member", "context", "instructor", "team"),
@@ -173,58 +173,62 @@ PEOPLE = frozenset(
 MOST_LEVELS = 7
 
 
-def keep(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
+def redact(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
     assert isinstance(settings, XapiSettings)
     if isinstance(payload, list):
-        return [_kept(statement, settings, pseudonym) for statement in payload]
-    return _kept(payload, settings, pseudonym)
+        return [_redact_statement(statement, settings, pseudonym) for statement in payload]
+    return _redact_statement(payload, settings, pseudonym)
 
 
-def _kept(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
+def _redact_statement(statement: object, settings: XapiSettings, pseudonym: Pseudonym) -> object:
     outline = read(XapiOutline, statement)
     target = outline if isinstance(outline, Rejected) else read(XapiTarget, outline.object)
     verb = AllowList(members={"id": AllowList(leaf=one_of(VOIDED, *DEFAULTS, *settings.verbs))})
     activity, is_used = _object(settings), False
     if not isinstance(outline, Rejected) and not isinstance(target, Rejected):
-        around = surroundings(statement) if isinstance(statement, dict) else ()
-        is_meant = settings.meaning(outline.verb.id, names_of((target, *around))) is not None
+        parents = context_activities(statement) if isinstance(statement, dict) else ()
+        is_meant = settings.meaning(outline.verb.id, identifiers_of((target, *parents))) is not None
         is_used = outline.verb.id == VOIDED or (is_meant and target.objectType != SUB_STATEMENT)
     if not is_used or isinstance(target, Rejected):
-        return AllowList(members={"verb": verb, "object": allow_list(XapiTarget)}).kept(statement, pseudonym)
-    whole = allow_list(XapiStatement)
+        return AllowList(members={"verb": verb, "object": allow_list(XapiTarget)}).redact(statement, pseudonym)
+    full = allow_list(XapiStatement)
     named = {settings.relationship: AllowList(leaf=ID)} if settings.relationship else {}
-    around_it = AllowList(members=dict.fromkeys(BELONGING, replace(activity, items=activity)))
-    context = whole.members["context"].with_members(extensions=AllowList(members=named), **{AROUND: around_it})
+    parent_lists = AllowList(members=dict.fromkeys(PARENT_KINDS, replace(activity, items=activity)))
+    context = full.members["context"].with_members(
+        extensions=AllowList(members=named), **{CONTEXT_ACTIVITIES: parent_lists}
+    )
     people = allow_list(Actor) if target.objectType in {AGENT, GROUP} else AllowList()
-    found = whole.with_members(verb=verb, object=activity.and_also(people), context=context)
-    return found.kept(_identified(statement, settings), pseudonym)
+    found = full.with_members(verb=verb, object=activity.union(people), context=context)
+    return found.redact(_accounts_as_openids(statement, settings), pseudonym)
 
 
 def _object(settings: XapiSettings) -> AllowList:
-    # The ids and types of activities at which a verb has a meaning of its own.
-    known = places_named(settings.verbs)
-    identified = Leaf("an id", lambda text, pseudonym: text if text in known else pseudonym(text))
+    # Ids and types that the settings name stay readable; all others are reduced.
+    recognised = named_targets(settings.verbs)
+    identified = Leaf("an id", lambda text, pseudonym: text if text in recognised else pseudonym(text))
     kind = Leaf(
         "a type of the settings, or that it is of a course, or another",
-        lambda text, _: text if text in known else kind_word(text),
+        lambda text, _: text if text in recognised else activity_kind(text),
     )
     definition = AllowList(members={"type": AllowList(leaf=kind)})
     return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)
 
 
-def _identified(value: object, settings: XapiSettings, levels: int = MOST_LEVELS) -> object:
-    """The statement with every account whose id, `<homePage>#<name>`, may be text as an id of one part: the digest of
-    that is the one that the directory has of it."""
+def _accounts_as_openids(value: object, settings: XapiSettings, levels: int = MOST_LEVELS) -> object:
+    """Turn accounts whose id, `<homePage>#<name>`, may be text into an openid of one part, whose digest is the one in
+    the directory."""
     if levels and isinstance(value, list):
-        return [_identified(one, settings, levels - 1) for one in value]
+        return [_accounts_as_openids(one, settings, levels - 1) for one in value]
     if not levels or not isinstance(value, dict):
         return value
-    inner = {name: _identified(one, settings, levels - 1) if name in PEOPLE else one for name, one in value.items()}
+    inner = {
+        name: _accounts_as_openids(one, settings, levels - 1) if name in PEOPLE else one for name, one in value.items()
+    }
     found = read(Actor, value) if value.get("account") else None
     if not isinstance(found, Actor) or found.account is None or found.openid:
         return inner
     identity = f"{found.account.homePage}#{found.account.name}"
-    is_ours = is_home(found.account.homePage, settings.directory_home)
+    is_ours = is_directory_page(found.account.homePage, settings.directory_home)
     if is_plain(identity) or address_in(found.account.name) or is_ours:
         return inner
     return {**{member: one for member, one in inner.items() if member != "account"}, "openid": identity}
@@ -236,8 +240,8 @@ TOOL = Tool(
     translate=translate,
     settings=XapiSettings,
     parse=parse,
-    keep=keep,
-    take=take,
+    redact=redact,
+    split=split,
     routes={"": frozenset({POST}), "/statements": frozenset({POST, PUT}), ABOUT: frozenset({GET})},
     media_types=frozenset({JSON, MIXED}),
 )

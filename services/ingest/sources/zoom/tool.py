@@ -1,6 +1,5 @@
-"""What Zoom offers: which event is read as a booking or as attendance, who joins, leaves or waits at the door, when a
-run of a meeting ends, and how a request proves where it comes from. Zoom signs every request; now and then it asks the
-endpoint to sign something too."""
+"""Zoom's webhooks: bookings, joins, leaves and waiting rooms, ends of runs, and signature verification. Zoom signs
+every request and periodically validates the endpoint."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from services.ingest.sources.tool import (
     ToolSettings,
     Verification,
     Verified,
-    signed,
+    hmac_hex,
     verify_v0,
 )
 from services.ingest.sources.vendor_model import (
@@ -35,17 +34,18 @@ from services.ingest.sources.vendor_model import (
     MaybePersonId,
     VendorModel,
     Word,
-    blank_if_unread,
+    blank_if_invalid,
     native_id,
     read,
 )
-from services.ingest.sources.webhook_events import EventReading, WebhookEvents
+from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMeeting, created, deleted, updated
 
 
 class _Participant(VendorModel):
-    """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` hold in
-    this meeting only; `email` may be empty even for colleagues. `date_time` is when it happened, whatever it was."""
+    """`id` and `participant_user_id` are the account, empty for a guest; `user_id` and `participant_uuid` are valid in
+    this meeting only; `email` may be empty even for colleagues. `date_time` is the time of the event, whatever its
+    type."""
 
     id: MaybePersonId = ""
     participant_user_id: MaybePersonId = ""
@@ -62,21 +62,21 @@ class _Participant(VendorModel):
         return Person(self.participant_user_id or self.id or self.registrant_id, self.email.strip())
 
     @property
-    def presence(self) -> str:
-        """One way in, of one device."""
+    def device(self) -> str:
+        """Identifies one connection of one device."""
         return self.participant_uuid or self.user_id or self.person.id or self.person.address.lower()
 
 
-class _ZoomRun(VendorModel):
-    """`id` is a number or text, and may be missing; `uuid` is of this run, with `/` and `==` in it. The `duration`
-    is the scheduled one."""
+class _MeetingRun(VendorModel):
+    """One run of a meeting. `id` is a number or text and may be missing; `uuid` identifies the run and contains `/` and
+    `==`. The `duration` is the scheduled one and is not read."""
 
     id: MaybeIdent = ""
     uuid: MaybeIdent = ""
     end_time: AnyMaybeTime = None
 
     @model_validator(mode="after")
-    def _known(self) -> Self:
+    def _has_an_id(self) -> Self:
         if not self.id and not self.uuid:
             raise ValueError("needs an id or a uuid")
         return self
@@ -86,91 +86,93 @@ class _ZoomRun(VendorModel):
         return Meeting(self.id, self.uuid)
 
 
-class _Attended(_ZoomRun):
-    """Of a participant who cannot be read somebody came or left all the same: they are not absent."""
+class _ParticipantRun(_MeetingRun):
+    """A participant who cannot be read still joined or left, as an unknown person."""
 
-    participant: Annotated[_Participant, blank_if_unread(_Participant)] = _Participant()
+    participant: Annotated[_Participant, blank_if_invalid(_Participant)] = _Participant()
 
 
-class _AtDoor(VendorModel):
+class _WaitingParticipant(VendorModel):
     date_time: AnyMaybeTime = None
     join_time: AnyMaybeTime = None
 
 
-class _Awaited(_ZoomRun):
-    participant: Annotated[_AtDoor, blank_if_unread(_AtDoor)] = _AtDoor()
+class _WaitingRun(_MeetingRun):
+    participant: Annotated[_WaitingParticipant, blank_if_invalid(_WaitingParticipant)] = _WaitingParticipant()
 
 
-Run = TypeVar("Run", bound=_ZoomRun)
-Said = Callable[[str, datetime, Native, Meeting], Activity]
+Run = TypeVar("Run", bound=_MeetingRun)
+ActivityFactory = Callable[[str, datetime, Native, Meeting], Activity]
 
 
-class _OfRun(VendorModel, Generic[Run]):
+class _RunPayload(VendorModel, Generic[Run]):
     object: Run
 
 
 class RunEvent(VendorModel, Generic[Run]):
     event: Word
     event_ts: AnyMaybeTime = None
-    payload: _OfRun[Run]
+    payload: _RunPayload[Run]
 
-    def says(self, said: Said, what: str, who: str, at: datetime | None) -> Translation:
-        """`event_ts` comes last: what Zoom sends, it sends seconds later."""
+    def activity(self, factory: ActivityFactory, what: str, who: str, at: datetime | None) -> Translation:
+        """`event_ts` is the fallback: Zoom sends events seconds late."""
         run, time = self.payload.object, at or self.event_ts
         if time is None:
             return rejected("invalid", "event_ts", "is required where the object has no time of its own")
         meeting = run.meeting
         key = f"{what}:{meeting.id}:{meeting.instance}:{who}:{to_rfc3339(time)}"
-        return (said(key, time, Native(self.event, native_id(run.id or run.uuid)), meeting),)
+        return (factory(key, time, Native(self.event, native_id(run.id or run.uuid)), meeting),)
 
 
-def waits(told: RunEvent[_Awaited]) -> Translation:
-    """Until they are let in, or until the host comes. Whoever is kept at the door was not absent, and has not met
-    anybody: as with a guest whom nobody can name, nobody knows that the other side did not come. Once they are let in,
-    they join like anybody else."""
-    door = told.payload.object.participant
-    return told.says(partial(Joined, person=Person()), "joined", "", door.join_time or door.date_time)
+def waiting(event: RunEvent[_WaitingRun]) -> Translation:
+    """In the waiting room, until admitted or until the host comes. People who wait are not absent, but they have met
+    nobody: they count as an unknown person, so that the other side is not said to have missed the meeting. Once
+    admitted, they join like anybody else."""
+    participant = event.payload.object.participant
+    return event.activity(
+        partial(Joined, person=Person()), "joined", "", participant.join_time or participant.date_time
+    )
 
 
-def joined(told: RunEvent[_Attended]) -> Translation:
-    who = told.payload.object.participant
-    return told.says(partial(Joined, person=who.person), "joined", who.presence, who.join_time or who.date_time)
+def joined(event: RunEvent[_ParticipantRun]) -> Translation:
+    who = event.payload.object.participant
+    return event.activity(partial(Joined, person=who.person), "joined", who.device, who.join_time or who.date_time)
 
 
-def left(told: RunEvent[_Attended]) -> Translation:
-    who = told.payload.object.participant
-    return told.says(partial(Left, person=who.person), "left", who.presence, who.leave_time or who.date_time)
+def left(event: RunEvent[_ParticipantRun]) -> Translation:
+    who = event.payload.object.participant
+    return event.activity(partial(Left, person=who.person), "left", who.device, who.leave_time or who.date_time)
 
 
-def ended(told: RunEvent[_ZoomRun]) -> Translation:
-    return told.says(Ended, "ended", "", told.payload.object.end_time)
+def ended(event: RunEvent[_MeetingRun]) -> Translation:
+    return event.activity(Ended, "ended", "", event.payload.object.end_time)
 
 
-EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_ZoomRun], RunEvent[_Attended], RunEvent[_Awaited]
+EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_MeetingRun], RunEvent[_ParticipantRun], RunEvent[_WaitingRun]
 
 
-WAITED = EventReading(WaitingEvent, waits)
-"""Who waits, is let in or is called by phone or in a room joins too; where that is not heard, somebody was there all
-the same. Whoever goes to a breakout room has joined before."""
+WAITING = EventTranslator(WaitingEvent, waiting)
+"""People who wait, are admitted or are called by phone or room system also join; if that event is lost, this one still
+shows that somebody was there. People in a breakout room have joined before."""
 
 EVENTS = WebhookEvents(
     "event",
     {
-        "meeting.created": EventReading(NewMeeting, created),
-        "meeting.updated": EventReading(MeetingChange, updated),
-        "meeting.recovered": EventReading(MeetingChange, updated),
-        "meeting.deleted": EventReading(Deletion, deleted),
-        "meeting.participant_joined": EventReading(ParticipantEvent, joined),
-        "meeting.participant_left": EventReading(ParticipantEvent, left),
-        "meeting.participant_joined_waiting_room": WAITED,
-        "meeting.participant_put_in_waiting_room": WAITED,
-        "meeting.participant_admitted": WAITED,
-        "meeting.participant_jbh_waiting": WAITED,
-        "meeting.participant_phone_callout_accepted": WAITED,
-        "meeting.participant_room_system_callout_accepted": WAITED,
-        "meeting.ended": EventReading(EndEvent, ended),
+        "meeting.created": EventTranslator(NewMeeting, created),
+        "meeting.updated": EventTranslator(MeetingChange, updated),
+        "meeting.recovered": EventTranslator(MeetingChange, updated),
+        "meeting.deleted": EventTranslator(Deletion, deleted),
+        "meeting.participant_joined": EventTranslator(ParticipantEvent, joined),
+        "meeting.participant_left": EventTranslator(ParticipantEvent, left),
+        "meeting.participant_joined_waiting_room": WAITING,
+        "meeting.participant_put_in_waiting_room": WAITING,
+        "meeting.participant_admitted": WAITING,
+        "meeting.participant_jbh_waiting": WAITING,
+        "meeting.participant_phone_callout_accepted": WAITING,
+        "meeting.participant_room_system_callout_accepted": WAITING,
+        "meeting.ended": EventTranslator(EndEvent, ended),
     },
-    # Also meeting.started: the host who started it joins too.
+    # meeting.started is not used either: the host who started it joins too.
     lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
 )
 
@@ -190,25 +192,25 @@ class _Validation(VendorModel):
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
-    # The signature comes first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
-    proof = verify_v0(received, secret, now, HEADERS)
-    # Of all that Zoom sends hardly anything asks this: the rest is read once, when it is recorded.
-    if not isinstance(proof, Verified) or VALIDATION.encode() not in received.body:
-        return proof
+    # Verify first: an endpoint that signs any token for anybody would sign `v0:<timestamp>:<forged body>`.
+    verification = verify_v0(received, secret, now, HEADERS)
+    # Validation requests are rare: do not parse every payload twice.
+    if not isinstance(verification, Verified) or VALIDATION.encode() not in received.body:
+        return verification
     parsed = read_json(received.body)
     asked = read(_Validation, parsed.value) if isinstance(parsed, Parsed) else parsed
     if isinstance(asked, Rejected):
-        return proof
+        return verification
     token = asked.payload.plainToken
-    return Handshake(json.dumps({"plainToken": token, "encryptedToken": signed(secret, token.encode())}).encode())
+    return Handshake(json.dumps({"plainToken": token, "encryptedToken": hmac_hex(secret, token.encode())}).encode())
 
 
-# Zoom takes 200 and 204 for delivered (Webhook delays, devsupport.zoom.us) and stops sending after three retries.
+# Zoom accepts 200 and 204 as delivered (Webhook delays, devsupport.zoom.us) and stops sending after three retries.
 RECORDED = Answer(200, b'{"status": 200, "reason": "recorded"}')
 
 
-def take(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
+def split(received: Received, _settings: ToolSettings, _now: datetime) -> RawPayloads:
     return RawPayloads((received.body,), received.headers.get("content-type", JSON), RECORDED)
 
 
-TOOL = Tool(name="zoom", verify=verify, translate=EVENTS.translate, keep=EVENTS.keep, take=take)
+TOOL = Tool(name="zoom", verify=verify, translate=EVENTS.translate, redact=EVENTS.redact, split=split)

@@ -3,7 +3,7 @@ import pytest
 from services.ingest.domain.activity import Native, Person, Voided
 from services.ingest.domain.ids import event_id
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.domain.tools.projection import Memory, Spoken, slot_of
+from services.ingest.domain.tools.projection import EmittedEvent, StatementIndex, slot_of
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
@@ -155,7 +155,7 @@ def test_only_its_own_connection_takes_back_what_was_said() -> None:
 
 
 def test_what_is_forgotten_is_found_in_what_the_warehouse_has() -> None:
-    stored = Spoken("rel-1", "leaders", "id-1", "mentoring.goal.set.v1", START, "g-1")
+    stored = EmittedEvent("rel-1", "leaders", "id-1", "mentoring.goal.set.v1", START, "g-1")
 
     resolved = resolve(Voided("v1", NOON, NATIVE, "long ago"), ZOOM, known(), (stored,))
 
@@ -174,7 +174,7 @@ def test_what_is_erased_needs_no_retraction() -> None:
 
 
 def test_the_memory_is_bounded() -> None:
-    memory = Memory(most=1)
+    memory = StatementIndex(most=1)
     for key in ("a", "b"):
         memory.apply(event("message.sent", {"by": "mentor", **MESSAGE}, source=SLACK.source, id=event_id(key, "rel-1")))
 

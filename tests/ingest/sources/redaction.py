@@ -6,7 +6,7 @@ from typing import Any
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import ConnectionScope
-from services.ingest.sources.tool import Connection, Kept, Tool, ToolSettings
+from services.ingest.sources.tool import Connection, RedactedPayload, Tool, ToolSettings
 from tests.ingest.conftest import DIGEST_KEY
 
 PSEUDONYM = pseudonym_of(DIGEST_KEY, "acme")
@@ -16,9 +16,9 @@ def connection_of(tool: Tool, settings: ToolSettings) -> Connection:
     return Connection(ConnectionScope("acme", None, tool.name, "any"), tool, settings, "", digest_key=DIGEST_KEY)
 
 
-def kept_of(tool: Tool, value: object, settings: ToolSettings | None = None) -> Any:  # noqa: ANN401 (JSON)
+def redacted_by(tool: Tool, value: object, settings: ToolSettings | None = None) -> Any:  # noqa: ANN401 (JSON)
     """The value after it was written and read again."""
-    found = connection_of(tool, settings or tool.settings()).kept(json.dumps(value).encode(), JSON)
-    assert isinstance(found, Kept)
+    found = connection_of(tool, settings or tool.settings()).redact(json.dumps(value).encode(), JSON)
+    assert isinstance(found, RedactedPayload)
     assert json.loads(found.payload) == found.value
     return json.loads(found.payload)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, signed
+from services.ingest.sources.tool import Handshake, Received, Unverified, Verified, hmac_hex
 from services.ingest.sources.zoom.tool import TOOL
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ def request(
     body: bytes, at: datetime = NOW, secret: str = SECRET, changes: Mapping[str, str] | None = None
 ) -> Received:
     stamp = str(int(at.timestamp()))
-    signature = f"v0={signed(secret, f'v0:{stamp}:'.encode() + body)}"
+    signature = f"v0={hmac_hex(secret, f'v0:{stamp}:'.encode() + body)}"
     return Received({"x-zm-signature": signature, "x-zm-request-timestamp": stamp, **(changes or {})}, body)
 
 
@@ -33,7 +33,7 @@ def test_a_request_that_zoom_signed_is_proven() -> None:
 
 def test_the_signature_is_the_one_that_zoom_documents() -> None:
     stamp = int(NOW.timestamp())
-    by_hand = "v0=" + signed(SECRET, f'v0:{stamp}:{{"event":"x"}}'.encode())
+    by_hand = "v0=" + hmac_hex(SECRET, f'v0:{stamp}:{{"event":"x"}}'.encode())
 
     assert request(b'{"event":"x"}').headers["x-zm-signature"] == by_hand
 
@@ -69,7 +69,7 @@ def test_the_url_is_validated_by_signing_the_token() -> None:
 
     assert isinstance(proof, Handshake)
     token = "qgg8vlvZRS6UYooatFL8Aw"
-    assert json.loads(proof.body) == {"plainToken": token, "encryptedToken": signed(SECRET, token.encode())}
+    assert json.loads(proof.body) == {"plainToken": token, "encryptedToken": hmac_hex(SECRET, token.encode())}
 
 
 def test_no_token_is_signed_for_a_stranger_who_would_make_a_signature_of_it() -> None:
