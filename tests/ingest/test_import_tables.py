@@ -208,7 +208,7 @@ def test_old_facts_name_the_command_that_heals(tables: Tables) -> None:
     old = tables.run("old.csv", head + "rel-1,mentee,2026-01-02T10:00Z,4\nrel-1,mentor,2026-01-02T10:00Z,4\n", *EVERY)
     repeated = tables.again("old.csv", *EVERY)
 
-    assert "2 lines tell of times more than 30 days back" in old.stderr
+    assert "2 lines have times more than 30 days back" in old.stderr
     assert "rapport scoring heal" in old.stderr
     assert "heal" not in repeated.stderr
 

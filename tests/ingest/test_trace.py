@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.topics import raw_of
 from services.ingest.__main__ import main
-from services.ingest.commands.trace import OriginError, place_of
+from services.ingest.commands.trace import OriginError, parse_origin
 from services.runtime.kafka import Partition
 from services.runtime.settings import Settings
 from services.warehouse.domain.target import feed_of
@@ -119,10 +119,10 @@ def test_a_payload_is_followed_to_its_event_or_to_quarantine(gateway: Gateway, b
 def test_an_origin_is_a_place_on_a_raw_topic(gateway: Gateway) -> None:
     gone = f"{raw_of('zoom')}/0/{10**12}"
 
-    assert place_of(f"{raw_of('zoom')}/3/17#2") == (Partition(raw_of("zoom"), 3), 17)
+    assert parse_origin(f"{raw_of('zoom')}/3/17#2") == (Partition(raw_of("zoom"), 3), 17)
     for origin in ("", "mentoring.events/0/1", raw_of("zoom"), f"{raw_of('zoom')}/0/x", f"{raw_of('zoom')}/-1/2"):
         with pytest.raises(OriginError, match="is not written topic/partition/offset"):
-            place_of(origin)
+            parse_origin(origin)
     assert "is not on its topic: payloads stay for 14 days" in trace("--payload", gone).stdout
     assert trace("--payload", "nonsense").exit_code == 1
     assert trace("only-a-source").exit_code == trace("a", "b", "--payload", gone).exit_code == 2

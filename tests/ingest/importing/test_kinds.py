@@ -13,22 +13,22 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
+from services.ingest.importing.cell_formats import CellFormats
 from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.kinds import KINDS
-from services.ingest.importing.moments import Forms
-from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
-from services.ingest.importing.table import Header, row_entry
+from services.ingest.importing.row import IS_A_NAME, RowContext, RowDefaults, TableRow
+from services.ingest.importing.table import Header, row_converter
 from services.ingest.sources.tables import Line
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-DEFAULTS = RowReading(Defaults("urn:csv", "onboarding", "Europe/Berlin"), saved="2026-02-01T00:00:00.000000Z")
+DEFAULTS = RowContext(RowDefaults("urn:csv", "onboarding", "Europe/Berlin"), saved_at="2026-02-01T00:00:00.000000Z")
 SCOPE = Scope("acme", frozenset({"urn:csv"}))
 
 
 def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
     """What the row says, all of which is admitted."""
     row = TableRow(cells, DEFAULTS)
-    messages = [dict(message) for message in KINDS[kind].read(row)]
+    messages = [dict(message) for message in KINDS[kind].messages_of(row)]
     assert row.problems == []
     for message in messages:
         assert isinstance(admit(json.loads(json.dumps(message)), SCOPE, Clock(NOW)), Admitted), message
@@ -37,7 +37,7 @@ def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
 
 def faults(kind: str, /, **cells: str) -> dict[str, str]:
     row = TableRow(cells)
-    KINDS[kind].read(row)
+    KINDS[kind].messages_of(row)
     return {problem.path: problem.reason for problem in row.problems}
 
 
@@ -73,15 +73,15 @@ def test_several_people_are_separated_by_what_stands_in_no_name(written: str) ->
 
 @pytest.mark.parametrize("written", ["Ben Example", "Example, Ben", "p-1 | Ben Example", "p-1, p-2", "p-1 p-2"])
 def test_a_name_is_never_two_people(written: str) -> None:
-    assert faults("relationships", **PAIR | {"mentees": written})["mentees"].endswith(A_NAME)
+    assert faults("relationships", **PAIR | {"mentees": written})["mentees"].endswith(IS_A_NAME)
 
 
 def test_people_are_named_by_address() -> None:
     directory = {"ann@example.com": "p-ann", "ben@example.com": "p-ben"}
     cells = PAIR | {"mentors": "Ann Example <ann@example.com>", "mentees": "ben@example.com|p-cat"}
-    row = TableRow(cells, replace(DEFAULTS, person_at=directory.__getitem__))
+    row = TableRow(cells, replace(DEFAULTS, resolve_address=directory.__getitem__))
 
-    (start,) = KINDS["relationships"].read(row)
+    (start,) = KINDS["relationships"].messages_of(row)
 
     assert (row.problems, start["data"]["mentors"], start["data"]["mentees"]) == ([], ["p-ann"], ["p-ben", "p-cat"])  # type: ignore[index]
     assert "the directory is not known here" in faults("relationships", **cells)["mentors"]
@@ -95,7 +95,7 @@ def test_a_meeting_ahead_was_booked_by_the_time_that_the_table_was_written() -> 
     (ahead,) = told("sessions", **MET, status="scheduled", minutes="30")
     (past,) = told("sessions", **MET | {"starts_at": "2026-01-15 10:00"}, status="scheduled", minutes="30")
 
-    assert ahead["time"] == DEFAULTS.saved
+    assert ahead["time"] == DEFAULTS.saved_at
     assert past["time"] == past["data"]["starts_at"] == "2026-01-15T09:00:00.000000Z"
 
 
@@ -188,7 +188,7 @@ def test_people_go_to_the_directory() -> None:
         DEFAULTS,
     )
 
-    (said,) = KINDS["directory"].read(row)
+    (said,) = KINDS["directory"].messages_of(row)
 
     person = read_participant(dict(said), "acme", NOW)
     assert isinstance(person, Participant)
@@ -224,7 +224,7 @@ def test_a_repeat_is_the_same_event_however_its_time_is_written() -> None:
         ("sessions", {"status": "held", "starts_at": "soon", "relationship": "r"}, "starts_at", "is no time"),
         ("goals", {"change": "dropped"}, "change", "is none of set"),
         ("goals", {"change": "progressed"}, "percent", "is empty"),
-        ("goals", {"change": "set", "specific": "yes"}, "relevant", "all are told, or none"),
+        ("goals", {"change": "set", "specific": "yes"}, "relevant", "give all five flags, or none"),
         ("goals", {"change": "set", "specific": "maybe"}, "specific", "is neither yes nor no"),
         ("feedback", {"rating": "good"}, "rating", "is no number"),
         ("directory", {"identities": "U1"}, "identities", "is not written tool:id"),
@@ -249,7 +249,7 @@ def test_a_fault_names_its_column(kind: str, cells: dict[str, str], column: str,
 def test_a_session_lacks_what_its_status_needs(cells: dict[str, str], column: str) -> None:
     row = TableRow({**MET, **cells}, DEFAULTS)
 
-    KINDS["sessions"].read(row)
+    KINDS["sessions"].messages_of(row)
 
     assert [problem.path for problem in row.problems] == [column]
 
@@ -276,8 +276,8 @@ def test_a_path_of_the_gateway_is_told_as_its_column(kind: str, path: str, colum
 def test_a_row_becomes_an_entry_with_its_times() -> None:
     header = Header(KINDS["sessions"], ("relationship", "status", "starts_at"), ",")
 
-    entry = row_entry(header, DEFAULTS)(Line(7, b"rel-1,held,2026-03-02 10:00"))
-    broken = row_entry(header, DEFAULTS)(Line(8, b"rel-1,held"))
+    entry = row_converter(header, DEFAULTS)(Line(7, b"rel-1,held,2026-03-02 10:00"))
+    broken = row_converter(header, DEFAULTS)(Line(8, b"rel-1,held"))
 
     assert entry.times == ("2026-03-02T09:00:00.000000Z",)
     assert isinstance(entry, ImportEntry)
@@ -290,7 +290,7 @@ def test_what_stands_around_an_address_and_days_that_are_none_are_left_out() -> 
     cells = {"participant": "p-ada", "name": "Ada L", "consent": "yes", "addresses": "\u200bAda L <ada@example.com>"}
     row = TableRow(cells, DEFAULTS)
 
-    (person,) = KINDS["directory"].read(row)
+    (person,) = KINDS["directory"].messages_of(row)
 
     assert person["addresses"] == ["ada@example.com"]
     (start,) = told("relationships", **PAIR, planned_end="0000-00-00")
@@ -335,7 +335,7 @@ def test_zones_are_known_by_their_windows_names_and_in_any_case(zone: str) -> No
     person = {"participant": "p-ada", "name": "Ada", "consent": "yes"}
 
     (one,) = told("sessions", **held, time_zone=zone)
-    (other,) = KINDS["directory"].read(TableRow(person | {"time_zone": zone}))
+    (other,) = KINDS["directory"].messages_of(TableRow(person | {"time_zone": zone}))
 
     assert one["data"]["started_at"] == "2026-03-02T09:00:00.000000Z"
     assert other["time_zone"] == "Europe/Berlin"
@@ -345,7 +345,7 @@ def test_zones_are_known_by_their_windows_names_and_in_any_case(zone: str) -> No
 def test_what_is_read_twice_is_at_fault_once() -> None:
     held = {"relationship": "r", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": "1:30"}
     row = TableRow(held, DEFAULTS)
-    KINDS["sessions"].read(row)
+    KINDS["sessions"].messages_of(row)
 
     assert [problem.path for problem in row.problems].count("minutes") == 1
 
@@ -405,7 +405,7 @@ def test_nothing_is_nobody_and_an_error_is_no_name(column: str, written: str, wo
     person = {"participant": "p-ada", "name": "Ada", "consent": "yes", "time_zone": "UTC"} | {column: written}
     row = TableRow(person)
 
-    KINDS["directory"].read(row)
+    KINDS["directory"].messages_of(row)
 
     assert any(problem.path == column and words in problem.reason for problem in row.problems)
 
@@ -422,7 +422,7 @@ def test_a_person_is_read_without_what_nobody_sees() -> None:
         }
     )
 
-    (person,) = KINDS["directory"].read(row)
+    (person,) = KINDS["directory"].messages_of(row)
 
     assert row.problems == []
     assert (person["name"], person["consent"], person["status"]) == ("Ada L", True, "active")
@@ -430,12 +430,12 @@ def test_a_person_is_read_without_what_nobody_sees() -> None:
 
 
 def test_a_time_may_be_written_with_narrow_blanks() -> None:
-    reading = replace(DEFAULTS, forms=Forms("mm/dd/yyyy"))
+    context = replace(DEFAULTS, formats=CellFormats("mm/dd/yyyy"))
     row = TableRow(
         {"relationship": "rel-1", "status": "held", "starts_at": "3/2/2026, 10:00\u202fAM", "minutes": "45\u00a0min"},
-        reading,
+        context,
     )
 
-    (held,) = KINDS["sessions"].read(row)
+    (held,) = KINDS["sessions"].messages_of(row)
 
     assert (held["data"]["started_at"], held["data"]["minutes"]) == ("2026-03-02T09:00:00.000000Z", 45)  # type: ignore[index]

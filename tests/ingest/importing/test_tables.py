@@ -3,7 +3,7 @@
 import pytest
 
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.table import Header, HeaderWish, read_header
+from services.ingest.importing.table import Header, HeaderOptions, read_header
 from services.ingest.sources.tables import MOST_BYTES, BrokenRowError, Line, Rows
 
 SESSIONS = "relationship,program,status,starts_at,minutes"
@@ -16,7 +16,7 @@ def lines(text: str | bytes) -> list[Line]:
 
 
 def header(text: str, kind: str | None = None, *skipped: str) -> Header:
-    return read_header(iter(lines(text)), HeaderWish(kind, skipped))
+    return read_header(iter(lines(text)), HeaderOptions(kind, skipped))
 
 
 def rows(text: str | bytes, head: str = DIRECTORY) -> list[Line]:
@@ -85,7 +85,7 @@ def test_a_header_that_cannot_be_read_stops_the_import(written: str, kind: str |
 
 def test_a_header_that_is_not_utf_8_says_where() -> None:
     with pytest.raises(ImportStoppedError, match="is not UTF-8: byte 0xe9 at character 7"):
-        read_header(iter(lines("Prénom,x".encode("latin-1").replace(b"Pr", b"123456"))), HeaderWish())
+        read_header(iter(lines("Prénom,x".encode("latin-1").replace(b"Pr", b"123456"))), HeaderOptions())
 
 
 def test_a_column_may_be_left_out() -> None:

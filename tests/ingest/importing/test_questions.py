@@ -11,7 +11,7 @@ import click
 import pytest
 
 from services.ingest.__main__ import main
-from services.ingest.importing.options import Question, ask
+from services.ingest.importing.options import OptionQuestion, question_handler
 from services.ingest.importing.sender import ImportStoppedError
 from tests.receiver import eventually
 
@@ -125,9 +125,9 @@ def test_the_end_of_input_sends_nothing(at_a_terminal: Answering, tmp_path: Path
 
 def test_where_nobody_can_be_asked_the_option_is_named() -> None:
     with pytest.raises(ImportStoppedError, match="which zone: give --time-zone Europe/Berlin"):
-        ask()(Question("--time-zone", "which zone", example="Europe/Berlin"))
+        question_handler()(OptionQuestion("--time-zone", "which zone", example="Europe/Berlin"))
     with pytest.raises(ImportStoppedError, match="is it: give --decimal-comma or --no-decimal-comma"):
-        ask()(Question("", "is it", ("--decimal-comma", "--no-decimal-comma")))
+        question_handler()(OptionQuestion("", "is it", ("--decimal-comma", "--no-decimal-comma")))
 
 
 def test_a_zone_that_there_is_not_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
