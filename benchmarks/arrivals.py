@@ -21,7 +21,7 @@ from benchmarks.command import KEPT
 from benchmarks.contestants.gateway import ACCEPTED, gateway, token
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.contestants.task import Task
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from schemas.events import to_json
@@ -116,7 +116,7 @@ class _Served:
 def _serving(name: str, scratch: Path, settings: Settings, webhook: str | None = None) -> Iterator[_Served]:
     port = free_port(set())
     environment = {
-        **with_project(),
+        **project_environment(),
         "RAPPORT_KAFKA": settings.kafka,
         f"RAPPORT_{name.upper()}_HEALTH_PORT": str(port),
         "RAPPORT_SCORING_DATADIR": str(scratch / "faust"),

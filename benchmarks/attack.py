@@ -26,7 +26,7 @@ from benchmarks.command import KEPT
 from benchmarks.contestants.attacker import Orders
 from benchmarks.machine import machine
 from benchmarks.tables import Table, as_markdown, as_rich
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, StorageUnformattedError
 from deploy.local.ports import free_port
 from deploy.local.readiness import NotReadyError
@@ -217,7 +217,7 @@ def _gateway(settings: Settings, folder: Path) -> Iterator[tuple[int, str]]:
         "RAPPORT_LOG_FORMAT": "json",
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
-    child = Child(ChildCommand(argv, folder / "gateway.log", with_project() | env))
+    child = Child(ChildCommand(argv, folder / "gateway.log", project_environment() | env))
     child.launch()
     try:
         _await_ready(f"http://127.0.0.1:{health}/readyz")

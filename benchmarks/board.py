@@ -19,7 +19,7 @@ import httpx
 
 from benchmarks.command import KEPT
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from schemas.events import partition_key, to_json
@@ -96,7 +96,7 @@ def _running(scratch: Path, pairs: int) -> Iterator[str]:
         _write(settings, _events(pairs))
         port = free_port(set())
         environment = {
-            **with_project(),
+            **project_environment(),
             "RAPPORT_KAFKA": kafka.bootstrap,
             "RAPPORT_CLICKHOUSE": "http://127.0.0.1:1",
             "RAPPORT_NOTIFY_BOARD_PORT": str(port),

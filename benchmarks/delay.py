@@ -20,7 +20,7 @@ from benchmarks.broker import PARTITIONS
 from benchmarks.command import KEPT
 from benchmarks.events import TENANT
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.events import MENTORING_EVENT, partition_key, to_json
 from schemas.primitives import to_rfc3339
@@ -100,7 +100,7 @@ def _paced(watch: "_DelayWatch", names: Sequence[str], count: float) -> None:
 @contextmanager
 def _serving(folder: Path, scratch: Path, bootstrap: str) -> Iterator[None]:
     environment = {
-        **with_project(),
+        **project_environment(),
         "PYTHONPATH": str(folder),
         "RAPPORT_KAFKA": bootstrap,
         "RAPPORT_CLOCK": "log",

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.contestants.task import Task
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.readiness import last_lines
 
 RUN_WITHIN = 900
@@ -37,7 +37,7 @@ def race(module: str, task: Task, python: str = sys.executable) -> Run | Failure
     """Raises nothing of what goes wrong in the contestant."""
     log = Path(task.folder) / "log"
     argv = (python, "-m", f"benchmarks.contestants.{module}", json.dumps(asdict(task)))
-    child = Child(ChildCommand(argv, log, with_project()))
+    child = Child(ChildCommand(argv, log, project_environment()))
     child.launch()
     try:
         ended = _ended(child)

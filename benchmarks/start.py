@@ -26,7 +26,7 @@ from benchmarks.command import KEPT
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.events import TENANT, log
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from deploy.local.readiness import last_lines
@@ -127,7 +127,7 @@ def _machine(bootstrap: str, folder: Path) -> Machine:
     connections = folder / "connections.yaml"
     connections.write_text(CONNECTIONS)
     environment = {
-        **with_project(),
+        **project_environment(),
         "RAPPORT_KAFKA": bootstrap,
         "RAPPORT_INSTANCE": "bench",
         "RAPPORT_INGEST_PORT": str(ports[0]),

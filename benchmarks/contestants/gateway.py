@@ -19,7 +19,7 @@ from benchmarks.contestants.paced import paced
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.contestants.task import Meter, Task, asked
 from benchmarks.events import TENANT
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.ports import free_port
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
@@ -48,7 +48,7 @@ def gateway(task: Task) -> Iterator[Served]:
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
         "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
         "RAPPORT_LOG_FORMAT": "json",
-        **(_of(task.project) if task.project else with_project()),
+        **(_of(task.project) if task.project else project_environment()),
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
     child = Child(ChildCommand(argv, Path(task.folder) / "gateway.log", env))

@@ -125,9 +125,9 @@ confine((Path(sys.argv[1]),))
 
 @needs_landlock
 def test_what_holds_is_told_by_the_server_and_in_its_log(walled: LocalClickHouse) -> None:
-    assert walled.walls().startswith("confined: ")
-    assert f"(Landlock ABI {landlock_abi()}); " in walled.walls()
-    assert walled.walls().endswith("; read-only logins are open")
+    assert walled.confinement().startswith("confined: ")
+    assert f"(Landlock ABI {landlock_abi()}); " in walled.confinement()
+    assert walled.confinement().endswith("; read-only logins are open")
     assert "confined: a query reaches" in walled.log.read_text()
 
 
@@ -135,13 +135,13 @@ def test_a_server_that_is_not_confined_admits_no_readers(tmp_path: Path) -> None
     with LocalClickHouse(ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True)) as clickhouse:
         reading = Login(clickhouse.url, "reader", "reader").ask("SELECT 1")
         writing = Login(clickhouse.url, "rapport", "secret").ask("SELECT 1")
-        walls = clickhouse.walls()
+        confinement = clickhouse.confinement()
 
     assert (reading.status_code, code_of(reading)) == (403, 497)
     assert "--trust-readers" in reading.text
     assert writing.text == "1\n"
-    assert walls.startswith("not confined")
-    assert walls.endswith("read-only logins are refused")
+    assert confinement.startswith("not confined")
+    assert confinement.endswith("read-only logins are refused")
     assert "not confined" in clickhouse.log.read_text()
 
 
@@ -149,4 +149,4 @@ def test_it_admits_readers_whom_somebody_trusts(tmp_path: Path) -> None:
     config = ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True, trust_readers=True)
     with LocalClickHouse(config) as clickhouse:
         assert Login(clickhouse.url, "reader", "reader").lines("SELECT 1") == ["1"]
-        assert clickhouse.walls().endswith("read-only logins are open")
+        assert clickhouse.confinement().endswith("read-only logins are open")

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 from deploy.local.demo import sample
-from deploy.local.demo.people import people_of
+from deploy.local.demo.people import participants_of
 from schemas.directory import PersonDescription
 
 TODAY = date(2026, 11, 24)
@@ -48,11 +48,11 @@ def test_ids_are_unique_and_do_not_depend_on_the_day_of_the_demo() -> None:
 
 def test_both_sides_of_every_pair_have_an_invented_name_of_their_own() -> None:
     chosen = sample.contacts()
-    told = people_of(chosen)
+    told = participants_of(chosen)
 
     told_of = [event["data"] for event in sample.events(chosen, timedelta())]
     sides = {side for data in told_of for side in (*data.get("mentors", ()), *data.get("mentees", ()))}
 
     assert {one["id"] for one in told} == sides
     assert all(PersonDescription.model_validate(one | {"id": None}, extra="ignore") for one in told)
-    assert people_of(chosen) == told
+    assert participants_of(chosen) == told

@@ -17,7 +17,7 @@ from rich.console import Console
 from deploy.local import stack
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.commands import main
-from deploy.local.data_folder import ClockMode, DataFolderError, held, secret
+from deploy.local.data_folder import ClockMode, DataFolderError, locked_folder, secret
 from deploy.local.display import PlainLines
 from deploy.local.kafka import LocalKafka
 from deploy.local.readiness import State
@@ -154,10 +154,10 @@ def test_a_second_stack_on_the_folder_is_refused(external: StackConfig, display:
 
 
 def test_a_folder_keeps_to_its_clock(tmp_path: Path) -> None:
-    with held(tmp_path, ClockMode.LOG):
+    with locked_folder(tmp_path, ClockMode.LOG):
         pass
 
-    with pytest.raises(DataFolderError, match="was filled on the log clock"), held(tmp_path, ClockMode.WALL):
+    with pytest.raises(DataFolderError, match="was filled on the log clock"), locked_folder(tmp_path, ClockMode.WALL):
         pass
 
 
@@ -168,7 +168,7 @@ def test_a_failed_migration_is_quoted_and_starts_no_service(external: StackConfi
         Stack(external, display).__enter__()
 
     assert not (external.data / "journal").exists()
-    with held(external.data, ClockMode.WALL):  # the lock is free again
+    with locked_folder(external.data, ClockMode.WALL):  # the lock is free again
         pass
 
 
@@ -205,4 +205,4 @@ def test_up_says_what_is_missing_and_exits_with_1(empty_folder: Path, monkeypatc
 
 
 def test_the_stack_looks_for_the_words_that_the_warehouse_says() -> None:
-    assert stack.FILL == tables.FILL
+    assert stack.NEEDS_RECOMPUTE == tables.FILL
