@@ -6,10 +6,10 @@ import math
 import pytest
 
 from benchmarks import core, events
+from benchmarks.contestant_run import Failure, Run
 from benchmarks.contestants import ours
 from benchmarks.figures import aims, failures, figures, scoring_share
 from benchmarks.lineup import LINEUP, NAMES, Contestant
-from benchmarks.race import Failure, Run
 from schemas.events import MENTORING_EVENT
 from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.domain.layout import PartitionWatermark
