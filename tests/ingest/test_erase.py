@@ -66,7 +66,7 @@ def test_a_person_goes_with_every_relationship(tenant: Tenant, broker: Settings)
     assert "rapport scoring heal" in result.stderr
     assert erasures(log) == [("rel-1", "a"), ("rel-2", "a")]
     assert [(record.key, record.value) for record in people.records()] == [(f"{tenant.name}/p-ada".encode(), None)]
-    assert (again.exit_code, "nothing is known of a participant 'p-ada'" in again.output) == (1, True)
+    assert (again.exit_code, "there is no participant 'p-ada'" in again.output) == (1, True)
 
 
 def test_somebody_without_relationships_is_only_taken_out_of_the_directory(tenant: Tenant, broker: Settings) -> None:
@@ -119,7 +119,7 @@ def test_it_needs_an_administrator(tenant: Tenant, broker: Settings) -> None:
     [
         ((), "name either --participant or --relationship", 2),
         (("--participant", "p-ada", "--relationship", "rel-1"), "name either", 2),
-        (("--participant", "p-nobody"), "nothing is known of a participant 'p-nobody'", 1),
+        (("--participant", "p-nobody"), "there is no participant 'p-nobody'", 1),
         (("--relationship", "rel-99"), "there is no relationship 'rel-99'", 1),
     ],
 )

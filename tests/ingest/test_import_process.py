@@ -82,7 +82,7 @@ def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: 
         rest, said = resumed.communicate(timeout=90)
 
     assert resumed.returncode == 0, said
-    assert "going on where the last import of this file was interrupted" in said
+    assert "continuing where the last import of this file was interrupted" in said
     new, repeated = (int(rest.split()[at]) for at in (0, 2))
     assert new + repeated <= 10_000 - done + 200
     assert done + new + repeated >= 10_000

@@ -185,7 +185,7 @@ def test_a_dry_run_tells_a_conflict_within_the_file(tmp_path: Path) -> None:
         ("a.csv", "", (), "the file is empty"),
         ("a.csv", "participant,name\n", ("--kind", "directory"), "the column 'consent' is missing"),
         ("a.jsonl", '{"a": 1}\n', ("--kind", "sessions"), "the header"),
-        ("a.csv", "x,y\n", (), "is of no table that is known"),
+        ("a.csv", "x,y\n", (), "matches no known table"),
     ],
 )
 def test_a_table_without_a_header_stops(

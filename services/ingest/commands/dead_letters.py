@@ -101,7 +101,7 @@ def show(origin: str, *, as_json: bool) -> None:
         settings = command_settings()
         one = next(read_rejected(settings, DeadLetterFilter(keys=frozenset({origin}))), None)
         if one is None:
-            raise click.ClickException(f"there is nothing of {origin!r} in quarantine")
+            raise click.ClickException(f"there is no rejected record {origin!r}")
         state = _state(one, requeued_keys(settings))
     if as_json:
         click.echo(json.dumps(_summary(one) | {"state": state} | _content(one)))

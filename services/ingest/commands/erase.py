@@ -63,9 +63,7 @@ def read_erasable(settings: Settings, tenant: str) -> Erasable:
         if not (record.key or b"").startswith(key_prefix):
             continue
         relationship = (record.key or b"")[len(key_prefix) :].decode(errors="replace")
-        if relationship in erasable.programs and not any(
-            reason in (record.value or b"") for reason in RELATIONSHIP_EVENTS
-        ):
+        if relationship in erasable.programs and not any(kind in (record.value or b"") for kind in RELATIONSHIP_EVENTS):
             continue
         event = event_or_none(record, partitions)
         if event and not isinstance(event, OfPartition):
@@ -144,7 +142,7 @@ def _relationships(erasable: Erasable, request: _ErasureRequest) -> list[str]:
     if request.participant:
         found = list(erasable.roster.ever(erasable.tenant, request.participant))
         if not found and request.participant not in erasable.people:
-            raise click.ClickException(f"nothing is known of a participant {request.participant!r} of {request.tenant}")
+            raise click.ClickException(f"there is no participant {request.participant!r} of {request.tenant}")
         return found
     for relationship in request.relationships:
         if relationship not in erasable.programs:

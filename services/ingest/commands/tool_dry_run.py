@@ -49,7 +49,7 @@ class InMemoryLog:
         if outgoing.topic == EVENTS.name:
             self._events.append(MENTORING_EVENT.validate_json(value))
             return
-        assert outgoing.topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
+        assert outgoing.topic == DIRECTORY_STATEMENTS.name, "a dry run writes events and statements about people"
         statement = DirectoryStatement.model_validate_json(value)
         existing = self._find_participant(statement.tenant, statement.id)
         found = merged(statement, existing)

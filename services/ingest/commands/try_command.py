@@ -157,7 +157,7 @@ def report_lines(results: list[NumberedResult], conclusion: Conclusion) -> Itera
     for event in conclusion.outcomes:
         yield from _event_lines(event)
     for key, reason in conclusion.undecided:
-        yield harmless(f"  nothing is said of session {key.session} of {key.relationship}: {reason}")
+        yield harmless(f"  no outcome for session {key.session} of {key.relationship}: {reason}")
 
 
 def payload_json(result: PayloadResult) -> dict[str, object]:

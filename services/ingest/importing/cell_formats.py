@@ -25,8 +25,8 @@ SERIAL = re.compile(r"[34][0-9]{4}([.,][0-9]+)?")
 _RANGE = re.compile(r"(?P<day>.{10}) (?P<begin>[0-9]{2}:[0-9]{2})-(?P<end>[0-9]{2}:[0-9]{2})")
 LONGEST_RANGE = timedelta(hours=12)
 MAY_BE_RANGE = (
-    "may be a range, or a time with an offset: write its end in a column of its own, or a T before the time, or name "
-    "the zone, if that is its offset there"
+    "may be a range, or a time with an offset: put the end into a column of its own, or write a T before the time, or "
+    "name the zone, if it has that offset"
 )
 
 

@@ -36,7 +36,7 @@ def template(kind: str, file: Path | None) -> None:
         click.echo(as_csv(KINDS[kind]), nl=False)
         return
     if target.exists():
-        raise click.ClickException(f"{target} is there already")
+        raise click.ClickException(f"{target} already exists")
     try:
         if target.suffix.lower() in SUFFIXES:
             _workbook(KINDS[kind]).save(target)
@@ -45,7 +45,7 @@ def template(kind: str, file: Path | None) -> None:
             target.write_text(as_csv(KINDS[kind]), encoding="utf-8-sig", newline="")
     except ImportStoppedError as missing:
         raise click.ClickException(str(missing)) from missing
-    click.echo(f"{target} is written; fill it in, then: rapport ingest import {target}")
+    click.echo(f"{target} is written; fill it in, then run: rapport ingest import {target}")
 
 
 def as_csv(kind: TableKind) -> str:

@@ -150,7 +150,7 @@ def _header(lines: Sequence[Line], header_options: HeaderOptions) -> Header | Op
         values = _guessed_values(header, list(_cells(lines, header)))
         return OptionQuestion(
             "--columns",
-            f"its columns are not called as ours ({unknown}); this is what they may be, as a table of {kind.name}",
+            f"its columns have other names than Rapport's ({unknown}); as a table of {kind.name} they may be",
             proposal=proposal(columns, values),
         )
 
@@ -171,7 +171,7 @@ def _untranslated_values(header: Header, cells: SampledRows, header_options: Hea
     columns = {theirs: ours for theirs, ours in zip(header.file_columns, header.columns, strict=True) if theirs}
     text = ", ".join(f"{theirs!r} in {column}" for column, mapping in values.items() for theirs in mapping)
     return OptionQuestion(
-        "--columns", f"some values are not in our words ({text[:200]})", proposal=proposal(columns, values)
+        "--columns", f"some values are not Rapport's ({text[:200]})", proposal=proposal(columns, values)
     )
 
 
@@ -201,12 +201,14 @@ def _missing_option(
     if "program" in absent and not defaults.program:
         return OptionQuestion("--program", "to which programme do the rows belong?", example="PROGRAMME")
     if "source" in absent and not defaults.source:
-        return OptionQuestion("--source", "as which source (of the token) do the rows speak?", example="URI")
+        return OptionQuestion(
+            "--source", "which CloudEvents source (of the token) do the rows come from?", example="URI"
+        )
     if "time_zone" in absent and not defaults.time_zone:
         times = [in_iso(one.text, day_format) for one in _cells_of_type(header.kind, cells, "time")]
         without_offset = [text for text in times if not _WITH_OFFSET.search(text[10:])]
         if len(without_offset) * 2 > len(times) or header.kind.name == "directory":
-            text = "where did the clocks hang by which times are written?"
+            text = "in which time zone are the times written?"
             return OptionQuestion("--time-zone", text, example="Europe/Berlin")
     return None
 

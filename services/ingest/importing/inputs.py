@@ -176,7 +176,7 @@ def _with_mapping(options_of_table: TableOptions, question: OptionQuestion, file
     if not mapping_file.exists():
         mapping_file.write_text(question.proposal, encoding="utf-8")
     text = mapping_file.read_text(encoding="utf-8")
-    prompt = f"{question.text}\n{text}Look over {mapping_file}, change what is wrong"
+    prompt = f"{question.text}\n{text}Review {mapping_file} and correct what is wrong"
     if ask(OptionQuestion("--columns", prompt, default=str(mapping_file))) != str(mapping_file):
         raise ImportStoppedError(f"change {mapping_file} first, then give --columns {mapping_file}")
     return replace(

@@ -70,19 +70,19 @@ class ImportProjection:
         others = {name: count for name, count in self._mentioned.items() if name not in self._started}
         if not others or not self._token:
             return ""
-        click.echo("looking whether all relationships are declared", err=True)
+        click.echo("checking whether all relationships are declared", err=True)
         try:
             tenant, roster = self._tenant, self._roster
         except ImportStoppedError as unclear:
-            return f"whether all relationships are declared was not found out: {unclear}"
+            return f"could not check whether all relationships are declared: {unclear}"
         missing = {name: n for name, n in others.items() if tenant and not roster.was_started(tenant, name)}
         if not missing:
             return ""
         named = ", ".join(sorted(missing)[:MOST_NAMED]) + (" and more" if len(missing) > MOST_NAMED else "")
         rows = sum(missing.values())
         return (
-            f"{rows} rows speak of {len(missing)} relationships that nobody has declared, so that nobody can be told "
-            f"of them: {named}; import them as a table of relationships"
+            f"{rows} rows refer to {len(missing)} relationships that were never declared, so their "
+            f"alerts reach nobody: {named}; import them as a table of relationships"
         )
 
     @cached_property

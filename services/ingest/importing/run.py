@@ -34,7 +34,7 @@ from services.runtime.settings import Settings
 
 ACCEPTED = 202
 # The temporary databases become files when they are large.
-NO_SPACE = "no room for temporary files ({}): name a folder with room in SQLITE_TMPDIR"
+NO_SPACE = "no space for temporary files ({}): set SQLITE_TMPDIR to a folder with space"
 
 
 def report_clock(recipient: MessageRecipient, time: str, source: str) -> None:
@@ -122,7 +122,7 @@ class _ImportRun:
                 for file in self.options.files
             ]
             self.reports.begin(
-                [(self.options.refused_rows_file(opened_input.file), opened_input.table) for opened_input in inputs]
+                [(self.options.refused_rows_file(import_input.file), import_input.table) for import_input in inputs]
             )
             last_line = self._send_in_file_order(inputs[0]) if len(inputs) == 1 else self._send_sorted(inputs)
         time = self.options.clock_reached
@@ -131,14 +131,14 @@ class _ImportRun:
         if time:
             report_clock(self.recipient, time, self.options.source or source_of_line(last_line))
 
-    def _send_in_file_order(self, opened_input: ImportInput) -> Line | None:
+    def _send_in_file_order(self, import_input: ImportInput) -> Line | None:
         """Stream one file of any length in its own order."""
         last_line = None
-        with progress(opened_input.size, self.tally) as show:
-            for batch in batches(map(opened_input.entry, self.checkpoint.remaining(opened_input.lines))):
+        with progress(import_input.size, self.tally) as show:
+            for batch in batches(map(import_input.entry, self.checkpoint.remaining(import_input.lines))):
                 self._send_batch(batch)
                 self.checkpoint.advance(batch)
-                show(opened_input.position())
+                show(import_input.position())
                 last_line = batch[-1].line
         return last_line
 
@@ -192,16 +192,16 @@ def run(options: ImportOptions) -> int:
     if undeclared := projection.undeclared_relationships():
         click.echo(undeclared)
     if tally.rejected and options.rejected:
-        click.echo(f"what was rejected is in {options.rejected}", err=True)
+        click.echo(f"rejected lines are in {options.rejected}", err=True)
         for table in reports.tables:
-            click.echo(f"to mend its rows and import them again: {table}", err=True)
+            click.echo(f"refused rows, to be corrected and imported again, are in {table}", err=True)
     return max(code, _heal_or_hint(options, tally, late_rows)) if code in {0, 1} else code
 
 
 def _run_to_exit_code(import_run: _ImportRun) -> int:
     checkpoint = import_run.checkpoint
     if checkpoint.exists and import_run.options.resume:
-        click.echo("going on where the last import of this file was interrupted", err=True)
+        click.echo("continuing where the last import of this file was interrupted", err=True)
     try:
         import_run.run()
     except (ImportStoppedError, sqlite3.OperationalError) as stopped:
@@ -212,8 +212,8 @@ def _run_to_exit_code(import_run: _ImportRun) -> int:
     except KeyboardInterrupt:
         checkpoint.save()
         click.echo(
-            f"interrupted after line {import_run.last_line}; of the lines in hand some may be recorded too; "
-            "running it again is harmless, --resume goes on here",
+            f"interrupted after line {import_run.last_line}; some of the lines being sent may be recorded as well; "
+            "running it again is harmless, --resume continues here",
             err=True,
         )
         return INTERRUPTED

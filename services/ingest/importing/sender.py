@@ -88,7 +88,7 @@ class Sender:
                 reason = f"no answer from the gateway: {unreachable or type(unreachable).__name__}"
             pause = (min(float(retry_after), LONGEST_BACKOFF_SECONDS) if retry_after.isdecimal() else 0.0) or backoff
             if time.monotonic() + pause > deadline:
-                raise ImportStoppedError(f"the gateway stays away: {reason}")
+                raise ImportStoppedError(f"the gateway is still unavailable: {reason}")
             self._on_wait(f"{reason}; trying again in {pause:.1f} s")
             time.sleep(pause)
             backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)

@@ -160,7 +160,7 @@ def _matching_kind(columns: tuple[str, ...]) -> TableKind:
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
     known = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
-    words = f"the header {', '.join(columns)[:200]!r} is of no table that is known, nor is another of the first"
+    words = f"the header {', '.join(columns)[:200]!r} matches no known table, nor does any other of the first"
     raise ImportStoppedError(f"{words} {MOST_HEADER_ROWS} rows: {known}")
 
 

@@ -121,7 +121,7 @@ def guess_value(column: Column, written: str) -> str:
 
 def proposal(columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]]) -> str:
     """Return the mapping file to be reviewed, with empty entries where nothing is likely."""
-    text = "# Their words on the left, ours on the right. Empty: the column is not read, the value stays as it is.\n"
+    text = "# The table's names left, Rapport's right. Empty: the column is not read, the value stays as it is.\n"
     found = {"columns": {" ".join(theirs.split()): ours for theirs, ours in columns.items()}} | (
         {"values": {name: dict(mapping) for name, mapping in values.items()}} if values else {}
     )

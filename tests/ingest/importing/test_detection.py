@@ -111,7 +111,7 @@ def test_values_in_other_words_are_proposed_and_slips_are_not() -> None:
 
 
 def test_a_header_that_nobody_can_guess_stops() -> None:
-    with pytest.raises(ImportStoppedError, match="is of no table that is known"):
+    with pytest.raises(ImportStoppedError, match="matches no known table"):
         detected("Foo;Bar\n1;2")
 
 
@@ -331,7 +331,7 @@ def test_a_header_in_other_words_below_titles_is_proposed() -> None:
 
 
 def test_where_no_header_is_found_the_first_row_is_told() -> None:
-    with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' is of no table that is known"):
+    with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' matches no known table"):
         detected("\nFoo;Bar\n1;2\n3;4\n")
 
 

@@ -315,8 +315,8 @@ def test_no_day_where_one_is_needed_is_a_fault(kind: str, column: str, cells: di
 @pytest.mark.parametrize(
     ("changes", "column", "words"),
     [
-        ({"ended_at": "2025-12-31 10:00", "end_planned": "yes"}, "ended_at", "lies before started_at"),
-        ({"mentees": "p-ben|p-ada"}, "mentees", "names somebody who is a mentor here, too: a pair is of two people"),
+        ({"ended_at": "2025-12-31 10:00", "end_planned": "yes"}, "ended_at", "is before started_at"),
+        ({"mentees": "p-ben|p-ada"}, "mentees", "names a mentor of the same row: a relationship needs two people"),
     ],
 )
 def test_a_pair_that_cannot_be_is_refused(changes: dict[str, str], column: str, words: str) -> None:

@@ -51,7 +51,7 @@ def raw(content: bytes) -> Callable[[Path], None]:
         ("a.csv", raw(bytes(range(128, 256)) * 20), "is not UTF-8; which of these reads right?"),
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-le")), "UTF-16 without the mark that says so: give"),
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-be")), "give --encoding utf-16-be"),
-        ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "is of no table that is known"),
+        ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "matches no known table"),
     ],
 )
 def test_what_is_no_table_says_what_it_is_and_nothing_is_sent(
@@ -166,7 +166,7 @@ BERLIN = "Europe/Berlin"
         (
             "participant;name;consent;status\np-1;Ann;yes;exited\np-2;Bo;yes;active\np-1;Ann;yes;active\n",
             "1 new, 0 duplicates, 2 rejected",
-            "line 2: invalid: participant: stands in several rows, which say different things",
+            "line 2: invalid: participant: is in several rows that contradict each other",
         ),
         ("participant;name;consent\np-1;Ann;yes\np-1;Ann;no\n", "0 new, 0 duplicates, 2 rejected", "line 3: invalid"),
         # The same in other letters is the same.
@@ -286,7 +286,7 @@ def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, 
 
     assert result.stdout.strip().endswith(f"{many + 2} new, 0 duplicates, 2 rejected"), result.output
     for line in (2, many + 4):
-        assert f"line {line}: invalid: participant: stands in several rows, which say different" in result.stderr
+        assert f"line {line}: invalid: participant: is in several rows that contradict" in result.stderr
 
 
 def test_a_disk_without_room_for_what_a_table_needs_meanwhile_stops_the_import(tmp_path: Path) -> None:
@@ -300,5 +300,5 @@ def test_a_disk_without_room_for_what_a_table_needs_meanwhile_stops_the_import(t
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    assert (result.exit_code, "no room for temporary files" in result.stderr) == (1, True), result.output
+    assert (result.exit_code, "no space for temporary files" in result.stderr) == (1, True), result.output
     assert "SQLITE_TMPDIR" in result.stderr

@@ -81,7 +81,7 @@ def test_every_question_of_a_table_is_asked_in_its_turn(
     assert "Error: 'dd/mm' is not one of 'dd/mm/yyyy', 'mm/dd/yyyy'." in told
     # Enter alone is no programme: nobody means the example.
     assert told.count("to which programme do the rows belong? (such as PROGRAMME):") == 2
-    assert told.count("where did the clocks hang by which times are written? (such as Europe/Berlin):") == 2
+    assert told.count("in which time zone are the times written? (such as Europe/Berlin):") == 2
     assert "Error: 'Berlin' is no IANA time zone" in told
     assert "met.csv: sessions, commas between cells, utf-8, days as dd/mm/yyyy" in told
     assert capsys.readouterr().out.strip() == SHOWN
@@ -98,7 +98,7 @@ def test_a_proposal_is_shown_and_taken_with_enter(
     told = seen()
     assert code == 0, told
     assert "  Beginn: starts_at\n" in told
-    assert f"Look over {tmp_path}/met.csv.columns.yaml, change what is wrong [" in told
+    assert f"Review {tmp_path}/met.csv.columns.yaml and correct what is wrong [" in told
     assert capsys.readouterr().out.strip() == SHOWN
 
 

@@ -66,7 +66,7 @@ def test_names_of_columns_may_go_over_several_lines() -> None:
     [
         ("", None, "the file is empty"),
         ("\n \n", None, "the file is empty"),
-        ("a,b,c", None, "is of no table that is known"),
+        ("a,b,c", None, "matches no known table"),
         (f"{DIRECTORY},e_mail", None, "the column 'e_mail' is not known; leave it out with --skip-column 'e_mail'"),
         (f"{DIRECTORY},adresses", None, "did you mean 'addresses'"),
         (f"{DIRECTORY},name", None, "the column 'name' is there twice"),

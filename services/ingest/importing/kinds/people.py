@@ -27,11 +27,11 @@ def _relationship_messages(row: TableRow) -> list[Message]:
     events = [event_message(row, "relationship.started", started, _start(row), [started or ""])]
     # Both are RFC 3339 in UTC, so they compare as text.
     if started and ended and ended < started:
-        row.add_problem("ended_at", "lies before started_at")
+        row.add_problem("ended_at", "is before started_at")
     if ended:
         events.append(event_message(row, "relationship.ended", ended, _end(row), [ended]))
     elif row.text("end_reason"):
-        row.add_problem("ended_at", "is empty, yet there is a reason for the end")
+        row.add_problem("ended_at", "is empty, although end_reason is given")
     return events
 
 
@@ -39,10 +39,10 @@ def _start(row: TableRow) -> Message:
     mentors, mentees, kind = row.people("mentors"), row.people("mentees"), row.choice("kind", RELATIONSHIP_KINDS)
     # Peers may be both.
     if kind != "peer" and set(mentors) & set(mentees):
-        row.add_problem("mentees", "names somebody who is a mentor here, too: a pair is of two people")
+        row.add_problem("mentees", "names a mentor of the same row: a relationship needs two people")
     coordinators = row.people("coordinator")
     if len(coordinators) > 1:
-        row.add_problem("coordinator", "names several people: it is one")
+        row.add_problem("coordinator", "names several people: give one")
     return without_empty(
         by="admin",
         evidence="admin",
@@ -100,7 +100,7 @@ def _participant_message(row: TableRow) -> list[Message]:
     if SHORTENED.fullmatch(participant):
         row.add_problem("participant", LOST_DIGITS)
     if participant in row.context.conflicting:
-        row.add_problem("participant", "stands in several rows, which say different things: keep the one that holds")
+        row.add_problem("participant", "is in several rows that contradict each other: keep the correct one")
     row.required("name")
     row.required("consent")
     zone = row.text("time_zone") or row.defaults.time_zone
