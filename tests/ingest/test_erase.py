@@ -123,13 +123,13 @@ def test_it_needs_an_administrator(tenant: Tenant, broker: Settings) -> None:
         (("--relationship", "rel-99"), "there is no relationship 'rel-99'", 1),
     ],
 )
-def test_what_nobody_knows_is_not_erased(tenant: Tenant, arguments: tuple[str, ...], words: str, code: int) -> None:
+def test_unknown_names_are_not_erased(tenant: Tenant, arguments: tuple[str, ...], words: str, code: int) -> None:
     result = tenant.run(*arguments)
 
     assert (result.exit_code, words in result.output) == (code, True), result.output
 
 
-def test_a_gateway_that_stays_away_is_told(tenant: Tenant) -> None:
+def test_an_unavailable_gateway_is_reported(tenant: Tenant) -> None:
     nowhere = ("--url", "http://127.0.0.1:1", "--patience", "0.1", "--token", "x", "--source", SOURCE, "--yes")
     of_pair = CliRunner().invoke(main, ["erase", tenant.name, "--relationship", "rel-3", *nowhere])
     of_person = CliRunner().invoke(main, ["erase", tenant.name, "--participant", "p-new", *nowhere])

@@ -82,7 +82,7 @@ def test_pairs_of_the_directory_are_declared_and_found_again(tables: Tables, bro
     assert "1 rows refer to 1 relationships that were never declared" in met.stdout
 
 
-def test_several_files_are_not_gone_on_with(tmp_path: Path) -> None:
+def test_an_import_of_several_files_is_not_resumed(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).touch()
 
@@ -112,7 +112,7 @@ def test_a_template_is_a_table_and_its_example_a_row(
     assert "already exists" in CliRunner().invoke(main, ["template", kind, str(file)]).output
 
 
-def test_an_unreachable_gateway_stops_nothing_that_is_asked_before(tmp_path: Path) -> None:
+def test_questions_come_before_the_gateway_is_reached(tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text("relationship,status,starts_at\nrel-1,held,3/4/2026 10:00\n")
 
     result = CliRunner().invoke(main, ["import", str(tmp_path / "met.csv"), "--token", "x", *EVERY])

@@ -1,4 +1,4 @@
-"""What `rapport up` and `rapport demo` take from the shell, and how the demo tells its progress."""
+"""What `rapport up` and `rapport demo` take from the shell, and how the demo reports its progress."""
 
 import socket
 from pathlib import Path
@@ -16,7 +16,7 @@ OWN = "127.0.0.1:19092"
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A folder of a stack with a broker of its own, and a ClickHouse of somebody else's."""
+    """A folder of a stack with its own broker and an external ClickHouse."""
     (tmp_path / "kafka").mkdir()
     (tmp_path / "env").write_text(f"export RAPPORT_CLICKHOUSE=http://elsewhere:8123\nexport RAPPORT_KAFKA={OWN}\n")
     return tmp_path
@@ -29,7 +29,7 @@ def test_a_shell_with_the_env_of_a_stack_starts_its_parts_again(data: Path) -> N
     assert external_setting("RAPPORT_CLICKHOUSE", shell) == "http://elsewhere:8123"
 
 
-def test_what_somebody_set_is_used(data: Path) -> None:
+def test_an_external_setting_is_used(data: Path) -> None:
     assert external_setting("RAPPORT_KAFKA", {}) is None
     assert external_setting("RAPPORT_KAFKA", {"RAPPORT_KAFKA": ""}) is None
     assert external_setting("RAPPORT_KAFKA", {"RAPPORT_KAFKA": OWN}) == OWN
@@ -62,7 +62,7 @@ def test_a_port_that_is_taken_is_named_before_anything_starts(tmp_path: Path) ->
     assert not (tmp_path / "data" / "kafka").exists()
 
 
-def test_a_folder_where_nobody_may_write_is_named(tmp_path: Path) -> None:
+def test_a_folder_without_write_permission_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
     result = CliRunner().invoke(up, ["--data", str(tmp_path / "file" / "data")])

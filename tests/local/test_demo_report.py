@@ -1,4 +1,4 @@
-"""What the demo says, in its own words and within 80 columns, wherever it is read."""
+"""The demo's report: plain words, within 80 columns, in any output."""
 
 import io
 import re

@@ -43,7 +43,7 @@ def display(printed: io.StringIO) -> PlainLines:
 
 @pytest.fixture
 def external(tmp_path: Path, local_kafka: LocalKafka, local_clickhouse: LocalClickHouse) -> StackConfig:
-    """On the run's broker and server, so that only the services have to start."""
+    """On the session's broker and server, so that only the services have to start."""
     return StackConfig(
         data=tmp_path, cache=CACHE, kafka=local_kafka.bootstrap, clickhouse=local_clickhouse.url, rapport=RAPPORT
     )
@@ -102,9 +102,7 @@ def test_a_secret_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> N
     assert (tmp_path / "word").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_of_variables_that_others_could_read_is_theirs_no_more(
-    external: StackConfig, display: PlainLines
-) -> None:
+def test_an_env_file_that_others_could_read_becomes_private(external: StackConfig, display: PlainLines) -> None:
     (external.data / "env").write_text("left by an older version")
     (external.data / "env").chmod(0o644)
 
@@ -204,5 +202,5 @@ def test_up_says_what_is_missing_and_exits_with_1(empty_folder: Path, monkeypatc
     assert (empty_folder / ".rapport" / "up" / "clock").read_text() == "wall"
 
 
-def test_the_stack_looks_for_the_words_that_the_warehouse_says() -> None:
+def test_the_stack_matches_the_message_of_the_migration() -> None:
     assert stack.NEEDS_RECOMPUTE == tables.FILL

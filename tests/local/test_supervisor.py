@@ -182,7 +182,7 @@ def journal(folder: Path) -> list[str]:
 
 
 def exists(pid: int) -> bool:
-    """A zombie that nobody waits for is gone, too."""
+    """A zombie that is not reaped counts as gone."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:

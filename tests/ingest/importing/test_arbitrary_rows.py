@@ -1,4 +1,4 @@
-"""Whatever stands in a table: every line is told of, none raises, and nothing but whole JSON is sent."""
+"""Arbitrary tables: every line is reported, none raises, and only complete JSON is sent."""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ ZONES = st.sampled_from(("", "Europe/Berlin", "Asia/Kathmandu", "nowhere", "\x00
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data(), ZONES)
-def test_no_row_raises_and_each_is_told_of(kind: str, data: st.DataObject, zone: str) -> None:
+def test_no_row_raises_and_each_is_reported(kind: str, data: st.DataObject, zone: str) -> None:
     header = Header(KINDS[kind], tuple(sorted(KINDS[kind].columns)), ",")
     cells = [data.draw(CELLS).replace('"', '""') for _ in header.columns]
     text = ",".join(f'"{cell}"' for cell in cells).encode(errors="surrogatepass")
@@ -55,7 +55,7 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(ANYTHING, max_size=5))
-def test_a_dry_run_answers_whatever_is_handed_in(values: list[object]) -> None:
+def test_a_dry_run_answers_any_message(values: list[object]) -> None:
     messages = [json.dumps(value).encode() for value in values]
     recipient = DryRunRecipient(lambda: Clock(datetime(2026, 6, 1, tzinfo=UTC)))
 

@@ -27,7 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("2026-03-31 16:30 GMT", "2026-03-31T16:30:00.000000Z"),
     ],
 )
-def test_a_time_is_placed_where_its_clock_hung(written: str, utc: str) -> None:
+def test_a_time_without_offset_is_read_in_its_zone(written: str, utc: str) -> None:
     assert instant(written, BERLIN) == utc
 
 

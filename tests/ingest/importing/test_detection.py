@@ -1,4 +1,4 @@
-"""What is recognised of a table, and what is asked."""
+"""What is detected of a table, and what is asked."""
 
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -58,7 +58,7 @@ def test_the_form_of_days_is_recognised(days: list[str], day_format: str) -> Non
 @pytest.mark.parametrize(
     "days", [["3/4/2026 10:00"], ["3/31/2026 10:00"] * 5 + ["31/3/2026 10:00"], ["01/02/2026 1:00 PM"] * 9]
 )
-def test_days_that_may_be_two_are_asked(days: list[str]) -> None:
+def test_ambiguous_days_are_asked(days: list[str]) -> None:
     question = asked(HEAD + "\n".join(f"r;held;{day};45" for day in days))
 
     assert question.option == "--day-format"
@@ -92,7 +92,7 @@ def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:
         ("--time-zone", RowDefaults("urn:csv", "spruce")),
     ],
 )
-def test_what_no_row_says_is_asked(option: str, defaults: RowDefaults) -> None:
+def test_missing_options_are_asked(option: str, defaults: RowDefaults) -> None:
     assert asked(HEAD + "r;held;2026-03-31 16:30;4", TableOptions(defaults=defaults)).option == option
 
 
@@ -102,7 +102,7 @@ def test_times_with_their_offset_need_no_zone() -> None:
     assert isinstance(detected(HEAD + "r;held;2026-03-31 16:30+02:00;4", given), DetectedTable)
 
 
-def test_values_in_other_words_are_proposed_and_slips_are_not() -> None:
+def test_values_in_other_words_are_proposed_and_typing_errors_are_not() -> None:
     question = asked(HEAD + "r;stattgefunden;2026-03-31 16:30;4\nr;irgendwie;2026-03-31 16:30;4")
 
     assert question.option == "--columns"
@@ -128,7 +128,7 @@ def test_a_meeting_that_did_not_take_place_is_not_proposed_as_missed_by_anybody(
     assert guess_value(KINDS["sessions"].columns["status"], word) == ""
 
 
-def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:
+def test_a_mapping_file_is_read_as_text_only(tmp_path: Path) -> None:
     file = tmp_path / "columns.yaml"
     file.write_text("columns: {Ja/Nein: consent, Notiz: }\nvalues: {consent: {ja: yes, Nein: no}}\n")
 
@@ -153,7 +153,7 @@ def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:
         ("#" * 70_000, "has more than 65536 bytes"),
     ],
 )
-def test_a_file_of_columns_that_is_none_says_why(text: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_mapping_file_says_why(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "columns.yaml").write_text(text)
 
     with pytest.raises(ImportStoppedError, match=words):
@@ -202,7 +202,7 @@ def test_numbers_with_a_comma_are_read_unless_they_may_be_two() -> None:
             formats.number(text)
 
 
-def test_a_wish_for_a_kind_is_kept_to() -> None:
+def test_a_requested_kind_is_used() -> None:
     given = TableOptions(HeaderOptions("directory"), defaults=EVERY.defaults)
 
     assert recognised("participant;name;consent\n", given).header.kind.name == "directory"
@@ -229,7 +229,7 @@ def test_ratings_off_the_usual_scale_say_that_the_others_are_on_another(ratings:
     assert "add the columns scale_min and scale_max" in str(stopped.value)
 
 
-def test_a_slip_of_the_pen_is_not_another_scale_and_a_scale_that_is_told_is_believed() -> None:
+def test_a_typing_error_is_not_another_scale_and_a_given_scale_is_trusted() -> None:
     row = "r,mentee,2026-03-01T10:00:00Z,"
 
     recognised(RATED + "\n".join(f"{row}{one}" for one in ["3"] * 19 + ["44", "soon"]))
@@ -239,7 +239,7 @@ def test_a_slip_of_the_pen_is_not_another_scale_and_a_scale_that_is_told_is_beli
         detected(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,\n{row}7,")
 
 
-def test_cells_for_nothing_say_nothing_of_the_form_of_days() -> None:
+def test_empty_cells_do_not_affect_the_day_format() -> None:
     rows = ["23/04/2026 10:00", "00/01/1900", "31/12/9999", "NULL", "3/4/2026\u00a010:00"]
 
     assert recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).formats.day_format == "dd/mm/yyyy"
@@ -330,7 +330,7 @@ def test_a_header_in_other_words_below_titles_is_proposed() -> None:
     }
 
 
-def test_where_no_header_is_found_the_first_row_is_told() -> None:
+def test_where_no_header_is_found_the_first_row_is_reported() -> None:
     with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' matches no known table"):
         detected("\nFoo;Bar\n1;2\n3;4\n")
 

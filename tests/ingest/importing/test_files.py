@@ -1,4 +1,4 @@
-"""Lines, batches, the checkpoint of an import, and what is late."""
+"""Lines, batches, the checkpoint of an import, and late rows."""
 
 import gzip
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def test_utf_16_is_read_by_its_mark_or_by_its_name(encoding: str, tmp_path: Path
         assert list(lines) == [Line(1, "ä\u2028,b".encode()), Line(2, b"next")]
 
 
-def test_utf_16_that_breaks_off_is_told(tmp_path: Path) -> None:
+def test_truncated_utf_16_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes("a,b\nc".encode("utf-16")[:-1])
 

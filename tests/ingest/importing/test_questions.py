@@ -1,4 +1,4 @@
-"""What a person is asked at a terminal, and what becomes of the answers."""
+"""Questions at a terminal, and the use of the answers."""
 
 import os
 import sys
@@ -26,8 +26,8 @@ Answering = Callable[..., Callable[[], str]]
 
 @pytest.fixture
 def at_a_terminal() -> Iterator[Answering]:
-    """Called with what somebody types: from then on standard input and errors are a terminal. Returns what tells what
-    stood there so far."""
+    """Called with typed text: from then on standard input and errors are a terminal. Returns a function that returns
+    its output so far."""
     master, slave = os.openpty()
     shown = bytearray()
 
@@ -87,7 +87,7 @@ def test_every_question_of_a_table_is_asked_in_its_turn(
     assert capsys.readouterr().out.strip() == SHOWN
 
 
-def test_a_proposal_is_shown_and_taken_with_enter(
+def test_a_proposal_is_shown_and_accepted_with_enter(
     at_a_terminal: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "met.csv").write_text(FOREIGN)
@@ -102,7 +102,7 @@ def test_a_proposal_is_shown_and_taken_with_enter(
     assert capsys.readouterr().out.strip() == SHOWN
 
 
-def test_who_does_not_take_the_proposal_mends_it_first(at_a_terminal: Answering, tmp_path: Path) -> None:
+def test_a_rejected_proposal_must_be_corrected_first(at_a_terminal: Answering, tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text(FOREIGN)
     seen = at_a_terminal("no")
 
@@ -123,14 +123,14 @@ def test_the_end_of_input_sends_nothing(at_a_terminal: Answering, tmp_path: Path
     assert "Aborted!" in seen()
 
 
-def test_where_nobody_can_be_asked_the_option_is_named() -> None:
+def test_without_a_terminal_the_missing_option_is_named() -> None:
     with pytest.raises(ImportStoppedError, match="which zone: give --time-zone Europe/Berlin"):
         question_handler()(OptionQuestion("--time-zone", "which zone", example="Europe/Berlin"))
     with pytest.raises(ImportStoppedError, match="is it: give --decimal-comma or --no-decimal-comma"):
         question_handler()(OptionQuestion("", "is it", ("--decimal-comma", "--no-decimal-comma")))
 
 
-def test_a_zone_that_there_is_not_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
+def test_an_unknown_zone_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text(AMBIGUOUS)
 
     with pytest.raises(click.BadParameter, match="'Europe/Berlim' is no IANA time zone"):

@@ -38,7 +38,7 @@ def test_a_table_is_recognised_by_its_header(written: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_cells_stand_between_commas_semicolons_or_tabs(delimiter: str) -> None:
+def test_cells_are_separated_by_commas_semicolons_or_tabs(delimiter: str) -> None:
     found = header(SESSIONS.replace(",", delimiter))
 
     assert (found.delimiter, found.columns) == (delimiter, tuple(SESSIONS.split(",")))
@@ -101,7 +101,7 @@ def test_a_row_with_quotes_goes_over_several_lines() -> None:
     assert header(DIRECTORY).cells(found[0])["name"] == 'A "first"\nand second'
 
 
-def test_a_slip_of_a_quote_costs_its_own_row_only() -> None:
+def test_a_stray_quote_rejects_only_its_own_row() -> None:
     found = rows('p-1,5" tall,yes\np-2,B,no\np-3,6" tall,yes\np-4,D,no')
 
     assert [(row.number, row.text) for row in found] == [
@@ -112,7 +112,7 @@ def test_a_slip_of_a_quote_costs_its_own_row_only() -> None:
     ]
 
 
-def test_a_hundred_thousand_slips_are_a_hundred_thousand_rows() -> None:
+def test_a_hundred_thousand_stray_quotes_are_a_hundred_thousand_rows() -> None:
     assert len(rows('p-1,5" tall,yes\n' * 100_000)) == 100_000
 
 
@@ -129,7 +129,7 @@ def test_a_hundred_thousand_slips_are_a_hundred_thousand_rows() -> None:
         (b"p-1," + b"x" * 200_000 + b",yes", "is no row of a table: field larger than"),
     ],
 )
-def test_a_row_that_cannot_be_taken_apart_says_why(text: bytes, words: str) -> None:
+def test_a_row_that_cannot_be_parsed_says_why(text: bytes, words: str) -> None:
     with pytest.raises(BrokenRowError, match=words):
         header(DIRECTORY).cells(Line(1, text))
 
