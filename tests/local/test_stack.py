@@ -180,7 +180,7 @@ def test_tables_that_are_new_to_a_folder_are_filled_before_anything_starts(
     with Stack(external, display):
         pass
 
-    assert printed.getvalue().count("filling tables that are new") == 1
+    assert printed.getvalue().count("filling new tables") == 1
 
 
 @pytest.fixture
