@@ -1,4 +1,4 @@
-"""How long pages of the board take with 2,000 pairs, and 200 acts at once: `python benchmarks/board.py --help`."""
+"""Measures page times of the board with 2,000 pairs, and 200 acts at once: `python benchmarks/board.py --help`."""
 
 import sys
 import tempfile
@@ -17,9 +17,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import click
 import httpx
 
-from benchmarks.command import KEPT
+from benchmarks.command import CACHE
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from schemas.events import partition_key, to_json
@@ -67,14 +67,15 @@ class Timing:
 @click.option("--pairs", type=click.IntRange(100), default=2_000, show_default=True)
 @click.option("--rounds", type=click.IntRange(5), default=60, show_default=True, help="Requests of each page.")
 def main(pairs: int, rounds: int) -> None:
-    """A board over the state of so many pairs, as a process on a broker of its own, ClickHouse being away."""
-    KEPT.mkdir(exist_ok=True)
+    """Serve a board over the state of the given number of pairs, as a process on a separate broker, without
+    ClickHouse."""
+    CACHE.mkdir(exist_ok=True)
     with (
-        tempfile.TemporaryDirectory(dir=KEPT) as scratch,
+        tempfile.TemporaryDirectory(dir=CACHE) as scratch,
         _running(Path(scratch), pairs) as url,
         httpx.Client(base_url=url, timeout=60, follow_redirects=True) as client,
     ):
-        timings = [_timed(client, page, rounds) for page in _pages(client)]
+        timings = [_time_page(client, page, rounds) for page in _pages(client)]
         for one in timings:
             p50, p95 = one.percentile(0.5), one.percentile(0.95)
             click.echo(f"{one.page.ljust(22)} p50 {p50:6.1f} ms   p95 {p95:6.1f} ms")
@@ -88,15 +89,15 @@ def main(pairs: int, rounds: int) -> None:
 
 @contextmanager
 def _running(scratch: Path, pairs: int) -> Iterator[str]:
-    """The address of a board; notify runs beside it."""
+    """Yield the address of a board; notify runs beside it."""
     with ExitStack() as stack:
-        kafka = stack.enter_context(LocalKafka(KafkaConfig(scratch / "kafka", KEPT / "cache")))
+        kafka = stack.enter_context(LocalKafka(KafkaConfig(scratch / "kafka", CACHE / "cache")))
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(PARTITIONS, 1) for topic in TOPICS})
-        _write(settings, _events(pairs))
+        _write_state(settings, _events(pairs))
         port = free_port(set())
         environment = {
-            **with_project(),
+            **project_environment(),
             "RAPPORT_KAFKA": kafka.bootstrap,
             "RAPPORT_CLICKHOUSE": "http://127.0.0.1:1",
             "RAPPORT_NOTIFY_BOARD_PORT": str(port),
@@ -107,14 +108,14 @@ def _running(scratch: Path, pairs: int) -> Iterator[str]:
             child.launch()
             stack.callback(child.stop)
         url = f"http://127.0.0.1:{port}"
-        _wait(url)
+        _wait_until_up(url)
         yield url
 
 
-def _wait(url: str) -> None:
+def _wait_until_up(url: str) -> None:
     """Raises TimeoutError."""
-    until = time.monotonic() + READY_SECONDS
-    while time.monotonic() < until:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
         try:
             if httpx.get(f"{url}/healthz", timeout=5).is_success:
                 return
@@ -141,7 +142,7 @@ def _pages(client: httpx.Client) -> Sequence[str]:
     )
 
 
-def _timed(client: httpx.Client, page: str, rounds: int) -> Timing:
+def _time_page(client: httpx.Client, page: str, rounds: int) -> Timing:
     found = []
     for _ in range(rounds):
         began = time.perf_counter()
@@ -151,10 +152,10 @@ def _timed(client: httpx.Client, page: str, rounds: int) -> Timing:
 
 
 def _bulk(client: httpx.Client) -> float:
-    """Seconds from the form to the page that says what came of each row, when notify leads and answers."""
-    until = time.monotonic() + READY_SECONDS
+    """Return the seconds from the form to the page with the result of each row, once notify leads and answers."""
+    deadline = time.monotonic() + READY_SECONDS
     while "Acknowledged" not in _act(client, "acknowledge", 1)[1]:
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise TimeoutError("notify answers nobody")
         time.sleep(0.5)
     _act(client, "unacknowledge", BULK)
@@ -165,7 +166,7 @@ def _bulk(client: httpx.Client) -> float:
 
 
 def _act(client: httpx.Client, act: str, most: int) -> tuple[float, str]:
-    """Seconds, and the page that came of it."""
+    """Return the seconds, and the resulting page."""
     text = client.get("/").text
     keys = [part.partition('"')[0] for part in text.split('data-key="')[1 : most + 1]]
     names = ("csrf", "form", "back")
@@ -175,37 +176,37 @@ def _act(client: httpx.Client, act: str, most: int) -> tuple[float, str]:
     return time.perf_counter() - began, answer.text
 
 
-def _write(settings: Settings, events: Mapping[int, Sequence[ScoreEvent]]) -> None:
-    """What notify writes down of them."""
+def _write_state(settings: Settings, events: Mapping[int, Sequence[ScoreEvent]]) -> None:
+    """Write what notify stores for these events."""
     producer, decided_at = Producer(settings), datetime.now(UTC)
-    for number, told in events.items():
+    for number, events_of_partition in events.items():
         alerts = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
-        for event in told:
+        for event in events_of_partition:
             for transitioned in alerts.take(event):
                 changed = alert_changed(transitioned, decided_at)
                 producer.send(ALERTS.name, changed.partitionkey.encode(), to_json(changed))
-        touched = alerts.touched()
-        for key, watch in touched.watches.items():
+        changes = alerts.touched()
+        for key, watch in changes.watches.items():
             producer.send(ALERT_STATE.name, key.encode(), record.dump(WatchRecord(watch=watch)), partition=number)
-        assert touched.clock is not None, "the clock has moved"
-        producer.send(ALERT_STATE.name, CLOCK_KEY, record.dump(ClockRecord(clock=touched.clock)), partition=number)
+        assert changes.clock is not None, "the clock has moved"
+        producer.send(ALERT_STATE.name, CLOCK_KEY, record.dump(ClockRecord(clock=changes.clock)), partition=number)
     producer.close()
 
 
 def _events(pairs: int) -> Mapping[int, Sequence[ScoreEvent]]:
-    """Two weeks of each pair, by partition, in the order of time."""
-    chance, begin = Random(7), datetime.now(UTC).replace(microsecond=0) - timedelta(days=DAYS)
+    """Return two weeks of each pair by partition, in time order."""
+    rng, begin = Random(7), datetime.now(UTC).replace(microsecond=0) - timedelta(days=DAYS)
     found: dict[int, list[ScoreEvent]] = {number: [] for number in range(PARTITIONS)}
-    kinds = [chance.random() for _ in range(pairs)]
+    kinds = [rng.random() for _ in range(pairs)]
     for day in range(DAYS):
         for pair, kind in enumerate(kinds):
             low, quiet = kind < LOW_SHARE, LOW_SHARE <= kind < LOW_SHARE + QUIET_SHARE
-            health = max(20.0, 70.0 - 4.0 * day) if low else 60.0 + 30 * chance.random()
-            risk = min(0.9, 0.3 + 0.05 * day) if quiet else 0.4 * chance.random()
+            health = max(20.0, 70.0 - 4.0 * day) if low else 60.0 + 30 * rng.random()
+            risk = min(0.9, 0.3 + 0.05 * day) if quiet else 0.4 * rng.random()
             event = _changed(pair, begin + timedelta(days=day), (round(health, 6), round(risk, 6)))
             found[partition_of(event.partitionkey.encode(), PARTITIONS)].append(event)
-    for number, told in found.items():
-        told.append(_clock(number, datetime.now(UTC)))
+    for number, events_of_partition in found.items():
+        events_of_partition.append(_clock(number, datetime.now(UTC)))
     return found
 
 

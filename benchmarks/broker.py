@@ -1,4 +1,4 @@
-"""What is on the broker before a contestant starts: topics, the log, a changelog."""
+"""Prepares the broker before a contestant starts: topics, the log, a changelog."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,12 +8,12 @@ from services.runtime.kafka import Producer, create_topics
 from services.runtime.settings import Settings
 
 PARTITIONS = 4
-ACKNOWLEDGED_WITHIN = 60
-AT_ONCE = 10_000
-"""Records under way."""
+ACKNOWLEDGE_TIMEOUT = 60
+BATCH_SIZE = 10_000
+"""Records in flight."""
 
 
-class Written(NamedTuple):
+class NewRecord(NamedTuple):
     """`partition` None: chosen by the key."""
 
     key: bytes
@@ -22,7 +22,7 @@ class Written(NamedTuple):
 
 
 def create(settings: Settings, topics: Iterable[str], compacted: str = "") -> None:
-    """All with the same partitions; one of them may be compacted."""
+    """Create all topics with the same number of partitions; one of them may be compacted."""
     create_topics(
         settings,
         {
@@ -36,20 +36,20 @@ def create(settings: Settings, topics: Iterable[str], compacted: str = "") -> No
     )
 
 
-def fill(settings: Settings, topic: str, records: Iterable[Written]) -> tuple[int, int]:
-    """How many records were written, and how many bytes their values have. Raises KafkaError."""
+def fill(settings: Settings, topic: str, records: Iterable[NewRecord]) -> tuple[int, int]:
+    """Return the number of records written, and the bytes of their values. Raises KafkaError."""
     producer = Producer(settings, compression_type=None)
     count = size = 0
-    for some in _slices(iter(records)):
-        sent = [producer.send(topic, record.key, record.value, partition=record.partition) for record in some]
-        producer.flush(ACKNOWLEDGED_WITHIN)
+    for batch in _batches(iter(records)):
+        sent = [producer.send(topic, record.key, record.value, partition=record.partition) for record in batch]
+        producer.flush(ACKNOWLEDGE_TIMEOUT)
         for acknowledgement in sent:
-            acknowledgement.get(ACKNOWLEDGED_WITHIN)
-        count, size = count + len(some), size + sum(len(record.value) for record in some)
+            acknowledgement.get(ACKNOWLEDGE_TIMEOUT)
+        count, size = count + len(batch), size + sum(len(record.value) for record in batch)
     producer.close()
     return count, size
 
 
-def _slices(records: Iterator[Written]) -> Iterator[list[Written]]:
-    while some := list(islice(records, AT_ONCE)):
-        yield some
+def _batches(records: Iterator[NewRecord]) -> Iterator[list[NewRecord]]:
+    while batch := list(islice(records, BATCH_SIZE)):
+        yield batch

@@ -1,10 +1,10 @@
-"""A changelog as work leaves it: every state written several times, each time with a few more facts."""
+"""A realistic changelog: every state is written several times, each time with more facts."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 
 from benchmarks import events
-from benchmarks.broker import PARTITIONS, Written
+from benchmarks.broker import PARTITIONS, NewRecord
 from schemas.events import MENTORING_EVENT, OfPartition
 from services.scoring.domain.changelog import state_entry, watermark_entry
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of
@@ -14,12 +14,12 @@ WRITES = 10
 FACTS = 30
 """Facts of a state at its last write: a month or two of an ordinary relationship."""
 SAMPLES = 200
-"""Relationships that differ; the others are copies under other names."""
+"""Distinct relationships; the others are copies under other names."""
 GENERATION = 1
 
 
-def changelog(count: int) -> Iterator[Written]:
-    """`count` records of states, then the watermark of each partition."""
+def changelog(count: int) -> Iterator[NewRecord]:
+    """Yield `count` state records, then the watermark of each partition."""
     samples, relationships = _samples(), max(1, count // WRITES)
     for number in range(count):
         write, relationship = min(number // relationships, WRITES - 1), number % relationships
@@ -28,15 +28,15 @@ def changelog(count: int) -> Iterator[Written]:
             value=samples[relationship % SAMPLES][write]
         )
         assert entry.value is not None, "a state is no tombstone"
-        yield Written(entry.key, entry.value, relationship % PARTITIONS)
+        yield NewRecord(entry.key, entry.value, relationship % PARTITIONS)
     for partition in range(PARTITIONS):
         entry = watermark_entry(GENERATION, PartitionWatermark())
         assert entry.value is not None, "a watermark is no tombstone"
-        yield Written(entry.key, entry.value, partition)
+        yield NewRecord(entry.key, entry.value, partition)
 
 
 def _samples() -> list[list[bytes]]:
-    """Of each sample the bytes of all its writes."""
+    """Return for each sample the bytes of all its writes."""
     return [[_bytes(facts, (write + 1) * FACTS // WRITES) for write in range(WRITES)] for facts in _facts()]
 
 

@@ -1,4 +1,4 @@
-"""What a relationship costs the core of scoring, without any broker: `python benchmarks/core.py --help`."""
+"""Measures the cost of a relationship in the core of scoring, without a broker: `python benchmarks/core.py --help`."""
 
 import cProfile
 import gc
@@ -38,11 +38,11 @@ from services.scoring.domain.whole_histories import WholeHistory, digests
 FACTS = 60
 """Facts of a relationship: a month of a busy one."""
 SAMPLES = 100
-"""Relationships that differ; where there are more, the others are copies under other names."""
+"""Distinct relationships; beyond this number they are copies under other names."""
 MIDNIGHTS = 3
 LAST_EVENTS = 400
-SELDOM = 7
-"""Of so many events one is left where little happens."""
+KEEP_EVERY = 7
+"""For infrequent activity, keep one of this many events."""
 
 Figures = Mapping[str, float]
 
@@ -69,9 +69,9 @@ AIMS = (
 @click.command()
 @click.option("--relationships", type=click.IntRange(SAMPLES), default=10_000, show_default=True)
 def main(relationships: int) -> None:
-    """An event that comes in order, alone in its run; a midnight of many relationships; what each takes in memory and
-    at a start; a row of whole histories, as replay and verify compute them. CPU time of one process, from records to
-    the bytes that are written; large numbers are told by the slope."""
+    """Measure an in-order event alone in its batch; a midnight of many relationships; memory and start-up per
+    relationship; and a row of whole histories, as replay and verify compute them. CPU time of one process, from records
+    to the bytes that are written; large numbers are extrapolated from the slope."""
     found: dict[str, float] = {}
     measures: tuple[tuple[Callable[[int], Figures], int], ...] = (
         (live, LAST_EVENTS),
@@ -81,7 +81,7 @@ def main(relationships: int) -> None:
         (histories, SAMPLES),
     )
     for measure, size in measures:
-        # Each in a process of its own: what one leaves in memory costs no other.
+        # Each measurement runs in a separate process, so that its memory does not affect others.
         with ProcessPoolExecutor(1, get_context("spawn"), collect_seldom) as pool:
             found |= pool.submit(measure, size).result()
     for what, most in AIMS:
@@ -91,8 +91,8 @@ def main(relationships: int) -> None:
 
 
 def live(count: int) -> Figures:
-    """The last events of a log, each in a run of its own; half of them are timed, of the others the calls counted: of
-    our own functions, and of all, Python's own included. What became due before an event is not its cost."""
+    """Process the last events of a log, each in its own batch; time one half, and count calls in the other: of our own
+    functions, and of all including Python's. Work that became due before an event does not count."""
     found = _in_order(list(_records(SAMPLES * FACTS, SAMPLES)), count)
     return {
         "an in-order event, us of CPU": found.spent,
@@ -103,9 +103,9 @@ def live(count: int) -> Figures:
 
 
 def live_for_months(count: int) -> Figures:
-    """The same of relationships in which as much happens in seven months: most of it is beyond what a state keeps
-    whole."""
-    records = list(islice(_records(SAMPLES * FACTS * SELDOM, SAMPLES), 0, None, SELDOM))
+    """The same for relationships with as many events in seven months: most are older than what a state keeps
+    in full."""
+    records = list(islice(_records(SAMPLES * FACTS * KEEP_EVERY, SAMPLES), 0, None, KEEP_EVERY))
     found = _in_order(records, count)
     return {
         "an in-order event of seven months, us of CPU": found.spent,
@@ -114,7 +114,7 @@ def live_for_months(count: int) -> Figures:
 
 
 class InOrder(NamedTuple):
-    """Of one event on the average; `files` of ours that an event in the middle passes."""
+    """Averages per event; `files` of ours that the median event passes."""
 
     spent: float
     calls: float
@@ -127,15 +127,15 @@ def _in_order(records: Sequence[write_phases.LogRecord], count: int) -> InOrder:
     spent, calls, own_calls, files = 0.0, 0, 0, list[int]()
     for place, record in enumerate(records):
         assert record.event is not None, "the benchmark's log holds nothing but events"
-        _written(worker.tick(to_micros(record.event.recordedtime)))
+        _serialize_all(worker.tick(to_micros(record.event.recordedtime)))
         if len(records) - count <= place < len(records) - count // 2:
             began = time.process_time()
-            _written(worker.run([record]))
+            _serialize_all(worker.run([record]))
             spent += time.process_time() - began
         elif place >= len(records) - count // 2:
             profile = cProfile.Profile()
-            profile.runcall(_written, worker.run([record]))
-            # What pstats publishes of its figures has no types.
+            profile.runcall(_serialize_all, worker.run([record]))
+            # The figures of pstats are untyped.
             stats: Any = pstats.Stats(profile)
             ours = [
                 (file, of[1]) for (file, _, _), of in stats.stats.items() if "/services/" in file or "/schemas/" in file
@@ -144,31 +144,31 @@ def _in_order(records: Sequence[write_phases.LogRecord], count: int) -> InOrder:
             own_calls += sum(made for _, made in ours)
             files.append(len({file for file, _ in ours}))
         else:
-            _written(worker.run([record]))
+            _serialize_all(worker.run([record]))
     counted = len(files)
     return InOrder(spent / (count // 2) * 1e6, calls / counted, own_calls / counted, median(files))
 
 
 def midnights(relationships: int) -> Figures:
-    worker = _taken(_changelog(relationships))
+    worker = _recovered(_changelog(relationships))
     rows, spent = 0, 0.0
     for _ in range(MIDNIGHTS):
         midnight = (worker.partition.clock // DAY + 1) * DAY
-        # What comes before it by itself, as meetings that begin, is no midnight.
-        _written(worker.tick(midnight - 1))
+        # Work due before midnight, such as starting meetings, is not part of it.
+        _serialize_all(worker.tick(midnight - 1))
         began = time.process_time()
-        rows += _written(worker.tick(midnight))
+        rows += _serialize_all(worker.tick(midnight))
         spent += time.process_time() - began
     return {"250,000 midnights, s of CPU": spent / rows * 250_000}
 
 
 def memory(relationships: int) -> Figures:
-    """Twice: the difference is what so many more take, the first time pays for what all share."""
+    """Measure twice: the difference is the marginal cost, the first includes shared memory."""
     entries = list(_changelog(relationships))
     sizes, spent, kept = [], [], []
     for _ in range(2):
         began = time.process_time()
-        kept.append(_taken(entries))
+        kept.append(_recovered(entries))
         spent.append(time.process_time() - began)
         gc.collect()
         sizes.append(_resident())
@@ -180,14 +180,14 @@ def memory(relationships: int) -> Figures:
 
 
 def histories(relationships: int) -> Figures:
-    accounts: dict[str, FullHistory] = defaultdict(FullHistory)
+    histories_by_key: dict[str, FullHistory] = defaultdict(FullHistory)
     until = NONE
     for record in _records(relationships * FACTS, relationships):
         if isinstance(record.event, OfRelationship):
-            accounts[record.key].add(record.event, record.offset)
+            histories_by_key[record.key].add(record.event, record.offset)
             until = to_micros(record.event.time) + 90 * DAY
     began = time.process_time()
-    found = digests([WholeHistory(name, account.facts, DEFAULT, until) for name, account in accounts.items()])
+    found = digests([WholeHistory(name, history.facts, DEFAULT, until) for name, history in histories_by_key.items()])
     spent = time.process_time() - began
     return {"a row of a whole history, us of CPU": spent / sum(rows for rows, _ in found) * 1e6}
 
@@ -197,8 +197,8 @@ def _records(count: int, relationships: int) -> Iterator[write_phases.LogRecord]
         yield write_phases.LogRecord(offset, key.decode(), MENTORING_EVENT.validate_json(value))
 
 
-def _written(phases: Iterable[write_phases.Phase]) -> int:
-    """The bytes of all that a worker writes; how many of it are rows."""
+def _serialize_all(phases: Iterable[write_phases.Phase]) -> int:
+    """Serialize everything that a worker writes; return the number of rows."""
     rows = 0
     for phase in phases:
         for write in phase:
@@ -209,7 +209,7 @@ def _written(phases: Iterable[write_phases.Phase]) -> int:
 
 
 def _changelog(relationships: int) -> Iterator[ChangelogEntry]:
-    """As a worker leaves it that has applied FACTS events of each."""
+    """The changelog of a worker that has applied FACTS events of each relationship."""
     worker = write_phases.PartitionProcessor(1, ScoredPartition(Programmes(), {}, PartitionWatermark()), {})
     samples: dict[str, bytes | None] = {}
     for record in _records(SAMPLES * FACTS, SAMPLES):
@@ -224,7 +224,7 @@ def _changelog(relationships: int) -> Iterator[ChangelogEntry]:
     )
 
 
-def _taken(entries: Iterable[ChangelogEntry]) -> write_phases.PartitionProcessor:
+def _recovered(entries: Iterable[ChangelogEntry]) -> write_phases.PartitionProcessor:
     recovery = Recovery()
     for entry in entries:
         recovery.add(entry.key, entry.value)
@@ -236,7 +236,7 @@ def _taken(entries: Iterable[ChangelogEntry]) -> write_phases.PartitionProcessor
 
 
 def _resident() -> int:
-    """Bytes of this process that lie in memory."""
+    """Return the resident bytes of this process."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize()
 

@@ -1,4 +1,5 @@
-"""How long a fresh event waits while another partition moves its clock: `python benchmarks/delay.py --help`."""
+"""Measures how long a new event waits while another partition advances its clock: `python benchmarks/delay.py
+--help`."""
 
 import json
 import sys
@@ -17,10 +18,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import click
 
 from benchmarks.broker import PARTITIONS
-from benchmarks.command import KEPT
+from benchmarks.command import CACHE
 from benchmarks.events import TENANT
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.events import MENTORING_EVENT, partition_key, to_json
 from schemas.primitives import to_rfc3339
@@ -29,59 +30,71 @@ from services.runtime.kafka import Producer, Reader, create_topics, partition_of
 from services.runtime.settings import Settings
 
 BUSY = 0
-"""The partition whose clock is moved."""
+"""The partition whose clock advances."""
 PER_SECOND = 20
 SECONDS = 5.0
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
-WITHIN = 600
+TIMEOUT_SECONDS = 600
 
 
 @click.command()
-@click.option("--relationships", type=click.IntRange(100), default=1_250, show_default=True, help="On that partition.")
-@click.option("--days", type=click.IntRange(1, 365), default=14, show_default=True, help="So far it is moved.")
-@click.option("--before", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A worktree of another.")
+@click.option(
+    "--relationships",
+    type=click.IntRange(100),
+    default=1_250,
+    show_default=True,
+    help="Relationships on the busy partition.",
+)
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=14, show_default=True, help="Days by which the clock advances."
+)
+@click.option(
+    "--before", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Compare with this worktree."
+)
 @click.option("--rounds", type=click.IntRange(1), default=1, show_default=True)
 def main(relationships: int, days: int, before: Path | None, rounds: int) -> None:
-    """Events of the other partitions, 20 a second: milliseconds from sending one until its row is on the topic, while
-    nothing else happens, and while a record moves the clock of one partition by days."""
-    (KEPT / "bench").mkdir(parents=True, exist_ok=True)
+    """Send 20 events a second to the other partitions. Measure the milliseconds from sending an event until its row is
+    on the topic, at rest and while a record advances the clock of one partition by days."""
+    (CACHE / "bench").mkdir(parents=True, exist_ok=True)
     here = Path(__file__).parents[1]
     for _ in range(rounds):
         for what, folder in (*((("before", before),) if before else ()), ("now", here)):
-            calm, meanwhile, span = _measured(folder, relationships, days)
-            click.echo(f"{what:7} calm {_told(calm)} | meanwhile {_told(meanwhile)} | the clock moved for {span:.1f} s")
+            calm, meanwhile, span = _measure(folder, relationships, days)
+            click.echo(
+                f"{what:7} calm {_summary(calm)} | meanwhile {_summary(meanwhile)} | the clock moved for {span:.1f} s"
+            )
     click.echo(f"{relationships:,} relationships, {days} days; on {machine()}.")
 
 
-def _told(delays: Sequence[float]) -> str:
+def _summary(delays: Sequence[float]) -> str:
     ordered = sorted(delays)
     return f"p50 {median(ordered):,.0f} ms, p95 {ordered[int(len(ordered) * 0.95)]:,.0f}, most {ordered[-1]:,.0f}"
 
 
-def _measured(folder: Path, relationships: int, days: int) -> tuple[list[float], list[float], float]:
+def _measure(folder: Path, relationships: int, days: int) -> tuple[list[float], list[float], float]:
     with (
-        tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="delay-") as scratch,
-        LocalKafka(KafkaConfig(data=Path(scratch) / "kafka", cache=KEPT / "cache")) as kafka,
+        tempfile.TemporaryDirectory(dir=CACHE / "bench", prefix="delay-") as scratch,
+        LocalKafka(KafkaConfig(data=Path(scratch) / "kafka", cache=CACHE / "cache")) as kafka,
     ):
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(PARTITIONS, 1) for topic in TOPICS})
         with _serving(folder, Path(scratch), kafka.bootstrap), closing(_DelayWatch(settings)) as watch:
-            busy, others = _names(relationships)
+            busy, others = _relationship_names(relationships)
             for name in (*busy, *others):
                 watch.send(name, BEGIN)
             watch.wait(len(busy) + len(others))
-            _paced(watch, others, PER_SECOND * SECONDS)
-            calm = watch.take()
-            far = watch.send(busy[0], BEGIN + timedelta(days=days))
+            _send_paced(watch, others, PER_SECOND * SECONDS)
+            calm = watch.drain()
+            clock_event = watch.send(busy[0], BEGIN + timedelta(days=days))
             began = time.monotonic()
-            while not watch.has(far) and time.monotonic() - began < WITHIN:
-                _paced(watch, others, 1)
+            while not watch.has(clock_event) and time.monotonic() - began < TIMEOUT_SECONDS:
+                _send_paced(watch, others, 1)
             span = time.monotonic() - began
-            return calm, [delay for event, delay in watch.delays.items() if event != far], span
+            return calm, [delay for event, delay in watch.delays.items() if event != clock_event], span
 
 
-def _names(relationships: int) -> tuple[list[str], list[str]]:
-    """Of the busy partition, and one of each other."""
+def _relationship_names(relationships: int) -> tuple[list[str], list[str]]:
+    """Return names on the busy partition, and one on each other."""
     found: dict[int, list[str]] = {number: [] for number in range(PARTITIONS)}
     number = 0
     while len(found[BUSY]) < relationships or not all(found.values()):
@@ -91,7 +104,7 @@ def _names(relationships: int) -> tuple[list[str], list[str]]:
     return found[BUSY][:relationships], [found[other][0] for other in found if other != BUSY]
 
 
-def _paced(watch: "_DelayWatch", names: Sequence[str], count: float) -> None:
+def _send_paced(watch: "_DelayWatch", names: Sequence[str], count: float) -> None:
     for number in range(int(count)):
         watch.send(names[number % len(names)], BEGIN + timedelta(seconds=watch.sent))
         time.sleep(1 / PER_SECOND)
@@ -100,7 +113,7 @@ def _paced(watch: "_DelayWatch", names: Sequence[str], count: float) -> None:
 @contextmanager
 def _serving(folder: Path, scratch: Path, bootstrap: str) -> Iterator[None]:
     environment = {
-        **with_project(),
+        **project_environment(),
         "PYTHONPATH": str(folder),
         "RAPPORT_KAFKA": bootstrap,
         "RAPPORT_CLOCK": "log",
@@ -116,7 +129,7 @@ def _serving(folder: Path, scratch: Path, bootstrap: str) -> Iterator[None]:
 
 
 class _DelayWatch:
-    """Sends events, and notes when the row of each appears."""
+    """Sends events, and records when the row of each appears."""
 
     def __init__(self, settings: Settings) -> None:
         self.sent = 0
@@ -155,12 +168,12 @@ class _DelayWatch:
     def wait(self, count: int) -> None:
         began = time.monotonic()
         while len(self.delays) < count:
-            if time.monotonic() - began > WITHIN:
-                raise TimeoutError(f"{len(self.delays)} of {count} events were scored within {WITHIN} s")
+            if time.monotonic() - began > TIMEOUT_SECONDS:
+                raise TimeoutError(f"{len(self.delays)} of {count} events were scored within {TIMEOUT_SECONDS} s")
             time.sleep(0.1)
         self.delays.clear()
 
-    def take(self) -> list[float]:
+    def drain(self) -> list[float]:
         time.sleep(1)
         found = list(self.delays.values())
         self.delays.clear()

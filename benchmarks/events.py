@@ -1,4 +1,4 @@
-"""A log as tools would write it: messages, meetings, goals and answers of many relationships, in time order."""
+"""A synthetic log in time order: messages, meetings, goals and answers of many relationships."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -15,13 +15,13 @@ Keyed = tuple[bytes, bytes]
 
 BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 PER_DAY = 2
-"""Events of one relationship on one day: a busy one."""
+"""Events per relationship and day: a busy one."""
 TENANT = "acme"
 
 
 @dataclass(frozen=True)
 class Occasion:
-    """When and in which relationship something happens; `number` makes ids of it."""
+    """The time and relationship of an event; ids derive from `number`."""
 
     at: datetime
     relationship: str
@@ -39,7 +39,7 @@ class Occasion:
 
 
 def log(count: int, relationships: int, seed: int = 1) -> Iterator[Keyed]:
-    """The same for the same numbers. Every relationship is started first; an event is recorded when it happens."""
+    """Deterministic for the same arguments. Every relationship starts first; an event is recorded when it happens."""
     rng = Random(seed)
     step = timedelta(days=1) / (PER_DAY * relationships)
     names, weights = list(_WEIGHTS), list(_WEIGHTS.values())
@@ -51,7 +51,7 @@ def log(count: int, relationships: int, seed: int = 1) -> Iterator[Keyed]:
 
 
 def _record(name: str, occasion: Occasion) -> Keyed:
-    """As ingest writes it."""
+    """In the form that ingest writes."""
     moment = to_rfc3339(occasion.at)
     key = partition_key(TENANT, occasion.relationship)
     envelope = {

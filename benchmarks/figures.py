@@ -1,24 +1,24 @@
-"""Runs as figures: medians over the rounds, and ratios within each round, because a machine changes its speed."""
+"""Figures from runs: medians over the rounds, and ratios within each round, because the speed of a machine varies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import NamedTuple
 
+from benchmarks.contestant_run import Failure, Run
 from benchmarks.lineup import Contestant
-from benchmarks.race import Failure, Run
 
 PER = 100_000
-"""Records that CPU seconds are told for."""
+"""CPU seconds are given per this many records."""
 
 Outcomes = Mapping[Contestant, Sequence[Run | Failure]]
-"""By round."""
+"""Per contestant, by round."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """`cpu` and `wall`: seconds for PER records. `ratio`: CPU seconds against the baseline's; None where that has none.
-    `shares`: parts of the CPU seconds."""
+    """`cpu` and `wall`: seconds for PER records. `ratio`: CPU seconds divided by the baseline's; None without a
+    baseline. `shares`: parts of the CPU seconds."""
 
     contestant: Contestant
     rounds: int
@@ -29,12 +29,12 @@ class Figure:
 
     @property
     def rate(self) -> float:
-        """Records a second of wall clock."""
+        """Records per second of wall clock."""
         return PER / self.wall
 
     @property
     def rate_of_a_core(self) -> float:
-        """Records a second of CPU, whatever else the machine does."""
+        """Records per second of CPU time, independent of other load."""
         return PER / self.cpu
 
 
@@ -46,27 +46,27 @@ class Aim(NamedTuple):
 
 
 def figures(outcomes: Outcomes) -> list[Figure]:
-    """Of all contestants that got through at least once."""
-    ran = {who: [run for run in runs if isinstance(run, Run)] for who, runs in outcomes.items()}
-    return [_figure(who, runs, _ratio(who.name, who.baseline, outcomes)) for who, runs in ran.items() if runs]
+    """Return a figure for every contestant that completed at least one run."""
+    completed = {who: [run for run in runs if isinstance(run, Run)] for who, runs in outcomes.items()}
+    return [_figure(who, runs, _ratio(who.name, who.baseline, outcomes)) for who, runs in completed.items() if runs]
 
 
 def failures(outcomes: Outcomes) -> list[tuple[str, str]]:
-    """Name and reason."""
+    """Return names and reasons."""
     return [(who.name, run.reason) for who, runs in outcomes.items() for run in runs if isinstance(run, Failure)]
 
 
 def aims(outcomes: Outcomes) -> list[Aim]:
-    """Those that this run can judge."""
-    found = [
+    """Return the aims that this run can evaluate."""
+    candidates = [
         _at_most("unscored flow, CPU x Quix Streams", _ratio("ours-flow", "quix", outcomes), 1.0),
         _at_most("unscored flow, CPU x aiokafka loop", _ratio("ours-flow", "aiokafka", outcomes), 2.0),
     ]
-    return [aim for aim in found if aim is not None]
+    return [aim for aim in candidates if aim is not None]
 
 
 def scoring_share(outcomes: Outcomes) -> float | None:
-    """What is left of the whole service without its flow; None where one of them was not measured."""
+    """Return the share of the whole service that is not its flow; None if one of them was not measured."""
     ratio = _ratio("ours-flow", "ours", outcomes)
     return None if ratio is None else 1 - ratio
 

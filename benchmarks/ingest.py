@@ -1,4 +1,4 @@
-"""The gateway beside a bare producer of the same bytes, in one run: `python benchmarks/ingest.py --help`."""
+"""Compares the gateway with a bare producer of the same bytes: `python benchmarks/ingest.py --help`."""
 
 import sys
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 # Run as a file, Python looks for modules beside it, not where `benchmarks`, `deploy` and `services` are.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks import attack, intake
+from benchmarks import attack, gateway_speed
 
 if __name__ == "__main__":
     if "--attack" in sys.argv:
         attack.main()
-    intake.main()
+    gateway_speed.main()

@@ -1,4 +1,4 @@
-"""Who takes part, on which log, in which order."""
+"""The contestants, their logs and their order."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,8 +9,8 @@ LogName = Literal["events", "changelog", "file"]
 
 @dataclass(frozen=True)
 class Contestant:
-    """A module of benchmarks.contestants and its variant. `label`: what tables call it. `baseline`: the name that its
-    figures are divided by. `writes`: topics of its own."""
+    """A module of benchmarks.contestants and its variant. `label`: the name in tables. `baseline`: the contestant whose
+    figures are the divisor of its ratio. `writes`: its own topics."""
 
     name: str
     section: Section

@@ -1,4 +1,4 @@
-"""The logs that contestants run on, each made once."""
+"""The logs that contestants read, each built once."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -6,25 +6,25 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks import broker, events
-from benchmarks.broker import PARTITIONS, Written
+from benchmarks.broker import PARTITIONS, NewRecord
 from benchmarks.changelog import changelog
 from benchmarks.lineup import LogName
 from services.runtime.settings import Settings
 
 RELATIONSHIPS = 1_000
-"""Among which the events are: a run of 500 records touches some 200 of those on its partition."""
+"""Number of relationships: a batch of 500 records touches some 200 of those on its partition."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """`records`: of the changelog."""
+    """`events` of the log, `records` of the changelog."""
 
     events: int
     records: int
 
 
 @dataclass(frozen=True)
-class Workshop:
+class LogContext:
     sizes: Sizes
     settings: Settings
     folder: Path
@@ -33,7 +33,7 @@ class Workshop:
 class Log(NamedTuple):
     """A topic or a file; `size`: bytes of all values."""
 
-    place: str
+    location: str
     records: int
     size: int
 
@@ -41,32 +41,32 @@ class Log(NamedTuple):
         return f"{self.records:,} records of {self.size / self.records:,.0f} bytes"
 
 
-def made(name: LogName, workshop: Workshop) -> Log:
-    return _MAKERS[name](workshop)
+def build_log(name: LogName, context: LogContext) -> Log:
+    return _BUILDERS[name](context)
 
 
-def _events(workshop: Workshop) -> Log:
-    broker.create(workshop.settings, ("events",))
-    written = (Written(key, value) for key, value in events.log(workshop.sizes.events, RELATIONSHIPS))
-    return Log("events", *broker.fill(workshop.settings, "events", written))
+def _events(context: LogContext) -> Log:
+    broker.create(context.settings, ("events",))
+    records = (NewRecord(key, value) for key, value in events.log(context.sizes.events, RELATIONSHIPS))
+    return Log("events", *broker.fill(context.settings, "events", records))
 
 
-def _changelog(workshop: Workshop) -> Log:
-    """Not compacted, so that every round reads the same."""
-    broker.create(workshop.settings, ("changelog",))
-    written = changelog(max(workshop.sizes.records, PARTITIONS))
-    return Log("changelog", *broker.fill(workshop.settings, "changelog", written))
+def _changelog(context: LogContext) -> Log:
+    """Not compacted, so that every round reads the same records."""
+    broker.create(context.settings, ("changelog",))
+    records = changelog(max(context.sizes.records, PARTITIONS))
+    return Log("changelog", *broker.fill(context.settings, "changelog", records))
 
 
-def _file(workshop: Workshop) -> Log:
-    return _written(workshop.folder / "events.jsonl", _values(workshop.sizes))
+def _file(context: LogContext) -> Log:
+    return _write_lines(context.folder / "events.jsonl", _values(context.sizes))
 
 
 def _values(sizes: Sizes) -> Iterator[bytes]:
     return (value for _, value in events.log(sizes.events, RELATIONSHIPS))
 
 
-def _written(path: Path, lines: Iterator[bytes]) -> Log:
+def _write_lines(path: Path, lines: Iterator[bytes]) -> Log:
     count = size = 0
     with path.open("wb") as file:
         for line in lines:
@@ -75,7 +75,7 @@ def _written(path: Path, lines: Iterator[bytes]) -> Log:
     return Log(str(path), count, size)
 
 
-_MAKERS: dict[LogName, Callable[[Workshop], Log]] = {
+_BUILDERS: dict[LogName, Callable[[LogContext], Log]] = {
     "events": _events,
     "changelog": _changelog,
     "file": _file,

@@ -1,4 +1,4 @@
-"""The machine that the absolute figures hold for."""
+"""Describes the machine to which absolute figures apply."""
 
 import os
 import platform
@@ -26,7 +26,7 @@ def machine() -> Machine:
 
 
 def _cpu() -> str:
-    """Linux tells the name in a file of its own."""
+    """Linux provides the name in /proc/cpuinfo."""
     file = Path("/proc/cpuinfo")
     lines = file.read_text().splitlines() if file.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,6 +1,6 @@
-"""What notify decides in a CPU second: 90 days of 2,000 pairs on a virtual clock, through the rounds of the service,
-with a restart every tenth day, and what people are told of it; how many webhooks it posts a second, to a receiver in
-its own process; and, through the product's own processes, how long it takes from an event to its webhook."""
+"""Measures how much notify decides per CPU second (90 days of 2,000 pairs on a virtual clock, with a restart every
+tenth day) and what people receive; how many webhooks it posts per second to a receiver in its own process; and, with
+the product's own processes, the time from an event to its webhook."""
 
 import json
 import statistics
@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from benchmarks.arrivals import P50_AIM, P99_AIM, measured
+from benchmarks.alert_latency import P50_AIM, P99_AIM, measure_latency
 from services.runtime.garbage import keep_what_is
 from tests.notify.dispatching import running, webhook
 from tests.notify.sending import episode
@@ -25,7 +25,7 @@ from tests.receiver import receiving
 @click.option("--requests", type=click.IntRange(0), default=1_000, show_default=True, help="For support; 0: no stack.")
 @click.option("--json", "as_json", is_flag=True, help="One document.")
 def main(*, pairs: int, days: int, webhooks: int, requests: int, as_json: bool) -> None:
-    """Ends with an AssertionError where somebody was told in quiet hours, twice, or of less than was folded."""
+    """Raises an AssertionError if anybody was notified in quiet hours, twice, or of fewer alerts than were grouped."""
     keep_what_is()  # as the service does
     began, cpu = time.monotonic(), time.process_time()
     found = ran(pairs, days)
@@ -43,21 +43,22 @@ def main(*, pairs: int, days: int, webhooks: int, requests: int, as_json: bool) 
     }
     figures["webhooks_per_second"] = round(webhooks / _posted(webhooks))
     if requests:
-        arrivals = measured(pairs, requests)
+        latency = measure_latency(pairs, requests)
         figures["from_event_to_webhook_ms"] = {
-            "p50": round(arrivals.p50),
-            "p99": round(arrivals.p99),
-            "most": round(arrivals.most),
-            "p50_until_scored": round(arrivals.scored),
-            "p50_until_decided": round(arrivals.decided),
-            "aims_met": arrivals.p50 <= P50_AIM and arrivals.p99 <= P99_AIM,
+            "p50": round(latency.p50),
+            "p99": round(latency.p99),
+            "most": round(latency.most),
+            "p50_until_scored": round(latency.scored),
+            "p50_until_decided": round(latency.decided),
+            "aims_met": latency.p50 <= P50_AIM and latency.p99 <= P99_AIM,
         }
-        figures["rows_per_cpu_second_of_the_process"] = round(arrivals.rows_per_cpu_second)
+        figures["rows_per_cpu_second_of_the_process"] = round(latency.rows_per_cpu_second)
     click.echo(json.dumps(figures, indent=None if as_json else 2))
 
 
 def _posted(count: int) -> float:
-    """Seconds until so many deliveries, each of an alert of its own, have arrived and their outcomes are known."""
+    """Return the seconds until that many deliveries, each of its own alert, have arrived and their outcomes
+    are stored."""
     planned = [episode("webhook", "hook", f"pair-{number}")[0] for number in range(count)]
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
         began = time.monotonic()
@@ -67,7 +68,7 @@ def _posted(count: int) -> float:
 
 
 def _a_day(moments: list[datetime]) -> dict[str, float]:
-    """To one person, on days with any."""
+    """Messages per day to one person, on days with any."""
     days = [moment.date() for moment in moments]
     counts = [days.count(day) for day in set(days)]
     return {"median": statistics.median(counts), "most": max(counts)} if counts else {}

@@ -1,4 +1,4 @@
-"""From an event to its score while ClickHouse is away, beside the time before: `--help`."""
+"""Measures the time from an event to its score while ClickHouse is down, compared with before: `--help`."""
 
 import io
 import shutil
@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import click
 from rich.console import Console
 
-from benchmarks.command import KEPT
+from benchmarks.command import CACHE
 from benchmarks.machine import machine
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from deploy.local.display import display_on
@@ -32,16 +32,16 @@ from services.runtime.kafka import Partition, Producer, Reader, partition_count
 from services.runtime.settings import Settings
 
 AIM = 1.2
-"""p99 during the outage, in p99 before it."""
+"""p99 during the outage, divided by the p99 before it."""
 TENANT, PAIRS = "acme", 200
 CATCH_UP_SECONDS = 300.0
-LAST_SECONDS = 10.0
-"""What was sent is scored within so long, or counts as that."""
+GRACE_SECONDS = 10.0
+"""An event not scored within this time counts as taking that long."""
 
 
 @dataclass
 class Flow:
-    """Events at a steady pace; `sent` and `scored` are instants by id of the event, on the monotonic clock."""
+    """Events at a steady pace; `sent` and `scored` hold instants of the monotonic clock by event id."""
 
     settings: Settings
     per_second: float
@@ -70,22 +70,24 @@ class Flow:
                         self.scored.setdefault(event.data.trigger.id, time.monotonic())
 
     def p99(self, since: float, until: float) -> tuple[float, int]:
-        """Seconds, and of how many events that were sent between these instants."""
-        late = sorted(
-            self.scored.get(name, at + LAST_SECONDS) - at for name, at in self.sent.items() if since <= at < until
+        """Return seconds, and the number of events sent between these instants."""
+        delays = sorted(
+            self.scored.get(name, at + GRACE_SECONDS) - at for name, at in self.sent.items() if since <= at < until
         )
-        return late[int(len(late) * 0.99)], len(late)
+        return delays[int(len(delays) * 0.99)], len(delays)
 
 
 @click.command(help=__doc__)
-@click.option("--seconds", type=click.IntRange(20), default=600, show_default=True, help="Without ClickHouse.")
-@click.option("--before", type=click.IntRange(20), default=120, show_default=True, help="Seconds with it, first.")
-@click.option("--per-second", type=click.FloatRange(1, 500), default=50, show_default=True, help="Events.")
+@click.option("--seconds", type=click.IntRange(20), default=600, show_default=True, help="Seconds without ClickHouse.")
+@click.option(
+    "--before", type=click.IntRange(20), default=120, show_default=True, help="Seconds with ClickHouse, before that."
+)
+@click.option("--per-second", type=click.FloatRange(1, 500), default=50, show_default=True, help="Events per second.")
 def main(seconds: int, before: int, per_second: float) -> None:
     folder = Path(tempfile.mkdtemp(prefix="rapport-outage-"))
     try:
         with LocalClickHouse(ClickHouseConfig(folder / "clickhouse")) as server:
-            config = StackConfig(data=folder / "stack", cache=KEPT / "cache", clickhouse=server.url)
+            config = StackConfig(data=folder / "stack", cache=CACHE / "cache", clickhouse=server.url)
             with Stack(config, display_on(Console(file=io.StringIO()))) as stack:
                 settings = Settings(kafka=stack.environment["RAPPORT_KAFKA"], clickhouse=server.url)
                 measure(server, Flow(settings, per_second), before, seconds)
@@ -95,18 +97,21 @@ def main(seconds: int, before: int, per_second: float) -> None:
 
 def measure(server: LocalClickHouse, flow: Flow, before: int, seconds: int) -> None:
     with running(flow):
-        # What the first events cost is not what is measured.
+        # Exclude the warm-up.
         time.sleep(before / 4)
-        calm = time.monotonic()
+        calm_from = time.monotonic()
         time.sleep(before)
-        away = time.monotonic()
+        outage_from = time.monotonic()
         server.stop()
         time.sleep(seconds)
-        back = time.monotonic()
+        outage_until = time.monotonic()
         server.start()
         with closing(ClickHouse(flow.settings)) as clickhouse:
-            caught_up = until_stored(clickhouse, flow, back)
-    (first, calm_count), (second, away_count) = flow.p99(calm, away), flow.p99(away, back - LAST_SECONDS)
+            caught_up = until_stored(clickhouse, flow, outage_until)
+    (first, calm_count), (second, away_count) = (
+        flow.p99(calm_from, outage_from),
+        flow.p99(outage_from, outage_until - GRACE_SECONDS),
+    )
     click.echo(f"{machine()}: {flow.per_second:.0f} events/s, {seconds} s without ClickHouse")
     click.echo(f"event to score, p99 before  {first * 1000:8.1f} ms of {calm_count} events")
     click.echo(f"event to score, p99 during  {second * 1000:8.1f} ms of {away_count} events")
@@ -127,13 +132,13 @@ def running(flow: Flow) -> Iterator[None]:
             thread.join()
 
 
-def until_stored(clickhouse: ClickHouse, flow: Flow, back: float) -> float:
-    """How long it takes until all that was sent while ClickHouse was away is stored."""
-    owed = sum(at < back for at in flow.sent.values())
-    while time.monotonic() < back + CATCH_UP_SECONDS:
+def until_stored(clickhouse: ClickHouse, flow: Flow, outage_until: float) -> float:
+    """Return the seconds until everything sent during the outage is stored."""
+    expected = sum(at < outage_until for at in flow.sent.values())
+    while time.monotonic() < outage_until + CATCH_UP_SECONDS:
         [(stored,)] = clickhouse.query("SELECT uniqExact(event_id) FROM mentoring.events")
-        if stored >= owed:
-            return time.monotonic() - back
+        if stored >= expected:
+            return time.monotonic() - outage_until
         time.sleep(0.2)
     raise click.ClickException("the sink has not caught up")
 

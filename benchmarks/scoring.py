@@ -1,4 +1,4 @@
-"""Scoring beside other ways to do the same, in one run: `python benchmarks/scoring.py --help`."""
+"""Compares scoring with other systems on the same events: `python benchmarks/scoring.py --help`."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long ingest takes to start on a log that is there: `python benchmarks/start.py --help`."""
+"""Measures how long ingest takes to start on an existing log: `python benchmarks/start.py --help`."""
 
 import os
 import re
@@ -22,11 +22,11 @@ import click
 import httpx
 
 from benchmarks import broker
-from benchmarks.command import KEPT
+from benchmarks.command import CACHE
 from benchmarks.contestants.process_cpu import cpu_of
 from benchmarks.events import TENANT, log
 from benchmarks.machine import machine
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import free_port
 from deploy.local.readiness import last_lines
@@ -37,9 +37,9 @@ from services.runtime.settings import Settings
 
 GATEWAY_AIM, WORK_AIM = 10.0, 15.0
 """Seconds until ready, on 2,000,000 events about 20,000 relationships."""
-CALM_SECONDS = 1_800.0
-"""The first start of the workers reads the log for outcomes of meetings; it is not what is measured."""
-AT_ONCE = 20_000
+FIRST_PASS_TIMEOUT_SECONDS = 1_800.0
+"""The first start of the workers reads the log for outcomes of meetings; it is not measured."""
+BATCH_SIZE = 20_000
 BEHIND = re.compile(r"\blag [1-9]")
 RAPPORT = (sys.executable, "-m", "services.cli")
 CONNECTIONS = f"""connections:
@@ -51,8 +51,8 @@ CONNECTIONS = f"""connections:
 
 
 @dataclass(frozen=True)
-class Machine:
-    """Where processes run: their environment, their logs, the ports of their health."""
+class ProcessSetup:
+    """How processes run: environment, log folder, health ports."""
 
     environment: Mapping[str, str]
     folder: Path
@@ -67,31 +67,31 @@ class Machine:
 @click.option(
     "--logs",
     type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
-    help="A folder where the log is kept: written by the first run with such numbers, copied by the next ones.",
+    help="A folder that keeps the log: the first run with these sizes writes it, later ones copy it.",
 )
 def main(events: int, relationships: int, rounds: int, logs: Path | None) -> None:
-    """Seconds from the start of a process until its /readyz says ready: the gateway, with a token of a programme, so
-    that it reads the roster too, and the workers. Before that the log is projected once, by `rapport ingest project`.
+    """Measure the seconds from the start of a process until its /readyz reports ready: the gateway, with a token of one
+    programme so that it reads the roster, and the workers. Before that, `rapport ingest project` projects the log once.
     """
-    (KEPT / "bench").mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="start-") as scratch:
+    (CACHE / "bench").mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE / "bench", prefix="start-") as scratch:
         folder = Path(scratch)
         kept = (logs or folder) / f"log-{events}-{relationships}"
         if not kept.exists():
             _fill(kept, events, relationships)
         shutil.copytree(kept, folder / "kafka")
-        with LocalKafka(KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")) as kafka:
+        with LocalKafka(KafkaConfig(data=folder / "kafka", cache=CACHE / "cache")) as kafka:
             settings = Settings(kafka=kafka.bootstrap)
             create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
-            _measure(_machine(kafka.bootstrap, folder), rounds)
+            _measure(_process_setup(kafka.bootstrap, folder), rounds)
     click.echo(f"{events:,} events about {relationships:,} relationships, on {machine()}.")
 
 
 def _fill(kept: Path, events: int, relationships: int) -> None:
-    """A broker's data with the log alone; other topics are made by whoever measures, as its version has them."""
+    """Create a broker's data with the log only; the measured version creates its other topics."""
     unfinished = kept.with_name(f"{kept.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    with LocalKafka(KafkaConfig(data=unfinished, cache=KEPT / "cache")) as kafka:
+    with LocalKafka(KafkaConfig(data=unfinished, cache=CACHE / "cache")) as kafka:
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {EVENTS.name: EVENTS.options(broker.PARTITIONS, 1)})
         _write(settings, events, relationships)
@@ -99,17 +99,17 @@ def _fill(kept: Path, events: int, relationships: int) -> None:
 
 
 def _write(settings: Settings, events: int, relationships: int) -> None:
-    """Each record bears the time of its event, as on a log that grew for years."""
+    """Each record has the timestamp of its event, as on a log that grew for years."""
     producer = Producer(settings)
     waiting = log(events, relationships)
     done = 0
-    while some := list(islice(waiting, AT_ONCE)):
-        for key, value in some:
+    while batch := list(islice(waiting, BATCH_SIZE)):
+        for key, value in batch:
             moment = MENTORING_EVENT.validate_json(value).time
             target = Partition(EVENTS.name, partition_of(key, broker.PARTITIONS))
             producer.copy(_record(key, value, moment), target)
         producer.flush(60)
-        done += len(some)
+        done += len(batch)
         click.echo(f"{done:,} of {events:,} events written", err=True)
     producer.close()
 
@@ -118,16 +118,16 @@ def _record(key: bytes, value: bytes, moment: datetime) -> Record:
     return Record("", 0, 0, key, value, (), round(moment.timestamp() * 1000))
 
 
-def _machine(bootstrap: str, folder: Path) -> Machine:
-    taken: set[int] = set()
+def _process_setup(bootstrap: str, folder: Path) -> ProcessSetup:
+    used_ports: set[int] = set()
     ports = []
     for _ in range(3):
-        ports.append(free_port(taken))
-        taken.add(ports[-1])
+        ports.append(free_port(used_ports))
+        used_ports.add(ports[-1])
     connections = folder / "connections.yaml"
     connections.write_text(CONNECTIONS)
     environment = {
-        **with_project(),
+        **project_environment(),
         "RAPPORT_KAFKA": bootstrap,
         "RAPPORT_INSTANCE": "bench",
         "RAPPORT_INGEST_PORT": str(ports[0]),
@@ -137,24 +137,24 @@ def _machine(bootstrap: str, folder: Path) -> Machine:
         "RAPPORT_INGEST_DIGEST_KEY": os.urandom(32).hex(),
         "ZOOM_SECRET": "a secret of the benchmark",
     }
-    return Machine(environment, folder, ports[1], ports[2])
+    return ProcessSetup(environment, folder, ports[1], ports[2])
 
 
-def _measure(place: Machine, rounds: int) -> None:
+def _measure(setup: ProcessSetup, rounds: int) -> None:
     began, before = time.monotonic(), getrusage(RUSAGE_CHILDREN)
-    subprocess.run([*RAPPORT, "ingest", "project"], env=place.environment, check=True)
+    subprocess.run([*RAPPORT, "ingest", "project"], env=setup.environment, check=True)
     seconds, after = time.monotonic() - began, getrusage(RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     click.echo(f"rapport ingest project: {seconds:.1f} s, {cpu:.1f} s of CPU, once")
     token = ("ingest", "token", "create", "--tenant", TENANT, "--source", "/bench", "--program", "spring")
-    subprocess.run([*RAPPORT, *token], env=place.environment, check=True, stdout=subprocess.DEVNULL)
-    with _process(place, "work") as child:
-        _await(child, place.work_health, CALM_SECONDS, at_rest=True)
+    subprocess.run([*RAPPORT, *token], env=setup.environment, check=True, stdout=subprocess.DEVNULL)
+    with _process(setup, "work") as child:
+        _await(child, setup.work_health, FIRST_PASS_TIMEOUT_SECONDS, at_rest=True)
         click.echo(f"rapport ingest work, first pass over the log: {cpu_of(child.pid):.1f} s of CPU, once")
     for number in range(rounds):
-        for what, port, aim in (("serve", place.gateway_health, GATEWAY_AIM), ("work", place.work_health, WORK_AIM)):
+        for what, port, aim in (("serve", setup.gateway_health, GATEWAY_AIM), ("work", setup.work_health, WORK_AIM)):
             began = time.monotonic()
-            with _process(place, what) as child:
+            with _process(setup, what) as child:
                 _await(child, port, 120)
                 seconds, cpu = time.monotonic() - began, cpu_of(child.pid)
             met = f"aim {aim:g}: {'met' if seconds <= aim else 'MISSED'}"
@@ -164,10 +164,10 @@ def _measure(place: Machine, rounds: int) -> None:
 
 
 @contextmanager
-def _process(place: Machine, what: str) -> Iterator[Child]:
-    """What it said last is shown where it has ended by itself."""
-    output = place.folder / f"{what}.log"
-    child = Child(ChildCommand((*RAPPORT, "ingest", what), output, place.environment))
+def _process(setup: ProcessSetup, what: str) -> Iterator[Child]:
+    """If the process ended by itself, print its last log lines."""
+    output = setup.folder / f"{what}.log"
+    child = Child(ChildCommand((*RAPPORT, "ingest", what), output, setup.environment))
     child.launch()
     try:
         yield child
@@ -178,10 +178,10 @@ def _process(place: Machine, what: str) -> Iterator[Child]:
 
 
 def _await(child: Child, port: int, seconds: float, *, at_rest: bool = False) -> None:
-    """Until it says that it is ready and, `at_rest`, no part of it that it is behind. Raises RuntimeError where it has
-    ended by itself, and TimeoutError."""
+    """Wait until it is ready and, with `at_rest`, no part of it lags. Raises RuntimeError if it has ended, and
+    TimeoutError."""
     deadline = time.monotonic() + seconds
-    # One for all questions: what a client takes to make would be taken from the process that starts.
+    # One client for all requests: creating clients would take CPU from the starting process.
     with httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
         while time.monotonic() < deadline:
             if not child.running():

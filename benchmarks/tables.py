@@ -1,4 +1,4 @@
-"""Figures as tables, for a terminal and for a README, and as one JSON document."""
+"""Formats figures as tables for a terminal and a README, and as one JSON document."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from benchmarks.figures import PER, Aim, Figure
 from benchmarks.machine import Machine
 
 THOUSAND = 1_000
-"""From here on figures are shown whole."""
+"""From this value on, figures are shown without decimals."""
 
 
 class Table(NamedTuple):
@@ -20,18 +20,18 @@ class Table(NamedTuple):
     rows: Sequence[Sequence[str]]
 
 
-def tables(found: Sequence[Figure], judged: Sequence[Aim], scoring: float | None) -> list[Table]:
-    made = [_live(found), _shares(found, scoring), _recovery(found), _replay(found), _aims(judged)]
-    return [table for table in made if table.rows]
+def tables(figures: Sequence[Figure], aims: Sequence[Aim], scoring: float | None) -> list[Table]:
+    candidates = [_live(figures), _shares(figures, scoring), _recovery(figures), _replay(figures), _aims(aims)]
+    return [table for table in candidates if table.rows]
 
 
 def as_rich(table: Table) -> RichTable:
-    drawn = RichTable(title=table.title, title_justify="left")
+    rich_table = RichTable(title=table.title, title_justify="left")
     for place, column in enumerate(table.columns):
-        drawn.add_column(column, justify="left" if place == 0 else "right")
+        rich_table.add_column(column, justify="left" if place == 0 else "right")
     for row in table.rows:
-        drawn.add_row(*row)
-    return drawn
+        rich_table.add_row(*row)
+    return rich_table
 
 
 def as_markdown(table: Table) -> str:
@@ -39,31 +39,31 @@ def as_markdown(table: Table) -> str:
     return f"**{table.title}**\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
-def as_json(machine: Machine, found: Sequence[Figure], judged: Sequence[Aim], failed: Iterable[tuple[str, str]]) -> str:
+def as_json(machine: Machine, figures: Sequence[Figure], aims: Sequence[Aim], failed: Iterable[tuple[str, str]]) -> str:
     document = {
         "machine": machine.values(),
-        "figures": [asdict(figure) | {"contestant": figure.contestant.name} for figure in found],
-        "aims": [aim._asdict() for aim in judged],
+        "figures": [asdict(figure) | {"contestant": figure.contestant.name} for figure in figures],
+        "aims": [aim._asdict() for aim in aims],
         "failures": [{"contestant": name, "reason": reason} for name, reason in failed],
     }
     return json.dumps(document, indent=2)
 
 
-def _of(section: str, found: Sequence[Figure]) -> list[Figure]:
-    return [figure for figure in found if figure.contestant.section == section]
+def _of_section(section: str, figures: Sequence[Figure]) -> list[Figure]:
+    return [figure for figure in figures if figure.contestant.section == section]
 
 
-def _live(found: Sequence[Figure]) -> Table:
+def _live(figures: Sequence[Figure]) -> Table:
     columns = ("", f"CPU s per {PER:,}", "x aiokafka", "wall s", "rounds")
     rows = [
         (f.contestant.label, f"{f.cpu:.2f}", _times(f.ratio), f"{f.wall:.1f}", f"{f.rounds}")
-        for f in _of("live", found)
+        for f in _of_section("live", figures)
     ]
     return Table("Live flow, the same events on the same topic", columns, rows)
 
 
-def _shares(found: Sequence[Figure], scoring: float | None) -> Table:
-    measured = [figure for figure in found if figure.shares]
+def _shares(figures: Sequence[Figure], scoring: float | None) -> Table:
+    measured = [figure for figure in figures if figure.shares]
     names = dict.fromkeys(name for figure in measured for name in figure.shares)
     rows = [(name, *(_percent(figure.shares.get(name)) for figure in measured)) for name in names]
     rest = [_percent(1 - sum(figure.shares.values())) for figure in measured]
@@ -74,26 +74,26 @@ def _shares(found: Sequence[Figure], scoring: float | None) -> Table:
     return Table("Where the CPU seconds go", columns, rows if measured else [])
 
 
-def _recovery(found: Sequence[Figure]) -> Table:
+def _recovery(figures: Sequence[Figure]) -> Table:
     columns = ("", "s per million records", "CPU s", "CPU x reading", "rounds")
     million = 1_000_000 / PER
     rows = [
         (f.contestant.label, f"{f.wall * million:.1f}", f"{f.cpu * million:.1f}", _times(f.ratio), f"{f.rounds}")
-        for f in _of("recovery", found)
+        for f in _of_section("recovery", figures)
     ]
     return Table("Recovery, from the first record of the changelog", columns, rows)
 
 
-def _replay(found: Sequence[Figure]) -> Table:
+def _replay(figures: Sequence[Figure]) -> Table:
     columns = ("", "events/s", "events per CPU s", "CPU x one process", "rounds")
     rows = [
         (f.contestant.label, f"{f.rate:,.0f}", f"{f.rate_of_a_core:,.0f}", _times(f.ratio), f"{f.rounds}")
-        for f in _of("replay", found)
+        for f in _of_section("replay", figures)
     ]
     return Table("Replay from JSONL, dry run", columns, rows)
 
 
-def _aims(judged: Sequence[Aim]) -> Table:
+def _aims(aims: Sequence[Aim]) -> Table:
     rows = [
         (
             aim.what,
@@ -101,7 +101,7 @@ def _aims(judged: Sequence[Aim]) -> Table:
             aim.limit,
             "met" if aim.met else "MISSED",
         )
-        for aim in judged
+        for aim in aims
     ]
     return Table("Aims", ("", "measured", "limit", ""), rows)
 

@@ -1,4 +1,4 @@
-"""What data teams wait for: each ready query over a large history, and bytes per row: `--help`."""
+"""Measures each ready query over a large history, and bytes per row: `--help`."""
 
 import os
 import shutil
@@ -26,15 +26,15 @@ from services.warehouse.flow.filling import unfilled
 from services.warehouse.flow.migrator import migrate
 from services.warehouse.settings import WarehouseSettings
 
-# A year of programmes: their pairs have an event and a score about as often as a live organisation's.
+# A year of programmes: pairs have events and scores about as often as in a live organisation.
 DAYS = 364
-AT_ONCE = 200_000
-GIVEN = {"relationship": "r-7", "person": "p-7", "at": "2024-06-30 12:00:00"}
+BATCH_SIZE = 200_000
+QUERY_PARAMETERS = {"relationship": "r-7", "person": "p-7", "at": "2024-06-30 12:00:00"}
 ONE_PROGRAM_AIM, SCAN_AIM = 0.1, 0.5
-# As the sink inserts: rows of one month at a time. What ClickHouse does beyond that, splitting blocks by partition and
-# looking for repeats, of which there are none here, takes three times as long as all else.
-INTO = "SETTINGS optimize_on_insert = 0"
-# Number n is of pair n % pairs; each pair's instants go through the year in even steps.
+# As the sink inserts: rows of one month at a time. Without this setting, splitting blocks by partition and searching
+# for duplicates (there are none here) would take three times as long as everything else.
+INSERT_SETTINGS = "SETTINGS optimize_on_insert = 0"
+# Number n belongs to pair n % pairs; each pair's instants are spread evenly over the year.
 KEYS = """
     'acme' AS tenant_id, concat('program-', toString((number % {pairs}) % {programs})) AS program_id,
     concat('r-', toString(number % {pairs})) AS relationship_id,
@@ -108,11 +108,11 @@ MONTHS = "SELECT DISTINCT toYYYYMM(at) AS month FROM (SELECT {keys} FROM numbers
 
 
 @click.command(help=__doc__)
-@click.option("--rows", default=20_000_000, show_default=True, help="Events, and as many scores.")
-@click.option("--each", default=400, show_default=True, help="Events of one pair.")
-@click.option("--programs", default=50, show_default=True, help="Fewer have more rows each.")
-@click.option("--rounds", default=5, show_default=True, help="Of each query; the median counts.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keep what is filled, use it again.")
+@click.option("--rows", default=20_000_000, show_default=True, help="Number of events, and of scores.")
+@click.option("--each", default=400, show_default=True, help="Events per pair.")
+@click.option("--programs", default=50, show_default=True, help="Number of programmes.")
+@click.option("--rounds", default=5, show_default=True, help="Runs of each query; the median counts.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep the filled tables here and reuse them.")
 def main(rows: int, each: int, programs: int, rounds: int, folder: Path | None) -> None:
     click.echo(f"{machine()}: {rows} events and scores, {rows // each} pairs, {programs} programmes")
     kept, folder = folder is not None, folder or Path(tempfile.mkdtemp(prefix="rapport-warehouse-"))
@@ -121,7 +121,7 @@ def main(rows: int, each: int, programs: int, rounds: int, folder: Path | None) 
             LocalClickHouse(ClickHouseConfig(folder)) as server,
             closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse,
         ):
-            measure(clickhouse, Server(server.pid), Size(rows, each, programs, rounds))
+            measure(clickhouse, ServerProcess(server.pid), Size(rows, each, programs, rounds))
     finally:
         if not kept:
             shutil.rmtree(folder)
@@ -136,8 +136,8 @@ class Size:
 
 
 @dataclass(frozen=True)
-class Server:
-    """Its CPU seconds count where other things run on the machine."""
+class ServerProcess:
+    """Its CPU seconds are comparable even if other processes run on the machine."""
 
     pid: int
 
@@ -146,17 +146,17 @@ class Server:
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
+def measure(clickhouse: ClickHouse, server: ServerProcess, size: Size) -> None:
     migrate(clickhouse, ONE_SERVER, lambda _: None)
-    [(there,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
-    if there < size.rows:
-        with told(server, "filled"):
-            fill(clickhouse, size, there)
-    # Also where it was filled by the code of before, whose derived tables were other ones.
-    if there < size.rows or unfilled(clickhouse):
-        with told(server, "recomputed"):
+    [(filled_rows,)] = clickhouse.query("SELECT max(log_offset) + 1 FROM mentoring.score_revisions")
+    if filled_rows < size.rows:
+        with report_cost(server, "filled"):
+            fill(clickhouse, size, filled_rows)
+    # Also if it was filled by an earlier version with other derived tables.
+    if filled_rows < size.rows or unfilled(clickhouse):
+        with report_cost(server, "recomputed"):
             recompute_everything(clickhouse, lambda _: None)
-    with told(server, "merged"):
+    with report_cost(server, "merged"):
         merge(clickhouse)
     for name, count, on_disk in clickhouse.query(
         "SELECT table, sum(rows), sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'mentoring' "
@@ -167,7 +167,7 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
         f"\n{'query':20} {'one programme':>14} {'CPU':>8} {'all':>10} {'CPU':>8}   (seconds, median of {size.rounds})"
     )
     for query in queries():
-        one, everything = (timed(clickhouse, server, query, program, size.rounds) for program in ("program-3", ""))
+        one, everything = (time_query(clickhouse, server, query, program, size.rounds) for program in ("program-3", ""))
         beyond = "beyond the aim" if one[0] > ONE_PROGRAM_AIM or everything[0] > SCAN_AIM else ""
         click.echo(
             f"{query.name:20} {one[0]:14.3f} {one[1]:8.2f} {everything[0]:10.3f} {everything[1]:8.2f}   {beyond}"
@@ -175,28 +175,28 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
 
 
 @contextmanager
-def told(server: Server, what: str) -> Iterator[None]:
+def report_cost(server: ServerProcess, what: str) -> Iterator[None]:
     began, cpu = time.monotonic(), server.cpu()
     yield
     click.echo(f"{what} in {time.monotonic() - began:.0f} s, {server.cpu() - cpu:.0f} CPU seconds")
 
 
-def fill(clickhouse: ClickHouse, size: Size, there: int) -> None:
-    """Goes on where a filling that was broken off stopped."""
+def fill(clickhouse: ClickHouse, size: Size, filled_rows: int) -> None:
+    """Continues an interrupted filling."""
     pairs = size.rows // size.each
     names: Mapping[str, object] = {"pairs": pairs, "programs": size.programs, "days": DAYS, "each": size.each}
-    for first in range(there // AT_ONCE * AT_ONCE, size.rows, AT_ONCE):
-        count = min(AT_ONCE, size.rows - first)
+    for first in range(filled_rows // BATCH_SIZE * BATCH_SIZE, size.rows, BATCH_SIZE):
+        count = min(BATCH_SIZE, size.rows - first)
         numbers = {"first": first, "count": count, "keys": KEYS.format(**names), **names}
         for (month,) in clickhouse.query(MONTHS.format(**numbers)):
-            clickhouse.command(f"{EVENTS.format(month=month, **numbers)} {INTO}")
+            clickhouse.command(f"{EVENTS.format(month=month, **numbers)} {INSERT_SETTINGS}")
             for table in ("score_history", "score_revisions"):
-                clickhouse.command(f"{SCORES.format(table=table, month=month, **numbers)} {INTO}")
+                clickhouse.command(f"{SCORES.format(table=table, month=month, **numbers)} {INSERT_SETTINGS}")
 
 
 def merge(clickhouse: ClickHouse) -> None:
-    """What ClickHouse does in the background, within days, of a table that grows for a year: here a year is filled in
-    minutes, and the recomputing has told what is there once more."""
+    """Do what ClickHouse's background merges do within days for a table that grows for a year: here a year is filled in
+    minutes, and recomputing has written existing rows again."""
     for table, partition in clickhouse.query(
         "SELECT table, partition_id FROM system.parts WHERE active AND database = 'mentoring' "
         "GROUP BY table, partition_id HAVING count() > 1 ORDER BY ALL"
@@ -204,13 +204,15 @@ def merge(clickhouse: ClickHouse) -> None:
         clickhouse.command(f"OPTIMIZE TABLE mentoring.{table} PARTITION ID '{partition}' FINAL")
 
 
-def timed(clickhouse: ClickHouse, server: Server, query: Query, program: str, rounds: int) -> tuple[float, float]:
-    """Wall and CPU seconds."""
-    given = {key: value for key, value in GIVEN.items() if key in query.parameters} | {
+def time_query(
+    clickhouse: ClickHouse, server: ServerProcess, query: Query, program: str, rounds: int
+) -> tuple[float, float]:
+    """Return wall and CPU seconds."""
+    parameters = {key: value for key, value in QUERY_PARAMETERS.items() if key in query.parameters} | {
         "tenant": "acme",
         "program": program,
     }
-    bound = query.bound([f"{key}={value}" for key, value in given.items()])
+    bound = query.bound([f"{key}={value}" for key, value in parameters.items()])
     seconds: list[tuple[float, float]] = []
     for _ in range(rounds):
         began, cpu = time.monotonic(), server.cpu()

@@ -1,4 +1,4 @@
-"""The `rapport` command: hands over to one service's own command line without importing the others."""
+"""The `rapport` command: runs one service's own command line without importing the others."""
 
 import importlib
 import os
@@ -11,11 +11,11 @@ from services.runtime import log
 from services.runtime.garbage import importing
 
 INTERRUPTED = 130
-OURS = frozenset({"schemas", "services", "deploy"})
+OWN_PACKAGES = frozenset({"schemas", "services", "deploy"})
 
 
 class Command(NamedTuple):
-    """Where its click command lies, and the extra of this distribution that it needs, if any."""
+    """The module and attribute of its click command, and the extra of this distribution that it needs, if any."""
 
     module: str
     attribute: str
@@ -24,22 +24,27 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "up": Command("deploy.local.commands", "up", "local", "the whole system on this machine, on the wall clock"),
+    "up": Command("deploy.local.commands", "up", "local", "run the whole system on this machine, on the wall clock"),
     "demo": Command(
-        "deploy.local.commands", "demo_", "local", "the same with two years of sample history, on the log's clock"
+        "deploy.local.commands", "demo_", "local", "run it with three years of sample history, on the log's clock"
     ),
     "topics": Command("services.topics.__main__", "main", None, "create the Kafka topics from the registry"),
     "programs": Command(
-        "services.ingest.commands.programs", "programs", "ingest", "programmes and how they are scored"
+        "services.ingest.commands.programs",
+        "programs",
+        "ingest",
+        "apply programmes: their contacts and how they are scored",
     ),
-    "ingest": Command("services.ingest.__main__", "main", "ingest", "the gateway, its tokens, programmes and imports"),
+    "ingest": Command(
+        "services.ingest.__main__", "main", "ingest", "run the gateway and its workers; tokens, imports, dead letters"
+    ),
     "scoring": Command(
-        "services.scoring.__main__", "main", "scoring", "events to scores, and the check of scores against the log"
+        "services.scoring.__main__", "main", "scoring", "compute scores from events; verify and explain them"
     ),
     "warehouse": Command(
-        "services.warehouse.__main__", "main", "warehouse", "topics to ClickHouse, and its migrations"
+        "services.warehouse.__main__", "main", "warehouse", "store topics in ClickHouse; migrations and queries"
     ),
-    "notify": Command("services.notify.__main__", "main", "notify", "scores to people"),
+    "notify": Command("services.notify.__main__", "main", "notify", "turn scores into alerts, deliver them; the board"),
 }
 
 
@@ -50,7 +55,7 @@ def main() -> None:
     elif name in COMMANDS:
         try:
             _run(name, arguments)
-        except KeyboardInterrupt:  # while modules are being imported; from then on click's
+        except KeyboardInterrupt:  # during imports; later click handles it
             sys.exit(INTERRUPTED)
     else:
         _refuse(name)
@@ -59,23 +64,23 @@ def main() -> None:
 def usage() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name.ljust(width)}  {command.purpose}" for name, command in COMMANDS.items()]
-    return "\n".join(["Usage: rapport COMMAND ...   (rapport COMMAND --help tells more)", "", *lines, ""])
+    return "\n".join(["Usage: rapport COMMAND ...   (rapport COMMAND --help for details)", "", *lines, ""])
 
 
 def _run(name: str, arguments: Sequence[str]) -> None:
     command = COMMANDS[name]
     log.to_stderr()
-    # numpy reads it when it is imported. Our matrices have some ten columns: threads that spin until they get a part of
-    # one take ten times the CPU of the whole, and make nothing sooner.
+    # numpy reads this at its import. Our matrices have some ten columns: spinning threads cost ten times the CPU and
+    # save no time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         with importing():
             module = importlib.import_module(command.module)
-        # It may import more as soon as it knows what it is to do.
+        # The command may import more once it knows its arguments.
         getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")
     except ModuleNotFoundError as missing:
         top = (missing.name or "").split(".")[0]
-        if not top or top in OURS:
+        if not top or top in OWN_PACKAGES:
             raise
         package = f"rapport[{command.extra}]" if command.extra else "rapport"
         sys.exit(f"rapport {name} needs the module {top}: pip install '{package}'")

@@ -1,4 +1,4 @@
-"""Benchmarks are judged by ratios within a round; what failed is told, never left out in silence."""
+"""Benchmarks compare ratios within a round; failures are reported, never left out silently."""
 
 import importlib.util
 import math
@@ -6,10 +6,10 @@ import math
 import pytest
 
 from benchmarks import core, events
+from benchmarks.contestant_run import Failure, Run
 from benchmarks.contestants import ours
 from benchmarks.figures import aims, failures, figures, scoring_share
 from benchmarks.lineup import LINEUP, NAMES, Contestant
-from benchmarks.race import Failure, Run
 from schemas.events import MENTORING_EVENT
 from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.domain.layout import PartitionWatermark
@@ -24,7 +24,7 @@ def run(cpu: float) -> Run:
     return Run(count=100_000, cpu=cpu, wall=cpu)
 
 
-def told(name: str, *runs: Run | Failure) -> tuple[Contestant, list[Run | Failure]]:
+def outcome(name: str, *runs: Run | Failure) -> tuple[Contestant, list[Run | Failure]]:
     return NAMED[name], list(runs)
 
 
@@ -36,22 +36,22 @@ def test_every_contestant_has_a_module_and_a_baseline() -> None:
 
 
 def test_a_machine_that_slows_down_between_rounds_changes_no_ratio() -> None:
-    outcomes = dict([told("aiokafka", run(1), run(10), run(3)), told("quix", run(2), run(20), run(6))])
+    outcomes = dict([outcome("aiokafka", run(1), run(10), run(3)), outcome("quix", run(2), run(20), run(6))])
 
     ratios = {figure.contestant.name: (figure.cpu, figure.ratio) for figure in figures(outcomes)}
 
     assert ratios == {"aiokafka": (3, 1), "quix": (6, 2)}
 
 
-def test_a_round_without_its_baseline_is_left_out_of_the_ratio_and_told_as_failed() -> None:
-    outcomes = dict([told("aiokafka", Failure("no broker"), run(1)), told("quix", run(5), run(2))])
+def test_a_round_without_its_baseline_is_left_out_of_the_ratio_and_reported_as_failed() -> None:
+    outcomes = dict([outcome("aiokafka", Failure("no broker"), run(1)), outcome("quix", run(5), run(2))])
 
     assert {figure.contestant.name: figure.ratio for figure in figures(outcomes)} == {"aiokafka": 1, "quix": 2}
     assert failures(outcomes) == [("aiokafka", "no broker")]
 
 
 def test_aims_are_judged_where_both_sides_were_measured() -> None:
-    outcomes = dict([told("aiokafka", run(1)), told("ours-flow", run(1.5)), told("ours", run(6))])
+    outcomes = dict([outcome("aiokafka", run(1)), outcome("ours-flow", run(1.5)), outcome("ours", run(6))])
 
     assert [(aim.measured, aim.met) for aim in aims(outcomes)] == [(1.5, True)]
     assert scoring_share(outcomes) == 0.75

@@ -102,7 +102,7 @@ def test_a_command_like_none_is_refused_without_a_guess() -> None:
         ("topics", "kafka", "rapport"),
     ],
 )
-def test_a_missing_extra_is_told_with_how_to_install_it(name: str, module: str, package: str) -> None:
+def test_a_missing_extra_is_reported_with_how_to_install_it(name: str, module: str, package: str) -> None:
     ran = rapport(name, "--help", before=f"sys.modules[{module!r}] = None")
 
     assert ran.returncode == 1

@@ -1,5 +1,5 @@
-"""A plain loop over aiokafka. Variants: `fetch`; `decode`, which decodes JSON; and `state`, which also updates a state
-per key and writes its changelog, acknowledged, once per key and fetch."""
+"""A plain aiokafka loop. Variants: `fetch`; `decode`, which decodes JSON; and `state`, which also updates a state per
+key and writes its changelog, acknowledged, once per key and fetch."""
 
 import asyncio
 import json
@@ -8,11 +8,11 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.contestants.task import Meter, Task, asked
-from benchmarks.contestants.touching import touched
+from benchmarks.contestants.keyed_state import updated_state
+from benchmarks.contestants.task import Meter, Task, read_task
 
 RECORDS = 500
-SILENT_SECONDS = 30
+IDLE_TIMEOUT_SECONDS = 30
 
 
 async def loop(task: Task) -> None:
@@ -37,7 +37,7 @@ async def _consume(task: Task, consumer: AIOKafkaConsumer, producer: AIOKafkaPro
     meter, count = Meter(task), 0
     states: dict[bytes, Any] = {}
     while count < task.count:
-        fetched = await consumer.getmany(timeout_ms=SILENT_SECONDS * 1000, max_records=RECORDS)
+        fetched = await consumer.getmany(timeout_ms=IDLE_TIMEOUT_SECONDS * 1000, max_records=RECORDS)
         if not fetched:
             break
         meter.begin()
@@ -54,7 +54,7 @@ async def _consume(task: Task, consumer: AIOKafkaConsumer, producer: AIOKafkaPro
 async def _update(producer: AIOKafkaProducer, topic: str, records: Sequence[Any], states: dict[bytes, Any]) -> None:
     keys = set()
     for record in records:
-        states[record.key] = touched(states.get(record.key), json.loads(record.value))
+        states[record.key] = updated_state(states.get(record.key), json.loads(record.value))
         keys.add(record.key)
     number = records[0].partition
     sent = [await producer.send(topic, json.dumps(states[key]).encode(), key, number) for key in keys]
@@ -63,4 +63,4 @@ async def _update(producer: AIOKafkaProducer, topic: str, records: Sequence[Any]
 
 
 if __name__ == "__main__":
-    asyncio.run(loop(asked()))
+    asyncio.run(loop(read_task()))

@@ -1,5 +1,5 @@
-"""A tenant at full force, as a process of its own that gives way to all others: `{"kind": "4", ...}` until it is ended.
-It says on its last line what it was answered."""
+"""A tenant at full force, as a separate process with the lowest priority, until it is terminated. Its last line of
+output holds the answers that it got."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ TWICE = "{" + ",".join(f'"n{number}":1' for number in range(30_000)) + ',"n29999
 
 
 @dataclass(frozen=True)
-class Orders:
+class AttackOrders:
     kind: str
     port: int
     secret: str
@@ -32,7 +32,7 @@ class Orders:
 
 
 class Attack:
-    def __init__(self, orders: Orders, session: aiohttp.ClientSession) -> None:
+    def __init__(self, orders: AttackOrders, session: aiohttp.ClientSession) -> None:
         self._orders, self._session = orders, session
         self._numbers = count()
         self.answers: Counter[str] = Counter()
@@ -48,10 +48,10 @@ class Attack:
         )
 
     async def freeze(self) -> None:
-        """4: bodies that take long to read, with and without a token, signed or not."""
+        """4: bodies that are slow to parse, with and without a token, signed or not."""
         twice, large = TWICE.encode(), b"[" + b"[]," * (MEBIBYTE // 3 - 10) + b"1]"
         signed = {"x-zm-signature": "v0=00", "x-zm-request-timestamp": "1"}
-        ways: list[Callable[[], Awaitable[None]]] = [
+        requests: list[Callable[[], Awaitable[None]]] = [
             lambda: self._post("/v1/events", twice),
             lambda: self._post("/v1/events", large),
             lambda: self._post("/v1/directory/participants", twice),
@@ -60,10 +60,10 @@ class Attack:
             lambda: self._post("/v1/sources/hr/hr", b" " * 16 * MEBIBYTE, {}),
             lambda: self._post("/v1/sources/hr/hr", twice, {"authorization": f"Bearer {self._orders.hr_secret}"}),
         ]
-        await asyncio.gather(*(self._repeat(way) for way in ways for _ in range(2)))
+        await asyncio.gather(*(self._repeat(way) for way in requests for _ in range(2)))
 
     async def slow(self) -> None:
-        """7: connections that trickle heads, half-sent bodies, chunks of a byte."""
+        """7: connections that trickle headers, half-sent bodies, chunks of one byte."""
         head = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nX-Slow: "
         body = b"POST /v1/sources/hr/hr HTTP/1.1\r\nHost: x\r\nContent-Length: 16000000\r\n\r\n" + b" " * 8 * MEBIBYTE
         proven = body.replace(b"Host: x", f"Host: x\r\nAuthorization: Bearer {self._orders.hr_secret}".encode())
@@ -76,15 +76,15 @@ class Attack:
         )
 
     async def flood(self) -> None:
-        """8: people without end, and batches of nonsense."""
+        """8: people without end, and batches of invalid events."""
         nonsense = json.dumps([{"type": "mentoring.session.held.v1", "id": str(n)} for n in range(9_000)]).encode()
         ones = b"[" + b"1," * (MEBIBYTE // 2 - 10) + b"1]"
-        ways: list[Callable[[], Awaitable[None]]] = [
+        requests: list[Callable[[], Awaitable[None]]] = [
             lambda: self._post("/v1/directory/participants", self._people()),
             lambda: self._post("/v1/events", nonsense),
             lambda: self._post("/v1/events", ones),
         ]
-        await asyncio.gather(*(self._repeat(way) for way in ways for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(self._repeat(way) for way in requests for _ in range(CONNECTIONS)))
 
     def _people(self) -> list[dict[str, Any]]:
         first = next(self._numbers) * 5_000
@@ -93,10 +93,10 @@ class Attack:
             for number in range(first, first + 5_000)
         ]
 
-    async def _repeat(self, once: Callable[[], Awaitable[None]]) -> None:
+    async def _repeat(self, request_once: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await once()
+                await request_once()
             except (aiohttp.ClientError, OSError, asyncio.IncompleteReadError) as ended:
                 self.answers[type(ended).__name__] += 1
                 await asyncio.sleep(0.05)
@@ -106,11 +106,11 @@ class Attack:
         await self._post("/v1/sources/hr/hr", json.dumps(rows).encode(), proof)
 
     async def _post(self, path: str, body: object, headers: dict[str, str] | None = None) -> None:
-        given = {"authorization": f"Bearer {self._orders.secret}"} if headers is None else headers
+        authorization = {"authorization": f"Bearer {self._orders.secret}"} if headers is None else headers
         media = BATCH if path == "/v1/events" else JSON
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         url = f"http://127.0.0.1:{self._orders.port}{path}"
-        async with self._session.post(url, data=content, headers={**given, "content-type": media}) as answer:
+        async with self._session.post(url, data=content, headers={**authorization, "content-type": media}) as answer:
             await answer.read()
             self.answers[str(answer.status)] += 1
 
@@ -129,14 +129,14 @@ class Attack:
             writer.transport.abort()
 
 
-async def attack(orders: Orders) -> Counter[str]:
+async def attack(orders: AttackOrders) -> Counter[str]:
     ended = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     connector = aiohttp.TCPConnector(limit=0)
     async with aiohttp.ClientSession(connector=connector) as session:
         attacker = Attack(orders, session)
-        ways = {"1": attacker.oversize, "4": attacker.freeze, "7": attacker.slow, "8": attacker.flood}
-        task = asyncio.create_task(ways[orders.kind]())
+        requests = {"1": attacker.oversize, "4": attacker.freeze, "7": attacker.slow, "8": attacker.flood}
+        task = asyncio.create_task(requests[orders.kind]())
         stopped = asyncio.create_task(ended.wait())
         await asyncio.wait([task, stopped], return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
@@ -146,4 +146,4 @@ async def attack(orders: Orders) -> Counter[str]:
 
 if __name__ == "__main__":
     os.nice(LEAST_NICE)
-    sys.stdout.write(json.dumps(asyncio.run(attack(Orders(**json.loads(sys.argv[1]))))))
+    sys.stdout.write(json.dumps(asyncio.run(attack(AttackOrders(**json.loads(sys.argv[1]))))))

@@ -1,5 +1,5 @@
-"""Values of a file onto the topic of events with nothing but kafka-python: its producer with the options of ours. The
-variant is `paced` for a steady pace, each acknowledged for itself."""
+"""Sends the values of a file to the topic of events with kafka-python only: its producer with our options. Variant
+`paced`: a steady pace, each record acknowledged by itself."""
 
 import asyncio
 import json
@@ -9,11 +9,11 @@ from typing import Any
 from kafka import KafkaProducer
 
 from benchmarks.contestants.paced import paced
-from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.task import Meter, Task, read_task
 
 TOPIC = "mentoring.events"
 HEADERS = [("content-type", b"application/cloudevents+json")]
-ACKNOWLEDGED_WITHIN = 120
+ACKNOWLEDGE_TIMEOUT = 120
 
 
 def produce(task: Task) -> None:
@@ -39,9 +39,9 @@ def produce(task: Task) -> None:
 
 def _at_once(producer: Any, records: list[tuple[bytes, bytes]]) -> dict[str, float]:  # noqa: ANN401 (not typed)
     sent = [producer.send(TOPIC, value=value, key=key, headers=HEADERS) for key, value in records]
-    producer.flush(timeout=ACKNOWLEDGED_WITHIN)
+    producer.flush(timeout=ACKNOWLEDGE_TIMEOUT)
     for acknowledgement in sent:
-        acknowledgement.get(ACKNOWLEDGED_WITHIN)
+        acknowledgement.get(ACKNOWLEDGE_TIMEOUT)
     return {}
 
 
@@ -59,4 +59,4 @@ async def _at_a_pace(producer: Any, records: list[tuple[bytes, bytes]]) -> dict[
 
 
 if __name__ == "__main__":
-    produce(asked())
+    produce(read_task())

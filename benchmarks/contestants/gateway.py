@@ -1,5 +1,5 @@
-"""Events of a file through one gateway process over HTTP. The variant is how many one request carries, or
-`paced` for one by one at a steady pace."""
+"""Sends the events of a file through one gateway process over HTTP. The variant is the number of events per request, or
+`paced` for single events at a steady pace."""
 
 import asyncio
 import json
@@ -17,20 +17,20 @@ import httpx
 
 from benchmarks.contestants.paced import paced
 from benchmarks.contestants.process_cpu import cpu_of
-from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.task import Meter, Task, read_task
 from benchmarks.events import TENANT
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.ports import free_port
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
 from services.ingest.console import write
 from services.runtime.settings import Settings
 
-READY_WITHIN = 60
+READY_TIMEOUT = 60
 UNLIMITED = "1000000000"
 ACCEPTED = 202
 CONNECTIONS = {"1": 64, "100": 8}
-"""By variant: enough that the gateway always has something to do."""
+"""By variant: enough to keep the gateway busy."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def gateway(task: Task) -> Iterator[Served]:
         "RAPPORT_INGEST_HEALTH_PORT": str(health),
         "RAPPORT_INGEST_TOKEN_RATE": UNLIMITED,
         "RAPPORT_LOG_FORMAT": "json",
-        **(_of(task.project) if task.project else with_project()),
+        **(_of(task.project) if task.project else project_environment()),
     }
     argv = (sys.executable, "-m", "services.cli", "ingest", "serve")
     child = Child(ChildCommand(argv, Path(task.folder) / "gateway.log", env))
@@ -61,15 +61,15 @@ def gateway(task: Task) -> Iterator[Served]:
 
 
 def _of(project: str) -> dict[str, str]:
-    """Not the folder that this was started from."""
+    """Exclude the folder from which this process was started."""
     return {"PYTHONPATH": project, "PYTHONSAFEPATH": "1"}
 
 
 def _await(url: str) -> None:
-    deadline = time.monotonic() + READY_WITHIN
+    deadline = time.monotonic() + READY_TIMEOUT
     while not _is_ready(url):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"the gateway is not ready within {READY_WITHIN} s")
+            raise TimeoutError(f"the gateway is not ready within {READY_TIMEOUT} s")
         time.sleep(0.1)
 
 
@@ -130,4 +130,4 @@ def run(task: Task) -> None:
 
 
 if __name__ == "__main__":
-    run(asked())
+    run(read_task())

@@ -1,4 +1,4 @@
-"""A plain Faust agent that decodes JSON and does nothing, with Faust's own settings."""
+"""A plain Faust agent that decodes JSON and does nothing else, with Faust's default settings."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ from typing import Any
 
 import faust
 
-from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.task import Meter, Task, read_task
 
 
 def application(task: Task) -> faust.App:
@@ -39,7 +39,7 @@ def application(task: Task) -> faust.App:
 
 
 if __name__ == "__main__":
-    # The level is only passed so that Faust draws no spinner.
+    # Passing the level stops Faust from drawing a spinner.
     faust.Worker(
-        application(asked()), loglevel=logging.INFO, quiet=True, redirect_stdouts=False
+        application(read_task()), loglevel=logging.INFO, quiet=True, redirect_stdouts=False
     ).execute_from_commandline()

@@ -1,5 +1,5 @@
-"""The scoring service as it is, measured. Variants: `whole`, and `flow`, where the domain does no more than the keyed
-state update that the others do: the log, decoding, states, changelog and watermark are the service's own."""
+"""The real scoring service, instrumented. Variants: `whole`, and `flow`, where the domain does only the keyed state
+update of the other contestants; log, decoding, states, changelog and watermark are the service's own."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.contestants.shares import Shares
-from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.task import Meter, Task, read_task
 from schemas.events import ClockReached, MentoringEvent
 from services.scoring.domain import layout, serialization, write_phases
 from services.scoring.domain.layout import Home, RelationshipState
@@ -18,42 +18,42 @@ from services.scoring.flow.settings import ScoringSettings
 from services.scoring.service import run
 from services.scoring.topics import Topics
 
-Others = dict[tuple[Any, str], Any]
-"""What is put in whose place: {(module or class, name): value}."""
+Replacements = dict[tuple[Any, str], Any]
+"""What is replaced by what: {(module or class, name): value}."""
 
 
 def measure(task: Task) -> None:
-    """Only methods and functions are replaced, in this process: whoever calls them gets the measured ones."""
+    """Replace methods and functions in this process only, so that all callers use the measured ones."""
     shares = Shares()
-    others = {(worker.Worker, "apply"): _measured_run(task, shares)}
-    # Timers cost something too: the flow alone is measured without.
-    others |= UNSCORED if task.variant == "flow" else _timed(shares)
-    for (owner, name), value in others.items():
+    replacements = {(worker.Worker, "apply"): _measured_apply(task, shares)}
+    # Timers have a cost: the flow alone is measured without them.
+    replacements |= UNSCORED if task.variant == "flow" else _timed(shares)
+    for (owner, name), value in replacements.items():
         assert hasattr(owner, name), f"{owner} has no {name} any more"
         setattr(owner, name, value)
     serve(task, replace(names(task), events=task.log))
 
 
 def names(task: Task) -> Topics:
-    """Every topic is the run's own."""
+    """Every topic belongs to this run."""
     own = task.name
     return Topics(f"{own}.events", f"{own}.state", f"{own}.scores", f"{own}.rejected", group=own)
 
 
-def serve(task: Task, under: Topics) -> None:
-    run(ScoringSettings(kafka=task.kafka, clock="log", scoring_datadir=Path(task.folder) / "faust"), under)
+def serve(task: Task, topics: Topics) -> None:
+    run(ScoringSettings(kafka=task.kafka, clock="log", scoring_datadir=Path(task.folder) / "faust"), topics)
 
 
-def _touch(partition: ScoredPartition, event: MentoringEvent, key: str, offset: int) -> Iterable[Emission]:
-    """Keeps of each relationship the position and the time of its newest event."""
+def _update_state(partition: ScoredPartition, event: MentoringEvent, key: str, offset: int) -> Iterable[Emission]:
+    """Keep the position and time of the newest event of each relationship."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
         partition.states[key] = RelationshipState({}, offset, partition.clock, home=Home(offset, event.program))
     return ()
 
 
-def _pass(partition: ScoredPartition, clock: int) -> Iterator[list[Emission]]:
-    """Moves the clock; silence makes nothing due."""
+def _advance_clock(partition: ScoredPartition, clock: int) -> Iterator[list[Emission]]:
+    """Advance the clock; silence makes nothing due."""
     partition.clock = max(clock, partition.clock)
     yield from ()
 
@@ -62,15 +62,15 @@ def _never(*_: object) -> bytes:
     raise AssertionError("the flow alone was to be measured, and something was scored")
 
 
-# The steps that PartitionProcessor takes with every event.
-UNSCORED: Others = {
-    (ScoredPartition, "take"): _touch,
-    (ScoredPartition, "advance"): _pass,
+# The steps of PartitionProcessor for every event.
+UNSCORED: Replacements = {
+    (ScoredPartition, "take"): _update_state,
+    (ScoredPartition, "advance"): _advance_clock,
     (worker, "score_event"): _never,
 }
 
 
-def _timed(shares: Shares) -> Others:
+def _timed(shares: Shares) -> Replacements:
     return {
         (decoding.Decoding, "__iter__"): shares.timed_steps("decoding", decoding.Decoding.__iter__),
         (worker, "score_event"): shares.timed("telling", serialization.score_event),
@@ -81,8 +81,8 @@ def _timed(shares: Shares) -> Others:
     }
 
 
-def _measured_run(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method of the worker)
-    """The worker's runs, from the first record of the log to the last, which ends the process."""
+def _measured_apply(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method of the worker)
+    """Measure the worker from the first record of the log to the last, then end the process."""
     meter, run_ = Meter(task), worker.Worker.apply
 
     async def measured(self: worker.Worker, number: int, fetched: Sequence[Any]) -> int | None:
@@ -98,4 +98,4 @@ def _measured_run(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method 
 
 
 if __name__ == "__main__":
-    measure(asked())
+    measure(read_task())

@@ -1,4 +1,4 @@
-"""Requests at a steady pace, whether or not the last one was answered, each timed from when it was due."""
+"""Sends requests at a steady pace, regardless of earlier answers, each timed from its scheduled time."""
 
 import asyncio
 import time
@@ -7,14 +7,14 @@ from statistics import quantiles
 from typing import TypeVar
 
 PER_SECOND = 200
-# The first ones open connections and warm caches; they are not counted.
-WARMING = PER_SECOND
+# The first requests open connections and warm caches; they do not count.
+WARM_UP_REQUESTS = PER_SECOND
 
 Item = TypeVar("Item")
 
 
 async def paced(items: Sequence[Item], send: Callable[[Item], Awaitable[None]]) -> dict[str, float]:
-    """Milliseconds by quantile."""
+    """Return milliseconds by quantile."""
     took: list[float] = []
 
     async def once(item: Item, at: float) -> None:
@@ -26,5 +26,5 @@ async def paced(items: Sequence[Item], send: Callable[[Item], Awaitable[None]]) 
     async with asyncio.TaskGroup() as group:
         for number, item in enumerate(items):
             group.create_task(once(item, begin + number / PER_SECOND))
-    parts = quantiles(took[WARMING:], n=100)
+    parts = quantiles(took[WARM_UP_REQUESTS:], n=100)
     return {"p50": parts[49], "p99": parts[98]}

@@ -1,15 +1,15 @@
-"""CPU seconds of a running process and of everything below it, as Linux tells them."""
+"""CPU seconds of a running process and its descendants, from Linux's /proc."""
 
 import os
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
-# Of the words after the name in `stat`: user and system time, then those of children that have ended.
+# Fields after the name in `stat`: user and system time, then those of ended children.
 USER, CHILDREN_SYSTEM = 11, 14
 
 
 def cpu_of(pid: int) -> float:
-    """User and system time. Raises OSError when it has ended, or on a system without /proc."""
+    """Return user and system time. Raises OSError if the process has ended, or on a system without /proc."""
     folder = Path(f"/proc/{pid}")
     words = (folder / "stat").read_text().rpartition(")")[2].split()
     below = (child for tasks in folder.glob("task/*/children") for child in tasks.read_text().split())

@@ -1,15 +1,15 @@
-"""Quix Streams with the same keyed state update: state in RocksDB, changelog in Kafka, settings as it comes. Runs in an
-environment of its own (benchmarks/requirements-quix.txt)."""
+"""Quix Streams with the same keyed state update: state in RocksDB, changelog in Kafka, default settings. Runs in a
+separate environment (benchmarks/requirements-quix.txt)."""
 
 from pathlib import Path
 from typing import Any
 
 from quixstreams import Application, State
 
-from benchmarks.contestants.task import Meter, Task, asked
-from benchmarks.contestants.touching import touched
+from benchmarks.contestants.keyed_state import updated_state
+from benchmarks.contestants.task import Meter, Task, read_task
 
-SILENT_SECONDS = 30
+IDLE_TIMEOUT_SECONDS = 30
 
 
 def run(task: Task) -> None:
@@ -24,15 +24,15 @@ def run(task: Task) -> None:
 
     def touch(event: dict[str, Any], state: State) -> None:
         meter.begin()
-        state.set("touched", touched(state.get("touched"), event))
+        state.set("touched", updated_state(state.get("touched"), event))
         counted[0] += 1
 
     events = app.topic(task.log, key_deserializer="bytes", value_deserializer="json")
     app.dataframe(events).update(touch, stateful=True)
     # Ends with a checkpoint: the changelog is written and acknowledged.
-    app.run(count=task.count, timeout=SILENT_SECONDS, collect=False)
+    app.run(count=task.count, timeout=IDLE_TIMEOUT_SECONDS, collect=False)
     meter.answer(counted[0])
 
 
 if __name__ == "__main__":
-    run(asked())
+    run(read_task())

@@ -1,21 +1,21 @@
-"""The command that computes all rows of a log and stores none. Variant: how many processes work at once."""
+"""`rapport scoring replay` in a dry run over a log. The variant is the number of processes."""
 
 import json
 import subprocess
 import sys
 
-from benchmarks.contestants.task import Meter, Task, asked
+from benchmarks.contestants.task import Meter, Task, read_task
 
 
 def measure(task: Task) -> None:
-    """The start of the command is part of it, as it is for whoever runs it."""
+    """Include the start of the command, as its users experience it."""
     command = (sys.executable, "-m", "services.cli", "scoring", "replay", "--from", task.log, "--dry-run")
     meter = Meter(task)
     meter.begin()
-    told = subprocess.run((*command, "--processes", task.variant, "--json"), check=True, stdout=subprocess.PIPE)
-    found = json.loads(told.stdout)
-    meter.answer(found["records"] - found["refused_records"])
+    output = subprocess.run((*command, "--processes", task.variant, "--json"), check=True, stdout=subprocess.PIPE)
+    result = json.loads(output.stdout)
+    meter.answer(result["records"] - result["refused_records"])
 
 
 if __name__ == "__main__":
-    measure(asked())
+    measure(read_task())

@@ -1,4 +1,4 @@
-"""Where the CPU seconds of one thread go: every moment is counted once, for the innermost of what is under way."""
+"""Attributes the CPU seconds of one thread: every moment counts once, for the innermost active function."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ T = TypeVar("T")
 class Shares:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self._under_way: list[str] = []
+        self._stack: list[str] = []
         self._since = 0.0
 
     def timed(self, name: str, function: Callable[P, T]) -> Callable[P, T]:
@@ -27,7 +27,7 @@ class Shares:
         return measured
 
     def timed_steps(self, name: str, function: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
-        """Of a generator: each of its steps, not what is done with them in between."""
+        """For a generator: time each of its steps, not what the caller does in between."""
         self.seconds[name] = 0.0
 
         def measured(*args: P.args, **named: P.kwargs) -> Iterator[T]:
@@ -45,15 +45,15 @@ class Shares:
         return measured
 
     def _begin(self, name: str) -> None:
-        self._turn()
-        self._under_way.append(name)
+        self._account()
+        self._stack.append(name)
 
     def _end(self) -> None:
-        self._turn()
-        self._under_way.pop()
+        self._account()
+        self._stack.pop()
 
-    def _turn(self) -> None:
+    def _account(self) -> None:
         now = time.thread_time()
-        if self._under_way:
-            self.seconds[self._under_way[-1]] += now - self._since
+        if self._stack:
+            self.seconds[self._stack[-1]] += now - self._since
         self._since = now

@@ -1,5 +1,5 @@
-"""What a contestant is asked, and how it answers. Standard library only: a contestant may live in an environment of
-its own."""
+"""The task of a contestant, and its answer. Standard library only, because a contestant may run in a separate
+environment."""
 
 import json
 import resource
@@ -13,9 +13,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Task:
-    """`name` is new for every run: the consumer group, and the prefix of the topics that are written. `log` is a topic
-    or a file, of `count` records. `folder` is scratch, and takes the answer. `project` is where another version of our
-    code lies, empty for this one."""
+    """`name` is unique per run: the consumer group, and the prefix of its topics. `log` is a topic or a file, of
+    `count` records. `folder` is scratch and receives the answer. `project` is the folder of another version of the
+    code, empty for this one."""
 
     kafka: str
     log: str
@@ -27,7 +27,7 @@ class Task:
     project: str = ""
 
 
-def asked() -> Task:
+def read_task() -> Task:
     return Task(**json.loads(sys.argv[1]))
 
 
@@ -37,22 +37,22 @@ def own_cpu() -> float:
 
 
 class Meter:
-    """CPU seconds, user and system, from the first record to the last: of the whole process and of the children that it
-    waited for, unless `cpu` tells of another one."""
+    """CPU seconds, user and system, from the first record to the last: of this process and the children that it waited
+    for, unless `cpu` measures another process."""
 
     def __init__(self, task: Task, cpu: Callable[[], float] = own_cpu) -> None:
         self._task, self._cpu = task, cpu
         self._began: tuple[float, float] | None = None
 
     def begin(self) -> None:
-        """At the first record; later calls change nothing."""
+        """Call at the first record; further calls have no effect."""
         if self._began is None:
             self._began = self._cpu(), time.monotonic()
 
     def answer(self, count: int, **more: Any) -> None:  # noqa: ANN401 (whatever JSON takes)
-        """At the last record. Raises RuntimeError if it is not the last one."""
+        """Call at the last record. Raises RuntimeError if records are missing."""
         if self._began is None or count != self._task.count:
-            raise RuntimeError(f"{count} of {self._task.count} records came")
+            raise RuntimeError(f"{count} of {self._task.count} records arrived")
         cpu, wall = self._cpu() - self._began[0], time.monotonic() - self._began[1]
         answer = {"count": count, "cpu": cpu, "wall": wall, **more}
         (Path(self._task.folder) / "answer.json").write_text(json.dumps(answer))

@@ -1,4 +1,4 @@
-"""One child process: own session, own log file, dies with its parent, stopped politely, then by force."""
+"""One child process: its own session and log file; it dies with its parent, and is stopped by SIGTERM, then SIGKILL."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from pathlib import Path
 
 STOP_SECONDS = 10.0
 PROJECT = Path(__file__).parents[2]
-LEASH = Path(__file__).with_name("parent_death.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 
 
 @dataclass(frozen=True)
 class ChildCommand:
-    """`env` is added to the parent's environment, of which `inherited` names all that the child gets (None: all of
-    it); output is appended to `log`."""
+    """`inherited` names the variables that the child inherits from its parent (None: all), to which `env` is added;
+    output is appended to `log`."""
 
     argv: tuple[str, ...]
     log: Path
@@ -29,14 +29,14 @@ class ChildCommand:
         return {**kept, **self.env}
 
 
-def with_project() -> dict[str, str]:
-    """Environment in which `python -m` finds this project's modules, even where it is not installed."""
+def project_environment() -> dict[str, str]:
+    """Return the environment in which `python -m` finds this project's modules, even where it is not installed."""
     before = os.environ.get("PYTHONPATH")
     return {"PYTHONPATH": os.pathsep.join([str(PROJECT), before] if before else [str(PROJECT)])}
 
 
 class Child:
-    """At most one running process of a command; `launch` again after it ended starts the next one."""
+    """At most one running process of a command; after it has ended, `launch` starts another."""
 
     def __init__(self, command: ChildCommand) -> None:
         self._command = command
@@ -47,7 +47,7 @@ class Child:
         self._command.log.parent.mkdir(parents=True, exist_ok=True)
         with self._command.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - the command line is ours
-                [sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self._command.argv],
+                [sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), *self._command.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -82,7 +82,7 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to the process and to what it started in its own group; returns when it has ended."""
+        """Send SIGKILL to the process and its process group; return when it has ended."""
         if self._process is not None and self.running():
             os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()

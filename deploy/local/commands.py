@@ -11,21 +11,21 @@ import click
 from deploy.local.data_folder import ClockMode
 from deploy.local.demo import sample
 from deploy.local.demo.run import demo
-from deploy.local.running import run_stack, say_addresses
+from deploy.local.running import report_addresses, run_stack
 from deploy.local.stack import StackConfig
 
 ROOT = Path(".rapport")
 TRUST_READERS = click.option(
-    "--trust-readers", is_flag=True, help="Admit ClickHouse's readers even where the kernel cannot confine it."
+    "--trust-readers", is_flag=True, help="Admit ClickHouse's readers even if the kernel cannot confine the server."
 )
 FIRST_PORT = click.option(
-    "--first-port", type=click.IntRange(1024, 65_000), help="Gateway here, all others right after it."
+    "--first-port", type=click.IntRange(1024, 65_000), help="Port of the gateway; all other ports follow it."
 )
 
 
 def data_option(folder: Path) -> Callable[[Callable[..., None]], Callable[..., None]]:
     kind = click.Path(path_type=Path, file_okay=False)
-    return click.option("--data", type=kind, default=folder, show_default=True, help="Folder that keeps everything.")
+    return click.option("--data", type=kind, default=folder, show_default=True, help="Folder for all data.")
 
 
 @click.group()
@@ -40,10 +40,11 @@ def main() -> None:
 def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
     """Run everything on the wall clock until Ctrl-C.
 
-    With RAPPORT_KAFKA or RAPPORT_CLICKHOUSE set, the broker or the server named there is used, unless the shell has it
-    from the env file of a stack: that of this one starts its own again, that of another one is left alone.
+    If RAPPORT_KAFKA or RAPPORT_CLICKHOUSE is set, that broker or server is used. Exception: a value that the shell has
+    from the env file of a stack belongs to that stack. The same stack starts its own again; any other stack ignores the
+    value.
     """
-    run_stack(replace(config(data, ClockMode.WALL, first_port), trust_readers=trust_readers), say_addresses)
+    run_stack(replace(config(data, ClockMode.WALL, first_port), trust_readers=trust_readers), report_addresses)
 
 
 @main.command("demo")
@@ -51,10 +52,10 @@ def up(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
 @FIRST_PORT
 @TRUST_READERS
 def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
-    """Run everything on the log's clock with three years of real contacts, and show what came of them.
+    """Run everything on the log's clock with three years of real contacts, and show the results.
 
-    The contacts are sent through the gateway. It takes a few minutes, the first time longer while Kafka is fetched.
-    A second run goes on where the first one ended.
+    The contacts are sent through the gateway. This takes a few minutes; the first run takes longer, because it fetches
+    Kafka. A second run continues where the first one ended.
     """
     click.echo("The demo takes about 3 minutes, in four steps; the first time longer, while")
     click.echo("Kafka is fetched. What it shows goes on running until Ctrl-C.")
@@ -64,14 +65,14 @@ def demo_(*, data: Path, first_port: int | None, trust_readers: bool) -> None:
 
 
 def config(data: Path, clock: ClockMode, first_port: int | None) -> StackConfig:
-    """What `up` and `demo` share."""
-    connections = named_elsewhere("RAPPORT_INGEST_CONNECTIONS", os.environ)
+    """The configuration that `up` and `demo` share."""
+    connections = external_setting("RAPPORT_INGEST_CONNECTIONS", os.environ)
     return StackConfig(
         data=data,
         clock=clock,
         cache=ROOT / "cache",
-        kafka=named_elsewhere("RAPPORT_KAFKA", os.environ),
-        clickhouse=named_elsewhere("RAPPORT_CLICKHOUSE", os.environ),
+        kafka=external_setting("RAPPORT_KAFKA", os.environ),
+        clickhouse=external_setting("RAPPORT_CLICKHOUSE", os.environ),
         first_port=first_port,
         environment={"RAPPORT_INGEST_CONNECTIONS": connections} if connections else {},
     )
@@ -82,12 +83,12 @@ OWN_PARTS = {
     "RAPPORT_CLICKHOUSE": "clickhouse",
     "RAPPORT_INGEST_CONNECTIONS": "connections.yaml",
 }
-"""What a stack keeps in its folder of a part of its own."""
+"""The files in a stack's folder that exist if the stack brings this part itself."""
 
 
-def named_elsewhere(name: str, environ: Mapping[str, str]) -> str | None:
-    """What somebody set, None where the shell has it from the env file of a stack that brings this part itself: the
-    same stack starts it again, and no other may write to it."""
+def external_setting(name: str, environ: Mapping[str, str]) -> str | None:
+    """Return the value of the variable; None where the shell has it from the env file of a stack that brings this part
+    itself: that stack starts the part again, and no other stack may write to it."""
     value, data = environ.get(name), environ.get("RAPPORT_DATA")
     if not value or not data or not (Path(data) / OWN_PARTS[name]).exists():
         return value or None

@@ -1,4 +1,4 @@
-"""One data folder: one running stack at a time, one clock for its whole life, and its secrets."""
+"""A data folder: one running stack at a time, one clock for good, and its secrets."""
 
 import os
 import secrets
@@ -16,12 +16,12 @@ class ClockMode(StrEnum):
 
 
 class DataFolderError(Exception):
-    """The folder cannot be used; the message says why and what to do."""
+    """The folder cannot be used; the message gives the reason and the remedy."""
 
 
 @contextmanager
-def held(folder: Path, clock: ClockMode) -> Iterator[None]:
-    """Raises `DataFolderError` while another stack runs on the folder, or if it belongs to the other clock."""
+def locked_folder(folder: Path, clock: ClockMode) -> Iterator[None]:
+    """Raises `DataFolderError` while another stack runs on the folder, or if the folder belongs to the other clock."""
     try:
         with FolderLock(folder / "lock"):
             # On the log's clock "now" lies in the sample's past: scores and alerts of both clocks must not mix.
@@ -41,18 +41,18 @@ def held(folder: Path, clock: ClockMode) -> Iterator[None]:
 
 
 def secret(file: Path) -> str:
-    """Made once per folder and readable by its owner only. Whoever is killed in between leaves none, rather than an
-    empty one."""
+    """Return the folder's secret, created at the first call and readable by its owner only. An interrupted creation
+    leaves no file rather than an empty one."""
     if not file.exists() or not file.read_text():
-        put_private(file, secrets.token_urlsafe(24))
+        write_private(file, secrets.token_urlsafe(24))
     return file.read_text()
 
 
-def put_private(file: Path, text: str) -> None:
-    """Whole or not at all, and readable by its owner only, whatever lay there before."""
-    beside = file.with_name(f"{file.name}.new")
-    beside.unlink(missing_ok=True)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def write_private(file: Path, text: str) -> None:
+    """Write the file atomically, readable by its owner only, whatever it was before."""
+    temporary = file.with_name(f"{file.name}.new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as out:
         out.write(text)
-    beside.replace(file)
+    temporary.replace(file)

@@ -1,4 +1,4 @@
-"""What a person sees of the stack: a live table on a terminal, else a line for each change."""
+"""Shows the state of the stack: a live table on a terminal, else one line per change."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,9 +27,9 @@ class Display(Protocol):
     """Safe to call from any thread."""
 
     def show(self, status: Status) -> None: ...
-    def say(self, text: str) -> None: ...
+    def report(self, text: str) -> None: ...
     def suspended(self) -> AbstractContextManager[None]:
-        """Leaves the terminal to somebody else for a while."""
+        """Frees the terminal for other output for the duration of the block."""
         ...
 
     def close(self) -> None: ...
@@ -45,22 +45,22 @@ class PlainLines:
         self._shown: dict[str, State] = {}
 
     def show(self, status: Status) -> None:
-        """Details change often, and are of use only where something is wrong: only a new state is worth a line."""
+        """Print a line only when the state changes: details change often, and matter only when something is wrong."""
         state = status.readiness.state
         if self._shown.get(status.name) is state:
             return
         self._shown[status.name] = state
         detail = status.readiness.detail if state is State.DEGRADED or status.restarts else ""
-        self.say(f"{status.name}: {state} {detail}".strip())
+        self.report(f"{status.name}: {state} {detail}".strip())
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def suspended(self) -> AbstractContextManager[None]:
         return nullcontext()
 
     def close(self) -> None:
-        """Lines stay as they are."""
+        """Nothing to do."""
 
 
 class LiveTable:
@@ -72,7 +72,7 @@ class LiveTable:
     def show(self, status: Status) -> None:
         self._statuses[status.name] = status
 
-    def say(self, text: str) -> None:
+    def report(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     @contextmanager
@@ -81,7 +81,7 @@ class LiveTable:
         try:
             yield
         finally:
-            # One that is started again overwrites as many lines as it had: the last that somebody else wrote.
+            # A restarted Live would overwrite as many lines as it had before, which are now other output.
             self._live = self._started()
 
     def close(self) -> None:
@@ -93,11 +93,11 @@ class LiveTable:
         return live
 
     def table(self) -> Table:
-        """As it is shown now."""
+        """Return the table as it is now."""
         table = Table.grid(padding=(0, 2), expand=True)
         for _ in range(3):
             table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # one line for each, however long the detail
+        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)  # one line per part, however long the detail
         for status in tuple(self._statuses.values()):
             state = status.readiness.state
             restarts = f"restarted {status.restarts}x" if status.restarts else ""

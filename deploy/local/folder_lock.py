@@ -1,4 +1,4 @@
-"""An exclusive lock file: held while the process lives, released by the kernel however it ends."""
+"""An exclusive lock file, released by the kernel when the process ends."""
 
 import fcntl
 import time

@@ -1,5 +1,4 @@
-"""A server of the stack's own: one child process on one data folder, which goes on with the same data when it is
-started again."""
+"""A server that the stack runs itself: one child process on one data folder, which keeps its data over restarts."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -12,8 +11,8 @@ READY_SECONDS = 60.0
 
 
 class LocalServer(ABC):
-    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` goes on with the same data. Whoever
-    derives from it has a name, and launches its child."""
+    """A context manager, or `start` and `stop`; `start` after `stop` or `kill` continues with the same data. A subclass
+    defines `name` and launches its child."""
 
     name: str
 
@@ -35,7 +34,7 @@ class LocalServer(ABC):
         return self._child.pid
 
     def start(self) -> None:
-        """Returns when clients are served. Raises `NotReadyError`, and what `launch` raises."""
+        """Return when clients are served. Raises `NotReadyError`, and what `launch` raises."""
         self.launch()
         try:
             wait_until_ready([self], READY_SECONDS)
@@ -45,11 +44,11 @@ class LocalServer(ABC):
 
     @abstractmethod
     def launch(self) -> None:
-        """Starts the server and does not wait for it."""
+        """Start the server without waiting for it."""
 
     @abstractmethod
     def probe(self) -> Readiness:
-        """Whether clients are served."""
+        """Report whether clients are served."""
 
     def exit_code(self) -> int | None:
         return None if self._child is None else self._child.exit_code()

@@ -13,11 +13,12 @@ ATTEMPTS = 200
 
 
 class PortTakenError(Exception):
-    """The message says which, and what to do."""
+    """The message names the port and the remedy."""
 
 
 def ports_from(first: int, names: tuple[str, ...], others: int) -> dict[str, int]:
-    """A port for each name, and so many after them that somebody else chooses. Raises PortTakenError."""
+    """Return a port for each name, from `first` on; the `others` ports after them must be free as well. Raises
+    PortTakenError."""
     taken = [port for port in range(first, first + len(names) + others) if not is_free(port)]
     if taken:
         raise PortTakenError(f"port {taken[0]} is in use: end what listens there, or choose another --first-port")
@@ -25,15 +26,15 @@ def ports_from(first: int, names: tuple[str, ...], others: int) -> dict[str, int
 
 
 def remembered_ports(file: Path, names: tuple[str, ...]) -> dict[str, int]:
-    """A port for each name: the one noted in `file` if it is still free, else a new one, which is noted."""
-    noted: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
+    """Return a port for each name: the one stored in `file` if it is still free, else a new one, which is stored."""
+    remembered: dict[str, int] = json.loads(file.read_text()) if file.exists() else {}
     chosen: dict[str, int] = {}
     for name in names:
-        port = noted.get(name, 0)
+        port = remembered.get(name, 0)
         keep = port > 0 and is_free(port)
-        chosen[name] = port if keep else free_port(taken={*noted.values(), *chosen.values()})
+        chosen[name] = port if keep else free_port(taken={*remembered.values(), *chosen.values()})
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(noted | chosen, indent=1) + "\n")
+    file.write_text(json.dumps(remembered | chosen, indent=1) + "\n")
     return chosen
 
 

@@ -1,4 +1,4 @@
-"""What a part of the stack says about itself, and the wait for it to be ready."""
+"""The readiness that a part of the stack reports, and the wait for it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Readiness:
-    """`answered`: whether the part itself has said so; who says nothing counts as starting."""
+    """`answered`: whether the part itself has reported the state; a part that does not answer counts as starting."""
 
     state: State
     detail: str = ""
@@ -76,7 +76,7 @@ def _with_log(part: StackPart, what: str) -> str:
 
 
 def last_lines(log: Path, count: int = 20) -> str:
-    """Of a log file, for error messages."""
+    """Return the end of a log file, for error messages."""
     if not log.exists():
         return ""
     with log.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Runs a stack in the foreground until a signal or a failure ends it, and says what happened."""
+"""Runs a stack in the foreground until a signal or a failure ends it, and reports what happened."""
 
 import signal
 import sys
@@ -15,13 +15,13 @@ from deploy.local.kafka import JarsUnresolvedError, MissingToolError, StorageUnf
 from deploy.local.ports import PortTakenError
 from deploy.local.readiness import NotReadyError
 from deploy.local.stack import ANALYST, READER, CommandFailedError, Stack, StackConfig
-from deploy.local.steps import ticking
+from deploy.local.steps import periodic_progress
 from deploy.local.supervisor import PartFailedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds on two cores, the jars being there.
+# Seconds on two cores, with the jars in the cache.
 STARTED_WITHIN = 30
-# What a person can act on: its message is enough, a traceback would hide it.
+# Errors that the user can act on: the message is enough, a traceback would hide it.
 EXPECTED = (
     CommandFailedError,
     DataFolderError,
@@ -35,9 +35,9 @@ EXPECTED = (
 
 
 def run_stack(config: StackConfig, when_ready: Callable[[Stack, Display], None]) -> None:
-    """Exits with 0 after a signal, with 1 after a failure; in both cases nothing is left running.
+    """Exit with 0 after a signal and with 1 after a failure; in both cases nothing is left running.
 
-    `when_ready` is called once in this thread, supervision going on; it may take its time.
+    `when_ready` is called once in this thread, while the stack is supervised; it may take its time.
     """
     display = display_on(Console())
     stack = Stack(config, display)
@@ -45,48 +45,48 @@ def run_stack(config: StackConfig, when_ready: Callable[[Stack, Display], None])
         with StopSignals(stack.kill):
             _run(stack, display, when_ready)
     except StopRequestedError:
-        display.say("stopped")
+        display.report("stopped")
     except EXPECTED as failure:
         display.close()
         sys.exit(f"rapport: {failure}")
     except OSError as failure:
-        # A folder that nobody may write to, a disk that is full.
+        # A folder without write permission, a full disk.
         display.close()
         sys.exit(f"rapport: {failure.filename or config.data}: {failure.strerror or failure}")
     finally:
         display.close()
 
 
-def say_addresses(stack: Stack, display: Display) -> None:
+def report_addresses(stack: Stack, display: Display) -> None:
     login = (
         f" (login and password {READER}: reads mentoring_mart; {ANALYST}: mentoring too)" if stack.clickhouse else ""
     )
-    display.say(f"gateway     {stack.gateway_url}")
-    display.say(f"board       {stack.board_url} (open to this machine, without login)")
-    display.say(f"ClickHouse  {stack.clickhouse_url}{login}")
-    display.say(f"logs        {stack.logs}")
-    display.say(f"in a shell  . {stack.data / 'env'}")
-    display.say("Ctrl-C stops everything; the data stays.")
+    display.report(f"gateway     {stack.gateway_url}")
+    display.report(f"board       {stack.board_url} (open to this machine, without login)")
+    display.report(f"ClickHouse  {stack.clickhouse_url}{login}")
+    display.report(f"logs        {stack.logs}")
+    display.report(f"in a shell  . {stack.data / 'env'}")
+    display.report("Ctrl-C stops everything; the data stays.")
 
 
 def _run(stack: Stack, display: Display, when_ready: Callable[[Stack, Display], None]) -> None:
     with ExitStack() as opened:
-        with ticking(display.say, STARTED_WITHIN):
+        with periodic_progress(display.report, STARTED_WITHIN):
             opened.enter_context(stack)
         try:
             when_ready(stack, display)
             stack.wait()
         finally:
-            display.say("stopping")
+            display.report("stopping")
 
 
 class StopRequestedError(BaseException):
-    """Like KeyboardInterrupt no `Exception`: whatever is under way is left."""
+    """No subclass of `Exception`, like KeyboardInterrupt, so that it aborts whatever is running."""
 
 
 class StopSignals:
-    """Ctrl-C and SIGTERM: the first asks for an orderly stop, the second ends everything at once. In the main thread
-    only: the first raises `StopRequestedError` there, the second calls `kill`."""
+    """Handles Ctrl-C and SIGTERM, in the main thread only: the first raises `StopRequestedError` there, the second
+    calls `kill`."""
 
     def __init__(self, kill: Callable[[], None]) -> None:
         self._kill = kill

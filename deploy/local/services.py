@@ -1,5 +1,5 @@
-"""The services' processes, in the order in which they start, the environment they share, and how each is asked at its
-health port how it is."""
+"""The processes of the services, in the order in which they start, their shared environment, and the probe of their
+health ports."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.ports import LOOPBACK
 from deploy.local.readiness import Readiness, State
 
@@ -18,14 +18,14 @@ TIMEOUT_SECONDS = 1.0
 
 
 class StackProcess(NamedTuple):
-    """`arguments` come after `rapport`; a service with several processes names each after what it does."""
+    """`arguments` follow `rapport`; a service with several processes names each after its task."""
 
     name: str
     arguments: tuple[str, str]
     health_variable: str
 
 
-# Consumers before the producer of what they consume: the gateway opens when everything behind it listens.
+# Consumers start before the producers of their topics: the gateway opens when everything behind it listens.
 PROCESSES = (
     StackProcess("warehouse", ("warehouse", "serve"), "RAPPORT_WAREHOUSE_HEALTH_PORT"),
     StackProcess("scoring", ("scoring", "serve"), "RAPPORT_SCORING_HEALTH_PORT"),
@@ -36,12 +36,12 @@ PROCESSES = (
 )
 NAMES = tuple(process.name for process in PROCESSES)
 PORTS = ("gateway", *NAMES, "pages")
-"""The last is that of the board's pages."""
+"""The last one is that of the board's pages."""
 
 
 def port_variables(ports: Mapping[str, int]) -> dict[str, str]:
-    """`ports` by the names in `PORTS`: the gateway's, the board's, and each process's health port under its own
-    name."""
+    """`ports` by the names in `PORTS`: the gateway's, the board's, and each process's health port under the name of the
+    process."""
     health = {process.health_variable: str(ports[process.name]) for process in PROCESSES}
     pages = str(ports["pages"])
     return {**health, "RAPPORT_INGEST_PORT": str(ports["gateway"]), "RAPPORT_NOTIFY_BOARD_PORT": pages}
@@ -54,12 +54,12 @@ class Service(Child):
         self._health_port = health_port
 
     def probe(self) -> Readiness:
-        return ask_readyz(self._health_port)
+        return probe_readyz(self._health_port)
 
 
 @dataclass(frozen=True)
 class Launch:
-    """`rapport` is the command line that `NAME serve` is added to."""
+    """`rapport` is the command line to which `NAME serve` is appended."""
 
     rapport: tuple[str, ...]
     logs: Path
@@ -67,7 +67,7 @@ class Launch:
 
 
 def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
-    environment = {**with_project(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
+    environment = {**project_environment(), **launch.environment, "RAPPORT_LOG_FORMAT": "json"}
     commands = (
         (one.name, ChildCommand((*launch.rapport, *one.arguments), launch.logs / f"{one.name}.log", environment))
         for one in PROCESSES
@@ -75,15 +75,15 @@ def services(launch: Launch, ports: Mapping[str, int]) -> tuple[Service, ...]:
     return tuple(Service(name, command, ports[name]) for name, command in commands)
 
 
-def ask_readyz(port: int) -> Readiness:
-    """The state is in the body, of a 200 as of a 503; no answer, or half of one, counts as starting."""
+def probe_readyz(port: int) -> Readiness:
+    """Read the state from the body of a 200 or a 503; no answer, or an incomplete one, counts as starting."""
     try:
         body = _answer(port)
     except (OSError, http.client.HTTPException):
         return Readiness(State.STARTING, "no answer yet", answered=False)
     try:
-        said = json.loads(body)
-        return Readiness(State(said["state"]), str(said.get("detail") or ""))
+        status = json.loads(body)
+        return Readiness(State(status["state"]), str(status.get("detail") or ""))
     except (ValueError, KeyError, TypeError):
         return Readiness(State.STARTING, body.decode(errors="replace").strip())
 

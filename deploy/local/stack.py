@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse, User
 from deploy.local.clickhouse.users import ReaderScope, Role
-from deploy.local.data_folder import ClockMode, held, put_private, secret
+from deploy.local.data_folder import ClockMode, locked_folder, secret, write_private
 from deploy.local.display import Display
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.ports import LOOPBACK, ports_from, remembered_ports
@@ -29,25 +29,25 @@ SERVICES_SECONDS = 180.0  # scoring reads its state back from the log first
 COMMAND_SECONDS = 180.0
 WRITER, READER, ANALYST = "rapport", "reader", "analyst"
 TOKEN = re.compile(r"rpt_\S+")
-FILL = "run `rapport warehouse recompute`"
-"""As `rapport warehouse migrate` says it of tables that lack rows; the service's own words, which a test compares."""
+NEEDS_RECOMPUTE = "run `rapport warehouse recompute`"
+"""What `rapport warehouse migrate` prints for tables that lack rows; a test compares it with the command's own text."""
 BOARD_SOURCE = "/rapport/board"
-"""What the board calls itself at the gateway (services/notify/board/meetings.py)."""
+"""The source of the board's events at the gateway (services/notify/board/meetings.py)."""
 NO_CONNECTIONS = """\
-# The tools that send webhooks: deploy/connections.example.yaml shows every one. What is saved here is taken up within
-# seconds; `rapport ingest connections check` and `rapport ingest connections reload` say what is wrong with it.
+# The tools that send webhooks: deploy/connections.example.yaml shows every one. Changes to this file take effect within
+# seconds; `rapport ingest connections check` and `rapport ingest connections reload` report its faults.
 connections: []
 """
 
 
 @dataclass(frozen=True)
 class StackConfig:
-    """`kafka` and `clickhouse` name a broker and a server that run already; without them the stack brings its own.
+    """`kafka` and `clickhouse` name a running broker and server; without them the stack starts its own.
 
     `first_port` N fixes the ports: gateway N, health N+1 to N+6, board N+7, ClickHouse N+8, Kafka N+9; None takes free
     ones, which the folder remembers. `environment` is added to that of every service and command. `trust_readers`
-    admits readers to a ClickHouse of the stack's own that the kernel cannot confine. Of `tenant` the board may hand in
-    that a pair has met.
+    admits readers to the stack's own ClickHouse even if the kernel cannot confine it. `tenant` is the tenant for which
+    the board may record that a pair has met.
     """
 
     data: Path
@@ -63,11 +63,11 @@ class StackConfig:
 
 
 class CommandFailedError(Exception):
-    """A command that prepares the stack failed; the message is what it said."""
+    """A command that prepares the stack failed; the message is its output."""
 
 
 class Stack:
-    """A context manager: entered, everything is ready and supervised; left, nothing runs any more.
+    """A context manager: inside it everything is ready and supervised, after it nothing runs any more.
 
     Enter and leave it in one thread that lives as long as the stack.
     """
@@ -85,7 +85,7 @@ class Stack:
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
-            opened.enter_context(held(self._data, self._config.clock))
+            opened.enter_context(locked_folder(self._data, self._config.clock))
             opened.enter_context(self._supervisor)
             self._start()
             self._opened = opened.pop_all()
@@ -105,7 +105,7 @@ class Stack:
 
     @property
     def rapport(self) -> tuple[str, ...]:
-        """The command line that `NAME COMMAND ...` is added to; see also `run`."""
+        """The command line to which `NAME COMMAND ...` is appended; see also `run`."""
         return self._config.rapport
 
     @property
@@ -125,10 +125,10 @@ class Stack:
         return self._services[name]
 
     def run(self, *arguments: str, **environment: str) -> str:
-        """Runs `rapport ...` within the stack and returns what it printed. Raises `CommandFailedError`."""
+        """Run `rapport ...` within the stack and return its output. Raises `CommandFailedError`."""
         done = subprocess.run(  # noqa: S603 - the command line is ours
             [*self._config.rapport, *arguments],
-            env={**os.environ, **with_project(), **self.environment, **environment},
+            env={**os.environ, **project_environment(), **self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -141,14 +141,14 @@ class Stack:
         return done.stdout
 
     def token(self, name: str, *scope: str) -> str:
-        """A token of the gateway, made at the first call and kept in the folder. Raises `CommandFailedError`."""
+        """Return a gateway token, created at the first call and stored in the folder. Raises `CommandFailedError`."""
         kept = self._data / f"{name}-token"
         if not kept.exists():
-            # The broker may know one of another folder, or of a start that was killed before it kept it.
+            # The broker may hold a token of another folder, or one of a start that was killed before it stored it.
             own = f"{name}_{secrets.token_hex(4)}"
             found = TOKEN.search(self.run("ingest", "token", "create", "--id", own, *scope))
             assert found is not None, "the command prints the secret"
-            put_private(kept, found.group())
+            write_private(kept, found.group())
         return kept.read_text()
 
     @property
@@ -157,15 +157,15 @@ class Stack:
         return self._supervisor.failed
 
     def wait(self) -> None:
-        """Until a part is given up: raises `PartFailedError` with its last log lines."""
+        """Block until a part is given up: then raise `PartFailedError` with its last log lines."""
         self._supervisor.wait()
 
     def kill(self) -> None:
-        """Everything at once, without order."""
+        """Kill everything at once, in no particular order."""
         self._supervisor.kill()
 
     def _start(self) -> None:
-        """The order matters: topics and tables must be there before the services that use them."""
+        """The order matters: topics and tables must exist before the services that use them."""
         first = self._config.first_port
         kept = self._data / "ports.json"
         ports = remembered_ports(kept, PORTS) if first is None else ports_from(first, PORTS, OWN_PORTS)
@@ -177,7 +177,7 @@ class Stack:
             "RAPPORT_INGEST_RELOAD": f"{LOOPBACK}:{ports['ingest-work']},{LOOPBACK}:{ports['ingest']}",
             **port_variables(ports),
             **self._connections(),
-            # Whoever has this machine has the data anyway; nobody else is served.
+            # Access to this machine implies access to the data, and the board is served to this machine only.
             "RAPPORT_NOTIFY_BOARD_OPEN": "true",
             "RAPPORT_NOTIFY_LINK": f"http://{LOOPBACK}:{ports['pages']}/relationships/{{tenant}}/{{relationship}}",
             **self._config.environment,
@@ -185,13 +185,13 @@ class Stack:
         # 1. the log and the warehouse
         self._start_kafka()
         self._start_clickhouse()
-        # 2. what lies in them
-        self._display.say("preparing Kafka")
+        # 2. topics and tables
+        self._display.report("preparing Kafka")
         self.run("topics", "create", "--partitions", str(PARTITIONS))
-        self._display.say("preparing ClickHouse")
-        # Migrating says so of a folder that an older version has filled.
-        if FILL in self.run("warehouse", "migrate"):
-            self._display.say("filling tables that are new")
+        self._display.report("preparing ClickHouse")
+        # `migrate` reports this for a folder that an older version has filled.
+        if NEEDS_RECOMPUTE in self.run("warehouse", "migrate"):
+            self._display.report("filling new tables")
             self.run("warehouse", "recompute")
         if tenant := self._config.tenant:
             token = self.token("board", "--tenant", tenant, "--source", BOARD_SOURCE)
@@ -204,20 +204,20 @@ class Stack:
         self._supervisor.start(started, SERVICES_SECONDS)
 
     def _write_environment(self) -> None:
-        """For a shell: `. DATA/env` lets `rapport` and curl there speak to this stack. It holds secrets."""
+        """Write `DATA/env`, with which a shell's `rapport` and curl reach this stack. It holds secrets."""
         own = ("RAPPORT_INSTANCE", *(name for name in self.environment if name.endswith("HEALTH_PORT")))
         joined = {name: value for name, value in self.environment.items() if name not in own}
         lines = [f"export {name}={shlex.quote(str(value))}\n" for name, value in sorted(joined.items())]
-        put_private(self._data / "env", "".join(lines))
+        write_private(self._data / "env", "".join(lines))
 
     def _connections(self) -> dict[str, str]:
-        """A file of the stack's own to write them into."""
+        """Create an empty connections file for the stack, unless the environment names one."""
         name = "RAPPORT_INGEST_CONNECTIONS"
         if name in self._config.environment:
             return {}
         file = self._data / "connections.yaml"
         if not file.exists():
-            put_private(file, NO_CONNECTIONS)
+            write_private(file, NO_CONNECTIONS)
         return {name: str(file)}
 
     def _fixed_port(self, after_services: int) -> int:
@@ -228,18 +228,18 @@ class Stack:
         if self._config.kafka is not None:
             self.environment["RAPPORT_KAFKA"] = self._config.kafka
             return
-        self._display.say("starting Kafka (the first time its jars are fetched)")
+        self._display.report("starting Kafka (the first start fetches its jars)")
         config = KafkaConfig(self._data / "kafka", self._config.cache, port=self._fixed_port(1))
         self.kafka = LocalKafka(config)
         self._supervisor.start([self.kafka], KAFKA_SECONDS)
         self.environment["RAPPORT_KAFKA"] = self.kafka.bootstrap
 
     def _start_clickhouse(self) -> None:
-        """The login of a server that runs already stays what the environment says."""
+        """The login of an external server remains the one in the environment."""
         if self._config.clickhouse is not None:
             self.environment["RAPPORT_CLICKHOUSE"] = self._config.clickhouse
             return
-        self._display.say("starting ClickHouse")
+        self._display.report("starting ClickHouse")
         password = secret(self._data / "clickhouse-password")
         users = (
             User.with_password(WRITER, password, Role.WRITER),
@@ -254,8 +254,8 @@ class Stack:
         )
         self.clickhouse = LocalClickHouse(config)
         self._supervisor.start([self.clickhouse], CLICKHOUSE_SECONDS)
-        for part in self.clickhouse.walls().split("; "):
-            self._display.say(f"  {part}")
+        for part in self.clickhouse.confinement().split("; "):
+            self._display.report(f"  {part}")
         self.environment["RAPPORT_CLICKHOUSE"] = self.clickhouse.url
         self.environment["RAPPORT_CLICKHOUSE_USER"] = WRITER
         self.environment["RAPPORT_CLICKHOUSE_PASSWORD"] = password

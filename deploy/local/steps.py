@@ -1,31 +1,31 @@
-"""What is said while something takes long: a line as it begins, with how long it takes, and one every ten seconds."""
+"""Progress of a step that takes long: a line at its start, with the expected duration, and one every ten seconds."""
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-TOLD_EVERY_SECONDS = 10.0
+REPORT_EVERY_SECONDS = 10.0
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @contextmanager
-def step(say: Say, words: str, seconds: float) -> Iterator[None]:
-    """Says what begins and how long that takes on an ordinary machine, and from then on how far it is by the clock."""
-    say(f"{words} (about {seconds:.0f} s)")
-    with ticking(say, seconds):
+def step(report: Report, text: str, seconds: float) -> Iterator[None]:
+    """Report the start with the expected seconds on an ordinary machine, then the elapsed time every ten seconds."""
+    report(f"{text} (about {seconds:.0f} s)")
+    with periodic_progress(report, seconds):
         yield
 
 
 @contextmanager
-def ticking(say: Say, seconds: float) -> Iterator[None]:
-    """While the block runs."""
+def periodic_progress(report: Report, seconds: float) -> Iterator[None]:
+    """Report the elapsed time while the block runs."""
     began, ended = time.monotonic(), threading.Event()
 
     def tick() -> None:
-        while not ended.wait(TOLD_EVERY_SECONDS):
-            say(f"  {so_far(time.monotonic() - began, seconds)}")
+        while not ended.wait(REPORT_EVERY_SECONDS):
+            report(f"  {progress_of(time.monotonic() - began, seconds)}")
 
     thread = threading.Thread(target=tick, name="step", daemon=True)
     thread.start()
@@ -36,5 +36,5 @@ def ticking(say: Say, seconds: float) -> Iterator[None]:
         thread.join()
 
 
-def so_far(seconds: float, of: float) -> str:
-    return f"{seconds:.0f} s of about {of:.0f} s" if seconds < of else f"{seconds:.0f} s, longer than usual"
+def progress_of(seconds: float, expected: float) -> str:
+    return f"{seconds:.0f} s of about {expected:.0f} s" if seconds < expected else f"{seconds:.0f} s, longer than usual"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, to_json
 from services.ingest.__main__ import main
-from services.ingest.commands.attempt import AT_LAST
+from services.ingest.commands.tool_dry_run import END_OF_TIME
 from services.ingest.commands.try_command import read_roster
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
@@ -90,7 +90,7 @@ def assert_told(found: Sequence[Fields], expected: Sequence[Fields]) -> None:
 
 
 def outcomes_of(fold: AttendanceFold, moment: datetime) -> list[MentoringEvent]:
-    verdicts = [admitted_outcome(raw, Clock(AT_LAST)) for raw in fold.advance(moment)]
+    verdicts = [admitted_outcome(raw, Clock(END_OF_TIME)) for raw in fold.advance(moment)]
     assert all(isinstance(one, Admitted) for one in verdicts), verdicts
     return [one.event for one in verdicts if isinstance(one, Admitted)]
 
@@ -113,7 +113,7 @@ def test_what_a_real_input_becomes_is_right(case: Case) -> None:
 def test_what_becomes_of_a_meeting_is_the_same_when_it_is_recorded_as_it_happens(case: Case) -> None:
     payloads = tried(case)
     log = [MENTORING_EVENT.validate_python(one, strict=False) for one in events(payloads)]
-    projection = read_roster(CASES / case.roster, "try", Clock(AT_LAST))
+    projection = read_roster(CASES / case.roster, "try", Clock(END_OF_TIME))
     fold = AttendanceFold(projection.bookings.expected)
 
     found = list[MentoringEvent]()
@@ -123,7 +123,7 @@ def test_what_becomes_of_a_meeting_is_the_same_when_it_is_recorded_as_it_happens
         found += outcomes_of(fold, event.recordedtime)
         projection.apply(event)
         fold.apply(event)
-    found += outcomes_of(fold, AT_LAST)
+    found += outcomes_of(fold, END_OF_TIME)
 
     assert_told([told(json.loads(to_json(one))) for one in found], case.outcomes)
 

@@ -66,7 +66,7 @@ def test_a_person_goes_with_every_relationship(tenant: Tenant, broker: Settings)
     assert "rapport scoring heal" in result.stderr
     assert erasures(log) == [("rel-1", "a"), ("rel-2", "a")]
     assert [(record.key, record.value) for record in people.records()] == [(f"{tenant.name}/p-ada".encode(), None)]
-    assert (again.exit_code, "nothing is known of a participant 'p-ada'" in again.output) == (1, True)
+    assert (again.exit_code, "there is no participant 'p-ada'" in again.output) == (1, True)
 
 
 def test_somebody_without_relationships_is_only_taken_out_of_the_directory(tenant: Tenant, broker: Settings) -> None:
@@ -119,17 +119,17 @@ def test_it_needs_an_administrator(tenant: Tenant, broker: Settings) -> None:
     [
         ((), "name either --participant or --relationship", 2),
         (("--participant", "p-ada", "--relationship", "rel-1"), "name either", 2),
-        (("--participant", "p-nobody"), "nothing is known of a participant 'p-nobody'", 1),
+        (("--participant", "p-nobody"), "there is no participant 'p-nobody'", 1),
         (("--relationship", "rel-99"), "there is no relationship 'rel-99'", 1),
     ],
 )
-def test_what_nobody_knows_is_not_erased(tenant: Tenant, arguments: tuple[str, ...], words: str, code: int) -> None:
+def test_unknown_names_are_not_erased(tenant: Tenant, arguments: tuple[str, ...], words: str, code: int) -> None:
     result = tenant.run(*arguments)
 
     assert (result.exit_code, words in result.output) == (code, True), result.output
 
 
-def test_a_gateway_that_stays_away_is_told(tenant: Tenant) -> None:
+def test_an_unavailable_gateway_is_reported(tenant: Tenant) -> None:
     nowhere = ("--url", "http://127.0.0.1:1", "--patience", "0.1", "--token", "x", "--source", SOURCE, "--yes")
     of_pair = CliRunner().invoke(main, ["erase", tenant.name, "--relationship", "rel-3", *nowhere])
     of_person = CliRunner().invoke(main, ["erase", tenant.name, "--participant", "p-new", *nowhere])

@@ -1,4 +1,4 @@
-"""An import as a process of its own: it waits for a gateway that is away, and may be interrupted."""
+"""An import as a separate process: it waits for an unavailable gateway, and can be interrupted."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def start_import(file: Path, port: int, secret: str, *options: str) -> subproces
     )
 
 
-def test_an_import_waits_for_a_gateway_that_is_away(broker: Settings, tmp_path: Path) -> None:
+def test_an_import_waits_for_an_unavailable_gateway(broker: Settings, tmp_path: Path) -> None:
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     file.write_text("".join(json.dumps(event()) + "\n" for _ in range(3)))
     importing = start_import(file, port, secret)
@@ -48,7 +48,7 @@ def test_an_import_waits_for_a_gateway_that_is_away(broker: Settings, tmp_path: 
     assert (importing.returncode, told) == (0, "3 new, 0 duplicates, 0 rejected\n")
 
 
-def test_an_interrupted_import_says_how_far_it_got(broker: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_import_reports_its_last_line(broker: Settings, tmp_path: Path) -> None:
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     file.write_text("".join(json.dumps(event()) + "\n" for _ in range(30_000)))
     log = Log(broker, EVENTS.name)
@@ -66,7 +66,7 @@ def test_an_interrupted_import_says_how_far_it_got(broker: Settings, tmp_path: P
     assert 0 <= log.growth() - done <= 200
 
 
-def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: Path) -> None:
+def test_an_interrupted_import_is_resumed(broker: Settings, tmp_path: Path) -> None:
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     position = tmp_path / "history.jsonl.position.json"
     file.write_text("".join(json.dumps(event()) + "\n" for _ in range(10_000)))
@@ -82,7 +82,7 @@ def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: 
         rest, said = resumed.communicate(timeout=90)
 
     assert resumed.returncode == 0, said
-    assert "going on where the last import of this file was interrupted" in said
+    assert "continuing where the last import of this file was interrupted" in said
     new, repeated = (int(rest.split()[at]) for at in (0, 2))
     assert new + repeated <= 10_000 - done + 200
     assert done + new + repeated >= 10_000
@@ -90,7 +90,7 @@ def test_an_interrupted_import_goes_on_where_it_was(broker: Settings, tmp_path: 
     assert not position.exists()
 
 
-def test_an_input_that_changed_is_not_gone_on_with(broker: Settings, tmp_path: Path) -> None:
+def test_an_import_of_a_changed_file_is_not_resumed(broker: Settings, tmp_path: Path) -> None:
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     file.write_text(json.dumps(event()) + "\n")
     file.with_name("history.jsonl.position.json").write_text('{"line": 1, "digest": "of another"}')

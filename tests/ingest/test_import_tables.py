@@ -54,7 +54,7 @@ def tables(gateway: Gateway, broker: Settings, tmp_path: Path, monkeypatch: pyte
 
 
 def ended(result: Result) -> tuple[int, str]:
-    """The exit code and the summary; the gateway, which runs in this process, logs beside it."""
+    """The exit code and the summary; the gateway logs into the same process."""
     return result.exit_code, next((line for line in result.stdout.splitlines() if " duplicates, " in line), "")
 
 
@@ -141,7 +141,7 @@ def test_people_are_imported_into_the_directory_and_nowhere_else(tables: Tables,
     assert log.growth() == 0
 
 
-def test_a_dry_run_judges_all_and_sends_nothing(tables: Tables, broker: Settings) -> None:
+def test_a_dry_run_checks_every_line_and_sends_nothing(tables: Tables, broker: Settings) -> None:
     log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
     sessions = (
         "relationship,status,starts_at\n"
@@ -170,7 +170,7 @@ def test_a_dry_run_needs_neither_token_nor_gateway(tmp_path: Path, monkeypatch: 
     assert ended(result) == (0, "dry run, nothing was sent: 1 new, 0 duplicates, 0 rejected")
 
 
-def test_a_dry_run_tells_a_conflict_within_the_file(tmp_path: Path) -> None:
+def test_a_dry_run_reports_a_conflict_within_the_file(tmp_path: Path) -> None:
     file, one = tmp_path / "a.jsonl", event()
     file.write_text("\n".join(map(json.dumps, [one, one | {"subject": "rel-2"}])))
 
@@ -185,7 +185,7 @@ def test_a_dry_run_tells_a_conflict_within_the_file(tmp_path: Path) -> None:
         ("a.csv", "", (), "the file is empty"),
         ("a.csv", "participant,name\n", ("--kind", "directory"), "the column 'consent' is missing"),
         ("a.jsonl", '{"a": 1}\n', ("--kind", "sessions"), "the header"),
-        ("a.csv", "x,y\n", (), "is of no table that is known"),
+        ("a.csv", "x,y\n", (), "matches no known table"),
     ],
 )
 def test_a_table_without_a_header_stops(
@@ -208,7 +208,7 @@ def test_old_facts_name_the_command_that_heals(tables: Tables) -> None:
     old = tables.run("old.csv", head + "rel-1,mentee,2026-01-02T10:00Z,4\nrel-1,mentor,2026-01-02T10:00Z,4\n", *EVERY)
     repeated = tables.again("old.csv", *EVERY)
 
-    assert "2 lines tell of times more than 30 days back" in old.stderr
+    assert "2 lines have times more than 30 days back" in old.stderr
     assert "rapport scoring heal" in old.stderr
     assert "heal" not in repeated.stderr
 
@@ -224,7 +224,7 @@ def test_a_report_of_an_earlier_run_does_not_stay(tables: Tables) -> None:
 
 
 @pytest.mark.parametrize("options", [("-", "--resume"), ("--dry-run", "--resume")])
-def test_only_an_import_of_a_file_can_go_on(options: tuple[str, ...], tmp_path: Path) -> None:
+def test_only_an_import_of_a_file_can_be_resumed(options: tuple[str, ...], tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.touch()
     named = options if options[0] == "-" else (str(file), *options)

@@ -46,7 +46,7 @@ def test_files_are_sent_in_the_right_order_whatever_their_order(tables: Tables, 
     ]
     assert [one.time for one in ordered[1:]] == sorted(one.time for one in ordered[1:])
     assert (ordered[0].data.mentors, ordered[0].data.mentees) == (("p-ann",), ("p-ben",))
-    assert "1 rows speak of 1 relationships that nobody has declared" in result.stdout
+    assert "1 rows refer to 1 relationships that were never declared" in result.stdout
     assert ": rel-9; import them as a table of relationships" in result.stdout
 
 
@@ -79,10 +79,10 @@ def test_pairs_of_the_directory_are_declared_and_found_again(tables: Tables, bro
 
     assert ended(pairs) == (0, "2 new, 0 duplicates, 0 rejected"), pairs.output
     assert [one.data.mentees for one in told(log) if one.type.endswith(".started.v1")] == [("p-ben",)]
-    assert "1 rows speak of 1 relationships that nobody has declared" in met.stdout
+    assert "1 rows refer to 1 relationships that were never declared" in met.stdout
 
 
-def test_several_files_are_not_gone_on_with(tmp_path: Path) -> None:
+def test_an_import_of_several_files_is_not_resumed(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).touch()
 
@@ -109,10 +109,10 @@ def test_a_template_is_a_table_and_its_example_a_row(
     assert ended(untouched) == (0, "dry run, nothing was sent: 0 new, 0 duplicates, 0 rejected"), untouched.output
     assert ended(filled) == (0, "dry run, nothing was sent: 1 new, 0 duplicates, 0 rejected"), filled.output
     assert all(value in shown for column in KINDS[kind].columns.values() for value in column.values)
-    assert "is there already" in CliRunner().invoke(main, ["template", kind, str(file)]).output
+    assert "already exists" in CliRunner().invoke(main, ["template", kind, str(file)]).output
 
 
-def test_an_unreachable_gateway_stops_nothing_that_is_asked_before(tmp_path: Path) -> None:
+def test_questions_come_before_the_gateway_is_reached(tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text("relationship,status,starts_at\nrel-1,held,3/4/2026 10:00\n")
 
     result = CliRunner().invoke(main, ["import", str(tmp_path / "met.csv"), "--token", "x", *EVERY])

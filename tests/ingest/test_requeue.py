@@ -102,7 +102,7 @@ def test_one_is_shown_with_its_bytes(quarantined: Quarantine) -> None:
     assert f"  connection: {quarantined.connection}" in words.stdout
     assert "\x1b" not in words.stdout
     assert base64.b64decode(as_json["value_base64"]) == b"\xff\x00"
-    assert (missing.exit_code, "there is nothing of" in missing.output) == (1, True)
+    assert (missing.exit_code, "there is no rejected record" in missing.output) == (1, True)
 
 
 def test_they_are_exported_with_bytes_and_headers(quarantined: Quarantine, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Tables as a German and an American Excel write them: followed where the command leads, all of them get in."""
+"""Tables as a German and an American Excel write them: following the command's suggestions imports all of them."""
 
 import csv
 import io
@@ -23,7 +23,7 @@ MOST_HINTS = 4
 
 
 def followed(tables: Tables, name: str) -> tuple[Result, list[str]]:
-    """The import of a file as somebody runs it who does what the command suggests, and nothing else."""
+    """The import of a file by a user who follows the command's suggestions, and does nothing else."""
     options: list[str] = []
     for _ in range(MOST_HINTS):
         result = tables.again(name, *EVERY, *options)
@@ -37,7 +37,7 @@ def followed(tables: Tables, name: str) -> tuple[Result, list[str]]:
 
 
 def mended(file: Path, table: Table) -> int:
-    """What somebody does with the table of refused rows who knows what is right; returns how many rows it holds."""
+    """Correct the table of refused rows as a user who knows the right values; return the number of its rows."""
     text = file.read_text(encoding="utf-8-sig")
     delimiter = next(letter for letter in text if letter in ";,")
     header, *rows = csv.reader(io.StringIO(text), delimiter=delimiter)

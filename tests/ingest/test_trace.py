@@ -1,4 +1,4 @@
-"""What became of an event or a payload, as the command tells it on a real broker and a real warehouse."""
+"""The trace of an event or a payload, on a real broker and a real warehouse."""
 
 import json
 import threading
@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.topics import raw_of
 from services.ingest.__main__ import main
-from services.ingest.commands.trace import OriginError, place_of
+from services.ingest.commands.trace import OriginError, parse_origin
 from services.runtime.kafka import Partition
 from services.runtime.settings import Settings
 from services.warehouse.domain.target import feed_of
@@ -74,7 +74,7 @@ def steps(result: Result) -> dict[str, str]:
     return {step["what"]: f"{step['words']} {step['place']}" for step in map(json.loads, result.stdout.splitlines())}
 
 
-def test_an_event_is_found_with_its_place_and_what_came_of_it(gateway: Gateway) -> None:
+def test_an_event_is_traced_with_its_position_and_results(gateway: Gateway) -> None:
     plain, worded = event(), event(id="Ann & Ben's talk")
     assert [gateway.post(one).status_code for one in (plain, worded)] == [202, 202]
     eventually(lambda: trace(SOURCE, worded["id"], "--tenant", "acme").exit_code == 0)
@@ -89,7 +89,7 @@ def test_an_event_is_found_with_its_place_and_what_came_of_it(gateway: Gateway) 
     assert trace(SOURCE, worded["id"]).exit_code == 1
 
 
-def test_what_is_nowhere_says_where_else_to_look(gateway: Gateway) -> None:
+def test_an_unknown_event_says_where_else_to_look(gateway: Gateway) -> None:
     nowhere = trace(SOURCE, uuid4().hex)
 
     assert (nowhere.exit_code, "no such event is on the log" in nowhere.stderr) == (1, True)
@@ -116,13 +116,13 @@ def test_a_payload_is_followed_to_its_event_or_to_quarantine(gateway: Gateway, b
     assert "payload   ignored: " in other.stdout
 
 
-def test_an_origin_is_a_place_on_a_raw_topic(gateway: Gateway) -> None:
+def test_an_origin_is_a_position_on_a_raw_topic(gateway: Gateway) -> None:
     gone = f"{raw_of('zoom')}/0/{10**12}"
 
-    assert place_of(f"{raw_of('zoom')}/3/17#2") == (Partition(raw_of("zoom"), 3), 17)
+    assert parse_origin(f"{raw_of('zoom')}/3/17#2") == (Partition(raw_of("zoom"), 3), 17)
     for origin in ("", "mentoring.events/0/1", raw_of("zoom"), f"{raw_of('zoom')}/0/x", f"{raw_of('zoom')}/-1/2"):
         with pytest.raises(OriginError, match="is not written topic/partition/offset"):
-            place_of(origin)
+            parse_origin(origin)
     assert "is not on its topic: payloads stay for 14 days" in trace("--payload", gone).stdout
     assert trace("--payload", "nonsense").exit_code == 1
     assert trace("only-a-source").exit_code == trace("a", "b", "--payload", gone).exit_code == 2

@@ -1,4 +1,4 @@
-"""What a payload would become, told without sending anything."""
+"""What a payload would become, shown without sending anything."""
 
 import json
 from pathlib import Path
@@ -99,7 +99,7 @@ def test_with_a_roster_the_events_of_a_whole_meeting_are_shown(meeting: list[Pat
     )
 
 
-def test_it_is_told_in_words(meeting: list[Path], roster: Path) -> None:
+def test_the_trace_is_readable_text(meeting: list[Path], roster: Path) -> None:
     result = run("zoom", *meeting, "--roster", roster)
 
     assert result.exit_code == 0, result.output
@@ -111,7 +111,7 @@ def test_it_is_told_in_words(meeting: list[Path], roster: Path) -> None:
     assert "payload.object.participant.user_name" in cut
 
 
-def test_what_becomes_of_a_meeting_is_told_when_it_is_over(meeting: list[Path], roster: Path) -> None:
+def test_the_outcome_of_a_meeting_is_shown_when_it_is_over(meeting: list[Path], roster: Path) -> None:
     whole = run("zoom", *meeting, "--roster", roster)
     last = told(run("zoom", *meeting, "--roster", roster, "--json"))
     short = run("zoom", *meeting[:1], "--roster", roster)
@@ -122,7 +122,7 @@ def test_what_becomes_of_a_meeting_is_told_when_it_is_over(meeting: list[Path], 
     assert "when the meetings are over" not in short.stdout
 
 
-def test_a_session_of_which_nothing_is_said_says_why(tmp_path: Path, meeting: list[Path], roster: Path) -> None:
+def test_a_session_without_an_outcome_says_why(tmp_path: Path, meeting: list[Path], roster: Path) -> None:
     at_once = by(left(), "ben")
     at_once["payload"]["object"]["participant"]["leave_time"] = joined()["payload"]["object"]["participant"][
         "join_time"
@@ -156,7 +156,7 @@ def test_what_is_rejected_rejects_what_comes_after_it_as_the_service_does(tmp_pa
     ]
 
 
-def test_a_repeat_is_told_once_as_the_log_holds_it_once(meeting: list[Path], roster: Path) -> None:
+def test_a_duplicate_is_reported_once_as_the_log_holds_it_once(meeting: list[Path], roster: Path) -> None:
     twice = told(run("zoom", *meeting, *meeting, "--roster", roster, "--json"))
 
     events = [event["id"] for one in twice for said in one["statements"] for event in said["events"]]

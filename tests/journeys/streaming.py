@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from deploy.local.demo import sample
-from deploy.local.demo.progress import wait_for
+from deploy.local.demo.progress import wait_until_caught_up
 from tests.journeys.system import System
 
 SLICE = 10
@@ -41,7 +41,7 @@ def streaming(whole: System, seconds: float, every: int) -> Iterator[Streaming]:
     chosen = [contact for contact in sample.contacts() if contact.pair % every == 0]
     shift = sample.shift_to(datetime.now(UTC).date(), chosen)
     events, end = list(sample.events(chosen, shift)), sample.end_of(chosen, shift)
-    environment = {**os.environ, **with_project(), **whole.stack.environment}
+    environment = {**os.environ, **project_environment(), **whole.stack.environment}
     environment["RAPPORT_INGEST_TOKEN"] = whole.token(sample.TENANT, sample.SOURCE)
     rejected = str(whole.stack.data / "rejected.jsonl")
     arguments = ["ingest", "import", "-", "--clock-reached", end.isoformat(), "--rejected", rejected]
@@ -72,7 +72,7 @@ def finish(whole: System, stream: Streaming) -> None:
     stream.feeder.join(240)
     said, _ = stream.process.communicate(timeout=240)
     assert stream.process.returncode == 0, said
-    wait_for(stream.end.timestamp(), whole.stack.environment, lambda _: None)
+    wait_until_caught_up(stream.end.timestamp(), whole.stack.environment, lambda _: None)
 
 
 def _feed(stream: Streaming, seconds: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from tests.journeys.system import CACHE
 
 SHOWN_WITHIN = 180
@@ -30,7 +30,7 @@ def test_the_demo_shows_its_tables_and_a_second_run_shows_the_same(tmp_path: Pat
     assert "Events: 0 new; 3,083 accepted, 3,083 stored: equal" in second
     assert re.search(r"from the events alone:\n +equal, [\d,]+ scores", first)
     assert re.search(r"learnt from [\d,]+ cases, for the last year", first)
-    assert "The risk in the last year, learnt from those before, and what happened" in " ".join(first.split())
+    assert "The risk in the last year, learnt from the years before, and what happened" in " ".join(first.split())
     assert max(map(len, first.splitlines())) <= 80
     assert not set(first) & {"\r", "\x1b"}
     assert _tables(first) == _tables(second)
@@ -65,7 +65,7 @@ def _note_a_meeting(said: str) -> None:
 def _demo(folder: Path, seconds: float, then: Callable[[str], None] = lambda _: None) -> str:
     """What it said until it had shown everything; after `then`, with that, it is ended by Ctrl-C."""
     log = folder / f"demo-{time.monotonic()}.log"
-    environment = {**os.environ, **with_project(), "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, **project_environment(), "PYTHONUNBUFFERED": "1"}
     with log.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "services.cli", "demo"], cwd=folder, env=environment, stdout=out, stderr=out

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from tests.ingest.signing import SECRET
 from tests.journeys.page_of_tools import every_block
 from tests.journeys.system import CACHE
@@ -198,7 +198,7 @@ def _environment() -> dict[str, str]:
     """As in a shell of a newcomer, `rapport` being this environment's."""
     plain = {name: value for name, value in os.environ.items() if not name.startswith("RAPPORT_")}
     path = os.pathsep.join([str(Path(sys.executable).parent), plain.get("PATH", "")])
-    return {**plain, **with_project(), "PATH": path}
+    return {**plain, **project_environment(), "PATH": path}
 
 
 def _children_of(folder: Path) -> list[str]:

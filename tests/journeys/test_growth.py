@@ -10,9 +10,9 @@ from typing import Any
 
 from rich.console import Console
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from deploy.local.data_folder import ClockMode
-from deploy.local.demo.progress import wait_for
+from deploy.local.demo.progress import wait_until_caught_up
 from deploy.local.display import display_on
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from deploy.local.stack import Stack, StackConfig
@@ -70,7 +70,7 @@ def grow(folder: Path) -> str:
     with LocalKafka(KafkaConfig(data=folder / "data" / "kafka", cache=CACHE)) as kafka:
         done = subprocess.run(
             [*StackConfig(folder).rapport, "scoring", "grow", "--partitions", "8"],
-            env={**os.environ, **with_project(), "RAPPORT_KAFKA": kafka.bootstrap, "RAPPORT_CLOCK": "log"},
+            env={**os.environ, **project_environment(), "RAPPORT_KAFKA": kafka.bootstrap, "RAPPORT_CLOCK": "log"},
             capture_output=True,
             text=True,
             timeout=120,
@@ -96,7 +96,7 @@ def send(whole: System, token: str, events: Sequence[Mapping[str, Any]], until: 
         if sent:
             answer = whole.post(token, sent)
             assert answer.status_code == 202, answer.text
-    wait_for(until.timestamp(), whole.stack.environment, lambda _: None)
+    wait_until_caught_up(until.timestamp(), whole.stack.environment, lambda _: None)
 
 
 def told(receiver: Receiver) -> set[tuple[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deploy.local.data_folder import ClockMode
-from deploy.local.demo.progress import wait_for
+from deploy.local.demo.progress import wait_until_caught_up
 from deploy.local.stack import CommandFailedError
 from tests.conftest import WithTables
 from tests.journeys.system import System, clock_reached, event, system
@@ -126,7 +126,7 @@ def test_a_late_fact_is_healed_and_a_replay_finds_nothing_to_change(whole: Syste
     told += [held(name, week) for week in range(60) for name in ("one", "two")]
     told += [clock_reached(LATE_END - timedelta(days=1)), held("one", 2, days=3), clock_reached(LATE_END)]
     whole.post(token, told).raise_for_status()
-    wait_for(LATE_END.timestamp(), whole.stack.environment, lambda _: None)
+    wait_until_caught_up(LATE_END.timestamp(), whole.stack.environment, lambda _: None)
     assert "stale  1 left out, they need a heal: acme/one" in whole.verify()
 
     healed = document(whole.stack.run("scoring", "heal", "--json"))
@@ -178,7 +178,7 @@ def test_a_profile_changes_scores_from_when_it_begins_and_a_late_description_is_
     token = whole.token("acme", "/test")
     sent = [*history("own", "described"), *history("theirs", "other"), clock_reached(PROFILE_END)]
     whole.post(token, sorted(sent, key=lambda e: str(e["time"]))).raise_for_status()
-    wait_for(PROFILE_END.timestamp(), whole.stack.environment, lambda _: None)
+    wait_until_caught_up(PROFILE_END.timestamp(), whole.stack.environment, lambda _: None)
 
     default, own = whole.ask(ROWS, relationship="own")
 

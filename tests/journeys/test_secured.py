@@ -15,7 +15,7 @@ import httpx
 import pytest
 from rich.console import Console
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.services import NAMES, PROCESSES, StackProcess
@@ -139,7 +139,7 @@ def rapport(secured: Secured, *arguments: str, **changes: str) -> subprocess.Com
     """The command within the stack, with some settings changed; an empty one is unset. Its health is not served, for
     the stack serves it."""
     health = {process.health_variable: "0" for process in PROCESSES}
-    given = {**os.environ, **with_project(), **secured.system.stack.environment, **health, **changes}
+    given = {**os.environ, **project_environment(), **secured.system.stack.environment, **health, **changes}
     began = time.monotonic()
     ended = subprocess.run(
         [sys.executable, "-m", "services.cli", *arguments],

@@ -1,4 +1,4 @@
-"""Short requests to an embedded ClickHouse in one user's name."""
+"""Short requests to an embedded ClickHouse as one user."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A supervisor in a process of its own: `small_stack.py FOLDER [--deaf]`; prints the pids of its two services."""
+"""A supervisor in a separate process: `small_stack.py FOLDER [--deaf]`; prints the pids of its two services."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Hostile readers at full force, for a minute, while the writer inserts: nothing of the writer's is lost or stuck."""
+"""Hostile readers at full force for a minute while the writer inserts: nothing of the writer's is lost or stuck."""
 
 import contextlib
 import random
@@ -70,7 +70,7 @@ def test_hostile_readers_at_full_force_leave_the_writer_its_service(tmp_path: Pa
 
 
 def _insert(writer: Login, seconds: float) -> list[float]:
-    """One row after the other; how long each took."""
+    """Insert one row after the other; return how long each took."""
     waits: list[float] = []
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -83,7 +83,7 @@ def _insert(writer: Login, seconds: float) -> list[float]:
 
 
 def _attack(clickhouse: LocalClickHouse, stop: threading.Event, seed: int) -> None:
-    """Statements, half-read answers, bombs, guesses and sessions, in an order of its own."""
+    """Statements, half-read answers, bombs, guesses and sessions, in random order."""
     drawn = random.Random(seed)
     reader = Login(clickhouse.url, "reader", "reader")
     bomb = zstd.compress(b" " * (256 << 20))
@@ -100,7 +100,7 @@ def _attack(clickhouse: LocalClickHouse, stop: threading.Event, seed: int) -> No
 
 
 def _leave(clickhouse: LocalClickHouse, sql: str) -> None:
-    """Asks, reads a little, and goes away."""
+    """Send a statement, read a little, and disconnect."""
     at = urlsplit(clickhouse.url)
     with socket.create_connection((at.hostname, at.port), timeout=5) as connection:
         head = f"POST /?user=reader&password=reader HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sql)}\r\n\r\n"

@@ -78,7 +78,7 @@ def test_a_database_may_be_named_in_a_header_and_a_url_that_names_one_wins(write
 
 
 @pytest.mark.parametrize("name", ["compress", "decompress"])
-def test_blocks_of_clickhouses_own_are_refused_with_what_to_say_instead(writer: Login, name: str) -> None:
+def test_clickhouses_block_format_is_refused_with_the_alternative(writer: Login, name: str) -> None:
     answer = writer.send(b"SELECT 1", {name: "1"}, {})
 
     assert (answer.status_code, code_of(answer)) == (501, 48)
@@ -103,7 +103,7 @@ def test_a_long_result_is_streamed_and_complete(writer: Login) -> None:
     assert answer.text.count("\n") == 500_000
 
 
-def test_an_error_after_the_first_rows_is_told_in_the_stream(writer: Login) -> None:
+def test_an_error_after_the_first_rows_is_reported_in_the_stream(writer: Login) -> None:
     answer = writer.ask("SELECT throwIf(number = 400000) FROM numbers(500000)", max_block_size="1000")
 
     assert answer.status_code == 200

@@ -1,4 +1,4 @@
-"""A reader cannot exhaust the embedded server: memory, time, threads, places, bodies, sessions."""
+"""A reader cannot exhaust the embedded server: memory, time, threads, slots, bodies, sessions."""
 
 import gzip
 import http.client
@@ -24,7 +24,7 @@ RUNNING = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count()
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
-    """A server with eight places, on which one test alone opens sessions."""
+    """A server with eight slots, on which one test alone opens sessions."""
     config = ClickHouseConfig(data=tmp_path_factory.mktemp("small"), users=USERS, max_queries=8)
     with LocalClickHouse(config) as clickhouse:
         yield clickhouse
@@ -32,7 +32,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]
 
 @pytest.fixture
 def new(tmp_path: Path) -> Iterator[LocalClickHouse]:
-    """A server that has not yet had more memory than it started with."""
+    """A server that has not used more memory than at its start."""
     with LocalClickHouse(ClickHouseConfig(data=tmp_path, users=USERS, max_queries=8)) as clickhouse:
         yield clickhouse
 
@@ -54,7 +54,7 @@ def test_no_limit_is_lifted(reader: Login, name: str, way: str) -> None:
     assert reader.lines(asked, session_id=f"lift-{name}") == [LIMITS[name]]
 
 
-def test_less_than_a_limit_may_be_asked_for(reader: Login) -> None:
+def test_a_lower_limit_may_be_requested(reader: Login) -> None:
     asked = "SELECT getSetting('max_execution_time'), getSetting('max_memory_usage')"
 
     assert reader.lines(asked, max_execution_time="7", max_memory_usage="1000000") == ["7\t1000000"]
@@ -129,7 +129,7 @@ def test_a_statement_ends_when_its_client_goes_away(
     _wait(lambda: writer.lines(RUNNING) == ["0"])
 
 
-def test_readers_leave_places_to_the_writer_and_their_statements_end(small: LocalClickHouse) -> None:
+def test_readers_leave_slots_to_the_writer_and_their_statements_end(small: LocalClickHouse) -> None:
     writer, reader = Login(small.url, "rapport", "secret"), Login(small.url, "reader", "reader")
     writer.lines("CREATE TABLE kept (a UInt64) ENGINE = MergeTree ORDER BY a")
     reader.lines("SELECT 1")  # proves the login: logins that are still being tried are refused with 202, too
@@ -209,7 +209,7 @@ def test_other_requests_are_answered_while_a_large_body_is_unpacked(small: Local
 
 
 def test_nothing_is_read_of_a_body_whose_sender_is_not_known(guarded: LocalClickHouse) -> None:
-    """The answer comes although the body has not: only the head was looked at."""
+    """The answer arrives before the body: only the head was read."""
     at = urlsplit(guarded.url)
     with socket.create_connection((at.hostname, at.port), timeout=60) as stranger:
         stranger.sendall(
@@ -221,7 +221,7 @@ def test_nothing_is_read_of_a_body_whose_sender_is_not_known(guarded: LocalClick
     assert answer.startswith(b"HTTP/1.1 403")
 
 
-def test_a_reader_who_sends_half_a_statement_gives_its_place_back(guarded: LocalClickHouse) -> None:
+def test_a_reader_who_sends_half_a_statement_frees_its_slot(guarded: LocalClickHouse) -> None:
     at = urlsplit(guarded.url)
     with socket.create_connection((at.hostname, at.port), timeout=60) as slow:
         slow.sendall(b"POST /?user=reader&password=reader HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nSELECT 1")
@@ -284,7 +284,7 @@ def test_one_user_opens_so_many_sessions_and_no_more(small: LocalClickHouse) -> 
 
 
 def _sent(server: LocalClickHouse, name: str, password: str, sql: str) -> socket.socket:
-    """A request under way, whose answer nobody waits for."""
+    """A request in progress, whose answer is not read."""
     at = urlsplit(server.url)
     connection = socket.create_connection((at.hostname, at.port), timeout=60)
     head = f"POST /?user={name}&password={password} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(sql)}\r\n\r\n"
@@ -301,13 +301,13 @@ def _ping(server: LocalClickHouse) -> None:
 
 
 def _peak_bytes(server: LocalClickHouse) -> int:
-    """The most memory that the process ever had."""
+    """The peak memory of the process."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     return next(int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def _wait(until: Callable[[], bool]) -> None:
-    """A question that got a place may itself wait for as long as the statements before it last."""
+    """A query with a slot may wait as long as the statements before it."""
     deadline = time.monotonic() + 4 * MOST_SECONDS
     while not until():
         assert time.monotonic() < deadline, "it did not come about"

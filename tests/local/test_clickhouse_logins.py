@@ -1,4 +1,4 @@
-"""Passwords of the embedded server: how they are kept, read, and how guesses are slowed."""
+"""Passwords of the embedded server: how they are stored, read, and how guesses are slowed."""
 
 import base64
 import hashlib
@@ -35,7 +35,7 @@ def test_a_password_is_kept_salted_and_slow(tmp_path: Path) -> None:
     assert (tmp_path / "users.json").stat().st_mode & 0o077 == 0
 
 
-def test_a_file_of_before_is_read(tmp_path: Path) -> None:
+def test_a_users_file_of_an_earlier_build_is_read(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"old").hexdigest()
     (tmp_path / "users.json").write_text(json.dumps([{"name": "x", "password_sha256": digest, "role": "reader"}]))
 

@@ -1,4 +1,4 @@
-"""What the reader of the embedded server may do, and every route by which more was tried."""
+"""What the reader of the embedded server may do, and every route tried to do more."""
 
 import gzip
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What outlives a request of the embedded server, and what must not."""
+"""What persists after a request of the embedded server, and what must not."""
 
 import gzip
 from concurrent.futures import ThreadPoolExecutor

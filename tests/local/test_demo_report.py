@@ -1,4 +1,4 @@
-"""What the demo says, in its own words and within 80 columns, wherever it is read."""
+"""The demo's report: plain words, within 80 columns, in any output."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from rich.console import Console
 from deploy.local.demo.report import RANDOM, DemoFacts, show
 from deploy.local.display import LiveTable, Status
 from deploy.local.readiness import Readiness, State
-from deploy.local.steps import so_far, step
+from deploy.local.steps import progress_of, step
 
 TOLD = DemoFacts(
     new_events=2_245,
@@ -40,8 +40,8 @@ ROWS: Mapping[str, list[dict[str, Any]]] = {
     "predicted": [{"from_risk": 0.9, "cases": 312, "predicted": 0.943, "observed": 0.961}],
     "alerts": [{"rule": "disengaging", "fired": 120, "resolved": 110, "relationships": 71}],
     "outcomes": [
-        {"told": "no_contact", "instants": 33, "silent": 30, "percent": 91},
-        {"told": RANDOM, "instants": 2_033, "silent": 700, "percent": 34},
+        {"trigger": "no_contact", "instants": 33, "silent": 30, "percent": 91},
+        {"trigger": RANDOM, "instants": 2_033, "silent": 700, "percent": 34},
     ],
     "counts": [{"accepted": 2_245, "rows": 2_245}],
 }
@@ -81,8 +81,8 @@ def test_a_step_says_how_long_it_takes_and_how_far_it_is() -> None:
         pass
 
     assert said == ["Step 1 of 4: starting (about 30 s)"]
-    assert so_far(10.2, 30) == "10 s of about 30 s"
-    assert so_far(42.0, 30) == "42 s, longer than usual"
+    assert progress_of(10.2, 30) == "10 s of about 30 s"
+    assert progress_of(42.0, 30) == "42 s, longer than usual"
 
 
 def test_the_table_of_parts_keeps_names_and_states_whatever_they_say() -> None:

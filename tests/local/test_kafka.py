@@ -1,4 +1,4 @@
-"""The local broker: what it keeps, and what it says when it cannot start."""
+"""The local broker: what it keeps, and its messages when it cannot start."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Ports, locks and log tails: what the parts stand on."""
+"""Ports, locks and log tails: the basis of the parts."""
 
 import socket
 import subprocess
@@ -73,7 +73,7 @@ def test_a_child_that_ignores_sigterm_is_killed_with_what_it_started(tmp_path: P
 
 
 def _is_gone(pid: int) -> bool:
-    """Killed processes vanish when the kernel has time for them; a zombie is only waited for."""
+    """The kernel removes killed processes with a delay; a zombie only has to be reaped."""
     try:
         return ") Z " in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from deploy.local.readiness import State
-from deploy.local.services import ask_readyz
+from deploy.local.services import probe_readyz
 
 HEAD = b"HTTP/1.1 %s\r\nContent-Length: 30\r\n\r\n"
 
@@ -27,7 +27,7 @@ def test_half_an_answer_is_none(status: bytes, *, keeps_open: bool) -> None:
 
         server = threading.Thread(target=answer)
         server.start()
-        found = ask_readyz(listener.getsockname()[1])
+        found = probe_readyz(listener.getsockname()[1])
         done.set()
         server.join(10)
 

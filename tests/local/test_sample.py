@@ -1,9 +1,9 @@
-"""The sample history: chosen, shifted and told as the demo promises."""
+"""The sample history: selected, shifted and described as the demo promises."""
 
 from datetime import UTC, date, datetime, timedelta
 
 from deploy.local.demo import sample
-from deploy.local.demo.people import people_of
+from deploy.local.demo.people import participants_of
 from schemas.directory import PersonDescription
 
 TODAY = date(2026, 11, 24)
@@ -27,13 +27,13 @@ def test_the_shift_is_of_whole_days_and_ends_the_history_yesterday() -> None:
 
 
 def test_the_first_contact_of_a_pair_also_starts_it() -> None:
-    told = list(sample.events(sample.contacts(), timedelta()))
-    starts = [event for event in told if event["type"] == "mentoring.relationship.started.v1"]
+    participants = list(sample.events(sample.contacts(), timedelta()))
+    starts = [event for event in participants if event["type"] == "mentoring.relationship.started.v1"]
 
     assert len(starts) == 250
-    assert len(told) == 2833 + 250
+    assert len(participants) == 2833 + 250
     for event in starts:
-        following = told[told.index(event) + 1]
+        following = participants[participants.index(event) + 1]
         assert (following["subject"], following["time"]) == (event["subject"], event["time"])
 
 
@@ -48,11 +48,11 @@ def test_ids_are_unique_and_do_not_depend_on_the_day_of_the_demo() -> None:
 
 def test_both_sides_of_every_pair_have_an_invented_name_of_their_own() -> None:
     chosen = sample.contacts()
-    told = people_of(chosen)
+    participants = participants_of(chosen)
 
     told_of = [event["data"] for event in sample.events(chosen, timedelta())]
     sides = {side for data in told_of for side in (*data.get("mentors", ()), *data.get("mentees", ()))}
 
-    assert {one["id"] for one in told} == sides
-    assert all(PersonDescription.model_validate(one | {"id": None}, extra="ignore") for one in told)
-    assert people_of(chosen) == told
+    assert {one["id"] for one in participants} == sides
+    assert all(PersonDescription.model_validate(one | {"id": None}, extra="ignore") for one in participants)
+    assert participants_of(chosen) == participants

@@ -17,7 +17,7 @@ from rich.console import Console
 from deploy.local import stack
 from deploy.local.clickhouse import LocalClickHouse
 from deploy.local.commands import main
-from deploy.local.data_folder import ClockMode, DataFolderError, held, secret
+from deploy.local.data_folder import ClockMode, DataFolderError, locked_folder, secret
 from deploy.local.display import PlainLines
 from deploy.local.kafka import LocalKafka
 from deploy.local.readiness import State
@@ -43,7 +43,7 @@ def display(printed: io.StringIO) -> PlainLines:
 
 @pytest.fixture
 def external(tmp_path: Path, local_kafka: LocalKafka, local_clickhouse: LocalClickHouse) -> StackConfig:
-    """On the run's broker and server, so that only the services have to start."""
+    """On the session's broker and server, so that only the services have to start."""
     return StackConfig(
         data=tmp_path, cache=CACHE, kafka=local_kafka.bootstrap, clickhouse=local_clickhouse.url, rapport=RAPPORT
     )
@@ -102,9 +102,7 @@ def test_a_secret_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> N
     assert (tmp_path / "word").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_of_variables_that_others_could_read_is_theirs_no_more(
-    external: StackConfig, display: PlainLines
-) -> None:
+def test_an_env_file_that_others_could_read_becomes_private(external: StackConfig, display: PlainLines) -> None:
     (external.data / "env").write_text("left by an older version")
     (external.data / "env").chmod(0o644)
 
@@ -154,10 +152,10 @@ def test_a_second_stack_on_the_folder_is_refused(external: StackConfig, display:
 
 
 def test_a_folder_keeps_to_its_clock(tmp_path: Path) -> None:
-    with held(tmp_path, ClockMode.LOG):
+    with locked_folder(tmp_path, ClockMode.LOG):
         pass
 
-    with pytest.raises(DataFolderError, match="was filled on the log clock"), held(tmp_path, ClockMode.WALL):
+    with pytest.raises(DataFolderError, match="was filled on the log clock"), locked_folder(tmp_path, ClockMode.WALL):
         pass
 
 
@@ -168,7 +166,7 @@ def test_a_failed_migration_is_quoted_and_starts_no_service(external: StackConfi
         Stack(external, display).__enter__()
 
     assert not (external.data / "journal").exists()
-    with held(external.data, ClockMode.WALL):  # the lock is free again
+    with locked_folder(external.data, ClockMode.WALL):  # the lock is free again
         pass
 
 
@@ -182,7 +180,7 @@ def test_tables_that_are_new_to_a_folder_are_filled_before_anything_starts(
     with Stack(external, display):
         pass
 
-    assert printed.getvalue().count("filling tables that are new") == 1
+    assert printed.getvalue().count("filling new tables") == 1
 
 
 @pytest.fixture
@@ -204,5 +202,5 @@ def test_up_says_what_is_missing_and_exits_with_1(empty_folder: Path, monkeypatc
     assert (empty_folder / ".rapport" / "up" / "clock").read_text() == "wall"
 
 
-def test_the_stack_looks_for_the_words_that_the_warehouse_says() -> None:
-    assert stack.FILL == tables.FILL
+def test_the_stack_matches_the_message_of_the_migration() -> None:
+    assert stack.NEEDS_RECOMPUTE == tables.FILL

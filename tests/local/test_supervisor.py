@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from deploy.local.child import STOP_SECONDS, ChildCommand, with_project
+from deploy.local.child import STOP_SECONDS, ChildCommand, project_environment
 from deploy.local.display import LiveTable, PlainLines, Status, display_on
 from deploy.local.readiness import NotReadyError, Readiness, State
 from deploy.local.services import Service
@@ -149,7 +149,7 @@ def test_a_terminal_gets_a_table_and_a_file_gets_lines() -> None:
 
     table = display_on(terminal)
     with table.suspended():
-        table.say("not in the table")
+        table.report("not in the table")
     table.show(Status("scoring", Readiness(State.DEGRADED, "lag 3"), restarts=1))
     table.close()
 
@@ -167,7 +167,7 @@ def small_stack(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[
     script = Path(__file__).with_name("small_stack.py")
     process = subprocess.Popen(
         [sys.executable, str(script), str(folder), *options],
-        env={**os.environ, **with_project()},
+        env={**os.environ, **project_environment()},
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -182,7 +182,7 @@ def journal(folder: Path) -> list[str]:
 
 
 def exists(pid: int) -> bool:
-    """A zombie that nobody waits for is gone, too."""
+    """A zombie that is not reaped counts as gone."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except OSError:

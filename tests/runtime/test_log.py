@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from services.runtime import log
 from services.runtime.settings import Settings
-from services.validation_errors import places_at_fault, reason_of
+from services.validation_errors import field_errors_in_line, reason_of
 
 MARK = "dear diary"
 
@@ -106,8 +106,8 @@ def test_a_text_made_of_an_error_by_others_loses_the_value(written: StringIO) ->
 def test_places_and_kinds_of_faults_are_told() -> None:
     many = refused({"kind": "cup", "sips": "x", **{f"more {number}": 1 for number in range(9)}})
 
-    assert places_at_fault(refused({"kind": "cup"})) == "cup.sips: missing"
-    assert places_at_fault(many).endswith("cup.?: extra_forbidden; and 5 more")
+    assert field_errors_in_line(refused({"kind": "cup"})) == "cup.sips: missing"
+    assert field_errors_in_line(many).endswith("cup.?: extra_forbidden; and 5 more")
     assert reason_of(RuntimeError("no broker")) == "no broker"
 
 

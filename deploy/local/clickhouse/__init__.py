@@ -1,4 +1,4 @@
-"""The ClickHouse engine in one process of its own behind ClickHouse's HTTP interface."""
+"""The ClickHouse engine in a separate process behind ClickHouse's HTTP interface."""
 
 from deploy.local.clickhouse.local import ClickHouseConfig, LocalClickHouse, Tls
 from deploy.local.clickhouse.users import User

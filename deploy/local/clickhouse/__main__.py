@@ -1,7 +1,7 @@
-"""`python -m deploy.local.clickhouse --path DIR --port N`: the embedded server as a process of its own.
+"""`python -m deploy.local.clickhouse --path DIR --port N`: the embedded server as a separate process.
 
-What it needs from outside its folders is opened first: users, certificate and port. Then it walls itself in
-(confinement.py), and only then the engine is imported.
+It first opens what lies outside its folders: users, certificate and port. Then it confines itself (confinement.py), and
+only then imports the engine.
 """
 
 import logging
@@ -15,14 +15,14 @@ from pathlib import Path
 import click
 from aiohttp import web
 
-from deploy.local.clickhouse.confinement import Walls, confine
+from deploy.local.clickhouse.confinement import Confinement, confine
 from deploy.local.clickhouse.users import load_users
 from deploy.local.ports import LOOPBACK
 
-SHUTDOWN_SECONDS = 5.0  # for answers under way
-LONGEST_LINE_BYTES = 1 << 20  # statements come in URLs, too
+SHUTDOWN_SECONDS = 5.0  # for responses in progress
+LONGEST_LINE_BYTES = 1 << 20  # URLs may contain statements
 LONGEST_HEADER_BYTES, MOST_HEADERS = 1 << 14, 64
-UNREAD_BODY_SECONDS = 1.0  # what a refused request still sends is thrown away for so long, then the connection ends
+UNREAD_BODY_SECONDS = 1.0  # the rest of a refused request is discarded for so long, then the connection is closed
 BACKLOG = 128
 
 log = logging.getLogger(__name__)
@@ -30,7 +30,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Folders:
-    """All that the confined process may change. `temporary` is emptied at the start: a kill leaves files behind."""
+    """The only folders that the confined process may change. `temporary` is emptied at the start, because a kill leaves
+    files behind."""
 
     data: Path
     temporary: Path
@@ -47,12 +48,12 @@ class Folders:
 @click.command()
 @click.option("--path", type=click.Path(path_type=Path), required=True, help="data folder; one server per folder")
 @click.option("--port", type=int, required=True)
-@click.option("--host", default=LOOPBACK, show_default=True, help="another address opens the server to the network")
-@click.option("--users", type=click.Path(path_type=Path), help="users.json; without it the server is open to all")
+@click.option("--host", default=LOOPBACK, show_default=True, help="any other address exposes the server to the network")
+@click.option("--users", type=click.Path(path_type=Path), help="users.json; without it the server accepts everybody")
 @click.option("--certificate", type=click.Path(path_type=Path), help="PEM with key and certificates: serves https")
 @click.option("--caps", type=(int, int), default=(32, 1 << 30), show_default=True, help="queries at once, body bytes")
-@click.option("--trust-readers", is_flag=True, help="admit readers although the kernel does not confine this process")
-@click.option("--unconfined", is_flag=True, help="do not confine this process, even where the kernel could")
+@click.option("--trust-readers", is_flag=True, help="admit readers even if the kernel cannot confine this process")
+@click.option("--unconfined", is_flag=True, help="do not confine this process, even if the kernel could")
 def main(  # noqa: PLR0913 (an option each)
     *,
     path: Path,
@@ -65,24 +66,24 @@ def main(  # noqa: PLR0913 (an option each)
     unconfined: bool,
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    # 1. From outside: what the walls will keep away.
+    # 1. Open what the confinement will make unreachable.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
-    known, tls = load_users(users), None
+    users_by_name, tls = load_users(users), None
     if certificate is not None:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(certificate)
     folders = Folders.prepared(path)
     os.environ["TMPDIR"] = str(folders.temporary)
-    # 2. The walls, before any thread.
-    walls = Walls(0, files=False, tcp=False) if unconfined else confine((folders.data, folders.temporary))
-    log.log(logging.INFO if walls.files else logging.WARNING, "%s", walls)
-    # 3. The engine, whose import starts threads: it must not come before the walls.
+    # 2. Confine the process before any thread starts.
+    confinement = Confinement(0, files=False, tcp=False) if unconfined else confine((folders.data, folders.temporary))
+    log.log(logging.INFO if confinement.files else logging.WARNING, "%s", confinement)
+    # 3. Import the engine, which starts threads, only after the confinement.
     from deploy.local.clickhouse.engine import Engine  # noqa: PLC0415
     from deploy.local.clickhouse.server import Access, Caps, Server  # noqa: PLC0415
 
     engine = Engine(folders.data, folders.temporary)
-    server = Server(engine, Access(known, walls, trust_readers), Caps(*caps))
+    server = Server(engine, Access(users_by_name, confinement, trust_readers), Caps(*caps))
     web.run_app(
         server.application(),
         sock=listening,
@@ -90,8 +91,8 @@ def main(  # noqa: PLR0913 (an option each)
         print=None,
         access_log=None,
         shutdown_timeout=SHUTDOWN_SECONDS,
-        handler_cancellation=True,  # a client that goes away takes its statement with it: engine.py
-        auto_decompress=False,  # gzip, zstd and lz4 take one path: compression.py
+        handler_cancellation=True,  # a disconnecting client cancels its statement: engine.py
+        auto_decompress=False,  # compression.py handles all encodings
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_HEADER_BYTES,
         lingering_time=UNREAD_BODY_SECONDS,

@@ -1,4 +1,4 @@
-"""What all ways to answer a request share: its parts, the formats of answers, and what an answer says of itself."""
+"""What all kinds of responses share: the context of a query, output formats and summary headers."""
 
 import json
 import time
@@ -13,7 +13,7 @@ from deploy.local.clickhouse.job import Job
 from deploy.local.clickhouse.lease import Lease
 from deploy.local.clickhouse.users import Role
 
-# Formats of which each block is complete in itself; every other one is made in one engine call.
+# Formats whose blocks are complete in themselves; all others are produced in one engine call.
 STREAMABLE = {"CSV", "JSONEachRow", "Native", "RowBinary", "TSV", "TSVRaw", "TabSeparated", "TabSeparatedRaw"}
 DEFAULT = "TabSeparated"
 CONTENT_TYPES = {
@@ -30,8 +30,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One request on its way: `session` is the handle to use, None for a fresh one."""
+class QueryContext:
+    """One request in progress: `session` is the handle to use, None for a fresh one."""
 
     http: web.Request
     job: Job
@@ -40,32 +40,32 @@ class Asked:
     headers: dict[str, str]
     began_ns: int = field(default_factory=time.perf_counter_ns)
 
-    def holding(self, most: int) -> "Asked":
-        """For a reader, whose whole answer is to be held in memory: `most` bytes of it."""
+    def limited_to(self, most: int) -> "QueryContext":
+        """Limit a reader's result, which is buffered in memory, to `most` bytes."""
         if self.job.user.role is Role.WRITER:
             return self
-        asked = int(self.job.settings.get("max_result_bytes", most))
-        return replace(self, job=self.job.asking({"max_result_bytes": str(min(asked, most))}))
+        requested = int(self.job.settings.get("max_result_bytes", most))
+        return replace(self, job=self.job.with_settings({"max_result_bytes": str(min(requested, most))}))
 
     def lease(self) -> Lease:
         return Lease(self.engine, self.job, self.session)
 
     async def run(self, call: Callable[[], T]) -> T:
-        """On a thread for the user's role. When the client goes away a statement that only reads is killed."""
-        sign = self.job.sign if self.job.reading_statement else ""
-        return await self.engine.run(call, self.job.user.role, sign)
+        """Run on a thread for the user's role. If the client disconnects, a read-only statement is killed."""
+        marker = self.job.marker if self.job.is_read_only_statement else ""
+        return await self.engine.run(call, self.job.user.role, marker)
 
     async def try_database(self, name: str | None) -> None:
-        """Raises `EngineError` UNKNOWN_DATABASE where there is none of that name yet."""
+        """Raises `EngineError` UNKNOWN_DATABASE if the database does not exist."""
         if name is not None:
             parameters = {**self.job.parameters, "database": name}
-            await replace(self, job=replace(self.job, parameters=parameters)).once(b"SELECT 1", "Null")
+            await replace(self, job=replace(self.job, parameters=parameters)).run_once(b"SELECT 1", "Null")
 
-    async def once(self, sql: bytes, fmt: str) -> Result:
-        """The whole result of one engine call."""
-        return await self.run(lambda: self._once(sql, fmt))
+    async def run_once(self, sql: bytes, fmt: str) -> Result:
+        """Return the complete result of one engine call."""
+        return await self.run(lambda: self._run_once(sql, fmt))
 
-    def _once(self, sql: bytes, fmt: str) -> Result:
+    def _run_once(self, sql: bytes, fmt: str) -> Result:
         with self.lease() as lease:
             return lease.handle.query(sql, fmt, self.job.binds)
 
@@ -86,7 +86,7 @@ def summary(result: Result, began_ns: int) -> str:
 
 
 def short_summary(began_ns: int) -> str:
-    """For a streamed answer, of which the engine tells no counts."""
+    """For a streamed response, for which the engine reports no counts."""
     return json.dumps({"elapsed_ns": str(time.perf_counter_ns() - began_ns)})
 
 

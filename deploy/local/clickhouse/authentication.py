@@ -1,6 +1,6 @@
-"""Who sends a request: basic authentication, ClickHouse's key headers, or URL parameters.
+"""Authenticates a request: basic authentication, ClickHouse's key headers, or URL parameters.
 
-Decided from the request's head alone: of a stranger's body not one byte is read.
+Uses the request's head only: no byte of an unauthenticated body is read.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from deploy.local.clickhouse.login_delays import LoginDelays
 from deploy.local.clickhouse.users import User, hashed, matches
 
 LONGEST_CREDENTIAL = 1024  # characters of a name or a password
-# Logins that are being tried or held back at once, of one name and in all. More are told to come again (503).
+# Logins that are verified or delayed at the same time, per name and in total. Further ones get a 503.
 MOST_WAITING_OF_A_NAME, MOST_WAITING = 8, 64
 
 
@@ -33,53 +33,54 @@ class Credentials:
 
 
 class Authentication:
-    """A password is proven slowly once (scrypt), then remembered as a keyed digest: requests stay cheap."""
+    """A password is verified slowly once (scrypt), then remembered as a keyed digest, so that further requests are
+    cheap."""
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = users
         self._delays = LoginDelays()
-        self._key = secrets.token_bytes(32)  # of this process: a digest found elsewhere says nothing
-        self._proven: dict[str, bytes] = {}
-        self._nobody = hashed(secrets.token_urlsafe())
+        self._key = secrets.token_bytes(32)  # per process: a leaked digest is useless elsewhere
+        self._verified: dict[str, bytes] = {}
+        self._dummy_hash = hashed(secrets.token_urlsafe())
         self._pool = ThreadPoolExecutor(1, "login")
         self._waiting: Counter[str] = Counter()
 
-    async def user_of(self, request: web.Request) -> User:
-        """Raises `EngineError` AUTHENTICATION_FAILED without telling, by word or time, whether the name exists."""
-        given = credentials_of(request)
-        proven = self._proven.get(given.name)
-        if proven is not None and hmac.compare_digest(proven, self._digest(given)):
-            return self._users[given.name]
-        if self._waiting.total() >= MOST_WAITING or self._waiting[given.name] >= MOST_WAITING_OF_A_NAME:
+    async def authenticate(self, request: web.Request) -> User:
+        """Raises `EngineError` AUTHENTICATION_FAILED; neither text nor timing reveals whether the name exists."""
+        credentials = read_credentials(request)
+        verified = self._verified.get(credentials.name)
+        if verified is not None and hmac.compare_digest(verified, self._digest(credentials)):
+            return self._users[credentials.name]
+        if self._waiting.total() >= MOST_WAITING or self._waiting[credentials.name] >= MOST_WAITING_OF_A_NAME:
             raise too_many("logins that are being tried", MOST_WAITING_OF_A_NAME)
-        self._waiting[given.name] += 1
+        self._waiting[credentials.name] += 1
         try:
-            return await self._tried(given, request.remote or "")
+            return await self._verify(credentials, request.remote or "")
         finally:
-            self._waiting -= Counter({given.name: 1})  # drops a name at zero
+            self._waiting -= Counter({credentials.name: 1})  # drops a name at zero
 
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    async def _tried(self, given: Credentials, address: str) -> User:
-        await asyncio.sleep(self._delays.wait_before(address, given.name, time.monotonic()))
-        user = self._users.get(given.name)
-        kept = user.password if user else self._nobody  # as slow for a name that is not there
-        right = await asyncio.get_running_loop().run_in_executor(self._pool, matches, kept, given.password)
-        if user is not None and right:
-            self._delays.succeeded(address, given.name)
-            self._proven[given.name] = self._digest(given)
+    async def _verify(self, credentials: Credentials, address: str) -> User:
+        await asyncio.sleep(self._delays.wait_before(address, credentials.name, time.monotonic()))
+        user = self._users.get(credentials.name)
+        stored = user.password if user else self._dummy_hash  # unknown names take as long
+        is_correct = await asyncio.get_running_loop().run_in_executor(self._pool, matches, stored, credentials.password)
+        if user is not None and is_correct:
+            self._delays.succeeded(address, credentials.name)
+            self._verified[credentials.name] = self._digest(credentials)
             return user
-        await asyncio.sleep(self._delays.failed(address, given.name, time.monotonic()))
-        text = f"{given.name}: Authentication failed: password is incorrect, or there is no user with such name"
+        await asyncio.sleep(self._delays.failed(address, credentials.name, time.monotonic()))
+        text = f"{credentials.name}: Authentication failed: password is incorrect, or there is no user with such name"
         raise EngineError.of(516, "AUTHENTICATION_FAILED", text)
 
-    def _digest(self, given: Credentials) -> bytes:
-        return hmac.digest(self._key, f"{given.name}\0{given.password}".encode(), hashlib.sha256)
+    def _digest(self, credentials: Credentials) -> bytes:
+        return hmac.digest(self._key, f"{credentials.name}\0{credentials.password}".encode(), hashlib.sha256)
 
 
-def credentials_of(request: web.Request) -> Credentials:
-    """Raises `EngineError` AUTHENTICATION_FAILED, with status 401, for what is no UTF-8 or too long."""
+def read_credentials(request: web.Request) -> Credentials:
+    """Raises `EngineError` AUTHENTICATION_FAILED, with status 401, for credentials that are not UTF-8 or too long."""
     headers = request.headers
     scheme, _, encoded = headers.get("Authorization", "").partition(" ")
     try:
@@ -88,7 +89,7 @@ def credentials_of(request: web.Request) -> Credentials:
         elif scheme.lower() == "basic":
             name, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
         else:
-            # From the raw text: what is no UTF-8 there must not become another name.
+            # Parse the raw text: invalid UTF-8 must not turn into another name.
             fields = parse_qs(request.url.raw_query_string, keep_blank_values=True, errors="surrogateescape")
             name, password = (fields.get(part, [""])[0] for part in ("user", "password"))
         f"{name}{password}".encode()

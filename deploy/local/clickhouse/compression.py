@@ -1,4 +1,4 @@
-"""HTTP bodies in gzip, deflate, zstd and lz4, both ways."""
+"""Compression of HTTP bodies with gzip, deflate, zstd and lz4, in both directions."""
 
 import zlib
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from deploy.local.clickhouse.errors import EngineError
 OFFERED = ("lz4", "zstd", "gzip")  # fastest first
 PIECE_BYTES = 1 << 20
 WINDOW_LOG = 23  # 8 MiB: what RFC 8878 recommends that every decoder accepts; a frame may ask for 2 GiB
-FASTEST = 1  # level: loopback is quick, the processor is not
+FASTEST = 1  # level: on loopback the CPU is the bottleneck
 
 
 class Inflater(Protocol):
@@ -31,7 +31,8 @@ class Deflater(Protocol):
 
 
 class Unpacker:
-    """A request body piece by piece; frames may follow each other, as clients send one per block of rows."""
+    """Decompresses a request body piece by piece; it may consist of several frames, as clients send one per block of
+    rows."""
 
     def __init__(self, encoding: str) -> None:
         """`encoding` is empty for a plain body. Raises `EngineError` for an unknown one."""
@@ -44,9 +45,10 @@ class Unpacker:
         return self._make is None
 
     def unpack(self, chunk: bytes) -> tuple[bytes, bytes | None]:
-        """At most PIECE_BYTES of what `chunk` holds, and what to give next to get more; None when there is no more.
+        """Return at most PIECE_BYTES of the decompressed `chunk`, and what to pass next to get more; None when there is
+        no more.
 
-        98 KB of zstd can hold 6.5 GB: whoever counts them must be able to stop after each piece.
+        98 KB of zstd can hold 6.5 GB: the caller must be able to stop after each piece.
         """
         if self._make is None or self._inflater is None:
             return chunk, None
@@ -63,34 +65,34 @@ class Unpacker:
 
 
 class _ZlibInflater:
-    """zlib keeps what it did not come to in a place of its own."""
+    """zlib keeps unprocessed input in a separate attribute."""
 
     def __init__(self, window: int) -> None:
-        self._made = zlib.decompressobj(window)
+        self._object = zlib.decompressobj(window)
 
     @property
     def eof(self) -> bool:
-        return self._made.eof
+        return self._object.eof
 
     @property
     def unused_data(self) -> bytes:
-        return self._made.unused_data
+        return self._object.unused_data
 
     @property
     def needs_input(self) -> bool:
-        return not self._full and not self._made.unconsumed_tail
+        return not self._full and not self._object.unconsumed_tail
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
-        piece = self._made.decompress(self._made.unconsumed_tail + data, max_length)
+        piece = self._object.decompress(self._object.unconsumed_tail + data, max_length)
         self._full = len(piece) == max_length
         return piece
 
 
 class Packer:
-    """A response body chunk by chunk; `finish` gives the end."""
+    """Compresses a response body chunk by chunk; `finish` returns the end."""
 
     def __init__(self, encoding: str) -> None:
-        """`encoding` as `accepted` gives it: empty for a plain body."""
+        """`encoding` as `accepted` returns it: empty for a plain body."""
         self.encoding = encoding
         self._deflater = _deflater(encoding)
 
@@ -102,7 +104,7 @@ class Packer:
 
 
 def accepted(header: str) -> str:
-    """The first of `OFFERED` that an Accept-Encoding header names, or an empty string."""
+    """Return the first of `OFFERED` that an Accept-Encoding header names, or an empty string."""
     named = {entry.split(";")[0].strip() for entry in header.split(",")}
     return next((encoding for encoding in OFFERED if encoding in named), "")
 

@@ -1,8 +1,8 @@
-"""Landlock (Linux 5.13+): this process gives up, for good, all files but those named and all TCP of its own.
+"""Landlock (Linux 5.13+): this process irrevocably gives up access to all files but the named ones, and to TCP.
 
-A process that runs foreign SQL is walled in by the kernel, so that no function, table function or setting of the engine
-can reach further, whatever its statement says. A thread inherits the walls of the one that starts it: `confine` comes
-before the engine is imported, which starts threads. No privilege is needed, and nothing lifts it again.
+The kernel confines a process that runs foreign SQL, so that no function, table function or setting of the engine can
+reach further, whatever the statement. A thread inherits the confinement of the one that starts it, so `confine` must
+run before the import of the engine, which starts threads. It needs no privilege and cannot be undone.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ ASK_VERSION, PATH_BENEATH = 1, 1
 PR_SET_NO_NEW_PRIVS = 38
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR = 1, 1 << 1, 1 << 2, 1 << 3
 FILES_OF_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1, 5: (1 << 16) - 1}
-RIGHTS_OF_A_FILE = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # truncate, ioctl: the rest concerns folders
+FILE_RIGHTS = EXECUTE | WRITE_FILE | READ_FILE | 1 << 14 | 1 << 15  # truncate, ioctl: the rest concerns folders
 TCP = 0b11  # bind and connect
 TCP_SINCE, SCOPES_SINCE = 4, 6
 SCOPES = 0b11  # abstract unix sockets and signals stay within this process
 
-# What the C library, Python and the engine read of the machine. Not /proc/self: it shows the environment. Not /etc,
-# except what the linker and name resolution of this machine's own name need.
-MACHINE = (
+# What the C library, Python and the engine read. Not /proc/self, which shows the environment. Not /etc, except what the
+# linker and the resolution of the own host name need.
+SYSTEM_PATHS = (
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo"),
     *("/etc/ld.so.cache", "/etc/localtime", "/etc/timezone"),
     *("/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm"),
@@ -34,14 +34,14 @@ MACHINE = (
 )
 
 
-# Of this process the C library reads where the stack of the main thread lies, and the engine its own memory. The kernel
-# forgets a rule about a file of /proc with the file's entry: these stay open for the life of the process.
-OWN_PROCESS = ("maps", "statm", "stat")
+# The C library reads the bounds of the main thread's stack, and the engine its memory use. The kernel drops a rule
+# about a /proc file when its inode is freed: these files stay open for the life of the process.
+OWN_PROC_FILES = ("maps", "statm", "stat")
 
 
 @dataclass(frozen=True)
-class Walls:
-    """What holds: `files` and `tcp` tell whether the kernel keeps this process from them."""
+class Confinement:
+    """What is in force: `files` and `tcp` say whether the kernel denies them to this process."""
 
     abi: int
     files: bool
@@ -56,44 +56,44 @@ class Walls:
         return f"confined: a query reaches its own folders only and {network} (Landlock ABI {self.abi})"
 
 
-def confine(own: tuple[Path, ...]) -> Walls:
-    """From now on this process may change what lies in `own`, read libraries, and use sockets that are open already.
+def confine(own: tuple[Path, ...]) -> Confinement:
+    """From now on this process may change the content of `own`, read libraries, and use sockets that are open already.
 
-    Raises OSError when a kernel that has Landlock refuses, and RuntimeError when other threads run already, which would
-    stay outside: half a wall is none.
+    Raises OSError when a kernel with Landlock refuses, and RuntimeError when other threads are running: they would
+    remain unconfined.
     """
     abi = landlock_abi()
     if abi < 1:
-        return Walls(0, files=False, tcp=False)
+        return Confinement(0, files=False, tcp=False)
     if len(list(Path("/proc/self/task").iterdir())) != 1:
         raise RuntimeError("confine this process before it starts threads: those that run already stay outside")
     everything = FILES_OF_ABI[min(abi, max(FILES_OF_ABI))]
-    rules = _ruleset(abi, everything)
+    ruleset = _create_ruleset(abi, everything)
     try:
         for path in own:
-            _allow(rules, path, everything & ~EXECUTE)
-        for path in (*map(Path, MACHINE), *_python()):
-            _allow(rules, path, READ_FILE | READ_DIR)
-        _allow(rules, Path("/dev/null"), READ_FILE | WRITE_FILE)
-        for name in OWN_PROCESS:
+            _allow(ruleset, path, everything & ~EXECUTE)
+        for path in (*map(Path, SYSTEM_PATHS), *_python()):
+            _allow(ruleset, path, READ_FILE | READ_DIR)
+        _allow(ruleset, Path("/dev/null"), READ_FILE | WRITE_FILE)
+        for name in OWN_PROC_FILES:
             file = Path(f"/proc/{os.getpid()}/{name}")
             os.open(file, os.O_PATH)  # and never closed
-            _allow(rules, file, READ_FILE)
+            _allow(ruleset, file, READ_FILE)
         _call(_libc().prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-        _call(_libc().syscall(RESTRICT_SELF, rules, 0))
+        _call(_libc().syscall(RESTRICT_SELF, ruleset, 0))
     finally:
-        os.close(rules)
-    return Walls(abi, files=True, tcp=abi >= TCP_SINCE)
+        os.close(ruleset)
+    return Confinement(abi, files=True, tcp=abi >= TCP_SINCE)
 
 
 def landlock_abi() -> int:
-    """0 where there is none: another system, an older kernel, or one that was started without it."""
+    """Return 0 without Landlock: another system, an older kernel, or one booted without it."""
     if sys.platform != "linux":
         return 0
     return max(0, int(_libc().syscall(CREATE_RULESET, None, 0, ASK_VERSION)))
 
 
-def _ruleset(abi: int, files: int) -> int:
+def _create_ruleset(abi: int, files: int) -> int:
     attributes = struct.pack("Q", files)
     if abi >= TCP_SINCE:
         attributes += struct.pack("Q", TCP)
@@ -103,22 +103,22 @@ def _ruleset(abi: int, files: int) -> int:
 
 
 def _python() -> tuple[Path, ...]:
-    """Where modules are imported from; of this project its own code only, because a data folder may lie beside it."""
+    """Return the paths of Python modules; of this project the code only, because a data folder may lie beside it."""
     paths = sysconfig.get_paths()
     libraries = {paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     project = Path(__file__).parents[2]
     return (*map(Path, sorted(libraries)), Path(sys.base_prefix) / "lib", project)
 
 
-def _allow(rules: int, path: Path, rights: int) -> None:
-    """What is not there need not be allowed."""
+def _allow(ruleset: int, path: Path, rights: int) -> None:
+    """A missing path needs no rule."""
     try:
         opened = os.open(path, os.O_PATH)
     except FileNotFoundError:
         return
     try:
-        rights &= ~0 if path.is_dir() else RIGHTS_OF_A_FILE
-        _call(_libc().syscall(ADD_RULE, rules, PATH_BENEATH, struct.pack("=Qi", rights, opened), 0))
+        rights &= ~0 if path.is_dir() else FILE_RIGHTS
+        _call(_libc().syscall(ADD_RULE, ruleset, PATH_BENEATH, struct.pack("=Qi", rights, opened), 0))
     finally:
         os.close(opened)
 

@@ -1,4 +1,4 @@
-"""Errors as a ClickHouse server reports them: an error code, its name, and the HTTP status that goes with it."""
+"""Errors as a ClickHouse server reports them: an error code, its name, and the corresponding HTTP status."""
 
 import re
 from typing import Self
@@ -31,7 +31,7 @@ class EngineError(Exception):
 
     @classmethod
     def of(cls, code: int, name: str, text: str, status: int | None = None) -> Self:
-        """`status` where another one than the code's own says more."""
+        """`status` overrides the status of the code."""
         return cls(_coded(code, name, text), status)
 
 
@@ -44,7 +44,7 @@ def too_large(text: str) -> EngineError:
 
 
 def undecodable_login() -> EngineError:
-    """A login that cannot be read is none: 401 asks for one, where 403 refuses the one that was given."""
+    """401 requests a login, because an unreadable one counts as none; 403 would refuse a login that was given."""
     text = "Authentication failed: name and password must be printable UTF-8 of at most 1024 characters"
     return EngineError.of(516, "AUTHENTICATION_FAILED", text, status=401)
 

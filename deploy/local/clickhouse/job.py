@@ -1,4 +1,4 @@
-"""One request, as the engine must run it: whose it is, with which settings, on which handle."""
+"""One request as the engine must run it: user, settings, parameters and external tables."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from deploy.local.clickhouse.reader_statement import check_database, check_forma
 from deploy.local.clickhouse.users import Role, User
 
 SETTING_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-# URL parameters that a server's HTTP layer consumes itself: they never reach the engine.
+# URL parameters that a server's HTTP layer consumes; they do not reach the engine.
 TRANSPORT = {
     *("add_http_cors_header", "buffer_size", "cancel_http_readonly_queries_on_client_close", "client_protocol_version"),
     *("close_session", "compress", "database", "decompress", "default_format", "enable_http_compression"),
@@ -19,13 +19,13 @@ TRANSPORT = {
     *("password", "query", "query_id", "quota_key", "role", "send_progress_in_http_headers", "session_check"),
     *("session_id", "session_timeout", "stacktrace", "user", "wait_end_of_query"),
 }
-# Bodies in blocks with checksums of ClickHouse's own, which only its drivers write and read.
+# Bodies in ClickHouse's own block format with checksums, which only its drivers write and read.
 NATIVE_FRAMES = ("compress", "decompress")
 
 
 @dataclass(frozen=True)
 class ExternalTable:
-    """Rows sent along with a query, readable in it as a temporary table."""
+    """Rows sent with a query, which can read them as a temporary table."""
 
     name: str
     structure: str
@@ -35,8 +35,8 @@ class ExternalTable:
 
 @dataclass(frozen=True)
 class Job:
-    """`settings` are the URL's, and of a reader those of its statement and session, too; `binds` are values of
-    `{name:Type}` parameters. `sign` is unique: the engine finds the request's statement by it."""
+    """`settings` are those of the URL, and for a reader also those of its statement and session; `binds` are values of
+    `{name:Type}` parameters. `marker` is unique: it identifies the request's statement in the engine."""
 
     user: User
     method: str
@@ -44,31 +44,31 @@ class Job:
     settings: Mapping[str, str]
     binds: Mapping[str, str]
     external: tuple[ExternalTable, ...] = ()
-    reading_statement: bool = False
-    sign: str = field(default_factory=lambda: f"request-{uuid4()}")
+    is_read_only_statement: bool = False
+    marker: str = field(default_factory=lambda: f"request-{uuid4()}")
 
     @property
-    def reading(self) -> bool:
-        """GET may not change anything, as on a server."""
+    def is_read_only_request(self) -> bool:
+        """As on a server, GET must not change anything."""
         return self.method == "GET"
 
-    def for_reading(self) -> "Job":
-        """Its statement changes nothing: it is cancelled when the client goes away."""
-        return replace(self, reading_statement=True)
+    def as_read_only(self) -> "Job":
+        """The statement changes nothing: it is cancelled when the client disconnects."""
+        return replace(self, is_read_only_statement=True)
 
-    def asking(self, settings: Mapping[str, str]) -> "Job":
+    def with_settings(self, settings: Mapping[str, str]) -> "Job":
         return replace(self, settings={**self.settings, **settings})
 
 
-def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mapping[str, bytes]) -> Job:
-    """Raises `EngineError` for a setting's name that could not be one, and for what readers may not ask for."""
+def parse_job(user: User, method: str, parameters: Mapping[str, str], files: Mapping[str, bytes]) -> Job:
+    """Raises `EngineError` for an invalid name of a setting, and for what readers must not use."""
     external = tuple(_external(name, rows, parameters) for name, rows in files.items())
-    described = {f"{name}_{what}" for name in files for what in ("format", "structure", "types")}
+    structure_parameters = {f"{name}_{what}" for name in files for what in ("format", "structure", "types")}
     binds = {name[6:]: value for name, value in parameters.items() if name.startswith("param_")}
     settings = {
         name: value
         for name, value in parameters.items()
-        if name not in TRANSPORT and name not in described and not name.startswith("param_")
+        if name not in TRANSPORT and name not in structure_parameters and not name.startswith("param_")
     }
     for name in NATIVE_FRAMES:
         if parameters.get(name) in {"1", "true"}:
@@ -80,18 +80,18 @@ def job_of(user: User, method: str, parameters: Mapping[str, str], files: Mappin
         if not SETTING_NAME.fullmatch(name):
             raise EngineError.of(115, "UNKNOWN_SETTING", f"Unknown setting '{name}'")
     job = Job(user, method, parameters, settings, binds, external)
-    return _of_reader(job) if user.role is Role.READER else job
+    return _restricted_to_reader(job) if user.role is Role.READER else job
 
 
-def _of_reader(job: Job) -> Job:
+def _restricted_to_reader(job: Job) -> Job:
     if job.external:
         raise denied("external tables")  # their structure is SQL: DEFAULT, ALIAS
     if database := job.parameters.get("database"):
         check_database(database)
     check_format(job.parameters.get("default_format"))
-    # Some drivers say so themselves; the server does in any case (lease.py).
-    asked = {name: value for name, value in job.settings.items() if name != "readonly"}
-    return replace(job, settings=allowed_settings(asked))
+    # Some drivers set it themselves; the server sets it in any case (lease.py).
+    requested = {name: value for name, value in job.settings.items() if name != "readonly"}
+    return replace(job, settings=allowed_settings(requested))
 
 
 def _external(name: str, rows: bytes, parameters: Mapping[str, str]) -> ExternalTable:

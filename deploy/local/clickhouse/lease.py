@@ -1,4 +1,4 @@
-"""A handle prepared for one request: external tables, role, database and settings; put back or closed afterwards."""
+"""A handle prepared for one request: external tables, role, database and settings; restored or closed afterwards."""
 
 import json
 import logging
@@ -16,9 +16,9 @@ log = logging.getLogger(__name__)
 
 
 class Lease:
-    """Blocking: enter and leave it on the engine's threads. `session` is a handle to put back, None takes a fresh one.
+    """Blocking: enter and leave it on the engine's threads. `session` is a handle to restore; None takes a fresh one.
 
-    A reader's is always fresh and runs one statement: `readonly` is not lifted from a handle again.
+    A reader always gets a fresh handle for one statement, because `readonly` cannot be lifted from a handle.
     """
 
     def __init__(self, engine: Engine, job: Job, session: Handle | None) -> None:
@@ -45,70 +45,70 @@ class Lease:
             return
         for statement in self._undo:
             try:
-                self._do(statement)
+                self._execute(statement)
             except Exception:
-                log.exception("a session could not be put back: %s", statement)
+                log.exception("a session could not be restored: %s", statement)
 
     def _prepare_reader(self) -> None:
-        """One call, in this order: what the client asked for was checked name by name (reader_settings.py), and
-        `readonly = 1` comes last: from there on the engine refuses every change, also by SETTINGS."""
+        """One call, in this order: the requested settings were checked by name (reader_settings.py), and `readonly = 1`
+        comes last: after it the engine refuses every change, including SETTINGS."""
         assert self._session is None, "a reader's session is no handle"
         database = self._job.parameters.get("database")
-        wanted = {**READER_LIMITS, **self._job.settings, "log_comment": self._log_comment(), "readonly": "1"}
+        settings = {**READER_LIMITS, **self._job.settings, "log_comment": self._log_comment(), "readonly": "1"}
         use = [f"USE {quoting.identifier(database)}"] if database else []
-        self._do("; ".join([f"SET ROLE {self._job.user.sees}", *use, _set(wanted)]))
+        self._execute("; ".join([f"SET ROLE {self._job.user.sees}", *use, _set(settings)]))
 
     def _prepare(self) -> None:
         if self._session is not None:
-            self._undo = self._statements_to_put_back()
-        # 1. The role comes first: all that follows contains text of the client.
-        self._do(f"SET ROLE {self._job.user.role}")
-        # 2. External tables are found in any database.
+            self._undo = self._undo_statements()
+        # 1. The role comes first: everything after it contains text from the client.
+        self._execute(f"SET ROLE {self._job.user.role}")
+        # 2. External tables are visible in any database.
         for table in self._job.external:
             self._load(table)
         if database := self._job.parameters.get("database"):
-            self._do(f"USE {quoting.identifier(database)}")
+            self._execute(f"USE {quoting.identifier(database)}")
         # 3. Settings come last: `readonly` cannot be lifted again.
-        wanted = dict(self._job.settings)
-        if self._job.reading_statement:
-            wanted["log_comment"] = self._log_comment()
-        # A session's handle would stay read-only for good: there the statement's class alone decides (select.py).
-        if self._job.reading and self._session is None:
-            wanted["readonly"] = "2"
-        if wanted:
-            self._do(_set(wanted))
+        settings = dict(self._job.settings)
+        if self._job.is_read_only_statement:
+            settings["log_comment"] = self._log_comment()
+        # A session's handle would stay read-only for good: there only the class of the statement decides (select.py).
+        if self._job.is_read_only_request and self._session is None:
+            settings["readonly"] = "2"
+        if settings:
+            self._execute(_set(settings))
 
     def _log_comment(self) -> str:
-        """The sign by which the engine finds the statement when its client has gone."""
-        return f"{self._job.sign} {self._job.settings.get('log_comment', '')}".rstrip()
+        """Return the marker by which the engine finds the statement after its client has disconnected."""
+        return f"{self._job.marker} {self._job.settings.get('log_comment', '')}".rstrip()
 
-    def _statements_to_put_back(self) -> list[str]:
-        """A URL's settings and database are the request's only, not the session's."""
-        changed_here = [*self._job.settings, *(["log_comment"] if self._job.reading_statement else [])]
-        names = ", ".join(quoting.text(name) for name in changed_here)
-        asked = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"  # noqa: S608 - quoted
-        rows = self._ask(asked, "JSONCompactEachRow") if names else []
+    def _undo_statements(self) -> list[str]:
+        """Settings and database of the URL apply to the request, not to the session."""
+        changed_settings = [*self._job.settings, *(["log_comment"] if self._job.is_read_only_statement else [])]
+        names = ", ".join(quoting.text(name) for name in changed_settings)
+        query = f"SELECT name, value, changed FROM system.settings WHERE name IN ({names})"  # noqa: S608 - quoted
+        rows = self._query(query, "JSONCompactEachRow") if names else []
         values = [
             f"{name} = {_literal(value) if changed else 'DEFAULT'}" for name, value, changed in map(json.loads, rows)
         ]
         undo = ["SET " + ", ".join(values)] if values else []
-        if "database" in self._job.parameters:  # else the statement itself may be a USE
-            database = json.loads(self._ask("SELECT currentDatabase()", "JSONCompactEachRow")[0])[0]
+        if "database" in self._job.parameters:  # otherwise the statement itself may be a USE
+            database = json.loads(self._query("SELECT currentDatabase()", "JSONCompactEachRow")[0])[0]
             undo.append(f"USE {quoting.identifier(database)}")
         return undo + [f"DROP TEMPORARY TABLE IF EXISTS {quoting.identifier(one.name)}" for one in self._job.external]
 
     def _load(self, table: ExternalTable) -> None:
         name = quoting.identifier(table.name)
-        self._do(f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory")
+        self._execute(f"CREATE TEMPORARY TABLE {name} ({table.structure}) ENGINE = Memory")
         with tempfile.NamedTemporaryFile(dir=self._engine.spool, prefix="external-") as rows:
             rows.write(table.rows)
             rows.flush()
-            self._do(f"INSERT INTO {name} FROM INFILE '{rows.name}' COMPRESSION 'none' FORMAT {table.format}")
+            self._execute(f"INSERT INTO {name} FROM INFILE '{rows.name}' COMPRESSION 'none' FORMAT {table.format}")
 
-    def _do(self, sql: str) -> None:
+    def _execute(self, sql: str) -> None:
         self.handle.query(sql, "TSV")
 
-    def _ask(self, sql: str, fmt: str) -> list[bytes]:
+    def _query(self, sql: str, fmt: str) -> list[bytes]:
         return (self.handle.query(sql, fmt).bytes() or b"").splitlines()
 
 

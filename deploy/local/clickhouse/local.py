@@ -7,20 +7,20 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.child import Child, ChildCommand, with_project
+from deploy.local.child import Child, ChildCommand, project_environment
 from deploy.local.clickhouse.users import User, save_users
 from deploy.local.local_server import LocalServer
 from deploy.local.ports import LOOPBACK, remembered_ports
 from deploy.local.readiness import Readiness, State
 
 PING_SECONDS = 1.0
-# No secret of whoever starts the engine: its process runs SQL of others.
+# Inherit no secrets: the process runs foreign SQL.
 INHERITED = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "VIRTUAL_ENV", "PYTHONHASHSEED"})
 
 
 @dataclass(frozen=True)
 class Tls:
-    """PEM files: the server's key with its certificate and those above it, and the authority that clients trust."""
+    """PEM files: the server's key and certificate chain, and the certificate authority that clients trust."""
 
     certificate: Path
     authority: Path
@@ -28,10 +28,11 @@ class Tls:
 
 @dataclass(frozen=True)
 class ClickHouseConfig:
-    """`port` 0 takes a free one and remembers it; without `users` the server is open to all; with `tls` it is https.
+    """`port` 0 takes a free one and remembers it; without `users` the server accepts everybody; with `tls` it serves
+    https.
 
-    Where the kernel cannot confine the server (no Landlock), readers are refused unless `trust_readers` says that they
-    may read every file of its process; `unconfined` is for debuggers, and to try that.
+    If the kernel cannot confine the server (no Landlock), readers are refused, unless `trust_readers` accepts that they
+    can read every file of its process; `unconfined` is for debugging and tests.
     """
 
     data: Path
@@ -45,7 +46,7 @@ class ClickHouseConfig:
 
 
 class LocalClickHouse(LocalServer):
-    """Its `/ping` says when it is ready. `start` raises `NotReadyError`."""
+    """Ready when `/ping` answers. `start` raises `NotReadyError`."""
 
     name = "clickhouse"
 
@@ -59,9 +60,9 @@ class LocalClickHouse(LocalServer):
 
     def launch(self) -> None:
         self._data.mkdir(parents=True, exist_ok=True)
-        if self._port == 0:  # else fixed, or a restart: clients know the port
+        if self._port == 0:  # otherwise it is fixed, or known to clients from an earlier start
             self._port = remembered_ports(self._data / "ports.json", ("http",))["http"]
-        self._child = Child(ChildCommand(self._argv(), log=self.log, env=with_project(), inherited=INHERITED))
+        self._child = Child(ChildCommand(self._argv(), log=self.log, env=project_environment(), inherited=INHERITED))
         self._child.launch()
 
     def probe(self) -> Readiness:
@@ -71,8 +72,8 @@ class LocalClickHouse(LocalServer):
             return Readiness(State.STARTING, self.url, answered=False)
         return Readiness(State.READY, self.url)
 
-    def walls(self) -> str:
-        """What keeps the server's process from the rest of this machine, in one line. Raises OSError."""
+    def confinement(self) -> str:
+        """Return in one line how the server's process is confined. Raises OSError."""
         return self._get("/walls").strip()
 
     def _get(self, path: str) -> str:

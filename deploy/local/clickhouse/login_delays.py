@@ -1,6 +1,6 @@
-"""Wrong passwords cost time: each further failure of a name or an address waits longer, in bounded memory.
+"""Delays wrong passwords: each further failure of a name or an address waits longer, in bounded memory.
 
-A login that was proven before is not asked here at all (authentication.py), so nobody's guesses delay a user at work.
+Logins that were verified before bypass this (authentication.py), so guesses by others do not delay an active user.
 """
 
 import hashlib
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 8.0
 FREE_FAILURES_OF_AN_ADDRESS = 10  # many users may share one address, on loopback all of them
-FORGOTTEN_AFTER_SECONDS = 900.0
-MOST_REMEMBERED = 4096  # names and addresses; the longest unseen go first
+EXPIRES_AFTER_SECONDS = 900.0
+MOST_REMEMBERED = 4096  # names and addresses; the least recent are dropped first
 
 
 @dataclass
@@ -21,23 +21,23 @@ class _Failures:
 
 
 class LoginDelays:
-    """Times are a monotonic clock's seconds, given by the caller."""
+    """Times are seconds of a monotonic clock, passed in by the caller."""
 
     def __init__(self) -> None:
         self._failures: OrderedDict[bytes, _Failures] = OrderedDict()
 
     def wait_before(self, address: str, name: str, now: float) -> float:
-        """Seconds until a password of this name from this address may be tried: the answer to the last failure
-        has to be out. Unknown names wait like known ones."""
-        seen = self._failures.get(_key(address, name))
-        return 0.0 if seen is None else max(0.0, seen.free_at - now)
+        """Return the seconds until a password for this name from this address may be tried: not before the answer to
+        the last failure is sent. Unknown names wait like known ones."""
+        failures = self._failures.get(_key(address, name))
+        return 0.0 if failures is None else max(0.0, failures.free_at - now)
 
     def failed(self, address: str, name: str, now: float) -> float:
-        """Notes a failure; returns the seconds for which its answer is held back."""
-        of_name = self._note(_key(address, name), now)
-        of_address = self._note(_key(address, None), now)
+        """Record a failure; return the seconds for which its answer is delayed."""
+        of_name = self._record(_key(address, name), now)
+        of_address = self._record(_key(address, None), now)
         delay = max(_seconds(of_name.count), _seconds(of_address.count - FREE_FAILURES_OF_AN_ADDRESS))
-        of_name.free_at = now + delay  # never further away: guesses must not lock the rightful user out
+        of_name.free_at = now + delay  # bounded: guesses must not lock the rightful user out
         return delay
 
     def succeeded(self, address: str, name: str) -> None:
@@ -46,15 +46,15 @@ class LoginDelays:
     def __len__(self) -> int:
         return len(self._failures)
 
-    def _note(self, key: bytes, now: float) -> _Failures:
-        seen = self._failures.pop(key, None)
-        if seen is None or now - seen.last > FORGOTTEN_AFTER_SECONDS:
-            seen = _Failures()
-        self._failures[key] = seen
+    def _record(self, key: bytes, now: float) -> _Failures:
+        failures = self._failures.pop(key, None)
+        if failures is None or now - failures.last > EXPIRES_AFTER_SECONDS:
+            failures = _Failures()
+        self._failures[key] = failures
         if len(self._failures) > MOST_REMEMBERED:
             self._failures.popitem(last=False)
-        seen.count, seen.last = seen.count + 1, now
-        return seen
+        failures.count, failures.last = failures.count + 1, now
+        return failures
 
 
 def _seconds(failures: int) -> float:
@@ -64,6 +64,6 @@ def _seconds(failures: int) -> float:
 
 
 def _key(address: str, name: str | None) -> bytes:
-    """Of one length, however long the name is."""
+    """A digest of fixed length, however long the name is."""
     text = address if name is None else f"{address}\0{name}"
     return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=16).digest()

@@ -1,5 +1,5 @@
-"""Which functions a reader's statement may call: those of named groups, of which what touches anything but its
-arguments is taken out. A function that a later engine adds elsewhere is refused until somebody has looked at it."""
+"""The functions that a reader's statement may call: those of named groups, except any that access more than their
+arguments. A function that a later engine adds to another group is refused until it has been reviewed."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ GROUPS = frozenset(
         *("String Search", "String Splitting", "Time Window", "Tuple", "Type Conversion", "URL", "UUID"),
     }
 )
-# Of other groups, and what the parser writes by itself: operators, CASE, casts.
+# From other groups, and what the parser inserts itself: operators, CASE, casts.
 OTHERS = frozenset(
     {
         *("_CAST", "bar", "blockNumber", "byteSize", "caseWithExpression", "countDigits", "currentDatabase"),
@@ -31,35 +31,35 @@ OTHERS = frozenset(
         *("parseReadableSize", "rowNumberInAllBlocks", "rowNumberInBlock", "runningAccumulate", "runningDifference"),
         *("throwIf", "toTypeName", "transform", "tupleElement", "variantElement", "variantType", "version"),
         *("visibleWidth", "getSubcolumn", "minSampleSizeContinuous", "minSampleSizeConversion", "queryID"),
-        # What drivers ask first: who they speak to.
+        # What drivers query first to identify the server.
         *("displayName", "revision", "timezone", "serverTimezone"),
     }
 )
-# Of the groups: formats of output read files of settings; flameGraph and aggThrow are made to debug an engine.
-EXCEPT = frozenset({"formatrow", "formatrownonewline", "flamegraph", "aggthrow", "chdb"})
+# Exceptions in the groups: formatRow reads files named in settings; flameGraph and aggThrow debug the engine.
+EXCLUDED = frozenset({"formatrow", "formatrownonewline", "flamegraph", "aggthrow", "chdb"})
 TABLE_FUNCTIONS = frozenset(
     {*("generateseries", "generate_series", "numbers", "numbers_mt", "primes", "view", "zeros", "zeros_mt")}
 )
-QUESTION = "SELECT name, alias_to, categories, origin FROM system.functions"
-COMBINATORS_QUESTION = "SELECT name FROM system.aggregate_function_combinators"
+FUNCTIONS_QUERY = "SELECT name, alias_to, categories, origin FROM system.functions"
+COMBINATORS_QUERY = "SELECT name FROM system.aggregate_function_combinators"
 
 
 class ReaderFunctions:
-    """Names are compared without case, as the engine finds most of them."""
+    """Names are compared case-insensitively, as the engine does for most of them."""
 
     def __init__(self, functions: Iterable[str], combinators: Iterable[str]) -> None:
-        """`functions` and `combinators` are the lines that the engine answers to the two questions above."""
-        found = [line.split("\t") for line in functions]
-        meant = {name.lower() for name, _, group, origin in found if origin == "System" and group in GROUPS}
-        meant = (meant | {name.lower() for name in OTHERS}) - EXCEPT
-        aliases = {name.lower() for name, original, *_ in found if original and original.lower() in meant}
-        # Of two names that differ in case only, the refused one decides.
-        self._refused = {name.lower() for name, *_ in found} - meant - aliases
-        self._allowed = (meant | aliases) - self._refused
+        """`functions` and `combinators` are the result lines of the two queries above."""
+        rows = [line.split("\t") for line in functions]
+        intended = {name.lower() for name, _, group, origin in rows if origin == "System" and group in GROUPS}
+        intended = (intended | {name.lower() for name in OTHERS}) - EXCLUDED
+        aliases = {name.lower() for name, original, *_ in rows if original and original.lower() in intended}
+        # Where two names differ only in case, the refused one takes precedence.
+        self._refused = {name.lower() for name, *_ in rows} - intended - aliases
+        self._allowed = (intended | aliases) - self._refused
         self._combinators = tuple(sorted((name.lower() for name in combinators), key=len, reverse=True))
 
     def allows(self, name: str) -> bool:
-        """Also an aggregate function with combinators: `sumIf`, `uniqExactOrNullIf`."""
+        """Accepts an aggregate function with combinators, too: `sumIf`, `uniqExactOrNullIf`."""
         name = name.lower()
         while name not in self._allowed:
             ending = next((one for one in self._combinators if name.endswith(one) and name != one), None)
@@ -68,6 +68,6 @@ class ReaderFunctions:
             name = name.removesuffix(ending)
         return True
 
-    def names_a_refused_one(self, word: str) -> bool:
-        """A function may stand as a bare word, too: arrayMap(file, ...)."""
+    def is_refused_name(self, word: str) -> bool:
+        """A bare word may name a function: arrayMap(file, ...)."""
         return word.lower() in self._refused

@@ -1,6 +1,6 @@
-"""The settings of a reader: limits that hold whatever is asked, and the names that may be asked for, each bounded.
+"""The settings of a reader: limits that always apply, and the settings that a reader may request, each within bounds.
 
-The server sets them all, `readonly = 1` last (lease.py); after that the engine itself refuses every change.
+The server sets them all, `readonly = 1` last (lease.py); after that the engine refuses every change.
 """
 
 import os
@@ -10,20 +10,20 @@ from dataclasses import dataclass
 
 from deploy.local.clickhouse.errors import EngineError
 
-CONCURRENT_READERS = 4  # statements of readers that the engine runs at once, beside those of the writer
+CONCURRENT_READERS = 4  # concurrent statements of readers, in addition to the writer's
 MOST_SECONDS = 30
 MOST_THREADS = max(1, (os.cpu_count() or 1) // 2)  # of one statement: two readers leave room for the writer
-MOST_ROWS = 10_000_000  # of an answer
-MOST_BYTES = 1 << 30  # of an answer, and of what a statement puts aside on disk
-LONGEST_STATEMENT_BYTES = 1 << 17  # long lists of ids fit; checking so much takes the engine some seconds at worst
+MOST_ROWS = 10_000_000  # of a result
+MOST_BYTES = 1 << 30  # of a result, and of a statement's temporary data on disk
+LONGEST_STATEMENT_BYTES = 1 << 17  # long lists of ids fit; the engine checks so much within seconds at worst
 MOST_MEMORY = min(
     2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * CONCURRENT_READERS)
 )  # bytes of one statement; all readers together take at most half of the machine's
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A whole number between two bounds, both allowed."""
+class IntegerRange:
+    """A whole number between two inclusive bounds."""
 
     least: int
     most: int
@@ -36,8 +36,8 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Words:
-    """One of these, or a text that the pattern matches whole."""
+class TextPattern:
+    """A text that matches the whole pattern."""
 
     pattern: str
 
@@ -48,8 +48,8 @@ class Words:
         return re.fullmatch(self.pattern, value, re.ASCII) is not None
 
 
-FLAG = Words(r"[01]|true|false")
-WORD = Words(r"[A-Za-z0-9_]{1,40}")
+FLAG = TextPattern(r"[01]|true|false")
+WORD = TextPattern(r"[A-Za-z0-9_]{1,40}")
 LIMITS: Mapping[str, str] = {
     "max_execution_time": str(MOST_SECONDS),
     "timeout_overflow_mode": "throw",
@@ -70,20 +70,20 @@ LIMITS: Mapping[str, str] = {
     "allow_introspection_functions": "0",
     "allow_ddl": "0",
 }
-ALLOWED: Mapping[str, Whole | Words] = {
-    # how much: never more than the limits; 0 would mean none
-    "max_execution_time": Whole(1, MOST_SECONDS),
-    "max_memory_usage": Whole(1, MOST_MEMORY),
-    "max_threads": Whole(1, MOST_THREADS),
-    "max_result_rows": Whole(1, MOST_ROWS),
-    "max_result_bytes": Whole(1, MOST_BYTES),
-    "max_block_size": Whole(1, 1 << 20),
-    "max_rows_to_read": Whole(0, 1 << 50),
-    "max_bytes_to_read": Whole(0, 1 << 60),
-    "result_overflow_mode": Words("throw|break"),
-    "timeout_overflow_mode": Words("throw|break"),
-    "read_overflow_mode": Words("throw|break"),
-    # what a statement means
+ALLOWED: Mapping[str, IntegerRange | TextPattern] = {
+    # resources: never more than the limits; 0 would mean unlimited
+    "max_execution_time": IntegerRange(1, MOST_SECONDS),
+    "max_memory_usage": IntegerRange(1, MOST_MEMORY),
+    "max_threads": IntegerRange(1, MOST_THREADS),
+    "max_result_rows": IntegerRange(1, MOST_ROWS),
+    "max_result_bytes": IntegerRange(1, MOST_BYTES),
+    "max_block_size": IntegerRange(1, 1 << 20),
+    "max_rows_to_read": IntegerRange(0, 1 << 50),
+    "max_bytes_to_read": IntegerRange(0, 1 << 60),
+    "result_overflow_mode": TextPattern("throw|break"),
+    "timeout_overflow_mode": TextPattern("throw|break"),
+    "read_overflow_mode": TextPattern("throw|break"),
+    # semantics of a statement
     "join_use_nulls": FLAG,
     "group_by_use_nulls": FLAG,
     "transform_null_in": FLAG,
@@ -91,16 +91,16 @@ ALLOWED: Mapping[str, Whole | Words] = {
     "prefer_column_name_to_alias": FLAG,
     "final": FLAG,
     "extremes": FLAG,
-    "union_default_mode": Words("|ALL|DISTINCT"),
-    "session_timezone": Words(r"[A-Za-z0-9_+/-]{0,64}"),
+    "union_default_mode": TextPattern("|ALL|DISTINCT"),
+    "session_timezone": TextPattern(r"[A-Za-z0-9_+/-]{0,64}"),
     "date_time_input_format": WORD,
     "date_time_overflow_behavior": WORD,
     "cast_string_to_date_time_mode": WORD,
-    # how an answer looks
+    # output format
     "date_time_output_format": WORD,
     "bool_true_representation": WORD,
     "bool_false_representation": WORD,
-    "format_csv_delimiter": Words(r"[,;|\t ]"),
+    "format_csv_delimiter": TextPattern(r"[,;|\t ]"),
     "output_format_json_quote_64bit_integers": FLAG,
     "output_format_json_quote_64bit_floats": FLAG,
     "output_format_json_quote_decimals": FLAG,
@@ -110,8 +110,8 @@ ALLOWED: Mapping[str, Whole | Words] = {
     "output_format_json_escape_forward_slashes": FLAG,
     "output_format_csv_crlf_end_of_line": FLAG,
     "output_format_tsv_crlf_end_of_line": FLAG,
-    "output_format_pretty_max_rows": Whole(1, 1_000_000),
-    "output_format_pretty_color": Words("0|1|auto"),
+    "output_format_pretty_max_rows": IntegerRange(1, 1_000_000),
+    "output_format_pretty_color": TextPattern("0|1|auto"),
     "output_format_pretty_row_numbers": FLAG,
     "output_format_native_use_flattened_dynamic_and_json_serialization": FLAG,
     "output_format_native_write_json_as_string": FLAG,
@@ -120,24 +120,25 @@ ALLOWED: Mapping[str, Whole | Words] = {
     "output_format_arrow_string_as_string": FLAG,
     "output_format_arrow_compression_method": WORD,
     "output_format_write_statistics": FLAG,
-    # what drivers say with every statement, and what means nothing for one that only reads
+    # sent by drivers with every statement; no effect on one that only reads
     "async_insert": FLAG,
     "wait_for_async_insert": FLAG,
-    # what a statement is called in system.processes: the server puts its own sign before it
-    "log_comment": Words(r"[ -~]{0,200}"),
+    # the statement's name in system.processes, after the server's own marker
+    "log_comment": TextPattern(r"[ -~]{0,200}"),
 }
 
 
-def allowed_settings(asked: Mapping[str, str]) -> dict[str, str]:
-    """Raises `EngineError` SETTING_CONSTRAINT_VIOLATION for a name that is not to be had, or out of bounds."""
-    for name, value in asked.items():
+def allowed_settings(requested: Mapping[str, str]) -> dict[str, str]:
+    """Raises `EngineError` SETTING_CONSTRAINT_VIOLATION for a name that readers cannot set, or a value out of
+    bounds."""
+    for name, value in requested.items():
         bound = ALLOWED.get(name)
         if bound is None:
-            raise _violated(f"Setting {name} may not be changed by readers")
+            raise _constraint_violation(f"Setting {name} may not be changed by readers")
         if not bound.allows(value):
-            raise _violated(f"Setting {name} of a reader may be {bound}, not {value[:40]!r}")
-    return dict(asked)
+            raise _constraint_violation(f"Setting {name} of a reader may be {bound}, not {value[:40]!r}")
+    return dict(requested)
 
 
-def _violated(text: str) -> EngineError:
+def _constraint_violation(text: str) -> EngineError:
     return EngineError.of(452, "SETTING_CONSTRAINT_VIOLATION", text)

@@ -1,9 +1,8 @@
-"""What a reader's statement may say: the engine parses it, and every node of the tree must be of a kind that is named
-here, every function and table one that is allowed.
+"""Checks a reader's statement: the engine parses it, and every node, function and table of the tree must be on an
+allow-list.
 
-A reader is refused what is not understood. Text of ours is never compared with text of the engine's: the tree that is
-checked is the engine's own (`parseQueryToJSON`), and beneath it lie the walls: the role's grants, `readonly = 1`
-(lease.py) and Landlock (confinement.py).
+Anything unknown is refused. The check runs on the engine's own tree (`parseQueryToJSON`), never on the text, so that
+both cannot disagree. Further barriers are the role's grants, `readonly = 1` (lease.py) and Landlock (confinement.py).
 """
 
 import json
@@ -17,14 +16,14 @@ from deploy.local.clickhouse.errors import denied, readonly, syntax_error, too_l
 from deploy.local.clickhouse.reader_functions import TABLE_FUNCTIONS, ReaderFunctions
 from deploy.local.clickhouse.reader_settings import LONGEST_STATEMENT_BYTES, allowed_settings
 
-LONGEST_REMEMBERED, MOST_REMEMBERED = 4096, 512  # of texts that were admitted before: dashboards repeat themselves
-# What of them a reader may read is said by the grants of its role (roles.xml).
+LONGEST_CACHED, MOST_CACHED = 4096, 512  # of admitted texts: dashboards repeat their queries
+# The grants of the role say which of their tables a reader may read (roles.xml).
 DATABASES = frozenset({"mentoring", "mentoring_mart", "mentoring_at"})
-# Views with parameters are called like functions; no function of the engine has a dot in its name.
-CALLED_VIEW = re.compile(r"mentoring_at\.[a-z_]+")
+# Parameterized views are called like functions; no function of the engine has a dot in its name.
+PARAMETERIZED_VIEW = re.compile(r"mentoring_at\.[a-z_]+")
 # `default` is the database of a connection that names none: its tables stay hidden.
 CURRENT_DATABASES = DATABASES | {"default", "information_schema", "INFORMATION_SCHEMA"}
-# What BI tools and clickhouse-connect look at.
+# Tables that BI tools and clickhouse-connect query.
 SYSTEM_TABLES = frozenset(
     {
         *("aggregate_function_combinators", "collations", "columns", "completions", "contributors"),
@@ -40,16 +39,16 @@ FORMATS = re.compile(
     r"|JSON(Compact)?(Strings)?EachRow(WithNames(AndTypes)?)?|JSONObjectEachRow|JSONLines|NDJSON"
     r"|Pretty(Compact|Space)?(NoEscapes)?(MonoBlock)?|Vertical|Values|XML|Markdown|Parquet|Arrow|ArrowStream|ORC"
 )
-# Strings, quoted names without escapes, and signs; but nothing that any lexer could take for a comment, for a heredoc
-# or for the end of a statement, and nothing beyond ASCII outside of a string.
-PLAIN = re.compile(
+# Strings, quoted names without escapes, and operators; but nothing that any lexer could take for a comment, a heredoc
+# or the end of a statement, and no non-ASCII characters outside of strings.
+PLAIN_TEXT = re.compile(
     r"""(?: '(?:[^'\\\x00]|\\[^\x00]|'')*+' | `[^`\\\x00-\x1f]+` | "[^"\\\x00-\x1f]+"
     | [A-Za-z0-9_ \t\r\n.,()\[\]{}=<>!+%?:|^&~] | -(?!-) | /(?![/*]) | \*(?!/) )*+""",
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
 NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|`[A-Za-z0-9_]+`|\"[A-Za-z0-9_]+\")"
-# Statements that the engine does not show as a tree: their whole text must be one of these.
-SHORT = re.compile(
+# Statements for which the engine provides no tree: the whole text must match.
+SHORT_STATEMENT = re.compile(
     rf"\s*(?:(?P<use>USE)|DESC(?:RIBE)?(?:\s+TABLE)?|SHOW\s+CREATE(?:\s+(?:TABLE|VIEW))?|SHOW\s+COLUMNS\s+FROM"
     rf"|EXISTS(?:\s+(?:TABLE|VIEW))?|(?P<of_database>EXISTS\s+DATABASE))"
     rf"\s+(?P<first>{NAME})(?:\s*\.\s*(?P<second>{NAME}))?(?:\s+FORMAT\s+(?P<format>[A-Za-z]+))?\s*",
@@ -68,8 +67,10 @@ NODES = frozenset(
         *("WindowDefinition", "WindowListElement", "WithElement"),
     }
 )
-EXPLAINED = frozenset({"EXPLAIN", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"})
-SHOWN = frozenset({"type", "databases", "full", "from", "like", "not_like", "case_insensitive_like", "limit_length"})
+EXPLAIN_KINDS = frozenset({"EXPLAIN", "EXPLAIN SYNTAX", "EXPLAIN QUERY TREE", "EXPLAIN PIPELINE", "EXPLAIN ESTIMATE"})
+SHOW_KEYS = frozenset(
+    {"type", "databases", "full", "from", "like", "not_like", "case_insensitive_like", "limit_length"}
+)
 SET_KEYS = frozenset({"type", "is_standalone", "changes"})
 FILE_KEYS = ("out_file", "is_outfile_append", "is_outfile_truncate", "is_into_outfile_with_stdout", "compression")
 Node = Mapping[str, Any]
@@ -77,8 +78,8 @@ Node = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class AdmittedStatement:
-    """`settings` and `database` are what the statement asks for by SETTINGS, SET and USE. `session_only`: that is all
-    it asks for, and the engine need not see it."""
+    """`settings` and `database` are those that the statement requests by SETTINGS, SET and USE. `session_only`: it does
+    nothing else, and the engine need not run it."""
 
     format: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -87,13 +88,13 @@ class AdmittedStatement:
 
 
 class ReaderStatements:
-    """Blocking: `check` asks the engine."""
+    """Blocking: `check` calls the engine."""
 
     def __init__(self, parse: Callable[[str], str], functions: ReaderFunctions) -> None:
-        """`parse` gives the JSON of a statement's tree, or raises `EngineError`."""
+        """`parse` returns the JSON of a statement's tree, or raises `EngineError`."""
         self._parse = parse
         self._functions = functions
-        self._remembered = lru_cache(MOST_REMEMBERED)(self._checked)
+        self._cached = lru_cache(MOST_CACHED)(self._check_text)
 
     def check(self, sql: bytes) -> AdmittedStatement:
         """Raises `EngineError`: READONLY, ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, or the parser's own."""
@@ -103,18 +104,18 @@ class ReaderStatements:
             text = sql.decode()
         except UnicodeDecodeError:
             raise syntax_error("A reader's statement must be UTF-8") from None
-        return self._remembered(text) if len(text) <= LONGEST_REMEMBERED else self._checked(text)
+        return self._cached(text) if len(text) <= LONGEST_CACHED else self._check_text(text)
 
-    def _checked(self, text: str) -> AdmittedStatement:
-        if not PLAIN.fullmatch(text):
+    def _check_text(self, text: str) -> AdmittedStatement:
+        if not PLAIN_TEXT.fullmatch(text):
             raise denied(
                 "comments, several statements, heredocs, escaped names, or signs beyond ASCII outside of strings"
             )
-        if short := SHORT.fullmatch(text):
+        if short := SHORT_STATEMENT.fullmatch(text):
             return _short(short)
         described = DESCRIBED_QUERY.match(text)
         tree = json.loads(self._parse(text[described.end() :] if described else text))
-        return _Tree(self._functions).admitted(tree)
+        return _Tree(self._functions).check(tree)
 
 
 def check_database(name: str) -> str:
@@ -146,13 +147,13 @@ def _short(found: re.Match[str]) -> AdmittedStatement:
 
 
 class _Tree:
-    """One walk over a statement's tree."""
+    """One traversal of a statement's tree."""
 
     def __init__(self, functions: ReaderFunctions) -> None:
         self._functions = functions
         self._settings: dict[str, str] = {}
 
-    def admitted(self, tree: Node) -> AdmittedStatement:
+    def check(self, tree: Node) -> AdmittedStatement:
         if tree["type"] not in {"SelectWithUnionQuery", "ExplainQuery", "ShowTablesQuery", "SetQuery"}:
             raise readonly("reader: Cannot execute query in readonly mode")
         for node, role in _nodes(tree, ""):
@@ -177,25 +178,25 @@ class _Tree:
             case "QueryParameter" if "identifier" in node["param_type"].lower():
                 raise denied("names as parameters")
             case "SetQuery":
-                self._take_settings(node, role)
-            case "ExplainQuery" if node["kind"] not in EXPLAINED or "query" not in node:
+                self._collect_settings(node, role)
+            case "ExplainQuery" if node["kind"] not in EXPLAIN_KINDS or "query" not in node:
                 raise denied(node["kind"])
-            case "ShowTablesQuery" if {key for key, value in node.items() if value} - SHOWN - {"format_ast"}:
+            case "ShowTablesQuery" if {key for key, value in node.items() if value} - SHOW_KEYS - {"format_ast"}:
                 raise denied("this SHOW")
 
-    def _take_settings(self, node: Node, role: str) -> None:
+    def _collect_settings(self, node: Node, role: str) -> None:
         if set(node) - SET_KEYS:
             raise denied("SET of parameters or to DEFAULT")
-        if role != "settings of EXPLAIN":  # those say what is shown, and are no settings
-            self._settings |= {change["name"]: _value(change["value"]) for change in node["changes"]}
+        if role != "settings of EXPLAIN":  # those select the output of EXPLAIN
+            self._settings |= {change["name"]: _setting_text(change["value"]) for change in node["changes"]}
 
     def _check_function(self, node: Node, role: str) -> None:
         name = node["name"]
         if role == "table_function":
-            known = name.lower() in TABLE_FUNCTIONS or CALLED_VIEW.fullmatch(name) is not None
+            is_allowed = name.lower() in TABLE_FUNCTIONS or PARAMETERIZED_VIEW.fullmatch(name) is not None
         else:
-            known = self._functions.allows(name)
-        if not known:
+            is_allowed = self._functions.allows(name)
+        if not is_allowed:
             raise denied(f"the function {name}")
 
     def _check_name(self, node: Node, role: str) -> None:
@@ -204,7 +205,7 @@ class _Tree:
             _check_table(parts)
         elif role == "from":
             check_database(node["name"])
-        elif len(parts) == 1 and role != "format_ast" and self._functions.names_a_refused_one(parts[0]):
+        elif len(parts) == 1 and role != "format_ast" and self._functions.is_refused_name(parts[0]):
             raise denied(f"the bare word {parts[0]}, which is a function's name: put the table's name before it")
         elif parts[0].lower() == "system":  # x IN system.processes
             _check_table(parts[:2])
@@ -224,7 +225,7 @@ def _check_table(parts: list[str]) -> None:
 
 
 def _nodes(node: Any, role: str) -> Iterator[tuple[Node, str]]:  # noqa: ANN401 - JSON
-    """Every node with the name of the place where it stands; values of literals are no nodes."""
+    """Yield every node with the name of its position; values of literals are no nodes."""
     if isinstance(node, list):
         for one in node:
             yield from _nodes(one, role)
@@ -237,7 +238,7 @@ def _nodes(node: Any, role: str) -> Iterator[tuple[Node, str]]:  # noqa: ANN401 
                 yield from _nodes(value, key + of if key == "settings" else key)
 
 
-def _value(value: Node) -> str:
-    """Of a setting, as the URL would give it."""
+def _setting_text(value: Node) -> str:
+    """Return a setting's value as the URL would have it."""
     given = value.get("value")
     return str(int(given)) if isinstance(given, bool) else str(given)

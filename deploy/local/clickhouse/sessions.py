@@ -1,4 +1,4 @@
-"""Sessions: a handle that keeps SET, USE and temporary tables from one request to the next."""
+"""Sessions: a handle that keeps SET, USE and temporary tables between requests."""
 
 import asyncio
 import time
@@ -13,14 +13,14 @@ from deploy.local.clickhouse.statements import needs_session
 from deploy.local.clickhouse.users import Role
 
 REAP_SECONDS = 5.0
-LONGEST_NAME, MOST_OF_A_USER = 128, 1000
+LONGEST_NAME, MOST_PER_USER = 128, 1000
 DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 60.0, 3600.0  # ClickHouse's own
 
 
 @dataclass
 class Session:
-    """A writer's costs a handle, once a statement needs one. A reader's is what it asked for by SET and USE: each of
-    its statements runs on a handle of its own."""
+    """A writer's session has a handle once a statement needs one. A reader's session only stores what it set by SET and
+    USE: each of its statements runs on a fresh handle."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     handle: Handle | None = None
@@ -29,7 +29,7 @@ class Session:
     database: str = ""
 
     def applied_to(self, job: Job) -> Job:
-        """The URL goes before the session."""
+        """The URL takes precedence over the session."""
         parameters = {"database": self.database, **job.parameters} if self.database else job.parameters
         return replace(job, settings={**self.settings, **job.settings}, parameters=parameters)
 
@@ -41,9 +41,9 @@ class Sessions:
 
     @asynccontextmanager
     async def hold(self, job: Job, sql: bytes) -> AsyncIterator[Session]:
-        """The session of a request, for as long as it takes; one that nobody finds again where none is named.
+        """Hold the session of a request for its duration; without a session id, a temporary one.
 
-        `handle` is None where a fresh one will do.
+        `handle` is None where a fresh one suffices.
         """
         name = job.parameters.get("session_id", "")
         if not name:
@@ -54,8 +54,8 @@ class Sessions:
             raise EngineError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
         if len(name) > LONGEST_NAME:
             raise EngineError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
-        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_OF_A_USER:
-            raise too_many(f"sessions of {job.user.name}", MOST_OF_A_USER)
+        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_PER_USER:
+            raise too_many(f"sessions of {job.user.name}", MOST_PER_USER)
         session = self._open.setdefault(key, Session())
         if session.lock.locked():
             raise EngineError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")
@@ -66,12 +66,12 @@ class Sessions:
             yield session
 
     async def reap(self) -> None:
-        """Runs until cancelled: closes the sessions whose time is over."""
+        """Run until cancelled: close expired sessions."""
         while True:
             await asyncio.sleep(REAP_SECONDS)
             now = time.monotonic()
-            over = [key for key, one in self._open.items() if one.deadline < now and not one.lock.locked()]
-            for handle in [self._open.pop(key).handle for key in over]:
+            expired = [key for key, one in self._open.items() if one.deadline < now and not one.lock.locked()]
+            for handle in [self._open.pop(key).handle for key in expired]:
                 if handle is not None:
                     await self._engine.run(handle.close)
 
@@ -84,9 +84,9 @@ class Sessions:
 
 def _timeout(job: Job) -> float:
     try:
-        asked = float(job.parameters.get("session_timeout", DEFAULT_TIMEOUT_SECONDS))
+        context = float(job.parameters.get("session_timeout", DEFAULT_TIMEOUT_SECONDS))
     except ValueError:
         raise EngineError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is not a number") from None
-    if not asked >= 0:
+    if not context >= 0:
         raise EngineError.of(72, "CANNOT_PARSE_NUMBER", "session_timeout is no number of seconds")
-    return min(LONGEST_TIMEOUT_SECONDS, asked)
+    return min(LONGEST_TIMEOUT_SECONDS, context)

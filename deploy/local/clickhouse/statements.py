@@ -1,4 +1,4 @@
-"""What the server must know about a statement before the engine sees it."""
+"""Lexical analysis of a statement before it reaches the engine."""
 
 import re
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from itertools import islice, pairwise
 
 from deploy.local.clickhouse.tokens import Kind, SqlToken, tokens
 
-# A format name stands at the end: of a very long statement only this much is looked at.
+# A format name is at the end: of a very long statement only this much is scanned.
 LONGEST_SCANNED, SCANNED_TAIL = 1 << 20, 4096
 LINE_END = re.compile(rb"[ \t\f]*\r?\n?")
 
@@ -27,7 +27,7 @@ class Insert:
 
 
 def changes_only_session(sql: bytes) -> bool:
-    """SET and USE, which even a reader may, but SET ROLE and SET DEFAULT ROLE."""
+    """SET and USE, which even a reader may use; not SET ROLE and SET DEFAULT ROLE."""
     match _leading_words(sql):
         case [b"SET", b"ROLE", *_] | [b"SET", b"DEFAULT", b"ROLE", *_]:
             return False
@@ -37,7 +37,7 @@ def changes_only_session(sql: bytes) -> bool:
 
 
 def needs_session(sql: bytes) -> bool:
-    """True for what leaves something behind for the next request of the same session."""
+    """True for statements that affect the next request of the same session."""
     words = _leading_words(sql)
     if words[:1] in ([b"CREATE"], [b"DROP"]):
         return b"TEMPORARY" in words
@@ -45,7 +45,7 @@ def needs_session(sql: bytes) -> bool:
 
 
 def parse_insert(sql: bytes) -> Insert | None:
-    """None for everything but an INSERT with rows of its own: INSERT ... SELECT is an ordinary statement."""
+    """Return None for everything but an INSERT with its own rows: INSERT ... SELECT is an ordinary statement."""
     top = [token for token in _until_rows(sql) if token.depth == 0]
     start = next((n for n, token in enumerate(top) if token.is_word(b"INSERT")), None)
     if start is None or not top[0].is_word(b"INSERT", b"WITH"):
@@ -64,25 +64,25 @@ def parse_insert(sql: bytes) -> Insert | None:
 
 
 def output_format(sql: bytes) -> str | None:
-    """The name after the last FORMAT outside of brackets."""
+    """Return the name after the last FORMAT outside of brackets."""
     scanned = sql if len(sql) <= LONGEST_SCANNED else sql[-SCANNED_TAIL:]
     top = [token for token in tokens(scanned) if token.depth == 0]
     named = [after for before, after in pairwise(top) if before.is_word(b"FORMAT")]
     return named[-1].text.decode() if named and named[-1].kind is Kind.WORD else None
 
 
-def reaches_files(sql: bytes) -> bool:
-    """INTO OUTFILE and FROM INFILE are features of a client; in the server's process they would reach its files."""
+def accesses_files(sql: bytes) -> bool:
+    """INTO OUTFILE and FROM INFILE are client features; in the server's process they would access its files."""
     return any(token.is_word(b"OUTFILE", b"INFILE") for token in tokens(sql))
 
 
 def _leading_words(sql: bytes) -> list[bytes]:
-    """At most four: CREATE OR REPLACE TEMPORARY."""
+    """Return at most four words: CREATE OR REPLACE TEMPORARY."""
     return [token.text.upper() for token in islice(tokens(sql), 4) if token.kind is Kind.WORD]
 
 
 def _until_rows(sql: bytes) -> list[SqlToken]:
-    """Tokens up to VALUES or FORMAT and its name: what follows may be binary."""
+    """Return the tokens up to VALUES or FORMAT and its name: what follows may be binary."""
     found: list[SqlToken] = []
     for token in tokens(sql):
         found.append(token)

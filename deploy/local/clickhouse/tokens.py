@@ -1,4 +1,4 @@
-"""The words of a SQL text outside of strings and comments, each with its depth of brackets."""
+"""The tokens of a SQL text outside of strings and comments, each with its bracket depth."""
 
 import re
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class SqlToken:
-    """`text` as written; `start` and `end` are byte offsets; `depth` counts the brackets that are open."""
+    """`text` as written; `start` and `end` are byte offsets; `depth` counts the open brackets."""
 
     kind: Kind
     text: bytes

@@ -1,5 +1,5 @@
-"""Who may use the embedded server: names, passwords and roles, kept in a JSON file; passwords salted and slow to try
-(scrypt), or as the bare SHA-256 of earlier files."""
+"""The users of the embedded server: names, passwords and roles in a JSON file; passwords are salted and hashed with
+scrypt, or plain SHA-256 in older files."""
 
 import base64
 import hashlib
@@ -13,21 +13,21 @@ from enum import StrEnum
 from pathlib import Path
 
 SALT_BYTES = 16
-# 16 MiB and some 50 ms for each guess: OWASP's smaller choice of scrypt's costs is of that order.
-COST, BLOCK, LANES = 1 << 14, 8, 1
+# 16 MiB and some 50 ms for each guess: of the order of OWASP's smaller choice of scrypt parameters.
+COST, BLOCK, PARALLELISM = 1 << 14, 8, 1
 SCRYPT, SHA256 = "scrypt", "sha256"
 
 
 class Role(StrEnum):
-    """`writer` may do everything; `reader` only what reader_statement.py admits and the engine's role of the user
-    grants (roles.xml)."""
+    """`writer` may do everything; `reader` only what reader_statement.py admits and the user's engine role grants
+    (roles.xml)."""
 
     WRITER = "writer"
     READER = "reader"
 
 
 class ReaderScope(StrEnum):
-    """The engine's role of a reader: `reader` sees the marts, `analyst` the tables below them too."""
+    """The engine role of a reader: `reader` sees the marts, `analyst` also the tables below them."""
 
     READER = "reader"
     ANALYST = "analyst"
@@ -35,7 +35,7 @@ class ReaderScope(StrEnum):
 
 @dataclass(frozen=True)
 class User:
-    """`password` is kept as `hashed` gives it; see `with_password`. `sees` is of readers only."""
+    """`password` is in the form that `hashed` returns; see `with_password`. `sees` applies to readers only."""
 
     name: str
     password: str
@@ -48,42 +48,42 @@ class User:
 
 
 def save_users(users: tuple[User, ...], file: Path) -> None:
-    """The owner's only, and whole: whoever reads meanwhile sees the file of before."""
+    """Write the file atomically, readable by its owner only."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = file.with_suffix(".new")
+    temporary.unlink(missing_ok=True)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as out:
         json.dump([asdict(user) for user in users], out, indent=1)
-    fresh.replace(file)
+    temporary.replace(file)
 
 
 def load_users(file: Path | None) -> Mapping[str, User]:
-    """Without a file anyone who reaches the port may do everything, as on a freshly installed server."""
+    """Without a file everybody who reaches the port may do everything, as on a freshly installed server."""
     if file is None:
         return {"default": User.with_password("default", "", Role.WRITER)}
     users: dict[str, User] = {}
     for entry in json.loads(file.read_text()):
-        # Files of before scrypt hold the bare SHA-256.
-        kept = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
+        # Files from before scrypt hold a plain SHA-256.
+        stored = entry["password"] if "password" in entry else f"{SHA256}${entry['password_sha256']}"
         sees = ReaderScope(entry.get("sees", ReaderScope.READER))
-        users[entry["name"]] = User(entry["name"], kept, Role(entry["role"]), sees)
+        users[entry["name"]] = User(entry["name"], stored, Role(entry["role"]), sees)
     return users
 
 
 def hashed(password: str) -> str:
-    """`scrypt$COST$BLOCK$LANES$SALT$KEY`, salt and key in base64."""
+    """Return `scrypt$COST$BLOCK$LANES$SALT$KEY`, salt and key in base64."""
     salt = secrets.token_bytes(SALT_BYTES)
-    key = _scrypt(password, salt, (COST, BLOCK, LANES))
-    return "$".join((SCRYPT, str(COST), str(BLOCK), str(LANES), _text(salt), _text(key)))
+    key = _scrypt(password, salt, (COST, BLOCK, PARALLELISM))
+    return "$".join((SCRYPT, str(COST), str(BLOCK), str(PARALLELISM), _text(salt), _text(key)))
 
 
-def matches(kept: str, password: str) -> bool:
-    """`kept` as `hashed` gives it, or `sha256$HEX`. Raises ValueError for any other form."""
-    scheme, *parts = kept.split("$")
+def matches(stored: str, password: str) -> bool:
+    """`stored` is in the form that `hashed` returns, or `sha256$HEX`. Raises ValueError for any other form."""
+    scheme, *parts = stored.split("$")
     match scheme, parts:
-        case "scrypt", [cost, block, lanes, salt, key]:
-            costs = (int(cost), int(block), int(lanes))
+        case "scrypt", [cost, block, parallelism, salt, key]:
+            costs = (int(cost), int(block), int(parallelism))
             return hmac.compare_digest(base64.b64decode(key), _scrypt(password, base64.b64decode(salt), costs))
         case "sha256", [digest]:
             return hmac.compare_digest(digest.encode(), hashlib.sha256(password.encode()).hexdigest().encode())
@@ -92,8 +92,8 @@ def matches(kept: str, password: str) -> bool:
 
 
 def _scrypt(password: str, salt: bytes, costs: tuple[int, int, int]) -> bytes:
-    cost, block, lanes = costs
-    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=lanes, maxmem=256 * cost * block)
+    cost, block, parallelism = costs
+    return hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=parallelism, maxmem=256 * cost * block)
 
 
 def _text(data: bytes) -> str:

@@ -1,4 +1,4 @@
--- How many alerts were told, by rule?
+-- How many alerts were sent, by rule?
 SELECT rule, countIf(transition = 'fired') AS fired, countIf(transition = 'resolved') AS resolved,
        uniqExactIf(relationship_id, transition = 'fired') AS relationships
 FROM mentoring.alert_log FINAL

@@ -9,7 +9,7 @@ WITH
         GROUP BY relationship_id
     ),
     instants AS (
-        SELECT rule AS told, relationship_id, at AS instant
+        SELECT rule AS trigger, relationship_id, at AS instant
         FROM mentoring.alert_log FINAL
         WHERE transition = 'fired' AND not_sent = ''
         UNION ALL
@@ -18,10 +18,10 @@ WITH
         WHERE has(causes, 'midnight') AND last_contact >= as_of - INTERVAL 90 DAY
             AND cityHash64(relationship_id, as_of) % 20 = 0
     )
-SELECT told, count() AS instants,
+SELECT trigger, count() AS instants,
        countIf(not arrayExists(t -> t > instant AND t <= instant + INTERVAL 30 DAY, times)) AS silent,
        round(100 * silent / instants) AS percent
 FROM instants INNER JOIN contacts USING relationship_id
 WHERE instant <= end - INTERVAL 30 DAY
-GROUP BY told
-ORDER BY told = 'active pairs at random instants', told
+GROUP BY trigger
+ORDER BY trigger = 'active pairs at random instants', trigger

@@ -1,4 +1,5 @@
-"""Invented names for the pairs of the sample, so that the board reads as it would: the contacts are real, nobody is."""
+"""Invented names for the pairs of the sample: the contacts are real, the people are not, and the board needs names to
+show."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,21 +18,23 @@ FAMILY = (
     *("Lindqvist", "Moreau", "Novotny", "Okoro", "Prado", "Quist", "Rautio", "Sorel", "Tanaka", "Ulrich", "Varga"),
     *("Winther", "Yilmaz", "Zamora"),
 )
-AT_ONCE = 500
+BATCH_SIZE = 500
 
 
-def name_everybody(gateway_url: str, token: str, chosen: Sequence[Contact]) -> None:
-    """Raises httpx.HTTPError, and CommandFailedError where the gateway does not take one of them."""
-    people = people_of(chosen)
+def send_participants(gateway_url: str, token: str, chosen: Sequence[Contact]) -> None:
+    """Raises httpx.HTTPError, and CommandFailedError if the gateway rejects one of them."""
+    people = participants_of(chosen)
     with httpx.Client(base_url=gateway_url, headers={"authorization": f"Bearer {token}"}, timeout=60) as gateway:
-        for begin in range(0, len(people), AT_ONCE):
-            answer = gateway.post("/v1/directory/participants", json=people[begin : begin + AT_ONCE]).raise_for_status()
+        for begin in range(0, len(people), BATCH_SIZE):
+            answer = gateway.post(
+                "/v1/directory/participants", json=people[begin : begin + BATCH_SIZE]
+            ).raise_for_status()
             if answer.json()["rejected"]:
                 raise CommandFailedError(f"not all names were taken: {answer.text[:1_000]}")
 
 
-def people_of(chosen: Sequence[Contact]) -> list[dict[str, Any]]:
-    """Both sides of every pair, as the gateway takes them."""
+def participants_of(chosen: Sequence[Contact]) -> list[dict[str, Any]]:
+    """Return both sides of every pair, in the gateway's format."""
     people: list[dict[str, Any]] = []
     for number in sorted({contact.pair for contact in chosen}):
         for side, shift in (("reviewer", 0), ("author", 11)):

@@ -1,4 +1,4 @@
-"""What the demo shows at its end, and the questions to its ClickHouse that it rests on."""
+"""The report at the end of the demo, and the ClickHouse queries behind it."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,16 +25,16 @@ ALERTS = {
     "score_stale": "scores are behind",
 }
 FACTORS = {"recency": "time since contact", "cadence": "rhythm", "trend": "fewer contacts", "silence": "silence"}
-"""Those whose own name says little."""
+"""Names for the factors whose own name is not clear."""
 LOWEST_SHOWN = 0.05
-"""Points: less is 0.0 on paper."""
+"""Points: less would be printed as 0.0."""
 
 
 Row = Mapping[str, Any]
 
 
 def _reasons(row: Row) -> str:
-    """The three parts that cost most: the points that a factor could give and does not, or that silence takes."""
+    """Return the three largest losses: points that a factor could give and does not, or that silence costs."""
     total = sum(row["weights"].values()) or 1
     costs = {name: 100 * row["weights"].get(name, 0) / total - points for name, points in row["factors"].items()}
     worst = sorted(costs.items(), key=lambda cost: -cost[1])[:3]
@@ -63,7 +63,7 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Callable[[Row], object]]]] = {
         },
     ),
     "predicted": (
-        "The risk in the last year, learnt from those before, and what happened",
+        "The risk in the last year, learnt from the years before, and what happened",
         {
             "risk": lambda row: f"{row['from_risk']:.1f} to {row['from_risk'] + 0.1:.1f}",
             "times": itemgetter("cases"),
@@ -85,32 +85,34 @@ TABLES: Mapping[str, tuple[str, Mapping[str, Callable[[Row], object]]]] = {
         "How the alerts turned out, for the history went on after them",
         {
             "after": lambda row: (
-                "any day, for comparison" if row["told"] == RANDOM else f"alert: {ALERTS.get(row['told'], row['told'])}"
+                "any day, for comparison"
+                if row["trigger"] == RANDOM
+                else f"alert: {ALERTS.get(row['trigger'], row['trigger'])}"
             ),
             "times": itemgetter("instants"),
             "no contact in the next 30 days": lambda row: f"{row['silent']} ({row['percent']:.0f} %)",
         },
     ),
 }
-"""In their order: the title of each query's table, and what its columns say of a row."""
+"""In the order of the report: the title of each query's table, and how each column derives from a row."""
 
 
 QUERY_SECONDS = 60.0
 
 
 class Warehouse:
-    """Asks over HTTP, as any script could. `login` as (user, password). Raises httpx.HTTPError, with ClickHouse's own
-    words for a failed query."""
+    """Queries over HTTP, as any script could. `login` is (user, password). Raises httpx.HTTPError, with ClickHouse's
+    error text for a failed query."""
 
     def __init__(self, url: str, login: tuple[str, str]) -> None:
         self._client = httpx.Client(base_url=url, auth=login, timeout=QUERY_SECONDS)
 
-    def ask(self, name: str, **parameters: str) -> list[dict[str, Any]]:
-        """The rows of the query `NAME.sql` beside this file; `parameters` fill its {name:Type} places."""
+    def query(self, name: str, **parameters: str) -> list[dict[str, Any]]:
+        """Return the rows of the query `NAME.sql` beside this file; `parameters` fill its {name:Type} placeholders."""
         sql = (files("deploy.local.demo") / f"{name}.sql").read_text()
         options = {"default_format": "JSONEachRow", "output_format_json_quote_64bit_integers": "0"}
-        places = {f"param_{place}": value for place, value in parameters.items()}
-        answer = self._client.post("/", params={**options, **places}, content=sql)
+        query_parameters = {f"param_{placeholder}": value for placeholder, value in parameters.items()}
+        answer = self._client.post("/", params={**options, **query_parameters}, content=sql)
         if answer.is_error:
             raise httpx.HTTPStatusError(answer.text.strip(), request=answer.request, response=answer)
         return [json.loads(line) for line in answer.text.splitlines()]
@@ -121,7 +123,7 @@ class Warehouse:
 
 @dataclass(frozen=True)
 class DemoFacts:
-    """What the report says besides what the warehouse knows."""
+    """The facts of the report that do not come from the warehouse."""
 
     new_events: int
     verdict: str
@@ -132,50 +134,61 @@ class DemoFacts:
     env: str
 
 
-Answers = Mapping[str, Sequence[Mapping[str, Any]]]
+QueryResults = Mapping[str, Sequence[Mapping[str, Any]]]
 """The rows of each query beside this file, by its name."""
 
 
-def answers(warehouse: Warehouse, end: datetime) -> Answers:
+def run_queries(warehouse: Warehouse, end: datetime) -> QueryResults:
     """Raises httpx.HTTPError."""
-    until = {"end": end.strftime("%Y-%m-%d %H:%M:%S")}
-    asked = {"bands": {}, "at_risk": until, "predicted": until, "alerts": {}, "outcomes": until, "counts": {}}
-    return {name: warehouse.ask(name, **parameters) for name, parameters in asked.items()}
+    end_parameter = {"end": end.strftime("%Y-%m-%d %H:%M:%S")}
+    queries = {
+        "bands": {},
+        "at_risk": end_parameter,
+        "predicted": end_parameter,
+        "alerts": {},
+        "outcomes": end_parameter,
+        "counts": {},
+    }
+    return {name: warehouse.query(name, **parameters) for name, parameters in queries.items()}
 
 
-def show(console: Console, found: Answers, told: DemoFacts) -> None:
+def show(console: Console, results: QueryResults, facts: DemoFacts) -> None:
     console.print("\nHealth is 0 (worst) to 100. Risk is the probability of no contact in 30 days.\n", highlight=False)
     for name, (title, columns) in TABLES.items():
-        console.print(_table(title, [{said: of(row) for said, of in columns.items()} for row in found[name]], columns))
-    pair = next((row["relationship"] for row in found["at_risk"]), "PAIR")
-    for line in _facts(found["counts"][0], told, pair):
-        console.print(line, soft_wrap=True, markup=False, highlight=False)  # commands are copied whole
+        console.print(
+            _table(title, [{label: of(row) for label, of in columns.items()} for row in results[name]], columns)
+        )
+    pair = next((row["relationship"] for row in results["at_risk"]), "PAIR")
+    for line in _facts(results["counts"][0], facts, pair):
+        console.print(
+            line, soft_wrap=True, markup=False, highlight=False
+        )  # soft-wrapped, so that commands can be copied
 
 
-def _facts(counts: Mapping[str, Any], told: DemoFacts, pair: str) -> Sequence[str]:
-    user, password = told.reader
+def _facts(counts: Mapping[str, Any], facts: DemoFacts, pair: str) -> Sequence[str]:
+    user, password = facts.reader
     same = "equal" if counts["accepted"] == counts["rows"] else "DIFFERENT"
     return [
-        f"Events: {told.new_events:,} new; {counts['accepted']:,} accepted, {counts['rows']:,} stored: {same}",
+        f"Events: {facts.new_events:,} new; {counts['accepted']:,} accepted, {counts['rows']:,} stored: {same}",
         "Every score, computed once more from the events alone:",
-        f"  {told.verdict}",
+        f"  {facts.verdict}",
         "",
         "Next, in a browser:",
-        # Every page that there is to look at, the most telling first.
-        f"  {told.board_url}  the board: what is open, and whom to call",
-        f"  {told.gateway_url}/docs  every event that can be sent, and what it moves",
+        # Every page, the most instructive first.
+        f"  {facts.board_url}  the board: what is open, and whom to call",
+        f"  {facts.gateway_url}/docs  every event that can be sent, and what it moves",
         "",
         "In a second terminal, in this folder:",
-        f"  . {told.env}; PATH=$PWD/.venv/bin:$PATH",
-        "  rapport warehouse queries              questions that are ready to be asked",
+        f"  . {facts.env}; PATH=$PWD/.venv/bin:$PATH",
+        "  rapport warehouse queries              the queries that come with Rapport",
         "  rapport warehouse queries worst_pairs  one of them",
         f"  {f'rapport scoring explain {pair}':38} why its score is what it is",
         "",
         "The numbers, for any tool that speaks to ClickHouse:",
-        f"  {told.clickhouse_url}, login {user}, password {password}",
+        f"  {facts.clickhouse_url}, login {user}, password {password}",
         "",
-        "Everything goes on running. Ctrl-C ends it; the data stays, and the next demo",
-        "goes on from here.",
+        "Everything keeps running until Ctrl-C. The data stays, and the next demo",
+        "continues from here.",
     ]
 
 

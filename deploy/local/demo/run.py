@@ -1,4 +1,4 @@
-"""The order of the demo: token, sample, stream, wait, verify, show."""
+"""Runs the demo: token, sample, stream, wait, verify, show."""
 
 import json
 import os
@@ -12,15 +12,15 @@ import httpx
 from rich.console import Console
 
 from deploy.local.demo import sample
-from deploy.local.demo.people import name_everybody
-from deploy.local.demo.progress import NotCaughtUpError, wait_for
-from deploy.local.demo.report import DemoFacts, Warehouse, answers, show
+from deploy.local.demo.people import send_participants
+from deploy.local.demo.progress import NotCaughtUpError, wait_until_caught_up
+from deploy.local.demo.report import DemoFacts, Warehouse, run_queries, show
 from deploy.local.display import Display
 from deploy.local.stack import READER, CommandFailedError, Stack
-from deploy.local.steps import Say, step
+from deploy.local.steps import Report, step
 
 # On two cores.
-SENDING_SECONDS, LEARNING_SECONDS, CHECKING_SECONDS = 5, 15, 15
+SENDING_SECONDS, CALIBRATION_SECONDS, CHECKING_SECONDS = 5, 15, 15
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class History:
         return sample.end_of(self.chosen, self.shift)
 
     @property
-    def learnt_until(self) -> datetime:
-        """The end of the years that the risk learns from."""
-        return sample.LEARNT_UNTIL + self.shift
+    def training_end(self) -> datetime:
+        """The end of the years on which the risk is calibrated."""
+        return sample.TRAINING_UNTIL + self.shift
 
 
 def demo(stack: Stack, display: Display) -> None:
-    """Streams what is missing of the sample and shows what came of it. Raises CommandFailedError."""
+    """Stream the missing part of the sample and show the results. Raises CommandFailedError."""
     try:
         _demo(stack, display)
     except (NotCaughtUpError, httpx.HTTPError) as problem:
@@ -47,27 +47,29 @@ def demo(stack: Stack, display: Display) -> None:
 
 
 def _demo(stack: Stack, display: Display) -> None:
-    history, say = _history(stack.data), display.say
+    history, report = _history(stack.data), display.report
     environment = {**os.environ, **stack.environment}
     login = environment.get("RAPPORT_CLICKHOUSE_USER", "default"), environment.get("RAPPORT_CLICKHOUSE_PASSWORD", "")
     warehouse = Warehouse(stack.clickhouse_url, login)
-    stored = {row["id"] for row in warehouse.ask("stored_ids", source=sample.SOURCE)}
+    stored = {row["id"] for row in warehouse.query("stored_ids", source=sample.SOURCE)}
     everything = list(sample.events(history.chosen, history.shift))
     missing = [e for e in everything if e["id"] not in stored]
-    later = {e["id"] for e in everything if datetime.fromisoformat(e["time"]) >= history.learnt_until}
+    of_last_year = {e["id"] for e in everything if datetime.fromisoformat(e["time"]) >= history.training_end}
     pairs = len({contact.pair for contact in history.chosen})
-    name_everybody(stack.gateway_url, _token(stack), history.chosen)
-    if later.isdisjoint(stored):
-        _years_before(stack, say, [e for e in missing if e["id"] not in later], (pairs, history.learnt_until))
-    rest = [e for e in missing if e["id"] in later or not later.isdisjoint(stored)]
-    say(f"Step 3 of 4: the last year: {len(rest):,} events")
-    _stream(stack, say, rest, history.end)
-    say("  computing day by day how each pair fared, and whom to alert")
-    wait_for(history.end.timestamp(), stack.environment, say)
-    verdict, found = _verified(stack, say), answers(warehouse, history.end)
+    send_participants(stack.gateway_url, _token(stack), history.chosen)
+    if of_last_year.isdisjoint(stored):
+        _calibrate_on_first_years(
+            stack, report, [e for e in missing if e["id"] not in of_last_year], (pairs, history.training_end)
+        )
+    rest = [e for e in missing if e["id"] in of_last_year or not of_last_year.isdisjoint(stored)]
+    report(f"Step 3 of 4: the last year: {len(rest):,} events")
+    _stream(stack, report, rest, history.end)
+    report("  computing day by day how each pair fared, and whom to alert")
+    wait_until_caught_up(history.end.timestamp(), stack.environment, report)
+    verdict, results = _verify(stack, report), run_queries(warehouse, history.end)
     warehouse.close()
     with display.suspended():
-        told = DemoFacts(
+        facts = DemoFacts(
             new_events=len(missing),
             verdict=verdict,
             clickhouse_url=stack.clickhouse_url,
@@ -76,29 +78,28 @@ def _demo(stack: Stack, display: Display) -> None:
             board_url=stack.board_url,
             env=os.path.relpath(stack.data / "env"),
         )
-        show(Console(), found, told)
+        show(Console(), results, facts)
 
 
-def _years_before(stack: Stack, say: Say, events: Sequence[object], of: tuple[int, datetime]) -> None:
-    """Streams them and has the risk learn from them, as a nightly job would: what follows is scored by what was
-    learnt."""
+def _calibrate_on_first_years(stack: Stack, report: Report, events: Sequence[object], of: tuple[int, datetime]) -> None:
+    """Stream the events and calibrate the risk on them, as a nightly job would; later scores use the result."""
     pairs, end = of
-    say(f"Step 2 of 4: the first two years of {pairs} mentoring pairs: {len(events):,} events")
-    _stream(stack, say, events, end)
-    say("  computing day by day how each pair fared")
-    wait_for(end.timestamp(), stack.environment, say)
-    with step(say, "  learning from it how likely a pair is to go silent", LEARNING_SECONDS):
-        said = stack.run("scoring", "calibrate", "--apply")
-    cases = re.search(r"calibrated on ([0-9]+) cases", said)
-    say(f"  learnt from {int(cases[1]):,} cases, for the last year" if cases else f"  {said.strip()}")
+    report(f"Step 2 of 4: the first two years of {pairs} mentoring pairs: {len(events):,} events")
+    _stream(stack, report, events, end)
+    report("  computing day by day how each pair fared")
+    wait_until_caught_up(end.timestamp(), stack.environment, report)
+    with step(report, "  learning from it how likely a pair is to go silent", CALIBRATION_SECONDS):
+        output = stack.run("scoring", "calibrate", "--apply")
+    cases = re.search(r"calibrated on ([0-9]+) cases", output)
+    report(f"  learnt from {int(cases[1]):,} cases, for the last year" if cases else f"  {output.strip()}")
 
 
-def _verified(stack: Stack, say: Say) -> str:
-    """What recomputing says. Scores that the bounded memory could not tell, as after an upgrade, are healed before."""
-    with step(say, "Step 4 of 4: checking: every score is computed once more", CHECKING_SECONDS):
+def _verify(stack: Stack, report: Report) -> str:
+    """Return the result of `scoring verify`. Stale scores, as after an upgrade, are healed first."""
+    with step(report, "Step 4 of 4: checking: every score is computed once more", CHECKING_SECONDS):
         lines = stack.run("scoring", "verify").strip().splitlines()
     if any(line.startswith("stale") for line in lines):
-        with step(say, "  correcting what came very late, and checking again", 2 * CHECKING_SECONDS):
+        with step(report, "  correcting what came very late, and checking again", 2 * CHECKING_SECONDS):
             stack.run("scoring", "heal")
             lines = stack.run("scoring", "verify").strip().splitlines()
     table = next(line.split() for line in lines if line.startswith("table "))
@@ -106,20 +107,20 @@ def _verified(stack: Stack, say: Say) -> str:
 
 
 def _history(data: Path) -> History:
-    """The shift is kept, so that every run of a data folder tells the same history."""
-    chosen, kept = sample.contacts(), data / "sample-shift.json"
-    if not kept.exists():
+    """The shift is stored, so that every run on a data folder produces the same history."""
+    chosen, shift_file = sample.contacts(), data / "sample-shift.json"
+    if not shift_file.exists():
         shift = sample.shift_to(datetime.now(UTC).date(), chosen)
-        kept.write_text(json.dumps({"days": shift.days}) + "\n")
-    return History(chosen, timedelta(days=json.loads(kept.read_text())["days"]))
+        shift_file.write_text(json.dumps({"days": shift.days}) + "\n")
+    return History(chosen, timedelta(days=json.loads(shift_file.read_text())["days"]))
 
 
-def _stream(stack: Stack, say: Say, events: Sequence[object], end: datetime) -> None:
-    """Through the gateway, by the command that anybody would use."""
+def _stream(stack: Stack, report: Report, events: Sequence[object], end: datetime) -> None:
+    """Send the events with the public import command."""
     file = stack.data / "sample.jsonl"
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
     arguments = ["ingest", "import", str(file), "--clock-reached", end.isoformat(), "--source", sample.SOURCE]
-    with step(say, "  sending them over HTTP", SENDING_SECONDS):
+    with step(report, "  sending them over HTTP", SENDING_SECONDS):
         stack.run(*arguments, RAPPORT_INGEST_TOKEN=_token(stack))
 
 

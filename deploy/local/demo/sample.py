@@ -14,24 +14,25 @@ SOURCE = "/sample/rust-review"
 TENANT = "demo"
 PROGRAM = "rust-review"
 FROM, UNTIL = datetime(2021, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, tzinfo=UTC)
-LEARNT_UNTIL = datetime(2023, 1, 1, tzinfo=UTC)
-"""The risk is calibrated on what comes before, and the last year shows what it predicted then. Two years, because in
-the first months the sample knows no pair's past: whoever is a case then has met unusually often, and one year alone
-teaches that too few pairs fall silent."""
+TRAINING_UNTIL = datetime(2023, 1, 1, tzinfo=UTC)
+"""The risk is calibrated on the contacts before this instant; the last year shows how well it predicted. Two years,
+because in the first months the sample has no history of a pair: cases of that time have met unusually often, and one
+year alone underestimates how many pairs fall silent."""
 LEAST_CONTACT_DAYS = 3
-"""Fewer contact days make no relationship that anybody would watch."""
+"""Pairs with fewer contact days are no relationships worth monitoring."""
 
 
 @dataclass(frozen=True)
 class Contact:
-    """`time` as it was, before any shift: ids come from it, so that they never depend on the day of the demo."""
+    """`time` is the original one, before any shift: ids derive from it, so that they do not depend on the day of the
+    demo."""
 
     pair: int
     time: datetime
 
 
 def contacts() -> list[Contact]:
-    """The contacts of the span of pairs that met on enough days, oldest first."""
+    """Return the contacts within the span of all pairs with enough contact days, oldest first."""
     packed = (files("deploy.local") / "sample" / "rust_review.csv.gz").read_bytes()
     with io.TextIOWrapper(gzip.GzipFile(fileobj=io.BytesIO(packed)), encoding="ascii") as lines:
         rows = [
@@ -46,18 +47,18 @@ def contacts() -> list[Contact]:
 
 
 def shift_to(today: date, chosen: Sequence[Contact]) -> timedelta:
-    """Whole days that bring the last contact to the day before `today`."""
+    """Return the whole days that move the last contact to the day before `today`."""
     return today - timedelta(days=1) - chosen[-1].time.date()
 
 
 def end_of(chosen: Sequence[Contact], shift: timedelta) -> datetime:
-    """The midnight after the last contact."""
+    """Return the midnight after the last contact."""
     last = chosen[-1].time + shift
     return datetime(last.year, last.month, last.day, tzinfo=UTC) + timedelta(days=1)
 
 
 def events(chosen: Sequence[Contact], shift: timedelta) -> Iterator[dict[str, Any]]:
-    """One `session.held` a contact; a pair's first contact also starts the relationship."""
+    """Yield one `session.held` per contact; a pair's first contact also starts the relationship."""
     started: set[int] = set()
     for contact in chosen:
         if contact.pair not in started:

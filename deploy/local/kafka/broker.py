@@ -1,4 +1,4 @@
-"""`LocalKafka`: a broker on one data folder, which survives kill -9 and starts again on what it wrote."""
+"""`LocalKafka`: a broker on one data folder, which survives kill -9 and restarts on its data."""
 
 import base64
 import secrets
@@ -19,18 +19,18 @@ from deploy.local.readiness import Readiness, State
 
 LOG4J = Path(__file__).with_name("log4j2.yaml")
 FORMAT_SECONDS = 60
-# A few seconds of CPU, on a machine that may be busy.
+# Takes a few seconds of CPU, on a machine that may be busy.
 ARCHIVE_SECONDS = 120.0
-# The second compiler costs more than it brings: without it a broker takes a third less CPU until it is ready, and half
-# as much for the next 300,000 records.
+# Without the second compiler tier a broker takes a third less CPU until it is ready, and half as much for the next
+# 300,000 records.
 JAVA_OPTIONS = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
 
 
 @dataclass(frozen=True)
 class KafkaConfig:
-    """`port` 0 takes a free one and keeps it in the data folder; `properties` win over the built-in ones.
-    `listeners`: ports of further ones by their security protocol, such as SASL_SSL; `properties` say how each is
-    secured."""
+    """`port` 0 takes a free one and stores it in the data folder; `properties` override the built-in ones. `listeners`:
+    ports of additional listeners by their security protocol, such as SASL_SSL; `properties` configure the security of
+    each."""
 
     data: Path
     cache: Path = Path(".rapport/cache")
@@ -59,15 +59,15 @@ class LocalKafka(LocalServer):
         return f"{LOOPBACK}:{self._port}"
 
     def launch(self) -> None:
-        """Starts the broker and does not wait for it; resolves jars and formats the data folder if needed."""
+        """Start the broker without waiting for it; resolve jars and format the data folder if needed."""
         java = find_java()
         jars = resolve_jars(self._config.cache)
         properties = self._write_properties()
         options = (*self._config.java_options, *self._archived_classes(java, jars))
-        run = (java, *options, f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{jars}/*")
+        java_command = (java, *options, f"-Dlog4j2.configurationFile={LOG4J}", "-cp", f"{jars}/*")
         if not (self._data / "log" / "meta.properties").exists():
-            self._format(run, properties)
-        self._child = Child(ChildCommand((*run, "kafka.Kafka", str(properties)), log=self.log))
+            self._format_storage(java_command, properties)
+        self._child = Child(ChildCommand((*java_command, "kafka.Kafka", str(properties)), log=self.log))
         self._child.launch()
 
     def probe(self) -> Readiness:
@@ -75,9 +75,9 @@ class LocalKafka(LocalServer):
         return Readiness(State.READY if ready else State.STARTING, self.bootstrap, answered=ready)
 
     def _archived_classes(self, java: str, jars: Path) -> tuple[str, ...]:
-        """The option with which Java maps Kafka's classes from a file instead of reading and checking them anew: a
-        broker on a new folder takes 4 s of CPU instead of 7. The first one makes the file, from one that only starts
-        and stops. Options of somebody's own are left as they are."""
+        """Return the option with which Java maps Kafka's classes from an archive instead of loading and verifying them:
+        a broker on a new folder takes 4 s of CPU instead of 7. The first call creates the archive, from a broker that
+        only starts and stops. Custom `java_options` are left unchanged."""
         if self._config.java_options != JAVA_OPTIONS:
             return ()
         archive = class_archive(java, jars)
@@ -85,7 +85,7 @@ class LocalKafka(LocalServer):
             with FolderLock(archive.with_suffix(".lock"), wait_seconds=READY_SECONDS + ARCHIVE_SECONDS):
                 if not archive.exists():
                     self._archive_classes(archive)
-        # Java without such archives has left none.
+        # A Java without class archives leaves an empty file.
         return (f"-XX:SharedArchiveFile={archive}",) if archive.stat().st_size else ()
 
     def _archive_classes(self, archive: Path) -> None:
@@ -108,8 +108,8 @@ class LocalKafka(LocalServer):
         file.write_text(text)
         return file
 
-    def _format(self, run: tuple[str, ...], properties: Path) -> None:
-        tool = (*run, "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")
+    def _format_storage(self, java_command: tuple[str, ...], properties: Path) -> None:
+        tool = (*java_command, "kafka.tools.StorageTool", "format", "--standalone", "--ignore-formatted")
         cluster = cluster_id(self._data / "cluster.id")
         done = subprocess.run(  # noqa: S603 - the command line is ours
             [*tool, "--cluster-id", cluster, "--config", str(properties)],
@@ -123,9 +123,9 @@ class LocalKafka(LocalServer):
 
 
 def cluster_id(file: Path) -> str:
-    """Of a data folder, noted before the first format so that a broken-off one repeats it: 22 URL-safe characters,
-    Kafka's notation of 16 bytes."""
+    """Return the cluster id of a data folder: 22 URL-safe characters, Kafka's notation of 16 bytes. It is stored before
+    the first format, so that a retry after an interruption uses the same one."""
     if not file.exists():
-        # A leading zero byte: an id that began with "-" would be read as an option on the command line.
+        # A leading zero byte, because an id that starts with "-" would be parsed as an option.
         file.write_text(base64.urlsafe_b64encode(b"\0" + secrets.token_bytes(15)).decode().rstrip("="))
     return file.read_text()

@@ -1,4 +1,4 @@
-"""Asks a broker for its metadata over a plain socket, the proof that it serves clients."""
+"""Requests a broker's metadata over a plain socket, to check that it serves clients."""
 
 import socket
 import struct
@@ -11,7 +11,7 @@ REQUEST = struct.pack(">hhihi", METADATA_KEY, METADATA_VERSION, CORRELATION, -1,
 
 
 def serves_clients(host: str, port: int) -> bool:
-    """True once the broker lists itself: its port answers before a topic can be created."""
+    """Return True once the broker lists itself: its port accepts connections before topics can be created."""
     try:
         with socket.create_connection((host, port), timeout=TIMEOUT_SECONDS) as connection:
             connection.sendall(struct.pack(">i", len(REQUEST)) + REQUEST)

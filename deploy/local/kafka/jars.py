@@ -1,4 +1,5 @@
-"""Java, and Kafka's jars: resolved once by Maven from the pinned pom.xml into a cache shared by all data folders."""
+"""Finds Java, and resolves Kafka's jars once with Maven from the pinned pom.xml, into a cache shared by all data
+folders."""
 
 import hashlib
 import os
@@ -30,7 +31,7 @@ class JarsUnresolvedError(Exception):
 
 
 def find_java() -> str:
-    """Path of a Java new enough: from JAVA_HOME, else from PATH. Raises `MissingToolError`."""
+    """Return the path of a recent enough Java: from JAVA_HOME, else from PATH. Raises `MissingToolError`."""
     home = os.environ.get("JAVA_HOME")
     java = str(Path(home) / "bin" / "java") if home else shutil.which("java")
     if java is None or not Path(java).exists():
@@ -53,11 +54,11 @@ def kafka_version() -> str:
 
 
 def resolve_jars(cache: Path) -> Path:
-    """The folder with all jars; its existence means that it is complete.
+    """Return the folder with all jars; if it exists, it is complete.
 
     Raises `MissingToolError` or `JarsUnresolvedError`.
     """
-    # Java uses an archive of classes only where the jars have the path that they had when it was made.
+    # Java only uses a class archive if the jars have the same path as when it was made.
     jars = cache.resolve() / f"kafka-{kafka_version()}"
     if jars.exists():
         return jars
@@ -68,10 +69,10 @@ def resolve_jars(cache: Path) -> Path:
 
 
 def class_archive(java: str, jars: Path) -> Path:
-    """Where the classes of these jars are kept as this Java has loaded them; another Java has another file."""
+    """Return the path of the class archive for these jars and this Java; each Java has its own."""
     program = Path(java).resolve()
-    of = f"{program} {program.stat().st_mtime_ns} {jars}"
-    return jars.with_name(f"{jars.name}-{hashlib.sha256(of.encode()).hexdigest()[:16]}.jsa")
+    identity = f"{program} {program.stat().st_mtime_ns} {jars}"
+    return jars.with_name(f"{jars.name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.jsa")
 
 
 def _resolve(jars: Path) -> None:
@@ -89,8 +90,8 @@ def _resolve(jars: Path) -> None:
             check=False,
         )
         if done.returncode != 0:
-            said = "\n".join(done.stdout.splitlines()[-MAVEN_LINES_SHOWN:])
-            raise JarsUnresolvedError(f"Maven could not fetch Kafka's jars (exit {done.returncode}):\n{said}")
+            output = "\n".join(done.stdout.splitlines()[-MAVEN_LINES_SHOWN:])
+            raise JarsUnresolvedError(f"Maven could not fetch Kafka's jars (exit {done.returncode}):\n{output}")
         partial.rename(jars)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

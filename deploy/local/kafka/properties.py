@@ -1,4 +1,4 @@
-"""The broker's server.properties: one node, loopback only, everything kept."""
+"""The broker's server.properties: one node, loopback only, unlimited retention."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +9,8 @@ INTERNAL_PARTITIONS = "4"  # 50 by default: slow to create and to load for nothi
 
 
 def server_properties(data: Path, ports: Mapping[str, int], controller_port: int, extra: Mapping[str, str]) -> str:
-    """Text of the properties file. `ports` of the listeners for clients by their security protocol; PLAINTEXT, which
-    brokers use among themselves, is one. `extra` wins over what is set here."""
+    """Return the text of the properties file. `ports` maps the security protocol of each client listener to its port;
+    it includes PLAINTEXT, which brokers use among themselves. `extra` overrides the settings here."""
     listeners = ",".join(
         f"{name}://{LOOPBACK}:{port}" for name, port in {**ports, "CONTROLLER": controller_port}.items()
     )
@@ -36,14 +36,14 @@ def server_properties(data: Path, ports: Mapping[str, int], controller_port: int
         "group.initial.rebalance.delay.ms": "0",
         # Lets tests and drills see a dead member leave in a second.
         "group.min.session.timeout.ms": "1000",
-        # After a kill the controller waits until the session of the broker before expires: 9 s by default.
+        # After a kill the controller waits for the old broker session to expire: 9 s by default.
         "broker.session.timeout.ms": "3000",
         "broker.heartbeat.interval.ms": "500",
-        # Else the controller writes a record twice a second, for ever: a third of what an idle broker takes.
+        # By default the controller writes a record twice a second, forever: a third of the CPU of an idle broker.
         "metadata.max.idle.interval.ms": "0",
-        # A misspelt topic must fail, not come to be.
+        # A misspelt topic must fail, not be created.
         "auto.create.topics.enable": "false",
-        # The log is the truth: nothing expires unless its topic says so.
+        # The log is the source of truth: nothing expires unless its topic is configured so.
         "log.retention.hours": "-1",
     }
     return "".join(f"{name}={value}\n" for name, value in {**settings, **extra}.items())

@@ -1,4 +1,4 @@
-"""`rapport ingest rejected list|show|export` and `rapport ingest requeue`: records in quarantine."""
+"""`rapport ingest rejected list|show|export` and `rapport ingest requeue`: the dead letters of ingest."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from services.ingest.console import command_settings, explained, print_columns
 from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
 from services.ingest.flow.dead_letters import read_rejected, rehearse, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
-from services.ingest.importing.moments import UncertainError, instant
+from services.ingest.importing.cell_formats import InvalidCellError, instant
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -26,7 +26,7 @@ UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days
 
 
 class Since(click.ParamType):
-    """`90m`, `24h`, `7d` ago, or a time; one without a zone is UTC."""
+    """`90m`, `24h`, `7d` ago, or a time; a time without a zone is UTC."""
 
     name = "since"
 
@@ -36,16 +36,16 @@ class Since(click.ParamType):
             return datetime.now(UTC) - int(ago[1]) * UNITS[ago[2]]
         try:
             return datetime.fromisoformat(instant(value, ZoneInfo("UTC")))
-        except UncertainError as wrong:
+        except InvalidCellError as wrong:
             self.fail(f"{value!r} {wrong}; or 90m, 24h, 7d for ago", param, ctx)
 
 
 _OPTIONS = (
-    click.option("--reason", "reasons", multiple=True, help="Such as unresolved, invalid, conflict."),
+    click.option("--reason", "reasons", multiple=True, help="Only this reason, such as unresolved, invalid, conflict."),
     click.option("--tool", "tools", multiple=True),
     click.option("--connection", "connections", multiple=True),
-    click.option("--topic", "topics", multiple=True, help="Where it came from, such as mentoring.raw.zoom."),
-    click.option("--since", type=Since(), help="Set aside since: 90m, 24h, 7d ago, or a time."),
+    click.option("--topic", "topics", multiple=True, help="Only from this topic, such as mentoring.raw.zoom."),
+    click.option("--since", type=Since(), help="Only those rejected since: 90m, 24h, 7d ago, or a time."),
 )
 
 
@@ -53,38 +53,38 @@ def filters(command: Command) -> Command:
     return reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
 
 
-def wanted(given: dict[str, Any], keys: tuple[str, ...] = ()) -> DeadLetterFilter:
+def filter_from(given: dict[str, Any], keys: tuple[str, ...] = ()) -> DeadLetterFilter:
     names = ("reasons", "tools", "connections", "topics")
     return DeadLetterFilter(
         **{name: frozenset(given[name]) for name in names}, keys=frozenset(keys), since=given["since"]
     )
 
 
-HEAD = ("SET ASIDE", "STATE", "REASON", "TOOL", "CONNECTION", "ORIGIN", "DETAIL")
+COLUMNS = ("SET ASIDE", "STATE", "REASON", "TOOL", "CONNECTION", "ORIGIN", "DETAIL")
 LONGEST_DETAIL = 100
 MOST_SHOWN = 20_000
 
 
 @click.group()
 def rejected() -> None:
-    """What could not be let in, kept for 30 days with the reason."""
+    """Records that were rejected, kept for 30 days with the reason."""
 
 
 @rejected.command("list")
 @filters
-@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option("--limit", default=50, show_default=True, help="Show at most this many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON per line.")
 def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
-    """List them, the newest first. `show` and `requeue` take what stands under ORIGIN."""
+    """List rejected records, the newest first. `show` and `requeue` take the values under ORIGIN."""
     with explained():
         settings = command_settings()
         done = requeued_keys(settings)
-        found = nlargest(limit, read_rejected(settings, wanted(options)), key=lambda one: one.since)
+        found = nlargest(limit, read_rejected(settings, filter_from(options)), key=lambda one: one.since)
     if as_json:
         for one in found:
-            click.echo(json.dumps(_told(one) | {"state": _state(one, done)}))
+            click.echo(json.dumps(_summary(one) | {"state": _state(one, done)}))
         return
-    rows: list[tuple[str, ...]] = [HEAD]
+    rows: list[tuple[str, ...]] = [COLUMNS]
     for one in found:
         cells = (one.reason, one.tool, one.connection, one.key, one.detail[:LONGEST_DETAIL])
         rows.append((to_rfc3339(one.since)[:19] + "Z", _state(one, done), *map(harmless, cells)))
@@ -96,15 +96,15 @@ def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
 @click.argument("origin")
 @click.option("--json", "as_json", is_flag=True)
 def show(origin: str, *, as_json: bool) -> None:
-    """Show one with its bytes and headers; ORIGIN as `list` says it: topic/partition/offset."""
+    """Show one rejected record with its bytes and headers. ORIGIN is topic/partition/offset, as in `list`."""
     with explained():
         settings = command_settings()
         one = next(read_rejected(settings, DeadLetterFilter(keys=frozenset({origin}))), None)
         if one is None:
-            raise click.ClickException(f"there is nothing of {origin!r} in quarantine")
+            raise click.ClickException(f"there is no rejected record {origin!r}")
         state = _state(one, requeued_keys(settings))
     if as_json:
-        click.echo(json.dumps(_told(one) | {"state": state} | _content(one)))
+        click.echo(json.dumps(_summary(one) | {"state": state} | _content(one)))
         return
     click.echo(f"{one.key}, set aside {to_rfc3339(one.since)}, {state}")
     click.echo(harmless(f"{one.reason}: {one.detail}"))
@@ -117,13 +117,14 @@ def show(origin: str, *, as_json: bool) -> None:
 @click.argument("file", type=click.File("w", encoding="utf-8", lazy=True))
 @filters
 def export(*, file: TextIO, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
-    """Write them to FILE (- for standard output), one JSON per line, with their bytes and headers.
+    """Write rejected records to FILE (- for standard output), one JSON object per line, with their bytes and headers.
 
-    The file holds personal data as tools sent them."""
+    The file holds personal data as tools sent them.
+    """
     count = 0
     with explained():
-        for one in read_rejected(command_settings(), wanted(options)):
-            file.write(json.dumps(_told(one) | _content(one)) + "\n")
+        for one in read_rejected(command_settings(), filter_from(options)):
+            file.write(json.dumps(_summary(one) | _content(one)) + "\n")
             count += 1
     click.echo(f"{count} exported", err=True)
 
@@ -132,13 +133,13 @@ def _state(one: DeadLetter, done: frozenset[str]) -> str:
     return "requeued" if one.key in done else "waiting"
 
 
-def _told(one: DeadLetter) -> dict[str, object]:
+def _summary(one: DeadLetter) -> dict[str, object]:
     ours = {"origin": one.key, "set_aside": to_rfc3339(one.since)}
     return {**ours, "reason": one.reason, "tool": one.tool, "connection": one.connection, "notes": dict(one.notes)}
 
 
 def _content(one: DeadLetter) -> dict[str, object]:
-    """As text where it is text, else as base64."""
+    """Text as text, anything else as base64."""
     headers = [[name, value.decode(errors="backslashreplace")] for name, value in one.headers]
     try:
         return {"headers": headers, "value": one.value.decode()}
@@ -152,14 +153,15 @@ DEFAULT_REASONS = ("unresolved",)
 @click.command()
 @click.argument("origins", nargs=-1, metavar="[ORIGIN...]")
 @filters
-@click.option("--dry-run", is_flag=True, help="Say how many, send nothing.")
+@click.option("--dry-run", is_flag=True, help="Print how many would be sent, send nothing.")
 def requeue(*, origins: tuple[str, ...], dry_run: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
-    """Send what lies in quarantine back to the raw topic that it came from, as it came: those named, else those whose
-    reason is `unresolved`, else those that the options choose.
+    """Send rejected records back to the raw topic that they came from, unchanged: those named, else those with the
+    reason `unresolved`, else those that the options select.
 
-    For example after the pair of a meeting has become known. What is rejected again lies in quarantine anew; what was
-    sent again once is not sent a second time."""
-    chosen = wanted(options | {"reasons": options["reasons"] or (() if origins else DEFAULT_REASONS)}, origins)
+    Use it, for example, after the relationship of a meeting has been declared. A record that is rejected again becomes
+    a new rejected record; a record is never sent again twice.
+    """
+    chosen = filter_from(options | {"reasons": options["reasons"] or (() if origins else DEFAULT_REASONS)}, origins)
     with explained():
         settings = command_settings()
         done = rehearse(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""`rapport ingest erase`: a person, or relationships, forgotten everywhere."""
+"""`rapport ingest erase`: removes a person, or relationships, from every store."""
 
 import json
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
 from services.ingest.console import command_settings, explained
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
-from services.ingest.importing.run import COMMAND, heal
+from services.ingest.importing.run import HEAL_COMMAND, heal
 from services.ingest.importing.sender import (
     EVENTS_ENDPOINT,
     PARTICIPANTS_ENDPOINT,
@@ -30,13 +30,14 @@ from services.ingest.settings import IngestSettings
 from services.runtime.kafka import partition_count, read_to_end
 from services.runtime.settings import Settings
 
-# Of the others one per relationship is enough, to know its programme.
-TELLING = (b'"mentoring.relationship.', b'"mentoring.event.retracted.')
+# Other events only matter once per relationship, to learn its programme.
+RELATIONSHIP_EVENTS = (b'"mentoring.relationship.', b'"mentoring.event.retracted.')
 
 
 @dataclass
 class Erasable:
-    """`programs`: of every relationship on the log, whatever is told of it. `people`: those in the directory."""
+    """`programs`: the programme of every relationship on the log, erased or not. `people`: the participants in the
+    directory."""
 
     tenant: str
     roster: Roster = field(default_factory=Roster)
@@ -44,35 +45,36 @@ class Erasable:
     people: set[str] = field(default_factory=set)
 
 
-def erasable(settings: Settings, tenant: str) -> Erasable:
+def read_erasable(settings: Settings, tenant: str) -> Erasable:
     """Raises KafkaError."""
-    known, beginning = Erasable(tenant), partition_key(tenant, "").encode()
-    # What is said of people, and not merged yet, comes after the directory; what is merged already says the same again.
+    erasable, key_prefix = Erasable(tenant), partition_key(tenant, "").encode()
+    # Statements that are not merged yet are newer than the directory; merged ones repeat what it holds.
     for topic in (DIRECTORY.name, DIRECTORY_STATEMENTS.name):
         for record in read_to_end(settings, [topic], isolation_level="read_committed"):
-            if (record.key or b"").startswith(beginning):
-                participant = (record.key or b"")[len(beginning) :].decode(errors="replace")
+            if (record.key or b"").startswith(key_prefix):
+                participant = (record.key or b"")[len(key_prefix) :].decode(errors="replace")
                 if record.value is None or (topic == DIRECTORY_STATEMENTS.name and _erases(record.value, record.key)):
-                    known.people.discard(participant)
+                    erasable.people.discard(participant)
                 else:
-                    known.people.add(participant)
+                    erasable.people.add(participant)
     events = EVENTS.at(settings.log_epoch)
     partitions = partition_count(settings, events)
     for record in read_to_end(settings, [events]):
-        if not (record.key or b"").startswith(beginning):
+        if not (record.key or b"").startswith(key_prefix):
             continue
-        relationship = (record.key or b"")[len(beginning) :].decode(errors="replace")
-        if relationship in known.programs and not any(words in (record.value or b"") for words in TELLING):
+        relationship = (record.key or b"")[len(key_prefix) :].decode(errors="replace")
+        if relationship in erasable.programs and not any(kind in (record.value or b"") for kind in RELATIONSHIP_EVENTS):
             continue
         event = event_or_none(record, partitions)
         if event and not isinstance(event, OfPartition):
-            known.programs.setdefault(relationship, event.program)
-            known.roster.apply(event)
-    return known
+            erasable.programs.setdefault(relationship, event.program)
+            erasable.roster.apply(event)
+    return erasable
 
 
 def _erases(value: bytes, key: bytes | None) -> bool:
-    """What cannot be read, or lies under another key, may be of somebody: to erase them once more is harmless."""
+    """Treat a statement that is unreadable, or has another key, as one about an existing person: erasing twice is
+    harmless."""
     try:
         statement = DirectoryStatement.model_validate_json(value)
     except ValidationError:
@@ -80,17 +82,17 @@ def _erases(value: bytes, key: bytes | None) -> bool:
     return statement.kind == "erases" and statement.key == key
 
 
-# An answer of the gateway to an erasure that is on the log already, told at another time.
-TAKEN = frozenset({"recorded", "duplicate", "conflict"})
-KEPT = (
-    "What tools sent lies on for as long as its topics keep it: raw 14 days, rejected 30 days. "
-    "So does what was said of people (mentoring.directory-statements): 14 days. "
-    "The log of events keeps ids, which nothing leads back to a person any more."
+# The gateway answers `conflict` to an erasure that is on the log already with another time.
+ACCEPTED_REASONS = frozenset({"recorded", "duplicate", "conflict"})
+RETENTION_NOTE = (
+    "What tools sent stays until its topics expire it: raw 14 days, rejected 30 days. "
+    "Statements about people stay, too (mentoring.directory-statements): 14 days. "
+    "The log of events keeps ids, which can no longer be traced back to a person."
 )
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _ErasureRequest:
     tenant: str
     participant: str | None
     relationships: tuple[str, ...]
@@ -100,69 +102,71 @@ class _Asked:
 
 @click.command()
 @click.argument("tenant")
-@click.option("--participant", metavar="ID", help="The person, and every relationship that they were ever in.")
-@click.option("--relationship", "relationships", multiple=True, metavar="ID")
-@click.option("--source", required=True, help="For which the token may speak.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--heal", "heals", is_flag=True, help="Then run `rapport scoring heal`: rows of the past go too.")
-@click.option("--url", help="Of the gateway; default: on this machine, RAPPORT_INGEST_PORT.")
-@click.option("--token", help="With admin scope; default: RAPPORT_INGEST_TOKEN.")
-@click.option("--patience", default=300.0, show_default=True, help="Seconds the gateway may stay away.")
+@click.option("--participant", metavar="ID", help="Erase this person and every relationship that they were ever in.")
+@click.option("--relationship", "relationships", multiple=True, metavar="ID", help="Erase this relationship.")
+@click.option("--source", required=True, help="The CloudEvents source of the erasures; one of the token's sources.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@click.option("--heal", "heals", is_flag=True, help="Then run `rapport scoring heal`, which removes past rows, too.")
+@click.option("--url", help="The gateway; default: this machine, RAPPORT_INGEST_PORT.")
+@click.option("--token", help="A token with admin scope; default: RAPPORT_INGEST_TOKEN.")
+@click.option("--patience", default=300.0, show_default=True, help="Seconds to wait for an unavailable gateway.")
 def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
-    """Erase a person or relationships of TENANT: the directory, roster, scores and tables forget them, and a replay
-    brings nothing back. It cannot be undone."""
-    asked = _Asked(**options)
-    if bool(asked.participant) == bool(asked.relationships):
+    """Erase a person or relationships of TENANT from the directory, roster, scores and tables; a replay does not
+    restore them. This cannot be undone."""
+    request = _ErasureRequest(**options)
+    if bool(request.participant) == bool(request.relationships):
         raise click.UsageError("name either --participant or --relationship")
     with explained():
         settings = command_settings()
-        known = erasable(settings, asked.tenant)
-        relationships = _relationships(known, asked)
+        erasable = read_erasable(settings, request.tenant)
+        relationships = _relationships(erasable, request)
         if not yes:
-            listed = ", ".join([*filter(None, [asked.participant]), *relationships])
-            click.confirm(f"Erase of {asked.tenant}, for good: {listed or 'nothing'}?", abort=True)
+            listed = ", ".join([*filter(None, [request.participant]), *relationships])
+            click.confirm(f"Erase of {request.tenant}, for good: {listed or 'nothing'}?", abort=True)
         secret = token or (settings.ingest_token.get_secret_value() if settings.ingest_token else "")
         if not secret:
             raise click.UsageError("give --token or RAPPORT_INGEST_TOKEN, with admin scope")
         client = gateway_client(url or f"http://{settings.host}:{settings.ingest_port}", secret)
-        _erase(client, asked, _events(settings, known, asked, relationships))
+        _erase(client, request, _erasure_events(settings, erasable, request, relationships))
         click.echo(
-            f"erased: {len(relationships)} relationships" + (f", and {asked.participant}" * bool(asked.participant))
+            f"erased: {len(relationships)} relationships" + (f", and {request.participant}" * bool(request.participant))
         )
-        click.echo(KEPT, err=True)
+        click.echo(RETENTION_NOTE, err=True)
         if heals:
-            raise SystemExit(heal(settings, asked.patience, lambda words: click.echo(words, err=True)))
-    click.echo(f"rows of scores more than 30 days old go when scoring has caught up, by: {COMMAND}", err=True)
+            raise SystemExit(heal(settings, request.patience, lambda reason: click.echo(reason, err=True)))
+    click.echo(f"rows of scores more than 30 days old go when scoring has caught up, by: {HEAL_COMMAND}", err=True)
 
 
-def _relationships(known: Erasable, asked: _Asked) -> list[str]:
-    """Those that are not erased yet. Raises ClickException for a name that nobody knows."""
-    if asked.participant:
-        found = list(known.roster.ever(known.tenant, asked.participant))
-        if not found and asked.participant not in known.people:
-            raise click.ClickException(f"nothing is known of a participant {asked.participant!r} of {asked.tenant}")
+def _relationships(erasable: Erasable, request: _ErasureRequest) -> list[str]:
+    """Return those that are not erased yet. Raises ClickException for a name that does not exist."""
+    if request.participant:
+        found = list(erasable.roster.ever(erasable.tenant, request.participant))
+        if not found and request.participant not in erasable.people:
+            raise click.ClickException(f"there is no participant {request.participant!r} of {request.tenant}")
         return found
-    for relationship in asked.relationships:
-        if relationship not in known.programs:
-            raise click.ClickException(f"there is no relationship {relationship!r} of {asked.tenant} on the log")
-        if known.roster.is_erased(known.tenant, relationship):
+    for relationship in request.relationships:
+        if relationship not in erasable.programs:
+            raise click.ClickException(f"there is no relationship {relationship!r} of {request.tenant} on the log")
+        if erasable.roster.is_erased(erasable.tenant, relationship):
             click.echo(f"{relationship} is erased already", err=True)
-    return [one for one in dict.fromkeys(asked.relationships) if not known.roster.is_erased(known.tenant, one)]
+    return [one for one in dict.fromkeys(request.relationships) if not erasable.roster.is_erased(erasable.tenant, one)]
 
 
-def _events(settings: IngestSettings, known: Erasable, asked: _Asked, relationships: Sequence[str]) -> list[bytes]:
+def _erasure_events(
+    settings: IngestSettings, erasable: Erasable, request: _ErasureRequest, relationships: Sequence[str]
+) -> list[bytes]:
     now = log_end(settings) if settings.clock == "log" else datetime.now(UTC)
     return [
         json.dumps(
             {
                 "specversion": "1.0",
                 "type": "mentoring.relationship.erased.v1",
-                "source": asked.source,
+                "source": request.source,
                 "id": f"erased-{relationship}",
                 "time": to_rfc3339(now),
-                "tenant": asked.tenant,
+                "tenant": request.tenant,
                 "subject": relationship,
-                "program": known.programs[relationship],
+                "program": erasable.programs[relationship],
                 "data": {"by": "admin", "evidence": "admin"},
             }
         ).encode()
@@ -170,20 +174,20 @@ def _events(settings: IngestSettings, known: Erasable, asked: _Asked, relationsh
     ]
 
 
-def _erase(client: httpx.Client, asked: _Asked, events: Sequence[bytes]) -> None:
-    """Relationships first: cut off in between, the next call still finds what is left. Raises ClickException."""
+def _erase(client: httpx.Client, request: _ErasureRequest, events: Sequence[bytes]) -> None:
+    """Erase relationships first: after an interruption the next call still finds the rest. Raises ClickException."""
     with client:
-        sender = Sender(client, asked.patience, lambda words: click.echo(words, err=True))
+        sender = Sender(client, request.patience, lambda reason: click.echo(reason, err=True))
         try:
             for begin in range(0, len(events), 100):
                 for answer in sender.send(events[begin : begin + 100], EVENTS_ENDPOINT):
-                    if answer.reason not in TAKEN:
+                    if answer.reason not in ACCEPTED_REASONS:
                         faults = "; ".join(f"{error['path']}: {error['reason']}" for error in answer.errors)
                         raise click.ClickException(f"not everything is erased: {answer.reason}: {faults}")
-            if asked.participant:
-                deleted = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(asked.participant, safe='')}")
+            if request.participant:
+                deleted = client.delete(f"{PARTICIPANTS_ENDPOINT.path}/{quote(request.participant, safe='')}")
                 if deleted.is_error:
-                    words = f"the directory does not forget: {deleted.status_code}: {deleted.text[:200]}"
-                    raise click.ClickException(words)
+                    reason = f"the directory does not forget: {deleted.status_code}: {deleted.text[:200]}"
+                    raise click.ClickException(reason)
         except (ImportStoppedError, httpx.TransportError) as away:
             raise click.ClickException(f"not everything is erased, run it again: {away}") from away

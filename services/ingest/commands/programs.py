@@ -29,9 +29,9 @@ from services.ingest.settings import IngestSettings
 from services.runtime.strict_yaml import UnreadableError, documents
 
 FIRST_INSTANT = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
-"""Of a log that is empty, on the log's clock."""
+"""The present of an empty log, on the log's clock."""
 
-LATE = "; scores of it that are out already were made by the defaults: see `rapport scoring heal`"
+NEEDS_HEAL = "; scores of it that are out already were made by the defaults: see `rapport scoring heal`"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Faulty:
 
 
 def read_programs(file: Path, now: datetime) -> list[Programme | Faulty]:
-    """Every record in the order of the file, recorded `now`. Raises strict_yaml.UnreadableError, which says where."""
+    """Return every record in file order, recorded `now`. Raises strict_yaml.UnreadableError with the position."""
     found = (one if isinstance(one, list) else [one] for one in documents(file) if one is not None)
     return [_programme(record, now) for records in found for record in records]
 
@@ -58,75 +58,76 @@ def _programme(record: object, now: datetime) -> Programme | Faulty:
 
 @click.group()
 def programs() -> None:
-    """Whose relationships they are, who is called, and how they are scored."""
+    """Programmes: their relationships, contacts and scoring."""
 
 
 @programs.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 def apply(file: Path) -> None:
-    """Write the programmes of FILE (YAML or JSON, one or many); if any is at fault, none.
+    """Write the programmes of FILE (YAML or JSON, one or many); if any is invalid, write none.
 
-    Their profiles are written to the log, a copy on every partition, and the records to mentoring.programs. A new
-    version of a profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log); what is in
-    force stays as it is.
+    The profiles go to the log, a copy on every partition, and the records to mentoring.programs. A new version of a
+    profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log). A version in force never
+    changes.
     """
     with explained():
         settings = command_settings()
-        known, present = held(settings), _present(settings)
+        existing, present = held(settings), _present(settings)
         try:
             read = read_programs(file, datetime.now(UTC))
         except UnreadableError as broken:
             raise click.ClickException(str(broken)) from broken
         if not read:
             raise click.ClickException(f"{file}: there is no programme in it")
-        records = [_as_it_was(known, record) for record in read]
-        _warn(known)
-        if faults := _faults(file, records, known.programmes, present):
+        records = [_with_existing_versions(existing, record) for record in read]
+        _warn_of_unreadable(existing)
+        if faults := _faults(file, records, existing.programmes, present):
             raise click.ClickException("nothing was written\n" + "\n".join(faults))
-        wanted = {_key(record): record for record in records if isinstance(record, Programme)}
-        held_now = known.programmes
+        requested = {_key(record): record for record in records if isinstance(record, Programme)}
+        existing_programmes = existing.programmes
         changed = {
             key: record
-            for key, record in wanted.items()
-            if key in known.unreadable or not is_same(held_now.get(key), record)
+            for key, record in requested.items()
+            if key in existing.unreadable or not is_same(existing_programmes.get(key), record)
         }
         profiles = [
             record
             for key, record in changed.items()
-            if key not in held_now or held_now[key].profiles != record.profiles
+            if key not in existing_programmes or existing_programmes[key].profiles != record.profiles
         ]
-        # 1. The profiles, for scoring. 2. That they are applied: cut off in between, the same command does both again.
+        # 1. The profiles, for scoring. 2. The record that they are applied: after an interruption the same command
+        # repeats both.
         _publish(settings, profiles, present)
         write(settings, PROGRAMS.name, {key: record.model_dump_json().encode() for key, record in changed.items()})
-    for key, record in wanted.items():
-        is_late = key in changed and changes_the_past(held_now.get(key), record)
-        click.echo(f"{key}: {'applied' if key in changed else 'unchanged'}{LATE if is_late else ''}")
+    for key, record in requested.items():
+        is_late = key in changed and changes_the_past(existing_programmes.get(key), record)
+        click.echo(f"{key}: {'applied' if key in changed else 'unchanged'}{NEEDS_HEAL if is_late else ''}")
 
 
 @programs.command()
 def upgrade() -> None:
-    """Write the profiles of all programmes to the log: once, where programmes were applied by a version before profiles
-    were events of it. A repeat changes nothing."""
+    """Write the profiles of all programmes to the log. Needed once, where programmes were applied by a version that did
+    not write profiles as events. A repeat changes nothing."""
     with explained():
         settings = command_settings()
-        known = held(settings)
-        _warn(known)
-        _publish(settings, known.programmes.values(), _present(settings))
-    click.echo(f"the profiles of {len(known.programmes)} programmes are on the log")
+        existing = held(settings)
+        _warn_of_unreadable(existing)
+        _publish(settings, existing.programmes.values(), _present(settings))
+    click.echo(f"the profiles of {len(existing.programmes)} programmes are on the log")
 
 
-def _as_it_was(known: HeldProgrammes, record: Programme | Faulty) -> Programme | Faulty:
+def _with_existing_versions(existing: HeldProgrammes, record: Programme | Faulty) -> Programme | Faulty:
     if isinstance(record, Faulty):
         return record
-    whole = with_what_stays(known.programmes.get(_key(record)), record)
+    merged = with_what_stays(existing.programmes.get(_key(record)), record)
     try:
-        return Programme.model_validate_json(whole.model_dump_json())
+        return Programme.model_validate_json(merged.model_dump_json())
     except ValidationError as invalid:
         return Faulty(explain(invalid))
 
 
 def _publish(settings: IngestSettings, programmes: Iterable[Programme], present: Present) -> None:
-    """A copy on every partition of the log, recorded at present: it moves no clock beyond that."""
+    """Write a copy to every partition of the log, recorded at the present: it advances no clock further."""
     values = [to_json(profile_set(programme, max(present.at, FIRST_INSTANT))) for programme in programmes]
     write_to_all(settings, EVENTS.at(settings.log_epoch), values)
 
@@ -137,13 +138,13 @@ def _present(settings: IngestSettings) -> Present:
     return Present(datetime.now(UTC))
 
 
-def _warn(known: HeldProgrammes) -> None:
-    for key, reason in known.unreadable.items():
+def _warn_of_unreadable(existing: HeldProgrammes) -> None:
+    for key, reason in existing.unreadable.items():
         click.echo(f"{PROGRAMS.name} holds a record of {key} that cannot be read: {reason}", err=True)
 
 
 def _faults(
-    file: Path, records: Sequence[Programme | Faulty], known: Mapping[str, Programme], present: Present
+    file: Path, records: Sequence[Programme | Faulty], existing: Mapping[str, Programme], present: Present
 ) -> list[str]:
     lines: list[str] = []
     seen: set[str] = set()
@@ -154,7 +155,7 @@ def _faults(
         elif _key(record) in seen:
             problems = (Problem("id", "this programme is in the file twice"),)
         else:
-            problems = violations(known.get(_key(record)), record, present)
+            problems = violations(existing.get(_key(record)), record, present)
             seen.add(_key(record))
         lines += [
             f"{file}: record {number}{name}: {problem.path or 'the record'}: {problem.reason}" for problem in problems

@@ -1,5 +1,5 @@
-"""`rapport ingest serve` and `rapport ingest work`: the processes; and `rapport ingest project`, a part of `work` that
-ends by itself."""
+"""`rapport ingest serve` and `rapport ingest work` run the processes; `rapport ingest project` runs one part of `work`
+to the end of the log."""
 
 import gc
 import sys
@@ -30,16 +30,17 @@ from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 
 SWITCH_SECONDS = 0.0005
-# A collection stops all senders while it looks at what is young and alive: some 300 ns an object. So each object of a
-# large body is looked at twice, in pieces of a few milliseconds; by default it would be several times.
-COLLECTED_AFTER = (10_000, 4, 100)
+# A garbage collection stops all requests while it scans young live objects: some 300 ns per object. With these
+# thresholds each object of a large body is scanned twice, in pauses of a few milliseconds; with the defaults it would
+# be several times.
+GC_THRESHOLDS = (10_000, 4, 100)
 
 
-# As many as a machine has cores; more of them only remember less each.
+# As many as a machine has cores; more workers only split the memory of duplicates.
 MOST_WORKERS = 64
 
 
-CHECK = click.option("--check", is_flag=True, help="Print the settings and the connections, secrets hidden, and exit.")
+CHECK = click.option("--check", is_flag=True, help="Print the settings and connections without secrets, and exit.")
 
 
 @click.command()
@@ -49,15 +50,16 @@ CHECK = click.option("--check", is_flag=True, help="Print the settings and the c
     type=click.IntRange(1, MOST_WORKERS),
     default=1,
     show_default=True,
-    help="Processes that serve one port together.",
+    help="Number of processes that share the port.",
 )
 @click.option("--listener", type=click.IntRange(0), hidden=True, help="Of a worker: the descriptor of its port.")
 def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT001 (click passes options by name)
     """Serve events, tools and the directory over HTTP.
 
-    With several workers the health port tells of all; worker 1 has the next port for itself, with its metrics, and so
-    on. When one ends by itself, all end."""
-    # Of all commands only this one needs the web framework, and before `_run` sets aside what is imported.
+    With several workers the health port reports on all of them; worker 1 has its own at the next port, with its
+    metrics, and so on. If one worker ends by itself, all end.
+    """
+    # Only this command needs the web framework. It is imported before `_run` freezes the imported objects.
     with importing():
         import_module("services.ingest.gateway.app")
     if listener is not None:
@@ -73,7 +75,8 @@ def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT
 def work(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
     """Read the log and the raw topics: project the roster, translate what tools sent, conclude meetings.
 
-    RAPPORT_INGEST_PARTS says which of it runs in this process."""
+    RAPPORT_INGEST_PARTS selects the parts that run in this process.
+    """
     _run(service.work, check)
 
 
@@ -91,10 +94,10 @@ def _run(
         click.echo("\n".join([describe(settings), *listed(connections)]))
         return
     log.configure(settings, "ingest")
-    # Large bodies are read on threads: the event loop gets its turn back ten times as soon as by default.
+    # Large bodies are parsed on threads: the event loop gets the interpreter back ten times as fast as by default.
     sys.setswitchinterval(SWITCH_SECONDS)
-    gc.set_threshold(*COLLECTED_AFTER)
-    # What is imported is never garbage: to look through it at every full collection stops all senders for a while.
+    gc.set_threshold(*GC_THRESHOLDS)
+    # Imported objects are never garbage: scanning them at every full collection would stop all requests for a while.
     gc.collect()
     gc.freeze()
     with on_signal() as stop:
@@ -105,36 +108,36 @@ def _run(
             sys.exit(1)
 
 
-ASKED_SECONDS = 0.5
-SHOWN_SECONDS = 2.0
+POLL_SECONDS = 0.5
+REPORT_SECONDS = 2.0
 
 
 @click.command()
 def project() -> None:
-    """Fold the log into mentoring.roster and mentoring.bookings, and what is said of people into mentoring.directory,
-    once: for a log that was written before these topics were there. `rapport ingest work` does the same while it runs,
-    and may run meanwhile; an interrupted fold goes on where it stopped."""
+    """Project the log into mentoring.roster and mentoring.bookings, and statements about people into
+    mentoring.directory, once: for a log that is older than these topics. `rapport ingest work` does the same
+    continuously, and may run at the same time. An interrupted run continues where it stopped."""
     with explained(), on_signal() as stop:
         settings, began = quiet_settings(), time.monotonic()
         with closing(FoldedOffsets(settings)) as folded, projector(settings, Health(), stop) as parts:
-            supervise({**parts, "progress": partial(_watch, folded, stop)}, stop)
+            supervise({**parts, "progress": partial(_report_progress, folded, stop)}, stop)
         if folded.left:
             click.echo("stopped before the end of the log: run it again, it goes on from here", err=True)
             sys.exit(130)
         click.echo(f"projected up to the end of the log in {time.monotonic() - began:.0f} s")
 
 
-def _watch(folded: FoldedOffsets, stop: threading.Event) -> None:
-    """Returns when the end as it was at the beginning is reached, which ends the other parts too."""
-    shown_at = time.monotonic()
-    while not stop.wait(ASKED_SECONDS):
+def _report_progress(folded: FoldedOffsets, stop: threading.Event) -> None:
+    """Return, and so end the other parts, once the end that the log had at the start is reached."""
+    reported_at = time.monotonic()
+    while not stop.wait(POLL_SECONDS):
         try:
             with later_if_away():
-                told = f"{folded.ask():,} records of the log are left"
+                progress = f"{folded.ask():,} records of the log are left"
         except TryLaterError as away:
-            told = str(away)
+            progress = str(away)
         if not folded.left:
             return
-        if time.monotonic() - shown_at >= SHOWN_SECONDS:
-            shown_at = time.monotonic()
-            click.echo(told, err=True)
+        if time.monotonic() - reported_at >= REPORT_SECONDS:
+            reported_at = time.monotonic()
+            click.echo(progress, err=True)

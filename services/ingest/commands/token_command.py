@@ -19,17 +19,18 @@ RANDOM_BYTES = 32
 
 @click.group()
 def token() -> None:
-    """Who may send what."""
+    """Tokens: who may send what."""
 
 
 @token.command()
 @click.option("--tenant", required=True)
-@click.option("--source", "sources", multiple=True, required=True, help="A CloudEvents source it may speak for.")
+@click.option("--source", "sources", multiple=True, required=True, help="A CloudEvents source that it may send as.")
 @click.option("--program", "programs", multiple=True, help="Default: every programme of the tenant.")
 @click.option("--admin", is_flag=True, help="It may also erase relationships and advance the log's clock.")
-@click.option("--id", "token_id", help="A name for it; default: a random one.")
+@click.option("--id", "token_id", help="The id of the token; default: a random one.")
 def create(token_id: str | None, **scopes: object) -> None:
-    """Create a token and print its secret, once, on standard output; running gateways take it within about a second."""
+    """Create a token and print its secret, once, on standard output; running gateways accept it within a
+    second or so."""
     with explained():
         settings = command_settings()
         name = token_id or f"t{secrets.token_hex(5)}"
@@ -44,7 +45,7 @@ def create(token_id: str | None, **scopes: object) -> None:
 
 @token.command("list")
 def show() -> None:
-    """List the tokens, without their secrets, which nobody has kept."""
+    """List the tokens, without their secrets, which are not stored."""
     with explained():
         tokens = read_tokens(command_settings())
     rows = [("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES")]
@@ -62,11 +63,11 @@ def revoke(token_id: str) -> None:
     """Revoke a token; running gateways refuse it within about a second."""
     with explained():
         settings = command_settings()
-        known = read_tokens(settings).get(token_id)
-        if known is None:
+        existing = read_tokens(settings).get(token_id)
+        if existing is None:
             raise click.ClickException(f"there is no token {token_id!r}")
-        if known.revoked is None:
-            revoked = known.model_copy(update={"revoked": datetime.now(UTC)})
+        if existing.revoked is None:
+            revoked = existing.model_copy(update={"revoked": datetime.now(UTC)})
             write(settings, TOKENS.name, {token_id: revoked.model_dump_json().encode()})
     click.echo(f"token {token_id} is revoked")
 

@@ -1,5 +1,5 @@
-"""`rapport ingest trace SOURCE ID` and `rapport ingest trace --payload ORIGIN`: an event from the log to its scores and
-alerts, each with its place, as the warehouse has stored it."""
+"""`rapport ingest trace SOURCE ID` and `rapport ingest trace --payload ORIGIN`: follows an event from the log to its
+scores and alerts, each with its position, as the warehouse has stored it."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ import click
 from schemas.events import OfPartition
 from schemas.primitives import to_rfc3339
 from schemas.topics import ALERTS, EVENTS, RAW_CLOUDEVENTS, SCORES
-from services.ingest.commands.attempt import Attempt, Heard, Refusal
+from services.ingest.commands.tool_dry_run import Refusal, StatementResult, ToolDryRun
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.dead_letters import RAW_TOPICS, DeadLetterFilter, harmless
@@ -35,7 +35,7 @@ SQL = Path(__file__).parent
 
 
 class TraceStep(NamedTuple):
-    """One thing on the way. `place` is topic/partition/offset, empty where it stands on no topic."""
+    """One step of the trace. `place` is topic/partition/offset, empty for a step that is on no topic."""
 
     what: str
     place: str
@@ -43,7 +43,7 @@ class TraceStep(NamedTuple):
 
 
 class EventName(NamedTuple):
-    """`tenant` is empty where it may be of any."""
+    """`tenant` is empty if it may be any."""
 
     source: str
     id: str
@@ -57,20 +57,26 @@ class EventTrace:
         self._settings, self._clickhouse = settings, clickhouse
 
     def of(self, event: EventName) -> Iterator[TraceStep]:
-        """Nothing at all where no such event is on the log as far as the warehouse has read it."""
+        """Yields nothing if the event is not on the log, as far as the warehouse has read it."""
         key = self._settings.ingest_digest_key.get_secret_value()
-        # As it was sent, and as the log has it where it may be text.
+        # The id as it was sent, and its pseudonym, which the log has instead if the id may be text.
         ids = [event.id, *([pseudonym_of(key, event.tenant)(event.id)] if key and event.tenant else [])]
-        asked = {"source": event.source, "ids": ids, "tenant": event.tenant}
-        for tenant, relationship, kind, name, at, recorded, partition, offset in self._rows("events", asked):
+        parameters = {"source": event.source, "ids": ids, "tenant": event.tenant}
+        for tenant, relationship, kind, name, at, recorded, partition, offset in self._rows("events", parameters):
             place = f"{EVENTS.at(self._settings.log_epoch)}/{partition}/{offset}"
             happened = f"{kind} of {tenant}/{relationship}, happened {to_rfc3339(at)}, recorded {to_rfc3339(recorded)}"
             yield TraceStep("event", place, happened)
             for letter in read_rejected(self._settings, DeadLetterFilter(keys=frozenset({place}))):
                 yield TraceStep("refused", place, f"by a reader of the log: {letter.reason}: {letter.detail}")
-            of_event = {"tenant": tenant, "relationship": relationship, "source": event.source, "id": name, "at": at}
-            yield from self._scores(of_event)
-            yield from self._alerts(of_event)
+            named = {
+                "tenant": tenant,
+                "relationship": relationship,
+                "source": event.source,
+                "id": name,
+                "at": at,
+            }
+            yield from self._scores(named)
+            yield from self._alerts(named)
 
     def _scores(self, event: dict[str, object]) -> Iterator[TraceStep]:
         rows = self._rows("scores", event)
@@ -96,7 +102,7 @@ class EventTrace:
         return self._clickhouse.query((SQL / f"trace_{name}.sql").read_text(), parameters)
 
 
-NOT_THERE = (
+NOT_FOUND = (
     "no such event is on the log, as far as the warehouse has read it. What was refused over HTTP was answered to its "
     "sender and is written nowhere; `rapport ingest rejected list` has the rest."
 )
@@ -105,19 +111,23 @@ RAW_IS_GONE = "is not on its topic: payloads stay for 14 days"
 
 @click.command()
 @click.argument("event", nargs=-1, metavar="[SOURCE ID]")
-@click.option("--payload", metavar="ORIGIN", help="topic/partition/offset, as `rejected list` and logs have it.")
-@click.option("--tenant", default="", help="Of the event; an id that may be text is found with it only.")
+@click.option("--payload", metavar="ORIGIN", help="topic/partition/offset, as in `rejected list` and in logs.")
+@click.option("--tenant", default="", help="The tenant of the event; needed to find an id that may be text.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON per step.")
 def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: bool) -> None:
     """Show what became of an event, or of what a tool sent: raw record, statements, whom they are about, event, scores,
-    alerts, each with its place and the reason. Statements are told as they would be read now. Ends with 1 if nothing
-    is found."""
+    alerts, each with its position and the reason. Statements are shown as they would be translated now. Exits with 1 if
+    nothing is found."""
     if (len(event) == 2) == (payload is not None) or len(event) not in {0, 2}:  # noqa: PLR2004 (source and id)
         raise click.UsageError("give SOURCE and ID, or --payload ORIGIN")
     found = False
     with explained(), closing(ClickHouse(settings := quiet_settings())) as clickhouse:
-        traced = EventTrace(settings, clickhouse)
-        steps = _of_payload(settings, traced, payload) if payload else traced.of(EventName(event[0], event[1], tenant))
+        event_trace = EventTrace(settings, clickhouse)
+        steps = (
+            _trace_payload(settings, event_trace, payload)
+            if payload
+            else event_trace.of(EventName(event[0], event[1], tenant))
+        )
         try:
             for step in steps:
                 found = True
@@ -128,37 +138,37 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
         except (OriginError, ConnectionsError) as wrong:
             raise click.ClickException(str(wrong)) from wrong
     if not found:
-        click.echo(NOT_THERE, err=True)
+        click.echo(NOT_FOUND, err=True)
         sys.exit(1)
 
 
-def _of_payload(settings: IngestSettings, traced: EventTrace, origin: str) -> Iterator[TraceStep]:
-    partition, offset = place_of(origin)
+def _trace_payload(settings: IngestSettings, event_trace: EventTrace, origin: str) -> Iterator[TraceStep]:
+    partition, offset = parse_origin(origin)
     record = record_at(settings, partition, offset)
     if record is None:
         yield TraceStep("raw", origin, RAW_IS_GONE)
     else:
         yield TraceStep("raw", origin, f"{len(record.value or b'')} bytes")
-    yield from quarantined(settings, origin.partition("#")[0])
+    yield from dead_letters_of(settings, origin.partition("#")[0])
     if record is None:
         return
     key = settings.ingest_digest_key.get_secret_value()
-    for one in events_of(record, connections_of(settings), projection_now(settings, key)):
+    for one in trace_record(record, connections_of(settings), projection_now(settings, key)):
         if isinstance(one, TraceStep):
             yield one
         else:
-            yield from list(traced.of(one)) or [TraceStep("event", "", f"{one.source} {one.id} is not on the log")]
+            yield from list(event_trace.of(one)) or [TraceStep("event", "", f"{one.source} {one.id} is not on the log")]
 
 
 CONNECTION = "connection"
 
 
 class OriginError(Exception):
-    """The message says what an origin looks like."""
+    """The message shows the form of an origin."""
 
 
-def place_of(origin: str) -> tuple[Partition, int]:
-    """Of `mentoring.raw.zoom/0/17`, and of one payload of several: `mentoring.raw.zoom/0/17#2`. Raises OriginError."""
+def parse_origin(origin: str) -> tuple[Partition, int]:
+    """Parse `mentoring.raw.zoom/0/17`, or one payload of several: `mentoring.raw.zoom/0/17#2`. Raises OriginError."""
     topic, _, rest = origin.partition("#")[0].partition("/")
     partition, _, offset = rest.partition("/")
     if topic not in RAW_TOPICS or not (partition.isdecimal() and offset.isdecimal()):
@@ -167,7 +177,7 @@ def place_of(origin: str) -> tuple[Partition, int]:
 
 
 def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Record | None:
-    """None where it is gone, or never was. Raises KafkaError."""
+    """Return None if the record has expired or never existed. Raises KafkaError."""
     with reading(settings, [partition.topic]) as reader:
         if partition not in reader.assignment():
             return None
@@ -183,19 +193,19 @@ def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Re
     return None
 
 
-def quarantined(settings: IngestSettings, origin: str) -> Iterator[TraceStep]:
-    """What lies in quarantine of it, also of each of its payloads. Raises KafkaError."""
+def dead_letters_of(settings: IngestSettings, origin: str) -> Iterator[TraceStep]:
+    """Yield the dead letters of the record and of each of its payloads. Raises KafkaError."""
     done = requeued_keys(settings)
     for letter in read_rejected(settings, DeadLetterFilter()):
         if letter.key == origin or letter.key.startswith(f"{origin}#"):
-            again = "; sent again by `rapport ingest requeue`" if letter.key in done else ""
-            yield TraceStep("refused", letter.key, f"{letter.reason}: {letter.detail}{again}")
+            requeued = "; sent again by `rapport ingest requeue`" if letter.key in done else ""
+            yield TraceStep("refused", letter.key, f"{letter.reason}: {letter.detail}{requeued}")
 
 
-def events_of(
+def trace_record(
     record: Record, connections: Mapping[str, Connection], projection: Projection
 ) -> Iterator[TraceStep | EventName]:
-    """Each step, and after a statement the events that it became, to be traced."""
+    """Yield each step, and after a statement the events that it became, to be traced in turn."""
     if record.topic == RAW_CLOUDEVENTS.name:
         found = read_record(record.headers, record.value)
         value = found.value if isinstance(found, Parsed) else None
@@ -212,22 +222,22 @@ def events_of(
             "resolution", "", f"the connection {name[:100]!r} is not known: is RAPPORT_INGEST_CONNECTIONS set?"
         )
         return
-    for tried in Attempt(connection, projection, datetime.now(UTC)).of_record(record):
-        if tried.pointer:
-            yield TraceStep("payload", "", f"points to {tried.pointer.resource}, which is fetched from the tool's API")
-        if tried.refusal:
-            yield TraceStep("payload", "", _reason(tried.refusal))
-        for heard in tried.heard:
-            yield from _statement(heard)
+    for result in ToolDryRun(connection, projection, datetime.now(UTC)).record(record):
+        if result.pointer:
+            yield TraceStep("payload", "", f"points to {result.pointer.resource}, which is fetched from the tool's API")
+        if result.refusal:
+            yield TraceStep("payload", "", _reason(result.refusal))
+        for statement in result.statements:
+            yield from _statement(statement)
 
 
-def _statement(heard: Heard) -> Iterator[TraceStep | EventName]:
-    yield TraceStep("statement", "", type(heard.said).__name__.lower())
-    if heard.refusal:
-        yield TraceStep("resolution", "", _reason(heard.refusal))
-    for participant in heard.participants:
+def _statement(statement: StatementResult) -> Iterator[TraceStep | EventName]:
+    yield TraceStep("statement", "", type(statement.activity).__name__.lower())
+    if statement.refusal:
+        yield TraceStep("resolution", "", _reason(statement.refusal))
+    for participant in statement.participants:
         yield TraceStep("resolution", "", f"of the participant {participant.id}: the directory")
-    for event in heard.events:
+    for event in statement.events:
         if not isinstance(event, OfPartition):
             yield TraceStep("resolution", "", f"of the relationship {event.subject}: {event.type} {event.id}")
         yield EventName(event.source, event.id, event.tenant)

@@ -1,4 +1,4 @@
-"""`rapport ingest try TOOL FILE...`: what payloads become, telling nobody; for people and for programs."""
+"""`rapport ingest try TOOL FILE...`: shows what payloads become and sends nothing; as text or as JSON."""
 
 import json
 import sys
@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import click
 
 from schemas.events import MentoringEvent, to_json
-from services.ingest.commands.attempt import (
-    PRETENDED_KEY,
-    Attempt,
+from services.ingest.commands.tool_dry_run import (
+    PLACEHOLDER_KEY,
     Conclusion,
-    Heard,
-    NoAccountError,
+    ConnectionChoiceError,
+    PayloadResult,
     Refusal,
-    Tried,
+    StatementResult,
+    ToolDryRun,
     TryOptions,
-    connection_of,
+    choose_connection,
 )
 from services.ingest.console import explained, quiet_settings
 from services.ingest.domain.admission import Clock, admit
@@ -43,45 +43,47 @@ MEDIA_TYPES = dict.fromkeys((".csv", ".tsv", ".txt"), "text/csv")
 @click.command("try")
 @click.argument("tool", type=click.Choice(sorted(TOOLS)))
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=READABLE)
-@click.option("--connections", type=READABLE, help="The file of connections; secrets need not be there.")
-@click.option("--connection", help="Which of them; not needed if there is one of the tool.")
+@click.option("--connections", type=READABLE, help="The file of connections; its secrets need not be set.")
+@click.option("--connection", help="The connection to use; not needed if the tool has only one.")
 @click.option("--settings", type=READABLE, help="Without connections: the tool's settings, YAML.")
 @click.option("--tenant", help="Without connections: whose payload it is.", default="try", show_default=True)
 @click.option("--roster", type=READABLE, help="JSONL: events of relationships and sessions, and participants.")
-@click.option("--live", is_flag=True, help="The roster that the log and the directory know now.")
-@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="Of the request, such as content-type.")
+@click.option("--live", is_flag=True, help="Use the current roster of the log and the directory.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header, such as content-type.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON per payload.")
 def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
-    """Show what the bodies of requests, one per FILE and in this order, would become; nothing is sent or written.
+    """Show what request bodies of TOOL, one per FILE and in this order, would become; nothing is sent or written.
 
-    With a roster the events are shown, and what becomes of the meetings when they are over; without one the statements
-    only. Ends with 1 if anything is rejected."""
+    With a roster the command shows the events, and the outcomes of the meetings once they are over; without one only
+    the statements. Exits with 1 if anything is rejected.
+    """
     now, names = datetime.now(UTC), ("connections", "connection", "settings", "tenant")
     with explained():
         try:
-            connection = connection_of(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
-        except NoAccountError as missing:
+            connection = choose_connection(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
+        except ConnectionChoiceError as missing:
             raise click.ClickException(str(missing)) from missing
-        projection = _projection(connection, options, Clock(now))
-    attempt, found = Attempt(connection, projection, now), list[Shown]()
+        projection = _projection_of(connection, options, Clock(now))
+    dry_run, results = ToolDryRun(connection, projection, now), list[NumberedResult]()
     given = (header.partition(":") for header in options["headers"])
     named = {name.strip().lower(): value.strip() for name, _, value in given}
     for file in files:
         headers = {"content-type": MEDIA_TYPES.get(file.suffix.lower(), "application/json")} | named
-        found += [
-            Shown(str(file), number, tried) for number, tried in enumerate(attempt.of(file.read_bytes(), headers), 1)
+        results += [
+            NumberedResult(str(file), number, result)
+            for number, result in enumerate(dry_run.request(file.read_bytes(), headers), 1)
         ]
-    told = all_in_json(found, attempt.concluded()) if as_json else all_in_words(found, attempt.concluded())
-    for line in told:
+    lines = report_json(results, dry_run.conclude()) if as_json else report_lines(results, dry_run.conclude())
+    for line in lines:
         click.echo(line)
-    sys.exit(1 if any(one.tried.is_rejected for one in found) else 0)
+    sys.exit(1 if any(one.result.is_rejected for one in results) else 0)
 
 
-def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -> Projection | None:
+def _projection_of(connection: Connection, options: dict[str, Any], clock: Clock) -> Projection | None:
     if options["roster"] and options["live"]:
         raise click.UsageError("--roster or --live, not both")
     if options["live"]:
-        return projection_now(quiet_settings(), PRETENDED_KEY)
+        return projection_now(quiet_settings(), PLACEHOLDER_KEY)
     try:
         return read_roster(options["roster"], connection.connection_scope.tenant, clock) if options["roster"] else None
     except BrokenRosterError as broken:
@@ -89,16 +91,16 @@ def _projection(connection: Connection, options: dict[str, Any], clock: Clock) -
 
 
 class BrokenRosterError(Exception):
-    """The message names the file, the line and the place in it."""
+    """The message names the file, the line and the position in it."""
 
 
 def read_roster(file: Path, tenant: str, clock: Clock) -> Projection:
-    """What names no tenant is of this one. Raises BrokenRosterError."""
-    projection = Projection(Roster(PRETENDED_KEY))
+    """Read a JSONL file; a record without a tenant belongs to `tenant`. Raises BrokenRosterError."""
+    projection = Projection(Roster(PLACEHOLDER_KEY))
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
-                problem = _learn(projection, line, tenant, clock)
+                problem = _apply_line(projection, line, tenant, clock)
                 if problem:
                     first = problem.errors[0]
                     raise BrokenRosterError(
@@ -107,16 +109,16 @@ def read_roster(file: Path, tenant: str, clock: Clock) -> Projection:
     return projection
 
 
-def _learn(projection: Projection, line: bytes, tenant: str, clock: Clock) -> Rejected | None:
+def _apply_line(projection: Projection, line: bytes, tenant: str, clock: Clock) -> Rejected | None:
     parsed = read_json(line)
     if isinstance(parsed, Rejected):
         return parsed
     if isinstance(parsed.value, dict) and "type" not in parsed.value:
-        of = parsed.value.get("tenant", tenant)
-        found = read_participant(parsed.value, of if isinstance(of, str) else tenant, clock.now)
-        if isinstance(found, Rejected):
-            return found
-        projection.upsert(found)
+        stated = parsed.value.get("tenant", tenant)
+        participant = read_participant(parsed.value, stated if isinstance(stated, str) else tenant, clock.now)
+        if isinstance(participant, Rejected):
+            return participant
+        projection.upsert(participant)
         return None
     verdict = admit(parsed.value, any_scope(parsed.value, tenant), clock, pseudonym=any_pseudonym)
     if isinstance(verdict, Rejected):
@@ -125,71 +127,72 @@ def _learn(projection: Projection, line: bytes, tenant: str, clock: Clock) -> Re
     return None
 
 
-class Shown(NamedTuple):
-    """The payload of that number in a file."""
+class NumberedResult(NamedTuple):
+    """The result of the payload with that number in a file."""
 
     file: str
     number: int
-    tried: Tried
+    result: PayloadResult
 
 
-def all_in_json(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
-    """One line for each payload. What became of the meetings is told with the last: by then all is told of them."""
-    for place, one in enumerate(found, 1):
-        last = conclusion if place == len(found) else Conclusion()
+def report_json(results: list[NumberedResult], conclusion: Conclusion) -> Iterator[str]:
+    """Yield one line per payload. The last line also holds the outcomes of the meetings, because they depend on all
+    payloads."""
+    for index, one in enumerate(results, 1):
+        last = conclusion if index == len(results) else Conclusion()
         outcomes = [json.loads(to_json(event)) for event in last.outcomes]
         undecided = [
             {"subject": key.relationship, "session_id": key.session, "reason": reason} for key, reason in last.undecided
         ]
         concluded = {"outcomes": outcomes, "undecided": undecided}
-        yield json.dumps({"file": one.file, "payload": one.number, **in_json(one.tried), **concluded})
+        yield json.dumps({"file": one.file, "payload": one.number, **payload_json(one.result), **concluded})
 
 
-def all_in_words(found: list[Shown], conclusion: Conclusion) -> Iterator[str]:
-    for one in found:
+def report_lines(results: list[NumberedResult], conclusion: Conclusion) -> Iterator[str]:
+    for one in results:
         yield f"{one.file}, payload {one.number}"
-        yield from (f"  {line}" for line in in_words(one.tried))
+        yield from (f"  {line}" for line in payload_lines(one.result))
     if conclusion.outcomes or conclusion.undecided:
         yield "when the meetings are over"
     for event in conclusion.outcomes:
-        yield from _event(event)
+        yield from _event_lines(event)
     for key, reason in conclusion.undecided:
-        yield harmless(f"  nothing is said of session {key.session} of {key.relationship}: {reason}")
+        yield harmless(f"  no outcome for session {key.session} of {key.relationship}: {reason}")
 
 
-def in_json(tried: Tried) -> dict[str, object]:
-    kind = "pointer" if tried.pointer else "ignored" if tried.refusal else "told"
-    outcome: dict[str, object] = {"outcome": "rejected" if tried.is_rejected else kind}
-    if tried.pointer:
-        outcome["resource"] = tried.pointer.resource
-    if tried.refusal:
-        outcome |= _refusal(tried.refusal)
+def payload_json(result: PayloadResult) -> dict[str, object]:
+    kind = "pointer" if result.pointer else "ignored" if result.refusal else "told"
+    outcome: dict[str, object] = {"outcome": "rejected" if result.is_rejected else kind}
+    if result.pointer:
+        outcome["resource"] = result.pointer.resource
+    if result.refusal:
+        outcome |= _refusal_json(result.refusal)
     return {
         **outcome,
-        "text_cut": bool(tried.cut),
-        "cut": list(tried.cut),
-        "statements": [_heard_json(one) for one in tried.heard],
+        "text_cut": bool(result.cut),
+        "cut": list(result.cut),
+        "statements": [_statement_json(one) for one in result.statements],
     }
 
 
-def in_words(tried: Tried) -> Iterator[str]:
-    if tried.cut:
-        yield harmless(f"is not kept: {', '.join(path or 'all of it' for path in tried.cut)}")
-    if tried.pointer:
-        yield f"points to {harmless(tried.pointer.resource)}: it is fetched from the tool's API by the service"
-    if tried.refusal:
-        yield from _refused(tried.refusal)
-    for one in tried.heard:
-        yield from _heard(one)
+def payload_lines(result: PayloadResult) -> Iterator[str]:
+    if result.cut:
+        yield harmless(f"is not kept: {', '.join(path or 'all of it' for path in result.cut)}")
+    if result.pointer:
+        yield f"points to {harmless(result.pointer.resource)}: it is fetched from the tool's API by the service"
+    if result.refusal:
+        yield from _refusal_lines(result.refusal)
+    for one in result.statements:
+        yield from _statement_lines(one)
 
 
-def _refusal(refusal: Refusal) -> dict[str, object]:
+def _refusal_json(refusal: Refusal) -> dict[str, object]:
     if isinstance(refusal, Ignored):
         return {"reason": refusal.reason}
     return {"reason": refusal.reason, "errors": [{"path": e.path, "reason": e.reason} for e in refusal.errors]}
 
 
-def _refused(refusal: Refusal) -> Iterator[str]:
+def _refusal_lines(refusal: Refusal) -> Iterator[str]:
     if isinstance(refusal, Ignored):
         yield f"ignored: {harmless(refusal.reason)}"
         return
@@ -197,50 +200,50 @@ def _refused(refusal: Refusal) -> Iterator[str]:
         yield harmless(f"rejected: {refusal.reason}: {error.path}: {error.reason}".replace(": : ", ": "))
 
 
-def _heard_json(one: Heard) -> dict[str, object]:
-    found: dict[str, object] = {"said": type(one.said).__name__.lower(), **_members(one.said)}
+def _statement_json(one: StatementResult) -> dict[str, object]:
+    document: dict[str, object] = {"said": type(one.activity).__name__.lower(), **_fields_of(one.activity)}
     if one.refusal:
         kind = "ignored" if isinstance(one.refusal, Ignored) else "rejected"
-        found |= {"outcome": kind, **_refusal(one.refusal)}
-    return found | {
+        document |= {"outcome": kind, **_refusal_json(one.refusal)}
+    return document | {
         "events": [json.loads(to_json(event)) for event in one.events],
         "participants": [participant.model_dump(mode="json") for participant in one.participants],
     }
 
 
-def _heard(one: Heard) -> Iterator[str]:
-    yield f"says {type(one.said).__name__.lower()}"
-    for name, value in _members(one.said).items():
+def _statement_lines(one: StatementResult) -> Iterator[str]:
+    yield f"says {type(one.activity).__name__.lower()}"
+    for name, value in _fields_of(one.activity).items():
         yield harmless(f"    {name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
     if one.refusal:
-        yield from (f"  {line}" for line in _refused(one.refusal))
+        yield from (f"  {line}" for line in _refusal_lines(one.refusal))
     for event in one.events:
-        yield from _event(event)
+        yield from _event_lines(event)
     for participant in one.participants:
         yield harmless(f"  writes the participant {participant.id}, {participant.status}")
 
 
-def _event(event: MentoringEvent) -> Iterator[str]:
+def _event_lines(event: MentoringEvent) -> Iterator[str]:
     yield harmless(f"  becomes {event.type} of {event.subject if hasattr(event, 'subject') else event.tenant}")
     yield harmless(f"    {to_json(event).decode()}")
 
 
-def _members(value: object) -> dict[str, object]:
-    """Of a frozen dataclass; what is not known is left out."""
+def _fields_of(value: object) -> dict[str, object]:
+    """Return the members of a frozen dataclass that have a value."""
     assert is_dataclass(value)
-    found = {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
-    return {name: member for name, member in found.items() if member not in (None, "", (), [], {})}
+    members = {one.name: _json_value(getattr(value, one.name)) for one in fields(value)}
+    return {name: member for name, member in members.items() if member not in (None, "", (), [], {})}
 
 
-def _plain(value: object) -> object:
+def _json_value(value: object) -> object:
     match value:
         case datetime() | date():
             return value.isoformat()
         case tuple() | list() | frozenset():
-            return [_plain(one) for one in value]
+            return [_json_value(one) for one in value]
         case Mapping():
-            return {str(name): _plain(one) for name, one in value.items()}
+            return {str(name): _json_value(one) for name, one in value.items()}
         case str() | int() | float() | None:
             return value
         case _:
-            return _members(value) if is_dataclass(value) else str(value)
+            return _fields_of(value) if is_dataclass(value) else str(value)

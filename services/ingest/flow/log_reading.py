@@ -17,7 +17,7 @@ from services.ingest.domain.verdict import explain
 from services.runtime.kafka import Partition, Reader, Record, read_to_end, reading
 from services.runtime.log_place import Misplaced, misplaced
 from services.runtime.settings import Settings
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 
 def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
@@ -48,7 +48,7 @@ def event_or_note(
     try:
         event = event_at(record, partitions)
     except ValidationError as invalid:
-        line.error("unreadable", **place, places=places(invalid))
+        line.error("unreadable", **place, places=field_errors(invalid))
         notes["unreadable"] += 1
         return None
     if isinstance(event, Misplaced):

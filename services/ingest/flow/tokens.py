@@ -13,7 +13,7 @@ from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 # A created or revoked token takes effect within this, plus the broker's latency.
 POLL_SECONDS = 0.5
@@ -40,7 +40,7 @@ class TokenTable:
         try:
             self.tokens[token_id] = Token.model_validate_json(record.value)
         except ValidationError as invalid:
-            self._tell_unreadable(record, places=places(invalid))
+            self._tell_unreadable(record, places=field_errors(invalid))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
             self._tell_unreadable(record, **described(failure))
 

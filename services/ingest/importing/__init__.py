@@ -1,1 +1,1 @@
-"""`rapport ingest import`: a file of events, or a table, through the gateway."""
+"""`rapport ingest import`: sends a file of events, or a table, through the gateway."""

@@ -1,4 +1,5 @@
-"""The lines of the input, what one asks for (the messages to send, how to tell of them), and how far a run came."""
+"""The lines of the input, the entry that each line becomes (messages to send, how to report it), and the checkpoint of
+an import."""
 
 import gzip
 import io
@@ -26,9 +27,9 @@ GZIP = b"\x1f\x8b"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
-class LinesFile:
-    """A context manager; iterates over all lines, blank ones too. Lines of UTF-16, and of every `encoding` whose line
-    breaks are longer than a byte, come as UTF-8; all others as they are."""
+class LineReader:
+    """A context manager that iterates over all lines, including blank ones. Lines in UTF-16, or in any `encoding` whose
+    line break takes more than one byte, are converted to UTF-8; all others are yielded unchanged."""
 
     def __init__(self, file: Path, encoding: str | None = None) -> None:
         self._file, self._encoding = file, encoding
@@ -37,7 +38,7 @@ class LinesFile:
         self.size: int | None = None
 
     def __enter__(self) -> Self:
-        """Raises ImportStoppedError when it is no text."""
+        """Raises ImportStoppedError when the file is not text."""
         if self._file != STDIN:
             opened = self._open.enter_context(self._file.open("rb"))
             head = opened.peek(8)
@@ -51,15 +52,15 @@ class LinesFile:
         self._open.close()
 
     def position(self) -> int:
-        """Bytes of the file that are read, of at most `size`."""
+        """Return how many bytes of the file are read, at most `size`."""
         return self._raw.tell() if self.size is not None else 0
 
     def __iter__(self) -> Iterator[Line]:
-        """Raises ImportStoppedError when the file breaks off or is not what its name says."""
+        """Raises ImportStoppedError when the file is truncated, or when its content does not match its suffix."""
         unpacked = gzip.GzipFile(fileobj=self._raw) if self._file.suffix == ".gz" else self._raw
         number = 0
         try:
-            for text in _texts(unpacked, self._encoding):
+            for text in _raw_lines(unpacked, self._encoding):
                 number += 1
                 if number == 1 and text.startswith(GZIP):
                     raise ImportStoppedError("the file is gzipped: call it .gz")
@@ -70,23 +71,23 @@ class LinesFile:
             raise ImportStoppedError(f"{self._file} cannot be read on: {broken}") from broken
 
 
-def _texts(unpacked: BinaryIO | gzip.GzipFile, encoding: str | None) -> Iterator[bytes]:
+def _raw_lines(unpacked: BinaryIO | gzip.GzipFile, encoding: str | None) -> Iterator[bytes]:
     begin = unpacked.peek(len(GZIP))[: len(GZIP)] if isinstance(unpacked, io.BufferedReader | gzip.GzipFile) else b""
     wide = "utf-16" if begin in UTF_16 else encoding if encoding and "\n".encode(encoding) != b"\n" else None
     if wide is None:
         while text := (rest := unpacked.readline(MOST_BYTES + 1)):
-            # Of a line that is longer than any may be the rest is read over.
+            # Skip the rest of a line that exceeds the maximum.
             while len(rest) > MOST_BYTES and not rest.endswith(b"\n"):
                 rest = unpacked.readline(MOST_BYTES + 1)
             yield text
         return
-    # No other line break than LF: the cells of a row may hold any.
+    # Only LF ends a line: the cells of a row may contain any other line break.
     read = io.TextIOWrapper(cast("BinaryIO", unpacked), wide, newline="\n")
     try:
         while line := read.readline(MOST_BYTES):
             yield line.encode()
     finally:
-        read.detach()  # it would close what others still ask for its position
+        read.detach()  # else it would close the file whose position others still read
 
 
 MOST_MESSAGES = 200
@@ -94,10 +95,10 @@ MOST_MESSAGES = 200
 
 @dataclass(frozen=True)
 class ImportEntry:
-    """`messages` are JSON texts; one that cannot be sent at all has none, and its `refusal` instead. `times`: when what
-    it tells happened, as it is written. `column` says from which column of a table a path of a message comes; empty if
-    from none. `original` is how the report calls the line. `relationship` that it speaks of, and that others have
-    declared. `input` is which of the files it comes from."""
+    """What one input line becomes. `messages` are JSON texts; a line that cannot be sent has none, and a `refusal`
+    instead. `times` are the event times as written. `column` maps a path of a message to the column of the table that
+    it comes from, or to an empty string. `original` is the key under which the report holds the line. `relationship` is
+    the relationship that the line refers to without declaring it. `input` is the index of the input file."""
 
     line: Line
     messages: tuple[bytes, ...] = ()
@@ -114,17 +115,17 @@ class ImportEntry:
         return sum(len(message) + 1 for message in self.messages)
 
 
-def refusal(rejected: Rejected) -> ImportAnswer:
-    """As the gateway would answer."""
+def rejection_answer(rejected: Rejected) -> ImportAnswer:
+    """Return the answer that the gateway would give."""
     return ImportAnswer(STATUS[rejected.reason], rejected.reason, listed(rejected.errors))
 
 
 def batches(entries: Iterable[ImportEntry]) -> Iterator[list[ImportEntry]]:
-    """In order; each within what one request may hold."""
+    """Yield batches in input order, each within the size limits of one request."""
     batch: list[ImportEntry] = []
     messages = size = 0
     for entry in entries:
-        # One that is refused weighs too: a file of nothing else is told of in portions as well.
+        # A rejected line counts as well, so that a file of rejected lines only is reported in batches, too.
         weight = max(1, len(entry.messages))
         is_full = messages + weight > MOST_MESSAGES or size + entry.size > MOST_BYTES
         if batch and (is_full or entry.endpoint is not batch[0].endpoint):
@@ -138,24 +139,25 @@ def batches(entries: Iterable[ImportEntry]) -> Iterator[list[ImportEntry]]:
 
 
 def event_entry(line: Line) -> ImportEntry:
-    """Tells lines that can be sent together from those that would break the request for the others."""
+    """Parse one line of JSON, so that a line which would make the gateway refuse the whole request is rejected by
+    itself."""
     text = line.text.strip()
     if len(text) > MOST_BYTES:
         words = f"an event has at most {MOST_BYTES} bytes"
-        return ImportEntry(line, refusal=refusal(rejected("too_large", "", words)))
+        return ImportEntry(line, refusal=rejection_answer(rejected("too_large", "", words)))
     parsed = read_json(text)
     if isinstance(parsed, Rejected):
-        return ImportEntry(line, refusal=refusal(parsed))
+        return ImportEntry(line, refusal=rejection_answer(parsed))
     time = parsed.value.get("time") if isinstance(parsed.value, dict) else None
     return ImportEntry(line, (text,), times=(time,) if isinstance(time, str) else ())
 
 
-# A run that is killed repeats what it did since then, which is harmless.
+# A killed run repeats what it did since the last save, which is harmless.
 SAVED_EVERY_SECONDS = 1.0
 
 
 class Checkpoint:
-    """Everything up to a line is dealt with. `file` None keeps nothing."""
+    """The last line up to which everything is processed. `file` None stores nothing."""
 
     def __init__(self, file: Path | None) -> None:
         self._file = file
@@ -164,39 +166,39 @@ class Checkpoint:
         self.line = 0
 
     @property
-    def is_known(self) -> bool:
-        """Whether an earlier run left off somewhere."""
+    def exists(self) -> bool:
+        """Whether an earlier run stored a checkpoint."""
         return self._file is not None and self._file.exists()
 
-    def skipped(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """The lines that are left. Raises ImportStoppedError when those before are not what they were."""
+    def remaining(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Yield the lines after the checkpoint. Raises ImportStoppedError when the lines before it have changed."""
         ahead = iter(lines)
-        until, digest = self._kept()
+        until, digest = self._stored()
         while self.line < until and (line := next(ahead, None)):
-            self._pass(line)
+            self._include(line)
         if until and (self.line, self._digest.hexdigest()) != (until, digest):
             raise ImportStoppedError("the input has changed since: run it without --resume, a repeat is harmless")
         yield from ahead
 
-    def reached(self, batch: Iterable[ImportEntry]) -> None:
+    def advance(self, batch: Iterable[ImportEntry]) -> None:
         for entry in batch:
-            self._pass(entry.line)
+            self._include(entry.line)
         if time.monotonic() - self._saved >= SAVED_EVERY_SECONDS:
             self.save()
 
     def save(self) -> None:
         if self._file is None or not self.line:
             return
-        beside = self._file.with_name(f"{self._file.name}.new")
-        beside.write_text(json.dumps({"line": self.line, "digest": self._digest.hexdigest()}) + "\n")
-        os.replace(beside, self._file)  # noqa: PTH105 (whole or not at all)
+        temporary = self._file.with_name(f"{self._file.name}.new")
+        temporary.write_text(json.dumps({"line": self.line, "digest": self._digest.hexdigest()}) + "\n")
+        os.replace(temporary, self._file)  # noqa: PTH105 (atomic)
         self._saved = time.monotonic()
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
-    def _kept(self) -> tuple[int, str]:
+    def _stored(self) -> tuple[int, str]:
         if self._file is None or not self._file.exists():
             return 0, ""
         try:
@@ -205,7 +207,7 @@ class Checkpoint:
         except (ValueError, KeyError, TypeError) as broken:
             raise ImportStoppedError(f"{self._file} cannot be read: run it without --resume") from broken
 
-    def _pass(self, line: Line) -> None:
+    def _include(self, line: Line) -> None:
         self._digest.update(b"%d\0%d\0" % (line.number, len(line.text)))
         self._digest.update(line.text)
         self.line = line.number

@@ -1,4 +1,5 @@
-"""The cells of a row, read as times, numbers, people and lists; what is not certain is a fault of its column."""
+"""Parses the cells of a row as times, numbers, people and lists. An ambiguous value is recorded as a problem of its
+column."""
 
 import re
 from collections.abc import Callable, Collection, Mapping
@@ -22,203 +23,208 @@ from services.ingest.domain.tools.cells import (
     plain_name,
 )
 from services.ingest.domain.verdict import Problem
-from services.ingest.importing.moments import Forms, UncertainError
+from services.ingest.importing.cell_formats import CellFormats, InvalidCellError
 from services.ingest.sources.vendor_model import zone_named
 
-Read = TypeVar("Read")
+Parsed = TypeVar("Parsed")
 
 DIGEST_BYTES = 16
 YES, NO = frozenset({"yes", "true", "1", "y", "t"}), frozenset({"no", "false", "0", "n", "f"})
-# No comma and no blank: between a first and a last name stand these.
-_BETWEEN_PEOPLE = re.compile(r"[|;\n]+")
-_SEPARATED = re.compile(r"[|;,\s]+")
-# What no id holds: Ada Lovelace; Lovelace, Ada.
-_NAME = re.compile(r"[\s,]")
-A_NAME = "looks like a name: give the id, or import the directory first and name people by address"
+# Neither comma nor blank: they separate first and last names.
+_PEOPLE_SEPARATOR = re.compile(r"[|;\n]+")
+_VALUE_SEPARATOR = re.compile(r"[|;,\s]+")
+# Characters that no id contains: Ada Lovelace; Lovelace, Ada.
+_PERSON_NAME = re.compile(r"[\s,]")
+IS_A_NAME = "looks like a name: give the id, or import the directory first and name people by address"
 LONGEST_SHOWN = 60
 
 
 @dataclass(frozen=True)
-class Defaults:
-    """What the options of the command say of every row whose own column does not."""
+class RowDefaults:
+    """Values from the command's options, for rows whose own columns lack them."""
 
     source: str = ""
     program: str = ""
     time_zone: str = ""
 
 
-def nobody_by_address(_: str) -> str:
-    """Where nobody knows a directory. Raises UncertainError."""
-    raise UncertainError("is an address, and the directory is not known here: give the id")
+def no_directory(_: str) -> str:
+    """The lookup where no directory is available. Raises InvalidCellError."""
+    raise InvalidCellError("is an address, and the directory is not known here: give the id")
 
 
 @dataclass(frozen=True)
-class RowReading:
-    """How all rows of a table are read. `saved`: RFC 3339, when the table was last written. `contradicted`: the people
-    of whom several rows say different things. `person_at` tells the id
-    of whom an address belongs to, or raises UncertainError."""
+class RowContext:
+    """Shared by all rows of a table. `saved_at`: RFC 3339, when the table was last written. `conflicting`: participants
+    whose rows contradict each other. `resolve_address` returns the participant id of an address, or raises
+    InvalidCellError."""
 
-    defaults: Defaults = field(default_factory=Defaults)
-    forms: Forms = field(default_factory=Forms)
-    saved: str = ""
-    contradicted: frozenset[str] = frozenset()
-    person_at: Callable[[str], str] = nobody_by_address
+    defaults: RowDefaults = field(default_factory=RowDefaults)
+    formats: CellFormats = field(default_factory=CellFormats)
+    saved_at: str = ""
+    conflicting: frozenset[str] = frozenset()
+    resolve_address: Callable[[str], str] = no_directory
 
 
 @dataclass
 class TableRow:
-    """`problems` grow while it is read; with any, what was read counts for nothing."""
+    """`problems` accumulate while the row is parsed; if there are any, the parsed values must not be used."""
 
     cells: Mapping[str, str]
-    reading: RowReading = field(default_factory=RowReading)
+    context: RowContext = field(default_factory=RowContext)
     problems: list[Problem] = field(default_factory=list)
-    _needed: set[str] = field(default_factory=set, repr=False)
+    _required: set[str] = field(default_factory=set, repr=False)
 
     @property
-    def defaults(self) -> Defaults:
-        return self.reading.defaults
+    def defaults(self) -> RowDefaults:
+        return self.context.defaults
 
     def text(self, column: str) -> str:
-        """Empty if there is nothing."""
+        """Return an empty string for an empty cell."""
         found = composed(self.cells.get(column, ""))
         if NO_RESULT.fullmatch(found):
-            self.fault(column, f"{found!r} is what Excel shows of a formula that went wrong")
+            self.add_problem(column, f"{found!r} is what Excel shows of a formula that went wrong")
         return "" if found in NO_VALUE else found
 
     def name(self, column: str) -> str:
-        """Of a person."""
+        """Return the name of a person."""
         found = plain_name(self.text(column))
         if damage := damage_of(found):
-            self.fault(column, f"{found[:LONGEST_SHOWN]!r} {damage[0]}")
+            self.add_problem(column, f"{found[:LONGEST_SHOWN]!r} {damage[0]}")
         return found
 
-    def needed(self, column: str) -> str:
-        self._needed.add(column)
+    def required(self, column: str) -> str:
+        self._required.add(column)
         found = self.text(column)
         if not found:
             written = composed(self.cells.get(column, ""))
-            self.fault(column, f"{written!r} names no day, person or thing" if written else "is empty")
+            self.add_problem(column, f"{written!r} names no day, person or thing" if written else "is empty")
         return found
 
-    def word(self, column: str, allowed: Collection[str]) -> str:
-        """One of these, in any case; empty if there is nothing, or something else."""
+    def choice(self, column: str, allowed: Collection[str]) -> str:
+        """Return one of the allowed values, matched case-insensitively; an empty string if the cell is empty or holds
+        another value."""
         found = visible(self.text(column)).lower()
         if not found or found in allowed:
             return found
         close = get_close_matches(found[:LONGEST_SHOWN], allowed, n=1)
         hint = f"; did you mean {close[0]}?" if close else ""
-        self.fault(column, f"{found[:LONGEST_SHOWN]!r} is none of {', '.join(allowed)}{hint}")
+        self.add_problem(column, f"{found[:LONGEST_SHOWN]!r} is none of {', '.join(allowed)}{hint}")
         return ""
 
-    def moment(self, column: str) -> str | None:
-        """RFC 3339, UTC; a day alone is none."""
-        if self._has_no_day(column):
+    def timestamp(self, column: str) -> str | None:
+        """Return RFC 3339 in UTC; a date alone is a problem."""
+        if self._is_undated(column):
             return None
-        if self.reading.forms.is_day(in_line(self.text(column))):
-            self.fault(column, f"{self.text(column)!r} names no time of day")
+        if self.context.formats.is_day(normalize_blanks(self.text(column))):
+            self.add_problem(column, f"{self.text(column)!r} names no time of day")
             return None
-        return self.moment_or_day(column)
+        return self.timestamp_or_day(column)
 
-    def moment_or_day(self, column: str) -> str | None:
-        """RFC 3339, UTC; a day is its begin."""
-        if self._has_no_day(column):
+    def timestamp_or_day(self, column: str) -> str | None:
+        """Return RFC 3339 in UTC; a date alone is the start of that day."""
+        if self._is_undated(column):
             return None
-        return self._read(column, lambda text: self.reading.forms.moment(text, self.zone()))
+        return self._parse(column, lambda text: self.context.formats.timestamp(text, self.zone()))
 
     def day(self, column: str) -> str | None:
-        return None if self._has_no_day(column) else self._read(column, self.reading.forms.day)
+        return None if self._is_undated(column) else self._parse(column, self.context.formats.day)
 
     def number(self, column: str) -> float | int | None:
-        return self._read(column, self.reading.forms.number)
+        return self._parse(column, self.context.formats.number)
 
     def percent(self, column: str) -> float | int | None:
-        """Also as Excel writes a cell of this format: 40 %."""
-        return self._read(column, lambda text: self.reading.forms.number(text.removesuffix("%").rstrip()))
+        """Accepts the form of Excel's percent cells, too: 40 %."""
+        return self._parse(column, lambda text: self.context.formats.number(text.removesuffix("%").rstrip()))
 
     def minutes(self, column: str) -> float | int | None:
-        """Also as Excel writes what has lasted: 1:30:00."""
-        return self._read(column, self.reading.forms.minutes)
+        """Accepts the form of Excel's duration cells, too: 1:30:00."""
+        return self._parse(column, self.context.formats.minutes)
 
     def flag(self, column: str) -> bool | None:
-        word = visible(in_line(self.text(column))).lower()
-        if word and word not in YES | NO:
-            self.fault(column, f"{in_line(self.text(column))[:LONGEST_SHOWN]!r} is neither yes nor no")
-        return word in YES if word in YES | NO else None
+        choice = visible(normalize_blanks(self.text(column))).lower()
+        if choice and choice not in YES | NO:
+            self.add_problem(column, f"{normalize_blanks(self.text(column))[:LONGEST_SHOWN]!r} is neither yes nor no")
+        return choice in YES if choice in YES | NO else None
 
     def people(self, column: str) -> list[str]:
-        """Ids, of which addresses are looked up, between |, semicolons or line breaks."""
-        found = [visible(part) for part in _BETWEEN_PEOPLE.split(self.text(column))]
-        return [person for part in found if part and part not in NO_VALUE and (person := self._person(column, part))]
+        """Return participant ids; addresses are resolved. Entries are separated by |, semicolons or line breaks."""
+        found = [visible(part) for part in _PEOPLE_SEPARATOR.split(self.text(column))]
+        return [person for part in found if part and part not in NO_VALUE and (person := self._resolve(column, part))]
 
-    def several(self, column: str) -> list[str]:
-        """Separated by |, comma, semicolon or blanks."""
-        return [part for part in _SEPARATED.split(self.text(column)) if part]
+    def values(self, column: str) -> list[str]:
+        """Split the cell at |, commas, semicolons and blanks."""
+        return [part for part in _VALUE_SEPARATOR.split(self.text(column)) if part]
 
     def addresses(self, column: str) -> list[str]:
-        """As above, also with names before them."""
+        """Split like `values`; accepts names before the addresses, too."""
         found = [one for one in mailboxes(self.text(column)) if one.lower() not in NOTHING]
         if wrong := next((one for one in found if "@" in one and not ADDRESS.fullmatch(one)), ""):
-            self.fault(column, f"{wrong[:LONGEST_SHOWN]!r} is no address as in somebody@example.com")
+            self.add_problem(column, f"{wrong[:LONGEST_SHOWN]!r} is no address as in somebody@example.com")
         return found
 
     def zone(self) -> ZoneInfo | None:
-        """Of the row, else of the command; by any of its names. Raises UncertainError."""
+        """Return the zone of the row, else of the command, by any of its names. Raises InvalidCellError."""
         name = self.text("time_zone") or self.defaults.time_zone
         try:
             return zone_named(name) if name else None
         except ValueError as unknown:
-            raise UncertainError(f"cannot be placed: {unknown}") from unknown
+            raise InvalidCellError(f"cannot be placed: {unknown}") from unknown
 
-    def fault(self, column: str, words: str) -> None:
-        """What is read twice is at fault once."""
+    def add_problem(self, column: str, words: str) -> None:
+        """Record a problem once, even if the cell is parsed twice."""
         problem = Problem(column, words)
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _person(self, column: str, written: str) -> str | None:
-        """None with a fault."""
+    def _resolve(self, column: str, written: str) -> str | None:
+        """Return None, and record a problem, if the person is not found."""
         try:
-            return self.reading.person_at(address_in(written) or written) if "@" in written else _id(written)
-        except UncertainError as wrong:
-            self.fault(column, f"{written[:LONGEST_SHOWN]!r} {wrong}")
+            return (
+                self.context.resolve_address(address_in(written) or written)
+                if "@" in written
+                else _participant_id(written)
+            )
+        except InvalidCellError as wrong:
+            self.add_problem(column, f"{written[:LONGEST_SHOWN]!r} {wrong}")
             return None
 
-    def _has_no_day(self, column: str) -> bool:
+    def _is_undated(self, column: str) -> bool:
         found = is_no_day(self.text(column))
-        if found and column in self._needed:
-            self.fault(column, f"{self.text(column)[:LONGEST_SHOWN]!r} names no day")
+        if found and column in self._required:
+            self.add_problem(column, f"{self.text(column)[:LONGEST_SHOWN]!r} names no day")
         return found
 
-    def _read(self, column: str, read: Callable[[str], Read]) -> Read | None:
-        text = in_line(self.text(column))
+    def _parse(self, column: str, parse: Callable[[str], Parsed]) -> Parsed | None:
+        text = normalize_blanks(self.text(column))
         if not text:
             return None
         try:
-            return read(text)
+            return parse(text)
         except ValueError as wrong:
-            self.fault(column, f"{text[:LONGEST_SHOWN]!r} {wrong}")
+            self.add_problem(column, f"{text[:LONGEST_SHOWN]!r} {wrong}")
             return None
 
 
-def derived(*parts: str) -> str:
-    """An id that follows from these parts."""
+def derived_id(*parts: str) -> str:
+    """Return an id that is a digest of these parts."""
     return blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=DIGEST_BYTES).hexdigest()
 
 
-def present(**members: object) -> dict[str, object]:
-    """Without what is not known."""
+def without_empty(**members: object) -> dict[str, object]:
+    """Drop members without a value."""
     return {name: value for name, value in members.items() if value not in (None, "", [])}
 
 
-def in_line(text: str) -> str:
-    """With no other blanks than those of ASCII: systems write 10:30 AM with a narrow one that does not break."""
+def normalize_blanks(text: str) -> str:
+    """Replace non-ASCII blanks by spaces: some systems write 10:30 AM with a narrow no-break space."""
     return text if text.isascii() else " ".join(visible(text).split())
 
 
-def _id(text: str) -> str:
-    """Raises UncertainError."""
+def _participant_id(text: str) -> str:
+    """Raises InvalidCellError."""
     if SHORTENED.fullmatch(text):
-        raise UncertainError(LOST_DIGITS)
-    if _NAME.search(text):
-        raise UncertainError(A_NAME)
+        raise InvalidCellError(LOST_DIGITS)
+    if _PERSON_NAME.search(text):
+        raise InvalidCellError(IS_A_NAME)
     return as_whole_number(text)

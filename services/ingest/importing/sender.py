@@ -1,4 +1,4 @@
-"""Sends batches to the gateway, waits while it is away, and says why an import cannot go on."""
+"""Sends batches to the gateway, retries while it is unavailable, and says why an import cannot continue."""
 
 import ssl
 import time
@@ -11,7 +11,7 @@ import httpx
 
 @dataclass(frozen=True)
 class ImportAnswer:
-    """What became of one message."""
+    """The gateway's answer to one message."""
 
     status: int
     reason: str
@@ -19,24 +19,25 @@ class ImportAnswer:
 
 
 class ImportStoppedError(Exception):
-    """The file cannot be read on, or the gateway refuses the request as a whole or stays away."""
+    """The file cannot be read any further, or the gateway refuses the whole request or stays unavailable."""
 
 
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 15.0
+FIRST_BACKOFF_SECONDS = 0.5
+LONGEST_BACKOFF_SECONDS = 15.0
 # Longer than the gateway waits for the broker.
 ANSWER_SECONDS = 60.0
-# Too fast, or away.
-LATER = frozenset({429, 502, 503, 504})
+# Rate limited, or temporarily unavailable.
+RETRYABLE = frozenset({429, 502, 503, 504})
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where messages of one sort go, as what, and under which name the answer speaks of each."""
+    """Where messages of one kind are posted: path, media type, and the member of the answer that lists one result per
+    message."""
 
     path: str
     media_type: str
-    answered: str
+    results_member: str
 
 
 EVENTS_ENDPOINT = Endpoint("/v1/events", "application/cloudevents-batch+json", "events")
@@ -44,53 +45,53 @@ PARTICIPANTS_ENDPOINT = Endpoint("/v1/directory/participants", "application/json
 
 
 class MessageRecipient(Protocol):
-    """Takes messages and says what became of each. Raises ImportStoppedError."""
+    """Accepts messages and returns one answer per message. Raises ImportStoppedError."""
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]: ...
 
 
 def gateway_client(url: str, token: str) -> httpx.Client:
-    """To read the certificates that this machine trusts takes 25 ms, and nobody asks for one over plain HTTP: there
-    TLS would fail."""
+    """Over plain HTTP, skip loading the machine's trusted certificates, which takes 25 ms and is of no use there."""
     trusted = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if url.lower().startswith("http://") else True
     headers = {"authorization": f"Bearer {token}"}
     return httpx.Client(base_url=url, headers=headers, timeout=ANSWER_SECONDS, verify=trusted)
 
 
 class Sender:
-    """`patience` is how many seconds the gateway may stay away; `waiting` is told of every pause."""
+    """`timeout`: how many seconds the gateway may stay unavailable. `on_wait` is called with the reason before every
+    pause."""
 
-    def __init__(self, client: httpx.Client, patience: float, waiting: Callable[[str], None]) -> None:
-        self._client, self._patience, self._waiting = client, patience, waiting
+    def __init__(self, client: httpx.Client, timeout: float, on_wait: Callable[[str], None]) -> None:
+        self._client, self._timeout, self._on_wait = client, timeout, on_wait
 
     def send(self, messages: Sequence[bytes], endpoint: Endpoint) -> list[ImportAnswer]:
-        """One answer per message. Raises ImportStoppedError."""
-        response = self._answered(b"[" + b",".join(messages) + b"]", endpoint)
+        """Return one answer per message. Raises ImportStoppedError."""
+        response = self._post(b"[" + b",".join(messages) + b"]", endpoint)
         body = _json(response)
-        if endpoint.answered not in body:
+        if endpoint.results_member not in body:
             raise ImportStoppedError(
                 f"the gateway answers {response.status_code}: {body.get('detail', response.text[:200])}"
             )
-        return [ImportAnswer(e["status"], e["reason"], e.get("errors", ())) for e in body[endpoint.answered]]
+        return [ImportAnswer(e["status"], e["reason"], e.get("errors", ())) for e in body[endpoint.results_member]]
 
-    def _answered(self, body: bytes, endpoint: Endpoint) -> httpx.Response:
-        until, wait = time.monotonic() + self._patience, FIRST_WAIT_SECONDS
+    def _post(self, body: bytes, endpoint: Endpoint) -> httpx.Response:
+        deadline, backoff = time.monotonic() + self._timeout, FIRST_BACKOFF_SECONDS
         while True:
-            asked_for = ""
+            retry_after = ""
             try:
                 response = self._client.post(endpoint.path, content=body, headers={"content-type": endpoint.media_type})
-                if response.status_code not in LATER:
+                if response.status_code not in RETRYABLE:
                     return response
-                words = f"the gateway answers {response.status_code}: {_json(response).get('detail', '')}"
-                asked_for = response.headers.get("retry-after", "")
-            except httpx.TransportError as away:
-                words = f"no answer from the gateway: {away or type(away).__name__}"
-            pause = (min(float(asked_for), LONGEST_WAIT_SECONDS) if asked_for.isdecimal() else 0.0) or wait
-            if time.monotonic() + pause > until:
-                raise ImportStoppedError(f"the gateway stays away: {words}")
-            self._waiting(f"{words}; trying again in {pause:.1f} s")
+                reason = f"the gateway answers {response.status_code}: {_json(response).get('detail', '')}"
+                retry_after = response.headers.get("retry-after", "")
+            except httpx.TransportError as unreachable:
+                reason = f"no answer from the gateway: {unreachable or type(unreachable).__name__}"
+            pause = (min(float(retry_after), LONGEST_BACKOFF_SECONDS) if retry_after.isdecimal() else 0.0) or backoff
+            if time.monotonic() + pause > deadline:
+                raise ImportStoppedError(f"the gateway is still unavailable: {reason}")
+            self._on_wait(f"{reason}; trying again in {pause:.1f} s")
             time.sleep(pause)
-            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            backoff = min(2 * backoff, LONGEST_BACKOFF_SECONDS)
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:

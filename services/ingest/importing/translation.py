@@ -1,4 +1,4 @@
-"""`--columns FILE`: what a table calls its columns and values, in our words."""
+"""`--columns FILE`: maps the column names and values of a table to the project's."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,26 +20,26 @@ LARGEST_FILE = 64 * 1024
 _Name = Annotated[str, Field(max_length=200)]
 
 
-def name_of(written: str) -> str:
-    """Of a column, as it is compared."""
+def normalized_name(written: str) -> str:
+    """Return a column name in the form in which names are compared."""
     return "_".join(visible(written).lower().split()).replace("-", "_")
 
 
 @dataclass(frozen=True)
 class Translation:
-    """`columns`: their name (as compared) to ours, empty for one that is not read. `values`: by our column, their value
-    in lower case to ours."""
+    """`columns` maps a normalized name of the file to the project's, empty for a column that is not read. `values`
+    maps, by the project's column, a value in lower case to the project's value."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def column(self, written: str) -> str:
-        name = name_of(written)
+        name = normalized_name(written)
         return self.columns.get(name, name)
 
     def value(self, column: str, cell: str) -> str:
-        known = self.values.get(column)
-        return known.get(composed(cell).lower(), cell) if known else cell
+        mapping = self.values.get(column)
+        return mapping.get(composed(cell).lower(), cell) if mapping else cell
 
 
 class _ColumnsFile(BaseModel):
@@ -50,20 +50,20 @@ class _ColumnsFile(BaseModel):
 
 
 def read_translation(files: Iterable[Path]) -> Translation:
-    """Of all together, the last of them has the last word. Raises ImportStoppedError."""
-    found = [_read(file) for file in files]
+    """Merge all files; later ones take precedence. Raises ImportStoppedError."""
+    found = [_read_file(file) for file in files]
     columns = {theirs: ours for one in found for theirs, ours in one.columns.items()}
     names = {column for one in found for column in one.values}
     return Translation(columns, {n: {t: o for one in found for t, o in one.values.get(n, {}).items()} for n in names})
 
 
-def _read(file: Path) -> Translation:
+def _read_file(file: Path) -> Translation:
     try:
         with file.open("rb") as opened:
             text = opened.read(LARGEST_FILE + 1)
         if len(text) > LARGEST_FILE:
             raise ImportStoppedError(f"{file} has more than {LARGEST_FILE} bytes")
-        # Nothing but text: `ja: yes` is no truth value here, and a tag of YAML makes no object.
+        # BaseLoader reads everything as text: `ja: yes` is no boolean here, and a YAML tag creates no object.
         found = _ColumnsFile.model_validate(yaml.load(text, yaml.BaseLoader) or {})  # noqa: S506 (BaseLoader is safe)
     except (OSError, yaml.YAMLError) as broken:
         raise ImportStoppedError(f"{file} cannot be read: {broken}") from broken
@@ -75,48 +75,54 @@ def _read(file: Path) -> Translation:
         raise ImportStoppedError(f"{file}: no table has a column {unknown[0]!r}")
     values = found.values.items()
     return Translation(
-        {name_of(theirs): ours for theirs, ours in found.columns.items()},
-        {name: {composed(theirs).lower(): ours for theirs, ours in known.items() if ours} for name, known in values},
+        {normalized_name(theirs): ours for theirs, ours in found.columns.items()},
+        {
+            name: {composed(theirs).lower(): ours for theirs, ours in mapping.items() if ours}
+            for name, mapping in values
+        },
     )
 
 
-def guessed_kind(written: Sequence[str]) -> TableKind | None:
-    """That of which most columns are there, if all that it needs may be."""
-    guesses = [(kind, guessed(written, kind)) for kind in KINDS.values()]
-    found = [(len(guess), kind) for kind, guess in guesses if kind.needed <= set(guess.values())]
+def guess_kind(written: Sequence[str]) -> TableKind | None:
+    """Return the kind with the most matching columns among those whose required columns may all be present; None if
+    several tie."""
+    guesses = [(kind, guess_columns(written, kind)) for kind in KINDS.values()]
+    found = [(len(guess), kind) for kind, guess in guesses if kind.required <= set(guess.values())]
     fitting = [kind for count, kind in found if count == max(found, key=lambda one: one[0])[0]]
     return fitting[0] if len(fitting) == 1 else None
 
 
-def guessed(written: Iterable[str], kind: TableKind) -> dict[str, str]:
-    """Their columns, each with the one of ours that it most likely is; those without are not in it."""
+def guess_columns(written: Iterable[str], kind: TableKind) -> dict[str, str]:
+    """Map columns of the file to the project's most likely column; those without a match are left out."""
     found: dict[str, str] = {}
     for name in written:
-        plain = _plain(name)
+        comparable = _comparable(name)
         for ours in kind.columns:
-            is_called = plain in {_plain(ours), *map(_plain, COLUMN_WORDS.get(ours, ()))}
-            if plain and is_called and ours not in found.values():
+            matches = comparable in {_comparable(ours), *map(_comparable, COLUMN_WORDS.get(ours, ()))}
+            if comparable and matches and ours not in found.values():
                 found[name] = ours
                 break
     return found
 
 
-def _plain(text: str) -> str:
-    """Letters and digits alone; what stands in brackets explains."""
+def _comparable(text: str) -> str:
+    """Keep letters and digits only; text in brackets is explanation."""
     return re.sub(r"[\W_]+", "", re.sub(r"\(.*?\)", "", visible(text))).casefold()
 
 
-def guessed_value(column: Column, written: str) -> str:
-    """Empty where nothing is likely."""
-    plain = _plain(written)
-    words = VALUE_WORDS.get(column.name, VALUE_WORDS["yes or no"] if column.form == "yes or no" else {})
-    return next((ours for ours, theirs in words.items() if ours in column.values and plain in map(_plain, theirs)), "")
+def guess_value(column: Column, written: str) -> str:
+    """Return an empty string where no value is likely."""
+    comparable = _comparable(written)
+    words = VALUE_WORDS.get(column.name, VALUE_WORDS["yes or no"] if column.value_type == "yes or no" else {})
+    return next(
+        (ours for ours, theirs in words.items() if ours in column.values and comparable in map(_comparable, theirs)), ""
+    )
 
 
 def proposal(columns: Mapping[str, str], values: Mapping[str, Mapping[str, str]]) -> str:
-    """The file to look over: empty where nothing is likely."""
-    text = "# Their words on the left, ours on the right. Empty: the column is not read, the value stays as it is.\n"
+    """Return the mapping file to be reviewed, with empty entries where nothing is likely."""
+    text = "# The table's names left, Rapport's right. Empty: the column is not read, the value stays as it is.\n"
     found = {"columns": {" ".join(theirs.split()): ours for theirs, ours in columns.items()}} | (
-        {"values": {name: dict(known) for name, known in values.items()}} if values else {}
+        {"values": {name: dict(mapping) for name, mapping in values.items()}} if values else {}
     )
     return text + yaml.safe_dump(found, allow_unicode=True, sort_keys=False, width=120)

@@ -32,7 +32,7 @@ from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 MOST_EVENTS = 200
 """Of a subject: its alerts of a month are told by far fewer."""
@@ -81,7 +81,7 @@ class BoardState:
                 for key in self._applied(record):
                     self._changes.note(record, key)
         except (UnreadableRecordError, ValidationError) as invalid:
-            reason = "; ".join(places(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
+            reason = "; ".join(field_errors(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
             log_unreadable(record, "board_record_unreadable", UnreadableRecordError(reason))
         except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
             log.get(__name__).error("board_record_failed", offset=record.offset, **described(failure))

@@ -14,7 +14,7 @@ from services.notify.board.access import BoardPerson
 from services.notify.domain.handling import silence_key
 from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.preferences import personal_key
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 SPANS: Mapping[str, timedelta] = {
     "4h": timedelta(hours=4),
@@ -94,7 +94,7 @@ def _validated(given: Mapping[str, Any]) -> AlertCommand:
     try:
         return AlertCommand.model_validate(given)
     except ValidationError as invalid:
-        raise ActInvalidError("; ".join(places(invalid))) from invalid
+        raise ActInvalidError("; ".join(field_errors(invalid))) from invalid
 
 
 def _act(fields: Mapping[str, str], now: Instant) -> dict[str, Any]:

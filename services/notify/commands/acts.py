@@ -13,7 +13,7 @@ from schemas.alert_commands import AlertCommand, AlertReference
 from services.notify.commands.alerts import the_alert
 from services.notify.commands.common import fail, settings_or_exit, write
 from services.runtime.kafka import OutgoingRecord
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 SPANS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _SPAN = re.compile(r"([0-9]{1,4})([hdw])")
@@ -142,7 +142,7 @@ def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference
     try:
         return AlertCommand.model_validate({**given, "alert": alert, "act": act})
     except ValidationError as invalid:
-        fail("; ".join(places(invalid)), code=2)
+        fail("; ".join(field_errors(invalid)), code=2)
 
 
 def _write(command: AlertCommand, key: str) -> None:

@@ -20,7 +20,7 @@ from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 WEEK = timedelta(days=7)
 FIRED = frozenset({"fired", "unstable"})
@@ -89,7 +89,7 @@ def scores_of(settings: Settings, names: Names, tenant: Id, program: Id) -> Iter
         try:
             event = SCORE_EVENT.validate_json(record.value or b"")
         except ValidationError as invalid:
-            log.get(__name__).warning("score_unreadable", offset=record.offset, places=places(invalid))
+            log.get(__name__).warning("score_unreadable", offset=record.offset, places=field_errors(invalid))
             continue
         if event.type == "mentoring.clock.advanced.v1" or (event.tenant, event.program) == (tenant, program):
             yield record.partition, event
@@ -102,7 +102,7 @@ def read_rule_book(settings: Settings, names: Names) -> RuleBook:
         try:
             book.apply(RULE_EVENT.validate_json(record.value or b""))
         except ValueError as invalid:
-            where = places(invalid) if isinstance(invalid, ValidationError) else [str(invalid)]
+            where = field_errors(invalid) if isinstance(invalid, ValidationError) else [str(invalid)]
             log.get(__name__).warning("rules_unreadable", offset=record.offset, places=where)
     return book
 
@@ -116,7 +116,7 @@ def read_programme(settings: Settings, names: Names, tenant: Id, program: Id) ->
         try:
             found = None if record.value is None else Programme.model_validate_json(record.value)
         except ValidationError as invalid:
-            log.get(__name__).warning("programme_unreadable", offset=record.offset, places=places(invalid))
+            log.get(__name__).warning("programme_unreadable", offset=record.offset, places=field_errors(invalid))
     return found
 
 

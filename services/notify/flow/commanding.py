@@ -32,7 +32,7 @@ from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 REPLAY, DISCARD = b"replay", b"discard"
 HEADER = "rapport-request"
@@ -61,7 +61,9 @@ class DeliveryRequests:
             try:
                 self._requested.put(Requested(delivery_id, Delivery.model_validate_json(record.value)))
             except ValidationError as invalid:
-                log.get(__name__).error("request_unreadable", offset=record.offset, reason="; ".join(places(invalid)))
+                log.get(__name__).error(
+                    "request_unreadable", offset=record.offset, reason="; ".join(field_errors(invalid))
+                )
 
     def taken(self) -> list[Requested]:
         """Since it was last asked for."""
@@ -125,7 +127,7 @@ class Commanding:
                     case _:
                         events += self._act(command)
             except ValidationError as invalid:
-                self._refuse(record, "; ".join(places(invalid)))
+                self._refuse(record, "; ".join(field_errors(invalid)))
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
                 found = described(failure)
                 self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")

@@ -25,7 +25,7 @@ from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
 from services.runtime.unexpected import Breaker, described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class Deciding:
             event = SCORE_EVENT.validate_json(record.value or b"")
             transitioned = alerts.take(event)
         except ValidationError as invalid:
-            self._refuse(record, "; ".join(places(invalid)))
+            self._refuse(record, "; ".join(field_errors(invalid)))
             return []
         except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
             found = described(failure)

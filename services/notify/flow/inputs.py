@@ -20,7 +20,7 @@ from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 STARTED = "mentoring.relationship.started.v1"
 LONGEST_SHOWN = 100
@@ -56,7 +56,7 @@ class PeopleRecords:
         try:
             self._applied(record, tenant, subject)
         except ValidationError as invalid:
-            self._leave_out(record, tenant, subject, "; ".join(places(invalid)))
+            self._leave_out(record, tenant, subject, "; ".join(field_errors(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
             self._leave_out(record, tenant, subject, str(described(failure)))
 
@@ -158,7 +158,7 @@ class SubjectInputs:
                 tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
                 self._shared.undescribe(tenant, program)
         except ValidationError as invalid:
-            self._leave_out(record, "; ".join(places(invalid)))
+            self._leave_out(record, "; ".join(field_errors(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
             self._leave_out(record, str(described(failure)))
 

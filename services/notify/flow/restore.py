@@ -26,7 +26,7 @@ from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 LONGEST_SHOWN = 100
 """Characters of a key, which may have a megabyte."""
@@ -136,7 +136,7 @@ def parsed(load: Callable[[bytes], Read], value: bytes) -> Read:
     try:
         return load(value)
     except ValidationError as invalid:
-        raise UnreadableRecordError("; ".join(places(invalid))) from invalid
+        raise UnreadableRecordError("; ".join(field_errors(invalid))) from invalid
     except Exception as failure:
         raise UnreadableRecordError(str(described(failure))) from failure
 

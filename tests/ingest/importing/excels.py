@@ -1,4 +1,4 @@
-"""The same six tables, with three mistakes each, as a German and as an American Excel write them."""
+"""The same six tables, with three mistakes each, as a German and an American Excel write them."""
 
 import csv
 import io
@@ -14,7 +14,7 @@ Cell = str | float | int | bool | date | datetime | None
 
 @dataclass(frozen=True)
 class Table:
-    """`mistakes`: by row (from 0) and column what is written, and what it is mended to."""
+    """`mistakes`: by row (from 0) and column, the wrong text and its correction."""
 
     kind: str
     header: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Workbooks as lines of a table, and what is not opened."""
+"""Workbooks as lines of a table, and workbooks that are refused."""
 
 import zipfile
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Lines, batches, the place of an import, and what is late."""
+"""Lines, batches, the checkpoint of an import, and late rows."""
 
 import gzip
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from services.ingest.domain.admission import Clock
-from services.ingest.importing.entry import MOST_MESSAGES, Checkpoint, ImportEntry, LinesFile, batches
-from services.ingest.importing.known import LateRows
+from services.ingest.importing.dry_run import LateRows
+from services.ingest.importing.entry import MOST_MESSAGES, Checkpoint, ImportEntry, LineReader, batches
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.sources.tables import MOST_BYTES, Line
 
@@ -16,7 +16,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def read(file: Path) -> list[Line]:
-    with LinesFile(file) as lines:
+    with LineReader(file) as lines:
         return list(lines)
 
 
@@ -43,11 +43,11 @@ def test_utf_16_is_read_by_its_mark_or_by_its_name(encoding: str, tmp_path: Path
     file = tmp_path / "a.csv"
     file.write_text("ä\u2028,b\r\nnext\n", encoding=encoding, newline="")
 
-    with LinesFile(file, None if encoding == "utf-16" else encoding) as lines:
+    with LineReader(file, None if encoding == "utf-16" else encoding) as lines:
         assert list(lines) == [Line(1, "ä\u2028,b".encode()), Line(2, b"next")]
 
 
-def test_utf_16_that_breaks_off_is_told(tmp_path: Path) -> None:
+def test_truncated_utf_16_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes("a,b\nc".encode("utf-16")[:-1])
 
@@ -74,14 +74,14 @@ def test_batches_hold_what_one_request_may() -> None:
 LINES = [Line(number, b"line %d" % number) for number in range(1, 6)]
 
 
-def test_an_import_goes_on_behind_the_last_line_that_is_dealt_with(tmp_path: Path) -> None:
+def test_an_import_resumes_after_the_last_processed_line(tmp_path: Path) -> None:
     first = Checkpoint(tmp_path / "state")
-    taken = [ImportEntry(line) for line in first.skipped(LINES)][:3]
-    first.reached(taken)
+    taken = [ImportEntry(line) for line in first.remaining(LINES)][:3]
+    first.advance(taken)
     first.save()
 
-    assert [line.number for line in Checkpoint(tmp_path / "state").skipped(LINES)] == [4, 5]
-    assert [line.number for line in Checkpoint(tmp_path / "state").skipped([*LINES, Line(6, b"new")])] == [4, 5, 6]
+    assert [line.number for line in Checkpoint(tmp_path / "state").remaining(LINES)] == [4, 5]
+    assert [line.number for line in Checkpoint(tmp_path / "state").remaining([*LINES, Line(6, b"new")])] == [4, 5, 6]
 
 
 @pytest.mark.parametrize(
@@ -89,44 +89,44 @@ def test_an_import_goes_on_behind_the_last_line_that_is_dealt_with(tmp_path: Pat
 )
 def test_an_input_that_changed_since_is_noticed(changed: list[Line], tmp_path: Path) -> None:
     first = Checkpoint(tmp_path / "state")
-    first.reached([ImportEntry(line) for line in LINES[:3]])
+    first.advance([ImportEntry(line) for line in LINES[:3]])
     first.save()
 
     with pytest.raises(ImportStoppedError, match="the input has changed since"):
-        list(Checkpoint(tmp_path / "state").skipped(changed))
+        list(Checkpoint(tmp_path / "state").remaining(changed))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"line": 3}', '{"line": "x", "digest": ""}'])
-def test_a_broken_state_is_told(text: str, tmp_path: Path) -> None:
+def test_a_broken_checkpoint_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "state").write_text(text)
 
     with pytest.raises(ImportStoppedError, match="run it without --resume"):
-        list(Checkpoint(tmp_path / "state").skipped(LINES))
+        list(Checkpoint(tmp_path / "state").remaining(LINES))
 
 
-def test_without_a_file_no_place_is_kept(tmp_path: Path) -> None:
-    place = Checkpoint(None)
-    place.reached([ImportEntry(LINES[0])])
-    place.save()
-    place.forget()
+def test_without_a_file_no_checkpoint_is_stored(tmp_path: Path) -> None:
+    checkpoint = Checkpoint(None)
+    checkpoint.advance([ImportEntry(LINES[0])])
+    checkpoint.save()
+    checkpoint.delete()
 
-    assert (place.line, place.is_known, list(tmp_path.iterdir())) == (1, False, [])
+    assert (checkpoint.line, checkpoint.exists, list(tmp_path.iterdir())) == (1, False, [])
 
 
 def test_late_is_what_lies_a_month_behind_now() -> None:
-    past = LateRows(Clock(NOW))
+    late_rows = LateRows(Clock(NOW))
 
-    past.told(["2026-05-30T00:00:00Z"])
-    past.told(["2026-05-30T00:00:00Z", "2026-04-01T00:00:00+02:00"])
-    past.told(["no time", "2026-04-01"])
+    late_rows.add(["2026-05-30T00:00:00Z"])
+    late_rows.add(["2026-05-30T00:00:00Z", "2026-04-01T00:00:00+02:00"])
+    late_rows.add(["no time", "2026-04-01"])
 
-    assert past.late == 1
+    assert late_rows.late == 1
 
 
-def test_on_the_logs_clock_late_is_what_lies_a_month_behind_what_was_told() -> None:
-    past = LateRows(Clock(NOW, "log"))
+def test_on_the_logs_clock_late_is_what_lies_a_month_behind_the_latest_recorded_time() -> None:
+    late_rows = LateRows(Clock(NOW, "log"))
 
     for day in ("2020-01-01", "2020-03-01", "2020-02-01", "2020-01-15"):
-        past.told([f"{day}T00:00:00Z"])
+        late_rows.add([f"{day}T00:00:00Z"])
 
-    assert past.late == 1
+    assert late_rows.late == 1

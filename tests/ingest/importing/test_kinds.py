@@ -1,4 +1,4 @@
-"""From the cells of a row to what it says."""
+"""From the cells of a row to its messages."""
 
 import json
 from dataclasses import replace
@@ -13,22 +13,22 @@ from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted
+from services.ingest.importing.cell_formats import CellFormats
 from services.ingest.importing.entry import ImportEntry
 from services.ingest.importing.kinds import KINDS
-from services.ingest.importing.moments import Forms
-from services.ingest.importing.row import A_NAME, Defaults, RowReading, TableRow
-from services.ingest.importing.table import Header, row_entry
+from services.ingest.importing.row import IS_A_NAME, RowContext, RowDefaults, TableRow
+from services.ingest.importing.table import Header, row_converter
 from services.ingest.sources.tables import Line
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-DEFAULTS = RowReading(Defaults("urn:csv", "onboarding", "Europe/Berlin"), saved="2026-02-01T00:00:00.000000Z")
+DEFAULTS = RowContext(RowDefaults("urn:csv", "onboarding", "Europe/Berlin"), saved_at="2026-02-01T00:00:00.000000Z")
 SCOPE = Scope("acme", frozenset({"urn:csv"}))
 
 
-def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
+def admitted_events(kind: str, /, **cells: str) -> list[dict[str, Any]]:
     """What the row says, all of which is admitted."""
     row = TableRow(cells, DEFAULTS)
-    messages = [dict(message) for message in KINDS[kind].read(row)]
+    messages = [dict(message) for message in KINDS[kind].messages_of(row)]
     assert row.problems == []
     for message in messages:
         assert isinstance(admit(json.loads(json.dumps(message)), SCOPE, Clock(NOW)), Admitted), message
@@ -37,7 +37,7 @@ def told(kind: str, /, **cells: str) -> list[dict[str, Any]]:
 
 def faults(kind: str, /, **cells: str) -> dict[str, str]:
     row = TableRow(cells)
-    KINDS[kind].read(row)
+    KINDS[kind].messages_of(row)
     return {problem.path: problem.reason for problem in row.problems}
 
 
@@ -49,7 +49,9 @@ PAIR = {"relationship": "rel-1", "started_at": "2026-01-05", "mentors": "p-ada",
 
 
 def test_a_relationship_starts_at_the_begin_of_a_day() -> None:
-    (start,) = told("relationships", **PAIR, kind="group", cadence_days="7.5", planned_end="2026-12-31", cohort="c-1")
+    (start,) = admitted_events(
+        "relationships", **PAIR, kind="group", cadence_days="7.5", planned_end="2026-12-31", cohort="c-1"
+    )
 
     assert (start["time"], start["subject"], start["program"]) == ("2026-01-04T23:00:00.000000Z", "rel-1", "onboarding")
     assert start["data"] == {
@@ -66,22 +68,22 @@ def test_a_relationship_starts_at_the_begin_of_a_day() -> None:
 
 @pytest.mark.parametrize("written", ["p-1|p-2", "p-1;p-2", "p-1\r\np-2", " p-1 | p-2 ", "p-1 ;\np-2"])
 def test_several_people_are_separated_by_what_stands_in_no_name(written: str) -> None:
-    (start,) = told("relationships", **PAIR | {"mentees": written})
+    (start,) = admitted_events("relationships", **PAIR | {"mentees": written})
 
     assert start["data"]["mentees"] == ["p-1", "p-2"]
 
 
 @pytest.mark.parametrize("written", ["Ben Example", "Example, Ben", "p-1 | Ben Example", "p-1, p-2", "p-1 p-2"])
 def test_a_name_is_never_two_people(written: str) -> None:
-    assert faults("relationships", **PAIR | {"mentees": written})["mentees"].endswith(A_NAME)
+    assert faults("relationships", **PAIR | {"mentees": written})["mentees"].endswith(IS_A_NAME)
 
 
 def test_people_are_named_by_address() -> None:
     directory = {"ann@example.com": "p-ann", "ben@example.com": "p-ben"}
     cells = PAIR | {"mentors": "Ann Example <ann@example.com>", "mentees": "ben@example.com|p-cat"}
-    row = TableRow(cells, replace(DEFAULTS, person_at=directory.__getitem__))
+    row = TableRow(cells, replace(DEFAULTS, resolve_address=directory.__getitem__))
 
-    (start,) = KINDS["relationships"].read(row)
+    (start,) = KINDS["relationships"].messages_of(row)
 
     assert (row.problems, start["data"]["mentors"], start["data"]["mentees"]) == ([], ["p-ann"], ["p-ben", "p-cat"])  # type: ignore[index]
     assert "the directory is not known here" in faults("relationships", **cells)["mentors"]
@@ -91,22 +93,24 @@ def test_a_pair_has_one_coordinator() -> None:
     assert "names several people" in faults("relationships", **PAIR, coordinator="p-1|p-2")["coordinator"]
 
 
-def test_a_meeting_ahead_was_booked_by_the_time_that_the_table_was_written() -> None:
-    (ahead,) = told("sessions", **MET, status="scheduled", minutes="30")
-    (past,) = told("sessions", **MET | {"starts_at": "2026-01-15 10:00"}, status="scheduled", minutes="30")
+def test_a_future_meeting_was_booked_when_the_table_was_written_at_the_latest() -> None:
+    (ahead,) = admitted_events("sessions", **MET, status="scheduled", minutes="30")
+    (past,) = admitted_events("sessions", **MET | {"starts_at": "2026-01-15 10:00"}, status="scheduled", minutes="30")
 
-    assert ahead["time"] == DEFAULTS.saved
+    assert ahead["time"] == DEFAULTS.saved_at
     assert past["time"] == past["data"]["starts_at"] == "2026-01-15T09:00:00.000000Z"
 
 
 def test_progress_may_be_written_with_its_sign() -> None:
     goal = {"relationship": "rel-1", "goal_id": "g-1", "at": "2026-03-02", "change": "progressed"}
 
-    assert told("goals", **goal, percent="40 %")[0]["data"]["percent"] == 40
+    assert admitted_events("goals", **goal, percent="40 %")[0]["data"]["percent"] == 40
 
 
 def test_a_relationship_that_has_ended_is_two_events() -> None:
-    start, end = told("relationships", **PAIR, ended_at="2026-05-01T10:00Z", end_planned="no", end_reason="moved")
+    start, end = admitted_events(
+        "relationships", **PAIR, ended_at="2026-05-01T10:00Z", end_planned="no", end_reason="moved"
+    )
 
     assert kinds([start, end]) == ["relationship.started", "relationship.ended"]
     assert end["data"] == {
@@ -122,9 +126,9 @@ MET = {"relationship": "rel-1", "starts_at": "2026-03-02 10:00"}
 
 
 def test_a_held_session_happened_when_it_was_over() -> None:
-    (by_minutes,) = told("sessions", **MET, status="held", minutes="45", session_id="s-1")
-    (by_end,) = told("sessions", **MET, status="Held", ends_at="2026-03-02 10:45", session_id="s-1")
-    (open_end,) = told("sessions", **MET, status="held", evidence="calendar")
+    (by_minutes,) = admitted_events("sessions", **MET, status="held", minutes="45", session_id="s-1")
+    (by_end,) = admitted_events("sessions", **MET, status="Held", ends_at="2026-03-02 10:45", session_id="s-1")
+    (open_end,) = admitted_events("sessions", **MET, status="held", evidence="calendar")
 
     assert by_minutes["time"] == by_end["time"] == "2026-03-02T09:45:00.000000Z"
     assert by_minutes["data"]["minutes"] == by_end["data"]["minutes"] == 45
@@ -132,21 +136,23 @@ def test_a_held_session_happened_when_it_was_over() -> None:
     assert by_minutes["id"] == by_end["id"] != open_end["id"]
 
 
-def test_the_life_of_a_session_is_told_in_order() -> None:
+def test_the_life_cycle_of_a_session_is_in_order() -> None:
     booked = {**MET, "booked_at": "2026-02-20 09:00", "minutes": "30", "session_id": "s-1"}
 
-    assert kinds(told("sessions", **booked, status="held")) == ["session.scheduled", "session.held"]
-    assert kinds(told("sessions", **booked, status="missed", absent="Mentee")) == [
+    assert kinds(admitted_events("sessions", **booked, status="held")) == ["session.scheduled", "session.held"]
+    assert kinds(admitted_events("sessions", **booked, status="missed", absent="Mentee")) == [
         "session.scheduled",
         "session.missed",
     ]
-    assert kinds(told("sessions", **booked, status="scheduled")) == ["session.scheduled"]
-    _, cancelled = told("sessions", **booked, status="cancelled", cancelled_at="2026-03-01 22:00", by="mentor")
+    assert kinds(admitted_events("sessions", **booked, status="scheduled")) == ["session.scheduled"]
+    _, cancelled = admitted_events(
+        "sessions", **booked, status="cancelled", cancelled_at="2026-03-01 22:00", by="mentor"
+    )
     assert cancelled["data"] == {"by": "mentor", "session_id": "s-1", "notice_hours": 12.0}
 
 
 def test_a_session_cancelled_after_its_begin_had_no_notice() -> None:
-    (cancelled,) = told("sessions", **MET, status="cancelled", cancelled_at="2026-03-02 12:00")
+    (cancelled,) = admitted_events("sessions", **MET, status="cancelled", cancelled_at="2026-03-02 12:00")
 
     assert cancelled["data"]["notice_hours"] == 0
 
@@ -156,9 +162,9 @@ def test_goals_change_one_row_at_a_time() -> None:
     goal = {"relationship": "rel-1", "goal_id": "g-1", "at": "2026-03-02"}
 
     changes = [
-        *told("goals", **goal, **smart, change="set", due="2026-09-01", by="mentee"),
-        *told("goals", **goal, change="progressed", percent="40"),
-        *told("goals", **goal, change="achieved"),
+        *admitted_events("goals", **goal, **smart, change="set", due="2026-09-01", by="mentee"),
+        *admitted_events("goals", **goal, change="progressed", percent="40"),
+        *admitted_events("goals", **goal, change="achieved"),
     ]
 
     assert kinds(changes) == ["goal.set", "goal.progressed", "goal.achieved"]
@@ -168,7 +174,7 @@ def test_goals_change_one_row_at_a_time() -> None:
 
 
 def test_feedback_keeps_its_scale() -> None:
-    (given,) = told(
+    (given,) = admitted_events(
         "feedback", relationship="rel-1", by="mentee", at="2026-03-02", rating="7", scale_min="0", scale_max="10"
     )
 
@@ -188,7 +194,7 @@ def test_people_go_to_the_directory() -> None:
         DEFAULTS,
     )
 
-    (said,) = KINDS["directory"].read(row)
+    (said,) = KINDS["directory"].messages_of(row)
 
     person = read_participant(dict(said), "acme", NOW)
     assert isinstance(person, Participant)
@@ -199,8 +205,10 @@ def test_people_go_to_the_directory() -> None:
 
 def test_a_repeat_is_the_same_event_however_its_time_is_written() -> None:
     (local,), (utc,) = (
-        told("sessions", **MET, status="held"),
-        told("sessions", relationship="rel-1", starts_at="2026-03-02T09:00:00Z", status="held", program="other"),
+        admitted_events("sessions", **MET, status="held"),
+        admitted_events(
+            "sessions", relationship="rel-1", starts_at="2026-03-02T09:00:00Z", status="held", program="other"
+        ),
     )
 
     assert local["id"] == utc["id"]
@@ -224,7 +232,7 @@ def test_a_repeat_is_the_same_event_however_its_time_is_written() -> None:
         ("sessions", {"status": "held", "starts_at": "soon", "relationship": "r"}, "starts_at", "is no time"),
         ("goals", {"change": "dropped"}, "change", "is none of set"),
         ("goals", {"change": "progressed"}, "percent", "is empty"),
-        ("goals", {"change": "set", "specific": "yes"}, "relevant", "all are told, or none"),
+        ("goals", {"change": "set", "specific": "yes"}, "relevant", "give all five flags, or none"),
         ("goals", {"change": "set", "specific": "maybe"}, "specific", "is neither yes nor no"),
         ("feedback", {"rating": "good"}, "rating", "is no number"),
         ("directory", {"identities": "U1"}, "identities", "is not written tool:id"),
@@ -249,7 +257,7 @@ def test_a_fault_names_its_column(kind: str, cells: dict[str, str], column: str,
 def test_a_session_lacks_what_its_status_needs(cells: dict[str, str], column: str) -> None:
     row = TableRow({**MET, **cells}, DEFAULTS)
 
-    KINDS["sessions"].read(row)
+    KINDS["sessions"].messages_of(row)
 
     assert [problem.path for problem in row.problems] == [column]
 
@@ -269,15 +277,15 @@ def test_a_session_lacks_what_its_status_needs(cells: dict[str, str], column: st
         ("directory", "", ""),
     ],
 )
-def test_a_path_of_the_gateway_is_told_as_its_column(kind: str, path: str, column: str) -> None:
+def test_a_path_of_the_gateway_is_reported_as_its_column(kind: str, path: str, column: str) -> None:
     assert KINDS[kind].column(path) == column
 
 
 def test_a_row_becomes_an_entry_with_its_times() -> None:
     header = Header(KINDS["sessions"], ("relationship", "status", "starts_at"), ",")
 
-    entry = row_entry(header, DEFAULTS)(Line(7, b"rel-1,held,2026-03-02 10:00"))
-    broken = row_entry(header, DEFAULTS)(Line(8, b"rel-1,held"))
+    entry = row_converter(header, DEFAULTS)(Line(7, b"rel-1,held,2026-03-02 10:00"))
+    broken = row_converter(header, DEFAULTS)(Line(8, b"rel-1,held"))
 
     assert entry.times == ("2026-03-02T09:00:00.000000Z",)
     assert isinstance(entry, ImportEntry)
@@ -290,12 +298,12 @@ def test_what_stands_around_an_address_and_days_that_are_none_are_left_out() -> 
     cells = {"participant": "p-ada", "name": "Ada L", "consent": "yes", "addresses": "\u200bAda L <ada@example.com>"}
     row = TableRow(cells, DEFAULTS)
 
-    (person,) = KINDS["directory"].read(row)
+    (person,) = KINDS["directory"].messages_of(row)
 
     assert person["addresses"] == ["ada@example.com"]
-    (start,) = told("relationships", **PAIR, planned_end="0000-00-00")
+    (start,) = admitted_events("relationships", **PAIR, planned_end="0000-00-00")
     assert "planned_end" not in start["data"]
-    (other,) = told("relationships", **PAIR, planned_end="2026-12-31+01:00")
+    (other,) = admitted_events("relationships", **PAIR, planned_end="2026-12-31+01:00")
     assert other["data"]["planned_end"] == "2026-12-31"
 
 
@@ -315,8 +323,8 @@ def test_no_day_where_one_is_needed_is_a_fault(kind: str, column: str, cells: di
 @pytest.mark.parametrize(
     ("changes", "column", "words"),
     [
-        ({"ended_at": "2025-12-31 10:00", "end_planned": "yes"}, "ended_at", "lies before started_at"),
-        ({"mentees": "p-ben|p-ada"}, "mentees", "names somebody who is a mentor here, too: a pair is of two people"),
+        ({"ended_at": "2025-12-31 10:00", "end_planned": "yes"}, "ended_at", "is before started_at"),
+        ({"mentees": "p-ben|p-ada"}, "mentees", "names a mentor of the same row: a relationship needs two people"),
     ],
 )
 def test_a_pair_that_cannot_be_is_refused(changes: dict[str, str], column: str, words: str) -> None:
@@ -324,7 +332,9 @@ def test_a_pair_that_cannot_be_is_refused(changes: dict[str, str], column: str, 
 
 
 def test_peers_may_be_mentors_and_mentees_of_each_other() -> None:
-    (start,) = told("relationships", **PAIR | {"kind": "peer", "mentors": "p-ada|p-ben", "mentees": "p-ada|p-ben"})
+    (start,) = admitted_events(
+        "relationships", **PAIR | {"kind": "peer", "mentors": "p-ada|p-ben", "mentees": "p-ada|p-ben"}
+    )
 
     assert start["data"]["mentees"] == ["p-ada", "p-ben"]
 
@@ -334,18 +344,18 @@ def test_zones_are_known_by_their_windows_names_and_in_any_case(zone: str) -> No
     held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00"}
     person = {"participant": "p-ada", "name": "Ada", "consent": "yes"}
 
-    (one,) = told("sessions", **held, time_zone=zone)
-    (other,) = KINDS["directory"].read(TableRow(person | {"time_zone": zone}))
+    (one,) = admitted_events("sessions", **held, time_zone=zone)
+    (other,) = KINDS["directory"].messages_of(TableRow(person | {"time_zone": zone}))
 
     assert one["data"]["started_at"] == "2026-03-02T09:00:00.000000Z"
     assert other["time_zone"] == "Europe/Berlin"
     assert "no IANA time zone" in faults("directory", **person, time_zone="Middle Earth")["time_zone"]
 
 
-def test_what_is_read_twice_is_at_fault_once() -> None:
+def test_a_cell_that_is_read_twice_is_reported_once() -> None:
     held = {"relationship": "r", "status": "held", "starts_at": "2026-03-02T10:00:00Z", "minutes": "1:30"}
     row = TableRow(held, DEFAULTS)
-    KINDS["sessions"].read(row)
+    KINDS["sessions"].messages_of(row)
 
     assert [problem.path for problem in row.problems].count("minutes") == 1
 
@@ -355,7 +365,9 @@ def test_what_is_read_twice_is_at_fault_once() -> None:
     [("1:30:00", 90), ("00:45:30", 45.5), ("45 min", 45), ("45Min.", 45), ("90 Minuten", 90), ("45.5 minutes", 45.5)],
 )
 def test_how_long_it_took_is_also_read_as_excel_shows_it(written: str, minutes: float) -> None:
-    (one,) = told("sessions", relationship="rel-1", status="held", starts_at="2026-03-02 10:00", minutes=written)
+    (one,) = admitted_events(
+        "sessions", relationship="rel-1", status="held", starts_at="2026-03-02 10:00", minutes=written
+    )
 
     assert one["data"]["minutes"] == minutes
 
@@ -368,20 +380,20 @@ def test_how_long_it_took_is_not_guessed(written: str) -> None:
 
 
 @pytest.mark.parametrize("written", ["9999-12-31", "31.12.9999", "1900-01-01", "1899-12-30 00:00:00", "1900-01-00"])
-def test_days_at_which_a_calendar_begins_or_ends_are_told_by_nobody(written: str) -> None:
-    (start,) = told("relationships", **PAIR, planned_end=written, ended_at=written)
+def test_days_at_which_a_calendar_begins_or_ends_are_empty(written: str) -> None:
+    (start,) = admitted_events("relationships", **PAIR, planned_end=written, ended_at=written)
 
     assert "planned_end" not in start["data"]
     held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00", "ends_at": written}
-    assert kinds(told("sessions", **held)) == ["session.held"]
+    assert kinds(admitted_events("sessions", **held)) == ["session.held"]
 
 
-def test_what_a_database_writes_for_nothing_is_nothing() -> None:
+def test_null_markers_of_databases_are_empty() -> None:
     nothing = dict.fromkeys(("kind", "coordinator", "cohort", "ended_at", "end_reason", "end_planned"), "NULL")
     held = {"relationship": "rel-1", "status": "held", "starts_at": "2026-03-02 10:00", "minutes": "-"}
 
-    (start,) = told("relationships", **PAIR | nothing | {"mentees": "p-ben|NULL"})
-    (session,) = told("sessions", **held)
+    (start,) = admitted_events("relationships", **PAIR | nothing | {"mentees": "p-ben|NULL"})
+    (session,) = admitted_events("sessions", **held)
 
     assert start["data"] == {"by": "admin", "evidence": "admin", "mentors": ["p-ada"], "mentees": ["p-ben"]}
     assert "minutes" not in session["data"]
@@ -405,7 +417,7 @@ def test_nothing_is_nobody_and_an_error_is_no_name(column: str, written: str, wo
     person = {"participant": "p-ada", "name": "Ada", "consent": "yes", "time_zone": "UTC"} | {column: written}
     row = TableRow(person)
 
-    KINDS["directory"].read(row)
+    KINDS["directory"].messages_of(row)
 
     assert any(problem.path == column and words in problem.reason for problem in row.problems)
 
@@ -422,7 +434,7 @@ def test_a_person_is_read_without_what_nobody_sees() -> None:
         }
     )
 
-    (person,) = KINDS["directory"].read(row)
+    (person,) = KINDS["directory"].messages_of(row)
 
     assert row.problems == []
     assert (person["name"], person["consent"], person["status"]) == ("Ada L", True, "active")
@@ -430,12 +442,12 @@ def test_a_person_is_read_without_what_nobody_sees() -> None:
 
 
 def test_a_time_may_be_written_with_narrow_blanks() -> None:
-    reading = replace(DEFAULTS, forms=Forms("mm/dd/yyyy"))
+    context = replace(DEFAULTS, formats=CellFormats("mm/dd/yyyy"))
     row = TableRow(
         {"relationship": "rel-1", "status": "held", "starts_at": "3/2/2026, 10:00\u202fAM", "minutes": "45\u00a0min"},
-        reading,
+        context,
     )
 
-    (held,) = KINDS["sessions"].read(row)
+    (held,) = KINDS["sessions"].messages_of(row)
 
     assert (held["data"]["started_at"], held["data"]["minutes"]) == ("2026-03-02T09:00:00.000000Z", 45)  # type: ignore[index]

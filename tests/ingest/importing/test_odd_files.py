@@ -1,4 +1,4 @@
-"""Files as they are handed over on a first day: empty, of another kind, from other machines, where nobody may write."""
+"""Unusual files: empty, of another kind, from other machines, in folders without write permission."""
 
 import resource
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def raw(content: bytes) -> Callable[[Path], None]:
         ("a.csv", raw(bytes(range(128, 256)) * 20), "is not UTF-8; which of these reads right?"),
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-le")), "UTF-16 without the mark that says so: give"),
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-be")), "give --encoding utf-16-be"),
-        ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "is of no table that is known"),
+        ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "matches no known table"),
     ],
 )
 def test_what_is_no_table_says_what_it_is_and_nothing_is_sent(
@@ -101,7 +101,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     assert (result.exit_code, "is a directory" in result.stderr) == (2, True)
 
 
-def test_a_disk_that_is_full_is_said_in_one_line(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(HEADER + ROW.replace(b"rel-1", b"no id") * 2_000)
 
     report = tmp_path / "a.csv.rejected.jsonl"
@@ -124,7 +124,7 @@ def test_a_row_that_begins_with_an_error_of_excel_is_no_note(tmp_path: Path) -> 
     assert "line 3: invalid: relationship" in result.output
 
 
-def test_cells_may_stand_between_pipes(tmp_path: Path) -> None:
+def test_cells_may_be_separated_by_pipes(tmp_path: Path) -> None:
     file = tmp_path / "a.csv"
     file.write_bytes((HEADER + ROW).replace(b",", b"|"))
 
@@ -166,7 +166,7 @@ BERLIN = "Europe/Berlin"
         (
             "participant;name;consent;status\np-1;Ann;yes;exited\np-2;Bo;yes;active\np-1;Ann;yes;active\n",
             "1 new, 0 duplicates, 2 rejected",
-            "line 2: invalid: participant: stands in several rows, which say different things",
+            "line 2: invalid: participant: is in several rows that contradict each other",
         ),
         ("participant;name;consent\np-1;Ann;yes\np-1;Ann;no\n", "0 new, 0 duplicates, 2 rejected", "line 3: invalid"),
         # The same in other letters is the same.
@@ -221,7 +221,7 @@ r;held;2026-03-02T10:00-11:00
         ),
     ],
 )
-def test_what_a_table_may_mean_in_two_ways_is_not_guessed(table: str, summary: str, words: str, tmp_path: Path) -> None:
+def test_ambiguous_cells_are_not_guessed(table: str, summary: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(table)
 
     result = dry_run(tmp_path / "a.csv")
@@ -273,8 +273,8 @@ def test_a_number_that_a_workbook_shows_with_zeros_before_it_has_them(tmp_path: 
 
 
 @pytest.mark.parametrize("ending", [".csv", ".xlsx"])
-def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, tmp_path: Path) -> None:
-    """Far below what the first look reads."""
+def test_people_contradicted_far_below_are_refused_as_well(ending: str, tmp_path: Path) -> None:
+    """Far below the sample that is inspected first."""
     many = 21_000
     rows = [["participant", "name", "consent"], ["p-1", "Ann", "yes"], ["p-2", "Bo", "yes"]]
     rows += [[f"q-{number}", "Cy", "yes"] for number in range(many)]
@@ -286,10 +286,10 @@ def test_people_who_are_contradicted_far_below_are_refused_as_well(ending: str, 
 
     assert result.stdout.strip().endswith(f"{many + 2} new, 0 duplicates, 2 rejected"), result.output
     for line in (2, many + 4):
-        assert f"line {line}: invalid: participant: stands in several rows, which say different" in result.stderr
+        assert f"line {line}: invalid: participant: is in several rows that contradict" in result.stderr
 
 
-def test_a_disk_without_room_for_what_a_table_needs_meanwhile_stops_the_import(tmp_path: Path) -> None:
+def test_a_disk_without_space_for_temporary_tables_stops_the_import(tmp_path: Path) -> None:
     rows = "".join(f"q-{number},{'C' * 200},yes\n" for number in range(40_000))
     (tmp_path / "a.csv").write_text(f"participant,name,consent\n{rows}")
     _, hard = limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -300,5 +300,5 @@ def test_a_disk_without_room_for_what_a_table_needs_meanwhile_stops_the_import(t
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
-    assert (result.exit_code, "no room for temporary files" in result.stderr) == (1, True), result.output
+    assert (result.exit_code, "no space for temporary files" in result.stderr) == (1, True), result.output
     assert "SQLITE_TMPDIR" in result.stderr

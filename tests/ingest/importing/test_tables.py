@@ -3,7 +3,7 @@
 import pytest
 
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.table import Header, HeaderWish, read_header
+from services.ingest.importing.table import Header, HeaderOptions, read_header
 from services.ingest.sources.tables import MOST_BYTES, BrokenRowError, Line, Rows
 
 SESSIONS = "relationship,program,status,starts_at,minutes"
@@ -16,7 +16,7 @@ def lines(text: str | bytes) -> list[Line]:
 
 
 def header(text: str, kind: str | None = None, *skipped: str) -> Header:
-    return read_header(iter(lines(text)), HeaderWish(kind, skipped))
+    return read_header(iter(lines(text)), HeaderOptions(kind, skipped))
 
 
 def rows(text: str | bytes, head: str = DIRECTORY) -> list[Line]:
@@ -38,7 +38,7 @@ def test_a_table_is_recognised_by_its_header(written: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
-def test_cells_stand_between_commas_semicolons_or_tabs(delimiter: str) -> None:
+def test_cells_are_separated_by_commas_semicolons_or_tabs(delimiter: str) -> None:
     found = header(SESSIONS.replace(",", delimiter))
 
     assert (found.delimiter, found.columns) == (delimiter, tuple(SESSIONS.split(",")))
@@ -66,7 +66,7 @@ def test_names_of_columns_may_go_over_several_lines() -> None:
     [
         ("", None, "the file is empty"),
         ("\n \n", None, "the file is empty"),
-        ("a,b,c", None, "is of no table that is known"),
+        ("a,b,c", None, "matches no known table"),
         (f"{DIRECTORY},e_mail", None, "the column 'e_mail' is not known; leave it out with --skip-column 'e_mail'"),
         (f"{DIRECTORY},adresses", None, "did you mean 'addresses'"),
         (f"{DIRECTORY},name", None, "the column 'name' is there twice"),
@@ -85,7 +85,7 @@ def test_a_header_that_cannot_be_read_stops_the_import(written: str, kind: str |
 
 def test_a_header_that_is_not_utf_8_says_where() -> None:
     with pytest.raises(ImportStoppedError, match="is not UTF-8: byte 0xe9 at character 7"):
-        read_header(iter(lines("Prénom,x".encode("latin-1").replace(b"Pr", b"123456"))), HeaderWish())
+        read_header(iter(lines("Prénom,x".encode("latin-1").replace(b"Pr", b"123456"))), HeaderOptions())
 
 
 def test_a_column_may_be_left_out() -> None:
@@ -101,7 +101,7 @@ def test_a_row_with_quotes_goes_over_several_lines() -> None:
     assert header(DIRECTORY).cells(found[0])["name"] == 'A "first"\nand second'
 
 
-def test_a_slip_of_a_quote_costs_its_own_row_only() -> None:
+def test_a_stray_quote_rejects_only_its_own_row() -> None:
     found = rows('p-1,5" tall,yes\np-2,B,no\np-3,6" tall,yes\np-4,D,no')
 
     assert [(row.number, row.text) for row in found] == [
@@ -112,7 +112,7 @@ def test_a_slip_of_a_quote_costs_its_own_row_only() -> None:
     ]
 
 
-def test_a_hundred_thousand_slips_are_a_hundred_thousand_rows() -> None:
+def test_a_hundred_thousand_stray_quotes_are_a_hundred_thousand_rows() -> None:
     assert len(rows('p-1,5" tall,yes\n' * 100_000)) == 100_000
 
 
@@ -129,7 +129,7 @@ def test_a_hundred_thousand_slips_are_a_hundred_thousand_rows() -> None:
         (b"p-1," + b"x" * 200_000 + b",yes", "is no row of a table: field larger than"),
     ],
 )
-def test_a_row_that_cannot_be_taken_apart_says_why(text: bytes, words: str) -> None:
+def test_a_row_that_cannot_be_parsed_says_why(text: bytes, words: str) -> None:
     with pytest.raises(BrokenRowError, match=words):
         header(DIRECTORY).cells(Line(1, text))
 

@@ -17,7 +17,7 @@ from kafka.admin import KafkaAdminClient
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES, DirectoryStatement, Participant, ToolIdentity
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
-from services.ingest.commands.erase import erasable
+from services.ingest.commands.erase import read_erasable
 from services.ingest.domain.people import participants
 from services.ingest.domain.people.participants import merging, replacing
 from services.ingest.domain.scope import ConnectionScope
@@ -119,7 +119,7 @@ def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
 
     with pytest.raises(ProjectionBehindError, match="the directory is behind"):
         projection_now(alone)
-    assert erasable(alone, tenant).people == {"p-ada"}
+    assert read_erasable(alone, tenant).people == {"p-ada"}
     assert person(alone, tenant) is None
 
     with projecting(alone):

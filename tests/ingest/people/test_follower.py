@@ -13,7 +13,7 @@ import pytest
 from schemas.directory import Participant
 from schemas.events import to_json
 from schemas.topics import DIRECTORY
-from services.ingest.commands.erase import erasable
+from services.ingest.commands.erase import read_erasable
 from services.ingest.domain.activity import Person
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.in_flight import PendingWrites
@@ -160,7 +160,7 @@ def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnL
     assert known is not None
     assert gone is None
     assert projection_now(log.settings).roster.relationship(tenant, "rel-1") is None
-    assert "rel-1" not in erasable(log.settings, tenant).programs
+    assert "rel-1" not in read_erasable(log.settings, tenant).programs
 
 
 def test_the_end_of_the_log_is_not_told_by_what_lies_elsewhere(log: OwnLog) -> None:

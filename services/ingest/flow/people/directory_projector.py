@@ -27,7 +27,7 @@ from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
 from services.runtime.loop import Batch, later_if_away
 from services.runtime.settings import Settings
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 NOWHERE = -1
 
@@ -56,7 +56,7 @@ class MergedDirectory:
         try:
             statement = DirectoryStatement.model_validate_json(record.value)
         except ValidationError as invalid:
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=field_errors(invalid))
             return "unreadable"
         if key != statement.key:
             self._log.error("misplaced", topic=record.topic, offset=record.offset)
@@ -101,7 +101,7 @@ class MergedDirectory:
         try:
             return Participant.model_validate_json(value)
         except ValidationError as invalid:
-            self._log.error("unreadable", topic=DIRECTORY.name, participant=key.decode(), places=places(invalid))
+            self._log.error("unreadable", topic=DIRECTORY.name, participant=key.decode(), places=field_errors(invalid))
             return None
 
 
@@ -163,7 +163,9 @@ class DirectoryProjector:
                 except ValidationError as unknown:
                     # To merge anew is harmless.
                     reached = 0
-                    self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(unknown))
+                    self._log.error(
+                        "unreadable", topic=record.topic, offset=record.offset, places=field_errors(unknown)
+                    )
             elif record.key is not None and record.value is None:
                 people.pop(record.key, None)
             elif record.key is not None and record.value is not None:

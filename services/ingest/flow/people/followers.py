@@ -23,7 +23,7 @@ from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.log_place import Misplaced
 from services.runtime.settings import Settings
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 1.0
@@ -156,7 +156,7 @@ class ProjectionFollower:
         try:
             self._unexpected.attempt(record, partial(self._heard, record), ValidationError)
         except ValidationError as invalid:
-            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=places(invalid))
+            self._log.error("unreadable", topic=record.topic, offset=record.offset, places=field_errors(invalid))
 
     def _heard(self, record: Record) -> None:
         if record.topic == self._topics.events:

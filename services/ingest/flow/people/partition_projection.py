@@ -25,7 +25,7 @@ from services.ingest.flow.people.projected_topics import (
 )
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 Read = TypeVar("Read")
 THIS_LAYOUT = dump(ProgressRecord(next_offset=0)).partition(b",")[0]
@@ -143,5 +143,5 @@ def _or_unreadable(record: Record, read: Callable[[], Read]) -> Read:
     try:
         return read()
     except Exception as failure:
-        why = ", ".join(places(failure)) if isinstance(failure, ValidationError) else str(described(failure))
+        why = ", ".join(field_errors(failure)) if isinstance(failure, ValidationError) else str(described(failure))
         raise UnreadableProjectionError(f"{record.topic} {record.partition}/{record.offset}: {why}") from failure

@@ -28,7 +28,7 @@ from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, 
 from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import Settings
 from services.runtime.unexpected import described
-from services.validation_errors import places
+from services.validation_errors import field_errors
 
 DIGEST_BYTES = 16
 ACKNOWLEDGED_WITHIN = 30.0
@@ -52,7 +52,9 @@ class SyncTokens:
                     self._tokens[key] = SyncToken.model_validate_json(record.value)
             except ValidationError as invalid:
                 # Without it the calendar is read anew, which repeats things and loses none.
-                log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
+                log.get(__name__).warning(
+                    "sync_token_unreadable", key=key[:LONGEST_SHOWN], places=field_errors(invalid)
+                )
             except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
                 log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 

@@ -1,4 +1,4 @@
-"""The tables that can be imported: one file per group, each kind a pure function from a row to what it says."""
+"""The kinds of table that can be imported, each with a pure function from a row to messages."""
 
 from services.ingest.importing.kinds.events import FEEDBACK, GOALS, SESSIONS
 from services.ingest.importing.kinds.people import DIRECTORY, RELATIONSHIPS

@@ -1,4 +1,5 @@
-"""What the kernel keeps from the engine's process, whatever SQL says: here the writer tries, who may say all."""
+"""What the kernel denies to the engine's process, whatever the SQL: tested with the writer, who may run any
+statement."""
 
 import os
 import socket
@@ -21,7 +22,7 @@ needs_landlock = pytest.mark.skipif(landlock_abi() < 1, reason="this kernel has 
 
 @pytest.fixture(scope="module")
 def secret_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As the stack keeps the writer's password: a file beside the engine's folder."""
+    """A file beside the engine's folder, like the one with the writer's password."""
     file = tmp_path_factory.mktemp("stack") / "clickhouse-password"
     file.write_text(SECRET)
     return file
@@ -79,7 +80,7 @@ def test_no_file_outside_of_the_data_folder_is_written(walled: LocalClickHouse, 
 
 @needs_landlock
 @pytest.mark.skipif(landlock_abi() < 4, reason="this kernel's Landlock knows no TCP")
-def test_the_engine_connects_to_nobody(walled: LocalClickHouse) -> None:
+def test_the_engine_opens_no_connection(walled: LocalClickHouse) -> None:
     writer = Login(walled.url, "rapport", "secret")
     with socket.create_server(("127.0.0.1", 0)) as listening:
         listening.settimeout(0.2)
@@ -106,7 +107,7 @@ def test_the_process_is_started_without_the_secrets_of_who_starts_it(walled: Loc
 
 
 @needs_landlock
-def test_walls_come_before_threads_or_not_at_all(tmp_path: Path) -> None:
+def test_confinement_comes_before_threads_or_fails(tmp_path: Path) -> None:
     late = """
 import sys, threading
 from pathlib import Path
@@ -124,10 +125,10 @@ confine((Path(sys.argv[1]),))
 
 
 @needs_landlock
-def test_what_holds_is_told_by_the_server_and_in_its_log(walled: LocalClickHouse) -> None:
-    assert walled.walls().startswith("confined: ")
-    assert f"(Landlock ABI {landlock_abi()}); " in walled.walls()
-    assert walled.walls().endswith("; read-only logins are open")
+def test_the_confinement_is_reported_by_the_server_and_its_log(walled: LocalClickHouse) -> None:
+    assert walled.confinement().startswith("confined: ")
+    assert f"(Landlock ABI {landlock_abi()}); " in walled.confinement()
+    assert walled.confinement().endswith("; read-only logins are open")
     assert "confined: a query reaches" in walled.log.read_text()
 
 
@@ -135,18 +136,18 @@ def test_a_server_that_is_not_confined_admits_no_readers(tmp_path: Path) -> None
     with LocalClickHouse(ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True)) as clickhouse:
         reading = Login(clickhouse.url, "reader", "reader").ask("SELECT 1")
         writing = Login(clickhouse.url, "rapport", "secret").ask("SELECT 1")
-        walls = clickhouse.walls()
+        confinement = clickhouse.confinement()
 
     assert (reading.status_code, code_of(reading)) == (403, 497)
     assert "--trust-readers" in reading.text
     assert writing.text == "1\n"
-    assert walls.startswith("not confined")
-    assert walls.endswith("read-only logins are refused")
+    assert confinement.startswith("not confined")
+    assert confinement.endswith("read-only logins are refused")
     assert "not confined" in clickhouse.log.read_text()
 
 
-def test_it_admits_readers_whom_somebody_trusts(tmp_path: Path) -> None:
+def test_it_admits_readers_that_are_trusted_explicitly(tmp_path: Path) -> None:
     config = ClickHouseConfig(data=tmp_path, users=USERS, unconfined=True, trust_readers=True)
     with LocalClickHouse(config) as clickhouse:
         assert Login(clickhouse.url, "reader", "reader").lines("SELECT 1") == ["1"]
-        assert clickhouse.walls().endswith("read-only logins are open")
+        assert clickhouse.confinement().endswith("read-only logins are open")

@@ -1,5 +1,5 @@
-"""All rounds: a local broker, the logs, then one contestant after the other and again, so that a machine which changes
-its speed changes it for all."""
+"""Runs all rounds on one local broker: the logs, then one contestant after the other, repeated per round, so that
+changes of the machine's speed affect all of them."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from benchmarks import broker
 from benchmarks.broker import PARTITIONS
+from benchmarks.contestant_run import Failure, Run, run_contestant
 from benchmarks.contestants.task import Task
 from benchmarks.figures import Outcomes
 from benchmarks.lineup import Contestant, LogName
-from benchmarks.logs import Log, Sizes, Workshop, made
-from benchmarks.quix_environment import QuixMissingError, quix_python
-from benchmarks.race import Failure, Run, race
+from benchmarks.logs import Log, LogContext, Sizes, build_log
+from benchmarks.quix_environment import QuixMissingError, quix_interpreter
 from deploy.local.kafka import KafkaConfig, LocalKafka
 from services.runtime.settings import Settings
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -28,52 +28,52 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Place:
-    """`folder` is scratch, `kept` outlives the meeting."""
+class BenchFolders:
+    """`folder` is scratch, `cache` outlives the run."""
 
     folder: Path
-    kept: Path
+    cache: Path
 
 
-def hold(plan: Plan, place: Place, say: Say) -> Outcomes:
-    """`say` is told of every step. Raises what starting the broker and filling the logs raise."""
-    config = KafkaConfig(data=place.folder / "kafka", cache=place.kept / "cache")
+def run_rounds(plan: Plan, folders: BenchFolders, report: Report) -> Outcomes:
+    """`report` is called at every step. Raises what starting the broker and filling the logs raise."""
+    config = KafkaConfig(data=folders.folder / "kafka", cache=folders.cache / "cache")
     with LocalKafka(config) as kafka:
-        workshop = Workshop(plan.sizes, Settings(kafka=kafka.bootstrap), place.folder)
+        context = LogContext(plan.sizes, Settings(kafka=kafka.bootstrap), folders.folder)
         logs: dict[LogName, Log] = {}
         for name in dict.fromkeys(contestant.log for contestant in plan.contestants):
-            say(f"making the {name}")
-            logs[name] = made(name, workshop)
-            say(f"the {name}: {logs[name]}")
-        return _rounds(plan, _Runner(workshop, logs, place.kept), say)
+            report(f"making the {name}")
+            logs[name] = build_log(name, context)
+            report(f"the {name}: {logs[name]}")
+        return _rounds(plan, _Runner(context, logs, folders.cache), report)
 
 
-def _rounds(plan: Plan, runner: "_Runner", say: Say) -> Outcomes:
+def _rounds(plan: Plan, runner: "_Runner", report: Report) -> Outcomes:
     outcomes: dict[Contestant, list[Run | Failure]] = {contestant: [] for contestant in plan.contestants}
     for number in range(plan.rounds):
         for contestant, runs in outcomes.items():
-            say(f"round {number + 1} of {plan.rounds}: {contestant.name}")
+            report(f"round {number + 1} of {plan.rounds}: {contestant.name}")
             runs.append(runner.run(contestant, number))
     return outcomes
 
 
 @dataclass(frozen=True)
 class _Runner:
-    workshop: Workshop
+    context: LogContext
     logs: dict[LogName, Log]
-    kept: Path
+    cache: Path
 
     def run(self, contestant: Contestant, number: int) -> Run | Failure:
         name = f"{contestant.name}.{number}"
-        folder = self.workshop.folder / name
+        folder = self.context.folder / name
         folder.mkdir()
         if contestant.writes:
             topics = [f"{name}.{kind}" for kind in contestant.writes]
-            broker.create(self.workshop.settings, topics, compacted=f"{name}.state")
+            broker.create(self.context.settings, topics, compacted=f"{name}.state")
         log = self.logs[contestant.log]
         task = Task(
-            kafka=self.workshop.settings.kafka,
-            log=log.place,
+            kafka=self.context.settings.kafka,
+            log=log.location,
             partitions=PARTITIONS,
             count=log.records,
             name=name,
@@ -81,9 +81,9 @@ class _Runner:
             folder=str(folder),
         )
         try:
-            return race(contestant.module, task, self._python(contestant))
+            return run_contestant(contestant.module, task, self._python(contestant))
         except QuixMissingError as missing:
             return Failure(str(missing))
 
     def _python(self, contestant: Contestant) -> str:
-        return quix_python(self.kept / "bench") if contestant.module == "quix" else sys.executable
+        return quix_interpreter(self.cache / "bench") if contestant.module == "quix" else sys.executable

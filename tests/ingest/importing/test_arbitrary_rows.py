@@ -1,4 +1,4 @@
-"""Whatever stands in a table: every line is told of, none raises, and nothing but whole JSON is sent."""
+"""Arbitrary tables: every line is reported, none raises, and only complete JSON is sent."""
 
 import json
 from datetime import UTC, datetime
@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.cloudevents import Parsed, read_json
+from services.ingest.importing.dry_run import DryRunRecipient
 from services.ingest.importing.kinds import KINDS
-from services.ingest.importing.known import Rehearsal
-from services.ingest.importing.row import Defaults, RowReading
+from services.ingest.importing.row import RowContext, RowDefaults
 from services.ingest.importing.sender import EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT
-from services.ingest.importing.table import Header, row_entry
+from services.ingest.importing.table import Header, row_converter
 from services.ingest.sources.tables import Line, Rows
 
 NASTY = (
@@ -25,12 +25,12 @@ ZONES = st.sampled_from(("", "Europe/Berlin", "Asia/Kathmandu", "nowhere", "\x00
 
 
 @given(st.sampled_from(sorted(KINDS)), st.data(), ZONES)
-def test_no_row_raises_and_each_is_told_of(kind: str, data: st.DataObject, zone: str) -> None:
+def test_no_row_raises_and_each_is_reported(kind: str, data: st.DataObject, zone: str) -> None:
     header = Header(KINDS[kind], tuple(sorted(KINDS[kind].columns)), ",")
     cells = [data.draw(CELLS).replace('"', '""') for _ in header.columns]
     text = ",".join(f'"{cell}"' for cell in cells).encode(errors="surrogatepass")
 
-    entry = row_entry(header, RowReading(Defaults("urn:csv", "spruce", zone)))(Line(2, text))
+    entry = row_converter(header, RowContext(RowDefaults("urn:csv", "spruce", zone)))(Line(2, text))
 
     assert bool(entry.messages) != bool(entry.refusal)
     assert all(isinstance(read_json(message), Parsed) for message in entry.messages)
@@ -55,9 +55,9 @@ ANYTHING = st.recursive(
 
 
 @given(st.lists(ANYTHING, max_size=5))
-def test_a_dry_run_answers_whatever_is_handed_in(values: list[object]) -> None:
+def test_a_dry_run_answers_any_message(values: list[object]) -> None:
     messages = [json.dumps(value).encode() for value in values]
-    rehearsal = Rehearsal(lambda: Clock(datetime(2026, 6, 1, tzinfo=UTC)))
+    recipient = DryRunRecipient(lambda: Clock(datetime(2026, 6, 1, tzinfo=UTC)))
 
     for endpoint in (EVENTS_ENDPOINT, PARTICIPANTS_ENDPOINT):
-        assert len(rehearsal.send(messages, endpoint)) == len(messages)
+        assert len(recipient.send(messages, endpoint)) == len(messages)

@@ -2,7 +2,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.ingest.importing.moments import Forms, UncertainError, day, instant
+from services.ingest.importing.cell_formats import CellFormats, InvalidCellError, day, instant
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -27,7 +27,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
         ("2026-03-31 16:30 GMT", "2026-03-31T16:30:00.000000Z"),
     ],
 )
-def test_a_time_is_placed_where_its_clock_hung(written: str, utc: str) -> None:
+def test_a_time_without_offset_is_read_in_its_zone(written: str, utc: str) -> None:
     assert instant(written, BERLIN) == utc
 
 
@@ -55,7 +55,7 @@ def test_an_offset_wins_over_the_zone_and_needs_none() -> None:
     ],
 )
 def test_what_is_not_certain_is_no_time(written: str, zone: ZoneInfo | None, words: str) -> None:
-    with pytest.raises(UncertainError, match=words):
+    with pytest.raises(InvalidCellError, match=words):
         instant(written, zone)
 
 
@@ -66,7 +66,7 @@ def test_a_time_that_happens_twice_is_certain_with_its_offset() -> None:
 def test_a_day_is_written_in_one_way() -> None:
     assert day("2026-03-31") == day("2026-03-31Z") == day("2026-03-31-08:00") == "2026-03-31"
     for text in ("2026-02-30", "20260331", "31.03.2026", "2026-W14-2", "2026-3-31"):
-        with pytest.raises(UncertainError, match="is no day"):
+        with pytest.raises(InvalidCellError, match="is no day"):
             day(text)
 
 
@@ -84,7 +84,7 @@ LOS_ANGELES = ZoneInfo("America/Los_Angeles")
     ],
 )
 def test_an_offset_is_one_where_a_range_would_begin_at_the_same_instant(written: str, zone: ZoneInfo | None) -> None:
-    assert Forms("mm/dd/yyyy").moment(written, zone) == "2026-03-01T11:30:00.000000Z"
+    assert CellFormats("mm/dd/yyyy").timestamp(written, zone) == "2026-03-01T11:30:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -99,9 +99,9 @@ def test_an_offset_is_one_where_a_range_would_begin_at_the_same_instant(written:
     ],
 )
 def test_what_may_be_a_range_or_an_offset_is_not_guessed(written: str, zone: ZoneInfo | None) -> None:
-    with pytest.raises(UncertainError, match="may be a range"):
-        Forms().moment(written, zone)
+    with pytest.raises(InvalidCellError, match="may be a range"):
+        CellFormats().timestamp(written, zone)
 
 
 def test_an_offset_at_which_no_meeting_would_end_is_one() -> None:
-    assert Forms().moment("2026-03-31 16:30-08:00", None) == "2026-04-01T00:30:00.000000Z"
+    assert CellFormats().timestamp("2026-03-31 16:30-08:00", None) == "2026-04-01T00:30:00.000000Z"

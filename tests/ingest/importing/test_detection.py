@@ -1,4 +1,4 @@
-"""What is recognised of a table, and what is asked."""
+"""What is detected of a table, and what is asked."""
 
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -6,36 +6,36 @@ from zoneinfo import ZoneInfo
 import pytest
 import yaml
 
-from services.ingest.importing.first_look import Look, TableOptions, look
+from services.ingest.importing.cell_formats import CellFormats, InvalidCellError
+from services.ingest.importing.detection import DetectedTable, TableOptions, detect
 from services.ingest.importing.kinds import KINDS
-from services.ingest.importing.moments import Forms, UncertainError
-from services.ingest.importing.options import Question, ask
-from services.ingest.importing.row import Defaults
+from services.ingest.importing.options import OptionQuestion, question_handler
+from services.ingest.importing.row import RowDefaults
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.importing.table import HeaderWish
-from services.ingest.importing.translation import guessed_value, read_translation
+from services.ingest.importing.table import HeaderOptions
+from services.ingest.importing.translation import guess_value, read_translation
 from services.ingest.sources.day_formats import DAY_FORMATS
 from services.ingest.sources.table_words import COLUMN_WORDS, VALUE_WORDS
 from services.ingest.sources.tables import ENCODINGS, Line
 
-EVERY = TableOptions(defaults=Defaults("urn:csv", "spruce", "Europe/Berlin"))
+EVERY = TableOptions(defaults=RowDefaults("urn:csv", "spruce", "Europe/Berlin"))
 HEAD = "relationship;status;starts_at;minutes\n"
 
 
-def seen(text: str | bytes, given: TableOptions = EVERY) -> Look | Question:
+def detected(text: str | bytes, given: TableOptions = EVERY) -> DetectedTable | OptionQuestion:
     content = text.encode() if isinstance(text, str) else text
-    return look([Line(number, line) for number, line in enumerate(content.split(b"\n"), 1)], given)
+    return detect([Line(number, line) for number, line in enumerate(content.split(b"\n"), 1)], given)
 
 
-def recognised(text: str | bytes, given: TableOptions = EVERY) -> Look:
-    found = seen(text, given)
-    assert isinstance(found, Look), found
+def recognised(text: str | bytes, given: TableOptions = EVERY) -> DetectedTable:
+    found = detected(text, given)
+    assert isinstance(found, DetectedTable), found
     return found
 
 
-def asked(text: str | bytes, given: TableOptions = EVERY) -> Question:
-    found = seen(text, given)
-    assert isinstance(found, Question), found
+def asked(text: str | bytes, given: TableOptions = EVERY) -> OptionQuestion:
+    found = detected(text, given)
+    assert isinstance(found, OptionQuestion), found
     return found
 
 
@@ -52,26 +52,26 @@ def asked(text: str | bytes, given: TableOptions = EVERY) -> Question:
     ],
 )
 def test_the_form_of_days_is_recognised(days: list[str], day_format: str) -> None:
-    assert recognised(HEAD + "\n".join(f"r;held;{day};45" for day in days)).forms.day_format == day_format
+    assert recognised(HEAD + "\n".join(f"r;held;{day};45" for day in days)).formats.day_format == day_format
 
 
 @pytest.mark.parametrize(
     "days", [["3/4/2026 10:00"], ["3/31/2026 10:00"] * 5 + ["31/3/2026 10:00"], ["01/02/2026 1:00 PM"] * 9]
 )
-def test_days_that_may_be_two_are_asked(days: list[str]) -> None:
+def test_ambiguous_days_are_asked(days: list[str]) -> None:
     question = asked(HEAD + "\n".join(f"r;held;{day};45" for day in days))
 
     assert question.option == "--day-format"
     assert set(question.choices) == {"dd/mm/yyyy", "mm/dd/yyyy"}
-    assert "which day is '" in question.words
+    assert "which day is '" in question.text
 
 
 def test_decimal_commas_are_recognised_unless_they_may_group_thousands() -> None:
     row = HEAD + "r;held;2026-03-31 16:30;"
 
-    assert recognised(row + "4,5").forms.has_decimal_comma
-    assert recognised(row + "4,5\nr;held;2026-03-31 17:30;1,500").forms.has_decimal_comma
-    assert not recognised(row + "4.5").forms.has_decimal_comma
+    assert recognised(row + "4,5").formats.has_decimal_comma
+    assert recognised(row + "4,5\nr;held;2026-03-31 17:30;1,500").formats.has_decimal_comma
+    assert not recognised(row + "4.5").formats.has_decimal_comma
     assert asked(row + "1,500").choices == ("--decimal-comma", "--no-decimal-comma")
 
 
@@ -80,39 +80,39 @@ def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:
     question = asked((head + "p-1;Jäger;yes").encode("cp1252"))
 
     assert (question.option, question.choices) == ("--encoding", ENCODINGS)
-    assert "cp1252: 'p-1;Jäger;yes'" in question.words
+    assert "cp1252: 'p-1;Jäger;yes'" in question.text
     assert recognised((head + "p-1;Jörg;yes\n").encode() + b"p-2;J\xf6rg;yes").encoding == "utf-8"
 
 
 @pytest.mark.parametrize(
     ("option", "defaults"),
     [
-        ("--program", Defaults("urn:csv", "", "UTC")),
-        ("--source", Defaults("", "spruce", "UTC")),
-        ("--time-zone", Defaults("urn:csv", "spruce")),
+        ("--program", RowDefaults("urn:csv", "", "UTC")),
+        ("--source", RowDefaults("", "spruce", "UTC")),
+        ("--time-zone", RowDefaults("urn:csv", "spruce")),
     ],
 )
-def test_what_no_row_says_is_asked(option: str, defaults: Defaults) -> None:
+def test_missing_options_are_asked(option: str, defaults: RowDefaults) -> None:
     assert asked(HEAD + "r;held;2026-03-31 16:30;4", TableOptions(defaults=defaults)).option == option
 
 
 def test_times_with_their_offset_need_no_zone() -> None:
-    given = TableOptions(defaults=Defaults("urn:csv", "spruce"))
+    given = TableOptions(defaults=RowDefaults("urn:csv", "spruce"))
 
-    assert isinstance(seen(HEAD + "r;held;2026-03-31 16:30+02:00;4", given), Look)
+    assert isinstance(detected(HEAD + "r;held;2026-03-31 16:30+02:00;4", given), DetectedTable)
 
 
-def test_values_in_other_words_are_proposed_and_slips_are_not() -> None:
+def test_values_in_other_words_are_proposed_and_typing_errors_are_not() -> None:
     question = asked(HEAD + "r;stattgefunden;2026-03-31 16:30;4\nr;irgendwie;2026-03-31 16:30;4")
 
     assert question.option == "--columns"
     assert yaml.safe_load(question.proposal)["values"] == {"status": {"stattgefunden": "held"}}
-    assert isinstance(seen(HEAD + "r;irgendwie;2026-03-31 16:30;4"), Look)
+    assert isinstance(detected(HEAD + "r;irgendwie;2026-03-31 16:30;4"), DetectedTable)
 
 
 def test_a_header_that_nobody_can_guess_stops() -> None:
-    with pytest.raises(ImportStoppedError, match="is of no table that is known"):
-        seen("Foo;Bar\n1;2")
+    with pytest.raises(ImportStoppedError, match="matches no known table"):
+        detected("Foo;Bar\n1;2")
 
 
 def test_the_guesses_are_of_our_columns_and_values() -> None:
@@ -125,10 +125,10 @@ def test_the_guesses_are_of_our_columns_and_values() -> None:
 
 @pytest.mark.parametrize("word", ["ausgefallen", "entfallen", "did not take place", "verschoben", "abwesend"])
 def test_a_meeting_that_did_not_take_place_is_not_proposed_as_missed_by_anybody(word: str) -> None:
-    assert guessed_value(KINDS["sessions"].columns["status"], word) == ""
+    assert guess_value(KINDS["sessions"].columns["status"], word) == ""
 
 
-def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:
+def test_a_mapping_file_is_read_as_text_only(tmp_path: Path) -> None:
     file = tmp_path / "columns.yaml"
     file.write_text("columns: {Ja/Nein: consent, Notiz: }\nvalues: {consent: {ja: yes, Nein: no}}\n")
 
@@ -153,7 +153,7 @@ def test_a_file_of_columns_is_text_alone(tmp_path: Path) -> None:
         ("#" * 70_000, "has more than 65536 bytes"),
     ],
 )
-def test_a_file_of_columns_that_is_none_says_why(text: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_mapping_file_says_why(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "columns.yaml").write_text(text)
 
     with pytest.raises(ImportStoppedError, match=words):
@@ -162,7 +162,7 @@ def test_a_file_of_columns_that_is_none_says_why(text: str, words: str, tmp_path
 
 def test_without_a_terminal_a_question_names_what_to_give() -> None:
     with pytest.raises(ImportStoppedError) as stopped:
-        ask()(Question("--day-format", "which?", ("dd/mm/yyyy", "mm/dd/yyyy")))
+        question_handler()(OptionQuestion("--day-format", "which?", ("dd/mm/yyyy", "mm/dd/yyyy")))
 
     assert str(stopped.value) == "which?: give --day-format dd/mm/yyyy or --day-format mm/dd/yyyy"
 
@@ -172,9 +172,9 @@ def test_every_form_of_a_day_is_read(day_format: str) -> None:
     written = day_format.replace("yyyy", "2026").replace("yy", "26").replace("mm", "3").replace("dd", "09")
     written = written.replace("-3-", "-03-") if day_format == "yyyy-mm-dd" else written
 
-    assert Forms(day_format).day(written) == "2026-03-09"
-    assert Forms(day_format).day("2026-03-09") == "2026-03-09"
-    assert Forms(day_format).moment(f"{written} 16:30+02:00", None) == "2026-03-09T14:30:00.000000Z"
+    assert CellFormats(day_format).day(written) == "2026-03-09"
+    assert CellFormats(day_format).day("2026-03-09") == "2026-03-09"
+    assert CellFormats(day_format).timestamp(f"{written} 16:30+02:00", None) == "2026-03-09T14:30:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -182,28 +182,28 @@ def test_every_form_of_a_day_is_read(day_format: str) -> None:
     [("3/9/2026 12:00 AM", "00:00"), ("3/9/2026 12:05 PM", "12:05"), ("3/9/2026, 1:30:15 p.m.", "13:30:15")],
 )
 def test_halves_of_a_day_are_read(text: str, utc: str) -> None:
-    assert Forms("mm/dd/yyyy").moment(text, ZoneInfo("UTC")).startswith(f"2026-03-09T{utc}")
+    assert CellFormats("mm/dd/yyyy").timestamp(text, ZoneInfo("UTC")).startswith(f"2026-03-09T{utc}")
 
 
 @pytest.mark.parametrize(
     "text", ["3/9/2026 13:30 PM", "3/9/2026 0:30 AM", "13/9/2026 10:00", "46090", "9.3.2026 10:00"]
 )
 def test_what_no_clock_shows_is_no_time(text: str) -> None:
-    with pytest.raises(UncertainError, match="is no time"):
-        Forms("mm/dd/yyyy").moment(text, None)
+    with pytest.raises(InvalidCellError, match="is no time"):
+        CellFormats("mm/dd/yyyy").timestamp(text, None)
 
 
 def test_numbers_with_a_comma_are_read_unless_they_may_be_two() -> None:
-    forms = Forms(has_decimal_comma=True)
+    formats = CellFormats(has_decimal_comma=True)
 
-    assert [forms.number(text) for text in ("4,5", "1.234,5", "4.5", "7", "1.1250")] == [4.5, 1234.5, 4.5, 7, 1.125]
+    assert [formats.number(text) for text in ("4,5", "1.234,5", "4.5", "7", "1.1250")] == [4.5, 1234.5, 4.5, 7, 1.125]
     for text in ("1.500", "1,2,3", "x"):
-        with pytest.raises(UncertainError):
-            forms.number(text)
+        with pytest.raises(InvalidCellError):
+            formats.number(text)
 
 
-def test_a_wish_for_a_kind_is_kept_to() -> None:
-    given = TableOptions(HeaderWish("directory"), defaults=EVERY.defaults)
+def test_a_requested_kind_is_used() -> None:
+    given = TableOptions(HeaderOptions("directory"), defaults=EVERY.defaults)
 
     assert recognised("participant;name;consent\n", given).header.kind.name == "directory"
 
@@ -223,26 +223,26 @@ def test_ratings_off_the_usual_scale_say_that_the_others_are_on_another(ratings:
     text = RATED + "\n".join(f"r,mentee,2026-03-0{1 + at % 9}T10:00:00Z,{one}" for at, one in enumerate(ratings))
 
     with pytest.raises(ImportStoppedError) as stopped:
-        seen(text)
+        detected(text)
 
     assert words in str(stopped.value)
     assert "add the columns scale_min and scale_max" in str(stopped.value)
 
 
-def test_a_slip_of_the_pen_is_not_another_scale_and_a_scale_that_is_told_is_believed() -> None:
+def test_a_typing_error_is_not_another_scale_and_a_given_scale_is_trusted() -> None:
     row = "r,mentee,2026-03-01T10:00:00Z,"
 
     recognised(RATED + "\n".join(f"{row}{one}" for one in ["3"] * 19 + ["44", "soon"]))
     recognised(RATED + f"{row}3\n{row}9\n{row}4")
     recognised(f"{RATED.strip()},scale_max\n{row}8,10")
     with pytest.raises(ImportStoppedError, match="on which scale"):
-        seen(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,\n{row}7,")
+        detected(f"{RATED.strip()},scale_max\n{row}8,\n{row}3,\n{row}7,")
 
 
-def test_cells_for_nothing_say_nothing_of_the_form_of_days() -> None:
+def test_empty_cells_do_not_affect_the_day_format() -> None:
     rows = ["23/04/2026 10:00", "00/01/1900", "31/12/9999", "NULL", "3/4/2026\u00a010:00"]
 
-    assert recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).forms.day_format == "dd/mm/yyyy"
+    assert recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).formats.day_format == "dd/mm/yyyy"
 
 
 @pytest.mark.parametrize("written", [["0.4", "1"], ["0.25", "0", "0.5"]])
@@ -250,7 +250,7 @@ def test_shares_may_be_percentages_and_are_asked(written: list[str]) -> None:
     head = "relationship,goal_id,change,at,percent\n"
 
     with pytest.raises(ImportStoppedError) as stopped:
-        seen(head + "\n".join(f"r,g,progressed,2026-03-01T10:00:00Z,{one}" for one in written))
+        detected(head + "\n".join(f"r,g,progressed,2026-03-01T10:00:00Z,{one}" for one in written))
 
     assert "less than one percent? Write" in str(stopped.value)
     for certain in (["0.4%", "1%"], ["0", "1"], ["0.5", "40"]):
@@ -275,7 +275,7 @@ def test_an_encoding_in_which_alone_all_names_are_words_is_recognised(names: lis
 
     readings = {name.encode(encoding).decode(found.encoding) for name in names}
     assert readings == set(names)
-    assert found.encoding in found.in_words()
+    assert found.encoding in found.describe()
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_header_below_titles_is_found(above: str) -> None:
 
     assert found.header.columns == ("participant", "name", "consent")
     assert found.header.last == above.count("\n") + 1
-    assert f"header in line {found.header.last}" in found.in_words()
+    assert f"header in line {found.header.last}" in found.describe()
 
 
 def test_a_header_in_other_words_below_titles_is_proposed() -> None:
@@ -330,15 +330,15 @@ def test_a_header_in_other_words_below_titles_is_proposed() -> None:
     }
 
 
-def test_where_no_header_is_found_the_first_row_is_told() -> None:
-    with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' is of no table that is known"):
-        seen("\nFoo;Bar\n1;2\n3;4\n")
+def test_where_no_header_is_found_the_first_row_is_reported() -> None:
+    with pytest.raises(ImportStoppedError, match="line 2: the header 'foo, bar' matches no known table"):
+        detected("\nFoo;Bar\n1;2\n3;4\n")
 
 
 def test_days_with_the_name_of_a_month_say_nothing_of_the_form_of_the_others() -> None:
     rows = ["23/04/2026 10:00", "20-Nov-2026 10:00", "Nov 20, 2026 4:30 PM", "3/4/2026 10:00"]
-    found = recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).forms
+    found = recognised(HEAD + "\n".join(f"r;held;{one};45" for one in rows)).formats
 
     assert found.day_format == "dd/mm/yyyy"
-    assert [found.moment(one, ZoneInfo("UTC"))[:16] for one in rows[1:3]] == ["2026-11-20T10:00", "2026-11-20T16:30"]
-    assert Forms().day("20-Nov-26") == "2026-11-20"
+    assert [found.timestamp(one, ZoneInfo("UTC"))[:16] for one in rows[1:3]] == ["2026-11-20T10:00", "2026-11-20T16:30"]
+    assert CellFormats().day("20-Nov-26") == "2026-11-20"

@@ -1,5 +1,5 @@
-"""A request of a tool on its way, as the services take it: gateway, raw topic, translation, roster, gate, log and
-attendance are theirs; only the log itself is pretended, and nothing is written anywhere."""
+"""Takes a tool's request through the code of the services: gateway, raw topic, translation, roster, admission, log and
+attendance. Only the log is replaced by one in memory; nothing is written anywhere."""
 
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
@@ -31,13 +31,13 @@ from services.runtime.kafka import OutgoingRecord, Record
 from services.runtime.strict_yaml import UnreadableError, documents
 
 
-class PretendedLog:
-    """For one thread, in place of a producer. Whatever is written is read as whoever follows the log reads it, and what
-    is said of people is merged as the projector does it."""
+class InMemoryLog:
+    """Takes the place of a producer, for one thread. Written events are validated as readers of the log validate them,
+    and statements about people are merged as the projector merges them."""
 
-    def __init__(self, known: Callable[[str, str], Participant | None]) -> None:
-        """`known`: whom the directory has before a statement, by tenant and id."""
-        self._known = known
+    def __init__(self, find_participant: Callable[[str, str], Participant | None]) -> None:
+        """`find_participant` returns the participant whom the directory holds before a statement, by tenant and id."""
+        self._find_participant = find_participant
         self._events: list[MentoringEvent] = []
         self._participants: list[Participant] = []
 
@@ -49,25 +49,25 @@ class PretendedLog:
         if outgoing.topic == EVENTS.name:
             self._events.append(MENTORING_EVENT.validate_json(value))
             return
-        assert outgoing.topic == DIRECTORY_STATEMENTS.name, "an attempt writes events and what is said of people"
+        assert outgoing.topic == DIRECTORY_STATEMENTS.name, "a dry run writes events and statements about people"
         statement = DirectoryStatement.model_validate_json(value)
-        known = self._known(statement.tenant, statement.id)
-        found = merged(statement, known)
-        if isinstance(found, Participant) and not is_same(found, known):
+        existing = self._find_participant(statement.tenant, statement.id)
+        found = merged(statement, existing)
+        if isinstance(found, Participant) and not is_same(found, existing):
             self._participants.append(found)
 
-    def together(self) -> "_WrittenAtOnce":
-        return _WrittenAtOnce(self)
+    def together(self) -> "_CompletedWrites":
+        return _CompletedWrites(self)
 
-    def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
-        """Events and changed people since the last time."""
+    def drain(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
+        """Return events and changed people since the last call."""
         found = tuple(self._events), tuple(self._participants)
         self._events, self._participants = [], []
         return found
 
 
-class _WrittenAtOnce:
-    def __init__(self, log: PretendedLog) -> None:
+class _CompletedWrites:
+    def __init__(self, log: InMemoryLog) -> None:
         self._log = log
         self.written: Future[None] = Future()
         self.failures: dict[int, BaseException] = {}
@@ -77,7 +77,7 @@ class _WrittenAtOnce:
         return 0
 
     def hand_over(self) -> None:
-        """It is written already."""
+        """Nothing to do: each record is written at once."""
 
     def close(self) -> None:
         self.written.set_result(None)
@@ -85,125 +85,131 @@ class _WrittenAtOnce:
 
 Refusal = Ignored | Rejected
 NOT_REACHED = Ignored("after_a_rejection")
-REMEMBERED = 100_000
-"""As the service does where nothing else is set."""
-AT_LAST = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
-"""Every meeting is over then."""
+MOST_REMEMBERED = 100_000
+"""The service's default."""
+END_OF_TIME = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
+"""Every meeting is over by then."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """One statement and what became of it: events and people, or why nothing; neither if no roster is known."""
+class StatementResult:
+    """One statement and its outcome: events and people, or a refusal; none of them without a roster."""
 
-    said: Activity
+    activity: Activity
     events: tuple[MentoringEvent, ...] = ()
     participants: tuple[Participant, ...] = ()
     refusal: Refusal | None = None
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One payload: what it says, or whereto it points, or why it says nothing. `cut` are the fields of which not
-    all is kept."""
+class PayloadResult:
+    """One payload: its statements, or the resource that it points to, or why it is refused. `cut` lists the fields that
+    are not kept in full."""
 
-    heard: tuple[Heard, ...] = ()
+    statements: tuple[StatementResult, ...] = ()
     pointer: Pointer | None = None
     refusal: Refusal | None = None
     cut: tuple[str, ...] = ()
 
     @property
     def is_rejected(self) -> bool:
-        """One payload is one unit: with any part of it, all of it goes to quarantine."""
-        return isinstance(self.refusal, Rejected) or any(isinstance(one.refusal, Rejected) for one in self.heard)
+        """A payload is one unit: if any statement is rejected, all of it goes to the dead letters."""
+        return isinstance(self.refusal, Rejected) or any(isinstance(one.refusal, Rejected) for one in self.statements)
 
 
 class Conclusion(NamedTuple):
-    """What the attendance of all meetings became when they were over, and of which nothing is said, and why."""
+    """The outcomes of all meetings once they are over; `undecided` are the meetings without an outcome, with the
+    reason."""
 
     outcomes: tuple[MentoringEvent, ...] = ()
     undecided: tuple[tuple[SessionKey, str], ...] = ()
 
 
-class Attempt:
-    """`projection` learns from what it hears, so that payloads can be tried in a row; None: there is no roster."""
+class ToolDryRun:
+    """`projection` is updated by each statement, so that payloads can be tried in a row; None: no roster."""
 
     def __init__(self, connection: Connection, projection: Projection | None, now: datetime) -> None:
         self._connection, self._projection, self._now = connection, projection, now
-        self._log = PretendedLog(projection.roster.known if projection else lambda *_: None)
-        self._event_writer = EventWriter(self._log, REMEMBERED)
+        self._log = InMemoryLog(projection.roster.known if projection else lambda *_: None)
+        self._event_writer = EventWriter(self._log, MOST_REMEMBERED)
         self._fold = AttendanceFold(projection.bookings.expected) if projection else None
         self._records = 0
 
-    def of(self, body: bytes, headers: Mapping[str, str]) -> Iterator[Tried]:
-        """Every payload of the request."""
+    def request(self, body: bytes, headers: Mapping[str, str]) -> Iterator[PayloadResult]:
+        """Yield a result for every payload of the request."""
         request = self._connection.accept(Received(headers, body), self._now)
         if isinstance(request, Rejected):
-            yield Tried(refusal=request)
+            yield PayloadResult(refusal=request)
             return
         name, tool = self._connection.connection_scope.connection, self._connection.tool.name
         for kept in request.payloads:
-            # As the gateway puts it on the tool's raw topic.
+            # As the gateway writes it to the tool's raw topic.
             self._records += 1
             noted, time = kept.headers(name), round(self._now.timestamp() * 1000)
             record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
-            yield from self.of_record(record, tuple(cut_paths(kept.original, kept.value)))
+            yield from self.record(record, tuple(cut_paths(kept.original, kept.value)))
 
-    def of_record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[Tried]:
-        """Every payload of a record of the tool's raw topic."""
+    def record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[PayloadResult]:
+        """Yield a result for every payload of a record of the tool's raw topic."""
         payloads = opened(record, {self._connection.connection_scope.connection: self._connection})
         if isinstance(payloads, Rejected):
-            yield Tried(refusal=payloads, cut=cut)
+            yield PayloadResult(refusal=payloads, cut=cut)
             return
         for payload in payloads:
             match payload.translated():
                 case Pointer() as pointer:
-                    yield Tried(pointer=pointer, cut=cut)
+                    yield PayloadResult(pointer=pointer, cut=cut)
                 case Ignored() | Rejected() as refusal:
-                    yield Tried(refusal=refusal, cut=cut)
+                    yield PayloadResult(refusal=refusal, cut=cut)
                 case statements:
-                    yield Tried(tuple(self._heard(statements)), cut=cut)
+                    yield PayloadResult(tuple(self._apply_all(statements)), cut=cut)
 
-    def concluded(self) -> Conclusion:
-        """As the attendance worker concludes it, once every meeting is over."""
+    def conclude(self) -> Conclusion:
+        """Return the outcomes as the attendance worker concludes them, once every meeting is over."""
         if self._fold is None:
             return Conclusion()
         undecided = tuple(self._fold.undecided())
-        for raw in self._fold.advance(AT_LAST):
+        for raw in self._fold.advance(END_OF_TIME):
             clock = Clock(max(self._now, datetime.fromisoformat(str(raw["time"]))))
             verdict = admitted_outcome(raw, clock)
             assert not isinstance(verdict, Rejected), verdict
             self._event_writer.record(verdict.event)
-        outcomes, _ = self._log.taken()
+        outcomes, _ = self._log.drain()
         return Conclusion(outcomes, undecided)
 
-    def _heard(self, said: tuple[Activity, ...]) -> Iterator[Heard]:
-        """One statement after the other, for each its own; after one that is rejected the service reads no further."""
+    def _apply_all(self, activities: tuple[Activity, ...]) -> Iterator[StatementResult]:
+        """Apply one statement after the other, to get a result for each; after a rejected one the service reads no
+        further."""
         if self._projection is None:
-            yield from map(Heard, said)
+            yield from map(StatementResult, activities)
             return
         is_over = False
-        for one in said:
-            heard = Heard(one, refusal=NOT_REACHED) if is_over else self._written(one, self._projection)
-            is_over = is_over or isinstance(heard.refusal, Rejected)
-            yield heard
+        for activity in activities:
+            result = (
+                StatementResult(activity, refusal=NOT_REACHED) if is_over else self._apply(activity, self._projection)
+            )
+            is_over = is_over or isinstance(result.refusal, Rejected)
+            yield result
 
-    def _written(self, said: Activity, projection: Projection) -> Heard:
+    def _apply(self, activity: Activity, projection: Projection) -> StatementResult:
         clock = Clock(self._now)
         statements = Statements(self._event_writer, Directory(self._log), projection, lambda: clock, lambda *_: ())
-        result = statements.write((said,), self._connection.connection_scope)
-        events, participants = self._log.taken()
+        result = statements.write((activity,), self._connection.connection_scope)
+        events, participants = self._log.drain()
         for event in events:
             if self._fold is not None and not isinstance(event, OfPartition):
                 self._fold.apply(event)
-        return Heard(said, events, participants, result if isinstance(result, Ignored | Rejected) else None)
+        return StatementResult(
+            activity, events, participants, result if isinstance(result, Ignored | Rejected) else None
+        )
 
 
-NAMELESS = "try"
-# Ids that may be text are shown as digests, which are others in the installation.
-PRETENDED_KEY = "no key of any installation"
+UNNAMED = "try"
+# Ids that may be text are shown as digests, which differ from those of the installation.
+PLACEHOLDER_KEY = "no key of any installation"
 
 
-class NoAccountError(Exception):
+class ConnectionChoiceError(Exception):
     """The message says what is missing or wrong."""
 
 
@@ -212,27 +218,27 @@ class TryOptions:
     connections: Path | None = None
     connection: str | None = None
     settings: Path | None = None
-    tenant: str = NAMELESS
+    tenant: str = UNNAMED
 
 
-def connection_of(tool: Tool, asked: TryOptions) -> Connection:
-    """Raises NoAccountError."""
-    if asked.connections is not None:
-        return _connected(tool, asked.connections, asked.connection)
+def choose_connection(tool: Tool, options: TryOptions) -> Connection:
+    """Raises ConnectionChoiceError."""
+    if options.connections is not None:
+        return _configured_connection(tool, options.connections, options.connection)
     try:
-        read = documents(asked.settings) if asked.settings else []
+        read = documents(options.settings) if options.settings else []
         settings = tool.settings.model_validate(read[0] if read else {})
     except UnreadableError as broken:
-        raise NoAccountError(str(broken)) from broken
+        raise ConnectionChoiceError(str(broken)) from broken
     except ValidationError as invalid:
         faults = "; ".join(f"{fault.path}: {fault.reason}" for fault in explain(invalid))
-        raise NoAccountError(f"the settings of {tool.name} (--settings): {faults}") from invalid
-    connection_scope = ConnectionScope(asked.tenant, None, tool.name, NAMELESS)
-    return Connection(connection_scope, tool, settings, secret="", digest_key=PRETENDED_KEY)
+        raise ConnectionChoiceError(f"the settings of {tool.name} (--settings): {faults}") from invalid
+    connection_scope = ConnectionScope(options.tenant, None, tool.name, UNNAMED)
+    return Connection(connection_scope, tool, settings, secret="", digest_key=PLACEHOLDER_KEY)
 
 
-class _Pretended(dict[str, str]):
-    """Secrets are not needed to try a payload: every variable has one, each another."""
+class _PlaceholderSecrets(dict[str, str]):
+    """A dry run needs no secrets: every variable has a distinct placeholder."""
 
     def __missing__(self, name: str) -> str:
         return f"pretended-{name}"
@@ -241,15 +247,15 @@ class _Pretended(dict[str, str]):
         return True
 
 
-def _connected(tool: Tool, file: Path, name: str | None) -> Connection:
+def _configured_connection(tool: Tool, file: Path, name: str | None) -> Connection:
     try:
-        known = load_connections(file, _Pretended(), PRETENDED_KEY)
+        known = load_connections(file, _PlaceholderSecrets(), PLACEHOLDER_KEY)
     except ConnectionsError as broken:
-        raise NoAccountError(str(broken)) from broken
+        raise ConnectionChoiceError(str(broken)) from broken
     of_tool = {key: one for key, one in known.items() if one.tool.name == tool.name}
     chosen = name or next(iter(of_tool), "") if len(of_tool) == 1 else name
     if not chosen or chosen not in of_tool:
-        raise NoAccountError(
+        raise ConnectionChoiceError(
             f"name a connection of {tool.name} with --connection: {', '.join(of_tool) or 'there is none'}"
         )
     return of_tool[chosen]

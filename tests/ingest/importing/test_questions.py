@@ -1,4 +1,4 @@
-"""What a person is asked at a terminal, and what becomes of the answers."""
+"""Questions at a terminal, and the use of the answers."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ import click
 import pytest
 
 from services.ingest.__main__ import main
-from services.ingest.importing.options import Question, ask
+from services.ingest.importing.options import OptionQuestion, question_handler
 from services.ingest.importing.sender import ImportStoppedError
 from tests.receiver import eventually
 
@@ -26,8 +26,8 @@ Answering = Callable[..., Callable[[], str]]
 
 @pytest.fixture
 def at_a_terminal() -> Iterator[Answering]:
-    """Called with what somebody types: from then on standard input and errors are a terminal. Returns what tells what
-    stood there so far."""
+    """Called with typed text: from then on standard input and errors are a terminal. Returns a function that returns
+    its output so far."""
     master, slave = os.openpty()
     shown = bytearray()
 
@@ -81,13 +81,13 @@ def test_every_question_of_a_table_is_asked_in_its_turn(
     assert "Error: 'dd/mm' is not one of 'dd/mm/yyyy', 'mm/dd/yyyy'." in told
     # Enter alone is no programme: nobody means the example.
     assert told.count("to which programme do the rows belong? (such as PROGRAMME):") == 2
-    assert told.count("where did the clocks hang by which times are written? (such as Europe/Berlin):") == 2
+    assert told.count("in which time zone are the times written? (such as Europe/Berlin):") == 2
     assert "Error: 'Berlin' is no IANA time zone" in told
     assert "met.csv: sessions, commas between cells, utf-8, days as dd/mm/yyyy" in told
     assert capsys.readouterr().out.strip() == SHOWN
 
 
-def test_a_proposal_is_shown_and_taken_with_enter(
+def test_a_proposal_is_shown_and_accepted_with_enter(
     at_a_terminal: Answering, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "met.csv").write_text(FOREIGN)
@@ -98,11 +98,11 @@ def test_a_proposal_is_shown_and_taken_with_enter(
     told = seen()
     assert code == 0, told
     assert "  Beginn: starts_at\n" in told
-    assert f"Look over {tmp_path}/met.csv.columns.yaml, change what is wrong [" in told
+    assert f"Review {tmp_path}/met.csv.columns.yaml and correct what is wrong [" in told
     assert capsys.readouterr().out.strip() == SHOWN
 
 
-def test_who_does_not_take_the_proposal_mends_it_first(at_a_terminal: Answering, tmp_path: Path) -> None:
+def test_a_rejected_proposal_must_be_corrected_first(at_a_terminal: Answering, tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text(FOREIGN)
     seen = at_a_terminal("no")
 
@@ -123,14 +123,14 @@ def test_the_end_of_input_sends_nothing(at_a_terminal: Answering, tmp_path: Path
     assert "Aborted!" in seen()
 
 
-def test_where_nobody_can_be_asked_the_option_is_named() -> None:
+def test_without_a_terminal_the_missing_option_is_named() -> None:
     with pytest.raises(ImportStoppedError, match="which zone: give --time-zone Europe/Berlin"):
-        ask()(Question("--time-zone", "which zone", example="Europe/Berlin"))
+        question_handler()(OptionQuestion("--time-zone", "which zone", example="Europe/Berlin"))
     with pytest.raises(ImportStoppedError, match="is it: give --decimal-comma or --no-decimal-comma"):
-        ask()(Question("", "is it", ("--decimal-comma", "--no-decimal-comma")))
+        question_handler()(OptionQuestion("", "is it", ("--decimal-comma", "--no-decimal-comma")))
 
 
-def test_a_zone_that_there_is_not_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
+def test_an_unknown_zone_is_refused_before_a_row_is_read(tmp_path: Path) -> None:
     (tmp_path / "met.csv").write_text(AMBIGUOUS)
 
     with pytest.raises(click.BadParameter, match="'Europe/Berlim' is no IANA time zone"):

@@ -1,5 +1,5 @@
-"""Events onto the log, through one gateway process over HTTP and by a bare kafka-python producer: events a second, CPU
-of the process alone, and the latency of single events at a steady pace."""
+"""Sends events through one gateway process over HTTP, and with a bare kafka-python producer: events per second, CPU of
+the process alone, and the latency of single events at a steady pace."""
 
 import json
 import os
@@ -16,13 +16,13 @@ import click
 from rich.console import Console
 
 from benchmarks import broker
-from benchmarks.command import KEPT
+from benchmarks.command import CACHE
+from benchmarks.contestant_run import Failure, Run, run_contestant
 from benchmarks.contestants.paced import PER_SECOND
 from benchmarks.contestants.task import Task
 from benchmarks.events import log
 from benchmarks.logs import RELATIONSHIPS
 from benchmarks.machine import machine
-from benchmarks.race import Failure, Run, race
 from benchmarks.tables import Table, as_markdown, as_rich
 from deploy.local.kafka import JarsUnresolvedError, KafkaConfig, LocalKafka, MissingToolError, StorageUnformattedError
 from deploy.local.readiness import NotReadyError
@@ -31,16 +31,16 @@ from services.runtime.kafka import KafkaError, create_topics
 from services.runtime.settings import Settings
 
 CPU_AIM = 2.5
-"""Of the bare producer's CPU for an event; batches of 100."""
+"""Times the bare producer's CPU per event; batches of 100."""
 P50_AIM, P99_AIM = 8.0, 25.0
 """Milliseconds above the bare producer's acknowledgement; single events at a steady pace."""
 FEWER_SINGLES = 10
-"""A request for each event takes so much longer that a part of the log tells its speed."""
+"""One request per event is so much slower that this fraction of the log suffices."""
 
 
 @dataclass(frozen=True)
-class Entrant:
-    """`is_before`: of another version of our code, in the folder that the option names."""
+class GatewayContestant:
+    """`is_before`: another version of the code, in the folder of the option --before."""
 
     label: str
     module: str
@@ -49,20 +49,20 @@ class Entrant:
     is_before: bool = False
 
 
-BARE = Entrant("bare kafka-python producer", "bare_producer", "")
-BATCHES = Entrant("gateway, batches of 100", "gateway", "100")
-SINGLES = Entrant("gateway, single events", "gateway", "1", FEWER_SINGLES)
-BARE_PACED = Entrant(f"bare producer, {PER_SECOND}/s", "bare_producer", "paced", FEWER_SINGLES)
-PACED = Entrant(f"gateway, singles, {PER_SECOND}/s", "gateway", "paced", FEWER_SINGLES)
-ENTRANTS = (BARE, BATCHES, SINGLES, BARE_PACED, PACED)
+BARE = GatewayContestant("bare kafka-python producer", "bare_producer", "")
+BATCHES = GatewayContestant("gateway, batches of 100", "gateway", "100")
+SINGLES = GatewayContestant("gateway, single events", "gateway", "1", FEWER_SINGLES)
+BARE_PACED = GatewayContestant(f"bare producer, {PER_SECOND}/s", "bare_producer", "paced", FEWER_SINGLES)
+PACED = GatewayContestant(f"gateway, singles, {PER_SECOND}/s", "gateway", "paced", FEWER_SINGLES)
+CONTESTANTS = (BARE, BATCHES, SINGLES, BARE_PACED, PACED)
 BEFORE = tuple(replace(one, label=f"before: {one.label}", is_before=True) for one in (BATCHES, SINGLES, PACED))
 
-Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
+Outcomes = Mapping[GatewayContestant, Sequence[Run | Failure]]
 
 
 @click.command()
 @click.option("--events", type=click.IntRange(1_000), default=100_000, show_default=True)
-@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Medians are over so many.")
+@click.option("--rounds", type=click.IntRange(1), default=3, show_default=True, help="Rounds that medians cover.")
 @click.option(
     "--before",
     type=click.Path(exists=True, file_okay=False, resolve_path=True),
@@ -70,11 +70,12 @@ Outcomes = Mapping[Entrant, Sequence[Run | Failure]]
 )
 @click.option("--output", type=click.Choice(["table", "markdown", "json"]), default="table", show_default=True)
 def main(*, events: int, rounds: int, before: str | None, output: str) -> None:
-    """The same events, acknowledged by the same broker (acks=all, idempotent). Ratios are taken within each round.
+    """Send the same events, acknowledged by the same broker (acks=all, idempotent). Ratios are taken within each round.
 
-    Ends with 1 if one of them failed."""
+    Exits with 1 if a contestant failed.
+    """
     try:
-        outcomes = _held(events, rounds, before)
+        outcomes = _run_rounds(events, rounds, before)
     except (JarsUnresolvedError, MissingToolError, StorageUnformattedError, NotReadyError, KafkaError) as problem:
         sys.exit(f"benchmarks: {problem}")
     _print(outcomes, output)
@@ -84,31 +85,33 @@ def main(*, events: int, rounds: int, before: str | None, output: str) -> None:
     sys.exit(1 if failed else 0)
 
 
-def _held(events: int, rounds: int, before: str | None) -> Outcomes:
-    (KEPT / "bench").mkdir(parents=True, exist_ok=True)
-    outcomes: dict[Entrant, list[Run | Failure]] = {one: [] for one in ENTRANTS + (BEFORE if before else ())}
-    with tempfile.TemporaryDirectory(dir=KEPT / "bench", prefix="run-") as scratch:
+def _run_rounds(events: int, rounds: int, before: str | None) -> Outcomes:
+    (CACHE / "bench").mkdir(parents=True, exist_ok=True)
+    outcomes: dict[GatewayContestant, list[Run | Failure]] = {
+        one: [] for one in CONTESTANTS + (BEFORE if before else ())
+    }
+    with tempfile.TemporaryDirectory(dir=CACHE / "bench", prefix="run-") as scratch:
         folder = Path(scratch)
-        with LocalKafka(KafkaConfig(data=folder / "kafka", cache=KEPT / "cache")) as kafka:
+        with LocalKafka(KafkaConfig(data=folder / "kafka", cache=CACHE / "cache")) as kafka:
             settings = Settings(kafka=kafka.bootstrap)
             create_topics(settings, {topic.name: topic.options(broker.PARTITIONS, 1) for topic in TOPICS})
             for number in range(rounds):
                 for place, (entrant, runs) in enumerate(outcomes.items()):
                     click.echo(f"round {number + 1} of {rounds}: {entrant.label}", err=True)
-                    task = _task(settings, entrant, events, _fresh(folder, f"{place}-{number}"))
+                    task = _task(settings, entrant, events, _run_folder(folder, f"{place}-{number}"))
                     project = before if before and entrant.is_before else ""
-                    runs.append(race(entrant.module, replace(task, project=project)))
+                    runs.append(run_contestant(entrant.module, replace(task, project=project)))
     return outcomes
 
 
-def _fresh(folder: Path, name: str) -> Path:
+def _run_folder(folder: Path, name: str) -> Path:
     own = folder / f"run{name}"
     own.mkdir()
     return own
 
 
-def _task(settings: Settings, entrant: Entrant, events: int, folder: Path) -> Task:
-    """Each run has events of its own: what is repeated is not written again."""
+def _task(settings: Settings, entrant: GatewayContestant, events: int, folder: Path) -> Task:
+    """Each run has its own events: the gateway would not write duplicates again."""
     count = events // entrant.share
     file = folder / "events.jsonl"
     with file.open("wb") as lines:
@@ -117,16 +120,16 @@ def _task(settings: Settings, entrant: Entrant, events: int, folder: Path) -> Ta
     return Task(settings.kafka, str(file), broker.PARTITIONS, count, folder.name, entrant.variant, str(folder))
 
 
-def _runs(outcomes: Outcomes) -> Iterator[tuple[Entrant, Run | Failure]]:
+def _runs(outcomes: Outcomes) -> Iterator[tuple[GatewayContestant, Run | Failure]]:
     return ((entrant, run) for entrant, runs in outcomes.items() for run in runs)
 
 
 @dataclass(frozen=True)
 class _Figure:
-    """Medians over the rounds. `cpu_micros`: of the process alone, for an event. Those against the bare producer are
-    taken within each round; milliseconds only of those at a steady pace."""
+    """Medians over the rounds. `cpu_micros`: of the process alone, per event. Ratios to the bare producer are taken
+    within each round; milliseconds only exist for a steady pace."""
 
-    entrant: Entrant
+    entrant: GatewayContestant
     rate: float
     cpu_micros: float
     rate_ratio: float
@@ -137,10 +140,10 @@ class _Figure:
     p99_above: float | None
 
 
-def _figure(entrant: Entrant, outcomes: Outcomes) -> _Figure | None:
+def _figure(entrant: GatewayContestant, outcomes: Outcomes) -> _Figure | None:
     base = BARE_PACED if entrant.variant == "paced" else BARE
-    both = zip(outcomes[entrant], outcomes[base], strict=True)
-    pairs = [(run, bare) for run, bare in both if isinstance(run, Run) and isinstance(bare, Run)]
+    run_pairs = zip(outcomes[entrant], outcomes[base], strict=True)
+    pairs = [(run, bare) for run, bare in run_pairs if isinstance(run, Run) and isinstance(bare, Run)]
     if not pairs:
         return None
 
@@ -171,8 +174,10 @@ def _print(outcomes: Outcomes, output: str) -> None:
     found = {entrant: figure for entrant in outcomes if (figure := _figure(entrant, outcomes))}
     load = f"load average {', '.join(f'{one:.1f}' for one in os.getloadavg())}"
     if output == "json":
-        told = [asdict(figure) | {"entrant": entrant.label} for entrant, figure in found.items()]
-        click.echo(json.dumps({"machine": machine().values(), "load": os.getloadavg(), "figures": told}, indent=2))
+        figures_json = [asdict(figure) | {"entrant": entrant.label} for entrant, figure in found.items()]
+        click.echo(
+            json.dumps({"machine": machine().values(), "load": os.getloadavg(), "figures": figures_json}, indent=2)
+        )
         return
     columns = ("", "events/s", "x bare", "CPU us/event", "x bare", "p50 / p99 ms", "above bare")
     table = Table("Events onto the log", columns, [_row(figure) for figure in found.values()])
@@ -199,7 +204,7 @@ def _row(figure: _Figure) -> tuple[str, ...]:
     )
 
 
-def _aims(found: Mapping[Entrant, _Figure]) -> Iterator[tuple[str, float, float]]:
+def _aims(found: Mapping[GatewayContestant, _Figure]) -> Iterator[tuple[str, float, float]]:
     if BATCHES in found:
         yield "CPU of an event in batches, x bare", found[BATCHES].cpu_ratio, CPU_AIM
     if PACED in found:
