@@ -18,16 +18,16 @@ from services.notify.commands.common import destinations_or_exit, fail, settings
 from services.notify.commands.deliveries import deliveries, discard, replay
 from services.notify.commands.destinations import destinations, test
 from services.notify.commands.rules import rules
-from services.notify.names import Names
 from services.notify.service import serve as serve_until
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime import settings as environment
 from services.runtime.kafka import KafkaError
 from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 
-Serves = Callable[[NotifySettings, Names, threading.Event], None]
+Serves = Callable[[NotifySettings, NotifyTopics, threading.Event], None]
 
 
 class ExplainedGroup(click.Group):
@@ -90,7 +90,7 @@ for command in (deliveries, destinations, discard, preview, replay, rules, test,
     main.add_command(command)
 
 
-def run(settings: NotifySettings, names: Names, serves: Serves = serve_until) -> None:
+def run(settings: NotifySettings, names: NotifyTopics, serves: Serves = serve_until) -> None:
     """Exits with 0 after a signal, with 1 and one line of error after anything unexpected."""
     log.configure(settings, "notify")
     with on_signal() as stop:

@@ -10,7 +10,7 @@ from functools import partial
 from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import has_ended
-from services.notify.domain.held import HOUR
+from services.notify.domain.grouping import HOUR
 from services.notify.domain.hold import Hold
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
@@ -19,22 +19,22 @@ from services.notify.domain.preferences import AddressesOff, Preferences
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock
-from services.notify.flow.asking import Asking
-from services.notify.flow.commanding import Commanding, DeliveryRequests
-from services.notify.flow.deciding import Deciding
+from services.notify.flow.command_processor import CommandProcessor, DeliveryRequests
 from services.notify.flow.destinations import DestinationsFile, configured
 from services.notify.flow.dispatch import Dispatch, Environment
+from services.notify.flow.escalation import EscalationPlanner
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.flow.report import Metrics, Report
 from services.notify.flow.restore import restored
-from services.notify.flow.rounds import Beside, Flow, RoundReader
+from services.notify.flow.rounds import Flow, RoundReader, SideInputs
+from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.flow.senders import SenderPool
-from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
@@ -42,7 +42,7 @@ from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, await_broker, is_fenced, read_to_end
 
 
-def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
+def serve(settings: NotifySettings, names: NotifyTopics, stop: threading.Event) -> None:
     """Stands by, leads, and stands by again when another instance has taken over, until `stop` is set; raises whatever
     else ends it before."""
     health = Health()
@@ -73,7 +73,7 @@ class Office:
     metrics: Metrics
 
 
-def _lead(settings: NotifySettings, names: Names, office: Office, stop: threading.Event) -> None:
+def _lead(settings: NotifySettings, names: NotifyTopics, office: Office, stop: threading.Event) -> None:
     with ExitStack() as stack:
         producer = Producer(settings, names.identity)
         stack.callback(producer.close, 1)
@@ -108,7 +108,7 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         config = configured(settings)
         addressing = Addressing(config, people, off, Preferences(known.shared.personal.values()))
         context = DecisionContext(settings.clock, now, addressing)
-        by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
+        by_name = EscalationPlanner((*known.partition_alerts_by_number.values(), shared), rules, context)
         by_name.remember([*known.open, *known.finished])
         while known.finished:
             # Whole messages: what the ledger knows of them is enough from here on.
@@ -122,25 +122,25 @@ def _lead(settings: NotifySettings, names: Names, office: Office, stop: threadin
         environment = Environment(now, random.SystemRandom().random, directory, context.opens)
         dispatch = Dispatch(SenderPool(now), Renderer(people, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
-        deciding = Deciding(known.partition_alerts_by_number, shared, rules, context, metrics)
+        deciding = ScoreProcessor(known.partition_alerts_by_number, shared, rules, context, metrics)
         deciding.remember(recent)
         hold = Hold(known.partition_alerts_by_number, shared, context, dispatch.knows)
         hold.remember([one for one in recent if has_ended(one) or one.group is not None])
-        noticing = Noticing(addressing, off, settings.clock, now)
+        noticing = NoticePlanner(addressing, off, settings.clock, now)
         noticing.remember(told)
         flow = Flow(
             scores=names.scores,
             reader=reader,
             inputs=inputs,
             leadership=office.leadership,
-            commanding=Commanding(known.partition_alerts_by_number, shared, known.shared.silences, context, metrics),
+            commanding=CommandProcessor(known.partition_alerts_by_number, shared, known.shared.silences, context, metrics),
             deciding=deciding,
             journal=Journal(producer, reader.rest, names),
             hold=hold,
             noticing=noticing,
             asking=by_name,
             dispatch=dispatch,
-            beside=Beside(addressing, DestinationsFile(settings, metrics), requests, records, (asking, naming)),
+            beside=SideInputs(addressing, DestinationsFile(settings, metrics), requests, records, (asking, naming)),
             report=Report(office.health, metrics),
         )
         keep_what_is()

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.notify.channels.addresses import secret_fault, url_fault
 from services.notify.domain.destinations import DestinationConfig, HttpTarget, WebhookOptions
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 from services.notify.rendering.machines import filled
 from services.runtime.settings import Port, Settings
 
@@ -122,10 +122,10 @@ class NotifySettings(Settings):
             raise ValueError("only {tenant}, {program} and {relationship} can be filled in") from unknown
         return link
 
-    def leaving(self) -> LeavingLinks | None:
+    def leaving(self) -> UnsubscribeLinks | None:
         """How people get no more mails; None where nobody has said where the board is."""
         secret = self.notify_board_key.get_secret_value()
-        return LeavingLinks.keyed(self.notify_board_url, secret) if self.notify_board_url else None
+        return UnsubscribeLinks.keyed(self.notify_board_url, secret) if self.notify_board_url else None
 
     def gateway_tokens(self) -> dict[str, SecretStr]:
         """By tenant."""

@@ -30,7 +30,7 @@ from services.notify.domain.guards import CatchingUp, settled
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision, Notice, situation, through
-from services.notify.domain.routing import Addressee, Routed
+from services.notify.domain.routing import Addressee, RoutingResult
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 SOURCE = "test/scoring"
@@ -166,7 +166,7 @@ def take(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transit
 
 
 @dataclass(frozen=True)
-class Around:
+class TransitionContext:
     """Where notices may go, what is silenced, and how far scores are behind."""
 
     destinations: tuple[Destination, ...] = (HOOK,)
@@ -174,7 +174,7 @@ class Around:
     lag: timedelta = timedelta(0)
 
 
-PLAIN = Around()
+PLAIN = TransitionContext()
 
 
 def decide(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Decision]:
@@ -182,7 +182,7 @@ def decide(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Decis
     return [decision for event in events for decision in round_of(partition_alerts, event)]
 
 
-def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: Around = PLAIN) -> list[Decision]:
+def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: TransitionContext = PLAIN) -> list[Decision]:
     found = [decided(partition_alerts, one, day(0), around) for one in partition_alerts.take(event)]
     waiting = [
         CatchingUp(key, 0, catch_up, partition_alerts.clock, timedelta(0))
@@ -196,12 +196,12 @@ def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: Aroun
 
 
 def decided(
-    partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: datetime, around: Around = PLAIN
+    partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: datetime, around: TransitionContext = PLAIN
 ) -> Decision:
     key, transition = transitioned.watch.subject.key, transitioned.transition
     told = partition_alerts.told(key, transition.rule.name)
     why = "catch-all" if around.destinations else "no destination is configured"
-    routed = Routed(tuple(map(Addressee, around.destinations)), why)
+    routed = RoutingResult(tuple(map(Addressee, around.destinations)), why)
     found = situation(transitioned, told, routed, around.silences)
     decision = through(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=around.lag))
     if decision.is_told:

@@ -13,10 +13,10 @@ from schemas.alerts import Alert, Delivery
 from schemas.events import to_json
 from schemas.rules import Rule
 from schemas.scores import ScoreEvent
-from services.notify.domain.deliveries import Arrived, AttemptResult, has_ended, settled, started
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, has_ended, settled, started
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, SmtpOptions
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.held import Released
+from services.notify.domain.grouping import Released
 from services.notify.domain.hold import Hold
 from services.notify.domain.name_book import Erased, NameBook
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -29,8 +29,8 @@ from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import ReceivingHours
-from services.notify.flow.deciding import Deciding
 from services.notify.flow.report import Metrics
+from services.notify.flow.score_processor import ScoreProcessor
 from services.runtime.kafka import Partition, Record
 from tests.notify.building import WITHOUT_FALLS, clock
 
@@ -81,7 +81,7 @@ class Office:
         rules = RuleBook(self.mode)
         kept = {key: load_subject(dump(SubjectRecord(watch=one))).watch for key, one in self._subjects.items()}
         self.shared = SharedAlerts(rules, kept, self._clock)
-        self.deciding = Deciding({0: partition}, self.shared, rules, context, Metrics(CollectorRegistry()))
+        self.deciding = ScoreProcessor({0: partition}, self.shared, rules, context, Metrics(CollectorRegistry()))
         self.hold = Hold({0: partition}, self.shared, context, self._knows)
 
     def restart(self) -> None:
@@ -160,7 +160,7 @@ class Office:
         self._clock = touched.clock or self._clock
         for message in released.messages:
             self.sent.append((self.now, message))
-            arrived = AttemptResult(Arrived("taken"), self.now, 0.0)
+            arrived = AttemptResult(DeliveryAccepted("taken"), self.now, 0.0)
             self.written[message.delivery_id] = settled(started(message, self.now), arrived, 0.0)
 
     def _write(self, released: Released) -> None:

@@ -9,7 +9,7 @@ from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDec
 from schemas.scores import RiskTerm
 from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.ids import Destination
-from services.notify.domain.name_book import NameBook, Naming, PairRecord
+from services.notify.domain.name_book import MessageNames, NameBook, PairRecord
 from services.notify.domain.pipeline import AT_RISK
 from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
@@ -253,7 +253,7 @@ def test_every_cause_that_has_words_has_an_act(cause: str) -> None:
     first = episode("smtp", "team")[0].alert
     because = first.model_copy(update={"reasons": (Reason(name=cause, points=-9.0, words="so"),)})
 
-    assert next_act(because, Naming()) == ACTS[cause]
+    assert next_act(because, MessageNames()) == ACTS[cause]
 
 
 def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:

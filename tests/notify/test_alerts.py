@@ -16,7 +16,19 @@ from services.notify.domain.ids import AlertSubject, Destination, alert_key, ded
 from services.notify.domain.pipeline import NEVER_TOLD
 from services.notify.domain.wording import certainty, days, instant, reasons, span
 from services.notify.rendering.machines import body, filled
-from tests.notify.building import HOOK, Around, Pair, clock, day, decided, hour, late_trigger, new_alerts, score, take
+from tests.notify.building import (
+    HOOK,
+    Pair,
+    TransitionContext,
+    clock,
+    day,
+    decided,
+    hour,
+    late_trigger,
+    new_alerts,
+    score,
+    take,
+)
 
 LOG = Destination("log", "log")
 PAIR = Pair()
@@ -90,7 +102,7 @@ def test_what_is_not_sent_has_no_delivery_and_says_why() -> None:
     alerts = new_alerts()
     transitioned = take(alerts, PAIR.changed(day(0), health=30.0), clock(day(2)), PAIR.changed(day(3), health=90.0))
 
-    fired = decided(alerts, transitioned[0], day(9), Around(()))
+    fired = decided(alerts, transitioned[0], day(9), TransitionContext(()))
     resolved = decided(alerts, take(alerts, clock(day(9)))[0], day(9))
 
     assert [one.event.data.not_sent for one in (fired, resolved)] == ["no destination is configured", NEVER_TOLD]

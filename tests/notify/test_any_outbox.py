@@ -8,30 +8,30 @@ from hypothesis import strategies as st
 
 from schemas.alerts import Delivery
 from services.notify.domain.deliveries import (
-    Again,
-    Arrived,
     AttemptResult,
-    Down,
-    Never,
-    Unknown,
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
     Verdict,
     has_ended,
     settled,
     started,
 )
-from services.notify.domain.outbox import Outbox, SendingPace
+from services.notify.domain.outbox import Outbox, SendLimits
 from tests.notify.building import day
 from tests.notify.sending import episode
 
 EPISODES = [episode("slack", "chat", f"pair-{number}") for number in range(4)]
 VERDICTS: tuple[Verdict, ...] = (
-    Arrived("HTTP 200"),
-    Again("HTTP 500"),
-    Again("HTTP 503", timedelta(seconds=9)),
-    Unknown("ReadError"),
-    Never("HTTP 400"),
-    Down("HTTP 410"),
-    Down("HTTP 429", timedelta(seconds=30)),
+    DeliveryAccepted("HTTP 200"),
+    RetryLater("HTTP 500"),
+    RetryLater("HTTP 503", timedelta(seconds=9)),
+    OutcomeUnknown("ReadError"),
+    MessageRejected("HTTP 400"),
+    DestinationDown("HTTP 410"),
+    DestinationDown("HTTP 429", timedelta(seconds=30)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -46,7 +46,7 @@ STEPS = st.lists(
 class Watched:
     """An outbox, and beside it what has become of each delivery."""
 
-    def __init__(self, pace: SendingPace) -> None:
+    def __init__(self, pace: SendLimits) -> None:
         self.outbox = Outbox(pace)
         self.now: datetime = day(9)
         self.pace = pace
@@ -79,11 +79,11 @@ class Watched:
         delivery = self.in_hands.pop(0)
         outcome = settled(delivery, AttemptResult(verdict, self.now, 0.1), jitter=1.0)
         self.outbox.take_back(outcome)
-        if isinstance(verdict, Down):
+        if isinstance(verdict, DestinationDown):
             self.outbox.park(verdict.status, self.now, verdict.wait, jitter=1.0)
-        if isinstance(verdict, Again | Unknown):
+        if isinstance(verdict, RetryLater | OutcomeUnknown):
             self.outbox.stumble(verdict.status, self.now, None, jitter=1.0)
-        if isinstance(verdict, Arrived):
+        if isinstance(verdict, DeliveryAccepted):
             self.outbox.open()
         if has_ended(outcome):
             self.ended.append(outcome)
@@ -94,7 +94,7 @@ def test_nothing_is_lost_overtaken_sent_twice_at_once_or_faster_than_its_pace(
     steps: list[tuple[str, int]], in_hands: int, most: int
 ) -> None:
     span = timedelta(seconds=60)
-    watched = Watched(SendingPace(in_hands, most, span))
+    watched = Watched(SendLimits(in_hands, most, span))
     for kind, number in steps:
         watched.step(kind, number)
         assert len(watched.in_hands) <= in_hands

@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
+from services.notify.domain.alert_episode import alerts_of
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.known_alert import alerts_of
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.working_hours import WorkCalendar, escalates_at
-from services.notify.flow.asking import Asking, GivenAlert
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.command_processor import CommandProcessor
+from services.notify.flow.escalation import AssignedAlert, EscalationPlanner
 from services.notify.flow.report import Metrics
 from services.notify.rendering.renderer import Renderer
 from services.runtime.kafka import Record
@@ -47,7 +47,7 @@ class Line:
         addressing = Addressing(self.office.config, self.office.people, AddressesOff())
         self.context = DecisionContext("wall", lambda: self.office.now, addressing)
         self.shared = SharedAlerts(RuleBook("wall"), {})
-        self.asking = Asking((self.office.partition, self.shared), RuleBook("wall"), self.context)
+        self.asking = EscalationPlanner((self.office.partition, self.shared), RuleBook("wall"), self.context)
 
     def critical(self, *pairs: Pair, moment: datetime = MONDAY + 10 * HOUR) -> None:
         """P2 fires at that instant."""
@@ -186,13 +186,13 @@ def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
 
-    (message,) = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
-    again = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
+    (message,) = line.asking.planned([AssignedAlert(watch, "health_low", "p-5", "act-1")])
+    again = line.asking.planned([AssignedAlert(watch, "health_low", "p-5", "act-1")])
 
     assert (message.recipient, message.person) == ("owners", "p-5")
     assert "it was given to you" in (Renderer(line.office.people, None).rendered(message).body or "")
     assert [one.delivery_id for one in again] == [message.delivery_id]
-    assert line.asking.planned([GivenAlert(watch, "health_low", "nobody", "act-2")]) == []
+    assert line.asking.planned([AssignedAlert(watch, "health_low", "nobody", "act-2")]) == []
 
 
 def reference(line: Line) -> AlertReference:
@@ -212,7 +212,7 @@ def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to
         for number, act in enumerate(acts)
     ]
 
-    commanding = Commanding({0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry()))
+    commanding = CommandProcessor({0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry()))
     records = [Record("c", 0, 0, b"", one.model_dump_json().encode(), (), 0) for one in commands]
 
     given = commanding.take(records).given

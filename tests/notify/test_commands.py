@@ -19,8 +19,8 @@ from services.ingest.flow.people.projected_topics import roster_value
 from services.notify.__main__ import main
 from services.notify.domain.decisions import alert_changed
 from services.notify.domain.deliveries import refused
-from services.notify.flow.commanding import HEADER, REPLAY
-from services.notify.names import Names
+from services.notify.flow.command_processor import HEADER, REPLAY
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, Record, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
@@ -86,7 +86,7 @@ def stack(local_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         "replication_factor": 1,
         "configs": {"cleanup.policy": "compact"},
     }
-    names = Names()
+    names = NotifyTopics()
     topics = (names.deliveries, names.alerts, names.directory, names.programs, names.roster)
     create_topics(settings, dict.fromkeys(topics, compacted))
     with receiving() as receiver:

@@ -14,8 +14,8 @@ from schemas.rules import CLOSE_PROPOSED, NO_CONTACT, RULES
 from services.notify.domain.pipeline import Decision
 from tests.notify.building import (
     START,
-    Around,
     Pair,
+    TransitionContext,
     clock,
     day,
     decide,
@@ -156,7 +156,7 @@ def test_a_call_for_support_waits_neither_for_history_nor_for_scores_and_no_sile
     silence = AlertSilence(id="s", tenant="acme", by="p", since=day(0), until=day(9))
 
     (fired,) = take(alerts, PAIR.changed(day(3), **met(3, caps=("support_open",), health=10.0), trigger=late))
-    decision = decided(alerts, fired, day(3), Around(silences=(silence,), lag=timedelta(days=2)))
+    decision = decided(alerts, fired, day(3), TransitionContext(silences=(silence,), lag=timedelta(days=2)))
 
     assert decision.event.data.rule == "support_requested"
     assert decision.event.data.not_sent is None

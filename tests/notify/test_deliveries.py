@@ -7,16 +7,16 @@ from email.utils import format_datetime
 import pytest
 
 from schemas.alerts import ChannelName, Delivery, Urgency
-from services.notify.channels.answers import of_answer
+from services.notify.channels.verdicts import of_answer
 from services.notify.domain.decisions import alert_changed, planned
 from services.notify.domain.deliveries import (
     KEYED,
-    Again,
-    Arrived,
     AttemptResult,
-    Down,
-    Never,
-    Unknown,
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
     Verdict,
     backoff,
     has_ended,
@@ -29,12 +29,12 @@ from services.notify.domain.deliveries import (
 )
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
-from services.notify.domain.outbox import Outbox, Parked, SendingPace, in_order, in_place_of, is_overdue
+from services.notify.domain.outbox import Outbox, Parked, SendLimits, in_order, in_place_of, is_overdue
 from tests.notify.building import Pair, clock, day, hour, new_alerts, take
 
 NOW = day(50)
 SECOND = timedelta(seconds=1)
-WIDE = SendingPace(in_hands=9, most=100, span=SECOND)
+WIDE = SendLimits(in_hands=9, most=100, span=SECOND)
 
 
 def deliveries(relationship: str = "4F2", *, decided_at: float = 40) -> list[Delivery]:
@@ -48,12 +48,12 @@ def deliveries(relationship: str = "4F2", *, decided_at: float = 40) -> list[Del
 @pytest.mark.parametrize(
     ("code", "verdict"),
     [
-        (200, Arrived("HTTP 200")),
-        (204, Arrived("HTTP 204")),
-        (302, Down("HTTP 302: redirects are not followed")),
-        *[(code, Never(f"HTTP {code}")) for code in (400, 413, 422)],
-        *[(code, Down(f"HTTP {code}")) for code in (401, 403, 404, 410, 429)],
-        *[(code, Again(f"HTTP {code}")) for code in (408, 425, 500, 502, 503, 504)],
+        (200, DeliveryAccepted("HTTP 200")),
+        (204, DeliveryAccepted("HTTP 204")),
+        (302, DestinationDown("HTTP 302: redirects are not followed")),
+        *[(code, MessageRejected(f"HTTP {code}")) for code in (400, 413, 422)],
+        *[(code, DestinationDown(f"HTTP {code}")) for code in (401, 403, 404, 410, 429)],
+        *[(code, RetryLater(f"HTTP {code}")) for code in (408, 425, 500, 502, 503, 504)],
     ],
 )
 def test_an_answer_says_whether_message_or_destination_is_at_fault(code: int, verdict: Verdict) -> None:
@@ -74,7 +74,7 @@ def test_an_answer_says_whether_message_or_destination_is_at_fault(code: int, ve
     ],
 )
 def test_retry_after_is_seconds_or_a_date(header: str, wait: timedelta | None) -> None:
-    assert of_answer(503, header, NOW) == Again("HTTP 503", wait)
+    assert of_answer(503, header, NOW) == RetryLater("HTTP 503", wait)
 
 
 def test_the_wait_doubles_from_a_second_to_five_minutes_with_full_jitter() -> None:
@@ -85,7 +85,7 @@ def test_the_wait_doubles_from_a_second_to_five_minutes_with_full_jitter() -> No
 
 def test_a_delivery_lives_from_planned_to_delivered() -> None:
     begun = started(deliveries()[0], NOW)
-    done = settled(begun, AttemptResult(Arrived("HTTP 200"), NOW + SECOND, 0.25), jitter=1.0)
+    done = settled(begun, AttemptResult(DeliveryAccepted("HTTP 200"), NOW + SECOND, 0.25), jitter=1.0)
 
     assert (begun.state, begun.attempt, begun.started_at) == ("started", 1, NOW)
     assert (done.state, done.status, done.latency_seconds, done.changed_at) == (
@@ -97,7 +97,7 @@ def test_a_delivery_lives_from_planned_to_delivered() -> None:
 
 
 def test_a_refused_delivery_is_dead() -> None:
-    dead = settled(started(deliveries()[0], NOW), AttemptResult(Never("HTTP 422"), NOW, 0.1), jitter=1.0)
+    dead = settled(started(deliveries()[0], NOW), AttemptResult(MessageRejected("HTTP 422"), NOW, 0.1), jitter=1.0)
 
     assert (dead.state, dead.status) == ("dead", "HTTP 422")
     assert refused(deliveries()[0], "gone", NOW).state == "dead"
@@ -106,8 +106,8 @@ def test_a_refused_delivery_is_dead() -> None:
 def test_a_failed_attempt_is_planned_again_and_retry_after_wins() -> None:
     begun = started(deliveries()[0], NOW)
 
-    later = settled(begun, AttemptResult(Again("HTTP 500"), NOW, 0.1), jitter=0.5)
-    told = settled(begun, AttemptResult(Again("HTTP 503", 600 * SECOND), NOW, 0.1), jitter=0.5)
+    later = settled(begun, AttemptResult(RetryLater("HTTP 500"), NOW, 0.1), jitter=0.5)
+    told = settled(begun, AttemptResult(RetryLater("HTTP 503", 600 * SECOND), NOW, 0.1), jitter=0.5)
 
     assert (later.state, later.due_at, later.status) == ("planned", NOW + 0.5 * SECOND, "HTTP 500")
     assert told.due_at == NOW + 600 * SECOND
@@ -118,7 +118,7 @@ def test_a_failed_attempt_is_planned_again_and_retry_after_wins() -> None:
 def test_old_news_is_given_up() -> None:
     begun = started(deliveries()[0], NOW)
 
-    dead = settled(begun, AttemptResult(Again("HTTP 500"), NOW + timedelta(hours=24), 0.1), jitter=0.5)
+    dead = settled(begun, AttemptResult(RetryLater("HTTP 500"), NOW + timedelta(hours=24), 0.1), jitter=0.5)
 
     assert (dead.state, dead.status) == ("dead", "given up after 1 attempts: HTTP 500")
 
@@ -180,7 +180,7 @@ def sent(channel: ChannelName, verdict: Verdict, urgency: Urgency = "P2", **fiel
 
 @pytest.mark.parametrize("channel", sorted(KEYED))
 def test_what_is_unknown_is_tried_again_under_its_key(channel: ChannelName) -> None:
-    later = sent(channel, Unknown("ReadError"), body="as it was")
+    later = sent(channel, OutcomeUnknown("ReadError"), body="as it was")
 
     again = started(later, NOW + SECOND)
 
@@ -190,14 +190,14 @@ def test_what_is_unknown_is_tried_again_under_its_key(channel: ChannelName) -> N
 
 @pytest.mark.parametrize(("urgency", "again"), [("P1", True), ("P2", True), ("P3", False)])
 def test_without_a_key_it_is_sent_again_once_where_somebody_waits_for_it(urgency: Urgency, again: bool) -> None:  # noqa: FBT001
-    unknown = sent("smtp", Unknown("SMTPServerDisconnected"), urgency, body="as it was")
+    unknown = sent("smtp", OutcomeUnknown("SMTPServerDisconnected"), urgency, body="as it was")
 
     assert unknown.state == "unknown"
     assert has_ended(unknown) is not again
     if again:
         second = started(unknown, NOW + SECOND)
         assert (second.repeat, second.body) == (True, None)
-        assert has_ended(settled(second, AttemptResult(Unknown("again"), NOW, 0.1), jitter=0.5))
+        assert has_ended(settled(second, AttemptResult(OutcomeUnknown("again"), NOW, 0.1), jitter=0.5))
 
 
 def test_what_the_last_run_began_is_unknown_and_nothing_else_is() -> None:
@@ -208,23 +208,23 @@ def test_what_the_last_run_began_is_unknown_and_nothing_else_is() -> None:
 
 
 def test_a_destination_that_is_down_costs_the_message_neither_its_time_nor_its_place() -> None:
-    down = sent("webhook", Down("HTTP 404"))
+    down = sent("webhook", DestinationDown("HTTP 404"))
 
     assert (down.state, down.started_at, down.due_at) == ("planned", None, NOW)
     much_later = settled(
-        started(down, NOW + timedelta(days=3)), AttemptResult(Again("HTTP 500"), NOW + timedelta(days=3), 1), 0.5
+        started(down, NOW + timedelta(days=3)), AttemptResult(RetryLater("HTTP 500"), NOW + timedelta(days=3), 1), 0.5
     )
     assert much_later.state == "planned"
 
 
 def test_what_is_replayed_begins_anew_under_its_id() -> None:
-    dead = sent("smtp", Never("SMTP 554"), body="as it was")
+    dead = sent("smtp", MessageRejected("SMTP 554"), body="as it was")
 
     again = replayed(dead, NOW + SECOND)
 
     assert (again.delivery_id, again.state, again.attempt, again.started_at) == (dead.delivery_id, "planned", 0, None)
     assert (again.body, again.repeat) == (None, False)
-    assert replayed(sent("smtp", Unknown("gone"), "P3"), NOW).repeat
+    assert replayed(sent("smtp", OutcomeUnknown("gone"), "P3"), NOW).repeat
 
 
 def test_while_a_destination_is_down_one_tries_and_the_others_wait() -> None:
@@ -284,7 +284,7 @@ def test_three_failures_of_any_kind_among_which_nothing_arrives_are_the_destinat
 
 
 def test_a_destination_gets_no_more_than_its_pace() -> None:
-    outbox = Outbox(SendingPace(in_hands=9, most=2, span=60 * SECOND))
+    outbox = Outbox(SendLimits(in_hands=9, most=2, span=60 * SECOND))
     for name in ("a", "b", "c"):
         outbox.add(deliveries(name)[0])
 

@@ -10,7 +10,7 @@ from schemas.alerts import Delivery
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import RosterRecord, dump, roster_value
 from services.notify.domain.deliveries import replayed, started
-from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
+from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify

@@ -23,7 +23,7 @@ from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import UNSTABLE, Decision
 from services.notify.domain.working_hours import WorkCalendar
-from tests.notify.building import Around, Pair, clock, day, decide, decided, hour, new_alerts, take
+from tests.notify.building import Pair, TransitionContext, clock, day, decide, decided, hour, new_alerts, take
 
 PAIR = Pair()
 SUBJECT = AlertSubject("acme", "relationship", "4F2", "spruce")
@@ -139,7 +139,7 @@ def test_an_end_comes_through_snooze_and_silence_and_leaves_the_note() -> None:
     do(alerts, day(2), kind="snooze", until=day(20), note="wait")
     (resolved,) = take(alerts, PAIR.changed(day(3), health=90.0), clock(day(6)))
 
-    decision = decided(alerts, resolved, day(6), Around(silences=(SILENCE,)))
+    decision = decided(alerts, resolved, day(6), TransitionContext(silences=(SILENCE,)))
 
     assert said([decision]) == [("resolved", None)]
     assert handling(alerts) == UNTOUCHED
@@ -230,7 +230,7 @@ def test_a_silence_mutes_what_matches_all_that_it_names_while_it_lasts(change: d
     alerts, silence = new_alerts(), SILENCE.model_copy(update=change)
     (fired,) = take(alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)))
 
-    decision = decided(alerts, fired, day(2), Around(silences=(silence,)))
+    decision = decided(alerts, fired, day(2), TransitionContext(silences=(silence,)))
 
     assert (decision.event.data.not_sent == "silence fair until 10 May 2024 00:00 UTC") == silent
     assert bool(decision.deliveries) != silent
@@ -242,7 +242,7 @@ def test_nobody_hears_of_the_end_of_what_was_silenced() -> None:
         alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)), PAIR.changed(day(3), health=90.0), clock(day(9))
     )
 
-    decisions = [decided(alerts, one, day(9), Around(silences=(SILENCE,))) for one in (fired, resolved)]
+    decisions = [decided(alerts, one, day(9), TransitionContext(silences=(SILENCE,))) for one in (fired, resolved)]
 
     assert [decision.deliveries for decision in decisions] == [(), ()]
 

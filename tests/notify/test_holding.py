@@ -7,8 +7,8 @@ from typing import Any
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Handling
 from services.notify.domain.destinations import DestinationsConfig
+from services.notify.domain.grouping import BATCH_WAIT, OVER
 from services.notify.domain.guards import STORM_SPAN
-from services.notify.domain.held import BATCH_WAIT, OVER
 from services.notify.domain.working_hours import ReceivingHours
 from tests.notify.building import Pair, clock
 from tests.notify.naming import participant, programme

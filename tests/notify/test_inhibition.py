@@ -15,7 +15,7 @@ from services.notify.domain.ids import ProgrammeKey
 from services.notify.domain.lifecycle import AT_REST, OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import Decision, Notice, situation, through
-from services.notify.domain.routing import Addressee, Routed
+from services.notify.domain.routing import Addressee, RoutingResult
 from tests.notify.building import (
     HOOK,
     Pair,
@@ -136,7 +136,7 @@ def test_whatever_would_come_of_a_frozen_pair_is_stopped_with_the_reason() -> No
     frozen = fired._replace(watch=replace(fired.watch, frozen=Frozen(FEED, day(1))))
     event = decided(alerts, fired, day(2)).event
 
-    decision = through(Notice(event), situation(frozen, 0, Routed((Addressee(HOOK),), "catch-all")))
+    decision = through(Notice(event), situation(frozen, 0, RoutingResult((Addressee(HOOK),), "catch-all")))
 
     assert decision.event.data.not_sent == "inhibited: /calendar was silent since 2 May 2024 00:00 UTC"
 

@@ -10,7 +10,7 @@ from services.notify.domain.name_book import NameBook
 from services.notify.domain.outbox import Parked
 from services.notify.domain.preferences import AddressesOff, AddressOff
 from services.notify.domain.routing import Addressing
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.rendering.renderer import Renderer
 from tests.notify.naming import participant, programme
 from tests.notify.office import HOURS, machine, mailed, mailing
@@ -22,12 +22,12 @@ DOWN = {"chat": Parked(NOON, 3, "HTTP 403: invalid_token", NOON)}
 
 def noticing(
     *configs: DestinationConfig, now: datetime = NOON, clock: Literal["wall", "log"] = "wall", **fields: object
-) -> Noticing:
+) -> NoticePlanner:
     people = NameBook()
     people.describe(programme(time_zone="UTC"))
     people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Tokyo"))
     config = DestinationsConfig(configs, **fields)  # type: ignore[arg-type]
-    return Noticing(Addressing(config, people, AddressesOff()), AddressesOff(), clock, lambda: now)
+    return NoticePlanner(Addressing(config, people, AddressesOff()), AddressesOff(), clock, lambda: now)
 
 
 def silence(**fields: object) -> AlertSilence:

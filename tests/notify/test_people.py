@@ -11,12 +11,12 @@ from services.notify.domain.name_book import Erased, NameBook
 from services.notify.domain.wording import cut
 from services.notify.flow.inputs import PeopleRecords
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Record
 from tests.notify.naming import participant, programme
 from tests.schemas.golden import read
 
-NAMES = Names()
+NAMES = NotifyTopics()
 
 
 class Reading:

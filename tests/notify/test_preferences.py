@@ -27,9 +27,9 @@ from services.notify.domain.preferences import (
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.unsubscribing import Leaving, LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks, UnsubscribeScope
 from services.notify.domain.working_hours import ReceivingHours
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.command_processor import CommandProcessor
 from services.notify.flow.report import Metrics
 from services.runtime.kafka import Record
 from tests.notify.building import Pair, clock, day
@@ -39,7 +39,7 @@ from tests.notify.sending import episode, rendered
 
 MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LINKS = LeavingLinks.keyed("https://board.acme.example/", "a key that is long enough")
+LINKS = UnsubscribeLinks.keyed("https://board.acme.example/", "a key that is long enough")
 NOBODY = PersonalSettings(tenant="acme", person="p-3")
 
 
@@ -140,7 +140,7 @@ def test_what_people_ask_for_themselves_is_done_for_them_alone() -> None:
     preferences = Preferences()
     addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff(), preferences)
     context = DecisionContext("wall", lambda: MONDAY, addressing)
-    commanding = Commanding({}, SharedAlerts(RuleBook("wall"), {}), {}, context, Metrics(CollectorRegistry()))
+    commanding = CommandProcessor({}, SharedAlerts(RuleBook("wall"), {}), {}, context, Metrics(CollectorRegistry()))
 
     def asked(by: str, act: SwitchOff | SwitchOn) -> dict[str, object]:
         command = AlertCommand(id=f"{by}-1", tenant="acme", by=by, at=MONDAY, act=act)
@@ -182,7 +182,7 @@ def test_a_mail_to_a_person_says_how_to_get_no_more_of_its_kind() -> None:
     link = found["List-Unsubscribe"].strip("<>")
     assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link.startswith("https://board.acme.example/unsubscribe/")
-    assert LINKS.read(link.rpartition("/")[2]) == Leaving("acme", "p-3", "health_low", "4F2")
+    assert LINKS.read(link.rpartition("/")[2]) == UnsubscribeScope("acme", "p-3", "health_low", "4F2")
     plain, html = found.get_body(("plain",)), found.get_body(("html",))
     assert plain is not None
     assert html is not None
@@ -199,7 +199,7 @@ def test_of_several_alerts_the_link_names_none() -> None:
     link = LINKS.of(several)
 
     assert link is not None
-    assert LINKS.read(link.rpartition("/")[2]) == Leaving("acme", "p-3", None, None)
+    assert LINKS.read(link.rpartition("/")[2]) == UnsubscribeScope("acme", "p-3", None, None)
 
 
 def test_a_list_and_what_is_urgent_have_no_such_link() -> None:
@@ -213,7 +213,7 @@ def test_a_list_and_what_is_urgent_have_no_such_link() -> None:
 
 @pytest.mark.parametrize("token", ["", ".", "x", "W10.", "!!!.00", "é.0"])
 def test_a_link_of_somebody_else_says_nothing(token: str) -> None:
-    other = LeavingLinks.keyed("https://board.acme.example", "another key of sixteen")
+    other = UnsubscribeLinks.keyed("https://board.acme.example", "another key of sixteen")
 
     assert LINKS.read(token) is None
-    assert LINKS.read(other.token(Leaving("acme", "p-3", None, None))) is None
+    assert LINKS.read(other.token(UnsubscribeScope("acme", "p-3", None, None))) is None

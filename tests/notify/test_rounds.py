@@ -8,8 +8,8 @@ import pytest
 
 from schemas.alert_commands import AlertSilence
 from services.notify.domain.pipeline import Decision
-from services.notify.flow.deciding import Deciding
 from services.notify.flow.rounds import RoundReader
+from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.service import serve
 from services.notify.settings import NotifySettings
 from services.runtime.kafka import Partition, Producer, Record, acknowledged
@@ -41,17 +41,17 @@ def test_what_people_ask_comes_before_the_scores_that_were_fetched_already(notif
 def test_the_lag_holds_what_is_in_hand_while_a_round_is_under_way(
     notify: Notify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, decide = list[tuple[int, float]](), Deciding.decide
+    told, decide = list[tuple[int, float]](), ScoreProcessor.decide
 
     def watched(
-        deciding: Deciding, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
+        deciding: ScoreProcessor, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
     ) -> list[Decision]:
         if polled:
             lag = deciding._metrics.lag._value.get()
             told.append((sum(map(len, polled.values())), lag))
         return decide(deciding, polled, silences)
 
-    monkeypatch.setattr(Deciding, "decide", watched)
+    monkeypatch.setattr(ScoreProcessor, "decide", watched)
     stop = threading.Event()
     settings = NotifySettings(kafka=notify.settings.kafka, clock="log", notify_health_port=0)
     served = threading.Thread(target=serve, args=(settings, notify.names, stop))

@@ -10,7 +10,7 @@ from services.notify.channels.destinations_file import load_destinations
 from services.notify.domain.destinations import DestinationsConfig, DestinationsError, listed
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import AddressesOff, AddressOff, address_digest
-from services.notify.domain.routing import About, Addressing, Routed
+from services.notify.domain.routing import Addressing, RoutingKey, RoutingResult
 from tests.notify.building import day
 from tests.notify.naming import participant, programme
 
@@ -52,12 +52,12 @@ def people(*, coordinator: str = "active", deputy: str = "active", manager: bool
 
 def routed(
     tmp_path: Path, known: NameBook, program: str = "spruce", rule: str = "health_low", urgency: Urgency = "P3"
-) -> Routed:
+) -> RoutingResult:
     routing = load(tmp_path, ENTRIES + ROUTES)
-    return Addressing(routing, known, AddressesOff()).routed(About("acme", program, rule, urgency))
+    return Addressing(routing, known, AddressesOff()).routed(RoutingKey("acme", program, rule, urgency))
 
 
-def to(found: Routed) -> list[tuple[str, str | None]]:
+def to(found: RoutingResult) -> list[tuple[str, str | None]]:
     return [(one.destination.recipient, one.person) for one in found.to]
 
 
@@ -126,13 +126,13 @@ def test_without_routes_everything_goes_to_every_destination_that_gets_alerts(tm
     entries = ENTRIES.replace("routing_key_env: KEY", "routing_key_env: KEY, alerts: none") + "otherwise: team\n"
     addressing = Addressing(load(tmp_path, entries), people(), AddressesOff())
 
-    found = addressing.routed(About("acme", "spruce", "health_low", "P3"))
+    found = addressing.routed(RoutingKey("acme", "spruce", "health_low", "P3"))
     none = Addressing(DestinationsConfig(()), people(), AddressesOff()).routed(
-        About("acme", "spruce", "health_low", "P3")
+        RoutingKey("acme", "spruce", "health_low", "P3")
     )
 
     assert [name for name, _ in to(found)] == ["owners", "team"]
-    assert none == Routed((), "catch-all: no destination takes it")
+    assert none == RoutingResult((), "catch-all: no destination takes it")
 
 
 def test_the_routes_are_listed_in_their_order(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_an_address_that_takes_no_mail_leaves_the_next_address_and_then_the_depu
     known, off = people(), AddressesOff()
     known.upsert(participant("p-3", "Ana", addresses=("ana@acme.example", "ana@home.example")))
     addressing = Addressing(load(tmp_path, ENTRIES + ROUTES), known, off)
-    about = About("acme", "spruce", "health_low", "P3")
+    about = RoutingKey("acme", "spruce", "health_low", "P3")
 
     found = []
     for address in ("ana@acme.example", "ana@home.example", "Ben@acme.example"):

@@ -38,8 +38,8 @@ from services.notify.domain.rule_book import COUNTED_AT_ONCE, RuleBook, Shadow, 
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
 from services.notify.flow.backtest import backtested, monday
-from services.notify.flow.deciding import Deciding
 from services.notify.flow.report import Metrics
+from services.notify.flow.score_processor import ScoreProcessor
 from services.runtime.kafka import Record
 from services.runtime.strict_yaml import documents
 from tests.notify.building import Pair, clock, day, hour, take, told
@@ -281,7 +281,7 @@ def test_a_shadow_of_many_pairs_is_counted_a_part_in_each_round(*, replaced: boo
     rules = book(applied(STRICT, day(3), shadow_hours=48))
     alerts = PartitionAlerts(rules, {}, None)
     context = DecisionContext("log", lambda: day(5), Addressing(DestinationsConfig(), NameBook(), AddressesOff()))
-    deciding = Deciding({0: alerts}, SharedAlerts(rules, {}), rules, context, Metrics(CollectorRegistry()))
+    deciding = ScoreProcessor({0: alerts}, SharedAlerts(rules, {}), rules, context, Metrics(CollectorRegistry()))
     pairs = 2 * COUNTED_AT_ONCE + 1
     take(alerts, *(Pair(f"pair-{number}").changed(day(3.2), health=45) for number in range(pairs)))
 

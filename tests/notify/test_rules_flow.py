@@ -12,8 +12,8 @@ from schemas.alerts import Alert, AlertChanged
 from schemas.programs import Programme, Source, SourceWatermark
 from schemas.rule_sets import RULE_EVENT, RulesShadowed
 from services.notify.commands import rules as commands
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import START, Pair, clock, day, hour
 from tests.notify.conftest import Notify
@@ -107,7 +107,7 @@ def command(notify: Notify, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 class Command:
-    def __init__(self, names: Names, file: Path) -> None:
+    def __init__(self, names: NotifyTopics, file: Path) -> None:
         self.names, self.file = names, file
 
     def __call__(self, name: str, content: object = None, *options: str) -> Result:

@@ -20,8 +20,8 @@ from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import WorkCalendar
 from tests.notify.building import (
     WITHOUT_FALLS,
-    Around,
     Pair,
+    TransitionContext,
     alone,
     clock,
     day,
@@ -164,7 +164,7 @@ class Alerts(RuleBasedStateMachine):
     @rule()
     def the_source_of_the_messy_pair_speaks_again(self) -> None:
         self.silent = SPEAKS
-        around = Around(silences=tuple(self.silences))
+        around = TransitionContext(silences=tuple(self.silences))
         self._keep([decided(self.alerts, one, day(0), around) for one in self.alerts.freeze(SPEAKS)])
 
     @rule()
@@ -232,7 +232,7 @@ class Alerts(RuleBasedStateMachine):
         self._take(pair.changed(self._at(0), self.position, **told))
 
     def _take(self, event: Any) -> None:  # noqa: ANN401
-        found = round_of(self.alerts, event, Around(silences=tuple(self.silences)))
+        found = round_of(self.alerts, event, TransitionContext(silences=tuple(self.silences)))
         # None while inhibited.
         assert not (self.silent and "messy" in {decision.event.subject for decision in found})
         self._keep(found)

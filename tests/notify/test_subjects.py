@@ -16,7 +16,7 @@ from services.notify.domain.ids import LONGEST_KEY, AlertSubject, ProgrammeKey
 from services.notify.domain.record import SubjectRecord, dump, load_subject
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts, told_late
-from services.notify.domain.subjects import SubjectTransitioned, Tally, ToldLate, programme_subject, source_subject
+from services.notify.domain.subjects import LateHistory, SubjectTransitioned, Tally, programme_subject, source_subject
 from tests.notify.building import START, day, hour, new_alerts
 
 SPRUCE: ProgrammeKey = ("acme", "spruce")
@@ -49,7 +49,7 @@ class World:
         return told(self.alerts.advance(clock, lambda: {SPRUCE: self._tally}))
 
     def caught_up(self, clock: datetime, relationships: int) -> list[SubjectTransitioned]:
-        late = {SPRUCE: ToldLate(relationships, "recorded 700 days after it happened")}
+        late = {SPRUCE: LateHistory(relationships, "recorded 700 days after it happened")}
         return self.alerts.caught_up(clock, late, {SPRUCE: self._tally})
 
     @property
@@ -151,7 +151,7 @@ def test_where_little_was_told_late_the_medians_of_before_still_count() -> None:
 
 def test_a_history_of_a_programme_that_is_frozen_or_unknown_shows_nothing() -> None:
     world = World(healths=[70.0] * 40, alerting=8)
-    late = {("acme", "unknown"): ToldLate(1, "late"), SPRUCE: ToldLate(1, "late")}
+    late = {("acme", "unknown"): LateHistory(1, "late"), SPRUCE: LateHistory(1, "late")}
     world.alerts.describe(programme(feed()))
     assert told(world.alerts.advance(day(3), dict)) == []
     assert told(world.alerts.advance(day(6), dict)) == [("source_silent", "fired", day(6))]

@@ -21,7 +21,7 @@ from services.notify.domain.partition_alerts import MOST_CALLS, ClosedCall, Part
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import WatchRecord, dump, load
 from services.notify.domain.routing import Addressing
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import WITHOUT_FALLS, Pair, day, hour, new_alerts
 from tests.notify.conftest import Notify
@@ -124,9 +124,9 @@ def names() -> NameBook:
     return people
 
 
-def noticing(*configs: DestinationConfig, **fields: Any) -> Noticing:  # noqa: ANN401
+def noticing(*configs: DestinationConfig, **fields: Any) -> NoticePlanner:  # noqa: ANN401
     config = DestinationsConfig(configs, **fields)
-    return Noticing(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
+    return NoticePlanner(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
 
 
 def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() -> None:

@@ -13,14 +13,14 @@ LONGEST_SINCE = 8_000
 _PLACE = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
 
 
-class LogPlace(NamedTuple):
+class TopicPartition(NamedTuple):
     """A partition of one of the topics that are followed, by a letter."""
 
     topic: str
     partition: int
 
 
-Positions = Mapping[LogPlace, int]
+Positions = Mapping[TopicPartition, int]
 """The offset of the last record of each place that is known."""
 
 
@@ -32,7 +32,7 @@ def written(positions: Positions) -> str:
 def read(text: str) -> Positions:
     """Of anything: what is no position counts as not known, and is told again."""
     found = [_PLACE.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
-    return {LogPlace(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
+    return {TopicPartition(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class ChangeIndex:
     def __init__(self, letters: Mapping[str, str]) -> None:
         """`letters`: of the topics that have positions, by their names."""
         self._letters = letters
-        self._positions: dict[LogPlace, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
         # By subject: the last position of each place that was about it; and when it changed, the latest at the end.
-        self._moved: dict[str, dict[LogPlace, int]] = defaultdict(dict)
+        self._moved: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
         self._changed: dict[str, int] = {}
         self._count = 0
 
@@ -59,7 +59,7 @@ class ChangeIndex:
         """Its position is known from now on, whatever it says."""
         letter = self._letters.get(record.topic)
         if letter is not None:
-            self._positions[LogPlace(letter, record.partition)] = record.offset
+            self._positions[TopicPartition(letter, record.partition)] = record.offset
 
     def note(self, record: Record, key: str) -> None:
         """The record has changed the subject of this key."""
@@ -68,7 +68,7 @@ class ChangeIndex:
         self._changed[key] = self._count
         letter = self._letters.get(record.topic)
         if letter is not None:
-            self._moved[key][LogPlace(letter, record.partition)] = record.offset
+            self._moved[key][TopicPartition(letter, record.partition)] = record.offset
 
     def positions(self) -> Positions:
         return dict(self._positions)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
-from services.notify.board.actions import may_resolve_again
+from services.notify.board.acts import may_resolve_again
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.deliveries import has_ended
 from services.notify.domain.ids import subject_key

@@ -12,9 +12,9 @@ from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, Line
 from services.notify.board.deliveries import DeliveryRow, message_of
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.ids import AlertSubject
-from services.notify.domain.known_alert import KnownAlert
-from services.notify.domain.name_book import Naming, PairContact
+from services.notify.domain.name_book import MessageNames, PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import Values, newest
@@ -79,7 +79,7 @@ class RelationshipPage:
     """`values`: of its newest row, None where there is none."""
 
     subject: AlertSubject
-    naming: Naming
+    naming: MessageNames
     values: Values | None
     open: Sequence[AlertRow]
     health_chart: LineChart | None
@@ -90,7 +90,7 @@ class RelationshipPage:
 
 
 def alert_page(
-    reader: AlertReader, one: KnownAlert, person: BoardPerson, past: Sequence[Row] | HistoryAway
+    reader: AlertReader, one: AlertEpisode, person: BoardPerson, past: Sequence[Row] | HistoryAway
 ) -> AlertPage:
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
@@ -120,7 +120,7 @@ def alert_page(
     )
 
 
-def may_have_it(reader: AlertReader, one: KnownAlert) -> dict[str, str]:
+def may_have_it(reader: AlertReader, one: AlertEpisode) -> dict[str, str]:
     """Whom it can be given to: who leads the programme, and who has access to it on the board."""
     subject = one.watch.subject
     programme = reader.people.programme(subject.tenant, subject.program)
@@ -172,7 +172,7 @@ def _causes(alert: Alert) -> Iterator[CauseLine]:
     return (CauseLine(words, said, round(100 * abs(points) / most, 1)) for words, points, said in weighed)
 
 
-def _timeline(reader: AlertReader, one: KnownAlert) -> Iterator[TimelineEntry]:
+def _timeline(reader: AlertReader, one: AlertEpisode) -> Iterator[TimelineEntry]:
     """The newest first."""
     for event in reversed(reader.state.events(one.watch.subject.key)):
         if event.data.alert_key == one.alert_key:
@@ -221,7 +221,7 @@ def _levels(rule: Rule | None) -> list[ChartLevel]:
     return [*tiers, ChartLevel(scale * rule.clear_level, f"clears {beyond} {said(rule.clear_level)}", "clears")]
 
 
-def _stretches(reader: AlertReader, known: Sequence[KnownAlert]) -> list[OpenStretch]:
+def _stretches(reader: AlertReader, known: Sequence[AlertEpisode]) -> list[OpenStretch]:
     found = []
     for one in known:
         begun: dict[str, Alert] = {}

@@ -20,15 +20,15 @@ from services.notify.board.access import (
     single,
     with_notice,
 )
-from services.notify.board.actions import ActNotice, ActResult, may_resolve_again, noticed
+from services.notify.board.acts import ActNotice, ActResult, may_resolve_again, noticed
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, act_on, silencing, unsilencing
 from services.notify.board.meetings import meeting_on
 from services.notify.board.now import PER_PAGE
 from services.notify.board.pages import silences_page, tenants_of
 from services.notify.board.rendering import Board, PageRenderer
-from services.notify.board.wanted import ActInvalidError, WantedAct, act_on, silencing, unsilencing
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.deliveries import is_given_up
 from services.notify.domain.handling import as_silence, silence_key
-from services.notify.domain.known_alert import KnownAlert
 from services.runtime import log
 from services.runtime.kafka import KafkaError
 
@@ -215,7 +215,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         return await answered(board, fields, board.acting.redo("discard", letter, session_of(request).person))
 
 
-def _check_assignee(board: Board, known: KnownAlert, person: BoardPerson, to: str) -> None:
+def _check_assignee(board: Board, known: AlertEpisode, person: BoardPerson, to: str) -> None:
     """Raises ActInvalidError where somebody would have it who cannot see it."""
     if to and to != person.id and to not in details.may_have_it(board.reader(), known):
         raise ActInvalidError("whoever shall have it needs access to the programme")
@@ -231,7 +231,7 @@ async def _many(
     if said["act"] == "take":
         said |= {"act": "assign", "assignee": person.id}
     known = {alert.dedup_key: alert for alert in reader.visible(person)}
-    wanted: dict[str, WantedAct] = {}
+    wanted: dict[str, PreparedCommand] = {}
     refused: dict[str, ActResult] = {}
     for keys in entries:
         admitted = [key for key in keys if key in known and said["act"] in reader.acts(known[key], person)]
@@ -250,7 +250,7 @@ def _back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Resp
     return RedirectResponse(with_notice(path, board.notices.keep(notice)), 303)
 
 
-def _silencing(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> WantedAct:
+def _silencing(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> PreparedCommand:
     """Raises HTTPException 400 and 404."""
     said, tenants = single(fields), tenants_of(board.reader(), person)
     tenant = said.get("tenant") or (tenants[0] if tenants else "")

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from schemas.primitives import Id, Instant, to_rfc3339
 from services.notify.board.access import BoardPerson
-from services.notify.board.wanted import ActInvalidError
+from services.notify.board.alert_commands import ActInvalidError
 from services.runtime import log
 from services.runtime.bounded_http import AsyncBoundedHttp, Bounds
 
@@ -65,7 +65,7 @@ class ReportedMeeting:
 
 
 @dataclass(frozen=True)
-class Told:
+class GatewayAnswer:
     """Whether the gateway has taken an event, and in words why not."""
 
     is_taken: bool
@@ -104,7 +104,7 @@ class Gateway:
     def speaks_for(self, tenant: Id) -> bool:
         return bool(self._address) and tenant in self._tokens
 
-    async def hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
+    async def hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> GatewayAnswer:
         token = self._tokens[meeting.tenant].get_secret_value()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
         began = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}
@@ -116,16 +116,16 @@ class Gateway:
             answer = await http.ask(lambda: httpx.Request("POST", url, content=content, headers=headers), ANSWER)
         except (TimeoutError, httpx.HTTPError, OSError) as away:
             logger.warning("meeting_not_told", reason=type(away).__name__)
-            return Told(is_taken=False, reason="the gateway does not answer: try again in a minute")
+            return GatewayAnswer(is_taken=False, reason="the gateway does not answer: try again in a minute")
         finally:
             await http.close()
         if answer.status == ACCEPTED:
             logger.info("meeting_told")
-            return Told(is_taken=True)
+            return GatewayAnswer(is_taken=True)
         reason = f"HTTP {answer.status}"
         with suppress(ValueError):
             # As problem details say it.
             found = json.loads(answer.body)
             reason = (str(found.get("detail", ""))[:200] if isinstance(found, dict) else "") or reason
         logger.warning("meeting_not_told", reason=reason, status=answer.status)
-        return Told(is_taken=False, reason=f"the gateway refused it: {reason}")
+        return GatewayAnswer(is_taken=False, reason=f"the gateway refused it: {reason}")

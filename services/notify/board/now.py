@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
 from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
-from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.wording import ISOLATED, ISOLATED_END
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
@@ -21,7 +21,7 @@ LONGEST_SEARCH, LONGEST_ID, MOST_PAGES = 100, 128, 1_000
 
 
 @dataclass(frozen=True)
-class AlertChoice:
+class AlertQuery:
     """Which alerts are shown, in which order, as the address says it."""
 
     owner: str = "all"
@@ -32,7 +32,7 @@ class AlertChoice:
     page: int = 1
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "AlertChoice":
+    def of(cls, query: Mapping[str, str]) -> "AlertQuery":
         """Of any address: what makes no sense counts as not said."""
         owner, sort, page = query.get("owner", "all"), query.get("sort", "since"), query.get("page", "1")
         return cls(
@@ -60,7 +60,7 @@ class NowPage:
     """`groups`: entries by class, the most urgent first; a pair is one, with all of its alerts that fit. `found`:
     entries of all pages; `open`: alerts before anything was chosen."""
 
-    choice: AlertChoice
+    choice: AlertQuery
     groups: Sequence[tuple[str, Sequence[AlertRow]]]
     found: int
     open: int
@@ -73,7 +73,7 @@ class NowPage:
     unassigned: int
 
 
-def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
+def now_page(reader: AlertReader, person: BoardPerson, choice: AlertQuery) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
     found = by_subject(in_order(reader, everything, person, choice))
     pages = max(1, -(-len(found) // PER_PAGE))
@@ -96,12 +96,12 @@ def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> N
 
 
 def in_order(
-    reader: AlertReader, open_: Iterable[KnownAlert], person: BoardPerson, choice: AlertChoice
-) -> list[KnownAlert]:
+    reader: AlertReader, open_: Iterable[AlertEpisode], person: BoardPerson, choice: AlertQuery
+) -> list[AlertEpisode]:
     """Those that fit. What fires stands before what recovers, and what nobody has before what is in hand."""
     last = datetime.max.replace(tzinfo=UTC)
 
-    def key(one: KnownAlert) -> tuple[object, ...]:
+    def key(one: AlertEpisode) -> tuple[object, ...]:
         first = (one.state.urgency or "P9", one.state.condition != "firing", one.handling.state != "open")
         since = one.state.since or last
         match choice.sort:
@@ -117,7 +117,7 @@ def in_order(
     return sorted((one for one in open_ if matches(reader, one, person, choice)), key=key)
 
 
-def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
+def matches(reader: AlertReader, one: AlertEpisode, person: BoardPerson, choice: AlertQuery) -> bool:
     if choice.program and one.watch.subject.program != choice.program:
         return False
     if choice.rule and one.rule != choice.rule:
@@ -143,6 +143,6 @@ def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
     return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
 
 
-def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:
+def _is_held_by(one: AlertEpisode, person: BoardPerson) -> bool:
     handling = one.handling
     return handling.assignee == person.id or (handling.assignee is None and handling.by == person.id)

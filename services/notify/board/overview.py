@@ -11,7 +11,7 @@ from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow, by_subject
-from services.notify.domain.known_alert import KnownAlert
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.window import newest
 
 AT_RISK = 0.70
@@ -112,7 +112,7 @@ def programme_page(
     )
 
 
-def _where(one: KnownAlert) -> tuple[str, str]:
+def _where(one: AlertEpisode) -> tuple[str, str]:
     return one.watch.subject.tenant, one.watch.subject.program
 
 

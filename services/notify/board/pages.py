@@ -15,7 +15,7 @@ from services.notify.board import deliveries, details, operations, overview
 from services.notify.board.access import BoardPerson, session_of
 from services.notify.board.changes import written
 from services.notify.board.history import HistoryAway, Row
-from services.notify.board.now import AlertChoice, now_page
+from services.notify.board.now import AlertQuery, now_page
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertReader
 from services.notify.domain.deliveries import has_ended, is_given_up
@@ -41,8 +41,8 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         if not request.query_params and person.tenant is not None:
             scope = board.state.personal(person.tenant, person.id).scope
             if scope != "all":
-                return RedirectResponse(AlertChoice().address(owner=scope), 303)
-        choice = AlertChoice.of(request.query_params)
+                return RedirectResponse(AlertQuery().address(owner=scope), 303)
+        choice = AlertQuery.of(request.query_params)
         chosen = {"owner": choice.owner, "program": choice.program, "rule": choice.rule, "q": choice.search}
         stream = stream_of("now", board, **{name: value for name, value in chosen.items() if value})
         page = now_page(board.reader(), person, choice)

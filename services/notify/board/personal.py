@@ -13,13 +13,13 @@ from starlette.responses import Response
 from schemas.primitives import Id
 from schemas.rule_sets import DEFAULTS
 from services.notify.board.access import BoardPerson, fields_of, one, own_form, session_of
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, setting
 from services.notify.board.forms import answered, form_id_of
 from services.notify.board.pages import stream_of
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertReader
-from services.notify.board.wanted import ActInvalidError, WantedAct, setting
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
+from services.notify.domain.unsubscribe import UnsubscribeScope
 
 HOURS: Sequence[str] = tuple(f"{hour:02}:{minute:02}" for hour in range(6, 20) for minute in (0, 30))
 
@@ -117,7 +117,7 @@ def _off_words(reader: AlertReader, tenant: Id, one: SwitchedOff) -> str:
     return f"{one.rule.replace('_', ' ')} of {pair}" if one.rule else f"everything of {pair}"
 
 
-def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str, board: Board) -> WantedAct:
+def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str, board: Board) -> PreparedCommand:
     """Raises HTTPException 400."""
     given = (person, form, board.now())
     try:
@@ -132,14 +132,14 @@ def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str
         raise HTTPException(400, str(invalid)) from invalid
 
 
-def _left(board: Board, token: str) -> Leaving:
+def _left(board: Board, token: str) -> UnsubscribeScope:
     found = board.leaving.read(token)
     if found is None or board.people.participant(found.tenant, found.person) is None:
         raise HTTPException(404)
     return found
 
 
-def _leaving_page(board: Board, pages: PageRenderer, leaving: Leaving, done: str) -> Response:
+def _leaving_page(board: Board, pages: PageRenderer, leaving: UnsubscribeScope, done: str) -> Response:
     naming = board.people.naming(leaving.tenant, "", leaving.relationship or "")
     pair = naming.pair or f"pair {leaving.relationship}" if leaving.relationship else ""
     rule = leaving.rule.replace("_", " ") if leaving.rule else ""

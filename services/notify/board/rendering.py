@@ -15,17 +15,17 @@ from starlette.responses import HTMLResponse
 from schemas.primitives import Instant
 from services.notify.board import deliveries, details, operations
 from services.notify.board.access import BoardGate, BoardPerson, BoardSession, own_path, session_of
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
 from services.notify.board.now import SORTS
 from services.notify.board.rows import CLASS_WORDS, AlertReader
 from services.notify.board.state import BoardState
+from services.notify.domain.alert_episode import CurrentAlerts
 from services.notify.domain.guards import Clock
-from services.notify.domain.known_alert import AlertsOfNow
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 
 PAGES = (
     ("Now", "/"),
@@ -48,15 +48,15 @@ class Board:
     people: NameBook
     rules: RuleBook
     history: StoredHistory
-    acting: Acting
+    acting: CommandSender
     meetings: MeetingActs
-    leaving: LeavingLinks
+    leaving: UnsubscribeLinks
     gate: BoardGate
     now: Callable[[], Instant]
     clock: Clock
     notices: ActNotices
     is_stopping: Callable[[], bool]
-    told: AlertsOfNow = field(default_factory=AlertsOfNow)
+    told: CurrentAlerts = field(default_factory=CurrentAlerts)
 
     def reader(self) -> AlertReader:
         return AlertReader(self.state, self.people, self.rules, self.now(), self.told)

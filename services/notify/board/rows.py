@@ -9,9 +9,9 @@ from schemas.primitives import Instant
 from schemas.rules import SUPPORT_REQUESTED, Rule
 from services.notify.board.access import BoardPerson
 from services.notify.board.state import BoardState
+from services.notify.domain.alert_episode import AlertEpisode, CurrentAlerts
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
-from services.notify.domain.known_alert import AlertsOfNow, KnownAlert
-from services.notify.domain.name_book import NameBook, Naming
+from services.notify.domain.name_book import MessageNames, NameBook
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.wording import without_callers
@@ -54,7 +54,7 @@ class AlertRow:
     acts: Sequence[str]
     alert: Alert | None
     handling: Handling
-    naming: Naming = field(default_factory=Naming)
+    naming: MessageNames = field(default_factory=MessageNames)
     also: Sequence["AlertRow"] = ()
 
     @property
@@ -80,10 +80,10 @@ class AlertReader:
     """Reads the state for one moment; `now` is wall time; `told` may know what was made for an earlier moment."""
 
     def __init__(
-        self, state: BoardState, people: NameBook, rules: RuleBook, now: Instant, told: AlertsOfNow | None = None
+        self, state: BoardState, people: NameBook, rules: RuleBook, now: Instant, told: CurrentAlerts | None = None
     ) -> None:
         self.state, self.people, self.rules, self.now = state, people, rules, now
-        self._told = told or AlertsOfNow()
+        self._told = told or CurrentAlerts()
         self._in_force: dict[ProgrammeKey, Mapping[str, Rule]] = {}
 
     def rules_of(self, subject: AlertSubject) -> Mapping[str, Rule]:
@@ -93,7 +93,7 @@ class AlertReader:
             self._in_force[program] = {rule.name: rule for rule in self.rules.in_force(program, self.now).rules}
         return self._in_force[program]
 
-    def visible(self, person: BoardPerson) -> list[KnownAlert]:
+    def visible(self, person: BoardPerson) -> list[AlertEpisode]:
         """The latest episodes of all alerts that the person may see."""
         return [
             alert
@@ -101,14 +101,14 @@ class AlertReader:
             if person.sees(alert.watch.subject.tenant, alert.watch.subject.program)
         ]
 
-    def alert(self, key: str, person: BoardPerson) -> KnownAlert | None:
+    def alert(self, key: str, person: BoardPerson) -> AlertEpisode | None:
         """The latest episode of that alert, whichever episode the key names."""
         wanted = key.rpartition("-")[0]
         if len(wanted) != NAMED_BY:
             return None
         return next((one for one in self.visible(person) if one.alert_key.startswith(wanted)), None)
 
-    def row(self, one: KnownAlert, person: BoardPerson) -> AlertRow:
+    def row(self, one: AlertEpisode, person: BoardPerson) -> AlertRow:
         subject, naming = one.watch.subject, self.naming(one)
         last = self.last(one)
         alert = self._told.of(one, self.rules_of(one.watch.subject), last)
@@ -147,27 +147,27 @@ class AlertReader:
             naming=naming,
         )
 
-    def entry(self, of_subject: Sequence[KnownAlert], person: BoardPerson) -> AlertRow:
+    def entry(self, of_subject: Sequence[AlertEpisode], person: BoardPerson) -> AlertRow:
         """Alerts of one subject as one row."""
         first, *others = (self.row(one, person) for one in of_subject)
         return replace(first, also=others)
 
-    def acts(self, one: KnownAlert, person: BoardPerson) -> Sequence[str]:
+    def acts(self, one: AlertEpisode, person: BoardPerson) -> Sequence[str]:
         if not person.acts:
             return ()
         if not one.is_open:
             return OF_CLOSED
         return OF_OPEN if one.handling.state == "open" else OF_HELD
 
-    def told(self, one: KnownAlert) -> Alert | None:
+    def told(self, one: AlertEpisode) -> Alert | None:
         """With the values of now, where it is open."""
         return self._told.of(one, self.rules_of(one.watch.subject), self.last(one))
 
-    def naming(self, one: KnownAlert) -> Naming:
+    def naming(self, one: AlertEpisode) -> MessageNames:
         subject = one.watch.subject
         return self.people.naming(subject.tenant, subject.program, subject.id)
 
-    def who(self, one: KnownAlert, naming: Naming) -> str:
+    def who(self, one: AlertEpisode, naming: MessageNames) -> str:
         subject = one.watch.subject
         if isinstance(one.watch, SubjectWatch):
             return f"{subject.kind} {one.watch.source or subject.id}"
@@ -176,7 +176,7 @@ class AlertReader:
     def person(self, tenant: str, participant: str) -> str:
         return self.people.name(tenant, participant) or participant
 
-    def owner(self, one: KnownAlert, naming: Naming) -> str:
+    def owner(self, one: AlertEpisode, naming: MessageNames) -> str:
         """Who has it, or whose it would be."""
         tenant, handling = one.watch.subject.tenant, one.handling
         if handling.assignee:
@@ -185,19 +185,19 @@ class AlertReader:
             return self.person(tenant, handling.by)
         return naming.owner or "nobody yet"
 
-    def last(self, one: KnownAlert) -> Alert | None:
+    def last(self, one: AlertEpisode) -> Alert | None:
         """As it was last told, if that was in this episode and of late."""
         for event in reversed(self.state.events(one.watch.subject.key)):
             if isinstance(event.data, Alert) and event.data.dedup_key == one.dedup_key:
                 return event.data
         return None
 
-    def due_day(self, one: KnownAlert, naming: Naming, last: Alert | None) -> date:
+    def due_day(self, one: AlertEpisode, naming: MessageNames, last: Alert | None) -> date:
         """When it should be in hand. `last`: as it was last told."""
         decided_at = last.decided_at if last else one.state.since or self.now
         return phrases.due_day(one.state.urgency or "P3", decided_at, naming)
 
-    def by_urgency(self, one: KnownAlert) -> tuple[str, Instant, str]:
+    def by_urgency(self, one: AlertEpisode) -> tuple[str, Instant, str]:
         """A key for `sorted`: the most urgent first, and of these the longest open."""
         return (one.state.urgency or "P9", one.state.since or self.now, one.rule)
 
@@ -206,19 +206,19 @@ class AlertReader:
         return min(self.state.clocks().values(), default=None)
 
 
-def by_subject(in_order: Sequence[KnownAlert]) -> list[list[KnownAlert]]:
+def by_subject(in_order: Sequence[AlertEpisode]) -> list[list[AlertEpisode]]:
     """What stands in one entry each: a pair with all its alerts, where its first one stands."""
-    found: dict[str, list[KnownAlert]] = {}
+    found: dict[str, list[AlertEpisode]] = {}
     for one in in_order:
         found.setdefault(one.watch.subject.key, []).append(one)
     return list(found.values())
 
 
-def is_unassigned(one: KnownAlert) -> bool:
+def is_unassigned(one: AlertEpisode) -> bool:
     return one.handling.assignee is None and one.handling.state == "open"
 
 
-def _state(one: KnownAlert) -> tuple[str, str]:
+def _state(one: AlertEpisode) -> tuple[str, str]:
     """A word, and the name of its icon."""
     if not one.is_open:
         return "Resolved", "resolved"

@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from services.notify.board.access import BoardGate, BoardSessions, Gatekeeper
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.forms import add_forms
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
@@ -27,12 +27,12 @@ from services.notify.board.stream import add_stream
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
 from services.notify.service import now
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
@@ -139,7 +139,7 @@ IDLE_SECONDS = 60
 LOOK_SECONDS = 0.5
 
 
-def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
+def serve_board(settings: NotifySettings, names: NotifyTopics, stop: threading.Event) -> None:
     """Returns when `stop` is set. Raises KafkaError and OSError, and whatever ended the following of a topic: what
     pages show would grow old without a word."""
     health, ended = Health(), threading.Event()
@@ -153,7 +153,7 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         state, people, rules = BoardState(names), NameBook(), RuleBook(settings.clock)
         followers = _follow(stack, settings, names, (state, people, rules))
         keep_what_is()
-        acting = Acting(lambda: writer(settings), names, state, now)
+        acting = CommandSender(lambda: writer(settings), names, state, now)
         stack.callback(acting.close)
         history = StoredHistory(settings)
         stack.callback(history.close)
@@ -165,7 +165,7 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
             history=history,
             acting=acting,
             # Without a key that other processes have, too, no link of a mail is ours.
-            leaving=LeavingLinks.keyed(settings.notify_board_url or "", key or secrets.token_hex(16)),
+            leaving=UnsubscribeLinks.keyed(settings.notify_board_url or "", key or secrets.token_hex(16)),
             meetings=MeetingActs(Gateway(settings.notify_board_gateway, settings.gateway_tokens()), now),
             gate=BoardGate(
                 BoardSessions.keyed(key, state.tokens, now), settings.notify_board_open, settings.notify_board_https
@@ -204,7 +204,7 @@ def writer(settings: Settings) -> Producer:
 
 
 def _follow(
-    stack: ExitStack, settings: NotifySettings, names: Names, known: tuple[BoardState, NameBook, RuleBook]
+    stack: ExitStack, settings: NotifySettings, names: NotifyTopics, known: tuple[BoardState, NameBook, RuleBook]
 ) -> list[Follower]:
     """People first: whoever is erased is erased before anything about them is shown."""
     state, people, rules = known

@@ -14,7 +14,7 @@ from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
-from services.notify.domain.known_alert import KnownAlert, alerts_of
+from services.notify.domain.alert_episode import AlertEpisode, alerts_of
 from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
@@ -28,7 +28,7 @@ from services.notify.flow.restore import (
     parsed,
     subject_of,
 )
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
@@ -53,7 +53,7 @@ class CountedVote(NamedTuple):
 
 
 class BoardState:
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: NotifyTopics) -> None:
         self._names = names
         letters = {names.alert_state: "s", names.subject_state: "p", names.shared_state: "n"}
         self._changes = ChangeIndex({**letters, names.deliveries: "d", names.alerts: "a"})
@@ -61,7 +61,7 @@ class BoardState:
         self._watches: dict[str, Watch] = {}
         self._subjects: dict[str, SubjectWatch] = {}
         # By subject, of those that have ever fired: most have not.
-        self._alerts: dict[str, list[KnownAlert]] = {}
+        self._alerts: dict[str, list[AlertEpisode]] = {}
         self._clocks: dict[int, Instant] = {}
         self._shared = SharedState()
         self._deliveries: dict[str, Delivery] = {}
@@ -110,12 +110,12 @@ class BoardState:
         with self._lock:
             return self._watches.get(key) or self._subjects.get(key)
 
-    def alerts(self) -> list[KnownAlert]:
+    def alerts(self) -> list[AlertEpisode]:
         """The last episode of every alert that has ever fired."""
         with self._lock:
             return [alert for of_subject in self._alerts.values() for alert in of_subject]
 
-    def alerts_about(self, key: str) -> list[KnownAlert]:
+    def alerts_about(self, key: str) -> list[AlertEpisode]:
         """Of a relationship, a programme or a source."""
         with self._lock:
             return list(self._alerts.get(key, ()))

@@ -17,7 +17,7 @@ from services.notify.board import details
 from services.notify.board.access import BoardPerson, session_of
 from services.notify.board.changes import Positions, read, written
 from services.notify.board.history import HistoryAway
-from services.notify.board.now import AlertChoice, in_order
+from services.notify.board.now import AlertQuery, in_order
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
 
@@ -39,7 +39,7 @@ class StreamView:
     """What the page shows: all alerts of a choice, one alert, those of a relationship or a programme, or the frame."""
 
     kind: str
-    choice: AlertChoice
+    choice: AlertQuery
     where: Mapping[str, str]
 
 
@@ -49,7 +49,7 @@ def add_stream(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/stream")
     async def stream(request: Request) -> Response:
         session, query = session_of(request), request.query_params
-        view = StreamView(query.get("view", ""), AlertChoice.of(query), {n: query[n][:128] for n in _NAMES & {*query}})
+        view = StreamView(query.get("view", ""), AlertQuery.of(query), {n: query[n][:128] for n in _NAMES & {*query}})
         if view.kind not in VIEWS or not _is_there(board, session.person, view):
             raise HTTPException(404)
         if sum(open_.values()) >= MOST_STREAMS or open_.get(session.id, 0) >= MOST_STREAMS_OF_ONE:

@@ -6,10 +6,10 @@ from typing import Protocol, assert_never
 
 from schemas.alerts import ChannelName, Delivery
 from schemas.primitives import Instant
-from services.notify.channels.answers import of_slack, of_teams
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel, WebhookChannel
 from services.notify.channels.smtp import MailDirectory, SmtpChannel
-from services.notify.domain.deliveries import Arrived, Verdict
+from services.notify.channels.verdicts import of_slack, of_teams
+from services.notify.domain.deliveries import DeliveryAccepted, Verdict
 from services.notify.domain.destinations import (
     DestinationConfig,
     HttpTarget,
@@ -17,7 +17,7 @@ from services.notify.domain.destinations import (
     SmtpOptions,
     WebhookOptions,
 )
-from services.notify.domain.outbox import SendingPace
+from services.notify.domain.outbox import SendLimits
 from services.runtime import log
 
 
@@ -32,17 +32,17 @@ class Channel(Protocol):
 
 
 # Channels without keys have one message in hand: of two that are unknown after a crash two may come twice.
-PACES: Mapping[ChannelName, SendingPace] = {
-    "log": SendingPace(in_hands=50, most=10_000, span=timedelta(seconds=1)),
+SEND_LIMITS: Mapping[ChannelName, SendLimits] = {
+    "log": SendLimits(in_hands=50, most=10_000, span=timedelta(seconds=1)),
     # A receiver that takes 0.1 s still gets 80 messages a second, see senders.AT_A_TIME.
-    "webhook": SendingPace(in_hands=50, most=10_000, span=timedelta(seconds=1)),
-    "smtp": SendingPace(in_hands=1, most=50, span=timedelta(seconds=1)),
+    "webhook": SendLimits(in_hands=50, most=10_000, span=timedelta(seconds=1)),
+    "smtp": SendLimits(in_hands=1, most=50, span=timedelta(seconds=1)),
     # Slack: "no more than one message per second", short bursts are let through.
-    "slack": SendingPace(in_hands=1, most=1, span=timedelta(seconds=1)),
+    "slack": SendLimits(in_hands=1, most=1, span=timedelta(seconds=1)),
     # Teams closes a webhook for a while after 25 posts in 300 s.
-    "teams": SendingPace(in_hands=1, most=25, span=timedelta(seconds=300)),
+    "teams": SendLimits(in_hands=1, most=25, span=timedelta(seconds=300)),
     # PagerDuty takes about 120 events a minute of one key.
-    "pagerduty": SendingPace(in_hands=50, most=120, span=timedelta(seconds=60)),
+    "pagerduty": SendLimits(in_hands=50, most=120, span=timedelta(seconds=60)),
 }
 
 
@@ -64,7 +64,7 @@ class LogChannel:
             at=alert.at.isoformat(),
             delivery_id=delivery.delivery_id,
         )
-        return Arrived("logged")
+        return DeliveryAccepted("logged")
 
     async def close(self) -> None:
         """Nothing is open."""

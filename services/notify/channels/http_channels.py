@@ -10,8 +10,8 @@ from standardwebhooks import Webhook
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
-from services.notify.channels.answers import of_answer, of_pagerduty
-from services.notify.domain.deliveries import Down, Unknown, Verdict
+from services.notify.channels.verdicts import of_answer, of_pagerduty
+from services.notify.domain.deliveries import DestinationDown, OutcomeUnknown, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.runtime.bounded_http import AsyncBoundedHttp, BodyBrokenError, Bounds, HttpAnswer
 
@@ -26,7 +26,7 @@ class Poster:
         self._http = AsyncBoundedHttp()
         self._bounds = Bounds(target.timeout_seconds, LONGEST_ANSWER_BYTES)
 
-    async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | Down | Unknown:
+    async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | DestinationDown | OutcomeUnknown:
         """The status counts as soon as it is there: of the body a little is read, so that the connection serves the
         next message, and a long or slow one is cut off."""
         try:
@@ -34,16 +34,16 @@ class Poster:
         except BodyBrokenError as broken:
             return broken.answer
         except PrivateAddressError as refused:
-            return Down(str(refused))
+            return DestinationDown(str(refused))
         except TimeoutError:
-            return Unknown(f"Timeout: no answer within {self._bounds.seconds:g} s")
+            return OutcomeUnknown(f"Timeout: no answer within {self._bounds.seconds:g} s")
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as away:
-            return Down(type(away).__name__)
+            return DestinationDown(type(away).__name__)
         except httpx.TransportError as broken:
-            return Unknown(type(broken).__name__)
+            return OutcomeUnknown(type(broken).__name__)
         except OSError as away:
             # The name is not known, or nobody listens there.
-            return Down(f"{type(away).__name__}: {away.strerror}")
+            return DestinationDown(f"{type(away).__name__}: {away.strerror}")
 
     async def close(self) -> None:
         await self._http.close()

@@ -19,10 +19,17 @@ import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from schemas.alerts import Delivery
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+)
 from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 
 LEAVE = "What you get, and how to get less of it"
 
@@ -75,7 +82,7 @@ class MailDirectory:
 
     address_of: Callable[[str, str, str], str | None]
     is_off: Callable[[str, str], bool]
-    leaving: LeavingLinks | None = None
+    leaving: UnsubscribeLinks | None = None
 
 
 class SmtpChannel:
@@ -92,7 +99,7 @@ class SmtpChannel:
         elif person is not None and (one := self._directory.address_of(self._name, delivery.tenant, person)):
             to = (one,)
         if not to:
-            return Never("there is no address that takes mail")
+            return MessageRejected("there is no address that takes mail")
         leaving = self._directory.leaving
         content = mail_bytes(delivery, options.sender, to, leaving.of(delivery) if leaving else None)
         client = aiosmtplib.SMTP(
@@ -112,7 +119,7 @@ class SmtpChannel:
         except (SMTPException, OSError, TimeoutError) as failure:
             # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
             reason = str(failure)[:100] if type(failure) is SMTPException else type(failure).__name__
-            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
+            return OutcomeUnknown(f"{reason} before it was confirmed") if attempt.content_begun else DestinationDown(reason)
         finally:
             await attempt.part()
 
@@ -134,7 +141,7 @@ class _Attempt:
     async def bring(self, content: bytes) -> Verdict:
         # 1. The server itself: whatever it refuses here, it would refuse of every message.
         if failed := await _refusal(self._sign_in, self._options):
-            return Down(failed.status)
+            return DestinationDown(failed.status)
         if failed := await _refusal(self.client.mail, self._options.sender):
             return failed.of_destination()
         # 2. Those to whom it goes: one that is refused keeps it from nobody else.
@@ -149,17 +156,17 @@ class _Attempt:
         if len(refusals) == len(self._to):
             # Of a person another one can be asked; of a list that takes nothing the destination is at fault.
             personal = len(gone) == len(refusals) and self._is_personal
-            return Never(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
+            return MessageRejected(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
         # 3. The message. From here to the last answer nobody knows whether it has arrived.
         self.content_begun = True
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
             status, code = f"SMTP {refused.code}", refused.code
-            return Down(status) if code == CLOSING else Never(status) if code >= PERMANENT else Again(status)
+            return DestinationDown(status) if code == CLOSING else MessageRejected(status) if code >= PERMANENT else RetryLater(status)
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
-        return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
+        return DeliveryAccepted(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
 
     async def part(self) -> None:
         """Politely, if the server still listens; a connection over TLS is not waited for."""
@@ -197,7 +204,7 @@ class _Refusal:
 
     def of_destination(self) -> Verdict:
         """4xx of an address is greylisting or a full mailbox: a matter of time."""
-        return Down(self.status) if self.code >= PERMANENT or self.code == CLOSING else Again(self.status)
+        return DestinationDown(self.status) if self.code >= PERMANENT or self.code == CLOSING else RetryLater(self.status)
 
 
 async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:

@@ -8,15 +8,15 @@ from pydantic import ValidationError
 
 from schemas.alerts import ALERT_EVENT, Alert, AlertAct, AlertEvent, ChannelName, Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit
+from services.notify.domain.alert_episode import AlertEpisode, alerts_of
 from services.notify.domain.decisions import planned
 from services.notify.domain.ids import Destination
-from services.notify.domain.known_alert import KnownAlert, alerts_of
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.flow.inputs import read_people
 from services.notify.flow.restore import read_watches
-from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import read_to_end
 
 CHANNELS: tuple[ChannelName, ...] = ("log", "webhook", "smtp", "slack", "teams", "pagerduty")
@@ -83,7 +83,7 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
         click.echo(f"(it was not sent: {event.data.not_sent})", err=True)
 
 
-def the_alert(key: str) -> KnownAlert:
+def the_alert(key: str) -> AlertEpisode:
     """The one whose key begins so. Exits with 1 where there is none, or more than one."""
     long_enough_or_exit(key)
     found = [alert for alert in _known_alerts() if alert.dedup_key.startswith(key)]
@@ -92,12 +92,12 @@ def the_alert(key: str) -> KnownAlert:
     return found[0]
 
 
-def _known_alerts() -> list[KnownAlert]:
+def _known_alerts() -> list[AlertEpisode]:
     """The last episode of every alert that has ever fired."""
     return [alert for watch in read_watches(*settings_or_exit()) for alert in alerts_of(watch)]
 
 
-def _line(alert: KnownAlert) -> str:
+def _line(alert: AlertEpisode) -> str:
     watch, state, handling = alert.watch, alert.state, alert.handling
     cared_for: list[str] = [handling.state]
     cared_for += [f"by {handling.by}"] if handling.by else []
@@ -120,7 +120,7 @@ def _line(alert: KnownAlert) -> str:
     return "  ".join(parts)
 
 
-def _events(settings: NotifySettings, names: Names) -> Iterator[AlertEvent]:
+def _events(settings: NotifySettings, names: NotifyTopics) -> Iterator[AlertEvent]:
     """All that can be read; what cannot is counted as nothing here, and refused where it is stored."""
     for record in read_to_end(settings, [names.alerts], isolation_level="read_committed"):
         try:

@@ -10,8 +10,8 @@ from schemas.primitives import to_rfc3339
 from schemas.tokens import BoardToken, hashed, secret_of
 from services.notify.board.state import BoardState
 from services.notify.commands.common import columns, fail, settings_or_exit, write
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import OutgoingRecord, read_to_end
 
 RANDOM_BYTES = 32
@@ -85,7 +85,7 @@ def revoke(token_id: str) -> None:
     click.echo(f"token {token_id} is revoked")
 
 
-def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
+def _read(settings: NotifySettings, names: NotifyTopics) -> dict[str, BoardToken]:
     """As the board itself reads them."""
     state = BoardState(names)
     for record in read_to_end(settings, [names.board_tokens]):
@@ -93,6 +93,6 @@ def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
     return dict(state.tokens())
 
 
-def _save(settings: NotifySettings, names: Names, saved: BoardToken) -> None:
+def _save(settings: NotifySettings, names: NotifyTopics, saved: BoardToken) -> None:
     value = saved.model_dump_json().encode()
     write(settings, [OutgoingRecord(names.board_tokens, value, saved.token_id.encode(), [])])

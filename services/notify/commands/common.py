@@ -8,8 +8,8 @@ import click
 
 from services.notify.domain.destinations import DestinationsConfig, DestinationsError
 from services.notify.flow.destinations import configured
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import settings as environment
 from services.runtime.kafka import OutgoingRecord, Producer, acknowledged
 
@@ -23,13 +23,13 @@ def long_enough_or_exit(key: str) -> None:
         fail(f"{key!r}: give at least {LEAST_KEY} characters")
 
 
-def settings_or_exit() -> tuple[NotifySettings, Names]:
+def settings_or_exit() -> tuple[NotifySettings, NotifyTopics]:
     """Exits with 2 where a setting is wrong."""
     try:
         settings = environment.load(NotifySettings, "notify")
     except environment.SettingsError as invalid:
         fail(str(invalid), code=2)
-    return settings, Names.at(settings.log_epoch)
+    return settings, NotifyTopics.at(settings.log_epoch)
 
 
 def destinations_or_exit(settings: NotifySettings) -> DestinationsConfig:

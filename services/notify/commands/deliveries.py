@@ -8,7 +8,7 @@ import click
 from schemas.alerts import Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit, write
 from services.notify.domain.deliveries import has_ended, is_given_up, replayed
-from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
+from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.notify.flow.restore import read_deliveries
 from services.runtime.kafka import OutgoingRecord
 

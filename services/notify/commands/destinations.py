@@ -15,18 +15,25 @@ from services.notify.channels.channel import opened
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+)
 from services.notify.domain.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import due, usual_group
 from services.notify.domain.preferences import AddressesOff
-from services.notify.domain.routing import About, Addressing, DecisionContext
+from services.notify.domain.routing import Addressing, DecisionContext, RoutingKey
 from services.notify.flow.inputs import read_people
-from services.notify.flow.noticing import trial_deliveries
-from services.notify.names import Names
+from services.notify.flow.notice_planner import trial_deliveries
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 
 NO_DIRECTORY = MailDirectory(lambda _destination, _tenant, _person: None, lambda _destination, _address: False)
 
@@ -71,7 +78,7 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
     if rule is not None:
         if tenant is None or program is None:
             fail("--rule needs --tenant and --program", code=2)
-        for line in _way(settings, names, About(tenant, program, rule, urgency)):
+        for line in _way(settings, names, RoutingKey(tenant, program, rule, urgency)):
             click.echo(line)
         return
     found = next((one for one in destinations_or_exit(settings).destinations if one.name == name), None)
@@ -82,10 +89,10 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
     verdicts = asyncio.run(_sent(found, Renderer(NameBook(), settings.notify_link)))
     for verdict in verdicts:
         click.echo(f"{name}: {_outcome(verdict)}")
-    sys.exit(0 if all(isinstance(verdict, Arrived) for verdict in verdicts) else 1)
+    sys.exit(0 if all(isinstance(verdict, DeliveryAccepted) for verdict in verdicts) else 1)
 
 
-def _way(settings: NotifySettings, names: Names, about: About) -> Iterator[str]:
+def _way(settings: NotifySettings, names: NotifyTopics, about: RoutingKey) -> Iterator[str]:
     """By the directory and the programmes as they are now."""
     routing = destinations_or_exit(settings)
     addressing = Addressing(routing, read_people(settings, names), AddressesOff())
@@ -111,15 +118,15 @@ async def _sent(config: DestinationConfig, renderer: Renderer) -> list[Verdict]:
 
 def _outcome(verdict: Verdict) -> str:
     match verdict:
-        case Arrived(status):
+        case DeliveryAccepted(status):
             return f"taken ({status})"
-        case Again(status):
+        case RetryLater(status):
             return f"not taken now ({status}); a message would be tried again"
-        case Unknown(status):
+        case OutcomeUnknown(status):
             return f"nobody knows whether it arrived ({status})"
-        case Never(status):
+        case MessageRejected(status):
             return f"the message was refused ({status})"
-        case Down(status):
+        case DestinationDown(status):
             return f"the destination is at fault ({status}); messages would wait"
         case _:
             assert_never(verdict)

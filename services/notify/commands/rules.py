@@ -15,7 +15,7 @@ from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, RuleSet, RulesSet, RuleVersion, ShadowResult, differing, problems_of, rules_of
 from schemas.rule_words import describe
 from services.notify.commands.common import columns, fail, settings_or_exit, write
-from services.notify.domain.rule_book import InForce, RuleBook
+from services.notify.domain.rule_book import ActiveRules, RuleBook
 from services.notify.flow.backtest import (
     Backtest,
     backtested,
@@ -24,8 +24,8 @@ from services.notify.flow.backtest import (
     read_rule_book,
     scores_of,
 )
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import OutgoingRecord
 from services.runtime.strict_yaml import UnreadableError, documents
 
@@ -72,7 +72,7 @@ class Checked:
         return partition_key(self.wanted.tenant, self.wanted.program)
 
     @property
-    def in_force(self) -> InForce:
+    def in_force(self) -> ActiveRules:
         return self.book.in_force((self.wanted.tenant, self.wanted.program), self.present)
 
 
@@ -172,7 +172,7 @@ def backtest(file: Path, *, as_json: bool) -> None:
         click.echo(line)
 
 
-def _checked(settings: NotifySettings, names: Names, file: Path) -> Checked:
+def _checked(settings: NotifySettings, names: NotifyTopics, file: Path) -> Checked:
     """Exits with 1 and every fault where the file cannot be applied."""
     wanted = _read(file)
     programme = read_programme(settings, names, wanted.tenant, wanted.program)
@@ -204,7 +204,7 @@ def _read(file: Path) -> RuleSet:
         fail(f"{file}: {broken}")
 
 
-def _present(settings: NotifySettings, names: Names) -> Instant:
+def _present(settings: NotifySettings, names: NotifyTopics) -> Instant:
     """Now, or how far the log has come where time is the log's."""
     return read_clock(settings, names) if settings.clock == "log" else datetime.now(UTC)
 

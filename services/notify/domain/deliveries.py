@@ -14,7 +14,7 @@ from services.notify.domain.preferences import AddressOff
 
 
 @dataclass(frozen=True)
-class Arrived:
+class DeliveryAccepted:
     """`provider_id`: what the receiver calls the message, if it says so; `refused`: digests of addresses that it has
     refused for good, while others were taken."""
 
@@ -24,7 +24,7 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Again:
+class RetryLater:
     """`wait`: what the receiver asked for (Retry-After), if it did."""
 
     status: str
@@ -32,14 +32,14 @@ class Again:
 
 
 @dataclass(frozen=True)
-class Unknown:
+class OutcomeUnknown:
     """It was sent, and the answer is missing."""
 
     status: str
 
 
 @dataclass(frozen=True)
-class Never:
+class MessageRejected:
     """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses that are."""
 
     status: str
@@ -47,14 +47,14 @@ class Never:
 
 
 @dataclass(frozen=True)
-class Down:
+class DestinationDown:
     """The destination is at fault, or full: whatever waits for it waits on, and loses nothing."""
 
     status: str
     wait: timedelta | None = None
 
 
-Verdict = Arrived | Again | Unknown | Never | Down
+Verdict = DeliveryAccepted | RetryLater | OutcomeUnknown | MessageRejected | DestinationDown
 
 
 KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
@@ -125,19 +125,19 @@ def started(delivery: Delivery, at: Instant) -> Delivery:
 def settled(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
     """`jitter`: a random number from 0 to 1."""
     match answer.verdict:
-        case Arrived(status=status, provider_id=provider_id):
+        case DeliveryAccepted(status=status, provider_id=provider_id):
             done = _ended(delivery, answer, "delivered", status)
             return done.model_copy(update={"provider_id": provider_id[:LONGEST_PROVIDER_ID]})
-        case Never(status=status):
+        case MessageRejected(status=status):
             return _ended(delivery, answer, "dead", status)
-        case Again(status, wait):
+        case RetryLater(status, wait):
             return _later(delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter))
-        case Unknown(status) if delivery.channel in KEYED:
+        case OutcomeUnknown(status) if delivery.channel in KEYED:
             return _later(delivery, answer, status, backoff(delivery.attempt, jitter))
-        case Unknown(status):
+        case OutcomeUnknown(status):
             due = answer.at + backoff(delivery.attempt, jitter)
             return _ended(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
-        case Down(status):
+        case DestinationDown(status):
             # The clock of giving up begins anew when the destination is back: it was not the message's fault.
             update: dict[str, Any] = {"due_at": answer.at, "started_at": None}
             return _ended(delivery, answer, "planned", status).model_copy(update=update)
@@ -147,7 +147,7 @@ def settled(delivery: Delivery, answer: AttemptResult, jitter: float) -> Deliver
 
 def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
     """Those that the server has refused for good in this attempt."""
-    refused = answer.verdict.refused if isinstance(answer.verdict, Arrived | Never) else ()
+    refused = answer.verdict.refused if isinstance(answer.verdict, DeliveryAccepted | MessageRejected) else ()
     return [
         AddressOff(
             destination=delivery.recipient,
@@ -174,17 +174,17 @@ def held(delivery: Delivery) -> Delivery:
 
 def superseded(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
     reason = f"nobody knows whether it arrived, and {by.transition} came after it"
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
 def refused(delivery: Delivery, reason: str, at: Instant) -> Delivery:
     """It cannot even be tried."""
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "dead", reason)
+    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "dead", reason)
 
 
 def dropped(delivery: Delivery, reason: str, at: Instant) -> Delivery:
     """It was held, and is not sent by itself."""
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
 def replayed(delivery: Delivery, at: Instant) -> Delivery:

@@ -25,7 +25,7 @@ from services.notify.domain.lifecycle import (
     turned,
     withdrawn,
 )
-from services.notify.domain.watch import Anchors, Mark, Watch
+from services.notify.domain.watch import Anchors, LastDecision, Watch
 from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
 
 SWITCHED_OFF = "the rule is off"
@@ -83,7 +83,7 @@ class Evaluator:
     def changed(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
         """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
         `clock`: up to which instant the partition's deadlines have taken effect."""
-        mark = Mark(new.position, new.as_of)
+        mark = LastDecision(new.position, new.as_of)
         if not watch.is_decided_by(new):
             return self.corrected(watch, new), []
         late = history(new, self.clock)

@@ -12,9 +12,7 @@ from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import dropped, held, latest, one_message
-from services.notify.domain.guards import STORM_SPAN, is_behind, lag
-from services.notify.domain.handling import UNTOUCHED
-from services.notify.domain.held import (
+from services.notify.domain.grouping import (
     BATCH_EVERY,
     ELSEWHERE,
     HOUR,
@@ -28,11 +26,13 @@ from services.notify.domain.held import (
     group_key,
     to_another,
 )
+from services.notify.domain.guards import STORM_SPAN, is_behind, lag
+from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.ids import Destination, Recipient, subject_key
 from services.notify.domain.name_book import Erased
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import muting
-from services.notify.domain.routing import About, Addressee, DecisionContext, told_from
+from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, told_from
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.wording import instant
 
@@ -58,7 +58,7 @@ class Hold:
         context: DecisionContext,
         is_known: Callable[[Delivery], bool],
     ) -> None:
-        self._holders: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
+        self._stores: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
         self._context, self._is_known = context, is_known
         self._behind: list[Delivery] = []
         self._groups: dict[GroupKey, dict[str, Delivery]] = {}
@@ -284,7 +284,7 @@ class Hold:
             holder.mark_unheard(subject_key(delivery), delivery.alert.rule, to)
 
     def _addressed(self, delivery: Delivery) -> Addressee | None:
-        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
         found = self._context.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
         return found[0] if found else None
 
@@ -313,4 +313,4 @@ class Hold:
 
     def _holder(self, delivery: Delivery) -> PartitionAlerts | SharedAlerts | None:
         key = subject_key(delivery)
-        return next((alerts for alerts in self._holders if alerts.watches(key)), None)
+        return next((alerts for alerts in self._stores if alerts.watches(key)), None)

@@ -40,7 +40,7 @@ class PairContact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Naming:
+class MessageNames:
     """What a message may call things. `pair`: names of both sides, None where nobody is known; `each`: the mentor and
     the mentee, where they are one person each. `calendar`: of the programme. `people`: the ids of everybody whose name
     is in it."""
@@ -160,7 +160,7 @@ class NameBook:
         known = self.owners(tenant, program, is_off)
         return next((one for one in known if one.person.id != known[0].person.id), None)
 
-    def naming(self, tenant: str, program: str, relationship: str) -> Naming:
+    def naming(self, tenant: str, program: str, relationship: str) -> MessageNames:
         named: dict[str, str] = {}
         record = self._pairs.get((tenant, relationship), PairRecord((), ()))
         mentors, mentees = (self._side(tenant, side, named) for side in (record.mentors, record.mentees))
@@ -171,7 +171,7 @@ class NameBook:
             known = self._participants.get((tenant, one))
             if owner is None and known is not None and known.status == "active":
                 owner = f"{self._name(tenant, one, named)} ({role})"
-        return Naming(
+        return MessageNames(
             pair=" & ".join(filter(None, (mentors, mentees))) or None,
             each=(mentors, mentees) if are_two else None,
             owner=owner,

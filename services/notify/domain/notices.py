@@ -34,7 +34,7 @@ NOTICES: Mapping[str, NoticeWords] = {
 
 
 @dataclass(frozen=True)
-class NoticeAbout:
+class NoticeContent:
     """`occasion` counts: of the same subject and rule the same occasion is told once. `summary` and `next_step` are
     sentences of at most 200 characters."""
 
@@ -48,7 +48,7 @@ class NoticeAbout:
     program: Id = OURS
 
 
-def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
+def notice(about: NoticeContent, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
     """To be sent as soon as people there may be written to."""
     key = alert_key(AlertSubject(about.tenant, "relationship", about.subject, about.program), about.rule)
     alert = Alert(

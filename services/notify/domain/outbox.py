@@ -19,7 +19,7 @@ TOLD_AFTER = 3
 
 
 @dataclass(frozen=True)
-class SendingPace:
+class SendLimits:
     """`in_hands`: how many are started at once; all of them are unknown after a crash. At most `most` in `span`."""
 
     in_hands: int
@@ -41,7 +41,7 @@ class Outbox:
     """Hands out at most one delivery of an episode, or of the messages of one person, at a time; the next one after the
     outcome of the one before."""
 
-    def __init__(self, pace: SendingPace) -> None:
+    def __init__(self, pace: SendLimits) -> None:
         self.parked: Parked | None = None
         self._pace = pace
         self._recent: deque[Instant] = deque(maxlen=pace.most)

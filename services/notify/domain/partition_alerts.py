@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol, assert_never
 from schemas.events import partition_key
 from schemas.primitives import Id, Instant, Side
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
-from services.notify.domain.alert_holder import AlertHolder
+from services.notify.domain.alert_store import AlertStore
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.guards import CatchUp, Frozen, frozen_by, source_digests
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
-from services.notify.domain.pulses import ProgrammePulses, Pulses
+from services.notify.domain.programme_health import ProgrammeHealth, ProgrammeHealthIndex
 from services.notify.domain.watch import Watch
 
 MOST_CALLS = 16
@@ -30,7 +30,7 @@ class ClosedCall(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Touched:
+class StateChanges:
     """What has changed since it was last taken: watches by tenant/relationship, the clock if it moved, and whose watch
     is no more."""
 
@@ -45,7 +45,7 @@ class Touched:
 Decided = tuple[Watch, list[Transitioned]]
 
 
-class Forgotten(NamedTuple):
+class WatchReset(NamedTuple):
     """A watch that nothing could be decided on: it begins anew with what the scores say next."""
 
     key: str
@@ -58,7 +58,7 @@ class Evaluators(Protocol):
     def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator: ...
 
 
-class PartitionAlerts(AlertHolder[Watch]):
+class PartitionAlerts(AlertStore[Watch]):
     """Takes the events of a partition in log order; the same events give the same transitions, however they are cut
     into batches and wherever the state is saved and restored in between."""
 
@@ -68,7 +68,7 @@ class PartitionAlerts(AlertHolder[Watch]):
         self.clock = clock
         self._touched: set[str] = set()
         self._clock_moved = False
-        self._forgotten: list[Forgotten] = []
+        self._forgotten: list[WatchReset] = []
         # The soonest deadline of every watch, and all of them in the order of time. Entries of deadlines that were
         # moved since are skipped when they come up.
         self._dues = {key: watch.due for key, watch in watches.items()}
@@ -77,7 +77,7 @@ class PartitionAlerts(AlertHolder[Watch]):
         self._catching_up = {key for key, watch in watches.items() if watch.catch_up is not None}
         self._silent: Mapping[ProgrammeKey, Mapping[str, Frozen]] = {}
         self._stuck: set[ProgrammeKey] = set()
-        self._pulses = ProgrammePulses()
+        self._pulses = ProgrammeHealthIndex()
         for key, watch in watches.items():
             self._pulses.track(key, watch)
         self._closed: list[ClosedCall] = []
@@ -99,11 +99,11 @@ class PartitionAlerts(AlertHolder[Watch]):
             case _:
                 assert_never(event)
 
-    def touched(self) -> Touched:
+    def touched(self) -> StateChanges:
         """To be written down before the next batch is taken."""
         watches = {key: self._watches[key] for key in sorted(self._touched) if key in self._watches}
         gone = sorted(self._touched - watches.keys())
-        found = Touched(watches, self.clock if self._clock_moved else None, gone)
+        found = StateChanges(watches, self.clock if self._clock_moved else None, gone)
         self._touched, self._clock_moved = set(), False
         return found
 
@@ -149,7 +149,7 @@ class PartitionAlerts(AlertHolder[Watch]):
         self._put(watch, after)
         return transitioned
 
-    def pulses(self) -> Mapping[ProgrammeKey, Pulses]:
+    def pulses(self) -> Mapping[ProgrammeKey, ProgrammeHealth]:
         """Of every programme, by the newest rows."""
         return self._pulses.by_program
 
@@ -181,9 +181,9 @@ class PartitionAlerts(AlertHolder[Watch]):
         """The watch of this tenant/relationship begins anew: its state, whoever wrote it, is of no use."""
         self._watches.pop(key, None)
         self._unwatch(key)
-        self._forgotten.append(Forgotten(key, failure))
+        self._forgotten.append(WatchReset(key, failure))
 
-    def forgotten(self) -> list[Forgotten]:
+    def forgotten(self) -> list[WatchReset]:
         """Since it was last asked for."""
         found, self._forgotten = self._forgotten, []
         return found

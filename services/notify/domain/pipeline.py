@@ -11,12 +11,12 @@ from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, S
 from schemas.primitives import Id, Instant
 from services.notify.domain.decisions import planned
 from services.notify.domain.evaluation import Transitioned
+from services.notify.domain.grouping import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN
 from services.notify.domain.guards import STORM_SPAN, is_behind
 from services.notify.domain.handling import UNTOUCHED, is_about
-from services.notify.domain.held import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import ERASED, Transition
-from services.notify.domain.routing import Addressee, Routed, told_from
+from services.notify.domain.routing import Addressee, RoutingResult, told_from
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.watch import Watch
 from services.notify.domain.wording import instant, span
@@ -45,7 +45,7 @@ class Notice:
 
 
 @dataclass(frozen=True)
-class Situation:
+class StageContext:
     """What the stages look at beside the notice. `routed`: where it goes by the routes; `told`: the last episode of
     which somebody was told; `heard`: the destinations that were told of it, None where nobody has written that down;
     `handling`: who looks after the alert, with this transition; `lag`: how far the scores of its partition are behind
@@ -53,7 +53,7 @@ class Situation:
     may hear of it."""
 
     transition: Transition
-    routed: Routed
+    routed: RoutingResult
     told: int
     heard: tuple[Addressee, ...] | None = None
     handling: Handling = UNTOUCHED
@@ -66,15 +66,15 @@ class Situation:
 def situation(
     transitioned: Transitioned | SubjectTransitioned,
     told: int,
-    routed: Routed,
+    routed: RoutingResult,
     silences: tuple[AlertSilence, ...] = (),
-) -> Situation:
+) -> StageContext:
     transition = transitioned.transition
     watch = transitioned.watch
     handling = watch.handling.get(transition.rule.name, UNTOUCHED)
     frozen = watch.frozen if isinstance(watch, Watch) else None
     inhibited = None if frozen is None else frozen.reason
-    return Situation(transition, routed, told, None, handling, silences, inhibited=inhibited)
+    return StageContext(transition, routed, told, None, handling, silences, inhibited=inhibited)
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Stopped:
 
 
 StageVerdict = Passed | HeldNotice | Stopped
-Stage = Callable[[Notice, Situation], StageVerdict]
+Stage = Callable[[Notice, StageContext], StageVerdict]
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Decision:
         return bool(self.deliveries)
 
 
-def through(notice: Notice, situation: Situation) -> Decision:
+def through(notice: Notice, situation: StageContext) -> Decision:
     """Through all stages, or up to the one that stops it."""
     audit: list[StageDecision] = []
     for name, stage in STAGES:
@@ -140,7 +140,7 @@ def through(notice: Notice, situation: Situation) -> Decision:
     return Decision(event, tuple(deliveries))
 
 
-def inhibit(notice: Notice, situation: Situation) -> StageVerdict:
+def inhibit(notice: Notice, situation: StageContext) -> StageVerdict:
     """Nobody hears of the end of what nobody heard of, nor of every relapse of what they know to be unstable, nor of
     what rests on a source that is silent."""
     transition = situation.transition
@@ -155,7 +155,7 @@ def inhibit(notice: Notice, situation: Situation) -> StageVerdict:
     return Passed(notice, "nothing inhibits it")
 
 
-def silence(notice: Notice, situation: Situation) -> StageVerdict:
+def silence(notice: Notice, situation: StageContext) -> StageVerdict:
     """An alert that was snoozed, or that a silence matches, calls nobody; its end always comes."""
     if notice.event.data.transition in ENDS:
         return Passed(notice, "an end is never silenced")
@@ -169,7 +169,7 @@ def silence(notice: Notice, situation: Situation) -> StageVerdict:
     return Passed(notice, "no silence matches")
 
 
-def route(notice: Notice, situation: Situation) -> StageVerdict:
+def route(notice: Notice, situation: StageContext) -> StageVerdict:
     """By the routes; an end goes to whoever heard of the beginning, however it is routed by now."""
     if situation.transition.why == ERASED:
         heard = situation.routed.to if situation.heard is None else situation.heard
@@ -187,7 +187,7 @@ def route(notice: Notice, situation: Situation) -> StageVerdict:
     return Passed(replace(notice, to=situation.routed.to), situation.routed.why)
 
 
-def hold(notice: Notice, situation: Situation) -> StageVerdict:
+def hold(notice: Notice, situation: StageContext) -> StageVerdict:
     """While scores are behind, the next one may already say that all is well. People are told at once of what is P1
     only; of the rest when they work, of most of it once a day."""
     if situation.transition.rule.is_urgent:
@@ -205,7 +205,7 @@ def hold(notice: Notice, situation: Situation) -> StageVerdict:
     return HeldNotice(grouped, f"people at {words} at the earliest")
 
 
-def group(notice: Notice, situation: Situation) -> StageVerdict:
+def group(notice: Notice, situation: StageContext) -> StageVerdict:
     """What came to light late is no news of its own."""
     match notice.group:
         case None:
@@ -226,7 +226,7 @@ def group(notice: Notice, situation: Situation) -> StageVerdict:
             assert_never(never)
 
 
-def plan(notice: Notice, _: Situation) -> StageVerdict:
+def plan(notice: Notice, _: StageContext) -> StageVerdict:
     count = len(notice.to)
     return Passed(notice, f"{count} {'delivery' if count == 1 else 'deliveries'}")
 
@@ -254,7 +254,7 @@ def why_late(alert: Alert) -> str | None:
     return next((one.why.removeprefix(AT_RISK) for one in alert.decisions if one.why.startswith(AT_RISK)), None)
 
 
-def _grouped(notice: Notice, situation: Situation) -> Notice:
+def _grouped(notice: Notice, situation: StageContext) -> Notice:
     """Where people are, with what it is told."""
     transition, alert = situation.transition, notice.event.data
     late = transition.late is not None and alert.transition not in ENDS

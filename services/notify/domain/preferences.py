@@ -56,10 +56,10 @@ def personal_key(tenant: Id, person: Id) -> str:
     return f"{PERSONS}{tenant}/{person}"
 
 
-OnSettings = SwitchOff | SwitchOn | DigestAt | OpensWith
+SettingsAct = SwitchOff | SwitchOn | DigestAt | OpensWith
 
 
-def settings_after(before: PersonalSettings, act: OnSettings) -> PersonalSettings | ActRefused:
+def settings_after(before: PersonalSettings, act: SettingsAct) -> PersonalSettings | ActRefused:
     """What an act of the person makes of their settings."""
     match act:
         case DigestAt(at=at):

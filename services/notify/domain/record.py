@@ -12,7 +12,7 @@ from schemas.scores import ScoreRow
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import Due, RuleState
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.watch import Mark, Watch
+from services.notify.domain.watch import LastDecision, Watch
 from services.notify.domain.window import Window
 
 MOST_KEPT = 20_000
@@ -106,7 +106,7 @@ class _Watch1(_Layout):
     relationship: Id
     program: Id
     window: Window = ()
-    mark: Mark | None = None
+    mark: LastDecision | None = None
     reached: Instant | None = None
     shown: ScoreRow | None = None
     rules: Mapping[str, _RuleState1] = {}

@@ -18,7 +18,7 @@ from services.notify.domain.working_hours import Receiving, WorkCalendar
 
 
 @dataclass(frozen=True)
-class About:
+class RoutingKey:
     """What a route looks at."""
 
     tenant: Id
@@ -37,7 +37,7 @@ class Addressee:
 
 
 @dataclass(frozen=True)
-class Routed:
+class RoutingResult:
     """Where it goes and why, within 200 characters; to nobody where no destination is left."""
 
     to: tuple[Addressee, ...]
@@ -53,7 +53,7 @@ class Addressing:
         self.routing, self.people, self._off = routing, people, off
         self.preferences = preferences or Preferences()
 
-    def routed(self, about: About) -> Routed:
+    def routed(self, about: RoutingKey) -> RoutingResult:
         names, why = self._matched(about)
         found: list[Addressee] = []
         notes: list[str] = []
@@ -66,18 +66,18 @@ class Addressing:
             if addressee is not None and addressee.destination not in {one.destination for one in found}:
                 found.append(addressee)
         if not found:
-            return Routed((), f"{why}: no destination takes it"[:200])
+            return RoutingResult((), f"{why}: no destination takes it"[:200])
         to = ", ".join(one.destination.recipient for one in found)
-        return Routed(tuple(found), f"{why}: {to}{''.join(f'; {note}' for note in notes)}"[:200])
+        return RoutingResult(tuple(found), f"{why}: {to}{''.join(f'; {note}' for note in notes)}"[:200])
 
-    def again(self, destination: Destination, about: About) -> Addressee | None:
+    def again(self, destination: Destination, about: RoutingKey) -> Addressee | None:
         """As it is now what was routed before. None where the destination is no more."""
         receiver = self.routing.by_name.get(destination.recipient)
         if receiver is None or receiver.destination != destination:
             return None
         return self._addressed(receiver, about)[0]
 
-    def to_person(self, person: Id, about: About) -> Addressee | None:
+    def to_person(self, person: Id, about: RoutingKey) -> Addressee | None:
         """To somebody by name: by the first destination that goes to owners, else to whom it goes otherwise."""
         for receiver in self.routing.by_name.values():
             if not receiver.is_owner or not receiver.takes(about.tenant, about.program):
@@ -88,7 +88,7 @@ class Addressing:
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
         return None if otherwise is None else self._anybody(otherwise, about)
 
-    def next_in_line(self, about: About) -> Addressee | None:
+    def next_in_line(self, about: RoutingKey) -> Addressee | None:
         """Who is asked when whoever looks after the programme does not acknowledge; None where mails do not go to
         persons, or nobody else looks after it."""
         for receiver in self.routing.by_name.values():
@@ -103,7 +103,7 @@ class Addressing:
         named = [name for name in (*self.routing.admins, self.routing.otherwise) if name and name != besides]
         found = [self.routing.by_name[name] for name in named if name in self.routing.by_name]
         wanted = found[: max(1, len(self.routing.admins))] if found else []
-        about = About("", "", "", "P2")
+        about = RoutingKey("", "", "", "P2")
         return [self._anybody(one, about) for one in wanted if not one.is_owner]
 
     def calendar(self, tenant: Id, program: Id) -> WorkCalendar:
@@ -113,7 +113,7 @@ class Addressing:
         receiver = self.routing.by_name.get(destination.recipient)
         return receiver.most_per_hour if receiver else DestinationConfig.most_per_hour
 
-    def _matched(self, about: About) -> tuple[Sequence[str], str]:
+    def _matched(self, about: RoutingKey) -> tuple[Sequence[str], str]:
         if not self.routing.routes:
             return [name for name, one in self.routing.by_name.items() if one.gets_alerts], "catch-all"
         region = self.people.region(about.tenant, about.program)
@@ -129,7 +129,7 @@ class Addressing:
                 break
         return list(dict.fromkeys(names)), ", then ".join(matched)
 
-    def _addressed(self, receiver: DestinationConfig, about: About) -> tuple[Addressee | None, str]:
+    def _addressed(self, receiver: DestinationConfig, about: RoutingKey) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
             return self._anybody(receiver, about), ""
         owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
@@ -148,15 +148,15 @@ class Addressing:
     def _is_off(self, receiver: DestinationConfig) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)
 
-    def _anybody(self, receiver: DestinationConfig, about: About) -> Addressee:
+    def _anybody(self, receiver: DestinationConfig, about: RoutingKey) -> Addressee:
         """Whoever reads there."""
         calendar = self.people.calendar(about.tenant, about.program)
         return self._addressee(receiver, receiver.zone or calendar.zone, about, None)
 
-    def _person(self, receiver: DestinationConfig, known: Participant, about: About) -> Addressee:
+    def _person(self, receiver: DestinationConfig, known: Participant, about: RoutingKey) -> Addressee:
         return self._addressee(receiver, receiver.zone or known.time_zone, about, known.id)
 
-    def _addressee(self, receiver: DestinationConfig, zone: str, about: About, person: Id | None) -> Addressee:
+    def _addressee(self, receiver: DestinationConfig, zone: str, about: RoutingKey, person: Id | None) -> Addressee:
         if receiver.hours is None:
             return Addressee(receiver.destination, person)
         holidays = self.people.calendar(about.tenant, about.program).holidays
@@ -178,7 +178,7 @@ class DecisionContext:
     now: Callable[[], Instant]
     addressing: Addressing
 
-    def routed(self, about: About) -> Routed:
+    def routed(self, about: RoutingKey) -> RoutingResult:
         routed = self.addressing.routed(about)
         if self.clock == "wall":
             return routed
@@ -188,11 +188,11 @@ class DecisionContext:
         """From when on it may be sent: what wakes people is P1 alone."""
         if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
             return now
-        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
         found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
         return told_from(found[0].receiving, now) if found else now
 
-    def again(self, recipients: Sequence[Recipient], about: About) -> tuple[Addressee, ...]:
+    def again(self, recipients: Sequence[Recipient], about: RoutingKey) -> tuple[Addressee, ...]:
         """Those that were told before, as they are now; a destination that is no more is left out."""
         every = [self.addressing.again(one.destination, about) for one in recipients]
         # Several may have become one, such as owners whom nobody is any more.

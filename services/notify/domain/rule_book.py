@@ -29,7 +29,7 @@ BUILT_IN = "1"
 
 
 @dataclass(frozen=True)
-class InForce:
+class ActiveRules:
     """The rules of a programme, and since when they decide."""
 
     version: str
@@ -47,8 +47,8 @@ class Shadow:
 
     program: ProgrammeKey
     version: RuleVersion
-    now: InForce
-    then: InForce
+    now: ActiveRules
+    then: ActiveRules
 
     @property
     def ends(self) -> Instant:
@@ -68,7 +68,7 @@ class RuleBook:
     _versions: dict[ProgrammeKey, list[RuleVersion]] = field(default_factory=dict)
     _applied: dict[tuple[ProgrammeKey, str], RuleVersion] = field(default_factory=dict)
     _results: dict[tuple[ProgrammeKey, str], ShadowResult] = field(default_factory=dict)
-    _in_force: dict[tuple[ProgrammeKey, str], InForce] = field(default_factory=dict)
+    _in_force: dict[tuple[ProgrammeKey, str], ActiveRules] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._built_in = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
@@ -90,7 +90,7 @@ class RuleBook:
         """What decides about a relationship at an instant."""
         return self.in_force((tenant, program), at).evaluator
 
-    def in_force(self, program: ProgrammeKey, at: Instant) -> InForce:
+    def in_force(self, program: ProgrammeKey, at: Instant) -> ActiveRules:
         for version in reversed(self._versions.get(program, ())):
             if version.pages_from <= at:
                 return self._in_force[program, version.version]
@@ -194,11 +194,11 @@ def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant)
     return folded(rule, Anchor(since, before), window, until).episode - before.episode
 
 
-def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> InForce:
+def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> ActiveRules:
     of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
     names = {rule.name for rule in of_pairs}
     off = tuple(rule for rule in RULES if rule.name not in names)
-    return InForce(version, rules, Evaluator(of_pairs, clock, off))
+    return ActiveRules(version, rules, Evaluator(of_pairs, clock, off))
 
 
 COUNTED_AT_ONCE = 100

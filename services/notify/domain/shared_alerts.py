@@ -11,18 +11,18 @@ from schemas.programs import Programme, SourceWatermark
 from schemas.rule_sets import DEFAULTS
 from schemas.rules import Rule
 from schemas.scores import Trigger
-from services.notify.domain.alert_holder import AlertHolder
+from services.notify.domain.alert_store import AlertStore
 from services.notify.domain.guards import CatchingUp, Frozen, source_digest
 from services.notify.domain.ids import AlertSubject, ProgrammeKey
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.pulses import Pulses
+from services.notify.domain.programme_health import ProgrammeHealth
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.subjects import (
+    LateHistory,
     SubjectTransitioned,
     SubjectWatch,
     Tally,
-    ToldLate,
     Watermark,
     forgotten_subject,
     judged_subject,
@@ -56,19 +56,19 @@ def tallies(
 
 def told_late(
     caught_up: Sequence[CatchingUp], partitions: Mapping[int, PartitionAlerts]
-) -> dict[ProgrammeKey, ToldLate]:
+) -> dict[ProgrammeKey, LateHistory]:
     """By programme, of relationships that have caught up with their history."""
-    found: dict[ProgrammeKey, ToldLate] = {}
+    found: dict[ProgrammeKey, LateHistory] = {}
     for one in caught_up:
         watch = partitions[one.partition].watch(one.key)
         if watch is not None:
             program = (watch.subject.tenant, watch.subject.program)
-            before = found.get(program, ToldLate(0, one.catch_up.why))
+            before = found.get(program, LateHistory(0, one.catch_up.why))
             found[program] = replace(before, relationships=before.relationships + 1)
     return found
 
 
-def _tally(of_partitions: Sequence[tuple[Pulses, AbstractSet[str]]]) -> Tally:
+def _tally(of_partitions: Sequence[tuple[ProgrammeHealth, AbstractSet[str]]]) -> Tally:
     """Of one programme: its pulses, and who is catching up, by partition."""
     healths: list[float] = []
     for pulse, late in of_partitions:
@@ -88,7 +88,7 @@ SWITCHED_OFF = "the rule is off"
 SHIFT, SILENT, STALE = "programme_shift", "source_silent", "score_stale"
 
 
-class SharedAlerts(AlertHolder[SubjectWatch]):
+class SharedAlerts(AlertStore[SubjectWatch]):
     """For one thread. The same marks, programmes and clocks in the same order give the same transitions, whenever it
     begins anew with the watches and the lowest clock that were written down."""
 
@@ -171,7 +171,7 @@ class SharedAlerts(AlertHolder[SubjectWatch]):
         return found
 
     def caught_up(
-        self, clock: Instant, late: Mapping[ProgrammeKey, ToldLate], tallies: Mapping[ProgrammeKey, Tally]
+        self, clock: Instant, late: Mapping[ProgrammeKey, LateHistory], tallies: Mapping[ProgrammeKey, Tally]
     ) -> list[SubjectTransitioned]:
         """The history of relationships of these programmes has been told. What they show since then came to light late
         as well: it is measured now, and is no news of its own."""

@@ -57,7 +57,7 @@ class Watermark(NamedTuple):
     recorded: Instant
 
 
-class Observed(NamedTuple):
+class Observation(NamedTuple):
     """What a subject shows: whether its rule fires, or clears (neither: nobody knows), since when, and why in words."""
 
     fires: bool
@@ -87,7 +87,7 @@ class Tally(NamedTuple):
 
 
 @dataclass(frozen=True)
-class ToldLate:
+class LateHistory:
     """Of a programme: how many active relationships have caught up with their history, and why that was one."""
 
     relationships: int
@@ -95,7 +95,7 @@ class ToldLate:
 
 
 def judged_subject(
-    watch: SubjectWatch, rule: Rule, seen: Observed, now: Instant
+    watch: SubjectWatch, rule: Rule, seen: Observation, now: Instant
 ) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
     """What is seen changes the condition; deadlines up to now take effect at their own instants."""
     state = _with(rule, watch.rules.get(rule.name, RuleState()), seen, now)
@@ -133,13 +133,13 @@ def reminded_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> 
     return [SubjectTransitioned(_transitioned(watch, transition, state), transition, ())]
 
 
-def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> tuple[SubjectWatch, Observed]:
+def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> tuple[SubjectWatch, Observation]:
     """Of a programme: the share of its active relationships that alert, and how far their median health has fallen.
     Fewer than `shift.least` relationships are no programme that shifts; of none nobody knows anything."""
     active = len(tally.healths)
     if active < shift.least:
         steady = active > 0 and tally.alerting / active < rule.clear_level
-        return watch, Observed(fires=False, clears=steady, since=now, reasons=())
+        return watch, Observation(fires=False, clears=steady, since=now, reasons=())
     rescored = [one for one in tally.rescored if one > now - shift.window]
     if rescored and tally.share(len(rescored)) >= rule.tiers[0].level:
         # Medians of before a large part was scored otherwise show what the model has changed.
@@ -158,7 +158,7 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
             words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {span(shift.window)}",
         ),
     )
-    seen = Observed(
+    seen = Observation(
         fires=many or fall >= shift.fall,
         clears=share < rule.clear_level and fall < shift.fall / 2,
         since=now,
@@ -167,7 +167,7 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
     return replace(watch, peaks=peaks), seen
 
 
-def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observed:
+def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observation:
     """Of a source: how old its watermark is, in expected intervals. It clears when it has moved, and what it has said
     is in the scores."""
     interval = timedelta(hours=source.interval_hours)
@@ -178,7 +178,7 @@ def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instan
     is_back = mark is not None and mark.recorded <= now and now - min(mark.time, mark.recorded) <= late
     heard = f"nothing heard since {instant(last)}" if spoke is None else f"its latest event is of {instant(spoke)}"
     words = f"{cut(source.source, SHOWN_SOURCE)}: {heard}, expected every {source.interval_hours:g} h"
-    return Observed(
+    return Observation(
         fires=now - last > rule.tiers[0].level * interval,
         clears=is_back,
         since=last,
@@ -186,11 +186,11 @@ def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instan
     )
 
 
-def lagging(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observed:
+def lagging(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observation:
     """Of a programme: how far its scores are behind the latest event that was recorded."""
     behind = _NOTHING if newest is None else max(_NOTHING, newest - clock)
     words = f"scores reach up to {instant(clock)}, events up to {instant(newest or clock)}"
-    return Observed(
+    return Observation(
         fires=behind > rule.tiers[0].level * interval,
         clears=behind <= rule.clear_level * interval,
         since=clock,
@@ -208,7 +208,7 @@ def source_subject(tenant: Id, program: Id, source: str) -> AlertSubject:
     return AlertSubject(tenant, "source", f"source-{digest[:24]}", program)
 
 
-def _with(rule: Rule, state: RuleState, seen: Observed, now: Instant) -> RuleState:
+def _with(rule: Rule, state: RuleState, seen: Observation, now: Instant) -> RuleState:
     if state.condition in OPEN:
         if not seen.clears:
             return replace(state, condition="firing", dues=())

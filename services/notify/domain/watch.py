@@ -18,7 +18,7 @@ from services.notify.domain.window import StoredInstant, Window
 Anchors = Mapping[str, Anchor]
 
 
-class Mark(NamedTuple):
+class LastDecision(NamedTuple):
     """Which row decided last: the greatest position, then the latest instant."""
 
     position: int
@@ -37,7 +37,7 @@ class Watch:
 
     subject: AlertSubject
     window: Window = ()
-    mark: Mark | None = None
+    mark: LastDecision | None = None
     reached: StoredInstant | None = None
     shown: ScoreRow | None = None
     rules: Mapping[str, RuleState] = field(default_factory=dict)
@@ -114,7 +114,7 @@ class Watch:
 
     def is_decided_by(self, new: ScoreRow) -> bool:
         """Whether the row is above the one that decided last; in mode heal: not below its position, nor overtaken."""
-        last, mark = self.mark, Mark(new.position, new.as_of)
+        last, mark = self.mark, LastDecision(new.position, new.as_of)
         if last is None or mark > last:
             return True
         if new.mode != "heal" or mark.position < last.position:

@@ -16,7 +16,7 @@ from schemas.scores import SCORE_EVENT, ScoreEvent
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rule_book import RuleBook
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
@@ -82,7 +82,7 @@ def backtested(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], th
     return found
 
 
-def scores_of(settings: Settings, names: Names, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
+def scores_of(settings: Settings, names: NotifyTopics, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
     """The scores of a programme and the clocks, partition by partition in their order. What cannot be read is told and
     left out, as notify does it. Raises KafkaError."""
     for record in read_to_end(settings, [names.scores], isolation_level="read_committed"):
@@ -95,7 +95,7 @@ def scores_of(settings: Settings, names: Names, tenant: Id, program: Id) -> Iter
             yield record.partition, event
 
 
-def read_rule_book(settings: Settings, names: Names) -> RuleBook:
+def read_rule_book(settings: Settings, names: NotifyTopics) -> RuleBook:
     """All versions that were ever applied. Raises KafkaError."""
     book = RuleBook(settings.clock)
     for record in read_to_end(settings, [names.rules], isolation_level="read_committed"):
@@ -107,7 +107,7 @@ def read_rule_book(settings: Settings, names: Names) -> RuleBook:
     return book
 
 
-def read_programme(settings: Settings, names: Names, tenant: Id, program: Id) -> Programme | None:
+def read_programme(settings: Settings, names: NotifyTopics, tenant: Id, program: Id) -> Programme | None:
     """As it was described last, as far as that can be read; None where nobody has. Raises KafkaError."""
     found: Programme | None = None
     for record in read_to_end(settings, [names.programs]):
@@ -120,7 +120,7 @@ def read_programme(settings: Settings, names: Names, tenant: Id, program: Id) ->
     return found
 
 
-def read_clock(settings: Settings, names: Names) -> Instant:
+def read_clock(settings: Settings, names: NotifyTopics) -> Instant:
     """How far the scores have come; the beginning where there are none. Raises KafkaError."""
     clock = EPOCH
     for _, event in scores_of(settings, names, "", ""):

@@ -11,10 +11,17 @@ from typing import assert_never
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.channels.channel import PACES, opened
+from services.notify.channels.channel import SEND_LIMITS, opened
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
-from services.notify.domain.deliveries import Again, Arrived, AttemptResult, Down, Never, Unknown
+from services.notify.domain.deliveries import (
+    AttemptResult,
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+)
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, DestinationsError, WebhookOptions
 from services.notify.domain.ids import Destination
 from services.notify.domain.outbox import Outbox, Parked
@@ -81,7 +88,7 @@ CHANGE_SECONDS = 60.0
 
 
 @dataclass
-class Post:
+class DestinationQueue:
     """One destination. One that was taken out of the configuration stays until what is in its hands is back."""
 
     config: DestinationConfig
@@ -97,15 +104,15 @@ class Post:
         """Whether the destination is down. Only what has arrived says that it is up again."""
         before = self.outbox.parked
         match result.verdict:
-            case Down(reason, wait):
+            case DestinationDown(reason, wait):
                 self.outbox.park(reason, result.at, wait, jitter)
-            case Again(reason, wait):
+            case RetryLater(reason, wait):
                 self.outbox.stumble(reason, result.at, wait, jitter)
-            case Unknown(reason):
+            case OutcomeUnknown(reason):
                 self.outbox.stumble(reason, result.at, None, jitter)
-            case Arrived():
+            case DeliveryAccepted():
                 self.outbox.open()
-            case Never():
+            case MessageRejected():
                 pass  # it has looked at the message
             case _:
                 assert_never(result.verdict)
@@ -127,12 +134,12 @@ class Post:
         )
 
 
-class Posts:
+class DestinationQueues:
     def __init__(self, senders: SenderPool, now: Callable[[], Instant], directory: MailDirectory) -> None:
         self._senders, self._now, self._directory = senders, now, directory
-        self._posts: dict[Destination, Post] = {}
+        self._posts: dict[Destination, DestinationQueue] = {}
 
-    def __iter__(self) -> Iterator[Post]:
+    def __iter__(self) -> Iterator[DestinationQueue]:
         """Also those that are leaving."""
         return iter(list(self._posts.values()))
 
@@ -149,7 +156,7 @@ class Posts:
         for to, config in wanted.items():
             known = self._posts.get(to)
             if known is None:
-                self._posts[to] = Post(config, Outbox(PACES[config.channel]), self._open(config))
+                self._posts[to] = DestinationQueue(config, Outbox(SEND_LIMITS[config.channel]), self._open(config))
             elif known.config != config or known.is_leaving:
                 # Changed by somebody, who may have mended it: what waits is tried at once.
                 self._senders.close(known.sender, CHANGE_SECONDS)
@@ -163,11 +170,11 @@ class Posts:
         unhealthy = (post for post in self if post.outbox.is_unhealthy)
         return {post.config.name: post.outbox.parked for post in unhealthy if post.outbox.parked is not None}
 
-    def holding(self, delivery: Delivery) -> Post:
+    def holding(self, delivery: Delivery) -> DestinationQueue:
         """Of a delivery that is in the hands of its destination."""
         return self._posts[Destination(delivery.channel, delivery.recipient)]
 
-    def open_for(self, to: Destination) -> Post | None:
+    def open_for(self, to: Destination) -> DestinationQueue | None:
         """None where there is no such destination any more."""
         post = self._posts.get(to)
         return None if post is None or post.is_leaving else post
@@ -188,7 +195,7 @@ class Posts:
                 return delivery.model_copy(update={"recipient": config.name})
         return delivery
 
-    def let_go(self, post: Post) -> None:
+    def let_go(self, post: DestinationQueue) -> None:
         """What was in its hands has come back: one that is leaving may be empty now."""
         if post.is_leaving and not post.outbox.in_hands:
             del self._posts[post.destination]

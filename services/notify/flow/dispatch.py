@@ -24,8 +24,8 @@ from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import Erased
 from services.notify.domain.outbox import Parked, in_place_of, is_overdue
 from services.notify.domain.preferences import AddressOff
-from services.notify.flow.destinations import Posts
-from services.notify.flow.senders import Answered, SenderPool
+from services.notify.flow.destinations import DestinationQueues
+from services.notify.flow.senders import CompletedAttempt, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
 from services.runtime.unexpected import described
@@ -61,7 +61,7 @@ class Step:
 class Dispatch:
     def __init__(self, senders: SenderPool, renderer: Renderer, ledger: Ledger, environment: Environment) -> None:
         self._senders, self._renderer, self._ledger, self._environment = senders, renderer, ledger, environment
-        self._posts = Posts(senders, environment.now, environment.directory)
+        self._posts = DestinationQueues(senders, environment.now, environment.directory)
         self._changes = Step()
         self._forgotten: set[Erased] = set()
         # Ids of deliveries of which nothing is kept when they have ended.
@@ -209,7 +209,7 @@ class Dispatch:
         if ended:
             self._tell_stand_ins(delivery, ended, now)
 
-    def _settle(self, answered: Answered) -> None:
+    def _settle(self, answered: CompletedAttempt) -> None:
         delivery, answer = answered.delivery, answered.answer
         post = self._posts.holding(delivery)
         outcome = settled(delivery, answer, self._environment.chance())

@@ -15,7 +15,7 @@ from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
@@ -30,7 +30,7 @@ LONGEST_SHOWN = 100
 class PeopleRecords:
     """Applies records on the thread that follows; `erased` is for the thread that decides."""
 
-    def __init__(self, people: NameBook, names: Names, metrics: Metrics) -> None:
+    def __init__(self, people: NameBook, names: NotifyTopics, metrics: Metrics) -> None:
         self._people, self._names, self._metrics = people, names, metrics
         self._erased: SimpleQueue[Erased] = SimpleQueue()
         self._away: SimpleQueue[tuple[str, str]] = SimpleQueue()
@@ -103,7 +103,7 @@ class PeopleRecords:
         )
 
 
-def read_people(settings: Settings, names: Names) -> NameBook:
+def read_people(settings: Settings, names: NotifyTopics) -> NameBook:
     """As directory, programmes and roster say them now. Raises KafkaError."""
     people = NameBook()
     records = PeopleRecords(people, names, Metrics(CollectorRegistry()))
@@ -130,7 +130,7 @@ class _RosterEntry(_RosterPart):
 class SubjectInputs:
     """The topics are read to their end before anything is decided, and as they grow from there on; twice is as once."""
 
-    def __init__(self, rules: RuleBook, shared: SharedAlerts, names: Names, metrics: Metrics) -> None:
+    def __init__(self, rules: RuleBook, shared: SharedAlerts, names: NotifyTopics, metrics: Metrics) -> None:
         self._rules, self._shared, self._names, self._metrics = rules, shared, names, metrics
         self._applied_to: dict[tuple[str, int], int] = {}
 

@@ -11,11 +11,11 @@ from schemas.alerts import AlertChanged, AlertHandled, Delivery, DeliveryChanged
 from schemas.events import partition_key, to_json
 from schemas.rule_sets import RuleEvent
 from services.notify.domain import record
-from services.notify.domain.partition_alerts import Touched
+from services.notify.domain.partition_alerts import StateChanges
 from services.notify.domain.preferences import AddressOff, PersonalSettings
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, SubjectRecord, WatchWriter
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Producer, Reader
 
@@ -54,7 +54,7 @@ class Entry:
     settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
     deliveries: Sequence[Delivery] = ()
     gone: Sequence[str] = ()
-    touched: Mapping[int, Touched] = field(default_factory=dict)
+    touched: Mapping[int, StateChanges] = field(default_factory=dict)
     subjects: Mapping[str, SubjectWatch] = field(default_factory=dict)
     rules: Sequence[RuleEvent] = ()
     offsets: Mapping[Partition, Committed] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Journal:
     """Whatever goes wrong in `write` ends the process: nothing of the entry is then on the topics, its input is
     handled again after the restart, and the same ids come out."""
 
-    def __init__(self, producer: Producer, reader: Reader, names: Names) -> None:
+    def __init__(self, producer: Producer, reader: Reader, names: NotifyTopics) -> None:
         self._producer, self._reader, self._names = producer, reader, names
         self._watches = WatchWriter()
 

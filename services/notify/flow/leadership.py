@@ -6,7 +6,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Self
 
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Reader
@@ -25,7 +25,7 @@ class Leadership:
     """Used as a context. A thread of its own keeps the membership, however long a round takes: a leader that decides or
     restores for a while is no dead one. Where it is mistaken, the transactional id of the successor fences it."""
 
-    def __init__(self, settings: Settings, names: Names) -> None:
+    def __init__(self, settings: Settings, names: NotifyTopics) -> None:
         self._settings, self._names = settings, names
         self._leads, self._ends = threading.Event(), threading.Event()
         self._failure: Exception | None = None

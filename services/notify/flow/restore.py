@@ -21,7 +21,7 @@ from services.notify.domain.preferences import ADDRESSES, PERSONS, AddressOff, P
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
@@ -74,7 +74,7 @@ class Restored:
     unreadable: int
 
 
-def restored(settings: Settings, names: Names, evaluators: Evaluators, partitions: Sequence[int]) -> Restored:
+def restored(settings: Settings, names: NotifyTopics, evaluators: Evaluators, partitions: Sequence[int]) -> Restored:
     """Reads all topics to their last stable offset: call it after the predecessor was fenced, so that its open
     transaction has come to an end."""
     watches: dict[int, dict[str, Watch]] = {number: {} for number in partitions}
@@ -112,12 +112,12 @@ def restored(settings: Settings, names: Names, evaluators: Evaluators, partition
     )
 
 
-def read_deliveries(settings: Settings, names: Names) -> list[Delivery]:
+def read_deliveries(settings: Settings, names: NotifyTopics) -> list[Delivery]:
     """The last record of every delivery that can be read."""
     return _deliveries(settings, names)[0]
 
 
-def read_watches(settings: Settings, names: Names) -> list[Watch | SubjectWatch]:
+def read_watches(settings: Settings, names: NotifyTopics) -> list[Watch | SubjectWatch]:
     """The last state of every subject that can be read."""
     watches: dict[bytes | None, Watch] = {}
 
@@ -162,7 +162,7 @@ def log_unreadable(found: Record, event: str, reason: UnreadableRecordError) -> 
     log.get(__name__).error(event, key=key, partition=found.partition, offset=found.offset, reason=str(reason))
 
 
-def _subjects(settings: Settings, names: Names) -> tuple[dict[str, SubjectWatch], int]:
+def _subjects(settings: Settings, names: NotifyTopics) -> tuple[dict[str, SubjectWatch], int]:
     """By key; and how many records could not be read: such a programme or source begins anew."""
     subjects: dict[str, SubjectWatch] = {}
 
@@ -175,7 +175,7 @@ def _subjects(settings: Settings, names: Names) -> tuple[dict[str, SubjectWatch]
     return subjects, _read(settings, names.subject_state, "subject_state_unreadable", apply)
 
 
-def _deliveries(settings: Settings, names: Names) -> tuple[list[Delivery], int]:
+def _deliveries(settings: Settings, names: NotifyTopics) -> tuple[list[Delivery], int]:
     last: dict[bytes | None, Delivery] = {}
 
     def apply(found: Record) -> None:

@@ -17,17 +17,17 @@ from services.notify.domain.notices import is_notice
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.preferences import AddressOff
 from services.notify.domain.routing import Addressing
-from services.notify.flow.asking import Asking
-from services.notify.flow.commanding import Commanding, DeliveryRequests
-from services.notify.flow.deciding import Deciding
+from services.notify.flow.command_processor import CommandProcessor, DeliveryRequests
 from services.notify.flow.destinations import DestinationsFile
 from services.notify.flow.dispatch import Dispatch
+from services.notify.flow.escalation import EscalationPlanner
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.flow.report import Report
-from services.notify.names import Names
+from services.notify.flow.score_processor import ScoreProcessor
+from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.settings import Settings
@@ -55,7 +55,7 @@ class RoundReader:
     has fetched in that order, a megabyte of each partition of the scores, so that an act would wait for seconds, and up
     to a quarter of a minute, while a history is told."""
 
-    def __init__(self, settings: Settings, names: Names) -> None:
+    def __init__(self, settings: Settings, names: NotifyTopics) -> None:
         self._acts = Reader(settings, names.identity)
         for partition in self._acts.assign([names.commands]):
             # A poll that does not wait asks for nothing before this is known.
@@ -103,7 +103,7 @@ class RoundReader:
 
 
 @dataclass(frozen=True)
-class Beside:
+class SideInputs:
     """`followers`: whatever ended one of them ends the process, for what it knows would grow old without a word."""
 
     addressing: Addressing
@@ -150,14 +150,14 @@ class Flow:
     reader: RoundReader
     inputs: SubjectInputs
     leadership: Leadership
-    commanding: Commanding
-    deciding: Deciding
+    commanding: CommandProcessor
+    deciding: ScoreProcessor
     journal: Journal
     hold: Hold
-    noticing: Noticing
-    asking: Asking
+    noticing: NoticePlanner
+    asking: EscalationPlanner
     dispatch: Dispatch
-    beside: Beside
+    beside: SideInputs
     report: Report
 
     def run(self, stop: threading.Event, unfinished: Sequence[Delivery]) -> None:

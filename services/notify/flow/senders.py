@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.domain.deliveries import AttemptResult, Never, Unknown, Verdict
+from services.notify.domain.deliveries import AttemptResult, MessageRejected, OutcomeUnknown, Verdict
 from services.runtime import log
 from services.runtime.unexpected import described
 
@@ -22,7 +22,7 @@ CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Answered:
+class CompletedAttempt:
     """A delivery as it was submitted, and what came of it."""
 
     delivery: Delivery
@@ -32,7 +32,7 @@ class Answered:
 class DestinationSender:
     """The task of one destination. Lives on the loop of `SenderPool`."""
 
-    def __init__(self, channel: Channel, answered: "SimpleQueue[Answered]", now: Callable[[], Instant]) -> None:
+    def __init__(self, channel: Channel, answered: "SimpleQueue[CompletedAttempt]", now: Callable[[], Instant]) -> None:
         self._channel, self._answered, self._now = channel, answered, now
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
         self._room = asyncio.Semaphore(AT_A_TIME)
@@ -72,7 +72,7 @@ class DestinationSender:
         began = time.monotonic()
         verdict = await self._verdict(delivery)
         answer = AttemptResult(verdict, self._now(), round(time.monotonic() - began, 6))
-        self._answered.put(Answered(delivery, answer))
+        self._answered.put(CompletedAttempt(delivery, answer))
 
     async def _verdict(self, delivery: Delivery) -> Verdict:
         try:
@@ -80,7 +80,7 @@ class DestinationSender:
         except Exception as failure:  # noqa: BLE001 (told, listed with the dead letters, and no other waits for it)
             found = described(failure)
             log.get(__name__).error("sending_failed", delivery_id=delivery.delivery_id, **found)
-            return Never(f"an error of ours: {found['error']} at {found['raised_at']}")
+            return MessageRejected(f"an error of ours: {found['error']} at {found['raised_at']}")
 
 
 class SenderPool:
@@ -88,7 +88,7 @@ class SenderPool:
 
     def __init__(self, now: Callable[[], Instant]) -> None:
         self._now = now
-        self._answered: SimpleQueue[Answered] = SimpleQueue()
+        self._answered: SimpleQueue[CompletedAttempt] = SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._closing: set[Future[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="senders", daemon=True)
@@ -110,8 +110,8 @@ class SenderPool:
 
         async def end() -> None:
             for delivery in await sender.close(seconds):
-                answer = AttemptResult(Unknown("interrupted: its destination was changed"), self._now(), seconds)
-                self._answered.put(Answered(delivery, answer))
+                answer = AttemptResult(OutcomeUnknown("interrupted: its destination was changed"), self._now(), seconds)
+                self._answered.put(CompletedAttempt(delivery, answer))
 
         closing = asyncio.run_coroutine_threadsafe(end(), self._loop)
         self._closing.add(closing)
@@ -123,7 +123,7 @@ class SenderPool:
         if failure is not None:
             log.get(__name__).error("destination_not_closed", **described(failure))
 
-    def answered(self) -> list[Answered]:
+    def answered(self) -> list[CompletedAttempt]:
         """Everything that has come back since."""
         return [self._answered.get_nowait() for _ in range(self._answered.qsize())]
 

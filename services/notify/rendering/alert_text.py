@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
 from services.notify.domain.deliveries import alerts_of
-from services.notify.domain.name_book import NameBook, Naming
+from services.notify.domain.name_book import MessageNames, NameBook
 from services.notify.domain.notices import NOTICES, OURS, is_notice
 from services.notify.domain.pipeline import why_late
 from services.notify.domain.wording import cut
@@ -79,10 +79,10 @@ class _Told:
     program: str
     relationship: str
 
-    def naming(self, people: NameBook) -> Naming:
+    def naming(self, people: NameBook) -> MessageNames:
         return people.naming(self.tenant, self.program, self.relationship)
 
-    def subject(self, naming: Naming) -> str:
+    def subject(self, naming: MessageNames) -> str:
         if self.alert.subject_kind != "relationship":
             return self.program
         return f"{self.program}: {naming.pair or f'pair {self.relationship}'}"
@@ -138,7 +138,7 @@ def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: s
     )
 
 
-def _headline(told: _Told, naming: Naming, link: str | None) -> Headline:
+def _headline(told: _Told, naming: MessageNames, link: str | None) -> Headline:
     """`spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May`: names give way to what has happened."""
     happened = f": {phrases.happened(told.alert, naming, told.alert.decided_at)}"
     words = f"{cut(told.subject(naming), HEADLINE - len(happened))}{happened}"
@@ -146,7 +146,7 @@ def _headline(told: _Told, naming: Naming, link: str | None) -> Headline:
     return Headline(phrases.word(told.alert), told.alert.urgency, words, url)
 
 
-def _line(told: _Told, naming: Naming, link: str | None) -> Headline:
+def _line(told: _Told, naming: MessageNames, link: str | None) -> Headline:
     alert, found = told.alert, _headline(told, naming, link)
     mostly = [f"Mostly: {phrases.because(alert.reasons[0], alert)}."] if alert.reasons else []
     due = f", {phrases.due(alert, naming)}" if alert.transition != "resolved" else ""

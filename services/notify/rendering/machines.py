@@ -8,7 +8,7 @@ from schemas.primitives import Count, Id, Instant, Message
 from services.notify.domain.wording import certainty, cut, without_callers
 
 
-class AlsoTold(Message):
+class IncludedAlert(Message):
     """A further alert that the same message tells of."""
 
     dedup_key: str
@@ -45,7 +45,7 @@ class AlertMessage(Message):
     decided_at: Instant
     reading: Reading | None
     links: Mapping[str, str]
-    also: tuple[AlsoTold, ...] = ()
+    also: tuple[IncludedAlert, ...] = ()
     more: Count = 0
 
 
@@ -98,9 +98,9 @@ def _link_of(delivery: Delivery, link: str | None) -> str | None:
     return filled(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
 
 
-def _also(item: DeliveryItem) -> AlsoTold:
+def _also(item: DeliveryItem) -> IncludedAlert:
     alert = item.alert
-    return AlsoTold(
+    return IncludedAlert(
         dedup_key=alert.dedup_key,
         rule=alert.rule,
         urgency=alert.urgency,

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from schemas.alerts import Alert, Reason, Urgency
 from schemas.primitives import Instant
 from services.notify.domain.lifecycle import ENDED
-from services.notify.domain.name_book import Naming
+from services.notify.domain.name_book import MessageNames
 from services.notify.domain.wording import CALLS, chance_points, cut, days, span
 from services.notify.domain.working_hours import Receiving
 
@@ -73,7 +73,7 @@ def topic(alert: Alert) -> str:
     return TOPICS.get(alert.rule, alert.rule.replace("_", " "))
 
 
-def happened(alert: Alert, naming: Naming, seen: Instant) -> str:
+def happened(alert: Alert, naming: MessageNames, seen: Instant) -> str:
     """In a few words, after the names of whom it is about; `seen`: when somebody reads it."""
     if alert.why == ENDED:
         return "has ended, alert closed"
@@ -97,7 +97,7 @@ def happened(alert: Alert, naming: Naming, seen: Instant) -> str:
             return f"better, {value}" if value else f"over: {topic(alert)}"
 
 
-def change(alert: Alert, naming: Naming, seen: Instant) -> str:
+def change(alert: Alert, naming: MessageNames, seen: Instant) -> str:
     reading = alert.reading
     contact = ""
     if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at:
@@ -137,7 +137,7 @@ def sure(alert: Alert) -> str:
     return f"{basis}; {known}."
 
 
-def due(alert: Alert, naming: Naming) -> str:
+def due(alert: Alert, naming: MessageNames) -> str:
     """P1 now, P2 on the same working day, P3 within the week."""
     last = due_day(alert.urgency, alert.decided_at, naming)
     words = f"{last:%a} {last.day} {last:%b}"
@@ -150,7 +150,7 @@ def due(alert: Alert, naming: Naming) -> str:
             return f"by {words}"
 
 
-def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
+def due_day(urgency: Urgency, decided_at: Instant, naming: MessageNames) -> date:
     """In the zone of the programme. Of what is decided when nobody works the day counts on which people hear of it."""
     calendar = naming.calendar
     today = calendar.local(decided_at).date()
@@ -163,7 +163,7 @@ def due_day(urgency: Urgency, decided_at: Instant, naming: Naming) -> date:
             return calendar.working_day_from(today + timedelta(days=7))
 
 
-def next_act(alert: Alert, naming: Naming) -> str:
+def next_act(alert: Alert, naming: MessageNames) -> str:
     """What answers the costliest cause, with names where each side is one person; of what is resolved, or explained by
     nothing known, what the alert itself says."""
     act = alert.next_step
@@ -205,12 +205,12 @@ def _is_of_health(alert: Alert) -> bool:
     return alert.rule.startswith("health")
 
 
-def day(at: Instant, naming: Naming, seen: Instant) -> str:
+def day(at: Instant, naming: MessageNames, seen: Instant) -> str:
     """`1 May`; with its year where nobody would think of the nearest day of that name."""
     local = naming.calendar.local(at)
     return f"{local.day} {local:%b}" + (f" {local:%Y}" if abs(seen - at) > HALF_A_YEAR else "")
 
 
-def moment(at: Instant, naming: Naming) -> str:
+def moment(at: Instant, naming: MessageNames) -> str:
     local = naming.calendar.local(at)
     return f"{local:%a} {local.day} {local:%b %Y %H:%M} {naming.zone}"

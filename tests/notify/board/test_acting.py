@@ -8,9 +8,9 @@ import pytest
 
 from schemas.alerts import Delivery
 from services.notify.board.access import DEVELOPER
-from services.notify.board.wanted import ActInvalidError, act_on
-from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
-from services.notify.flow.commanding import HEADER, REPLAY
+from services.notify.board.alert_commands import ActInvalidError, act_on
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, refused, settled, started
+from services.notify.flow.command_processor import HEADER, REPLAY
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World, proof
@@ -149,7 +149,7 @@ def test_dead_letters_are_sent_again_and_discarded_by_an_admin(acted_on: Served,
 def test_an_end_that_pagerduty_may_have_dropped_is_told_again_by_an_admin(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-9", "admin")
     fired, _, resolved = episode("pagerduty", "on-call", pair)
-    arrived = AttemptResult(Arrived("HTTP 202"), day(2), 0.1)
+    arrived = AttemptResult(DeliveryAccepted("HTTP 202"), day(2), 0.1)
     for one in (fired, resolved):
         world.deliver(settled(started(one, day(2)), arrived, 0.0))
     page = client.get("/deliveries?show=all").text

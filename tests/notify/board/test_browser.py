@@ -15,8 +15,8 @@ from schemas.alert_commands import AlertSilence
 from services.notify.board.meetings import Gateway
 from services.notify.domain.deliveries import refused
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
-from services.notify.names import Names
+from services.notify.domain.unsubscribe import UnsubscribeScope
+from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.notify.board.world import LEAVING, QUIET, World, served
 from tests.notify.building import Pair, clock, day, hour
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(local_kafka: LocalKafka, topics: Names) -> Iterator[tuple[World, str]]:
+def site(local_kafka: LocalKafka, topics: NotifyTopics) -> Iterator[tuple[World, str]]:
     """One world for all: each test has pairs of its own."""
     settings, world = Settings(kafka=local_kafka.bootstrap), World(topics)
     with ExitStack() as stack:
@@ -223,7 +223,7 @@ def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme:
     world.low("own-1")
     settings = PersonalSettings(tenant="acme", person="p-3", off=(SwitchedOff(rule="no_contact"),))
     world.write(world.names.shared_state, settings.key, settings.model_dump_json().encode())
-    link = LEAVING.token(Leaving("acme", "p-3", "health_low", "own-1"))
+    link = LEAVING.token(UnsubscribeScope("acme", "p-3", "health_low", "own-1"))
     paths = ["/settings", f"/unsubscribe/{link}", f"/alerts/{world.key('own-1')}", "/relationships/acme/own-1"]
     secret = world.token("p-3", "coordinator", "spruce")
     with ExitStack() as stack:
@@ -240,7 +240,7 @@ def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme:
 
 
 def test_they_met_and_settings_work_by_keyboard_and_without_scripts(
-    browser: Browser, local_kafka: LocalKafka, topics: Names
+    browser: Browser, local_kafka: LocalKafka, topics: NotifyTopics
 ) -> None:
     settings, world = Settings(kafka=local_kafka.bootstrap), World(topics)
     world.low("met-1")

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from services.notify.domain.ids import Destination
-from services.notify.flow.noticing import trial_deliveries
+from services.notify.flow.notice_planner import trial_deliveries
 from tests.notify.board.conftest import Served
 from tests.notify.board.test_acting import act
 from tests.notify.board.test_browser import browser, page_of

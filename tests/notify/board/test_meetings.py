@@ -13,9 +13,9 @@ from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT
 from schemas.payloads import EventRetracted, SessionHeld
 from schemas.topics import EVENTS
+from services.notify.board.alert_commands import ActInvalidError
 from services.notify.board.meetings import SOURCE, Gateway, meeting_on
-from services.notify.board.wanted import ActInvalidError
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.http_server import serving
 from tests.ingest.conftest import Log, make_token, make_topics, running_gateway
@@ -43,7 +43,7 @@ def met(local_kafka: LocalKafka) -> Iterator[Met]:
     with running_gateway(settings.kafka, token) as ingest:
         address = f"http://127.0.0.1:{ingest.settings.ingest_port}"
         gateway = Gateway(address, {"acme": SecretStr(token), "globex": SecretStr(token)})
-        with served_world(Settings(kafka="127.0.0.1:1"), Names(), gateway) as site:
+        with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics(), gateway) as site:
             yield Met(site, Log(settings, EVENTS.name))
 
 
@@ -121,7 +121,7 @@ class _Away(BaseHTTPRequestHandler):
 def test_a_gateway_that_does_not_answer_is_told_and_nothing_is_noted(is_there: bool) -> None:  # noqa: FBT001 (pytest's)
     with serving(_Away) as url:
         gateway = Gateway(url if is_there else "http://127.0.0.1:1", {"acme": SecretStr("t")})
-        with served_world(Settings(kafka="127.0.0.1:1"), Names(), gateway) as site:
+        with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics(), gateway) as site:
             site.world.low("4F2")
             client = site.enter("p-3", "coordinator", "spruce")
 

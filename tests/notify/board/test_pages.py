@@ -9,10 +9,10 @@ from schemas.alerts import Alert
 from schemas.programs import Programme, Source
 from schemas.scores import SupportCall
 from services.notify.board.access import DEVELOPER as ADMIN
-from services.notify.board.now import PER_PAGE, AlertChoice, now_page
+from services.notify.board.now import PER_PAGE, AlertQuery, now_page
 from services.notify.board.rows import AlertReader
 from services.notify.domain import record
-from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, refused, settled, started
 from services.notify.domain.record import WatchRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
@@ -244,7 +244,7 @@ def test_whoever_is_erased_is_called_by_no_name(site: Served) -> None:
 def test_the_light_tells_of_messages_that_do_not_arrive(site: Served) -> None:
     world, client = site.world, site.enter("p-9", "admin")
     fired = started(episode("smtp", "team")[0], day(1))
-    world.deliver(settled(fired, AttemptResult(Arrived("250"), day(1), 0.2), 0.5))
+    world.deliver(settled(fired, AttemptResult(DeliveryAccepted("250"), day(1), 0.2), 0.5))
     assert "Messages arrive; last proven Thu 00:00 UTC" in client.get("/").text
 
     world.now += timedelta(seconds=3)
@@ -256,12 +256,12 @@ def test_the_light_tells_of_messages_that_do_not_arrive(site: Served) -> None:
 
 
 def test_a_choice_stands_in_the_address_and_nonsense_counts_as_not_said() -> None:
-    choice = AlertChoice.of({"owner": "mine", "q": " Ana  Ruiz ", "sort": "name", "page": "3"})
+    choice = AlertQuery.of({"owner": "mine", "q": " Ana  Ruiz ", "sort": "name", "page": "3"})
 
     assert choice.address(page=3) == "/?owner=mine&q=Ana+Ruiz&sort=name&page=3"
-    assert AlertChoice.of({"owner": "x", "sort": "y", "page": "-1"}) == AlertChoice()
-    assert AlertChoice.of({"page": "9" * 5_000}).page == 1_000
-    assert len(AlertChoice.of({"q": "x" * 1_000}).search) == 100
+    assert AlertQuery.of({"owner": "x", "sort": "y", "page": "-1"}) == AlertQuery()
+    assert AlertQuery.of({"page": "9" * 5_000}).page == 1_000
+    assert len(AlertQuery.of({"q": "x" * 1_000}).search) == 100
 
 
 def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
@@ -271,7 +271,7 @@ def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
     reader = _reader(world)
 
     def found(**query: str) -> list[str]:
-        page = now_page(reader, ADMIN, AlertChoice.of(query))
+        page = now_page(reader, ADMIN, AlertQuery.of(query))
         return [row.subject for _, rows in page.groups for row in rows]
 
     assert found(q="ruiz") == ["4F2"]
@@ -286,7 +286,7 @@ def test_more_than_a_page_of_alerts_is_on_the_next_page() -> None:
     world = World()
     world.low(*(f"pair-{n}" for n in range(PER_PAGE + 5)))
 
-    first, second = (now_page(_reader(world), ADMIN, AlertChoice(page=page)) for page in (1, 2))
+    first, second = (now_page(_reader(world), ADMIN, AlertQuery(page=page)) for page in (1, 2))
 
     assert (first.pages, first.found) == (2, PER_PAGE + 5)
     assert [len(rows) for _, rows in first.groups] == [PER_PAGE]

@@ -4,15 +4,15 @@ import httpx
 import pytest
 
 from services.notify.domain.preferences import SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
+from services.notify.domain.unsubscribe import UnsubscribeScope
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import LEAVING, proof
 from tests.notify.naming import participant
 
-OF_RULE = Leaving("acme", "p-3", "health_low", "4F2")
+OF_RULE = UnsubscribeScope("acme", "p-3", "health_low", "4F2")
 
 
-def link(leaving: Leaving = OF_RULE) -> str:
+def link(leaving: UnsubscribeScope = OF_RULE) -> str:
     return f"/unsubscribe/{LEAVING.token(leaving)}"
 
 
@@ -123,8 +123,8 @@ def test_whoever_leaves_says_how_much(acted_on: Served, what: str, meant: Switch
         "/unsubscribe/x",
         "/unsubscribe/W10.0000",
         link()[:-1],
-        link(Leaving("acme", "nobody", None, None)),
-        link(Leaving("globex", "p-3", None, None)),
+        link(UnsubscribeScope("acme", "nobody", None, None)),
+        link(UnsubscribeScope("globex", "p-3", None, None)),
         "/unsubscribe/" + "A" * 5_000,
     ],
 )
@@ -138,7 +138,7 @@ def test_a_link_that_we_did_not_sign_or_of_somebody_who_is_no_more_leads_nowhere
 
 @pytest.mark.parametrize("fields", [{"what": "pair"}, {"what": "everything"}])
 def test_of_a_mail_that_is_about_no_pair_none_can_be_left(site: Served, fields: dict[str, str]) -> None:
-    assert site.stranger().post(link(Leaving("acme", "p-3", None, None)), data=fields).status_code == 400
+    assert site.stranger().post(link(UnsubscribeScope("acme", "p-3", None, None)), data=fields).status_code == 400
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from services.notify.__main__ import main
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from tests import plain_http
 from tests.notify.board.world import proof, signed_in
 from tests.notify.building import Pair, clock, day, hour
@@ -22,7 +22,7 @@ KEY = "a key that sessions outlive a restart by"
 def topics(notify: Notify, monkeypatch: pytest.MonkeyPatch) -> Notify:
     """Commands work on the topics of this test."""
     monkeypatch.setenv("RAPPORT_KAFKA", notify.settings.kafka)
-    monkeypatch.setattr(Names, "at", classmethod(lambda _, __: notify.names))
+    monkeypatch.setattr(NotifyTopics, "at", classmethod(lambda _, __: notify.names))
     return notify
 
 

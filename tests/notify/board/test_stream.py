@@ -10,14 +10,14 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.board.changes import LogPlace, read, written
+from services.notify.board.changes import TopicPartition, read, written
 from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World
 from tests.notify.building import Pair, clock, hour
 
 PLACES = st.dictionaries(
-    st.builds(LogPlace, st.sampled_from("snda"), st.integers(0, 99_999)), st.integers(0, 2**59), max_size=60
+    st.builds(TopicPartition, st.sampled_from("snda"), st.integers(0, 99_999)), st.integers(0, 2**59), max_size=60
 )
 
 
@@ -54,7 +54,7 @@ def begun(client: httpx.Client, path: str = "/") -> str:
 
 
 @given(PLACES)
-def test_positions_are_read_as_they_were_written(positions: dict[LogPlace, int]) -> None:
+def test_positions_are_read_as_they_were_written(positions: dict[TopicPartition, int]) -> None:
     assert read(written(positions)) == positions
 
 

@@ -17,7 +17,7 @@ from schemas.primitives import to_micros
 from schemas.scores import ScoreEvent
 from schemas.tokens import BoardRole, BoardToken, hashed, secret_of
 from services.notify.board.access import BoardGate, BoardSessions
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
@@ -35,10 +35,10 @@ from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
-from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.flow.commanding import Commanding
+from services.notify.domain.unsubscribe import UnsubscribeLinks
+from services.notify.flow.command_processor import CommandProcessor
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.http.connection_guard import ConnectionGuard
 from services.runtime.http.server import Door, listen, run_server
@@ -52,7 +52,7 @@ LOW, QUIET = 38.0, 0.82
 NOW = day(2)
 RANDOM = "0" * 64
 PATIENT_SECONDS = 60.0
-LEAVING = LeavingLinks.keyed("https://board.acme.example", "a key of the tests")
+LEAVING = UnsubscribeLinks.keyed("https://board.acme.example", "a key of the tests")
 NO_GATEWAY = Gateway(None, {})
 """For an answer, on a machine that is busy with other tests."""
 AWAY = "http://127.0.0.1:1"
@@ -63,7 +63,7 @@ AWAY = "http://127.0.0.1:1"
 class World:
     """`write` is what a follower would bring; offsets grow by topic."""
 
-    names: Names = field(default_factory=Names)
+    names: NotifyTopics = field(default_factory=NotifyTopics)
     people: NameBook = field(default_factory=NameBook)
     rules: RuleBook = field(default_factory=lambda: RuleBook("wall"))
     alerts: PartitionAlerts = field(default_factory=new_alerts)
@@ -132,7 +132,7 @@ class World:
             addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff())
             context = DecisionContext("wall", lambda: self.now, addressing)
             shared = SharedAlerts(RuleBook("wall"), {})
-            commanding = Commanding({0: self.alerts}, shared, {}, context, Metrics(CollectorRegistry()))
+            commanding = CommandProcessor({0: self.alerts}, shared, {}, context, Metrics(CollectorRegistry()))
 
         def apply(asked: Record) -> None:
             with self.lock:
@@ -183,7 +183,7 @@ class World:
     ) -> Iterator[Board]:
         history = StoredHistory(settings.model_copy(update={"clickhouse": clickhouse}))
         moment = now or (lambda: self.now)
-        acting = Acting(lambda: writer(settings), self.names, self.state, moment, PATIENT_SECONDS)
+        acting = CommandSender(lambda: writer(settings), self.names, self.state, moment, PATIENT_SECONDS)
         sessions = BoardSessions.keyed("a key of the tests", self.state.tokens, moment)
         try:
             yield Board(

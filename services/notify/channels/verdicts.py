@@ -7,7 +7,7 @@ from datetime import timedelta
 from email.utils import parsedate_to_datetime
 
 from schemas.primitives import Instant
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
+from services.notify.domain.deliveries import DeliveryAccepted, DestinationDown, MessageRejected, RetryLater, Verdict
 from services.runtime.bounded_http import HttpAnswer
 
 RETRYABLE = frozenset({408, 425})
@@ -48,16 +48,16 @@ def of_answer(code: int, retry_after: str | None, now: Instant) -> Verdict:
     status = f"HTTP {code}"
     match code // 100:
         case 2:
-            return Arrived(status)
+            return DeliveryAccepted(status)
         case 3:
-            return Down(f"{status}: redirects are not followed")
+            return DestinationDown(f"{status}: redirects are not followed")
         case 5:
-            return Again(status, _wait(retry_after, now))
+            return RetryLater(status, _wait(retry_after, now))
         case _:
             wait = _wait(retry_after, now)
             if code == TOO_MANY or code in OF_DESTINATION:
-                return Down(status, wait)
-            return Again(status, wait) if code in RETRYABLE else Never(status)
+                return DestinationDown(status, wait)
+            return RetryLater(status, wait) if code in RETRYABLE else MessageRejected(status)
 
 
 def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
@@ -65,7 +65,7 @@ def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
     said = word.decode() if _WORD.fullmatch(word) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if said in SLACK_DESTINATION:
-        return Down(f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, Again | Down) else None)
+        return DestinationDown(f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, RetryLater | DestinationDown) else None)
     return _with(verdict, said)
 
 
@@ -76,7 +76,7 @@ def of_teams(answer: HttpAnswer, now: Instant) -> Verdict:
     code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
-        return Down(f"HTTP {answer.status} {code}")
+        return DestinationDown(f"HTTP {answer.status} {code}")
     return _with(verdict, code)
 
 
@@ -85,11 +85,11 @@ def of_pagerduty(answer: HttpAnswer, now: Instant) -> Verdict:
     verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
     found = _object(answer.body)
     match verdict:
-        case Arrived(status):
+        case DeliveryAccepted(status):
             key = found.get("dedup_key")
-            return Arrived(status, key if isinstance(key, str) else "")
-        case Never(status) if answer.status == BAD_REQUEST and "routing" in str(found.get("errors", "")).lower():
-            return Down(f"{status}: the routing key is not valid")
+            return DeliveryAccepted(status, key if isinstance(key, str) else "")
+        case MessageRejected(status) if answer.status == BAD_REQUEST and "routing" in str(found.get("errors", "")).lower():
+            return DestinationDown(f"{status}: the routing key is not valid")
         case _:
             return verdict
 
@@ -99,10 +99,10 @@ def _with(verdict: Verdict, word: str) -> Verdict:
     if not word:
         return verdict
     match verdict:
-        case Never(status):
-            return Never(f"{status} {word}")
-        case Down(status, wait):
-            return Down(f"{status} {word}", wait)
+        case MessageRejected(status):
+            return MessageRejected(f"{status} {word}")
+        case DestinationDown(status, wait):
+            return DestinationDown(f"{status} {word}", wait)
         case _:
             return verdict
 

@@ -20,7 +20,7 @@ from services.notify.domain.watch import Watch
 
 
 @dataclass(frozen=True, eq=False)
-class KnownAlert:
+class AlertEpisode:
     """Its keys are digests: they are made once."""
 
     watch: Watch | SubjectWatch
@@ -54,27 +54,27 @@ class _Kept(NamedTuple):
     alert: Alert | None
 
 
-class AlertsOfNow:
+class CurrentAlerts:
     """`as_of_now`, kept until what it rests on is another: of the alerts on a page most are what they were. Nothing is
     kept of an alert that nobody holds any more."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[KnownAlert, _Kept] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[AlertEpisode, _Kept] = WeakKeyDictionary()
 
-    def of(self, known: KnownAlert, rules: Mapping[str, Rule], last: Alert | None) -> Alert | None:
+    def of(self, known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None) -> Alert | None:
         kept, rule = self._kept.get(known), rules.get(known.rule)
         if kept is None or kept.rule is not rule or kept.last is not last:
             kept = self._kept[known] = _Kept(rule, last, as_of_now(known, rules, last))
         return kept.alert
 
 
-def alerts_of(watch: Watch | SubjectWatch) -> list[KnownAlert]:
+def alerts_of(watch: Watch | SubjectWatch) -> list[AlertEpisode]:
     """Those that have ever fired."""
-    return [KnownAlert(watch, rule, state) for rule, state in watch.rules.items() if state.episode]
+    return [AlertEpisode(watch, rule, state) for rule, state in watch.rules.items() if state.episode]
 
 
 def as_of_now(
-    known: KnownAlert, rules: Mapping[str, Rule], last: Alert | None, decided_at: Instant | None = None
+    known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None, decided_at: Instant | None = None
 ) -> Alert | None:
     """What is open, explained by the newest row; else as it was told `last`; None where neither is known. `decided_at`:
     since when people know, where `last` does not say it."""

@@ -22,7 +22,7 @@ from schemas.topics import (
 
 
 @dataclass(frozen=True)
-class Names:
+class NotifyTopics:
     """`identity` is the transactional id, which fences a predecessor, and the group of the committed offsets. Whoever
     owns the partition of `leader` works."""
 

@@ -13,12 +13,12 @@ from typing import Literal
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
-from services.notify.board.meetings import Gateway, ReportedMeeting, Told
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, way_back
+from services.notify.board.meetings import Gateway, GatewayAnswer, ReportedMeeting
 from services.notify.board.state import BoardState
-from services.notify.board.wanted import ActInvalidError, WantedAct, way_back
 from services.notify.domain.deliveries import replayed
-from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
-from services.notify.names import Names
+from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, acknowledged
 
 UNDO_SECONDS = 10
@@ -65,7 +65,7 @@ class ActNotice:
     person: BoardPerson
     words: str
     results: Sequence[ActResult]
-    undo: Sequence[WantedAct] = ()
+    undo: Sequence[PreparedCommand] = ()
     undo_until: Instant | None = None
     meeting: ReportedMeeting | None = None
 
@@ -98,14 +98,14 @@ class ActNotices:
         self._kept.pop(notice_id, None)
 
 
-class Acting:
+class CommandSender:
     """Writes commands and waits for what becomes of them, for one event loop. The producer is opened when somebody
     acts first: who only looks needs none."""
 
     def __init__(
         self,
         opened: Callable[[], Producer],
-        names: Names,
+        names: NotifyTopics,
         state: BoardState,
         now: Callable[[], Instant],
         answer_seconds: float = ANSWER_SECONDS,
@@ -120,7 +120,7 @@ class Acting:
         if self._producer is not None:
             self._producer.close(CLOSE_SECONDS)
 
-    async def do(self, wanted: Sequence[WantedAct], person: BoardPerson) -> ActNotice:
+    async def do(self, wanted: Sequence[PreparedCommand], person: BoardPerson) -> ActNotice:
         """Of each what came of it. A command that was sent already is not sent again. Raises KafkaError where the
         broker takes none."""
         fresh = [one for one in wanted if one.command.id not in self._sent]
@@ -167,7 +167,7 @@ class Acting:
         results = [ActResult(letter.delivery_id, "done", DONE[what])]
         return ActNotice(secrets.token_hex(12), person, _words(what, results), results)
 
-    def _write(self, wanted: Sequence[WantedAct]) -> None:
+    def _write(self, wanted: Sequence[PreparedCommand]) -> None:
         producer = self._writer()
         acknowledged(
             producer.send(self._names.commands, one.key.encode(), one.command.model_dump_json().encode())
@@ -180,7 +180,7 @@ class Acting:
             self._producer = self._producer or self._opened()
             return self._producer
 
-    async def _answered(self, wanted: Sequence[WantedAct]) -> None:
+    async def _answered(self, wanted: Sequence[PreparedCommand]) -> None:
         """Returns when notify has said something of all, or nothing for too long."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
@@ -199,7 +199,7 @@ class Acting:
         finally:
             self._state.ignore(wake)
 
-    def _is_answered(self, one: WantedAct) -> bool:
+    def _is_answered(self, one: PreparedCommand) -> bool:
         match one.command.act.kind:
             case "silence":
                 return self._state.silence(one.key) is not None
@@ -210,7 +210,7 @@ class Acting:
             case _:
                 return self._state.outcome(one.command.id) is not None
 
-    def _result(self, one: WantedAct) -> ActResult:
+    def _result(self, one: PreparedCommand) -> ActResult:
         kind = one.command.act.kind
         if not self._is_answered(one):
             return ActResult(one.about, "sent", "sent; notify has not answered yet")
@@ -256,7 +256,7 @@ def noticed(person: BoardPerson, words: str, results: Sequence[ActResult], done:
     return ActNotice(secrets.token_hex(12), person, kind, results, undo, until)
 
 
-def _of_meeting(who: str, told: Told, words: str, person: BoardPerson) -> ActNotice:
+def _of_meeting(who: str, told: GatewayAnswer, words: str, person: BoardPerson) -> ActNotice:
     result = ActResult(who, "done", words) if told.is_taken else ActResult(who, "refused", told.reason)
     return ActNotice(secrets.token_hex(12), person, words if told.is_taken else "Not noted", [result])
 

@@ -14,7 +14,7 @@ SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
 
 
 @dataclass
-class Pulses:
+class ProgrammeHealth:
     """Of the active relationships of a programme: their healths, which of them alert by a rule that looks at their
     scores, and since when those are computed otherwise than before, where they are. What alerts because of that does
     not count."""
@@ -29,16 +29,16 @@ class Pulses:
         self.rescored.pop(key, None)
 
 
-class ProgrammePulses:
+class ProgrammeHealthIndex:
     """Of every programme, by the newest rows of its relationships."""
 
     def __init__(self) -> None:
-        self.by_program: dict[ProgrammeKey, Pulses] = {}
+        self.by_program: dict[ProgrammeKey, ProgrammeHealth] = {}
 
     def track(self, key: str, watch: Watch) -> None:
         """Its newest row, and the conditions of its rules, are as this watch says."""
         program = (watch.subject.tenant, watch.subject.program)
-        pulses = self.by_program.get(program) or self.by_program.setdefault(program, Pulses())
+        pulses = self.by_program.get(program) or self.by_program.setdefault(program, ProgrammeHealth())
         values = newest(watch.window)
         if values is None or values.status != "active":
             pulses.drop(key)

@@ -24,10 +24,10 @@ from services.notify.domain.handling import UNTOUCHED, ActRefused, acted, note_o
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
+from services.notify.domain.preferences import PersonalSettings, SettingsAct, settings_after
 from services.notify.domain.routing import DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.flow.asking import GivenAlert
+from services.notify.flow.escalation import AssignedAlert
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
@@ -81,10 +81,10 @@ class Handled:
     silences: Mapping[str, AlertSilence | None] = field(default_factory=dict)
     over: Sequence[AlertSilence] = ()
     settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
-    given: Sequence[GivenAlert] = ()
+    given: Sequence[AssignedAlert] = ()
 
 
-class Commanding:
+class CommandProcessor:
     """Knows the silences; what an act does to an alert lies with the alerts of its partition, or of the subject."""
 
     def __init__(
@@ -95,12 +95,12 @@ class Commanding:
         context: DecisionContext,
         metrics: Metrics,
     ) -> None:
-        self._holders: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
+        self._stores: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
         self._metrics = metrics
         self._now, self._calendar = context.now, context.addressing.people.calendar
         self._preferences = context.addressing.preferences
         self._silences = dict(silences)
-        self._given: list[GivenAlert] = []
+        self._given: list[AssignedAlert] = []
         self._log = log.get(__name__)
 
     @property
@@ -142,7 +142,7 @@ class Commanding:
         alert = command.alert
         assert alert is not None, "the schema demands it of every act on an alert"
         key = AlertSubject(command.tenant, alert.subject_kind, alert.subject, program=alert.subject).key
-        holders = (alerts for alerts in self._holders if alerts.watches(key))
+        holders = (alerts for alerts in self._stores if alerts.watches(key))
         holder = next(holders, None)
         watch = holder.watch(key) if holder else None
         state = watch.rules.get(alert.rule) if watch else None
@@ -159,7 +159,7 @@ class Commanding:
         holder.handle(key, alert.rule, done.handling, note_of(command.act))
         to = command.act.assignee if command.act.kind == "assign" else None
         if to is not None and to not in {command.by, before.assignee} and state.condition in OPEN:
-            self._given.append(GivenAlert(watch, alert.rule, to, command.id))
+            self._given.append(AssignedAlert(watch, alert.rule, to, command.id))
         return [alert_handled(watch, command, done.handling, self._now())]
 
     def _put(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:
@@ -178,7 +178,7 @@ class Commanding:
         del self._silences[key]
         return {key: None}
 
-    def _set(self, command: AlertCommand, act: OnSettings) -> dict[str, PersonalSettings | None]:
+    def _set(self, command: AlertCommand, act: SettingsAct) -> dict[str, PersonalSettings | None]:
         after = settings_after(self._preferences.of(command.tenant, command.by), act)
         if isinstance(after, ActRefused):
             self._not_admitted(command, after.reason)

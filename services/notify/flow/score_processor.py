@@ -15,9 +15,9 @@ from services.notify.domain.decisions import alert_changed, subject_alert_change
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.guards import STORM_SPAN, CatchingUp, Storms, lag, settled
 from services.notify.domain.ids import Destination, Recipient, transition_id
-from services.notify.domain.partition_alerts import ClosedCall, PartitionAlerts, Touched
+from services.notify.domain.partition_alerts import ClosedCall, PartitionAlerts, StateChanges
 from services.notify.domain.pipeline import HANDED_OVER, Decision, Notice, situation, through
-from services.notify.domain.routing import About, DecisionContext
+from services.notify.domain.routing import DecisionContext, RoutingKey
 from services.notify.domain.rule_book import RuleBook, Shadows
 from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock, tallies, told_late
 from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
@@ -29,7 +29,7 @@ from services.validation_errors import places
 
 
 @dataclass(frozen=True)
-class Around:
+class TransitionContext:
     """What a transition is decided in: `lag`: how far the scores are behind the wall clock; `storm`: why it is one of a
     storm, if so."""
 
@@ -39,7 +39,7 @@ class Around:
     storm: str | None = None
 
 
-class Deciding:
+class ScoreProcessor:
     """`decide` is to be followed by `touched`, `touched_subjects` and `shadowed`, and all by a transaction; then comes
     the next batch."""
 
@@ -138,7 +138,7 @@ class Deciding:
     def hand_over(self, away: Sequence[tuple[Id, Id]], silences: tuple[AlertSilence, ...]) -> list[Decision]:
         """What these people, by tenant and id, have in hand goes to whoever looks after it now, in one message."""
         found: list[tuple[str, str]] = []
-        for alerts in self._holders() if away else ():
+        for alerts in self._stores() if away else ():
             found += alerts.take_from(set(away))
         return self.remind(found, HANDED_OVER, silences)
 
@@ -146,7 +146,7 @@ class Deciding:
         """What a silence has muted that is over, and is still so, is told."""
         decisions: list[Decision] = []
         for silence in over:
-            muted = [found for alerts in self._holders() for found in alerts.muted_by(silence)]
+            muted = [found for alerts in self._stores() for found in alerts.muted_by(silence)]
             decisions += self.remind(muted, f"still so when silence {silence.id} was over"[:64], silences)
         return decisions
 
@@ -160,10 +160,10 @@ class Deciding:
         return found
 
     def forget_people(self, people: Collection[tuple[Id, Id]]) -> None:
-        for alerts in self._holders() if people else ():
+        for alerts in self._stores() if people else ():
             alerts.forget_people(people)
 
-    def touched(self) -> dict[int, Touched]:
+    def touched(self) -> dict[int, StateChanges]:
         """Of the partitions in which something has changed."""
         every = {number: alerts.touched() for number, alerts in self._partition_alerts.items()}
         return {number: touched for number, touched in every.items() if touched}
@@ -240,7 +240,7 @@ class Deciding:
         except Exception as failure:  # noqa: BLE001 (logged and counted; the next one is told)
             self._failed("subject_not_told", failure)
             return []
-        return [self._decision(event, one, Around(self._shared, silences))]
+        return [self._decision(event, one, TransitionContext(self._shared, silences))]
 
     def _through(
         self,
@@ -265,14 +265,14 @@ class Deciding:
                 of = (event.tenant, event.program)
                 active = sum(one.active(*of) for one in self._partition_alerts.values())
                 storm = self._storms.found(*of, decided_at, active)
-            decision = self._decision(event, one, Around(alerts, silences, behind, storm))
+            decision = self._decision(event, one, TransitionContext(alerts, silences, behind, storm))
             if decision.is_told and one.transition.late is None:
                 self._storms.add(event.tenant, event.program, event.id, decided_at)
             decisions.append(decision)
         return decisions
 
     def _decision(
-        self, event: AlertChanged, transitioned: Transitioned | SubjectTransitioned, around: Around
+        self, event: AlertChanged, transitioned: Transitioned | SubjectTransitioned, around: TransitionContext
     ) -> Decision:
         """Through the stages; who will hear of it, and what keeps it from people, is kept with the alert."""
         key, rule, alerts = transitioned.watch.subject.key, event.data.rule, around.alerts
@@ -280,7 +280,7 @@ class Deciding:
         if muted is not None and all(silence.id != muted for silence in around.silences):
             # The first notice since a silence has ended says so.
             event = event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
-        about = About(event.tenant, event.program, rule, event.data.urgency)
+        about = RoutingKey(event.tenant, event.program, rule, event.data.urgency)
         found = situation(transitioned, alerts.told(key, rule), self._context.routed(about), around.silences)
         before = alerts.heard(key, rule)
         decision = through(
@@ -299,7 +299,7 @@ class Deciding:
             alerts.mark_muted(key, rule, decision.muted)
         return decision
 
-    def _holders(self) -> tuple[PartitionAlerts | SharedAlerts, ...]:
+    def _stores(self) -> tuple[PartitionAlerts | SharedAlerts, ...]:
         return (*self._partition_alerts.values(), self._shared)
 
     def _failed(self, what: str, failure: Exception) -> None:

@@ -10,11 +10,11 @@ from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination
-from services.notify.domain.notices import OURS, NoticeAbout, notice
+from services.notify.domain.notices import OURS, NoticeContent, notice
 from services.notify.domain.outbox import Parked
 from services.notify.domain.partition_alerts import ClosedCall
 from services.notify.domain.preferences import AddressesOff, AddressOff
-from services.notify.domain.routing import About, Addressee, Addressing
+from services.notify.domain.routing import Addressee, Addressing, RoutingKey
 from services.notify.domain.wording import instant
 
 SILENCE_ENDS_IN = timedelta(days=1)
@@ -25,7 +25,7 @@ TEST_SUMMARY = "Test message of Rapport: this destination is reached, nothing is
 ALIVE_NEXT = "Nothing: chats that nothing is posted to are switched off, and this is the post of the month."
 
 
-class Noticing:
+class NoticePlanner:
     """Asked each round; what it plans twice is known by its id."""
 
     def __init__(self, addressing: Addressing, off: AddressesOff, clock: Clock, now: Callable[[], Instant]) -> None:
@@ -57,12 +57,12 @@ class Noticing:
         found, now = list[Delivery](), self._now()
         for call in calls:
             person = self._addressing.people.sole(call.tenant, call.relationship, call.by)
-            about = About(call.tenant, call.program, SUPPORT_CLOSED, "P2")
+            about = RoutingKey(call.tenant, call.program, SUPPORT_CLOSED, "P2")
             to = None if person is None else self._addressing.to_person(person, about)
             if to is None or to.person is None:
                 continue
             occasion = int(sha256(call.request.encode()).hexdigest()[:12], 16)
-            told = NoticeAbout(
+            told = NoticeContent(
                 SUPPORT_CLOSED,
                 call.relationship,
                 occasion,
@@ -90,12 +90,12 @@ class Noticing:
             is_short = silence.until - silence.since <= SILENCE_ENDS_IN
             if is_short or not silence.until - SILENCE_ENDS_IN <= now < silence.until:
                 continue
-            about = About(silence.tenant, silence.program or OURS, "silence_ends", "P3")
+            about = RoutingKey(silence.tenant, silence.program or OURS, "silence_ends", "P3")
             to = self._addressing.to_person(silence.by, about)
             if to is not None:
                 what = " ".join(filter(None, (silence.program, silence.relationship, silence.rule))) or "everything"
                 yield notice(
-                    NoticeAbout(
+                    NoticeContent(
                         "silence_ends",
                         silence.id,
                         int(silence.until.timestamp()),
@@ -121,7 +121,7 @@ class Noticing:
 
     def _to_admins(self, name: str, summary: str, now: Instant, *, is_over: bool = False) -> Iterator[Delivery]:
         """By another channel than the one that fails."""
-        about = NoticeAbout(
+        about = NoticeContent(
             DOWN,
             name,
             self._down[name],
@@ -137,7 +137,7 @@ class Noticing:
         for admin in self._addressing.admins(besides=one.destination):
             receiver = self._addressing.routing.by_name[admin.destination.recipient]
             person = one.person if receiver.tenant in {None, one.tenant} else None
-            about = NoticeAbout(
+            about = NoticeContent(
                 "address_off",
                 person or one.destination,
                 int(one.since.timestamp() * 1000),
@@ -160,14 +160,14 @@ class Noticing:
             is_late_enough = local.date() > first or local.hour >= TEST_HOUR
             if first <= local.date() < first + timedelta(days=TEST_DAYS) and is_late_enough:
                 month = local.year * 12 + local.month
-                about = NoticeAbout("test", receiver.destination.recipient, month, "P3", TEST_SUMMARY, ALIVE_NEXT)
+                about = NoticeContent("test", receiver.destination.recipient, month, "P3", TEST_SUMMARY, ALIVE_NEXT)
                 yield notice(about, addressee, now)
 
 
 def trial_deliveries(destination: Destination, now: Instant) -> list[Delivery]:
     """A test by hand: one message that opens; and, where that stays open until it is closed, one that resolves."""
     next_step = "Nothing: it was sent by hand, to see whether it arrives."
-    about = NoticeAbout("test", destination.recipient, int(now.timestamp() * 1000), "P3", TEST_SUMMARY, next_step)
+    about = NoticeContent("test", destination.recipient, int(now.timestamp() * 1000), "P3", TEST_SUMMARY, next_step)
     opening = notice(about, Addressee(destination), now)
     is_kept_open = destination.channel == "pagerduty"
     return [opening, notice(about, Addressee(destination), now, "resolved")] if is_kept_open else [opening]

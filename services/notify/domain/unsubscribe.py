@@ -17,7 +17,7 @@ SIGNED = 40
 
 
 @dataclass(frozen=True)
-class Leaving:
+class UnsubscribeScope:
     """Who, and what the mail told of: of several alerts nothing in particular."""
 
     tenant: Id
@@ -27,14 +27,14 @@ class Leaving:
 
 
 @dataclass(frozen=True)
-class LeavingLinks:
+class UnsubscribeLinks:
     """`board`: its address as people reach it; `key`: the one that it signs with. The same mail has the same link."""
 
     board: str
     key: bytes
 
     @classmethod
-    def keyed(cls, board: str, secret: str) -> "LeavingLinks":
+    def keyed(cls, board: str, secret: str) -> "UnsubscribeLinks":
         return cls(board.rstrip("/"), hashlib.sha256(b"rapport mails " + secret.encode()).digest())
 
     def of(self, delivery: Delivery) -> str | None:
@@ -43,7 +43,7 @@ class LeavingLinks:
             return None
         alone = not delivery.items and not delivery.more
         of_pair = alone and delivery.alert.subject_kind == "relationship"
-        leaving = Leaving(
+        leaving = UnsubscribeScope(
             delivery.tenant,
             delivery.person,
             delivery.alert.rule if alone else None,
@@ -51,11 +51,11 @@ class LeavingLinks:
         )
         return f"{self.board}/unsubscribe/{self.token(leaving)}"
 
-    def token(self, leaving: Leaving) -> str:
+    def token(self, leaving: UnsubscribeScope) -> str:
         said = json.dumps([leaving.tenant, leaving.person, leaving.rule, leaving.relationship]).encode()
         return f"{base64.urlsafe_b64encode(said).decode().rstrip('=')}.{self._sign(said)}"
 
-    def read(self, token: str) -> Leaving | None:
+    def read(self, token: str) -> UnsubscribeScope | None:
         """None where it is not signed by us."""
         encoded, _, signature = token[:LONGEST].partition(".")
         try:
@@ -65,7 +65,7 @@ class LeavingLinks:
         if not hmac.compare_digest(signature.encode(), self._sign(said).encode()):
             return None
         tenant, person, rule, relationship = json.loads(said)
-        return Leaving(tenant, person, rule, relationship)
+        return UnsubscribeScope(tenant, person, rule, relationship)
 
     def _sign(self, said: bytes) -> str:
         return hmac.new(self.key, said, hashlib.sha256).hexdigest()[:SIGNED]

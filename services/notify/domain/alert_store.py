@@ -17,7 +17,7 @@ from services.notify.domain.watch import Watch
 AnyWatch = TypeVar("AnyWatch", Watch, SubjectWatch)
 
 
-class AlertHolder(Generic[AnyWatch]):
+class AlertStore(Generic[AnyWatch]):
     """Knows watches by the key of their subject. Whoever derives from it writes down what changes."""
 
     def __init__(self, watches: dict[str, AnyWatch]) -> None:

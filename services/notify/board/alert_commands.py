@@ -11,8 +11,8 @@ from schemas.alert_commands import AlertCommand, AlertReference
 from schemas.alerts import Handling
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.handling import silence_key
-from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.preferences import personal_key
 from services.validation_errors import places
 
@@ -31,7 +31,7 @@ class ActInvalidError(Exception):
 
 
 @dataclass(frozen=True)
-class WantedAct:
+class PreparedCommand:
     """One command, what it is about in words, under which key it lies, and how the alert was handled before."""
 
     command: AlertCommand
@@ -40,7 +40,7 @@ class WantedAct:
     before: Handling | None = None
 
 
-def act_on(known: KnownAlert, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def act_on(known: AlertEpisode, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """`fields` of a form, `given` who acts, the form's own id, and when. Raises ActInvalidError."""
     _, form, now = given
     subject = known.watch.subject
@@ -49,10 +49,10 @@ def act_on(known: KnownAlert, fields: Mapping[str, str], given: tuple[BoardPerso
     )
     more = {"id": f"board-{form}-{known.dedup_key}", "alert": reference}
     command = _command(given, subject.tenant, _act(fields, now), **more)
-    return WantedAct(command, known.dedup_key, subject.key, known.handling)
+    return PreparedCommand(command, known.dedup_key, subject.key, known.handling)
 
 
-def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
     _, form, now = given
     name = f"silence-{form[:24]}"
@@ -65,20 +65,20 @@ def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, 
         "until": _until(fields, now),
         "note": _line(fields.get("note", "")),
     }
-    return WantedAct(_command(given, tenant, act), name, silence_key(tenant, name))
+    return PreparedCommand(_command(given, tenant, act), name, silence_key(tenant, name))
 
 
-def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
     command = _command(given, tenant, {"kind": "unsilence", "silence": name})
-    return WantedAct(command, name, silence_key(tenant, name))
+    return PreparedCommand(command, name, silence_key(tenant, name))
 
 
-def setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Of the person's own settings. Raises ActInvalidError."""
     person, _, _ = given
     command = _command(given, person.tenant, act, programs=None)
-    return WantedAct(command, "settings", personal_key(command.tenant, person.id))
+    return PreparedCommand(command, "settings", personal_key(command.tenant, person.id))
 
 
 def _command(
@@ -132,7 +132,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
+def way_back(one: PreparedCommand, now: Instant) -> PreparedCommand | None:
     """What leads back to how it was handled before; of notes and votes there is none."""
     command, before = one.command, one.before
     match command.act.kind:

@@ -7,11 +7,11 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
+from services.notify.domain.alert_episode import AlertEpisode, alerts_of, as_of_now
 from services.notify.domain.deliveries import new_delivery, one_message, replayed
 from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
-from services.notify.domain.known_alert import KnownAlert, alerts_of, as_of_now
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.routing import About, Addressee, DecisionContext, told_from
+from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, told_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
@@ -25,7 +25,7 @@ LOOKED_BACK = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class GivenAlert:
+class AssignedAlert:
     """Somebody has given the open alert of a rule to a person. `occasion`: the id of the act."""
 
     watch: Watch | SubjectWatch
@@ -34,13 +34,13 @@ class GivenAlert:
     occasion: str
 
 
-class Asking:
+class EscalationPlanner:
     """Asked each round. All of it follows from the deliveries that are written down."""
 
     def __init__(
         self, holders: Sequence[PartitionAlerts | SharedAlerts], rules: RuleBook, context: DecisionContext
     ) -> None:
-        self._holders, self._rules = holders, rules
+        self._stores, self._rules = holders, rules
         self._addressing, self._now = context.addressing, context.now
         self._due: list[tuple[Instant, str, Delivery]] = []
         self._known: set[str] = set()
@@ -63,14 +63,14 @@ class Asking:
                 self._known.add(name)
                 heappush(self._due, (at, name, delivery))
 
-    def planned(self, acts: Sequence[GivenAlert]) -> list[Delivery]:
+    def planned(self, acts: Sequence[AssignedAlert]) -> list[Delivery]:
         """For whoever alerts were given to, and for the next one in line of all that nobody has acknowledged in time:
         one message for each."""
         now, found = self._now(), dict[tuple[Id, Recipient], list[Delivery]]()
         while self._due and self._due[0][0] <= now:
             at, name, delivery = heappop(self._due)
             self._known.discard(name)
-            about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+            about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
             to = self._addressing.next_in_line(about) if self._is_open(delivery) else None
             if to is not None:
                 local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
@@ -78,12 +78,12 @@ class Asking:
                 found.setdefault((delivery.tenant, Recipient(to.destination, to.person)), []).append(again)
         messages: list[Delivery] = []
         for one in acts:
-            subject, known = one.watch.subject, KnownAlert(one.watch, one.rule, one.watch.rules[one.rule])
+            subject, known = one.watch.subject, AlertEpisode(one.watch, one.rule, one.watch.rules[one.rule])
             rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}
             alert = as_of_now(known, rules, None, now)
             if alert is None:
                 continue  # it is told by no row
-            about = About(subject.tenant, subject.program, one.rule, alert.urgency)
+            about = RoutingKey(subject.tenant, subject.program, one.rule, alert.urgency)
             to = self._addressing.to_person(one.person, about)
             if to is not None and to.person is not None:
                 told = (subject.tenant, subject.program, subject.id)
@@ -98,7 +98,7 @@ class Asking:
     def _is_open(self, delivery: Delivery) -> bool:
         """Whether it is the same episode, and nobody has acknowledged or snoozed it."""
         key = subject_key(delivery)
-        watch = next((found for holder in self._holders if (found := holder.watch(key)) is not None), None)
+        watch = next((found for holder in self._stores if (found := holder.watch(key)) is not None), None)
         return any(
             known.dedup_key == delivery.dedup_key and known.is_open and known.handling.state == "open"
             for known in (alerts_of(watch) if watch is not None else ())
