@@ -24,12 +24,12 @@ from schemas.scores import (
     Trigger,
 )
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.deliveries import latest, one_message
+from services.notify.domain.deliveries import fold_messages, latest_transitions
 from services.notify.domain.evaluation import Evaluator, Transitioned
-from services.notify.domain.guards import CatchingUp, settled
+from services.notify.domain.guards import CatchingUp, ready_to_settle
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.pipeline import Decision, Notice, situation, through
+from services.notify.domain.pipeline import Decision, Notice, run_pipeline, stage_context
 from services.notify.domain.routing import Addressee, RoutingResult
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
@@ -161,8 +161,8 @@ def new_alerts(mode: Literal["wall", "log"] = "log", rules: tuple[Rule, ...] = W
     return PartitionAlerts(Evaluator(rules, mode), {}, None)
 
 
-def take(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
-    return [transitioned for event in events for transitioned in partition_alerts.take(event)]
+def apply_event(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
+    return [transitioned for event in events for transitioned in partition_alerts.apply(event)]
 
 
 @dataclass(frozen=True)
@@ -183,30 +183,33 @@ def decide(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Decis
 
 
 def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: TransitionContext = PLAIN) -> list[Decision]:
-    found = [decided(partition_alerts, one, day(0), around) for one in partition_alerts.take(event)]
+    found = [decided(partition_alerts, one, day(0), around) for one in partition_alerts.apply(event)]
     waiting = [
         CatchingUp(key, 0, catch_up, partition_alerts.clock, timedelta(0))
         for key, catch_up in partition_alerts.catching_up().items()
     ]
     return found + [
         decided(partition_alerts, transitioned, day(0), around)
-        for one in settled(waiting)
+        for one in ready_to_settle(waiting)
         for transitioned in partition_alerts.settle(one.key)
     ]
 
 
 def decided(
-    partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: datetime, around: TransitionContext = PLAIN
+    partition_alerts: PartitionAlerts,
+    transitioned: Transitioned,
+    decided_at: datetime,
+    around: TransitionContext = PLAIN,
 ) -> Decision:
     key, transition = transitioned.watch.subject.key, transitioned.transition
-    told = partition_alerts.told(key, transition.rule.name)
+    told = partition_alerts.last_notified_episode(key, transition.rule.name)
     why = "catch-all" if around.destinations else "no destination is configured"
     routed = RoutingResult(tuple(map(Addressee, around.destinations)), why)
-    found = situation(transitioned, told, routed, around.silences)
-    decision = through(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=around.lag))
-    if decision.is_told:
+    found = stage_context(transitioned, told, routed, around.silences)
+    decision = run_pipeline(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=around.lag))
+    if decision.is_sent:
         heard = [Recipient(one) for one in around.destinations]
-        partition_alerts.mark_told(key, transition.rule.name, transition.of.episode, heard)
+        partition_alerts.mark_notified(key, transition.rule.name, transition.episode.episode, heard)
     return decision
 
 
@@ -216,7 +219,7 @@ def digests(decisions: Sequence[Decision]) -> list[Delivery]:
     for delivery in (delivery for decision in decisions for delivery in decision.deliveries):
         if delivery.group == "late":
             grouped.setdefault((delivery.tenant, delivery.channel, delivery.recipient), []).append(delivery)
-    return [one_message(latest(members), members[0].planned_at) for members in grouped.values()]
+    return [fold_messages(latest_transitions(members), members[0].planned_at) for members in grouped.values()]
 
 
 def alone(decisions: Sequence[Decision]) -> list[Delivery]:

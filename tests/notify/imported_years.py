@@ -142,7 +142,7 @@ def imported(pairs: int) -> Office:
             batch.append(coming[at][1])
             at += 1
         office.read(*batch)
-        office.take(clock(office.now))
+        office.apply(clock(office.now))
     return office
 
 
@@ -161,8 +161,8 @@ def truth(kind: str) -> set[str]:
 def _office() -> Office:
     office = Office(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
     described = programme(coordinator="p-3", sources=(Source(source=SOURCE, interval_hours=24),))
-    office.people.describe(described)
-    office.shared.describe(described)
+    office.people.upsert_programme(described)
+    office.shared.upsert_programme(described)
     office.people.upsert(participant("p-3", "Ana Ruiz", addresses=("ana@acme.example",)))
     return office
 

@@ -13,7 +13,7 @@ from schemas.alerts import Alert, Delivery
 from schemas.events import to_json
 from schemas.rules import Rule
 from schemas.scores import ScoreEvent
-from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, has_ended, settled, started
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, apply_result, has_ended, start_attempt
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig, SmtpOptions
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.grouping import Released
@@ -91,9 +91,9 @@ class Office:
         known = list(self.written.values())
         self.deciding.remember(known)
         self.hold.remember([one for one in known if has_ended(one)])
-        assert self.hold.left_over([one for one in known if not has_ended(one)]) == []
+        assert self.hold.restore_held([one for one in known if not has_ended(one)]) == []
 
-    def take(self, *events: ScoreEvent) -> list[Decision]:
+    def apply(self, *events: ScoreEvent) -> list[Decision]:
         """A round with these events."""
         return self.read(*map(to_json, events))
 
@@ -108,7 +108,7 @@ class Office:
     def at(self, moment: datetime, *events: ScoreEvent) -> list[Decision]:
         """Time goes on to an instant, for scores as for people; then these events come."""
         self.now = moment
-        return self.take(clock(moment), *events)
+        return self.apply(clock(moment), *events)
 
     def until(self, moment: datetime, step: timedelta = timedelta(minutes=1)) -> None:
         while self.now < moment:
@@ -150,18 +150,18 @@ class Office:
     def _finish(self, decisions: Sequence[Decision]) -> None:
         self.alerts += [decision.event.data for decision in decisions]
         planned = [delivery for decision in decisions for delivery in decision.deliveries]
-        released = self.hold.released(planned, self.silences)
+        released = self.hold.release(planned, self.silences)
         self._write(released)
-        touched = self.partition.touched()
+        touched = self.partition.drain_changes()
         self._watches |= touched.watches
-        self._subjects |= self.deciding.touched_subjects()
+        self._subjects |= self.deciding.drain_subject_changes()
         for key in touched.gone:
             self._watches.pop(key, None)
         self._clock = touched.clock or self._clock
         for message in released.messages:
             self.sent.append((self.now, message))
             arrived = AttemptResult(DeliveryAccepted("taken"), self.now, 0.0)
-            self.written[message.delivery_id] = settled(started(message, self.now), arrived, 0.0)
+            self.written[message.delivery_id] = apply_result(start_attempt(message, self.now), arrived, 0.0)
 
     def _write(self, released: Released) -> None:
         for delivery in released.written:

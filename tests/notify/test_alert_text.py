@@ -7,7 +7,7 @@ import pytest
 
 from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDecision
 from schemas.scores import RiskTerm
-from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.decisions import alert_changed, plan_deliveries
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import MessageNames, NameBook, PairRecord
 from services.notify.domain.pipeline import AT_RISK
@@ -15,7 +15,7 @@ from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_poin
 from services.notify.rendering.alert_text import alert_text
 from services.notify.rendering.machines import body
 from services.notify.rendering.phrases import ACTS, next_act
-from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.naming import participant, programme
 from tests.notify.sending import LINK, episode, rendered
 
@@ -24,16 +24,16 @@ def people() -> NameBook:
     found = NameBook()
     for id_, name in (("p-1", "Ana Ruiz"), ("p-2", "Ben Ode"), ("p-3", "Dana Cole"), ("p-4", "Eli Stone")):
         found.upsert(participant(id_, name))
-    found.describe(programme())
-    found.pair("acme", "4F2", PairRecord(("p-1",), ("p-2",)))
+    found.upsert_programme(programme())
+    found.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2",)))
     return found
 
 
 def of_risk() -> Delivery:
     terms = (RiskTerm(name="base", value=0.5), RiskTerm(name="silence", value=1.9), RiskTerm(name="pace", value=0.4))
     pair = Pair().but(risk=0.8, risk_terms=terms)
-    transitioned = take(new_alerts(), pair.changed(hour(0)), clock(day(2)))
-    return planned(alert_changed(transitioned[0], day(9)), [Destination("smtp", "team")])[0]
+    transitioned = apply_event(new_alerts(), pair.changed(hour(0)), clock(day(2)))
+    return plan_deliveries(alert_changed(transitioned[0], day(9)), [Destination("smtp", "team")])[0]
 
 
 def text_of(delivery: Delivery, known: NameBook) -> str:
@@ -113,7 +113,7 @@ def test_whoever_is_away_has_nothing_and_a_holiday_is_no_day_to_be_done_by() -> 
     known = people()
     known.upsert(participant("p-3", "Dana Cole", status="leave"))
     # Decided on Fri 10 May 2024 at 02:00 in Berlin; the week after ends on a holiday.
-    known.describe(programme(holidays=(date(2024, 5, 17), date(2024, 5, 20))))
+    known.upsert_programme(programme(holidays=(date(2024, 5, 17), date(2024, 5, 20))))
 
     found = alert_text(episode("smtp", "team")[0], known, None)
     urgent = alert_text(episode("smtp", "team")[1], known, None)
@@ -133,7 +133,7 @@ def test_without_a_directory_a_message_names_the_pair_by_its_id() -> None:
 
 def test_a_large_group_is_named_by_its_first_ones() -> None:
     known = people()
-    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3", "p-4", "p-5", "p-6")))
+    known.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3", "p-4", "p-5", "p-6")))
 
     assert known.naming("acme", "spruce", "4F2").pair == "Ana Ruiz & Ben Ode, Dana Cole, Eli Stone and 2 more"
 
@@ -232,7 +232,7 @@ def test_a_p1_is_due_now_and_an_ended_relationship_says_so() -> None:
 
 def test_where_every_day_is_a_holiday_the_day_itself_stands() -> None:
     known = people()
-    known.describe(programme(holidays=tuple(date(2024, 5, 1) + timedelta(days=ahead) for ahead in range(99))))
+    known.upsert_programme(programme(holidays=tuple(date(2024, 5, 1) + timedelta(days=ahead) for ahead in range(99))))
 
     assert dict(alert_text(episode("smtp", "team")[1], known, None).facts)["Until"] == "by the end of Fri 10 May"
 
@@ -265,7 +265,7 @@ def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:
 
 def test_of_a_group_nobody_is_named_in_what_to_do() -> None:
     known = people()
-    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3")))
+    known.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3")))
 
     assert alert_text(episode("smtp", "team")[0], known, None).act.startswith(
         "Ask both whether day and time still suit"
@@ -273,8 +273,8 @@ def test_of_a_group_nobody_is_named_in_what_to_do() -> None:
 
 
 def test_where_no_cause_has_an_act_of_its_own_the_names_stand_in_what_the_alert_says() -> None:
-    quiet = take(new_alerts(), Pair().changed(day(40)), clock(day(60)))
-    delivery = planned(alert_changed(quiet[0], day(60)), [Destination("smtp", "team")])[0]
+    quiet = apply_event(new_alerts(), Pair().changed(day(40)), clock(day(60)))
+    delivery = plan_deliveries(alert_changed(quiet[0], day(60)), [Destination("smtp", "team")])[0]
 
     act = alert_text(delivery, people(), None).act
 
@@ -335,8 +335,8 @@ def test_a_fall_leaves_room_for_names_and_a_list_says_in_its_subject_how_many_it
 
 
 def test_a_call_for_support_says_nothing_of_how_sure_a_score_is() -> None:
-    called = take(new_alerts(), Pair().changed(hour(0), caps=("support_open",)), clock(hour(1)))
-    delivery = planned(alert_changed(called[0], day(9)), [Destination("smtp", "team")])[0]
+    called = apply_event(new_alerts(), Pair().changed(hour(0), caps=("support_open",)), clock(hour(1)))
+    delivery = plan_deliveries(alert_changed(called[0], day(9)), [Destination("smtp", "team")])[0]
 
     text = text_of(delivery, people())
 

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
-from services.notify.domain.alert_episode import alerts_of
+from services.notify.domain.alert_episode import episodes_of
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext
@@ -37,7 +37,7 @@ class Line:
         config = DestinationsConfig((mailed(), mailing(), *others), otherwise="team")
         self.office = Office(config, MONDAY - 30 * DAY)
         named = {"coordinator": "p-3", "deputy": "p-4", "manager": "p-5", "time_zone": "UTC"} | people
-        self.office.people.describe(programme(**named))
+        self.office.people.upsert_programme(programme(**named))
         for person, name in (("p-3", "Ines"), ("p-4", "Noor"), ("p-5", "Jo")):
             address = (f"{person}@acme.example",)
             self.office.people.upsert(participant(person, name, addresses=address, time_zone="UTC"))
@@ -64,7 +64,7 @@ class Line:
         key = f"acme/{pair.relationship}"
         watch = self.office.partition.watch(key)
         assert watch is not None
-        (known,) = alerts_of(watch)
+        (known,) = episodes_of(watch)
         held = known.handling.model_copy(update={"state": "acknowledged", "by": "p-3", "until": NOON + DAY})
         self.office.partition.handle(key, known.rule, held)
 
@@ -198,7 +198,7 @@ def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
 def reference(line: Line) -> AlertReference:
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
-    (known,) = alerts_of(watch)
+    (known,) = episodes_of(watch)
     return AlertReference(subject="one", rule="health_low", dedup_key=known.dedup_key)
 
 
@@ -212,9 +212,11 @@ def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to
         for number, act in enumerate(acts)
     ]
 
-    commanding = CommandProcessor({0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry()))
+    commanding = CommandProcessor(
+        {0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry())
+    )
     records = [Record("c", 0, 0, b"", one.model_dump_json().encode(), (), 0) for one in commands]
 
-    given = commanding.take(records).given
+    given = commanding.apply(records).given
 
     assert [one.person for one in given] == heard

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from schemas.alerts import MOST_BODY, ChannelName, Delivery, DeliveryItem
 from services.notify.channels.channel import Channel
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel
-from services.notify.channels.verdicts import of_slack, of_teams
+from services.notify.channels.verdicts import slack_verdict, teams_verdict
 from services.notify.domain.deliveries import DeliveryAccepted, DestinationDown, MessageRejected, RetryLater, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions
 from services.notify.domain.name_book import NameBook, PairRecord
@@ -33,9 +33,9 @@ def opened(emulator: Emulator, routing_key: str = ROUTING_KEY) -> Channel:
     target = HttpTarget(emulator.url, allow_private=True, timeout_seconds=5)
     match emulator:
         case Slack():
-            return ChatChannel(target, of_slack, now)
+            return ChatChannel(target, slack_verdict, now)
         case Teams():
-            return ChatChannel(target, of_teams, now)
+            return ChatChannel(target, teams_verdict, now)
         case _:
             return PagerDutyChannel(PagerDutyOptions(target, SecretStr(routing_key)), now)
 
@@ -83,7 +83,7 @@ def test_teams_takes_a_card_of_a_version_that_its_clients_know(teams: Emulator) 
 def test_a_name_is_neither_a_mention_nor_a_link_nor_markdown(slack: Emulator, teams: Emulator) -> None:
     people = NameBook()
     people.upsert(participant("p-1", "<!channel> [here](https://evil.example) <https://evil.example|x>"))
-    people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
 
     send(slack, rendered(episode("slack")[0], people))
     send(teams, rendered(episode("teams")[0], people))
@@ -178,7 +178,7 @@ def test_a_repeat_changes_nothing_and_what_comes_after_the_end_is_a_new_incident
 def test_pagerduty_holds_ids_and_no_names(pagerduty: PagerDuty) -> None:
     people = NameBook()
     people.upsert(participant("p-1", "Ana Ruiz"))
-    people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
 
     send(pagerduty, rendered(episode("pagerduty")[0], people))
 
@@ -205,7 +205,7 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
     people = NameBook()
     for one in ("p-1", "p-2", "p-3"):
         people.upsert(participant(one, name or "-"))
-    people.pair("acme", "4F2", PairRecord(("p-1", "p-2", "p-3"), ("p-1", "p-2", "p-3")))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1", "p-2", "p-3"), ("p-1", "p-2", "p-3")))
     first = episode("slack")[0]
     reasons = tuple(reason.model_copy(update={"words": words}) for reason in first.alert.reasons)
     alert = first.alert.model_copy(update={"reasons": reasons, "summary": words})

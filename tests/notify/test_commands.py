@@ -18,12 +18,12 @@ from services.ingest.domain.people.relationship_history import RelationshipHisto
 from services.ingest.flow.people.projected_topics import roster_value
 from services.notify.__main__ import main
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.deliveries import refused
+from services.notify.domain.deliveries import mark_dead
 from services.notify.flow.command_processor import HEADER, REPLAY
 from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, Record, create_topics, read_to_end
 from services.runtime.settings import Settings
-from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.emulators import ROUTING_KEY, PagerDuty, Slack, emulating
 from tests.notify.naming import participant, programme
 from tests.notify.sending import episode
@@ -102,7 +102,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def dead_letter(relationship: str) -> Delivery:
-    return refused(episode("webhook", "webhook", relationship)[0], "HTTP 422", day(9))
+    return mark_dead(episode("webhook", "webhook", relationship)[0], "HTTP 422", day(9))
 
 
 def test_dead_letters_are_listed_with_their_reason_and_their_destination(stack: Stack, pair: str) -> None:
@@ -295,7 +295,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str) -> 
 
 
 def alert_of(relationship: str) -> AlertChanged:
-    transitioned = take(new_alerts(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
+    transitioned = apply_event(new_alerts(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
     return alert_changed(transitioned[0], day(9))
 
 

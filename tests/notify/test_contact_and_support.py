@@ -16,6 +16,7 @@ from tests.notify.building import (
     START,
     Pair,
     TransitionContext,
+    apply_event,
     clock,
     day,
     decide,
@@ -23,7 +24,6 @@ from tests.notify.building import (
     hour,
     late_trigger,
     new_alerts,
-    take,
     told_of,
 )
 
@@ -80,15 +80,15 @@ def test_a_contact_puts_it_off_and_ends_it() -> None:
 
 def test_a_contact_that_is_entered_late_and_is_too_old_itself_ends_nothing() -> None:
     alerts = new_alerts()
-    take(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)))
+    apply_event(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)))
 
-    assert take(alerts, PAIR.changed(day(44), **met(1))) == []
+    assert apply_event(alerts, PAIR.changed(day(44), **met(1))) == []
     assert told_of(decide(alerts, PAIR.changed(day(45), **met(44)))) == [("no_contact", "resolved", day(45))]
 
 
 def test_the_time_after_a_contact_runs_from_the_row_that_shows_it() -> None:
     alerts = new_alerts()
-    take(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)), PAIR.changed(day(44), **met(3)))
+    apply_event(alerts, PAIR.changed(day(0), **met(0)), clock(day(43)), PAIR.changed(day(44), **met(3)))
 
     assert told_of(decide(alerts, clock(day(45)))) == [("no_contact", "fired", day(45))]
 
@@ -122,7 +122,7 @@ def test_a_quarter_of_silence_proposes_to_end_it_unless_a_meeting_lies_ahead() -
 
 def test_a_state_of_an_older_version_says_nothing_of_contacts() -> None:
     alerts = new_alerts()
-    take(alerts, PAIR.changed(day(0), **met(0)))
+    apply_event(alerts, PAIR.changed(day(0), **met(0)))
     watch = alerts.watch("acme/4F2")
     assert watch is not None
     (row,) = watch.window
@@ -155,7 +155,7 @@ def test_a_call_for_support_waits_neither_for_history_nor_for_scores_and_no_sile
     alerts = new_alerts("wall")
     silence = AlertSilence(id="s", tenant="acme", by="p", since=day(0), until=day(9))
 
-    (fired,) = take(alerts, PAIR.changed(day(3), **met(3, caps=("support_open",), health=10.0), trigger=late))
+    (fired,) = apply_event(alerts, PAIR.changed(day(3), **met(3, caps=("support_open",), health=10.0), trigger=late))
     decision = decided(alerts, fired, day(3), TransitionContext(silences=(silence,), lag=timedelta(days=2)))
 
     assert decision.event.data.rule == "support_requested"

@@ -54,9 +54,9 @@ def test_a_file_names_destinations_of_every_channel(tmp_path: Path) -> None:
     assert chat.options == HttpTarget(SLACK, allow_private=False, timeout_seconds=10)
     assert on_call.options == PagerDutyOptions(HttpTarget(ENQUEUE_URL, False, 10), SecretStr("R0UT1NGKEY"))  # noqa: FBT003
     assert not on_call.gets_alerts
-    assert team.takes("acme", "spruce")
-    assert not team.takes("acme", "oak")
-    assert partner.takes("other", "oak")
+    assert team.accepts("acme", "spruce")
+    assert not team.accepts("acme", "oak")
+    assert partner.accepts("other", "oak")
 
 
 def test_the_list_has_neither_addresses_nor_secrets(tmp_path: Path) -> None:

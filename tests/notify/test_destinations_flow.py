@@ -9,7 +9,7 @@ import pytest
 from schemas.alerts import Delivery
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import RosterRecord, dump, roster_value
-from services.notify.domain.deliveries import replayed, started
+from services.notify.domain.deliveries import reset_for_replay, start_attempt
 from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import Pair, clock, day, hour
@@ -89,7 +89,7 @@ def test_a_dead_letter_is_replayed_and_discarded_while_notify_runs(notify: Notif
     eventually(lambda: notify.states("4F2") == ["dead"], what="the dead letter")
     (dead,) = notify.deliveries("4F2")
 
-    again = replayed(dead, day(100))
+    again = reset_for_replay(dead, day(100))
     write(notify, notify.names.deliveries, dead.delivery_id, again.model_dump_json().encode(), REPLAY)
     eventually(lambda: len(receiver.of("4F2")) == 2, what="the second attempt")
     eventually(lambda: notify.states("4F2") == ["dead"], what="the second dead letter")
@@ -123,7 +123,7 @@ def test_a_record_of_an_older_version_is_read(notify: Notify, receiver: Receiver
 def test_what_a_crash_interrupted_on_a_channel_without_keys_comes_twice_at_most_and_says_so(
     notify: Notify, tmp_path: Path
 ) -> None:
-    delivery: Delivery = started(episode("slack", "chat")[1], day(9))
+    delivery: Delivery = start_attempt(episode("slack", "chat")[1], day(9))
     write(notify, notify.names.deliveries, delivery.delivery_id, delivery.model_dump_json().encode())
     file = tmp_path / "destinations.yaml"
     with emulating(Slack()) as slack:

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.alerts import Delivery, DeliveryItem, Urgency
-from services.notify.domain.deliveries import Verdict, started, without
+from services.notify.domain.deliveries import Verdict, start_attempt, without_relationships
 from services.notify.domain.name_book import Erased, PairRecord
 from services.notify.flow.dispatch import NOT_CONFIGURED
 from services.notify.flow.senders import SenderPool
@@ -183,7 +183,7 @@ def test_after_a_reset_a_channel_without_keys_sends_once_more_if_somebody_waits_
 @pytest.mark.parametrize(("urgency", "states"), [("P2", ["delivered"]), ("P3", ["unknown"])])
 def test_what_a_crash_has_interrupted_is_unknown_after_the_restart(urgency: Urgency, states: list[str]) -> None:
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
-        found.step([started(urgent(episode("slack", "chat")[0], urgency), day(9))])
+        found.step([start_attempt(urgent(episode("slack", "chat")[0], urgency), day(9))])
         found.until(lambda: found.states("chat") == states)
 
         assert len(slack.taken) == (urgency == "P2")
@@ -194,7 +194,7 @@ def test_what_a_crash_has_interrupted_is_unknown_after_the_restart(urgency: Urge
 def test_the_end_of_an_episode_supersedes_a_notice_that_would_be_sent_again(urgency: Urgency, state: str) -> None:
     fired, _, resolved = (urgent(one, urgency) for one in episode("slack", "chat"))
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
-        found.step([started(fired, day(9)), resolved])
+        found.step([start_attempt(fired, day(9)), resolved])
         found.until(lambda: found.written[resolved.delivery_id].state == "delivered")
 
         assert found.written[fired.delivery_id].state == state
@@ -295,8 +295,8 @@ def test_a_dead_letter_that_is_begun_anew_arrives_under_its_id_and_twice_is_as_o
         found.step([fired])
         found.until(lambda: found.states("hook") == ["dead"])
         receiver.answer = lambda _: (200, {})
-        found.dispatch.begin_anew(fired)
-        found.dispatch.begin_anew(fired)
+        found.dispatch.replay(fired)
+        found.dispatch.replay(fired)
         found.until(lambda: found.states("hook") == ["delivered"])
 
         assert [call.webhook_id for call in receiver.calls] == [fired.delivery_id] * 2
@@ -310,7 +310,7 @@ def test_a_person_who_is_erased_is_in_nothing_that_is_kept_or_still_sent() -> No
     fired, _, resolved = episode("slack", "chat")
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
         found.people.upsert(participant("p-1", "Ana Ruiz"))
-        found.people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+        found.people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
         found.step([fired])
         found.until(lambda: found.states("chat") == ["delivered"])
         assert "Ana Ruiz" in named(slack)
@@ -436,12 +436,12 @@ def test_what_a_list_leaves_out_leaves_the_rest_in_its_order() -> None:
     items = tuple(DeliveryItem(program="spruce", relationship=o.relationship, alert=o.alert) for o in others)
     all_ = first.model_copy(update={"items": items})
 
-    left = {name: without(all_, {name}) for name in ("a", "b", "z")}
+    left = {name: without_relationships(all_, {name}) for name in ("a", "b", "z")}
 
     assert [left["a"].relationship, *(i.relationship for i in left["a"].items)] == ["b", "c"]  # type: ignore[union-attr]
     assert [left["b"].relationship, *(i.relationship for i in left["b"].items)] == ["a", "c"]  # type: ignore[union-attr]
     assert left["z"] == all_
-    assert without(all_, {"a", "b", "c"}) is None
+    assert without_relationships(all_, {"a", "b", "c"}) is None
 
 
 def test_a_receiver_that_hangs_is_told_as_down_and_gets_one_at_a_time() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Handling
 from services.notify.domain.destinations import DestinationsConfig
-from services.notify.domain.grouping import BATCH_WAIT, OVER
+from services.notify.domain.grouping import ALREADY_RESOLVED, BATCH_WAIT
 from services.notify.domain.guards import STORM_SPAN
 from services.notify.domain.working_hours import ReceivingHours
 from tests.notify.building import Pair, clock
@@ -61,7 +61,7 @@ def test_two_of_a_programme_within_a_minute_are_one_message_and_the_next_comes_1
     for pair, minute in ((early, 0), (soon, 0.5), (later, 3)):
         moment = at(0, 4, minute)
         found.now = moment
-        found.take(clock(moment), pair.changed(moment, **CRITICAL))
+        found.apply(clock(moment), pair.changed(moment, **CRITICAL))
     for minute in range(30):
         found.at(at(0, 10, minute))
 
@@ -100,12 +100,12 @@ def test_where_the_digest_comes_hours_later_what_is_over_waits_for_it() -> None:
     assert when(found) == [at(0, 8), at(0, 12)]
     assert (first.relationship, lines(first), digest.transition, lines(digest)) == ("stays", 1, "resolved", 1)
     fired = next(d for d in found.written.values() if (d.relationship, d.transition) == ("gone", "fired"))
-    assert (fired.state, fired.status) == ("superseded", OVER)
+    assert (fired.state, fired.status) == ("superseded", ALREADY_RESOLVED)
 
 
 def test_a_p3_waits_for_the_digest_of_the_next_working_day_in_the_zone_of_the_programme() -> None:
     found = office()
-    found.people.describe(
+    found.people.upsert_programme(
         programme(time_zone="Asia/Kolkata", holidays=(date(2024, 5, 6),), coordinator=None, deputy=None)
     )
 
@@ -215,7 +215,7 @@ def test_the_first_notice_after_a_silence_names_it() -> None:
 def test_whoever_looks_after_the_programme_gets_it_in_their_zone_and_the_deputy_when_they_leave() -> None:
     config = DestinationsConfig((mailed(), mailing()), otherwise="team")
     found = Office(config, MONDAY - 30 * DAY)
-    found.people.describe(programme(coordinator="p-3", deputy="p-4"))
+    found.people.upsert_programme(programme(coordinator="p-3", deputy="p-4"))
     found.people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Kolkata"))
     found.people.upsert(participant("p-4", "Ben", addresses=("ben@acme.example",), time_zone="America/New_York"))
 
@@ -333,7 +333,7 @@ def test_an_erased_person_looks_after_nothing_any_more() -> None:
 
 def test_whoever_leaves_hands_all_they_have_to_the_deputy_in_one_message() -> None:
     found = Office(DestinationsConfig((mailed(), mailing()), otherwise="team"), MONDAY - 30 * DAY)
-    found.people.describe(programme(coordinator="p-3", deputy="p-4", time_zone="UTC"))
+    found.people.upsert_programme(programme(coordinator="p-3", deputy="p-4", time_zone="UTC"))
     for one_, name in (("p-3", "Ana"), ("p-4", "Ben")):
         found.people.upsert(participant(one_, name, addresses=(f"{name}@acme.example",), time_zone="UTC"))
     pairs = [Pair(f"pair-{number}") for number in range(3)]
@@ -375,7 +375,7 @@ def test_what_a_silence_has_muted_and_is_still_so_is_told_when_it_is_over() -> N
 
 def test_what_waits_for_a_person_who_is_erased_names_them_no_longer_and_goes_to_the_deputy() -> None:
     found = Office(DestinationsConfig((mailed(), mailing(gets_alerts=False)), otherwise="team"), MONDAY - 30 * DAY)
-    found.people.describe(programme(coordinator="p-3", deputy="p-4", time_zone="UTC"))
+    found.people.upsert_programme(programme(coordinator="p-3", deputy="p-4", time_zone="UTC"))
     for person in ("p-3", "p-4"):
         found.people.upsert(participant(person, person, addresses=(f"{person}@acme.example",), time_zone="UTC"))
     critical_at(found, at(-1, 20), PAIR)
@@ -392,7 +392,7 @@ def test_what_waits_for_a_person_who_is_erased_names_them_no_longer_and_goes_to_
 
 def test_where_owners_have_become_whoever_gets_the_rest_an_end_is_told_once() -> None:
     found = Office(DestinationsConfig((mailed(), mailing()), otherwise="team"), MONDAY - 30 * DAY)
-    found.people.describe(programme(coordinator="p-3", deputy=None, time_zone="UTC"))
+    found.people.upsert_programme(programme(coordinator="p-3", deputy=None, time_zone="UTC"))
     found.people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="UTC"))
     found.at(at(0, 9), PAIR.changed(at(0, 9), caps=("support_open",)))
     found.people.forget("acme", "p-3")

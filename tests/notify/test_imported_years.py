@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import programme_subject
 from tests.notify.imported_years import LIVES, NOW, PER_DAY, imported, told_by_scoring, truth
@@ -28,7 +28,7 @@ def test_two_years_of_many_pairs_are_one_digest_for_everybody_and_nothing_else()
         assert message.group == "late"
         assert lines(message) == len(expected) + 1
         # That so many alert is the most urgent line of it, and no call of its own.
-        assert [alert.rule for alert in alerts_of(message)][:2] == [SHIFT, "no_contact"]
+        assert [alert.rule for alert in listed_alerts(message)][:2] == [SHIFT, "no_contact"]
     shift = office.shared.watch(programme_subject("acme", "spruce").key)
     assert shift is not None
     assert shift.rules[SHIFT].condition == "firing"

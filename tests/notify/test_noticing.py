@@ -24,7 +24,7 @@ def noticing(
     *configs: DestinationConfig, now: datetime = NOON, clock: Literal["wall", "log"] = "wall", **fields: object
 ) -> NoticePlanner:
     people = NameBook()
-    people.describe(programme(time_zone="UTC"))
+    people.upsert_programme(programme(time_zone="UTC"))
     people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="Asia/Tokyo"))
     config = DestinationsConfig(configs, **fields)  # type: ignore[arg-type]
     return NoticePlanner(Addressing(config, people, AddressesOff()), AddressesOff(), clock, lambda: now)

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
 from services.notify.channels.smtp import LEAVE, mail_bytes
-from services.notify.domain.deliveries import started
+from services.notify.domain.deliveries import start_attempt
 from services.notify.domain.destinations import DestinationsConfig, Route
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
@@ -51,7 +51,7 @@ def office(settings: PersonalSettings) -> Office:
     """Mails go to p-3, who looks after spruce; p-4 is the deputy."""
     config = DestinationsConfig((mailed(), mailing()), (Route(("owners",)),), "team")
     found = Office(config, MONDAY - 30 * DAY, preferences=Preferences([settings]))
-    found.people.describe(programme(time_zone="UTC"))
+    found.people.upsert_programme(programme(time_zone="UTC"))
     for person in ("p-3", "p-4"):
         found.people.upsert(participant(person, person, addresses=(f"{person}@acme.example",), time_zone="UTC"))
     return found
@@ -110,8 +110,8 @@ def test_what_is_urgent_is_never_switched_off(urgency: str, is_kept: bool) -> No
     mine = delivery.model_copy(update={"alert": alert, "person": "p-3"})
     preferences = Preferences([own(off=(SwitchedOff(),))])
 
-    assert (preferences.why_not(mine) is not None) is is_kept
-    assert preferences.why_not(mine.model_copy(update={"person": None})) is None
+    assert (preferences.suppression_reason(mine) is not None) is is_kept
+    assert preferences.suppression_reason(mine.model_copy(update={"person": None})) is None
 
 
 def test_acts_change_the_settings_of_whoever_acts() -> None:
@@ -145,7 +145,7 @@ def test_what_people_ask_for_themselves_is_done_for_them_alone() -> None:
     def asked(by: str, act: SwitchOff | SwitchOn) -> dict[str, object]:
         command = AlertCommand(id=f"{by}-1", tenant="acme", by=by, at=MONDAY, act=act)
         record = Record("c", 0, 0, b"", command.model_dump_json().encode(), (), 0)
-        return dict(commanding.take([record]).settings)
+        return dict(commanding.apply([record]).settings)
 
     found = asked("p-3", SwitchOff(kind="switch_off", relationship="4F2"))
 
@@ -166,7 +166,7 @@ def test_nothing_is_kept_of_whoever_is_erased() -> None:
 
 
 def mail(delivery: Delivery) -> EmailMessage:
-    whole = rendered(started(delivery, day(9)))
+    whole = rendered(start_attempt(delivery, day(9)))
     found = message_from_bytes(
         mail_bytes(whole, "r@acme.example", ("ines@acme.example",), LINKS.of(whole)), policy=default
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from schemas.rules import RULES, Tier
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from tests.notify.building import Pair, day
 from tests.notify.office import Office, lines, machine, mailing, one
 
@@ -22,7 +22,7 @@ def office(**fields: Any) -> Office:  # noqa: ANN401
 
 
 def rows(found: Office, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
-    found.take(*(pair.changed(found.now, health=health, last_contact=found.now, **told) for pair in pairs))
+    found.apply(*(pair.changed(found.now, health=health, last_contact=found.now, **told) for pair in pairs))
 
 
 def until(found: Office, hours: int, health: float, **told: Any) -> None:  # noqa: ANN401
@@ -111,7 +111,7 @@ def test_what_no_score_decides_is_news_whoever_scores() -> None:
     found = office()
     steady(found)
 
-    found.take(PAIRS[0].changed(found.now, health=60.0, profile="stern-2", last_contact=day(-38)))
+    found.apply(PAIRS[0].changed(found.now, health=60.0, profile="stern-2", last_contact=day(-38)))
 
     assert [alert.rule for alert in found.alerts] == ["no_contact"]
     assert sent(found, "hook") == [("no_contact", None, 1)]
@@ -186,7 +186,7 @@ def test_what_gets_worse_meanwhile_takes_along_what_waits() -> None:
 
     ((at, worse),) = [(at, m) for at, m in found.sent if m.recipient == "team"]
     assert at == MORNING + 32 * HOUR
-    assert {(one.rule, one.transition) for one in alerts_of(worse)} == {
+    assert {(one.rule, one.transition) for one in listed_alerts(worse)} == {
         ("health_low", "escalated"),
         ("health_drop", "fired"),
     }

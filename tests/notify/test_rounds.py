@@ -25,12 +25,12 @@ def test_what_people_ask_comes_before_the_scores_that_were_fetched_already(notif
     producer, asked = Producer(notify.settings), Partition(notify.names.commands, 0)
     acknowledged(producer.send(notify.names.scores, b"k", b"x" * 600, partition=n % PARTITIONS) for n in range(MANY))
     reader = RoundReader(notify.settings, notify.names)
-    assert sum(map(len, reader.gathered(5.0).values())) > 0
+    assert sum(map(len, reader.poll_batch(5.0).values())) > 0
     acknowledged([producer.send(notify.names.commands, b"k", b"first")])
 
     time.sleep(0.5)  # as long as a round takes
 
-    first = reader.gathered(0.5)
+    first = reader.poll_batch(0.5)
 
     assert next(iter(first)) == asked
     assert reader.lag() > 0, "the scores had come to their end"

@@ -42,8 +42,8 @@ def load(tmp_path: Path, text: str) -> DestinationsConfig:
 
 def people(*, coordinator: str = "active", deputy: str = "active", manager: bool = False) -> NameBook:
     found = NameBook()
-    found.describe(programme(manager="p-5" if manager else None))
-    found.describe(programme(id="elm", region="emea", coordinator=None, deputy=None))
+    found.upsert_programme(programme(manager="p-5" if manager else None))
+    found.upsert_programme(programme(id="elm", region="emea", coordinator=None, deputy=None))
     found.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), status=coordinator))
     found.upsert(participant("p-4", "Ben", addresses=("ben@acme.example",), status=deputy))
     found.upsert(participant("p-5", "Cid", addresses=("cid@acme.example",)))

@@ -26,7 +26,7 @@ from services.notify.domain.deliveries import (
     OutcomeUnknown,
     RetryLater,
     Verdict,
-    started,
+    start_attempt,
 )
 from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
@@ -115,7 +115,7 @@ def options(port: int, **changes: object) -> SmtpOptions:
 
 
 def mail(at: int = 0, **told: object) -> Delivery:
-    return rendered(started(episode("smtp", "team", **told)[at], day(9)))  # type: ignore[arg-type]
+    return rendered(start_attempt(episode("smtp", "team", **told)[at], day(9)))  # type: ignore[arg-type]
 
 
 def send(port: int, *deliveries: Delivery, **changes: object) -> list[Verdict]:

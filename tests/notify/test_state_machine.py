@@ -12,7 +12,7 @@ from schemas.alert_commands import AlertCommand, AlertSilence
 from schemas.alerts import Alert, Delivery
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.guards import Frozen, source_digest
-from services.notify.domain.handling import UNTOUCHED, ActAdmitted, acted
+from services.notify.domain.handling import UNTOUCHED, ActAdmitted, apply_act
 from services.notify.domain.ids import ProgrammeKey, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.pipeline import Decision
@@ -142,7 +142,7 @@ class Alerts(RuleBasedStateMachine):
             {"id": "c", "tenant": "acme", "by": "p", "at": self._at(0), "alert": about, "act": given}
         )
         before = watch.handling.get("health_low", UNTOUCHED)
-        done = acted(before, command, watch.subject, WorkCalendar(), is_open=state.condition in OPEN)
+        done = apply_act(before, command, watch.subject, WorkCalendar(), is_open=state.condition in OPEN)
         assert isinstance(done, ActAdmitted) == (state.condition in OPEN)
         if isinstance(done, ActAdmitted):
             self.alerts.handle(watch.subject.key, "health_low", done.handling)
@@ -171,7 +171,7 @@ class Alerts(RuleBasedStateMachine):
     def another_instance_takes_over(self) -> None:
         self.saved.write(self.alerts)
         self.alerts = self.saved.restored(Evaluator(WITHOUT_FALLS, "wall"))
-        self.alerts.silence(self.silent)
+        self.alerts.restore_silent(self.silent)
 
     @invariant()
     def the_steady_pair_is_told_as_the_naive_model_says(self) -> None:
@@ -188,7 +188,7 @@ class Alerts(RuleBasedStateMachine):
     @invariant()
     def every_transition_goes_somewhere_or_says_why_not(self) -> None:
         for decision in getattr(self, "decisions", ()):
-            assert decision.is_told != bool(decision.event.data.not_sent)
+            assert decision.is_sent != bool(decision.event.data.not_sent)
             assert decision.event.data.decisions
 
     @invariant()
@@ -200,7 +200,7 @@ class Alerts(RuleBasedStateMachine):
             told = Counter[str]()
             for decision in self.decisions:
                 alert = decision.event.data
-                if decision.event.subject == pair.relationship and alert.rule == "health_low" and decision.is_told:
+                if decision.event.subject == pair.relationship and alert.rule == "health_low" and decision.is_sent:
                     told[f"{alert.dedup_key} {'end' if alert.transition in ENDS else 'begin'}"] += 1
             closed = {a.dedup_key for a in self._transitions(pair.relationship) if a.transition in ENDS}
             for key in {name.split()[0] for name in told}:

@@ -12,7 +12,7 @@ from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import roster_value
-from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.decisions import alert_changed, plan_deliveries
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.ids import Destination
@@ -60,8 +60,8 @@ def closed(at: datetime, request: str = "q", **more: Any) -> ScoreChanged:  # no
 
 def calls(alerts: PartitionAlerts, *events: ScoreChanged) -> list[ClosedCall]:
     for event in events:
-        alerts.take(event)
-    return alerts.closed_calls()
+        alerts.apply(event)
+    return alerts.drain_closed_calls()
 
 
 def call(request: str = "q", by: Side = "mentee") -> ClosedCall:
@@ -73,7 +73,7 @@ def test_a_call_is_known_until_it_is_closed_whatever_instance_works() -> None:
     assert calls(alerts, asked(day(0)), asked(hour(1), "mentor", "r"), PAIR.changed(day(1))) == []
     kept = {
         key: load(dump(WatchRecord(watch=one))).watch  # type: ignore[union-attr]
-        for key, one in alerts.touched().watches.items()
+        for key, one in alerts.drain_changes().watches.items()
     }
 
     later = PartitionAlerts(Evaluator(WITHOUT_FALLS, "log"), kept, None)
@@ -82,7 +82,7 @@ def test_a_call_is_known_until_it_is_closed_whatever_instance_works() -> None:
     assert calls(later, closed(day(3))) == [call()]
     # Told once, however often it is closed.
     assert calls(later, closed(day(4))) == []
-    assert dict(later.touched().watches["acme/4F2"].calls) == {}
+    assert dict(later.drain_changes().watches["acme/4F2"].calls) == {}
 
 
 def test_of_what_an_administrator_asked_for_or_nobody_did_nobody_hears() -> None:
@@ -108,19 +108,19 @@ def test_what_is_erased_is_answered_to_nobody() -> None:
     alerts = new_alerts()
     calls(alerts, asked(day(0)))
     alerts.erase("acme/4F2", day(1))
-    alerts.bury("acme/4F2")
+    alerts.remove_erased("acme/4F2")
 
     assert calls(alerts, closed(day(2))) == []
 
 
 def names() -> NameBook:
     people = NameBook()
-    people.describe(programme(time_zone="UTC"))
+    people.upsert_programme(programme(time_zone="UTC"))
     people.upsert(participant("e-1", "Ben Ode", addresses=("ben@acme.example",), time_zone="UTC"))
     people.upsert(participant("m-1", "Ana Ruiz"))
     people.upsert(participant("m-2", "Eva Lind", addresses=("eva@acme.example",)))
-    people.pair("acme", "4F2", PairRecord(("m-1",), ("e-1",)))
-    people.pair("acme", "group", PairRecord(("m-2", "m-1"), ("e-1",)))
+    people.upsert_pair("acme", "4F2", PairRecord(("m-1",), ("e-1",)))
+    people.upsert_pair("acme", "group", PairRecord(("m-2", "m-1"), ("e-1",)))
     return people
 
 
@@ -156,9 +156,9 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
     alerts = new_alerts()
     for number, side in enumerate(by):
         call = SupportCall(request_id=f"q{number}", by=side)
-        alerts.take(PAIR.changed(hour(number), position=number, caps=("support_open",), call=call))
+        alerts.apply(PAIR.changed(hour(number), position=number, caps=("support_open",), call=call))
     (asks,) = alerts.remind("acme/4F2", "support_requested", day(1), "nobody has answered")
-    (mail,) = planned(alert_changed(asks, NOON), [Destination("smtp", "team")])
+    (mail,) = plan_deliveries(alert_changed(asks, NOON), [Destination("smtp", "team")])
 
     body = json.loads(Renderer(names(), None).rendered(mail).body or "")
 
@@ -168,12 +168,12 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
 
 def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_the_log_nor_in_the_audit_trail() -> None:
     alerts = new_alerts()
-    (asks,) = alerts.take(PAIR.changed(hour(0), caps=("support_open",), call=SupportCall(request_id="q", by="mentee")))
+    (asks,) = alerts.apply(PAIR.changed(hour(0), caps=("support_open",), call=SupportCall(request_id="q", by="mentee")))
     event = alert_changed(asks, NOON)
     channels: tuple[ChannelName, ...] = ("webhook", "pagerduty", "log", "slack")
     bodies = {
         sent.channel: Renderer(names(), None).rendered(sent).body or ""
-        for sent in planned(event, [Destination(channel, "team") for channel in channels])
+        for sent in plan_deliveries(event, [Destination(channel, "team") for channel in channels])
     }
 
     assert "mentee" not in f"{event.data.summary} {event.data.next_step}"

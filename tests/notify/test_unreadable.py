@@ -118,9 +118,9 @@ def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_anew(
 def test_whatever_state_can_be_read_its_partition_goes_on_with_it(count: int) -> None:
     evaluator, pair = Evaluator(RULES, "log"), Pair()
     written = new_alerts()
-    written.take(pair.changed(hour(0), health=LOW, risk=0.9))
-    written.take(pair.changed(hour(30), health=LOW, risk=0.9))
-    watch = written.touched().watches["acme/4F2"]
+    written.apply(pair.changed(hour(0), health=LOW, risk=0.9))
+    written.apply(pair.changed(hour(30), health=LOW, risk=0.9))
+    watch = written.drain_changes().watches["acme/4F2"]
     samples = [json.loads(record.dump(WatchRecord(watch=watch))), {"kind": "watch.1", "watch": IMPOSSIBLE}]
     readable = 0
 
@@ -131,7 +131,7 @@ def test_whatever_state_can_be_read_its_partition_goes_on_with_it(count: int) ->
         readable += 1
         partition_alerts = PartitionAlerts(evaluator, {"acme/4F2": found}, None)
         for event in (clock(day(1)), pair.changed(day(2), position=9, health=LOW), clock(day(9))):
-            partition_alerts.take(event)
+            partition_alerts.apply(event)
 
     assert readable > count / 20
 

@@ -9,7 +9,7 @@ from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.guards import ScoredBy
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import RuleState
-from services.notify.domain.outbox import in_order
+from services.notify.domain.outbox import decision_order
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import WatchRecord
 from tests.notify.building import Pair, clock, day, decide
@@ -90,4 +90,4 @@ def test_deliveries_that_were_planned_before_go_in_the_order_of_their_transition
     fired = Delivery.model_validate_json(json.dumps(old))
     resolved = fired.model_copy(update={"transition": "resolved", "delivery_id": "00" * 32})
 
-    assert in_order([resolved, fired]) == [fired, resolved]
+    assert decision_order([resolved, fired]) == [fired, resolved]

@@ -33,12 +33,12 @@ def test_the_same_inputs_tell_the_same_under_the_same_ids() -> None:
 
 def test_the_morning_of_2000_pairs_is_one_mail_of_ten_lines_by_urgency() -> None:
     found = one(mailed(), mailing("unused", gets_alerts=False), now=day(-10))
-    found.people.describe(programme(coordinator="p-3"))
+    found.people.upsert_programme(programme(coordinator="p-3"))
     found.people.upsert(participant("p-3", "Ana Ruiz", addresses=("ana@acme.example",)))
     for number in range(2_000):
         found.people.upsert(participant(f"m-{number}", f"Mentor {number}"))
         found.people.upsert(participant(f"e-{number}", f"Mentee {number}"))
-        found.people.pair("acme", f"pair-{number:04}", PairRecord((f"m-{number}",), (f"e-{number}",)))
+        found.people.upsert_pair("acme", f"pair-{number:04}", PairRecord((f"m-{number}",), (f"e-{number}",)))
     pairs = [Pair(f"pair-{number:04}") for number in range(2_000)]
     found.at(day(-1), *(pair.changed(day(-1), health=90.0) for pair in pairs))
     found.at(day(0), *(pair.changed(day(0), 2, health=38.0) for pair in pairs[3:150]))

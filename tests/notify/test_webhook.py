@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
 from services.notify.channels.http_channels import WebhookChannel
-from services.notify.channels.verdicts import of_answer
+from services.notify.channels.verdicts import http_verdict
 from services.notify.domain.deliveries import (
     DeliveryAccepted,
     DestinationDown,
@@ -203,7 +203,7 @@ def test_a_receiver_that_drips_its_body_has_answered(length: bytes) -> None:
 
 @pytest.mark.parametrize("wait", ["9" * 5_000, "Sun, 01 Mar 9999 08:03:00 GMT", "\u0662", "1e9", "-5", "x" * 50_000])
 def test_an_absurd_wish_to_wait_is_bounded(wait: str) -> None:
-    verdict = of_answer(503, wait, datetime.now(UTC))
+    verdict = http_verdict(503, wait, datetime.now(UTC))
 
     assert isinstance(verdict, RetryLater)
     assert verdict.wait is None or timedelta(0) <= verdict.wait <= timedelta(days=10)

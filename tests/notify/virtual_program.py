@@ -9,7 +9,7 @@ from random import Random
 
 from schemas.alerts import Delivery
 from schemas.events import to_json
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.working_hours import Receiving, WorkCalendar
 from tests.notify.building import Pair, clock
@@ -70,9 +70,9 @@ def _days(pairs: int, days: int, seed: int) -> Iterator[list[tuple[datetime, lis
 def check(office: Office) -> None:
     """Raises AssertionError for what must not be, whatever is told."""
     for moment, message in office.sent:
-        urgencies = {alert.urgency for alert in alerts_of(message)}
+        urgencies = {alert.urgency for alert in listed_alerts(message)}
         assert message.recipient == "hook" or "P1" in urgencies or not RECEIVING.is_quiet(moment)
-        assert len(alerts_of(message)) <= 10
+        assert len(listed_alerts(message)) <= 10
     sent = [message for _, message in office.sent]
     assert max(Counter(message.delivery_id for message in sent).values()) == 1
     hooked = Counter((m.dedup_key, m.alert.seq) for m in sent if m.recipient == "hook")
@@ -86,11 +86,11 @@ def check(office: Office) -> None:
 def _folded(office: Office, message: Delivery) -> int:
     told = f"told in {message.delivery_id[:16]}"
     episodes = {d.dedup_key for d in office.written.values() if d.status.startswith(told)}
-    return len(episodes | {alert.dedup_key for alert in alerts_of(message)})
+    return len(episodes | {alert.dedup_key for alert in listed_alerts(message)})
 
 
 def _office() -> Office:
     office = Office(DestinationsConfig((mailed(), mailing(), machine()), otherwise="team"), START)
-    office.people.describe(programme(coordinator="p-3", deputy=None, time_zone=ZONE, holidays=HOLIDAYS))
+    office.people.upsert_programme(programme(coordinator="p-3", deputy=None, time_zone=ZONE, holidays=HOLIDAYS))
     office.people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone=ZONE))
     return office

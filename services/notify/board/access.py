@@ -57,7 +57,7 @@ DEVELOPER = BoardPerson("developer", None, "admin")
 """Whoever opens a board without login, which only loopback serves."""
 
 
-def signed_in(secret: str, tokens: Mapping[str, BoardToken], now: Instant) -> BoardToken | None:
+def authenticate_token(secret: str, tokens: Mapping[str, BoardToken], now: Instant) -> BoardToken | None:
     """The token that the secret proves, while it is valid."""
     token = authenticate(secret[:LONGEST_SECRET].strip(), tokens)
     return token if token and token.is_valid(now) else None

@@ -13,10 +13,10 @@ from typing import Literal
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
-from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, way_back
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, undo_command
 from services.notify.board.meetings import Gateway, GatewayAnswer, ReportedMeeting
 from services.notify.board.state import BoardState
-from services.notify.domain.deliveries import replayed
+from services.notify.domain.deliveries import reset_for_replay
 from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, acknowledged
@@ -138,7 +138,7 @@ class CommandSender:
         await self._answered(wanted)
         results = [self._result(one) for one in wanted]
         done = [one for one, result in zip(wanted, results, strict=True) if result.state == "done"]
-        undo = [back for one in done if (back := way_back(one, self._now())) is not None]
+        undo = [back for one in done if (back := undo_command(one, self._now())) is not None]
         return ActNotice(
             id=secrets.token_hex(12),
             person=person,
@@ -156,7 +156,7 @@ class CommandSender:
 
     async def redo(self, what: Literal["replay", "discard"], letter: Delivery, person: BoardPerson) -> ActNotice:
         """A dead letter is sent again under its id, or seen no more. Raises KafkaError."""
-        value = replayed(letter, self._now()).model_dump_json().encode() if what == "replay" else None
+        value = reset_for_replay(letter, self._now()).model_dump_json().encode() if what == "replay" else None
         headers = [(HEADER, REPLAY if what == "replay" else DISCARD)]
 
         def write() -> None:
@@ -248,7 +248,9 @@ def check_in_time(notice: ActNotice, now: Instant) -> None:
         raise ActInvalidError(f"it is longer ago than {UNDO_SECONDS} seconds: change it on the page of the alert")
 
 
-def noticed(person: BoardPerson, words: str, results: Sequence[ActResult], done: ActNotice | None = None) -> ActNotice:
+def act_notice(
+    person: BoardPerson, words: str, results: Sequence[ActResult], done: ActNotice | None = None
+) -> ActNotice:
     """`done`: whose undo it keeps."""
     more = len(results) - len(done.results) if done else 0
     kind = "; ".join(filter(None, (words, f"{more} could not be done" if more else "")))

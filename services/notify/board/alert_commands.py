@@ -40,7 +40,9 @@ class PreparedCommand:
     before: Handling | None = None
 
 
-def act_on(known: AlertEpisode, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
+def prepare_act(
+    known: AlertEpisode, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]
+) -> PreparedCommand:
     """`fields` of a form, `given` who acts, the form's own id, and when. Raises ActInvalidError."""
     _, form, now = given
     subject = known.watch.subject
@@ -52,7 +54,7 @@ def act_on(known: AlertEpisode, fields: Mapping[str, str], given: tuple[BoardPer
     return PreparedCommand(command, known.dedup_key, subject.key, known.handling)
 
 
-def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
+def prepare_silence(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
     _, form, now = given
     name = f"silence-{form[:24]}"
@@ -68,13 +70,13 @@ def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, 
     return PreparedCommand(_command(given, tenant, act), name, silence_key(tenant, name))
 
 
-def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
+def prepare_unsilence(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
     command = _command(given, tenant, {"kind": "unsilence", "silence": name})
     return PreparedCommand(command, name, silence_key(tenant, name))
 
 
-def setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
+def prepare_setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Of the person's own settings. Raises ActInvalidError."""
     person, _, _ = given
     command = _command(given, person.tenant, act, programs=None)
@@ -132,7 +134,7 @@ def _line(text: str) -> str:
     return " ".join(text.split())
 
 
-def way_back(one: PreparedCommand, now: Instant) -> PreparedCommand | None:
+def undo_command(one: PreparedCommand, now: Instant) -> PreparedCommand | None:
     """What leads back to how it was handled before; of notes and votes there is none."""
     command, before = one.command, one.before
     match command.act.kind:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from services.runtime.kafka import Record
 
 LONGEST_SINCE = 8_000
-_PLACE = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
+_POSITION = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
 
 
 class TopicPartition(NamedTuple):
@@ -24,14 +24,14 @@ Positions = Mapping[TopicPartition, int]
 """The offset of the last record of each place that is known."""
 
 
-def written(positions: Positions) -> str:
+def format_positions(positions: Positions) -> str:
     """`s0.17-s1.4`: the last offset of each place."""
     return "-".join(f"{place.topic}{place.partition}.{offset}" for place, offset in sorted(positions.items()))
 
 
-def read(text: str) -> Positions:
+def parse_positions(text: str) -> Positions:
     """Of anything: what is no position counts as not known, and is told again."""
-    found = [_PLACE.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
+    found = [_POSITION.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
     return {TopicPartition(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
 
 

@@ -83,7 +83,7 @@ def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
     )
 
 
-def message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
+def message_row(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
     """As a message of this alert: what else it lists may be of programmes that the person does not see."""
     told = {delivery.dedup_key: delivery.alert, **{item.alert.dedup_key: item.alert for item in delivery.items}}
     transition = phrases.word(told[row.key])
@@ -92,7 +92,7 @@ def message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> Delive
     )
 
 
-def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
+def visible_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
     """Whose every alert the person may see, the newest first."""
     found = [
         one
@@ -102,7 +102,7 @@ def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
     return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
 
 
-def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
+def delivery_light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
     found = destinations(reader, person)
     last = max((one.last_delivered for one in found if one.last_delivered), default=None)
     if not found:
@@ -123,7 +123,7 @@ def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
 def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLine]:
     """As their deliveries of 30 days tell; the log is no destination of people."""
     found: dict[tuple[str, str], list[Delivery]] = {}
-    for one in seen_deliveries(reader, person):
+    for one in visible_deliveries(reader, person):
         if one.channel != "log":
             found.setdefault((one.recipient, one.channel), []).append(one)
     return [_destination(*key, lot) for key, lot in sorted(found.items())]

@@ -9,7 +9,7 @@ from schemas.primitives import Instant, Side
 from schemas.rules import LEVELLED, SUPPORT_REQUESTED, Rule
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
-from services.notify.board.deliveries import DeliveryRow, message_of
+from services.notify.board.deliveries import DeliveryRow, message_row
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.alert_episode import AlertEpisode
@@ -17,7 +17,7 @@ from services.notify.domain.ids import AlertSubject
 from services.notify.domain.name_book import MessageNames, PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.domain.window import Values, newest
+from services.notify.domain.window import Values, newest_values
 from services.notify.domain.wording import chance_points
 from services.notify.rendering import phrases
 
@@ -106,7 +106,7 @@ def alert_page(
         causes=list(_causes(alert)) if alert else [],
         timeline=list(_timeline(reader, one)),
         deliveries=sorted(
-            (message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
+            (message_row(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
             key=lambda sent: (sent.delivery.changed_at, sent.delivery.delivery_id),
             reverse=True,
         ),
@@ -147,7 +147,7 @@ def relationship_page(
     return RelationshipPage(
         subject=subject,
         naming=reader.people.naming(subject.tenant, subject.program, subject.id),
-        values=newest(watch.window),
+        values=newest_values(watch.window),
         open=[reader.row(one, person) for one in sorted(known, key=reader.by_urgency) if one.is_open],
         health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
         risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),

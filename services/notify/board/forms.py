@@ -11,18 +11,24 @@ from schemas.events import partition_key
 from services.notify.board import details, operations
 from services.notify.board.access import (
     BoardPerson,
+    authenticate_token,
     fields_of,
     one,
     own_form,
     own_path,
     session_of,
-    signed_in,
     single,
     with_notice,
 )
-from services.notify.board.acts import ActNotice, ActResult, may_resolve_again, noticed
-from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, act_on, silencing, unsilencing
-from services.notify.board.meetings import meeting_on
+from services.notify.board.acts import ActNotice, ActResult, act_notice, may_resolve_again
+from services.notify.board.alert_commands import (
+    ActInvalidError,
+    PreparedCommand,
+    prepare_act,
+    prepare_silence,
+    prepare_unsilence,
+)
+from services.notify.board.meetings import parse_meeting
 from services.notify.board.now import PER_PAGE
 from services.notify.board.pages import silences_page, tenants_of
 from services.notify.board.rendering import Board, PageRenderer
@@ -43,7 +49,7 @@ def add_forms(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     _add_deliveries(app, board)
 
 
-async def answered(board: Board, fields: dict[str, list[str]], doing: Awaitable[ActNotice]) -> Response:
+async def respond(board: Board, fields: dict[str, list[str]], doing: Awaitable[ActNotice]) -> Response:
     try:
         return _back(board, fields, await doing)
     except ActInvalidError as invalid:
@@ -73,7 +79,7 @@ def _add_signing(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     async def sign_in(request: Request) -> Response:
         fields = await fields_of(request)
         wanted, sessions = own_path(one(fields, "next") or "/"), board.gate.sessions
-        token = signed_in(one(fields, "token"), board.state.tokens(), board.now())
+        token = authenticate_token(one(fields, "token"), board.state.tokens(), board.now())
         if token is None:
             log.get(__name__).warning("sign_in_refused")
             return pages.bare("login.html", 401, next=wanted, refused=True)
@@ -109,12 +115,10 @@ def _add_acts(app: FastAPI, board: Board) -> None:
         person = _acting(request)
         boxes = fields.get("key", ())
         if not boxes:
-            return _back(board, fields, noticed(person, "Tick the alerts first", []))
+            return _back(board, fields, act_notice(person, "Tick the alerts first", []))
         if len(set(boxes)) > PER_PAGE:
             raise HTTPException(400, f"at most {PER_PAGE} pairs at once")
-        return await answered(
-            board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)])
-        )
+        return await respond(board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)]))
 
     @app.post("/alerts/{key}/{act}")
     async def act_on_one(request: Request, key: str, act: str) -> Response:
@@ -126,10 +130,10 @@ def _add_acts(app: FastAPI, board: Board) -> None:
         person = _acting(request)
         try:
             _check_assignee(board, known, person, one(fields, "assignee"))
-            wanted = act_on(known, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
+            wanted = prepare_act(known, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
         except ActInvalidError as invalid:
             raise HTTPException(400, str(invalid)) from invalid
-        return await answered(board, fields, board.acting.do([wanted], person))
+        return await respond(board, fields, board.acting.do([wanted], person))
 
     @app.post("/undo")
     async def undo(request: Request) -> Response:
@@ -141,8 +145,8 @@ def _add_acts(app: FastAPI, board: Board) -> None:
             raise HTTPException(404)
         board.notices.undone(notice.id)
         if notice.meeting is not None:
-            return await answered(board, fields, board.meetings.take_back(notice.meeting, notice, person))
-        return await answered(board, fields, board.acting.undo(notice, person))
+            return await respond(board, fields, board.meetings.take_back(notice.meeting, notice, person))
+        return await respond(board, fields, board.acting.undo(notice, person))
 
 
 def _add_meetings(app: FastAPI, board: Board) -> None:
@@ -158,11 +162,11 @@ def _add_meetings(app: FastAPI, board: Board) -> None:
         naming = board.people.naming(tenant, subject.program, relationship)
         try:
             about = (tenant, subject.program, relationship, form_id_of(fields))
-            meeting = meeting_on(one(fields, "day"), naming.zone, board.now(), about)
+            meeting = parse_meeting(one(fields, "day"), naming.zone, board.now(), about)
         except ActInvalidError as invalid:
             raise HTTPException(400, str(invalid)) from invalid
         who = naming.pair or f"pair {relationship}"
-        return await answered(board, fields, board.meetings.note(meeting, who, person))
+        return await respond(board, fields, board.meetings.note(meeting, who, person))
 
 
 def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
@@ -171,7 +175,7 @@ def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         fields = await own_form(request, board.gate.sessions)
         person = _acting(request)
         wanted = _silencing(board, person, fields)
-        return await answered(board, fields, board.acting.do([wanted], person))
+        return await respond(board, fields, board.acting.do([wanted], person))
 
     @app.post("/silences/preview")
     async def preview_silence(request: Request) -> Response:
@@ -180,7 +184,7 @@ def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         wanted = _silencing(board, person, fields)
         act = wanted.command.act
         assert act.kind == "silence", "the form asks for nothing else"
-        count = operations.muted(board.reader(), person, as_silence(wanted.command, act))
+        count = operations.count_muted(board.reader(), person, as_silence(wanted.command, act))
         said = {"tenant": "", "program": "", "rule": "", "relationship": "", "until": "1d", "note": ""}
         return silences_page(board, pages, request, {**said, **single(fields)}, count)
 
@@ -193,8 +197,8 @@ def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         person = _acting(request)
         if person.programs is not None and found.program not in person.programs:
             raise HTTPException(403, "it reaches beyond your programmes")
-        wanted = unsilencing(tenant, name, (person, form_id_of(fields), board.now()))
-        return await answered(board, fields, board.acting.do([wanted], person))
+        wanted = prepare_unsilence(tenant, name, (person, form_id_of(fields), board.now()))
+        return await respond(board, fields, board.acting.do([wanted], person))
 
 
 def _add_deliveries(app: FastAPI, board: Board) -> None:
@@ -204,7 +208,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter) and not may_resolve_again(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.redo("replay", letter, session_of(request).person))
+        return await respond(board, fields, board.acting.redo("replay", letter, session_of(request).person))
 
     @app.post("/deliveries/{delivery_id}/discard")
     async def discard(request: Request, delivery_id: str) -> Response:
@@ -212,7 +216,7 @@ def _add_deliveries(app: FastAPI, board: Board) -> None:
         letter = _letter(board, request, delivery_id)
         if not is_given_up(letter):
             raise HTTPException(400, "this message was not given up")
-        return await answered(board, fields, board.acting.redo("discard", letter, session_of(request).person))
+        return await respond(board, fields, board.acting.redo("discard", letter, session_of(request).person))
 
 
 def _check_assignee(board: Board, known: AlertEpisode, person: BoardPerson, to: str) -> None:
@@ -235,14 +239,14 @@ async def _many(
     refused: dict[str, ActResult] = {}
     for keys in entries:
         admitted = [key for key in keys if key in known and said["act"] in reader.acts(known[key], person)]
-        wanted |= {key: act_on(known[key], said, given) for key in admitted}
+        wanted |= {key: prepare_act(known[key], said, given) for key in admitted}
         for key in keys:
             if key not in known:
                 refused[key] = ActResult(key[:64], "refused", "there is no such alert any more")
             elif not admitted:
                 refused[key] = ActResult(key, "refused", "that cannot be done with it as it is")
-    done = await board.acting.do(list(wanted.values()), person) if wanted else noticed(person, "", [])
-    return noticed(person, done.words, [*done.results, *refused.values()], done)
+    done = await board.acting.do(list(wanted.values()), person) if wanted else act_notice(person, "", [])
+    return act_notice(person, done.words, [*done.results, *refused.values()], done)
 
 
 def _back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:
@@ -257,7 +261,7 @@ def _silencing(board: Board, person: BoardPerson, fields: dict[str, list[str]]) 
     if tenant not in tenants or (said.get("program") and not person.sees(tenant, said["program"])):
         raise HTTPException(404)
     try:
-        return silencing(said, tenant, (person, form_id_of(fields), board.now()))
+        return prepare_silence(said, tenant, (person, form_id_of(fields), board.now()))
     except ActInvalidError as invalid:
         raise HTTPException(400, str(invalid)) from invalid
 

@@ -72,7 +72,7 @@ class GatewayAnswer:
     reason: str = ""
 
 
-def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> ReportedMeeting:
+def parse_meeting(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> ReportedMeeting:
     """`said`: a day as forms send it; `about`: tenant, programme, relationship and the id of the form. Raises
     ActInvalidError."""
     try:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
-from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
+from services.notify.board.rows import AlertReader, AlertRow, group_by_subject, is_unassigned
 from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.wording import ISOLATED, ISOLATED_END
 
@@ -75,7 +75,7 @@ class NowPage:
 
 def now_page(reader: AlertReader, person: BoardPerson, choice: AlertQuery) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
-    found = by_subject(in_order(reader, everything, person, choice))
+    found = group_by_subject(matching_alerts(reader, everything, person, choice))
     pages = max(1, -(-len(found) // PER_PAGE))
     begin = (min(choice.page, pages) - 1) * PER_PAGE
     rows = [reader.entry(of_one, person) for of_one in found[begin : begin + PER_PAGE]]
@@ -95,7 +95,7 @@ def now_page(reader: AlertReader, person: BoardPerson, choice: AlertQuery) -> No
     )
 
 
-def in_order(
+def matching_alerts(
     reader: AlertReader, open_: Iterable[AlertEpisode], person: BoardPerson, choice: AlertQuery
 ) -> list[AlertEpisode]:
     """Those that fit. What fires stands before what recovers, and what nobody has before what is in hand."""

@@ -17,7 +17,7 @@ from services.notify.board.access import BoardPerson
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.rows import AlertReader
 from services.notify.domain.guards import Clock, is_behind, lag
-from services.notify.domain.handling import is_about, silence_key
+from services.notify.domain.handling import silence_key, silence_matches
 from services.notify.domain.lifecycle import CORRECTED
 
 SILENT_AFTER = timedelta(hours=1)
@@ -91,16 +91,16 @@ def silences(reader: AlertReader, person: BoardPerson) -> list[SilenceLine]:
                 key=silence_key(silence.tenant, silence.id),
                 mutes=_mutes(reader, silence),
                 by=reader.person(silence.tenant, silence.by),
-                now=muted(reader, person, silence),
+                now=count_muted(reader, person, silence),
                 may_end=person.acts and own,
             )
         )
     return sorted(found, key=lambda line_: line_.silence.until)
 
 
-def muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
+def count_muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
     """Of the open alerts that the person sees, how many it matches."""
-    return sum(is_about(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
+    return sum(silence_matches(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
 
 
 def pairs_by_name(reader: AlertReader, person: BoardPerson) -> list[tuple[str, str]]:

@@ -10,9 +10,9 @@ from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import BarChart, ChartPoint, LineChart, LineData, bars, line
 from services.notify.board.history import HistoryAway, Row
-from services.notify.board.rows import AlertReader, AlertRow, by_subject
+from services.notify.board.rows import AlertReader, AlertRow, group_by_subject
 from services.notify.domain.alert_episode import AlertEpisode
-from services.notify.domain.window import newest
+from services.notify.domain.window import newest_values
 
 AT_RISK = 0.70
 """As `disengaging` has it, and the warehouse."""
@@ -55,7 +55,7 @@ def programmes(reader: AlertReader, person: BoardPerson) -> list[ProgrammeLine]:
     for watch in reader.state.watches():
         subject = watch.subject
         if subject.kind == "relationship" and person.sees(subject.tenant, subject.program):
-            values = newest(watch.window)
+            values = newest_values(watch.window)
             lot = found.setdefault((subject.tenant, subject.program), [])
             if values is not None and values.status != "ended":
                 lot.append(values.health)
@@ -80,7 +80,7 @@ def programme_page(
     watches = [w for w in reader.state.watches() if (w.subject.tenant, w.subject.program) == where]
     if described is None and not watches:
         return None
-    values = [newest(w.window) for w in watches]
+    values = [newest_values(w.window) for w in watches]
     now = [one for one in values if one is not None and one.status != "ended"]
     counts = Counter(next(name for level, name in BANDS if one.health >= level) for one in now)
     here = [one for one in reader.visible(person) if one.is_open and _where(one) == where]
@@ -101,9 +101,9 @@ def programme_page(
         paused=sum(one.status == "paused" for one in now),
         median_health=median([one.health for one in now]) if now else None,
         at_risk=sum(one.risk >= AT_RISK for one in now),
-        open=[reader.entry(of_one, person) for of_one in by_subject(open_)[:MOST_ROWS]],
+        open=[reader.entry(of_one, person) for of_one in group_by_subject(open_)[:MOST_ROWS]],
         open_count=len(open_),
-        is_cut=len(by_subject(open_)) > MOST_ROWS,
+        is_cut=len(group_by_subject(open_)) > MOST_ROWS,
         bands=bars("Relationships by band of health", [(name, counts[name], name) for _, name in BANDS]),
         trend=_trend("Median health", past, 2, 100.0),
         risk_trend=_trend("Relationships at risk", past, 3, None),

@@ -13,7 +13,7 @@ from schemas.events import partition_key
 from schemas.rule_sets import DEFAULTS
 from services.notify.board import deliveries, details, operations, overview
 from services.notify.board.access import BoardPerson, session_of
-from services.notify.board.changes import written
+from services.notify.board.changes import format_positions
 from services.notify.board.history import HistoryAway, Row
 from services.notify.board.now import AlertQuery, now_page
 from services.notify.board.rendering import Board, PageRenderer
@@ -29,9 +29,9 @@ def add_pages(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     _add_operations(app, board, pages)
 
 
-def stream_of(view: str, board: Board, **where: str) -> str:
+def stream_url(view: str, board: Board, **where: str) -> str:
     """From what the page shows on; to be asked before anything of the page is read."""
-    return f"/stream?{urlencode({'view': view, 'since': written(board.state.positions()), **where})}"
+    return f"/stream?{urlencode({'view': view, 'since': format_positions(board.state.positions()), **where})}"
 
 
 def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
@@ -44,14 +44,14 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
                 return RedirectResponse(AlertQuery().address(owner=scope), 303)
         choice = AlertQuery.of(request.query_params)
         chosen = {"owner": choice.owner, "program": choice.program, "rule": choice.rule, "q": choice.search}
-        stream = stream_of("now", board, **{name: value for name, value in chosen.items() if value})
+        stream = stream_url("now", board, **{name: value for name, value in chosen.items() if value})
         page = now_page(board.reader(), person, choice)
         return pages.page("now.html", request, active="Now", page=page, stream=stream)
 
     @app.get("/alerts/{key}")
     async def show_alert(request: Request, key: str) -> Response:
         reader, person = board.reader(), session_of(request).person
-        stream = stream_of("alert", board, key=key[:64])
+        stream = stream_url("alert", board, key=key[:64])
         known = reader.alert(key, person)
         if known is None:
             raise HTTPException(404)
@@ -67,7 +67,7 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/relationships/{tenant}/{relationship}")
     async def show_relationship(request: Request, tenant: str, relationship: str) -> Response:
         reader, person = board.reader(), session_of(request).person
-        stream = stream_of("relationship", board, tenant=tenant[:128], relationship=relationship[:128])
+        stream = stream_url("relationship", board, tenant=tenant[:128], relationship=relationship[:128])
         watch = board.state.watch(partition_key(tenant, relationship))
         if watch is None or not person.sees(watch.subject.tenant, watch.subject.program):
             raise HTTPException(404)
@@ -86,13 +86,13 @@ def _add_programmes(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     async def show_programmes(request: Request) -> Response:
         lines = overview.programmes(board.reader(), session_of(request).person)
         several = len({line.tenant for line in lines}) > 1
-        stream = stream_of("frame", board)
+        stream = stream_url("frame", board)
         return pages.page("programmes.html", request, active="Programmes", lines=lines, several=several, stream=stream)
 
     @app.get("/programmes/{tenant}/{program}")
     async def show_programme(request: Request, tenant: str, program: str) -> Response:
         reader, person = board.reader(), session_of(request).person
-        stream = stream_of("relationship", board, tenant=tenant[:128], program=program[:128])
+        stream = stream_url("relationship", board, tenant=tenant[:128], program=program[:128])
         if not person.sees(tenant, program):
             raise HTTPException(404)
         where = {"tenant": tenant, "program": program}
@@ -115,10 +115,10 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/deliveries")
     async def show_deliveries(request: Request) -> Response:
         reader, person = board.reader(), session_of(request).person
-        stream = stream_of("frame", board)
+        stream = stream_url("frame", board)
         show = request.query_params.get("show", "dead")
         show = show if show in DELIVERY_KINDS else "dead"
-        seen = deliveries.seen_deliveries(reader, person)
+        seen = deliveries.visible_deliveries(reader, person)
         kinds = {
             "dead": [one for one in seen if is_given_up(one)],
             "open": [one for one in seen if not has_ended(one)],
@@ -142,7 +142,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         reader, person = board.reader(), session_of(request).person
         lines, versions = operations.rule_lines(reader, person, precision), operations.version_lines(reader, person)
         note = f"{precision.reason}." if isinstance(precision, HistoryAway) else ""
-        stream = stream_of("frame", board)
+        stream = stream_url("frame", board)
         return pages.page(
             "rules.html", request, active="Rules", lines=lines, versions=versions, note=note, stream=stream
         )
@@ -153,7 +153,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         await board.history.ask("alive")
         parts = operations.system_parts(board.reader(), board.clock, board.history.reason)
         clocks = sorted(board.state.clocks().items())
-        stream = stream_of("frame", board)
+        stream = stream_url("frame", board)
         return pages.page("status.html", request, active="Status", parts=parts, clocks=clocks, stream=stream)
 
 
@@ -178,7 +178,7 @@ def silences_page(
         wanted=wanted,
         preview=preview,
         back="/silences",
-        stream=stream_of("frame", board),
+        stream=stream_url("frame", board),
     )
 
 

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from schemas.primitives import Id
 from schemas.rule_sets import DEFAULTS
 from services.notify.board.access import BoardPerson, fields_of, one, own_form, session_of
-from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, setting
-from services.notify.board.forms import answered, form_id_of
-from services.notify.board.pages import stream_of
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, prepare_setting
+from services.notify.board.forms import form_id_of, respond
+from services.notify.board.pages import stream_url
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertReader
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
@@ -67,7 +67,7 @@ def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             hours=HOURS,
             scopes=SCOPES,
             back="/settings",
-            stream=stream_of("frame", board),
+            stream=stream_url("frame", board),
         )
 
     @app.post("/settings/{act}")
@@ -77,20 +77,20 @@ def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         if act not in {"off", "on", "time", "scope"} or person.tenant is None:
             raise HTTPException(404)
         wanted = _setting(person, act, {name: one(fields, name) for name in fields}, form_id_of(fields), board)
-        return await answered(board, fields, board.acting.do([wanted], person))
+        return await respond(board, fields, board.acting.do([wanted], person))
 
 
-def add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+def add_unsubscribe(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     """The signed link is all that is asked for: a mail programme brings no cookie and no form of ours."""
 
     @app.get("/unsubscribe/{token}")
     async def show_leaving(token: str) -> Response:
         # To look changes nothing: programmes that look for harm open the links of mails.
-        return _leaving_page(board, pages, _left(board, token), "")
+        return _unsubscribe_page(board, pages, _unsubscribe_scope(board, token), "")
 
     @app.post("/unsubscribe/{token}")
     async def leave(request: Request, token: str) -> Response:
-        leaving = _left(board, token)
+        leaving = _unsubscribe_scope(board, token)
         fields = await fields_of(request)
         # A mail programme says no more than that somebody leaves (RFC 8058).
         kind = one(fields, "what") or ("rule" if leaving.rule else "all")
@@ -106,7 +106,7 @@ def add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         done = await board.acting.do([_setting(person, act, given, secrets.token_hex(16), board)], person)
         if not done.is_good:
             raise HTTPException(503, f"{done.words}: try again in a minute")
-        return _leaving_page(board, pages, leaving, kind if act == "off" else "")
+        return _unsubscribe_page(board, pages, leaving, kind if act == "off" else "")
 
 
 def _off_words(reader: AlertReader, tenant: Id, one: SwitchedOff) -> str:
@@ -123,23 +123,23 @@ def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str
     try:
         if act == "time":
             at = time.fromisoformat(fields["at"]) if fields.get("at") else None
-            return setting({"kind": "digest_at", "at": at}, given)
+            return prepare_setting({"kind": "digest_at", "at": at}, given)
         if act == "scope":
-            return setting({"kind": "opens_with", "scope": fields.get("scope")}, given)
+            return prepare_setting({"kind": "opens_with", "scope": fields.get("scope")}, given)
         said = {"rule": fields.get("rule") or None, "relationship": fields.get("relationship") or None}
-        return setting({"kind": f"switch_{act}", **said}, given)
+        return prepare_setting({"kind": f"switch_{act}", **said}, given)
     except (ActInvalidError, ValueError) as invalid:
         raise HTTPException(400, str(invalid)) from invalid
 
 
-def _left(board: Board, token: str) -> UnsubscribeScope:
+def _unsubscribe_scope(board: Board, token: str) -> UnsubscribeScope:
     found = board.leaving.read(token)
     if found is None or board.people.participant(found.tenant, found.person) is None:
         raise HTTPException(404)
     return found
 
 
-def _leaving_page(board: Board, pages: PageRenderer, leaving: UnsubscribeScope, done: str) -> Response:
+def _unsubscribe_page(board: Board, pages: PageRenderer, leaving: UnsubscribeScope, done: str) -> Response:
     naming = board.people.naming(leaving.tenant, "", leaving.relationship or "")
     pair = naming.pair or f"pair {leaving.relationship}" if leaving.relationship else ""
     rule = leaving.rule.replace("_", " ") if leaving.rule else ""

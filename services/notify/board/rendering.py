@@ -141,5 +141,5 @@ class PageRenderer:
         if known is None or reader.now - known[0] > LIGHT_LASTS:
             if len(self._lights) >= MOST_LIGHTS:
                 self._lights.clear()
-            known = self._lights[person] = reader.now, deliveries.light(reader, person)
+            known = self._lights[person] = reader.now, deliveries.delivery_light(reader, person)
         return known[1]

@@ -206,7 +206,7 @@ class AlertReader:
         return min(self.state.clocks().values(), default=None)
 
 
-def by_subject(in_order: Sequence[AlertEpisode]) -> list[list[AlertEpisode]]:
+def group_by_subject(in_order: Sequence[AlertEpisode]) -> list[list[AlertEpisode]]:
     """What stands in one entry each: a pair with all its alerts, where its first one stands."""
     found: dict[str, list[AlertEpisode]] = {}
     for one in in_order:

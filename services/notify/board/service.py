@@ -20,7 +20,7 @@ from services.notify.board.forms import add_forms
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.pages import add_pages
-from services.notify.board.personal import add_leaving, add_settings
+from services.notify.board.personal import add_settings, add_unsubscribe
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.state import BoardState
 from services.notify.board.stream import add_stream
@@ -73,7 +73,7 @@ def create_app(board: Board) -> FastAPI:
     add_pages(app, board, pages)
     add_forms(app, board, pages)
     add_settings(app, board, pages)
-    add_leaving(app, board, pages)
+    add_unsubscribe(app, board, pages)
     add_stream(app, board, pages)
     _add_files(app)
 
@@ -131,12 +131,12 @@ def _favicon(urgent: int) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{text}</svg>'
 
 
-TOLD = timedelta(days=30)
+EVENT_HISTORY = timedelta(days=30)
 """How far back decisions are read: timelines and votes."""
 LIMITS = ConnectionLimits(most=1_000, most_per_address=800, head_seconds=10.0, body_seconds=30.0)
 """Behind a proxy everybody comes from one address, each with a stream that stays."""
 IDLE_SECONDS = 60
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 
 
 def serve_board(settings: NotifySettings, names: NotifyTopics, stop: threading.Event) -> None:
@@ -188,7 +188,7 @@ def serve_board(settings: NotifySettings, names: NotifyTopics, stop: threading.E
         stack.callback(server.join)
         stack.callback(ended.set)
         log.get(__name__).info("board_serves", port=settings.notify_board_port, login=not settings.notify_board_open)
-        while not stop.wait(LOOK_SECONDS):
+        while not stop.wait(CHECK_SECONDS):
             for follower in followers:
                 follower.check()
             if not server.is_alive():
@@ -222,6 +222,6 @@ def _follow(
     stack.enter_context(ruling.following(settings, [names.rules]))
     topics = [names.alert_state, names.subject_state, names.shared_state, names.deliveries, names.board_tokens]
     stack.enter_context(written.following(settings, topics))
-    since = round((time.time() - TOLD.total_seconds()) * 1000)
+    since = round((time.time() - EVENT_HISTORY.total_seconds()) * 1000)
     stack.enter_context(told.following(settings, [names.alerts], since))
     return [naming, ruling, written, told]

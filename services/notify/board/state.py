@@ -14,7 +14,7 @@ from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
-from services.notify.domain.alert_episode import AlertEpisode, alerts_of
+from services.notify.domain.alert_episode import AlertEpisode, episodes_of
 from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
@@ -23,10 +23,10 @@ from services.notify.domain.watch import Watch
 from services.notify.flow.restore import (
     SharedState,
     UnreadableRecordError,
-    delivery_of,
     log_unreadable,
-    parsed,
-    subject_of,
+    parse,
+    parse_delivery,
+    parse_subject,
 )
 from services.notify.topics import NotifyTopics
 from services.runtime import log
@@ -223,7 +223,7 @@ class BoardState:
             self._subjects.pop(key, None)
             self._alerts.pop(key, None)
             if record.value is not None:
-                self._subjects[key] = watch = subject_of(key, record.value)
+                self._subjects[key] = watch = parse_subject(key, record.value)
                 self._know(key, watch)
             return [key]
         if record.topic == self._names.deliveries:
@@ -243,7 +243,7 @@ class BoardState:
         if record.value is None:
             self._drop(key)
             return [key]
-        match parsed(load, record.value):
+        match parse(load, record.value):
             case ClockRecord(clock=clock) if record.key == CLOCK_KEY:
                 self._clocks[record.partition] = clock
                 return []
@@ -258,7 +258,7 @@ class BoardState:
 
     def _know(self, key: str, watch: Watch | SubjectWatch) -> None:
         self._alerts.pop(key, None)
-        if alerts := alerts_of(watch):
+        if alerts := episodes_of(watch):
             self._alerts[key] = alerts
 
     def _delivery(self, record: Record, key: str) -> list[str]:
@@ -268,7 +268,7 @@ class BoardState:
         if record.value is None:
             return _subjects(before)
         # The body is most of it, and holds names: the board shows none.
-        after = delivery_of(record).model_copy(update={"body": None})
+        after = parse_delivery(record).model_copy(update={"body": None})
         self._deliveries[key] = after
         for dedup in _episodes(after):
             self._of_episode[dedup].add(key)

@@ -15,9 +15,9 @@ from starlette.responses import Response
 from schemas.events import partition_key
 from services.notify.board import details
 from services.notify.board.access import BoardPerson, session_of
-from services.notify.board.changes import Positions, read, written
+from services.notify.board.changes import Positions, format_positions, parse_positions
 from services.notify.board.history import HistoryAway
-from services.notify.board.now import AlertQuery, in_order
+from services.notify.board.now import AlertQuery, matching_alerts
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
 
@@ -25,9 +25,9 @@ VIEWS = ("now", "alert", "relationship", "frame")
 MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
 GATHER_SECONDS = 0.25
 """A batch of decisions is one patch."""
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 """How long a stop, or the end of a session, may go unnoticed."""
-QUIET_LOOKS = 60
+QUIET_CHECKS = 60
 """After so many without a change the frame is sent all the same: how fresh the data is changes by itself."""
 RETRY_MS = 2_000
 MOST_PATCHED = 300
@@ -49,17 +49,17 @@ def add_stream(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/stream")
     async def stream(request: Request) -> Response:
         session, query = session_of(request), request.query_params
-        view = StreamView(query.get("view", ""), AlertQuery.of(query), {n: query[n][:128] for n in _NAMES & {*query}})
+        view = StreamView(query.get("view", ""), AlertQuery.of(query), {n: query[n][:128] for n in _FILTERS & {*query}})
         if view.kind not in VIEWS or not _is_there(board, session.person, view):
             raise HTTPException(404)
         if sum(open_.values()) >= MOST_STREAMS or open_.get(session.id, 0) >= MOST_STREAMS_OF_ONE:
             raise HTTPException(503, "too many pages are open", headers={"Retry-After": "30"})
-        since = read(request.headers.get("last-event-id") or query.get("since", ""))
+        since = parse_positions(request.headers.get("last-event-id") or query.get("since", ""))
         patches = _counted(open_, session.id, _patches(board, pages, request, (view, since)))
         return EventSourceResponse(patches, ping=15, headers={"X-Accel-Buffering": "no"})
 
 
-_NAMES = frozenset({"key", "tenant", "relationship", "program"})
+_FILTERS = frozenset({"key", "tenant", "relationship", "program"})
 
 
 async def _counted(
@@ -91,15 +91,18 @@ async def _patches(
         positions, found = board.state.positions(), board.state.changes(since)
         quiet = 0
         yield ServerSentEvent(
-            _html(board, pages, request, (view, found.keys)), event="patch", id=written(positions), retry=RETRY_MS
+            _html(board, pages, request, (view, found.keys)),
+            event="patch",
+            id=format_positions(positions),
+            retry=RETRY_MS,
         )
         # The session is read anew each time: a token that is revoked ends what it has opened.
         while not board.is_stopping() and board.gate.session(request.headers) is not None:
             try:
-                await asyncio.wait_for(changed.wait(), LOOK_SECONDS)
+                await asyncio.wait_for(changed.wait(), CHECK_SECONDS)
             except TimeoutError:
                 quiet += 1
-                if quiet < QUIET_LOOKS:
+                if quiet < QUIET_CHECKS:
                     continue
             else:
                 await asyncio.sleep(GATHER_SECONDS)
@@ -107,7 +110,10 @@ async def _patches(
             changed.clear()
             positions, found = board.state.positions(), board.state.changes_after(found.count)
             yield ServerSentEvent(
-                _html(board, pages, request, (view, found.keys)), event="patch", id=written(positions), retry=RETRY_MS
+                _html(board, pages, request, (view, found.keys)),
+                event="patch",
+                id=format_positions(positions),
+                retry=RETRY_MS,
             )
     finally:
         board.state.ignore(wake)
@@ -146,7 +152,7 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
             yield from ((reader.row(one, person), False) for one in known)
             continue
         # Whichever of them has the entry on the page, the others are told in it; only the first would have it now.
-        fit = in_order(reader, (one for one in known if one.is_open), person, view.choice)
+        fit = matching_alerts(reader, (one for one in known if one.is_open), person, view.choice)
         for one in known:
             entry = reader.entry([one, *(other for other in fit if other is not one)], person)
             yield entry, view.kind == "now" and one in fit[:1]

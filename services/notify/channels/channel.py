@@ -8,7 +8,7 @@ from schemas.alerts import ChannelName, Delivery
 from schemas.primitives import Instant
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel, WebhookChannel
 from services.notify.channels.smtp import MailDirectory, SmtpChannel
-from services.notify.channels.verdicts import of_slack, of_teams
+from services.notify.channels.verdicts import slack_verdict, teams_verdict
 from services.notify.domain.deliveries import DeliveryAccepted, Verdict
 from services.notify.domain.destinations import (
     DestinationConfig,
@@ -33,16 +33,16 @@ class Channel(Protocol):
 
 # Channels without keys have one message in hand: of two that are unknown after a crash two may come twice.
 SEND_LIMITS: Mapping[ChannelName, SendLimits] = {
-    "log": SendLimits(in_hands=50, most=10_000, span=timedelta(seconds=1)),
+    "log": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
     # A receiver that takes 0.1 s still gets 80 messages a second, see senders.AT_A_TIME.
-    "webhook": SendLimits(in_hands=50, most=10_000, span=timedelta(seconds=1)),
-    "smtp": SendLimits(in_hands=1, most=50, span=timedelta(seconds=1)),
+    "webhook": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
+    "smtp": SendLimits(in_flight=1, most=50, span=timedelta(seconds=1)),
     # Slack: "no more than one message per second", short bursts are let through.
-    "slack": SendLimits(in_hands=1, most=1, span=timedelta(seconds=1)),
+    "slack": SendLimits(in_flight=1, most=1, span=timedelta(seconds=1)),
     # Teams closes a webhook for a while after 25 posts in 300 s.
-    "teams": SendLimits(in_hands=1, most=25, span=timedelta(seconds=300)),
+    "teams": SendLimits(in_flight=1, most=25, span=timedelta(seconds=300)),
     # PagerDuty takes about 120 events a minute of one key.
-    "pagerduty": SendLimits(in_hands=50, most=120, span=timedelta(seconds=60)),
+    "pagerduty": SendLimits(in_flight=50, most=120, span=timedelta(seconds=60)),
 }
 
 
@@ -70,7 +70,7 @@ class LogChannel:
         """Nothing is open."""
 
 
-def opened(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
+def open_channel(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
     """To be called on the loop that it is to live on."""
     match config.options:
         case WebhookOptions() as options:
@@ -80,7 +80,7 @@ def opened(config: DestinationConfig, now: Callable[[], Instant], directory: Mai
         case PagerDutyOptions() as options:
             return PagerDutyChannel(options, now)
         case HttpTarget() as target:
-            return ChatChannel(target, of_teams if config.channel == "teams" else of_slack, now)
+            return ChatChannel(target, teams_verdict if config.channel == "teams" else slack_verdict, now)
         case None:
             return LogChannel()
         case _:

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
-from services.notify.channels.verdicts import of_answer, of_pagerduty
+from services.notify.channels.verdicts import http_verdict, pagerduty_verdict
 from services.notify.domain.deliveries import DestinationDown, OutcomeUnknown, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.runtime.bounded_http import AsyncBoundedHttp, BodyBrokenError, Bounds, HttpAnswer
@@ -76,7 +76,7 @@ class WebhookChannel(Poster):
         answer = await self.post(content, JSON | signature)
         if not isinstance(answer, HttpAnswer):
             return answer
-        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
+        return http_verdict(answer.status, answer.headers.get("retry-after"), self._now())
 
 
 class ChatChannel(Poster):
@@ -108,4 +108,4 @@ class PagerDutyChannel(Poster):
     async def send(self, delivery: Delivery) -> Verdict:
         event = {"routing_key": self._key.get_secret_value(), **json.loads(delivery.body or "{}")}
         answer = await self.post(json.dumps(event).encode(), JSON)
-        return of_pagerduty(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
+        return pagerduty_verdict(answer, self._now()) if isinstance(answer, HttpAnswer) else answer

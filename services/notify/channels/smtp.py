@@ -119,7 +119,11 @@ class SmtpChannel:
         except (SMTPException, OSError, TimeoutError) as failure:
             # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
             reason = str(failure)[:100] if type(failure) is SMTPException else type(failure).__name__
-            return OutcomeUnknown(f"{reason} before it was confirmed") if attempt.content_begun else DestinationDown(reason)
+            return (
+                OutcomeUnknown(f"{reason} before it was confirmed")
+                if attempt.content_begun
+                else DestinationDown(reason)
+            )
         finally:
             await attempt.part()
 
@@ -156,14 +160,24 @@ class _Attempt:
         if len(refusals) == len(self._to):
             # Of a person another one can be asked; of a list that takes nothing the destination is at fault.
             personal = len(gone) == len(refusals) and self._is_personal
-            return MessageRejected(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
+            return (
+                MessageRejected(f"{gone[0].status}: no address takes mail", off)
+                if personal
+                else refusals[0].of_destination()
+            )
         # 3. The message. From here to the last answer nobody knows whether it has arrived.
         self.content_begun = True
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
             status, code = f"SMTP {refused.code}", refused.code
-            return DestinationDown(status) if code == CLOSING else MessageRejected(status) if code >= PERMANENT else RetryLater(status)
+            return (
+                DestinationDown(status)
+                if code == CLOSING
+                else MessageRejected(status)
+                if code >= PERMANENT
+                else RetryLater(status)
+            )
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
         return DeliveryAccepted(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
@@ -204,7 +218,9 @@ class _Refusal:
 
     def of_destination(self) -> Verdict:
         """4xx of an address is greylisting or a full mailbox: a matter of time."""
-        return DestinationDown(self.status) if self.code >= PERMANENT or self.code == CLOSING else RetryLater(self.status)
+        return (
+            DestinationDown(self.status) if self.code >= PERMANENT or self.code == CLOSING else RetryLater(self.status)
+        )
 
 
 async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:

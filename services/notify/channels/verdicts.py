@@ -12,9 +12,9 @@ from services.runtime.bounded_http import HttpAnswer
 
 RETRYABLE = frozenset({408, 425})
 """Beside 5xx: timeout, too early. Every other 4xx says that a repeat changes nothing."""
-OF_DESTINATION = frozenset({401, 403, 404, 410})
+DESTINATION_STATUSES = frozenset({401, 403, 404, 410})
 """The address or its credentials are at fault: no message would arrive."""
-TOO_MANY = 429
+TOO_MANY_REQUESTS = 429
 LONGEST_SECONDS = 10 * 24 * 3600
 """Longer than any delivery is kept trying."""
 LONGEST_NUMBER, LONGEST_DATE = 9, 100
@@ -43,7 +43,7 @@ off (`WorkflowTriggerIsNotEnabled`), deleted, or wants somebody to sign in (`Dir
 _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 
-def of_answer(code: int, retry_after: str | None, now: Instant) -> Verdict:
+def http_verdict(code: int, retry_after: str | None, now: Instant) -> Verdict:
     """Of an HTTP receiver that says no more than its status."""
     status = f"HTTP {code}"
     match code // 100:
@@ -55,46 +55,50 @@ def of_answer(code: int, retry_after: str | None, now: Instant) -> Verdict:
             return RetryLater(status, _wait(retry_after, now))
         case _:
             wait = _wait(retry_after, now)
-            if code == TOO_MANY or code in OF_DESTINATION:
+            if code == TOO_MANY_REQUESTS or code in DESTINATION_STATUSES:
                 return DestinationDown(status, wait)
             return RetryLater(status, wait) if code in RETRYABLE else MessageRejected(status)
 
 
-def of_slack(answer: HttpAnswer, now: Instant) -> Verdict:
+def slack_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
     word = answer.body.strip()
     said = word.decode() if _WORD.fullmatch(word) else ""
-    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
     if said in SLACK_DESTINATION:
-        return DestinationDown(f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, RetryLater | DestinationDown) else None)
-    return _with(verdict, said)
+        return DestinationDown(
+            f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, RetryLater | DestinationDown) else None
+        )
+    return _with_code(verdict, said)
 
 
-def of_teams(answer: HttpAnswer, now: Instant) -> Verdict:
+def teams_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
     """202 says that the flow was started; that the card was posted nobody is told."""
     error = _object(answer.body).get("error")
     said = error.get("code") if isinstance(error, dict) else None
     code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
-    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
     if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
         return DestinationDown(f"HTTP {answer.status} {code}")
-    return _with(verdict, code)
+    return _with_code(verdict, code)
 
 
-def of_pagerduty(answer: HttpAnswer, now: Instant) -> Verdict:
+def pagerduty_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
     """202: the event is queued. 400 is about the event, unless it is about the key. On 429 it was not taken."""
-    verdict = of_answer(answer.status, answer.headers.get("retry-after"), now)
+    verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
     found = _object(answer.body)
     match verdict:
         case DeliveryAccepted(status):
             key = found.get("dedup_key")
             return DeliveryAccepted(status, key if isinstance(key, str) else "")
-        case MessageRejected(status) if answer.status == BAD_REQUEST and "routing" in str(found.get("errors", "")).lower():
+        case MessageRejected(status) if (
+            answer.status == BAD_REQUEST and "routing" in str(found.get("errors", "")).lower()
+        ):
             return DestinationDown(f"{status}: the routing key is not valid")
         case _:
             return verdict
 
 
-def _with(verdict: Verdict, word: str) -> Verdict:
+def _with_code(verdict: Verdict, word: str) -> Verdict:
     """The receiver's own word beside the status."""
     if not word:
         return verdict

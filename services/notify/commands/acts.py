@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 
 from schemas.alert_commands import AlertCommand, AlertReference
-from services.notify.commands.alerts import the_alert
+from services.notify.commands.alerts import find_alert_or_exit
 from services.notify.commands.common import fail, settings_or_exit, write
 from services.runtime.kafka import OutgoingRecord
 from services.validation_errors import places
@@ -128,7 +128,7 @@ ACTS = (ack, unack, snooze, assign, note, vote, silence, unsilence)
 
 
 def _on_alert(key: str, by: str, act: dict[str, object]) -> None:
-    known = the_alert(key)
+    known = find_alert_or_exit(key)
     subject = known.watch.subject
     reference = AlertReference(
         subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key

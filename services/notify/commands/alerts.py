@@ -8,8 +8,8 @@ from pydantic import ValidationError
 
 from schemas.alerts import ALERT_EVENT, Alert, AlertAct, AlertEvent, ChannelName, Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit
-from services.notify.domain.alert_episode import AlertEpisode, alerts_of
-from services.notify.domain.decisions import planned
+from services.notify.domain.alert_episode import AlertEpisode, episodes_of
+from services.notify.domain.decisions import plan_deliveries
 from services.notify.domain.ids import Destination
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.flow.inputs import read_people
@@ -29,7 +29,7 @@ def alerts(tenant: str | None, program: str | None) -> None:
     """List the open alerts, the most urgent first, and who looks after them."""
     found = [
         alert
-        for alert in _known_alerts()
+        for alert in _alert_episodes()
         if alert.is_open
         and tenant in {None, alert.watch.subject.tenant}
         and program in {None, alert.watch.subject.program}
@@ -47,7 +47,7 @@ def explain(alert: str) -> None:
     long_enough_or_exit(alert)
     found = [event for event in _events(*settings_or_exit()) if event.data.dedup_key.startswith(alert)]
     for event in sorted(found, key=lambda e: (e.recordedtime, e.id)):
-        for line in _explained(event):
+        for line in _explanation(event):
             click.echo(line)
     if not found:
         fail(f"nothing was decided about an alert whose key begins with {alert}")
@@ -69,7 +69,7 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
     if event is None:
         fail(f"{names.alerts} has no alert that begins with {alert[:80]!r}")
     told = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
-    delivery = planned(told, [Destination(channel, "preview")])[0]
+    delivery = plan_deliveries(told, [Destination(channel, "preview")])[0]
     renderer = Renderer(read_people(settings, names), settings.notify_link)
     body = renderer.rendered(delivery).body or ""
     if raw or channel == "log":
@@ -83,18 +83,18 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
         click.echo(f"(it was not sent: {event.data.not_sent})", err=True)
 
 
-def the_alert(key: str) -> AlertEpisode:
+def find_alert_or_exit(key: str) -> AlertEpisode:
     """The one whose key begins so. Exits with 1 where there is none, or more than one."""
     long_enough_or_exit(key)
-    found = [alert for alert in _known_alerts() if alert.dedup_key.startswith(key)]
+    found = [alert for alert in _alert_episodes() if alert.dedup_key.startswith(key)]
     if len(found) != 1:
         fail(f"{len(found) or 'no'} alerts have a key that begins with {key}")
     return found[0]
 
 
-def _known_alerts() -> list[AlertEpisode]:
+def _alert_episodes() -> list[AlertEpisode]:
     """The last episode of every alert that has ever fired."""
-    return [alert for watch in read_watches(*settings_or_exit()) for alert in alerts_of(watch)]
+    return [alert for watch in read_watches(*settings_or_exit()) for alert in episodes_of(watch)]
 
 
 def _line(alert: AlertEpisode) -> str:
@@ -129,7 +129,7 @@ def _events(settings: NotifySettings, names: NotifyTopics) -> Iterator[AlertEven
             click.echo(f"unreadable: partition {record.partition}, offset {record.offset}", err=True)
 
 
-def _explained(event: AlertEvent) -> Iterator[str]:
+def _explanation(event: AlertEvent) -> Iterator[str]:
     at = f"{event.recordedtime:%Y-%m-%d %H:%M:%S}"
     match event.data:
         case Alert() as alert:

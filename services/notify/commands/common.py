@@ -7,7 +7,7 @@ from typing import NoReturn
 import click
 
 from services.notify.domain.destinations import DestinationsConfig, DestinationsError
-from services.notify.flow.destinations import configured
+from services.notify.flow.destinations import load_configured
 from services.notify.settings import NotifySettings
 from services.notify.topics import NotifyTopics
 from services.runtime import settings as environment
@@ -34,7 +34,7 @@ def settings_or_exit() -> tuple[NotifySettings, NotifyTopics]:
 
 def destinations_or_exit(settings: NotifySettings) -> DestinationsConfig:
     try:
-        return configured(settings)
+        return load_configured(settings)
     except DestinationsError as fault:
         fail(str(fault), code=2)
 

@@ -7,7 +7,7 @@ import click
 
 from schemas.alerts import Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit, write
-from services.notify.domain.deliveries import has_ended, is_given_up, replayed
+from services.notify.domain.deliveries import has_ended, is_given_up, reset_for_replay
 from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.notify.flow.restore import read_deliveries
 from services.runtime.kafka import OutgoingRecord
@@ -49,7 +49,7 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
 def replay(ids: tuple[str, ...], *, every: bool) -> None:
     """Send dead letters again, under the same ids. IDS are as `deliveries --dead` lists them."""
     now = datetime.now(UTC)
-    count = _write(REPLAY, ids, every, lambda one: replayed(one, now).model_dump_json().encode())
+    count = _write(REPLAY, ids, every, lambda one: reset_for_replay(one, now).model_dump_json().encode())
     click.echo(f"{count} deliveries are sent again, by notify where it runs or when it starts")
 
 

@@ -11,7 +11,7 @@ from typing import assert_never
 import click
 
 from schemas.alerts import Urgency
-from services.notify.channels.channel import opened
+from services.notify.channels.channel import open_channel
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
@@ -26,7 +26,7 @@ from services.notify.domain.deliveries import (
 from services.notify.domain.destinations import DestinationConfig, DestinationsError, listed
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
-from services.notify.domain.pipeline import due, usual_group
+from services.notify.domain.pipeline import earliest_due, usual_group
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext, RoutingKey
 from services.notify.flow.inputs import read_people
@@ -78,7 +78,7 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
     if rule is not None:
         if tenant is None or program is None:
             fail("--rule needs --tenant and --program", code=2)
-        for line in _way(settings, names, RoutingKey(tenant, program, rule, urgency)):
+        for line in _route_lines(settings, names, RoutingKey(tenant, program, rule, urgency)):
             click.echo(line)
         return
     found = next((one for one in destinations_or_exit(settings).destinations if one.name == name), None)
@@ -86,13 +86,13 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
         fail(f"there is no destination {(name or '')[:80]!r}: see `rapport notify destinations list`")
     if found.is_owner:
         fail(f"{name} goes to whoever looks after a programme: say where with --rule")
-    verdicts = asyncio.run(_sent(found, Renderer(NameBook(), settings.notify_link)))
+    verdicts = asyncio.run(_send_trial(found, Renderer(NameBook(), settings.notify_link)))
     for verdict in verdicts:
         click.echo(f"{name}: {_outcome(verdict)}")
     sys.exit(0 if all(isinstance(verdict, DeliveryAccepted) for verdict in verdicts) else 1)
 
 
-def _way(settings: NotifySettings, names: NotifyTopics, about: RoutingKey) -> Iterator[str]:
+def _route_lines(settings: NotifySettings, names: NotifyTopics, about: RoutingKey) -> Iterator[str]:
     """By the directory and the programmes as they are now."""
     routing = destinations_or_exit(settings)
     addressing = Addressing(routing, read_people(settings, names), AddressesOff())
@@ -103,12 +103,12 @@ def _way(settings: NotifySettings, names: NotifyTopics, about: RoutingKey) -> It
         to = one.destination
         group, at = usual_group(about.urgency), "at once"
         if one.receiving is not None and group is not None:
-            at = f"{group}, {one.receiving.words(due(group, one, now))} at the earliest"
+            at = f"{group}, {one.receiving.words(earliest_due(group, one, now))} at the earliest"
         yield f"{to.recipient} ({to.channel}){f' for {one.person}' if one.person else ''}: {at}"
 
 
-async def _sent(config: DestinationConfig, renderer: Renderer) -> list[Verdict]:
-    channel = opened(config, lambda: datetime.now(UTC), NO_DIRECTORY)
+async def _send_trial(config: DestinationConfig, renderer: Renderer) -> list[Verdict]:
+    channel = open_channel(config, lambda: datetime.now(UTC), NO_DIRECTORY)
     try:
         trials = trial_deliveries(Destination(config.channel, config.name), datetime.now(UTC))
         return [await channel.send(renderer.rendered(one)) for one in trials]

@@ -18,10 +18,10 @@ from services.notify.commands.common import columns, fail, settings_or_exit, wri
 from services.notify.domain.rule_book import ActiveRules, RuleBook
 from services.notify.flow.backtest import (
     Backtest,
-    backtested,
     read_clock,
     read_programme,
     read_rule_book,
+    run_backtest,
     scores_of,
 )
 from services.notify.settings import NotifySettings
@@ -164,7 +164,7 @@ def backtest(file: Path, *, as_json: bool) -> None:
     checked = _checked(settings, names, file)
     wanted, before = checked.wanted, checked.in_force
     scores = scores_of(settings, names, wanted.tenant, wanted.program)
-    found = backtested(scores, before.rules, rules_of(wanted.version, wanted.rules))
+    found = run_backtest(scores, before.rules, rules_of(wanted.version, wanted.rules))
     if as_json:
         click.echo(json.dumps(_document(before.version, wanted.version, found), indent=2))
         return

@@ -48,32 +48,32 @@ class AlertEpisode:
         return self.state.condition in OPEN
 
 
-class _Kept(NamedTuple):
+class _CachedAlert(NamedTuple):
     rule: Rule | None
     last: Alert | None
     alert: Alert | None
 
 
 class CurrentAlerts:
-    """`as_of_now`, kept until what it rests on is another: of the alerts on a page most are what they were. Nothing is
+    """`current_alert`, kept until what it rests on is another: of the alerts on a page most are what they were. Nothing is
     kept of an alert that nobody holds any more."""
 
     def __init__(self) -> None:
-        self._kept: WeakKeyDictionary[AlertEpisode, _Kept] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[AlertEpisode, _CachedAlert] = WeakKeyDictionary()
 
     def of(self, known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None) -> Alert | None:
         kept, rule = self._kept.get(known), rules.get(known.rule)
         if kept is None or kept.rule is not rule or kept.last is not last:
-            kept = self._kept[known] = _Kept(rule, last, as_of_now(known, rules, last))
+            kept = self._kept[known] = _CachedAlert(rule, last, current_alert(known, rules, last))
         return kept.alert
 
 
-def alerts_of(watch: Watch | SubjectWatch) -> list[AlertEpisode]:
+def episodes_of(watch: Watch | SubjectWatch) -> list[AlertEpisode]:
     """Those that have ever fired."""
     return [AlertEpisode(watch, rule, state) for rule, state in watch.rules.items() if state.episode]
 
 
-def as_of_now(
+def current_alert(
     known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None, decided_at: Instant | None = None
 ) -> Alert | None:
     """What is open, explained by the newest row; else as it was told `last`; None where neither is known. `decided_at`:

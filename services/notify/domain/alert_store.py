@@ -27,7 +27,7 @@ class AlertStore(Generic[AnyWatch]):
     def _put(self, before: AnyWatch, after: AnyWatch) -> None:
         """The one takes the place of the other."""
 
-    def watches(self, key: str) -> bool:
+    def has_watch(self, key: str) -> bool:
         return key in self._watches
 
     def watch(self, key: str) -> AnyWatch | None:
@@ -48,13 +48,13 @@ class AlertStore(Generic[AnyWatch]):
         notes = {**watch.notes, rule: note} if note else watch.notes
         self._put(watch, replace(watch, handling=held, notes=notes))
 
-    def told(self, key: str, rule: str) -> int:
+    def last_notified_episode(self, key: str, rule: str) -> int:
         """The last episode of which somebody was told; 0 before the first."""
         watch = self._watches.get(key)
         state = watch.rules.get(rule) if watch else None
         return state.told if state else 0
 
-    def mark_told(self, key: str, rule: str, episode: int, heard: Collection[Recipient]) -> None:
+    def mark_notified(self, key: str, rule: str, episode: int, heard: Collection[Recipient]) -> None:
         """These will be told of this episode, whatever has become of it since."""
         watch = self._watches.get(key)
         if watch is None or rule not in watch.rules:
@@ -66,12 +66,12 @@ class AlertStore(Generic[AnyWatch]):
         rules = {**watch.rules, rule: replace(state, told=episode)}
         self._put(watch, replace(watch, rules=rules, heard=known, muted=muted))
 
-    def heard(self, key: str, rule: str) -> tuple[Recipient, ...] | None:
+    def notified_recipients(self, key: str, rule: str) -> tuple[Recipient, ...] | None:
         """Who was told of the last episode that anybody was told of; None where that was not written down."""
         watch = self._watches.get(key)
         return watch.heard.get(rule) if watch else None
 
-    def mark_unheard(self, key: str, rule: str, by: Destination) -> None:
+    def unmark_notified(self, key: str, rule: str, by: Destination) -> None:
         """What this destination would have been told was held, and is not told any more."""
         watch = self._watches.get(key)
         if watch is not None and rule in watch.heard:
@@ -94,7 +94,7 @@ class AlertStore(Generic[AnyWatch]):
             if by == silence.id and watch.rules[rule].condition in OPEN
         ]
 
-    def take_from(self, people: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+    def release_alerts_of(self, people: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
         """Open alerts that these, by tenant and id, look after, or were told of while nobody else does: they have them
         no longer. The key of the subject, and the rule."""
         found: list[tuple[str, str]] = []
@@ -112,7 +112,7 @@ class AlertStore(Generic[AnyWatch]):
                 found.append((key, rule))
                 self.handle(key, rule, UNTOUCHED)
                 for one in told:
-                    self.mark_unheard(key, rule, one.destination)
+                    self.unmark_notified(key, rule, one.destination)
         return found
 
     def forget_people(self, people: Collection[tuple[str, str]]) -> None:

@@ -75,7 +75,7 @@ def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> Al
     return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
 
 
-def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
+def plan_deliveries(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
     """One delivery per destination."""
     about = (event.tenant, event.program, event.subject)
     return [new_delivery(event.data, about, to, event.id, event.data.decided_at) for to in destinations]
@@ -134,21 +134,21 @@ def delivery_changed(delivery: Delivery) -> DeliveryChanged:
 
 def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, grounds: AlertGrounds) -> AlertChanged:
     key = alert_key(subject, turn.rule.name)
-    assert turn.of.urgency is not None and turn.of.since is not None, "an episode has begun with an urgency"  # noqa: PT018
+    assert turn.episode.urgency is not None and turn.episode.since is not None, "an episode has begun with an urgency"  # noqa: PT018
     alert = Alert(
         alert_key=key,
-        dedup_key=dedup_key(key, turn.of.episode),
-        episode=turn.of.episode,
-        seq=turn.of.seq,
+        dedup_key=dedup_key(key, turn.episode.episode),
+        episode=turn.episode.episode,
+        seq=turn.episode.seq,
         subject_kind=subject.kind,
         rule=turn.rule.name,
         rule_version=turn.rule.version,
-        urgency=turn.of.urgency,
+        urgency=turn.episode.urgency,
         transition=turn.name,
         condition="ok" if turn.name == "resolved" else "firing",
         why=turn.why,
         at=turn.at,
-        since=turn.of.since,
+        since=turn.episode.since,
         decided_at=decided_at,
         reading=grounds.reading,
         trigger=grounds.trigger,

@@ -15,7 +15,7 @@ from services.notify.domain.preferences import AddressOff
 
 @dataclass(frozen=True)
 class DeliveryAccepted:
-    """`provider_id`: what the receiver calls the message, if it says so; `refused`: digests of addresses that it has
+    """`provider_id`: what the receiver calls the message, if it says so; `mark_dead`: digests of addresses that it has
     refused for good, while others were taken."""
 
     status: str
@@ -40,7 +40,7 @@ class OutcomeUnknown:
 
 @dataclass(frozen=True)
 class MessageRejected:
-    """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses that are."""
+    """The message is at fault: others may arrive, this one will not. `mark_dead`: digests of addresses that are."""
 
     status: str
     refused: tuple[str, ...] = ()
@@ -67,7 +67,7 @@ FALL_BACK = GIVE_UP | {"P1": timedelta(minutes=2)}
 """After this time the destination's fallback gets the message, too: what is urgent does not wait to be given up."""
 SENT_AGAIN: frozenset[Urgency] = frozenset({"P1", "P2"})
 """Better twice than never. Of a P3 nobody wants a second message, and it stands in the next digest."""
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 """What has ended is kept for so long: it is listed, dead letters are replayed, and nothing is sent twice."""
 LONGEST_STATUS, LONGEST_PROVIDER_ID = 512, 256
 """As the schema admits."""
@@ -105,7 +105,7 @@ def new_delivery(alert: Alert, about: tuple[Id, Id, Id], to: Destination, told: 
     )
 
 
-def started(delivery: Delivery, at: Instant) -> Delivery:
+def start_attempt(delivery: Delivery, at: Instant) -> Delivery:
     """What is unknown on a channel without keys may be a repeat now, and says so: its old body is of no use."""
     is_second = delivery.state == "unknown" and delivery.channel not in KEYED
     again: dict[str, Any] = {"repeat": True, "body": None} if is_second else {}
@@ -122,30 +122,32 @@ def started(delivery: Delivery, at: Instant) -> Delivery:
     )
 
 
-def settled(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
+def apply_result(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
     """`jitter`: a random number from 0 to 1."""
     match answer.verdict:
         case DeliveryAccepted(status=status, provider_id=provider_id):
-            done = _ended(delivery, answer, "delivered", status)
+            done = _with_state(delivery, answer, "delivered", status)
             return done.model_copy(update={"provider_id": provider_id[:LONGEST_PROVIDER_ID]})
         case MessageRejected(status=status):
-            return _ended(delivery, answer, "dead", status)
+            return _with_state(delivery, answer, "dead", status)
         case RetryLater(status, wait):
-            return _later(delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter))
+            return _retry_later(
+                delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter)
+            )
         case OutcomeUnknown(status) if delivery.channel in KEYED:
-            return _later(delivery, answer, status, backoff(delivery.attempt, jitter))
+            return _retry_later(delivery, answer, status, backoff(delivery.attempt, jitter))
         case OutcomeUnknown(status):
             due = answer.at + backoff(delivery.attempt, jitter)
-            return _ended(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
+            return _with_state(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
         case DestinationDown(status):
             # The clock of giving up begins anew when the destination is back: it was not the message's fault.
             update: dict[str, Any] = {"due_at": answer.at, "started_at": None}
-            return _ended(delivery, answer, "planned", status).model_copy(update=update)
+            return _with_state(delivery, answer, "planned", status).model_copy(update=update)
         case _:
             assert_never(answer.verdict)
 
 
-def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
+def refused_addresses(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
     """Those that the server has refused for good in this attempt."""
     refused = answer.verdict.refused if isinstance(answer.verdict, DeliveryAccepted | MessageRejected) else ()
     return [
@@ -161,33 +163,33 @@ def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]
     ]
 
 
-def interrupted(delivery: Delivery, at: Instant) -> Delivery:
+def recover_interrupted(delivery: Delivery, at: Instant) -> Delivery:
     """A delivery of which the last run has not written down what came of it."""
     if delivery.state != "started":
         return delivery
     return delivery.model_copy(update={"state": "unknown", "status": INTERRUPTED, "changed_at": at, "due_at": at})
 
 
-def held(delivery: Delivery) -> Delivery:
+def as_held(delivery: Delivery) -> Delivery:
     return delivery.model_copy(update={"state": "held"}) if delivery.state == "planned" else delivery
 
 
-def superseded(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
+def supersede(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
     reason = f"nobody knows whether it arrived, and {by.transition} came after it"
-    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
-def refused(delivery: Delivery, reason: str, at: Instant) -> Delivery:
+def mark_dead(delivery: Delivery, reason: str, at: Instant) -> Delivery:
     """It cannot even be tried."""
-    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "dead", reason)
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "dead", reason)
 
 
-def dropped(delivery: Delivery, reason: str, at: Instant) -> Delivery:
+def drop_held(delivery: Delivery, reason: str, at: Instant) -> Delivery:
     """It was held, and is not sent by itself."""
-    return _ended(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
-def replayed(delivery: Delivery, at: Instant) -> Delivery:
+def reset_for_replay(delivery: Delivery, at: Instant) -> Delivery:
     """Begun anew by a person, as if it had never been tried; its id stays the same."""
     return delivery.model_copy(
         update={
@@ -230,14 +232,14 @@ def backoff(attempt: int, jitter: float) -> timedelta:
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** max(0, min(attempt - 1, 20))) * jitter
 
 
-def _later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
+def _retry_later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
     due = answer.at + wait
     if due - (delivery.started_at or answer.at) > GIVE_UP[delivery.alert.urgency]:
-        return _ended(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
-    return _ended(delivery, answer, "planned", status).model_copy(update={"due_at": due})
+        return _with_state(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
+    return _with_state(delivery, answer, "planned", status).model_copy(update={"due_at": due})
 
 
-def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, status: str) -> Delivery:
+def _with_state(delivery: Delivery, answer: AttemptResult, state: DeliveryState, status: str) -> Delivery:
     return delivery.model_copy(
         update={
             "state": state,
@@ -248,7 +250,7 @@ def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, stat
     )
 
 
-def latest(deliveries: Sequence[Delivery]) -> list[Delivery]:
+def latest_transitions(deliveries: Sequence[Delivery]) -> list[Delivery]:
     """The last transition of every episode: what has fired and resolved since stands in one line."""
     found: dict[str, Delivery] = {}
     for delivery in deliveries:
@@ -258,13 +260,13 @@ def latest(deliveries: Sequence[Delivery]) -> list[Delivery]:
     return list(found.values())
 
 
-def one_message(lines: Sequence[Delivery], now: Instant) -> Delivery:
+def fold_messages(lines: Sequence[Delivery], now: Instant) -> Delivery:
     """Of one recipient, to be sent now. Filed under its first line. What it is called follows from what it lists: the
     same after any crash."""
     first, *rest = sorted(
         lines, key=lambda d: (d.transition == "resolved", d.alert.urgency, d.alert.since, d.relationship, d.alert.rule)
     )
-    alone = replayed(first, now).model_copy(update={"status": "", "planned_at": now})
+    alone = reset_for_replay(first, now).model_copy(update={"status": "", "planned_at": now})
     if not rest:
         return alone
     told = transition_id(first.dedup_key, first.alert.seq, first.transition)
@@ -275,12 +277,12 @@ def one_message(lines: Sequence[Delivery], now: Instant) -> Delivery:
     return alone.model_copy(update={"delivery_id": named, "items": items, "more": len(rest) - len(items)})
 
 
-def alerts_of(delivery: Delivery) -> list[Alert]:
+def listed_alerts(delivery: Delivery) -> list[Alert]:
     """All that it lists."""
     return [delivery.alert, *(item.alert for item in delivery.items)]
 
 
-def without(delivery: Delivery, relationships: AbstractSet[str]) -> Delivery | None:
+def without_relationships(delivery: Delivery, relationships: AbstractSet[str]) -> Delivery | None:
     """The same message with nothing of these relationships in it; None where nothing is left of it."""
     items = tuple(item for item in delivery.items if item.relationship not in relationships)
     if delivery.relationship not in relationships:

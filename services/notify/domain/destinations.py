@@ -82,7 +82,7 @@ class DestinationConfig:
         """It goes to whoever looks after the programme, at the address that the directory has."""
         return isinstance(self.options, SmtpOptions) and not self.options.to
 
-    def takes(self, tenant: Id, program: Id) -> bool:
+    def accepts(self, tenant: Id, program: Id) -> bool:
         return self.tenant in {None, tenant} and (self.programs is None or program in self.programs)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from schemas.primitives import Instant
 from schemas.rules import Drawdown, Rule
-from services.notify.domain.window import Run, StoredInstant, Values, Window, as_of, newest, unbroken_run
+from services.notify.domain.window import Run, StoredInstant, Values, Window, as_of, newest_values, unbroken_run
 
 MOST = 100.0
 SAME_LEVEL = 5.0
@@ -33,23 +33,23 @@ class Fallen(NamedTuple):
     is_lowest: bool
 
 
-def fallen(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
+def find_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
     """How far the newest row lies below the peak of its window; None if not so far as the rule says, or if nobody is
     sure of it. `regained_at`: when the last fall was, if there was one: what health fell from before that counts no
     more, or a pair that is half the way back from a deep fall would have fallen again. It does where all is lost again
     that was regained."""
-    last = newest(rows)
+    last = newest_values(rows)
     if last is None or last.health > MOST - rule.tiers[0].level:
         # Most pairs are so well that no fall of theirs could be so deep.
         return None
-    found = _far_below(rule, drop, rows, regained_at)
+    found = _deep_fall(rule, drop, rows, regained_at)
     if found is None:
         return None
-    run = unbroken_run(rows[_begin(rule, drop, rows, regained_at) :], lambda _: True)
+    run = unbroken_run(rows[_first_row_of_fall(rule, drop, rows, regained_at) :], lambda _: True)
     return found if run is None else found._replace(run=run)
 
 
-def held_at(rule: Rule, fall: Fall, rows: Window) -> Fall:
+def update_level(rule: Rule, fall: Fall, rows: Window) -> Fall:
     """As it is with the newest row: further down, the new level begins anew."""
     for at, _, _, values in reversed(rows):
         if values is not None:
@@ -58,15 +58,15 @@ def held_at(rule: Rule, fall: Fall, rows: Window) -> Fall:
     return fall
 
 
-def regained(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Run | None:
+def regained_run(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Run | None:
     """For how long so much of the fall has been regained; None if it is not."""
     wanted = fall.level + drop.regained * (fall.peak - fall.level)
     return unbroken_run(rows, lambda values: rule.is_sure_of(values) and values.health >= wanted)
 
 
-def settles(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | None:
+def settles_at(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | None:
     """When the new level will have held for long enough, paused time left out; None while paused or unsure."""
-    values = newest(rows)
+    values = newest_values(rows)
     if values is None or values.status == "paused" or not rule.is_sure_of(values):
         return None
     paused, later = _NO_TIME, None
@@ -81,16 +81,16 @@ def settles(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | N
     return fall.held + drop.settles + paused
 
 
-def _far_below(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> Fallen | None:
+def _deep_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> Fallen | None:
     """If it is so far as the rule says."""
-    found = _below(rule, drop, rows)
+    found = _fall_from_peak(rule, drop, rows)
     if regained_at is not None and found is not None and not found.is_lowest:
         # The row before that instant says what held when it came.
-        found = _below(rule, drop, rows[max(0, bisect_left(rows, regained_at, key=as_of) - 1) :])
+        found = _fall_from_peak(rule, drop, rows[max(0, bisect_left(rows, regained_at, key=as_of) - 1) :])
     return None if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level else found
 
 
-def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
+def _fall_from_peak(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
     """The newest row against the highest of its window: the row before the window says what held when it began."""
     left, points, later = drop.window, 0, None
     last: tuple[Instant, Values] | None = None
@@ -119,13 +119,13 @@ def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
     return Fallen(Fall(*peak, values.health, at), Run(at, at, _NO_TIME, paused), points, is_lowest)
 
 
-def _begin(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> int:
+def _first_row_of_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> int:
     """The place of the first of those rows that lie so far below their own peaks, all up to the newest."""
     begin = len(rows) - 1
     for place in range(len(rows) - 1, -1, -1):
         if rows[place].values is None:
             continue
-        if _far_below(rule, drop, rows[: place + 1], regained_at) is None:
+        if _deep_fall(rule, drop, rows[: place + 1], regained_at) is None:
             break
         begin = place
     return begin

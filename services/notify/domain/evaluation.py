@@ -7,9 +7,16 @@ from typing import NamedTuple
 from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up
-from services.notify.domain.guards import Clock, catching_up, history, marked, scored_after, source_digests
-from services.notify.domain.handling import EXPIRED, UNTOUCHED, after
+from services.notify.domain.folding import Anchor, advance_anchor, fold_rule, is_corrected_away
+from services.notify.domain.guards import (
+    Clock,
+    late_reason,
+    mark_rescored,
+    source_digests,
+    track_scoring,
+    update_catch_up,
+)
+from services.notify.domain.handling import EXPIRED, UNTOUCHED, handling_after
 from services.notify.domain.lifecycle import (
     AT_REST,
     ENDED,
@@ -17,16 +24,16 @@ from services.notify.domain.lifecycle import (
     OPEN,
     RuleState,
     Transition,
-    closed,
-    judged,
-    kept,
-    reconciled,
-    reminded,
-    turned,
-    withdrawn,
+    apply_deadline,
+    close_rule,
+    evaluate,
+    reconcile,
+    remind,
+    withdraw,
+    without_idle,
 )
 from services.notify.domain.watch import Anchors, LastDecision, Watch
-from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
+from services.notify.domain.window import MOST_ROWS, WINDOW, Window, extended_to, insert_row, trim, up_to, window_row
 
 SWITCHED_OFF = "the rule is off"
 NO_ANCHOR = Anchor()
@@ -51,14 +58,14 @@ class Evaluator:
     clock: Clock
     off: tuple[Rule, ...] = ()
 
-    def of(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
+    def evaluator_for(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
         """The same for all, always."""
         return self
 
     def is_history(self, row: ScoreRow) -> bool:
-        return history(row, self.clock) is not None
+        return late_reason(row, self.clock) is not None
 
-    def until(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
+    def advance(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
         """Deadlines at or before the instant take effect, each at its own."""
         if watch.shown is None or watch.shown.score is None:
             return watch, []
@@ -67,7 +74,7 @@ class Evaluator:
             return watch, []
         return self._turn(watch, instant, None, self.rules if watch.frozen is None else self._urgent)
 
-    def corrected(self, watch: Watch, new: ScoreRow) -> Watch:
+    def correct(self, watch: Watch, new: ScoreRow) -> Watch:
         """A row of the past takes its place; it decides nothing."""
         before = dict(watch.anchors)
         for rule in self.rules:
@@ -75,27 +82,27 @@ class Evaluator:
             if anchor.at is not None and new.as_of <= anchor.at:
                 # What was told stands, and all after it is judged again.
                 is_open = state.condition in OPEN
-                before[rule.name] = anchor if is_open else Anchor(anchor.stood, state.shut(), anchor.stood)
+                before[rule.name] = anchor if is_open else Anchor(anchor.stood, state.reset(), anchor.stood)
         window, anchors = self._placed(watch.window, before, new)
         # A repeat changes nothing.
         return watch if window == watch.window else replace(watch, window=window, anchors=anchors, revised=True)
 
-    def changed(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
+    def apply_row(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
         """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
         `clock`: up to which instant the partition's deadlines have taken effect."""
         mark = LastDecision(new.position, new.as_of)
         if not watch.is_decided_by(new):
-            return self.corrected(watch, new), []
-        late = history(new, self.clock)
+            return self.correct(watch, new), []
+        late = late_reason(new, self.clock)
         is_next = not watch.window or new.as_of >= watch.window[-1].as_of
         before: list[Transitioned] = []
         # 1. What was due before takes effect on what was known before, unless that was corrected.
         if late is None and is_next and not watch.revised:
-            watch, before = self.until(watch, new.as_of)
+            watch, before = self.advance(watch, new.as_of)
         # 2. The row takes its place and shows the subject as it is now.
         now = max(new.as_of, watch.reached or new.as_of, clock or new.as_of)
         last, revised = max(mark, watch.mark or mark), watch.revised or not is_next
-        watch = watch if is_next else self.corrected(watch, new)
+        watch = watch if is_next else self.correct(watch, new)
         window, anchors = self._trimmed(*self._placed(watch.window, watch.anchors, new))
         sources = watch.sources if new.score is None else source_digests(new.score.sources)
         # By place: `replace` takes three times as long, for every row of every pair.
@@ -117,7 +124,7 @@ class Evaluator:
             watch.muted,
             watch.calls,
             # Where time is the log's, nothing is late.
-            scored_after(watch.scored, new) if self.clock == "wall" else None,
+            track_scoring(watch.scored, new) if self.clock == "wall" else None,
         )
         if new.score is not None:
             watch, over = self._switched_off(watch, now)
@@ -125,12 +132,12 @@ class Evaluator:
             if new.score.status == "ended":
                 # Open alerts resolve at once, pending ones are forgotten.
                 states, ends = _closed(watch, self.rules, now, ENDED)
-                watch = replace(watch, rules=kept(states), catch_up=None, revised=False)
+                watch = replace(watch, rules=without_idle(states), catch_up=None, revised=False)
                 watch, over = self._stood(watch, ends, by_row=True)
                 return watch, [*before, *over]
         # 3. While history is told, or a source is silent, nothing is decided but what cannot wait.
         if late is not None or watch.catch_up is not None or watch.frozen is not None:
-            watch = replace(watch, revised=True, catch_up=catching_up(watch.catch_up, new, now, late))
+            watch = replace(watch, revised=True, catch_up=update_catch_up(watch.catch_up, new, now, late))
             if new.mode == "replay":
                 return watch, before
             after, found = self._judge(watch, now, self._urgent)
@@ -140,27 +147,27 @@ class Evaluator:
             after, found = self._judge(watch, now, self.rules)
             return after, [*before, *found]
         after, found = self._fold(watch, now, None)
-        after, over = self.until(after, now)
+        after, over = self.advance(after, now)
         return after, [*before, *found, *over]
 
-    def reminded(self, watch: Watch, rule: str, at: Instant, why: str) -> tuple[Watch, list[Transitioned]]:
+    def remind(self, watch: Watch, rule: str, at: Instant, why: str) -> tuple[Watch, list[Transitioned]]:
         """Whoever shall hear of an open alert now, though nothing has changed."""
         found = next((one for one in self.rules if one.name == rule), None)
         state = watch.rules.get(rule)
         if found is None or state is None or state.condition not in OPEN or watch.shown is None:
             return watch, []
-        after, transition = reminded(found, state, max(at, watch.reached or at), why)
+        after, transition = remind(found, state, max(at, watch.reached or at), why)
         after_it = replace(watch, rules={**watch.rules, rule: after})
         return after_it, [Transitioned(after_it, transition, watch.shown, by_row=False)]
 
-    def erased(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+    def erase(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         """Nothing is known of it any more: what is open is closed."""
         states, ends = _closed(watch, (*self.rules, *self.off), at, ERASED)
         empty = Watch(watch.subject, rules=states, heard=watch.heard)
         nothing = ScoreRow(as_of=at, position=0, mode="live", deleted=True)
         return empty, [Transitioned(empty, end, nothing, by_row=False) for end in ends]
 
-    def settled(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+    def settle(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
         """The history has been told: what has come to light takes effect now."""
         if watch.catch_up is None:
             return watch, []
@@ -170,7 +177,7 @@ class Evaluator:
         now = max(clock, watch.reached or clock)
         return self._fold(replace(watch, catch_up=None, reached=now), now, watch.catch_up.why)
 
-    def thawed(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+    def thaw(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
         """No source that it depends on is silent any more: what the rows say now takes effect, and is no news of its
         own."""
         if watch.frozen is None:
@@ -192,7 +199,7 @@ class Evaluator:
         if not gone:
             return watch, []
         states, ends = _closed(watch, gone, at, SWITCHED_OFF)
-        return self._stood(replace(watch, rules=kept(states)), ends, by_row=False)
+        return self._stood(replace(watch, rules=without_idle(states)), ends, by_row=False)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
@@ -206,13 +213,13 @@ class Evaluator:
         before, states = watch.rules, dict[str, RuleState]()
         for rule in rules:
             state = before.get(rule.name, AT_REST)
-            after = judged(rule, state, rows)
+            after = evaluate(rule, state, rows)
             # Most rows change nothing of most rules.
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.replaced(watch.window, kept({**before, **states}))
-        return self._turn(watch, now, now, rules) if new.score else (watch.explained(), [])
+            watch = watch.with_window(watch.window, without_idle({**before, **states}))
+        return self._turn(watch, now, now, rules) if new.score else (watch.drop_unused_row(), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
         """Rows were corrected: every rule is folded anew from its anchor."""
@@ -221,24 +228,24 @@ class Evaluator:
             state = states.get(rule.name, RuleState())
             if watch.shown is None or watch.shown.score is None:
                 # Where nothing is known, nothing fires or resolves.
-                states[rule.name] = judged(rule, state, ())
+                states[rule.name] = evaluate(rule, state, ())
                 continue
             if is_corrected_away(rule, state, watch.window, now):
-                found = folded(rule, Anchor(), watch.window, now)
-                states[rule.name], gone = withdrawn(rule, state, found, now, late)
+                found = fold_rule(rule, Anchor(), watch.window, now)
+                states[rule.name], gone = withdraw(rule, state, found, now, late)
                 transitions.append(gone)
                 continue
-            found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
-            states[rule.name], transition = reconciled(rule, state, found, now, late)
+            found = fold_rule(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
+            states[rule.name], transition = reconcile(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._stood(replace(watch, rules=kept(states), revised=False), transitions, by_row=True)
+        return self._stood(replace(watch, rules=without_idle(states), revised=False), transitions, by_row=True)
 
     def _turn(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
     ) -> tuple[Watch, list[Transitioned]]:
         """Deadlines take effect: at their own instants, or all at the instant of the row that brought them about."""
         if watch.catch_up is None and ((soonest := watch.due) is None or soonest > until):
-            return watch.explained(), []
+            return watch.drop_unused_row(), []
         transitions: list[Transition] = []
         # A rule that is newer than the state that was restored has none yet.
         for rule in rules:
@@ -253,9 +260,9 @@ class Evaluator:
                     # It may begin anew with the row that ended it, and shall not wait for the next.
                     ended = turn.at
                     assert watch.shown is not None, "deadlines are of what a row explains"
-                    rows = lasting(up_to(watch.window, watch.shown.as_of), ended)
-                    watch = watch.replaced(
-                        watch.window, {**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)}
+                    rows = extended_to(up_to(watch.window, watch.shown.as_of), ended)
+                    watch = watch.with_window(
+                        watch.window, {**watch.rules, rule.name: evaluate(rule, watch.rules[rule.name], rows)}
                     )
         transitions.sort(key=lambda turn: turn.at)
         return self._stood(watch, transitions, by_row=of_row is not None)
@@ -265,34 +272,36 @@ class Evaluator:
     ) -> tuple[Watch, list[Transitioned]]:
         """They are written down: from now on rules are folded from them."""
         if not transitions:
-            return watch.explained(), []
+            return watch.drop_unused_row(), []
         scored = watch.scored
         if scored is not None and scored.since is not None:
-            transitions = [marked(one, watch.window, scored) for one in transitions]
+            transitions = [mark_rescored(one, watch.window, scored) for one in transitions]
         shown, anchors = watch.shown, dict(watch.anchors)
         assert shown is not None, "a row explains what has come about"
         for transition in transitions:
             name = transition.rule.name
             anchors[name] = Anchor(transition.at, watch.rules[name], transition.at)
             if name in watch.handling:
-                watch = watch.handled(name, after(watch.handling[name], transition.name))
+                watch = watch.with_handling_of(name, handling_after(watch.handling[name], transition.name))
         watch = replace(watch, anchors=anchors)
-        return watch.explained(), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
+        return watch.drop_unused_row(), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
 
     def _placed(self, window: Window, anchors: Anchors, new: ScoreRow) -> tuple[Window, Anchors]:
-        placed = replaced(window, row(new))
+        placed = insert_row(window, window_row(new))
         return self._cut(window, anchors, placed) if len(window) == MOST_ROWS else (placed, anchors)
 
     def _trimmed(self, window: Window, anchors: Anchors) -> tuple[Window, Anchors]:
         # Time is no shorter than active time: most windows need not be walked.
         if len(window) <= LEAST_CUT or window[-1].as_of - window[LEAST_CUT].as_of < WINDOW:
             return window, anchors
-        left = trimmed(window)
+        left = trim(window)
         return (window, anchors) if len(window) - len(left) < LEAST_CUT else self._cut(window, anchors, left)
 
     def _cut(self, window: Window, anchors: Anchors, left: Window) -> tuple[Window, Anchors]:
         """Rows leave the window: anchors move up with its begin."""
-        moved = {rule.name: moved_up(rule, anchors.get(rule.name, NO_ANCHOR), window, left) for rule in self.rules}
+        moved = {
+            rule.name: advance_anchor(rule, anchors.get(rule.name, NO_ANCHOR), window, left) for rule in self.rules
+        }
         return left, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
 
 
@@ -300,11 +309,11 @@ def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch
     """The next deadline of a rule, or of whoever looks after its alert, takes effect."""
     state, handling = watch.rules[rule.name], watch.handling.get(rule.name, UNTOUCHED)
     if state.dues and state.dues[0].at == due:
-        state, transition = turned(rule, state, at)
+        state, transition = apply_deadline(rule, state, at)
     else:
-        state, transition = reminded(rule, state, at, EXPIRED[handling.state])
+        state, transition = remind(rule, state, at, EXPIRED[handling.state])
     watch = replace(watch, rules={**watch.rules, rule.name: state})
-    return watch.handled(rule.name, after(handling, transition.name)), transition
+    return watch.with_handling_of(rule.name, handling_after(handling, transition.name)), transition
 
 
 def _closed(
@@ -313,6 +322,6 @@ def _closed(
     """The states of all rules where these are over, and the ends of what was open."""
     states, ends = dict(watch.rules), list[Transition]()
     for rule in rules:
-        states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at, why)
+        states[rule.name], end = close_rule(rule, states.get(rule.name, RuleState()), at, why)
         ends += [end] if end else []
     return states, ends

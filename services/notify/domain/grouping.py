@@ -19,8 +19,8 @@ RESCORED_SPAN = timedelta(hours=49)
 clocks that come later. By then all of it is known, and is one message."""
 HOUR = timedelta(hours=1)
 PEOPLE: frozenset[ChannelName] = frozenset({"smtp", "slack", "teams"})
-OVER = "over before it was sent: its end is told"
-ELSEWHERE = "somebody else looks after it now"
+ALREADY_RESOLVED = "over before it was sent: its end is told"
+REASSIGNED = "somebody else looks after it now"
 NOT_OF_STORMS = frozenset({"resolved", "reminded"})
 
 
@@ -59,13 +59,13 @@ def group_key(delivery: Delivery) -> GroupKey:
     return GroupKey(recipient, delivery.tenant, delivery.group, about.get(delivery.group, ""))
 
 
-def by_recipient(key: GroupKey) -> tuple[str, str, str, str, str, str]:
+def recipient_order(key: GroupKey) -> tuple[str, str, str, str, str, str]:
     """A key for `sorted`."""
     to = key.recipient.destination
     return (to.channel, to.recipient, key.recipient.person or "", key.tenant, key.kind, key.about)
 
 
-def to_another(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
+def redirect(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
     """The same single to somebody else."""
     event = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)
     named = delivery_id(event, to.destination.channel, to.destination.recipient)

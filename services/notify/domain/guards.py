@@ -24,7 +24,7 @@ BEHIND = timedelta(hours=1)
 """While scores are this far behind the wall clock, the next ones may already say that all is well again."""
 
 
-def history(row: ScoreRow, clock: Clock) -> str | None:
+def late_reason(row: ScoreRow, clock: Clock) -> str | None:
     """Why what this row brings about is history, if so. On the log's own clock everything is news."""
     if clock == "log":
         return None
@@ -60,7 +60,7 @@ class CatchUp:
     why: str
 
 
-def catching_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
+def update_catch_up(before: CatchUp | None, new: ScoreRow, now: Instant, late: str | None) -> CatchUp | None:
     """With a row that is history for the reason of `late`, or with one that is none."""
     if late is None:
         return before
@@ -82,7 +82,7 @@ class CatchingUp:
     lag: timedelta
 
 
-def settled(waiting: Iterable[CatchingUp]) -> list[CatchingUp]:
+def ready_to_settle(waiting: Iterable[CatchingUp]) -> list[CatchingUp]:
     """Of one organisation: all of them when the last history was told long enough ago, so that there is one digest;
     before that those that are ready themselves, when somebody has waited for too long."""
     every = list(waiting)
@@ -145,7 +145,7 @@ class Storms:
         """A transition, by its id: each counts once."""
         self._since(tenant, program, at).setdefault(transition, at)
 
-    def found(self, tenant: Id, program: Id, now: Instant, active: int) -> str | None:
+    def storm_reason(self, tenant: Id, program: Id, now: Instant, active: int) -> str | None:
         """Why the next transition belongs to a storm, if so. `active`: relationships of the programme."""
         count = len(self._since(tenant, program, now)) + 1
         if count <= LEAST_OF_STORM or count <= SHARE_OF_STORM * active:
@@ -175,7 +175,7 @@ class ScoredBy(NamedTuple):
     nightly: bool = False
 
 
-def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
+def track_scoring(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     """With the newest row."""
     score = row.score
     if score is None:
@@ -186,10 +186,10 @@ def scored_after(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     return before if before.by == by else ScoredBy(by, row.as_of, score.causes == MIDNIGHT)
 
 
-def marked(transition: Transition, window: Window, scored: ScoredBy) -> Transition:
+def mark_rescored(transition: Transition, window: Window, scored: ScoredBy) -> Transition:
     """The transition, and why it is no news, if so: what it rests on has been so exactly since scores are computed
     otherwise."""
-    rule, state = transition.rule, transition.of
+    rule, state = transition.rule, transition.episode
     if transition.late is not None or scored.since is None:
         return transition
     if transition.name not in BEGINS or rule.measure not in OF_SCORES:

@@ -18,7 +18,7 @@ ACK_WORKING_DAYS = 3
 LONGEST_ACK = timedelta(days=14)
 LONGEST_SNOOZE = timedelta(days=30)
 LONGEST_SILENCE = timedelta(days=30)
-OF_THE_OPEN = frozenset({"acknowledge", "unacknowledge", "snooze"})
+OPEN_ALERT_ACTS = frozenset({"acknowledge", "unacknowledge", "snooze"})
 UNTOUCHED = Handling()
 EXPIRED = {
     "acknowledged": "the acknowledgement has expired",
@@ -38,24 +38,24 @@ class ActRefused:
     reason: str
 
 
-def acted(
+def apply_act(
     handling: Handling, command: AlertCommand, subject: AlertSubject, calendar: WorkCalendar, *, is_open: bool
 ) -> ActAdmitted | ActRefused:
     """What an act makes of the handling of an alert. `calendar`: of its programme."""
     act = command.act
     if command.programs is not None and subject.program not in command.programs:
         return ActRefused("the person may not act on alerts of this programme")
-    if not is_open and act.kind in OF_THE_OPEN:
+    if not is_open and act.kind in OPEN_ALERT_ACTS:
         return ActRefused("the alert is closed")
     match act.kind:
         case "acknowledge":
             until = act.until or calendar.working_days_later(command.at, ACK_WORKING_DAYS)
-            return _held(handling, command, Handling(state="acknowledged", until=until), LONGEST_ACK)
+            return _bounded_handling(handling, command, Handling(state="acknowledged", until=until), LONGEST_ACK)
         case "snooze":
             asleep = Handling(state="snoozed", until=act.until, wakes_on=act.wakes_on)
-            return _held(handling, command, asleep, LONGEST_SNOOZE)
+            return _bounded_handling(handling, command, asleep, LONGEST_SNOOZE)
         case "unacknowledge":
-            return ActAdmitted(_freed(handling))
+            return ActAdmitted(_released(handling))
         case "assign":
             return ActAdmitted(handling.model_copy(update={"assignee": act.assignee}))
         case "note" | "vote":
@@ -66,16 +66,16 @@ def acted(
             assert_never(act)
 
 
-def after(handling: Handling, transition: TransitionName) -> Handling:
+def handling_after(handling: Handling, transition: TransitionName) -> Handling:
     """Whoever looks after it is asked again when it gets worse or their time is over."""
     match transition:
         case "resolved":
             return UNTOUCHED
         case "reminded":
-            return _freed(handling)
+            return _released(handling)
         case "escalated":
             wakes = handling.state == "acknowledged" or handling.wakes_on == "change"
-            return _freed(handling) if wakes else handling
+            return _released(handling) if wakes else handling
         case "fired" | "unstable":
             return handling
         case _:
@@ -95,7 +95,7 @@ def with_handling(of: Mapping[str, Handling], rule: str, handling: Handling) -> 
 
 def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
     """A silence always ends, and reaches no further than its author may act."""
-    refused = _bounded(act.until, command.at, LONGEST_SILENCE)
+    refused = _check_bounds(act.until, command.at, LONGEST_SILENCE)
     if refused is not None:
         return refused
     if command.programs is not None and act.program not in command.programs:
@@ -118,7 +118,7 @@ def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
     )
 
 
-def is_about(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
+def silence_matches(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
     """Whether all that it names is so, whatever its time."""
     relationship = subject.id if subject.kind == "relationship" else None
     return (
@@ -129,7 +129,7 @@ def is_about(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
     )
 
 
-def unsilenced(command: AlertCommand, act: EndSilence, silence: AlertSilence | None) -> ActRefused | None:
+def check_unsilence(command: AlertCommand, act: EndSilence, silence: AlertSilence | None) -> ActRefused | None:
     if silence is None:
         return ActRefused(f"there is no silence {act.silence}")
     if command.programs is not None and silence.program not in command.programs:
@@ -141,13 +141,15 @@ def silence_key(tenant: Id, silence: Id) -> str:
     return f"{tenant}/silence/{silence}"
 
 
-def _held(before: Handling, command: AlertCommand, wanted: Handling, longest: timedelta) -> ActAdmitted | ActRefused:
+def _bounded_handling(
+    before: Handling, command: AlertCommand, wanted: Handling, longest: timedelta
+) -> ActAdmitted | ActRefused:
     assert wanted.until is not None, "it always ends"
     kept = {"by": command.by, "assignee": before.assignee}
-    return _bounded(wanted.until, command.at, longest) or ActAdmitted(wanted.model_copy(update=kept))
+    return _check_bounds(wanted.until, command.at, longest) or ActAdmitted(wanted.model_copy(update=kept))
 
 
-def _bounded(until: Instant, at: Instant, longest: timedelta) -> ActRefused | None:
+def _check_bounds(until: Instant, at: Instant, longest: timedelta) -> ActRefused | None:
     if until <= at:
         return ActRefused("its end lies in the past")
     if until - at > longest:
@@ -155,5 +157,5 @@ def _bounded(until: Instant, at: Instant, longest: timedelta) -> ActRefused | No
     return None
 
 
-def _freed(handling: Handling) -> Handling:
+def _released(handling: Handling) -> Handling:
     return Handling(assignee=handling.assignee)

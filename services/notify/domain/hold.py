@@ -11,28 +11,28 @@ from dataclasses import dataclass, field
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
-from services.notify.domain.deliveries import dropped, held, latest, one_message
+from services.notify.domain.deliveries import as_held, drop_held, fold_messages, latest_transitions
 from services.notify.domain.grouping import (
+    ALREADY_RESOLVED,
     BATCH_EVERY,
-    ELSEWHERE,
     HOUR,
     NOT_OF_STORMS,
-    OVER,
     PEOPLE,
+    REASSIGNED,
     GroupKey,
     Released,
-    by_recipient,
     companions,
     group_key,
-    to_another,
+    recipient_order,
+    redirect,
 )
 from services.notify.domain.guards import STORM_SPAN, is_behind, lag
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.ids import Destination, Recipient, subject_key
 from services.notify.domain.name_book import Erased
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.pipeline import muting
-from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, told_from
+from services.notify.domain.pipeline import matching_silence
+from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, deliverable_from
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.wording import instant
 
@@ -85,7 +85,7 @@ class Hold:
                 key = group_key(delivery)
                 self._batches[key] = max(delivery.planned_at, self._batches.get(key, delivery.planned_at))
 
-    def left_over(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
+    def restore_held(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Of those of the last run without an outcome: what waited waits on, the others are returned."""
         messages: list[Delivery] = []
         for delivery in deliveries:
@@ -97,7 +97,7 @@ class Hold:
                 messages.append(delivery)
         return messages
 
-    def released(self, planned: Sequence[Delivery], silences: Sequence[AlertSilence] = ()) -> Released:
+    def release(self, planned: Sequence[Delivery], silences: Sequence[AlertSilence] = ()) -> Released:
         """Those of the waiting and the new ones that may go now, in their order."""
         fresh = frozenset(delivery.delivery_id for delivery in planned)
         turn = _Turn(self._context.now(), tuple(silences), fresh)
@@ -111,8 +111,8 @@ class Hold:
         # 2. What is told with others waits for its time, and is decided on again.
         for delivery in planned:
             if delivery.group is not None:
-                self._add(held(delivery))
-        for key in sorted((key for key, due in self._due.items() if due <= now), key=by_recipient):
+                self._add(as_held(delivery))
+        for key in sorted((key for key, due in self._due.items() if due <= now), key=recipient_order):
             self._readdress(key, turn)
         for recipient, keys in self._open_groups(now).items():
             for together in self._within_bucket(recipient, keys, now):
@@ -124,7 +124,7 @@ class Hold:
         changed, self._rewritten = self._rewritten | fresh, set()
         if changed:
             waiting = {one.delivery_id: one for one in (*self._behind, *self._held())}
-            found.waiting = [held(one) for named, one in waiting.items() if named in changed]
+            found.waiting = [as_held(one) for named, one in waiting.items() if named in changed]
         return found
 
     def forget(self, erased: Sequence[Erased]) -> list[str]:
@@ -189,26 +189,26 @@ class Hold:
             to = self._addressed(before)
             if to is None or Recipient(to.destination, to.person) == key.recipient:
                 continue
-            after = to_another(before, to, turn.now)
+            after = redirect(before, to, turn.now)
             self._drop(before)
             if not self._is_known(after):
                 self._add(after)
             self._rewritten.add(after.delivery_id)
             self._unhear(before)
             holder, alert = self._holder(after), after.alert
-            if holder is not None and holder.told(subject_key(after), alert.rule) == alert.episode:
+            if holder is not None and holder.last_notified_episode(subject_key(after), alert.rule) == alert.episode:
                 told = Recipient(Destination(after.channel, after.recipient), after.person)
-                holder.mark_told(subject_key(after), alert.rule, alert.episode, [told])
+                holder.mark_notified(subject_key(after), alert.rule, alert.episode, [told])
             if before.delivery_id != after.delivery_id and before.delivery_id not in turn.fresh:
-                turn.released.ended.append(dropped(before, ELSEWHERE, turn.now))
+                turn.released.ended.append(drop_held(before, REASSIGNED, turn.now))
 
     def _open_groups(self, now: Instant) -> dict[Recipient, list[GroupKey]]:
         """Those whose time has come, and that may be sent now."""
         found: dict[Recipient, list[GroupKey]] = defaultdict(list)
-        for key in sorted((key for key, due in self._due.items() if due <= now), key=by_recipient):
+        for key in sorted((key for key, due in self._due.items() if due <= now), key=recipient_order):
             members = self._groups[key].values()
             to = self._addressed(next(iter(members)))
-            opens = told_from(to.receiving if to else None, now)
+            opens = deliverable_from(to.receiving if to else None, now)
             if opens > now:
                 self._due[key] = opens
             elif not any(self._waits(one, now) for one in members):
@@ -251,24 +251,24 @@ class Hold:
         recipients = {key.recipient for key in keys}
         waiting = (one for key, of in self._groups.items() if key.recipient in recipients for one in of.values())
         over = {one.dedup_key for one in waiting if one.transition == "resolved"}
-        for line in latest(members):
+        for line in latest_transitions(members):
             episode = episodes[line.dedup_key]
-            why = OVER if line.dedup_key in over else self._why_not(line, turn.silences, now)
+            why = ALREADY_RESOLVED if line.dedup_key in over else self._suppression_reason(line, turn.silences, now)
             if line.transition != "resolved" and why is not None:
-                found.ended += [dropped(one, why, now) for one in episode]
+                found.ended += [drop_held(one, why, now) for one in episode]
                 left_out |= {one.delivery_id for one in episode}
                 for one in episode:
                     # It would have been the first that its destination hears of the episode.
-                    if one.transition in {"fired", "unstable"} and why != OVER:
+                    if one.transition in {"fired", "unstable"} and why != ALREADY_RESOLVED:
                         self._unhear(one)
                 continue
             lines.append(line)
         if lines:
-            message = one_message(lines, now)
+            message = fold_messages(lines, now)
             told = f"told in {message.delivery_id[:16]}, which lists {len(lines)} alerts"
             left_out.add(message.delivery_id)
             left_out |= {one.delivery_id for one in members if one.group == "late"} & turn.fresh
-            found.ended += [dropped(one, told, now) for one in members if one.delivery_id not in left_out]
+            found.ended += [drop_held(one, told, now) for one in members if one.delivery_id not in left_out]
             found.messages.append(message)
             self.remember([message])
         for delivery in members:
@@ -281,14 +281,14 @@ class Hold:
         holder = self._holder(delivery)
         if holder is not None:
             to = Destination(delivery.channel, delivery.recipient)
-            holder.mark_unheard(subject_key(delivery), delivery.alert.rule, to)
+            holder.unmark_notified(subject_key(delivery), delivery.alert.rule, to)
 
     def _addressed(self, delivery: Delivery) -> Addressee | None:
         about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
-        found = self._context.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
+        found = self._context.current_addressees([Recipient(Destination(delivery.channel, delivery.recipient))], about)
         return found[0] if found else None
 
-    def _why_not(self, delivery: Delivery, silences: tuple[AlertSilence, ...], now: Instant) -> str | None:
+    def _suppression_reason(self, delivery: Delivery, silences: tuple[AlertSilence, ...], now: Instant) -> str | None:
         """Why nobody needs to be told of it any more."""
         holder = self._holder(delivery)
         watch = holder.watch(subject_key(delivery)) if holder else None
@@ -296,10 +296,10 @@ class Hold:
         if handling.state != "open" and handling.until is not None:
             # Without saying by whom: that is known where it can be erased.
             return f"{handling.state} until {instant(handling.until)}"
-        silence = muting(silences, delivery, now)
+        silence = matching_silence(silences, delivery, now)
         if silence is not None:
             return f"silence {silence.id[:64]} until {instant(silence.until)}"
-        return self._context.addressing.preferences.why_not(delivery)
+        return self._context.addressing.preferences.suppression_reason(delivery)
 
     def _waits(self, delivery: Delivery, now: Instant) -> bool:
         """Nothing waits that was started once, and no call for support."""
@@ -313,4 +313,4 @@ class Hold:
 
     def _holder(self, delivery: Delivery) -> PartitionAlerts | SharedAlerts | None:
         key = subject_key(delivery)
-        return next((alerts for alerts in self._stores if alerts.watches(key)), None)
+        return next((alerts for alerts in self._stores if alerts.has_watch(key)), None)

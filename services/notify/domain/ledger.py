@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.domain.deliveries import KEPT
+from services.notify.domain.deliveries import RETENTION
 from services.notify.domain.ids import Destination
 
-HEARD = frozenset({"delivered", "unknown", "superseded"})
+MAY_HAVE_ARRIVED = frozenset({"delivered", "unknown", "superseded"})
 """States of a delivery that has arrived, or may have."""
 
 
@@ -52,7 +52,7 @@ class Ledger:
             self._of_relationship[delivery.tenant, relationship].add(delivery.delivery_id)
         for person in finished.people:
             self._naming[delivery.tenant, person].add(delivery.delivery_id)
-        if delivery.fallback_of is not None and delivery.state in HEARD:
+        if delivery.fallback_of is not None and delivery.state in MAY_HAVE_ARRIVED:
             for dedup_key in finished.dedup_keys:
                 self._stand_ins[dedup_key][delivery.delivery_id] = Destination(delivery.channel, delivery.recipient)
 
@@ -73,7 +73,7 @@ class Ledger:
     def expired(self, now: Instant) -> list[str]:
         """Ids of what ended longer ago than it is kept; they are forgotten here."""
         found = []
-        while self._by_age and self._by_age[0][0] <= now - KEPT:
+        while self._by_age and self._by_age[0][0] <= now - RETENTION:
             ended_at, delivery_id = heappop(self._by_age)
             finished = self._finished.get(delivery_id)
             if finished is not None and finished.ended_at == ended_at:
@@ -81,7 +81,7 @@ class Ledger:
                 found.append(delivery_id)
         return found
 
-    def stand_ins(self, dedup_key: str) -> set[Destination]:
+    def fallback_recipients(self, dedup_key: str) -> set[Destination]:
         """Who got a notice of the episode in place of another, or may have got it."""
         return set(self._stand_ins.get(dedup_key, {}).values())
 

@@ -10,8 +10,8 @@ from schemas.alerts import Condition, TransitionName, Urgency
 from schemas.primitives import Instant
 from schemas.rule_words import cleared, fired
 from schemas.rules import NO_TIME, Age, Drawdown, Rule, Tier, more_urgent
-from services.notify.domain.drawdown import Fall, fallen, held_at, regained, settles
-from services.notify.domain.window import Run, StoredInstant, Window, newest, unbroken_run
+from services.notify.domain.drawdown import Fall, find_fall, regained_run, settles_at, update_level
+from services.notify.domain.window import Run, StoredInstant, Window, newest_values, unbroken_run
 
 ENDED = "relationship ended"
 ERASED = "relationship erased"
@@ -56,11 +56,11 @@ class RuleState:
     fall: Fall | None = None
     regained_at: StoredInstant | None = None
 
-    def shut(self) -> "RuleState":
+    def reset(self) -> "RuleState":
         """Nothing is open; what was counted goes on."""
-        return self if self.condition == "ok" else RuleState().counting_on(self)
+        return self if self.condition == "ok" else RuleState().with_counters_of(self)
 
-    def counting_on(self, other: "RuleState") -> "RuleState":
+    def with_counters_of(self, other: "RuleState") -> "RuleState":
         """The condition, with what was counted in the other state."""
         # By place: `replace` takes three times as long, for every rule of every row.
         return RuleState(
@@ -83,7 +83,7 @@ class RuleState:
 AT_REST = RuleState()
 
 
-def kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+def without_idle(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
     """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
     # A pending or an open one is another at a glance.
     return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
@@ -91,30 +91,30 @@ def kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
+    """What people hear of. `episode` is the open episode that it belongs to, as it is with this transition. `late`: why it
     came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
     it did for no other reason than that scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
     at: Instant
-    of: RuleState
+    episode: RuleState
     why: str
     late: str | None = None
     rescored: bool = False
 
 
-def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
+def evaluate(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     """What the newest of these rows makes of the rule. Where nothing is known (no row, or low confidence) it neither
     fires nor resolves. A deadline may come out in the past, after a correction: then it is due at once."""
     if state.condition in OPEN:
-        return _held_open(rule, state, rows)
+        return _evaluate_open(rule, state, rows)
     if rule.drop is not None:
-        return _fallen(rule, rule.drop, state, rows)
-    last = newest(rows)
+        return _evaluate_fall(rule, rule.drop, state, rows)
+    last = newest_values(rows)
     # Most rows reach nothing.
     if last is None or not rule.reaches(last, rule.tiers[0].level):
-        return state.shut()
+        return state.reset()
     if rule.age is not None:
         since = last.silent_from
     else:
@@ -123,98 +123,102 @@ def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     dues = _deadlines(rule, rows, rule.tiers)
     if state.condition == "pending" and state.since == since and state.dues == dues and state.fall is None:
         return state
-    return RuleState("pending", since, dues).counting_on(state)
+    return RuleState("pending", since, dues).with_counters_of(state)
 
 
-def turned(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+def apply_deadline(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
     """The first deadline takes effect at an instant."""
     due = state.dues[0]
     if due.urgency is None:
         settled = state.fall is not None and state.condition == "firing"
         # A level that has held did so for longer than a fall looks back.
         over = state if state.fall is None or settled else replace(state, regained_at=at)
-        return _resolved(rule, over, at, SETTLED if settled else cleared(rule))
+        return _resolve(rule, over, at, SETTLED if settled else cleared(rule))
     if state.condition != "firing":
-        return _opened(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
+        return _open_episode(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
     worse = replace(state, dues=state.dues[1:], urgency=due.urgency, seq=state.seq + 1)
-    return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse))
+    return worse, Transition(rule, "escalated", at, worse, _firing_reason(rule, worse))
 
 
-def closed(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
+def close_rule(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
     """Nothing is watched any more, such as where the relationship has ended: an open alert resolves at once, a pending
     one is forgotten."""
     if state.condition in OPEN:
-        return _resolved(rule, state, at, why)
-    return state.shut(), None
+        return _resolve(rule, state, at, why)
+    return state.reset(), None
 
 
-def reconciled(
+def reconcile(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition | None]:
     """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
     and ended among rows that nobody was told of is told to nobody."""
     was_open, is_open = state.condition in OPEN, found.condition in OPEN
-    kept = _counting_on(found, state)
+    kept = _with_counters_of(found, state)
     if was_open and not is_open:
-        ended, transition = _resolved(rule, state, at, cleared(rule))
-        return _counting_on(found, ended), replace(transition, late=late)
+        ended, transition = _resolve(rule, state, at, cleared(rule))
+        return _with_counters_of(found, ended), replace(transition, late=late)
     if not is_open or found.urgency is None:
         return kept, None
     if not was_open:
-        opened, transition = _opened(rule, kept, at)
+        opened, transition = _open_episode(rule, kept, at)
         return opened, replace(transition, late=late)
     # An episode that ended and began anew among these rows goes on: people hear of it as one.
     if state.urgency is not None and more_urgent(found.urgency, state.urgency):
         worse = replace(kept, seq=state.seq + 1, fired=state.fired)
-        return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse), late)
+        return worse, Transition(rule, "escalated", at, worse, _firing_reason(rule, worse), late)
     return replace(kept, urgency=state.urgency, fired=state.fired), None
 
 
-def withdrawn(
+def withdraw(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition]:
     """The rows under an open alert were corrected away; `found` is what is left."""
-    ended, transition = _resolved(rule, state, at, CORRECTED)
-    return _counting_on(found, ended), replace(transition, late=late)
+    ended, transition = _resolve(rule, state, at, CORRECTED)
+    return _with_counters_of(found, ended), replace(transition, late=late)
 
 
-def _counting_on(found: RuleState, other: RuleState) -> RuleState:
+def _with_counters_of(found: RuleState, other: RuleState) -> RuleState:
     """What was regained is said by the rows, not by what was told."""
-    return replace(found.counting_on(other), regained_at=found.regained_at)
+    return replace(found.with_counters_of(other), regained_at=found.regained_at)
 
 
-def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
-    found = fallen(rule, drop, rows, state.regained_at)
+def _evaluate_fall(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
+    found = find_fall(rule, drop, rows, state.regained_at)
     if found is None:
-        return state.shut()
+        return state.reset()
     due = found.run.due(rule.tiers[0].hold) if found.points >= rule.min_points else None
-    over = settles(rule, drop, found.fall, rows)
+    over = settles_at(rule, drop, found.fall, rows)
     dues: tuple[Due, ...] = ()
     if due is not None and over is not None:
         # The end is known with the begin: no further row need come.
         dues = (Due(due, rule.tiers[0].urgency), Due(max(over, due + rule.keep), None))
-    return RuleState("pending", found.run.since, dues, fall=found.fall).counting_on(state)
+    return RuleState("pending", found.run.since, dues, fall=found.fall).with_counters_of(state)
 
 
-def _held_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
+def _evaluate_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     if rule.drop is not None and state.fall is not None:
-        fall = held_at(rule, state.fall, rows)
-        state, run = replace(state, fall=fall), regained(rule, rule.drop, fall, rows)
+        fall = update_level(rule, state.fall, rows)
+        state, run = replace(state, fall=fall), regained_run(rule, rule.drop, fall, rows)
     else:
         # The last contact may be too old as the newest row has it: one that is entered late may be no news at all.
-        too_old = None if rule.age is None else _too_old(rule.age, rows)
+        too_old = None if rule.age is None else _too_old_at(rule.age, rows)
         is_too_old = too_old is not None and too_old <= rows[-1].as_of
         run = None if is_too_old else unbroken_run(rows, lambda values: rule.clears(values, state.since))
     if run is not None:
-        return replace(state, condition="recovering", dues=_end(rule, state, run.due(rule.clear_hold)))
+        return replace(state, condition="recovering", dues=_resolve_deadline(rule, state, run.due(rule.clear_hold)))
     if rule.drop is not None and state.fall is not None:
-        return replace(state, condition="firing", dues=_end(rule, state, settles(rule, rule.drop, state.fall, rows)))
+        return replace(
+            state,
+            condition="firing",
+            dues=_resolve_deadline(rule, state, settles_at(rule, rule.drop, state.fall, rows)),
+        )
     assert state.urgency is not None, "an open alert has an urgency"
     worse = tuple(tier for tier in rule.tiers if more_urgent(tier.urgency, state.urgency))
     return replace(state, condition="firing", dues=_deadlines(rule, rows, worse))
 
 
-def _end(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
+def _resolve_deadline(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
     """What has fired stays open for a while, as the rule says."""
     if due is None:
         return ()
@@ -224,7 +228,7 @@ def _end(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
 def _deadlines(rule: Rule, rows: Window, tiers: tuple[Tier, ...]) -> tuple[Due, ...]:
     """Soonest first. A milder tier that would come with or after a more urgent one adds nothing and is left out."""
     found: list[Due] = []
-    aged = None if rule.age is None else _too_old(rule.age, rows)
+    aged = None if rule.age is None else _too_old_at(rule.age, rows)
     for tier in tiers:
         if rule.age is not None:
             due = aged and aged + tier.hold
@@ -243,10 +247,10 @@ def _run(rule: Rule, rows: Window, tier: Tier) -> Run | None:
     return unbroken_run(rows, lambda values: rule.reaches(values, tier.level))
 
 
-def _too_old(age: Age, rows: Window) -> Instant | None:
+def _too_old_at(age: Age, rows: Window) -> Instant | None:
     """When the last contact will be too old (or was), paused time left out as far as the window shows it; None while
     paused, and where a meeting lies ahead that counts."""
-    last = newest(rows)
+    last = newest_values(rows)
     if last is None or last.silent_from is None or last.status == "paused" or (age.unless_booked and last.booked):
         return None
     paused, later = NO_TIME, None
@@ -262,7 +266,7 @@ def _too_old(age: Age, rows: Window) -> Instant | None:
     return last.silent_from + age.limit(last) + paused
 
 
-def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+def _open_episode(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
     """The next episode. The relapse that makes the alert unstable is told as that, once."""
     relapsed = state.ended is not None and at - state.ended <= RELAPSE
     flaps = tuple(flap for flap in state.flaps if at - flap < UNSTABLE_WITHIN)
@@ -271,21 +275,21 @@ def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Trans
     opened = replace(state, episode=state.episode + 1, seq=state.seq + 1, flaps=flaps, unstable=unstable, fired=at)
     assert opened.urgency is not None, "a deadline has fired it"
     name: TransitionName = "unstable" if unstable and not state.unstable else "fired"
-    return opened, Transition(rule, name, at, opened, _fired(rule, opened))
+    return opened, Transition(rule, name, at, opened, _firing_reason(rule, opened))
 
 
-def reminded(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
+def remind(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
     """It is still open, and whoever looked after it no longer does."""
     again = replace(state, seq=state.seq + 1)
     return again, Transition(rule, "reminded", at, again, why)
 
 
-def _resolved(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
+def _resolve(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
     ended = replace(state, seq=state.seq + 1, ended=at)
-    return ended.shut(), Transition(rule, "resolved", at, ended, why)
+    return ended.reset(), Transition(rule, "resolved", at, ended, why)
 
 
-def _fired(rule: Rule, state: RuleState) -> str:
+def _firing_reason(rule: Rule, state: RuleState) -> str:
     if rule.drop is not None and state.fall is not None:
         fall, days = state.fall, rule.drop.window / timedelta(days=1)
         return f"health fell from {fall.peak:.0f} to {fall.level:.0f} within {days:g} d"

@@ -78,16 +78,16 @@ class NameBook:
     def forget(self, tenant: str, participant: str) -> None:
         self._participants.pop((tenant, participant), None)
 
-    def describe(self, programme: Programme) -> None:
+    def upsert_programme(self, programme: Programme) -> None:
         self._programs[programme.tenant, programme.id] = programme
 
-    def undescribe(self, tenant: str, program: str) -> None:
+    def remove_programme(self, tenant: str, program: str) -> None:
         self._programs.pop((tenant, program), None)
 
-    def pair(self, tenant: str, relationship: str, record: PairRecord) -> None:
+    def upsert_pair(self, tenant: str, relationship: str, record: PairRecord) -> None:
         self._pairs[tenant, relationship] = record
 
-    def sole(self, tenant: str, relationship: str, side: Side) -> str | None:
+    def single_person(self, tenant: str, relationship: str, side: Side) -> str | None:
         """Who that side is, where it is one person and no more."""
         record = self._pairs.get((tenant, relationship))
         people = () if record is None else record.mentors if side == "mentor" else record.mentees
@@ -104,7 +104,7 @@ class NameBook:
             if (name := self._name(tenant, one, {}))
         ]
 
-    def part(self, tenant: str, relationship: str) -> None:
+    def remove_pair(self, tenant: str, relationship: str) -> None:
         self._pairs.pop((tenant, relationship), None)
 
     def name(self, tenant: str, participant: str) -> str | None:

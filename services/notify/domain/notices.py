@@ -10,7 +10,7 @@ from schemas.alerts import Alert, Delivery, TransitionName, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import new_delivery
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, transition_id
-from services.notify.domain.routing import Addressee, told_from
+from services.notify.domain.routing import Addressee, deliverable_from
 
 OURS = "rapport"
 """The tenant and programme of what is about no programme."""
@@ -70,7 +70,7 @@ def notice(about: NoticeContent, to: Addressee, now: Instant, transition: Transi
     )
     told = transition_id(alert.dedup_key, alert.seq, transition)
     message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
-    return message.model_copy(update={"person": to.person, "due_at": told_from(to.receiving, now)})
+    return message.model_copy(update={"person": to.person, "due_at": deliverable_from(to.receiving, now)})
 
 
 def is_notice(delivery: Delivery) -> bool:

@@ -14,15 +14,15 @@ from services.notify.domain.deliveries import FALL_BACK, KEYED, backoff, has_end
 from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
 
 _ORDER: dict[TransitionName, int] = {"fired": 0, "unstable": 0, "escalated": 1, "reminded": 1, "resolved": 2}
-TOLD_AFTER = 3
+UNHEALTHY_AFTER = 3
 """Failures in a row after which a destination counts as unhealthy, whatever has failed: one is a hiccup."""
 
 
 @dataclass(frozen=True)
 class SendLimits:
-    """`in_hands`: how many are started at once; all of them are unknown after a crash. At most `most` in `span`."""
+    """`in_flight`: how many are started at once; all of them are unknown after a crash. At most `most` in `span`."""
 
-    in_hands: int
+    in_flight: int
     most: int
     span: timedelta
 
@@ -58,24 +58,24 @@ class Outbox:
         return sum(map(len, self._episodes.values()))
 
     def __contains__(self, delivery: Delivery) -> bool:
-        return any(one.delivery_id == delivery.delivery_id for one in self._episodes.get(_lane(delivery), ()))
+        return any(one.delivery_id == delivery.delivery_id for one in self._episodes.get(_ordering_key(delivery), ()))
 
     def __iter__(self) -> Iterator[Delivery]:
         for queue in self._episodes.values():
             yield from queue
 
     @property
-    def in_hands(self) -> int:
+    def in_flight(self) -> int:
         return len(self._handed)
 
     @property
     def is_unhealthy(self) -> bool:
-        return self.parked is not None and self.parked.failures >= TOLD_AFTER
+        return self.parked is not None and self.parked.failures >= UNHEALTHY_AFTER
 
     def add(self, delivery: Delivery) -> list[Delivery]:
         """Deliveries of an episode are added in the order of its transitions. Returns what it makes needless: a notice
         that may have arrived, and that the end of its episode overtakes."""
-        queue = self._episodes.setdefault(_lane(delivery), deque())
+        queue = self._episodes.setdefault(_ordering_key(delivery), deque())
         is_end = delivery.transition == "resolved"
         needless = [
             one
@@ -90,7 +90,7 @@ class Outbox:
             self._line_up(queue[0])
         return needless
 
-    def hand_out(
+    def poll_due(
         self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = lambda _, now: now
     ) -> list[Delivery]:
         """What is due, the longest due first; each must come back through `take_back`. Of a destination that is down
@@ -98,7 +98,7 @@ class Outbox:
         if self.parked is not None and (now < self.parked.until or self._handed):
             return []
         found: list[Delivery] = []
-        room = (1 if self.parked is not None else self._pace.in_hands) - self.in_hands
+        room = (1 if self.parked is not None else self._pace.in_flight) - self.in_flight
         while self._due and self._due[0][0] <= now and len(found) < room:
             if len(self._recent) >= self._pace.most and now - self._recent[0] < self._pace.span:
                 break
@@ -139,7 +139,7 @@ class Outbox:
     def stumble(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
         """Something has failed that need not be the destination's fault. After several in a row, among which nothing
         has arrived, it is: a receiver that hangs answers nobody."""
-        if self._failures + 1 >= TOLD_AFTER:
+        if self._failures + 1 >= UNHEALTHY_AFTER:
             self.park(reason, now, wait, jitter)
         else:
             self._failures += 1
@@ -153,10 +153,10 @@ class Outbox:
         """It is not to be sent any more; False for what is in somebody's hands."""
         if delivery.delivery_id in self._handed:
             return False
-        queue = self._episodes[_lane(delivery)]
+        queue = self._episodes[_ordering_key(delivery)]
         queue.remove(delivery)
         if not queue:
-            del self._episodes[_lane(delivery)]
+            del self._episodes[_ordering_key(delivery)]
         elif queue[0].delivery_id not in self._handed:
             self._line_up(queue[0])
         return True
@@ -165,23 +165,23 @@ class Outbox:
         """The same delivery with other contents, in its place; False for what is in somebody's hands."""
         if delivery.delivery_id in self._handed:
             return False
-        queue = self._episodes[_lane(delivery)]
+        queue = self._episodes[_ordering_key(delivery)]
         queue[[one.delivery_id for one in queue].index(delivery.delivery_id)] = delivery
         return True
 
     def _line_up(self, delivery: Delivery) -> None:
         self._count += 1
-        heappush(self._due, (delivery.due_at, self._count, _lane(delivery)))
+        heappush(self._due, (delivery.due_at, self._count, _ordering_key(delivery)))
 
 
-def _lane(delivery: Delivery) -> str:
+def _ordering_key(delivery: Delivery) -> str:
     """What goes in order: an episode; of what people are told with others all that goes to one of them."""
     if delivery.group is None or delivery.channel in KEYED:
         return delivery.dedup_key
     return f"{delivery.tenant}/{delivery.person or ''}"
 
 
-def in_order(deliveries: list[Delivery]) -> list[Delivery]:
+def decision_order(deliveries: list[Delivery]) -> list[Delivery]:
     """As they were decided: by time, and the transitions of an episode one after the other."""
     return sorted(
         deliveries, key=lambda d: (d.planned_at, d.alert.at, d.alert.seq, _ORDER[d.transition], d.delivery_id)
@@ -196,7 +196,7 @@ def is_overdue(delivery: Delivery, parked: Parked | None, now: Instant) -> bool:
     return since is not None and now - since >= FALL_BACK[delivery.alert.urgency]
 
 
-def in_place_of(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
+def as_fallback(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
     """The same message to another destination. Its id is that of a message of this transition to it: whoever gets the
     alert anyway gets it once."""
     told = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)

@@ -55,7 +55,7 @@ class WatchReset(NamedTuple):
 class Evaluators(Protocol):
     """Which rules hold for a programme at an instant; an Evaluator holds everywhere and always."""
 
-    def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator: ...
+    def evaluator_for(self, tenant: Id, program: Id, at: Instant) -> Evaluator: ...
 
 
 class PartitionAlerts(AlertStore[Watch]):
@@ -84,7 +84,7 @@ class PartitionAlerts(AlertStore[Watch]):
         # Nothing that still comes of them is watched.
         self._erased: set[str] = set()
 
-    def take(self, event: ScoreEvent) -> list[Transitioned]:
+    def apply(self, event: ScoreEvent) -> list[Transitioned]:
         if event.type == "mentoring.clock.advanced.v1":
             return self._advanced(event.data.clock)
         if self._erased and partition_key(event.tenant, event.subject) in self._erased:
@@ -94,12 +94,12 @@ class PartitionAlerts(AlertStore[Watch]):
                 return self._changed(event)
             case "mentoring.score.corrected.v1":
                 watch = self._watch(event)
-                self._put(watch, self._rules(watch, event.data.as_of).corrected(watch, event.data))
+                self._put(watch, self._rules(watch, event.data.as_of).correct(watch, event.data))
                 return []
             case _:
                 assert_never(event)
 
-    def touched(self) -> StateChanges:
+    def drain_changes(self) -> StateChanges:
         """To be written down before the next batch is taken."""
         watches = {key: self._watches[key] for key in sorted(self._touched) if key in self._watches}
         gone = sorted(self._touched - watches.keys())
@@ -114,7 +114,7 @@ class PartitionAlerts(AlertStore[Watch]):
     def remind(self, key: str, rule: str, at: Instant, why: str) -> list[Transitioned]:
         """Of an alert that is open, though nothing has changed."""
         watch = self._watches[key]
-        after, transitioned = self._rules(watch, self.clock or at).reminded(watch, rule, self.clock or at, why)
+        after, transitioned = self._rules(watch, self.clock or at).remind(watch, rule, self.clock or at, why)
         self._put(watch, after)
         return transitioned
 
@@ -124,10 +124,10 @@ class PartitionAlerts(AlertStore[Watch]):
         watch = self._watches.get(key)
         if watch is None:
             return []
-        _, ends = self._rules(watch, at).erased(watch, max(at, watch.reached or at))
+        _, ends = self._rules(watch, at).erase(watch, max(at, watch.reached or at))
         return ends
 
-    def bury(self, key: str) -> None:
+    def remove_erased(self, key: str) -> None:
         """After the ends of an erased relationship have found their way."""
         if self._watches.pop(key, None) is not None:
             self._unwatch(key)
@@ -145,7 +145,7 @@ class PartitionAlerts(AlertStore[Watch]):
         """Its history has been told, up to the clock of the partition."""
         watch = self._watches[key]
         assert self.clock is not None, "history settles by the clock"
-        after, transitioned = self._rules(watch, self.clock).settled(watch, self.clock)
+        after, transitioned = self._rules(watch, self.clock).settle(watch, self.clock)
         self._put(watch, after)
         return transitioned
 
@@ -156,7 +156,7 @@ class PartitionAlerts(AlertStore[Watch]):
     def of_program(self, program: ProgrammeKey) -> list[Watch]:
         return self.watches_of(program[0], {program[1]})
 
-    def silence(self, silent: Mapping[ProgrammeKey, Mapping[str, Frozen]]) -> None:
+    def restore_silent(self, silent: Mapping[ProgrammeKey, Mapping[str, Frozen]]) -> None:
         """These sources are silent, as the states that were restored say. Whoever is frozen by another, of which no
         state is left, thaws with the next `freeze`."""
         self._silent = silent
@@ -188,7 +188,7 @@ class PartitionAlerts(AlertStore[Watch]):
         found, self._forgotten = self._forgotten, []
         return found
 
-    def closed_calls(self) -> list[ClosedCall]:
+    def drain_closed_calls(self) -> list[ClosedCall]:
         """Since it was last asked for."""
         found, self._closed = self._closed, []
         return found
@@ -208,14 +208,14 @@ class PartitionAlerts(AlertStore[Watch]):
             frozen = watch.frozen or frozen_by(source_digests(event.data.score.sources), silent)
             watch = replace(watch, frozen=frozen)
         try:
-            after, transitioned = self._rules(watch, event.data.as_of).changed(watch, event.data, self.clock)
+            after, transitioned = self._rules(watch, event.data.as_of).apply_row(watch, event.data, self.clock)
         except Exception as failure:
             # Of a watch that is new already it is the event that nobody can judge.
             if watch == _new_watch(event):
                 raise
             self.forget(partition_key(event.tenant, event.subject), failure)
             watch = _new_watch(event)
-            after, transitioned = self._rules(watch, event.data.as_of).changed(watch, event.data, self.clock)
+            after, transitioned = self._rules(watch, event.data.as_of).apply_row(watch, event.data, self.clock)
         self._put(watch, after)
         return transitioned
 
@@ -243,7 +243,7 @@ class PartitionAlerts(AlertStore[Watch]):
             if self._dues.get(key) == due:
                 # Up to this deadline only: those of all pairs take effect in the order of time.
                 watch = self._watches[key]
-                transitioned += self._decided(key, watch, due, Evaluator.until)
+                transitioned += self._decided(key, watch, due, Evaluator.advance)
         self.clock, self._clock_moved = clock, True
         return transitioned
 
@@ -256,7 +256,7 @@ class PartitionAlerts(AlertStore[Watch]):
         if watch.frozen is None:
             return []
         now = self.clock or watch.frozen.since
-        return self._decided(key, watch, now, Evaluator.thawed)
+        return self._decided(key, watch, now, Evaluator.thaw)
 
     def _decided(
         self, key: str, watch: Watch, at: Instant, decide: Callable[[Evaluator, Watch, Instant], Decided]
@@ -272,7 +272,7 @@ class PartitionAlerts(AlertStore[Watch]):
     def _rules(self, watch: Watch, at: Instant) -> Evaluator:
         """Those of the partition's time: a row of the past is judged as we judge now."""
         subject = watch.subject
-        return self._evaluators.of(subject.tenant, subject.program, max(at, self.clock or at))
+        return self._evaluators.evaluator_for(subject.tenant, subject.program, max(at, self.clock or at))
 
     def _watch(self, event: ScoreChanged | ScoreCorrected) -> Watch:
         return self._watches.get(partition_key(event.tenant, event.subject)) or _new_watch(event)

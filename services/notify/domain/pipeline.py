@@ -9,21 +9,21 @@ from typing import assert_never
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, AlertChanged, Delivery, GroupKind, Handling, StageDecision, StageName, Urgency
 from schemas.primitives import Id, Instant
-from services.notify.domain.decisions import planned
+from services.notify.domain.decisions import plan_deliveries
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.grouping import BATCH_EVERY, BATCH_WAIT, PEOPLE, RESCORED_SPAN
 from services.notify.domain.guards import STORM_SPAN, is_behind
-from services.notify.domain.handling import UNTOUCHED, is_about
+from services.notify.domain.handling import UNTOUCHED, silence_matches
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import ERASED, Transition
-from services.notify.domain.routing import Addressee, RoutingResult, told_from
+from services.notify.domain.routing import Addressee, RoutingResult, deliverable_from
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.watch import Watch
 from services.notify.domain.wording import instant, span
 
 AT_RISK = "in the digest 'at risk now': "
 """Then comes why it is no news."""
-NEVER_TOLD = "its firing was not sent"
+FIRING_NOT_SENT = "its firing was not sent"
 HANDED_OVER = "handed over: whoever had it is away"
 NOBODY_LEFT = "nobody who heard of it is there to be told"
 UNSTABLE = "unstable: it has relapsed again and again, as was told"
@@ -63,7 +63,7 @@ class StageContext:
     storm: str | None = None
 
 
-def situation(
+def stage_context(
     transitioned: Transitioned | SubjectTransitioned,
     told: int,
     routed: RoutingResult,
@@ -110,11 +110,11 @@ class Decision:
     muted: Id | None = None
 
     @property
-    def is_told(self) -> bool:
+    def is_sent(self) -> bool:
         return bool(self.deliveries)
 
 
-def through(notice: Notice, situation: StageContext) -> Decision:
+def run_pipeline(notice: Notice, situation: StageContext) -> Decision:
     """Through all stages, or up to the one that stops it."""
     audit: list[StageDecision] = []
     for name, stage in STAGES:
@@ -127,15 +127,19 @@ def through(notice: Notice, situation: StageContext) -> Decision:
                 audit.append(StageDecision(stage=name, outcome="held", why=reason))
             case Stopped(reason=reason):
                 audit.append(StageDecision(stage=name, outcome="stopped", why=reason))
-                muted = muting(situation.silences, notice.event, notice.event.data.at) if name == "silence" else None
-                return Decision(_audited(notice.event, audit, reason), muted=muted.id if muted else None)
+                muted = (
+                    matching_silence(situation.silences, notice.event, notice.event.data.at)
+                    if name == "silence"
+                    else None
+                )
+                return Decision(_with_audit(notice.event, audit, reason), muted=muted.id if muted else None)
             case never:
                 assert_never(never)
-    event = _audited(notice.event, audit, None)
+    event = _with_audit(notice.event, audit, None)
     deliveries: list[Delivery] = []
-    for one, alone in zip(notice.to, planned(event, [one.destination for one in notice.to]), strict=True):
+    for one, alone in zip(notice.to, plan_deliveries(event, [one.destination for one in notice.to]), strict=True):
         one_of = notice.group if one.receiving is not None else "late" if notice.late else None
-        due_at = due(notice.group, one, event.data.decided_at)
+        due_at = earliest_due(notice.group, one, event.data.decided_at)
         deliveries.append(alone.model_copy(update={"person": one.person, "group": one_of, "due_at": due_at}))
     return Decision(event, tuple(deliveries))
 
@@ -144,13 +148,13 @@ def inhibit(notice: Notice, situation: StageContext) -> StageVerdict:
     """Nobody hears of the end of what nobody heard of, nor of every relapse of what they know to be unstable, nor of
     what rests on a source that is silent."""
     transition = situation.transition
-    if transition.name in ENDS and situation.told != transition.of.episode:
-        return Stopped(NEVER_TOLD)
+    if transition.name in ENDS and situation.told != transition.episode.episode:
+        return Stopped(FIRING_NOT_SENT)
     if transition.rule.is_urgent:
         return Passed(notice, "nothing inhibits a call for support")
     if situation.inhibited is not None and transition.name not in ENDS:
         return Stopped(f"inhibited: {situation.inhibited}")
-    if transition.name == "fired" and transition.of.unstable:
+    if transition.name == "fired" and transition.episode.unstable:
         return Stopped(UNSTABLE)
     return Passed(notice, "nothing inhibits it")
 
@@ -163,7 +167,7 @@ def silence(notice: Notice, situation: StageContext) -> StageVerdict:
         return Stopped(f"snoozed until {instant(situation.handling.until)}")
     if situation.transition.rule.is_urgent:
         return Passed(notice, "no silence mutes a call for support")
-    one = muting(situation.silences, notice.event, notice.event.data.at)
+    one = matching_silence(situation.silences, notice.event, notice.event.data.at)
     if one is not None:
         return Stopped(f"silence {one.id[:SHOWN]} until {instant(one.until)}")
     return Passed(notice, "no silence matches")
@@ -193,15 +197,15 @@ def hold(notice: Notice, situation: StageContext) -> StageVerdict:
     if situation.transition.rule.is_urgent:
         return Passed(notice, "a call for support waits for nothing")
     if is_behind(situation.lag):
-        return HeldNotice(_grouped(notice, situation), f"scores are {span(situation.lag)} behind the wall clock")
-    grouped = _grouped(notice, situation)
+        return HeldNotice(_with_group(notice, situation), f"scores are {span(situation.lag)} behind the wall clock")
+    grouped = _with_group(notice, situation)
     people = [one for one in grouped.to if one.receiving is not None]
     if not people or grouped.group is None:
         return Passed(grouped, "P1 waits for nothing" if people else "scores have caught up")
     decided_at = notice.event.data.decided_at
-    first = min(people, key=lambda one: due(grouped.group, one, decided_at))
+    first = min(people, key=lambda one: earliest_due(grouped.group, one, decided_at))
     assert first.receiving is not None, "it is one of the people"
-    words = first.receiving.words(due(grouped.group, first, decided_at))
+    words = first.receiving.words(earliest_due(grouped.group, first, decided_at))
     return HeldNotice(grouped, f"people at {words} at the earliest")
 
 
@@ -241,12 +245,14 @@ STAGES: Sequence[tuple[StageName, Stage]] = (
 )
 
 
-def muting(silences: Sequence[AlertSilence], event: AlertChanged | Delivery, at: Instant) -> AlertSilence | None:
+def matching_silence(
+    silences: Sequence[AlertSilence], event: AlertChanged | Delivery, at: Instant
+) -> AlertSilence | None:
     """The first silence that matches: all that it names, at that instant."""
     alert = event.alert if isinstance(event, Delivery) else event.data
     named = event.relationship if isinstance(event, Delivery) else event.subject
     subject = AlertSubject(event.tenant, alert.subject_kind, named, event.program)
-    return next((s for s in silences if is_about(s, subject, alert.rule) and s.since <= at < s.until), None)
+    return next((s for s in silences if silence_matches(s, subject, alert.rule) and s.since <= at < s.until), None)
 
 
 def why_late(alert: Alert) -> str | None:
@@ -254,7 +260,7 @@ def why_late(alert: Alert) -> str | None:
     return next((one.why.removeprefix(AT_RISK) for one in alert.decisions if one.why.startswith(AT_RISK)), None)
 
 
-def _grouped(notice: Notice, situation: StageContext) -> Notice:
+def _with_group(notice: Notice, situation: StageContext) -> Notice:
     """Where people are, with what it is told."""
     transition, alert = situation.transition, notice.event.data
     late = transition.late is not None and alert.transition not in ENDS
@@ -285,21 +291,21 @@ def usual_group(urgency: Urgency) -> GroupKind | None:
             assert_never(never)
 
 
-def due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
+def earliest_due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
     """When somebody is told, at the earliest; P1 and what is for machines at once."""
     match group if to.receiving is not None else None:
         case "digest" if to.receiving is not None:
             return to.receiving.next_digest(decided_at)
         case "batch" | "handover":
-            return told_from(to.receiving, decided_at + BATCH_WAIT)
+            return deliverable_from(to.receiving, decided_at + BATCH_WAIT)
         case "storm":
-            return told_from(to.receiving, decided_at + STORM_SPAN)
+            return deliverable_from(to.receiving, decided_at + STORM_SPAN)
         case "rescored":
-            return told_from(to.receiving, decided_at + RESCORED_SPAN)
+            return deliverable_from(to.receiving, decided_at + RESCORED_SPAN)
         case _:
-            return told_from(to.receiving, decided_at) if group else decided_at
+            return deliverable_from(to.receiving, decided_at) if group else decided_at
 
 
-def _audited(event: AlertChanged, audit: Sequence[StageDecision], not_sent: str | None) -> AlertChanged:
+def _with_audit(event: AlertChanged, audit: Sequence[StageDecision], not_sent: str | None) -> AlertChanged:
     data = event.data.model_copy(update={"decisions": tuple(audit), "not_sent": not_sent})
     return event.model_copy(update={"data": data})

@@ -94,7 +94,7 @@ class Preferences:
         key = personal_key(tenant, person)
         return [key] if self._known.pop(key, None) is not None else []
 
-    def why_not(self, delivery: Delivery) -> str | None:
+    def suppression_reason(self, delivery: Delivery) -> str | None:
         """Why the person to whom it goes is not told, if so: they have switched it off."""
         if delivery.person is None or delivery.alert.urgency == "P1":
             return None

@@ -7,7 +7,7 @@ from schemas.rules import OF_SCORES, RULES
 from services.notify.domain.ids import ProgrammeKey
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.watch import Watch
-from services.notify.domain.window import newest
+from services.notify.domain.window import newest_values
 
 SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
 """What is old, such as a pair that has had no contact for months, is no shift of its programme."""
@@ -39,7 +39,7 @@ class ProgrammeHealthIndex:
         """Its newest row, and the conditions of its rules, are as this watch says."""
         program = (watch.subject.tenant, watch.subject.program)
         pulses = self.by_program.get(program) or self.by_program.setdefault(program, ProgrammeHealth())
-        values = newest(watch.window)
+        values = newest_values(watch.window)
         if values is None or values.status != "active":
             pulses.drop(key)
             return

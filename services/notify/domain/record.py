@@ -60,7 +60,7 @@ class WatchWriter:
         self._written: OrderedDict[str, tuple[Window, bytes]] = OrderedDict()
 
     def dump(self, key: str, watch: Watch) -> bytes:
-        rest = dump(WatchRecord(watch=watch.replaced((), watch.rules)))
+        rest = dump(WatchRecord(watch=watch.with_window((), watch.rules)))
         # Before it stands the subject only, whose ids have no quotation marks.
         return rest.replace(_NO_ROWS, b'"window":[' + self._rows(key, watch.window) + b"]", 1)
 

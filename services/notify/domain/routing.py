@@ -8,7 +8,7 @@ from functools import partial
 from schemas.alerts import Delivery, Urgency
 from schemas.directory import Participant
 from schemas.primitives import Id, Instant
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
@@ -59,7 +59,7 @@ class Addressing:
         notes: list[str] = []
         for name in names:
             receiver = self.routing.by_name.get(name)
-            if receiver is None or not receiver.takes(about.tenant, about.program):
+            if receiver is None or not receiver.accepts(about.tenant, about.program):
                 continue
             addressee, note = self._addressed(receiver, about)
             notes += [note] if note else []
@@ -70,7 +70,7 @@ class Addressing:
         to = ", ".join(one.destination.recipient for one in found)
         return RoutingResult(tuple(found), f"{why}: {to}{''.join(f'; {note}' for note in notes)}"[:200])
 
-    def again(self, destination: Destination, about: RoutingKey) -> Addressee | None:
+    def current_addressee(self, destination: Destination, about: RoutingKey) -> Addressee | None:
         """As it is now what was routed before. None where the destination is no more."""
         receiver = self.routing.by_name.get(destination.recipient)
         if receiver is None or receiver.destination != destination:
@@ -80,7 +80,7 @@ class Addressing:
     def to_person(self, person: Id, about: RoutingKey) -> Addressee | None:
         """To somebody by name: by the first destination that goes to owners, else to whom it goes otherwise."""
         for receiver in self.routing.by_name.values():
-            if not receiver.is_owner or not receiver.takes(about.tenant, about.program):
+            if not receiver.is_owner or not receiver.accepts(about.tenant, about.program):
                 continue
             known = self.people.reachable(about.tenant, person, self._is_off(receiver))
             if known is not None:
@@ -92,7 +92,7 @@ class Addressing:
         """Who is asked when whoever looks after the programme does not acknowledge; None where mails do not go to
         persons, or nobody else looks after it."""
         for receiver in self.routing.by_name.values():
-            if receiver.is_owner and receiver.takes(about.tenant, about.program):
+            if receiver.is_owner and receiver.accepts(about.tenant, about.program):
                 found = self.people.next_in_line(about.tenant, about.program, self._is_off(receiver))
                 if found is not None:
                     return self._person(receiver, found.person, about)
@@ -141,7 +141,7 @@ class Addressing:
             "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
         )
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
-        if otherwise is None or not otherwise.takes(about.tenant, about.program):
+        if otherwise is None or not otherwise.accepts(about.tenant, about.program):
             return None, why
         return self._anybody(otherwise, about), why
 
@@ -164,9 +164,9 @@ class Addressing:
         return Addressee(receiver.destination, person, Receiving(hours, WorkCalendar(zone, holidays)))
 
 
-def told_from(receiving: Receiving | None, moment: Instant) -> Instant:
+def deliverable_from(receiving: Receiving | None, moment: Instant) -> Instant:
     """Machines at once."""
-    return moment if receiving is None else receiving.told_from(moment)
+    return moment if receiving is None else receiving.deliverable_from(moment)
 
 
 @dataclass(frozen=True)
@@ -186,15 +186,15 @@ class DecisionContext:
 
     def opens(self, delivery: Delivery, now: Instant) -> Instant:
         """From when on it may be sent: what wakes people is P1 alone."""
-        if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
+        if any(alert.urgency == "P1" for alert in listed_alerts(delivery)):
             return now
         about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
-        found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
-        return told_from(found[0].receiving, now) if found else now
+        found = self.current_addressees([Recipient(Destination(delivery.channel, delivery.recipient))], about)
+        return deliverable_from(found[0].receiving, now) if found else now
 
-    def again(self, recipients: Sequence[Recipient], about: RoutingKey) -> tuple[Addressee, ...]:
+    def current_addressees(self, recipients: Sequence[Recipient], about: RoutingKey) -> tuple[Addressee, ...]:
         """Those that were told before, as they are now; a destination that is no more is left out."""
-        every = [self.addressing.again(one.destination, about) for one in recipients]
+        every = [self.addressing.current_addressee(one.destination, about) for one in recipients]
         # Several may have become one, such as owners whom nobody is any more.
         found = {one.destination: one for one in every if one is not None}
         asleep = self.clock == "wall"

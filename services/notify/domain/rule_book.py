@@ -17,7 +17,7 @@ from schemas.rule_sets import (
 )
 from schemas.rules import OF_SUBJECTS, RULES, Rule
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.folding import Anchor, folded
+from services.notify.domain.folding import Anchor, fold_rule
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import ProgrammeKey
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -71,7 +71,7 @@ class RuleBook:
     _in_force: dict[tuple[ProgrammeKey, str], ActiveRules] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._built_in = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
+        self._built_in = _active_rules(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
 
     def apply(self, event: RuleEvent) -> None:
         """In the order of the topic; a repeat changes nothing. Raises ValueError for a version that makes no rules."""
@@ -82,11 +82,11 @@ class RuleBook:
         version = event.data
         if (program, version.version) not in self._applied:
             self._applied[program, version.version] = version
-            self._in_force[program, version.version] = _made(version.version, version.decides(), self.clock)
+            self._in_force[program, version.version] = _active_rules(version.version, version.decides(), self.clock)
             before = self._versions.get(program, [])
             self._versions[program] = [*(one for one in before if one.pages_from <= version.since), version]
 
-    def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator:
+    def evaluator_for(self, tenant: Id, program: Id, at: Instant) -> Evaluator:
         """What decides about a relationship at an instant."""
         return self.in_force((tenant, program), at).evaluator
 
@@ -190,11 +190,11 @@ def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant)
     """Those that began after the one instant, up to the other."""
     if rule is None:
         return 0
-    before = folded(rule, Anchor(), window, since)
-    return folded(rule, Anchor(since, before), window, until).episode - before.episode
+    before = fold_rule(rule, Anchor(), window, since)
+    return fold_rule(rule, Anchor(since, before), window, until).episode - before.episode
 
 
-def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> ActiveRules:
+def _active_rules(version: str, rules: tuple[Rule, ...], clock: Clock) -> ActiveRules:
     of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
     names = {rule.name for rule in of_pairs}
     off = tuple(rule for rule in RULES if rule.name not in names)

@@ -24,14 +24,14 @@ from services.notify.domain.subjects import (
     SubjectWatch,
     Tally,
     Watermark,
-    forgotten_subject,
-    judged_subject,
-    lagging,
+    close_subject_rule,
+    evaluate_subject,
+    observe_lag,
+    observe_shift,
+    observe_source,
     programme_subject,
-    reminded_subject,
-    shifted,
+    remind_subject,
     source_subject,
-    spoken,
 )
 
 
@@ -54,7 +54,7 @@ def tallies(
     }
 
 
-def told_late(
+def late_histories(
     caught_up: Sequence[CatchingUp], partitions: Mapping[int, PartitionAlerts]
 ) -> dict[ProgrammeKey, LateHistory]:
     """By programme, of relationships that have caught up with their history."""
@@ -80,7 +80,7 @@ def _tally(of_partitions: Sequence[tuple[ProgrammeHealth, AbstractSet[str]]]) ->
     return Tally(healths, alerting, catching_up, [at for pulse, _ in of_partitions for at in pulse.rescored.values()])
 
 
-LOOK_EVERY = timedelta(minutes=5)
+CHECK_EVERY = timedelta(minutes=5)
 """Of the lowest clock: nothing that is expected is expected more often."""
 MEASURE_EVERY = timedelta(hours=1)
 """Of the lowest clock: a median over all pairs of a programme moves no faster."""
@@ -103,22 +103,22 @@ class SharedAlerts(AlertStore[SubjectWatch]):
         self._measured_at = clock
         self._touched: set[str] = set()
 
-    def describe(self, programme: Programme) -> None:
+    def upsert_programme(self, programme: Programme) -> None:
         self._programmes[programme.tenant, programme.id] = programme
         self._expected |= {(programme.tenant, one.source) for one in programme.sources}
         self._looked_at = None
 
-    def undescribe(self, tenant: Id, program: Id) -> None:
+    def remove_programme(self, tenant: Id, program: Id) -> None:
         self._programmes.pop((tenant, program), None)
         self._looked_at = None
 
-    def mark(self, mark: SourceWatermark) -> None:
+    def apply_watermark(self, watermark: SourceWatermark) -> None:
         """Of several writers each knows a part: the latest counts. Where time is the log's, such a mark says nothing:
         it is of what was recorded, and that may be years ahead of the scores."""
         if self._rules.clock == "wall":
-            self._mark(mark.tenant, mark.source, Watermark(mark.time, mark.recordedtime))
+            self._mark(watermark.tenant, watermark.source, Watermark(watermark.time, watermark.recordedtime))
 
-    def hear(self, tenant: Id, trigger: Trigger) -> None:
+    def apply_trigger(self, tenant: Id, trigger: Trigger) -> None:
         """A score says which event brought it about."""
         # Most sources are expected by nobody; this is asked of every score.
         if (tenant, trigger.source) in self._expected:
@@ -132,12 +132,12 @@ class SharedAlerts(AlertStore[SubjectWatch]):
         """Of an alert that is open, though nothing has changed."""
         watch = self._watches[key]
         known = self._rule((watch.subject.tenant, watch.subject.program), rule, at)
-        found = [] if known is None else reminded_subject(watch, known, at, why)
+        found = [] if known is None else remind_subject(watch, known, at, why)
         for one in found:
             self._put(watch, one.watch)
         return found
 
-    def touched(self) -> dict[str, SubjectWatch]:
+    def drain_changes(self) -> dict[str, SubjectWatch]:
         """What has changed since it was last taken, by key."""
         found = {key: self._watches[key] for key in sorted(self._touched)}
         self._touched = set()
@@ -156,7 +156,7 @@ class SharedAlerts(AlertStore[SubjectWatch]):
     def advance(self, clock: Instant, tallies: Callable[[], Mapping[ProgrammeKey, Tally]]) -> list[SubjectTransitioned]:
         """The lowest clock has come so far. Sources first: a programme whose source is silent is not measured."""
         found: list[SubjectTransitioned] = []
-        if _is_due(self._looked_at, clock, LOOK_EVERY):
+        if _is_due(self._looked_at, clock, CHECK_EVERY):
             self._looked_at = clock
             for key, programme in sorted(self._programmes.items()):
                 for source in programme.sources:
@@ -208,13 +208,13 @@ class SharedAlerts(AlertStore[SubjectWatch]):
         watch = self._watches.get(subject.key) or SubjectWatch(subject, source=uri)
         rule = self._rule(key, name, clock)
         if rule is None:
-            return self._keep(*forgotten_subject(watch, DEFAULTS[name], clock, SWITCHED_OFF))
+            return self._keep(*close_subject_rule(watch, DEFAULTS[name], clock, SWITCHED_OFF))
         programme = self._programmes[key]
         if uri is None:
             interval = timedelta(hours=min(source.interval_hours for source in programme.sources))
             marks = [self._marks.get((subject.tenant, source.source)) for source in programme.sources]
             newest = max((mark.recorded for mark in marks if mark is not None), default=None)
-            seen = lagging(rule, interval, newest, clock)
+            seen = observe_lag(rule, interval, newest, clock)
             # It fires while the clock stands: what happens to it is dated by the events.
             clock = max(clock, newest or clock)
         else:
@@ -222,19 +222,19 @@ class SharedAlerts(AlertStore[SubjectWatch]):
             mark = self._marks.get((subject.tenant, uri))
             # Whatever it said before is known to nobody: at the first start of a version that looks, no source is late.
             watch = replace(watch, watched_from=watch.watched_from or clock)
-            seen = spoken(rule, source, mark, max(programme.recordedtime, watch.watched_from or clock), clock)
-        return self._keep(*judged_subject(watch, rule, seen, clock))
+            seen = observe_source(rule, source, mark, max(programme.recordedtime, watch.watched_from or clock), clock)
+        return self._keep(*evaluate_subject(watch, rule, seen, clock))
 
     def _measure(self, key: ProgrammeKey, tally: Tally, clock: Instant) -> list[SubjectTransitioned]:
         subject, rule = programme_subject(*key), self._rule(key, SHIFT, clock)
         watch = self._watches.get(subject.key) or SubjectWatch(subject)
         if rule is None or rule.shift is None:
-            return self._keep(*forgotten_subject(watch, DEFAULTS[SHIFT], clock, SWITCHED_OFF))
+            return self._keep(*close_subject_rule(watch, DEFAULTS[SHIFT], clock, SWITCHED_OFF))
         if tally.catching_up and tally.share(tally.catching_up) >= rule.tiers[0].level:
             # Half of a history shows a fall that never was.
             return []
-        watch, seen = shifted(watch, rule.shift, rule, tally, clock)
-        return self._keep(*judged_subject(watch, rule, seen, clock))
+        watch, seen = observe_shift(watch, rule.shift, rule, tally, clock)
+        return self._keep(*evaluate_subject(watch, rule, seen, clock))
 
     def _no_longer_watched(self, clock: Instant) -> Iterator[SubjectTransitioned]:
         """A source that no programme expects any more; scores of a programme that expects none."""
@@ -244,7 +244,7 @@ class SharedAlerts(AlertStore[SubjectWatch]):
             name = STALE if watch.source is None else SILENT
             if (watch.source in expected) or (watch.source is None and expected) or name not in watch.rules:
                 continue
-            yield from self._keep(*forgotten_subject(watch, DEFAULTS[name], clock))
+            yield from self._keep(*close_subject_rule(watch, DEFAULTS[name], clock))
 
     def _rule(self, key: ProgrammeKey, name: str, clock: Instant) -> Rule | None:
         return self._rules.in_force(key, clock).of_subjects.get(name)

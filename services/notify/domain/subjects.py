@@ -10,9 +10,9 @@ from schemas.alerts import Handling, Reason
 from schemas.primitives import Id, Instant
 from schemas.programs import Source
 from schemas.rules import Rule, Shift
-from services.notify.domain.handling import UNTOUCHED, after, with_handling
+from services.notify.domain.handling import UNTOUCHED, handling_after, with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
-from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, closed, reminded, turned
+from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, apply_deadline, close_rule, remind
 from services.notify.domain.wording import cut, instant, span
 
 NO_LONGER_WATCHED = "nobody expects it any more"
@@ -94,46 +94,48 @@ class LateHistory:
     why: str
 
 
-def judged_subject(
+def evaluate_subject(
     watch: SubjectWatch, rule: Rule, seen: Observation, now: Instant
 ) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
     """What is seen changes the condition; deadlines up to now take effect at their own instants."""
-    state = _with(rule, watch.rules.get(rule.name, RuleState()), seen, now)
+    state = _next_state(rule, watch.rules.get(rule.name, RuleState()), seen, now)
     watch = replace(watch, rules={**watch.rules, rule.name: state})
     found: list[SubjectTransitioned] = []
     while state.dues and state.dues[0].at <= now:
-        state, transition = turned(rule, state, state.dues[0].at)
-        watch = _transitioned(watch, transition, state)
+        state, transition = apply_deadline(rule, state, state.dues[0].at)
+        watch = _record_transition(watch, transition, state)
         found.append(SubjectTransitioned(watch, transition, seen.reasons))
     handling = watch.handling.get(rule.name)
     if handling is not None and handling.until is not None and handling.until <= now and state.condition in OPEN:
-        state, transition = reminded(rule, state, now, EXPIRED)
-        watch = _transitioned(watch, transition, state)
+        state, transition = remind(rule, state, now, EXPIRED)
+        watch = _record_transition(watch, transition, state)
         found.append(SubjectTransitioned(watch, transition, seen.reasons))
     return watch, found
 
 
-def forgotten_subject(
+def close_subject_rule(
     watch: SubjectWatch, rule: Rule, now: Instant, why: str = NO_LONGER_WATCHED
 ) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
     """Nobody expects anything of it any more, or its rule is off: what is open is over."""
-    state, end = closed(rule, watch.rules.get(rule.name, RuleState()), now, why)
+    state, end = close_rule(rule, watch.rules.get(rule.name, RuleState()), now, why)
     if end is None:
         return replace(watch, rules={**watch.rules, rule.name: state}), []
-    watch = _transitioned(watch, end, state)
+    watch = _record_transition(watch, end, state)
     return watch, [SubjectTransitioned(watch, end, ())]
 
 
-def reminded_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> list[SubjectTransitioned]:
+def remind_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> list[SubjectTransitioned]:
     """Whoever shall hear of an open alert now, though nothing has changed."""
     state = watch.rules.get(rule.name)
     if state is None or state.condition not in OPEN:
         return []
-    state, transition = reminded(rule, state, at, why)
-    return [SubjectTransitioned(_transitioned(watch, transition, state), transition, ())]
+    state, transition = remind(rule, state, at, why)
+    return [SubjectTransitioned(_record_transition(watch, transition, state), transition, ())]
 
 
-def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> tuple[SubjectWatch, Observation]:
+def observe_shift(
+    watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant
+) -> tuple[SubjectWatch, Observation]:
     """Of a programme: the share of its active relationships that alert, and how far their median health has fallen.
     Fewer than `shift.least` relationships are no programme that shifts; of none nobody knows anything."""
     active = len(tally.healths)
@@ -167,7 +169,7 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
     return replace(watch, peaks=peaks), seen
 
 
-def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observation:
+def observe_source(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observation:
     """Of a source: how old its watermark is, in expected intervals. It clears when it has moved, and what it has said
     is in the scores."""
     interval = timedelta(hours=source.interval_hours)
@@ -186,7 +188,7 @@ def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instan
     )
 
 
-def lagging(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observation:
+def observe_lag(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observation:
     """Of a programme: how far its scores are behind the latest event that was recorded."""
     behind = _NOTHING if newest is None else max(_NOTHING, newest - clock)
     words = f"scores reach up to {instant(clock)}, events up to {instant(newest or clock)}"
@@ -208,7 +210,7 @@ def source_subject(tenant: Id, program: Id, source: str) -> AlertSubject:
     return AlertSubject(tenant, "source", f"source-{digest[:24]}", program)
 
 
-def _with(rule: Rule, state: RuleState, seen: Observation, now: Instant) -> RuleState:
+def _next_state(rule: Rule, state: RuleState, seen: Observation, now: Instant) -> RuleState:
     if state.condition in OPEN:
         if not seen.clears:
             return replace(state, condition="firing", dues=())
@@ -217,14 +219,14 @@ def _with(rule: Rule, state: RuleState, seen: Observation, now: Instant) -> Rule
         due = max(now + rule.clear_hold, (state.fired or now) + rule.keep)
         return replace(state, condition="recovering", dues=(Due(due, None),))
     if not seen.fires:
-        return state.shut()
+        return state.reset()
     if state.condition == "pending":
         return state
     tier = rule.tiers[0]
-    return RuleState("pending", seen.since, (Due(now + tier.hold, tier.urgency),)).counting_on(state)
+    return RuleState("pending", seen.since, (Due(now + tier.hold, tier.urgency),)).with_counters_of(state)
 
 
-def _transitioned(watch: SubjectWatch, transition: Transition, state: RuleState) -> SubjectWatch:
+def _record_transition(watch: SubjectWatch, transition: Transition, state: RuleState) -> SubjectWatch:
     name = transition.rule.name
-    held = with_handling(watch.handling, name, after(watch.handling.get(name, UNTOUCHED), transition.name))
+    held = with_handling(watch.handling, name, handling_after(watch.handling.get(name, UNTOUCHED), transition.name))
     return replace(watch, rules={**watch.rules, name: state}, handling=held)

@@ -76,10 +76,10 @@ class Watch:
     def is_open(self) -> bool:
         return any(state.condition in OPEN for state in self.rules.values())
 
-    def handled(self, rule: str, handling: Handling) -> "Watch":
+    def with_handling_of(self, rule: str, handling: Handling) -> "Watch":
         return replace(self, handling=with_handling(self.handling, rule, handling))
 
-    def explained(self) -> "Watch":
+    def drop_unused_row(self) -> "Watch":
         """Without the row that nothing will be explained by: it is most of the size of a state."""
         if self.shown is None or self.catch_up is not None or self.frozen is not None:
             return self
@@ -88,7 +88,7 @@ class Watch:
                 return self
         return replace(self, shown=None)
 
-    def replaced(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
+    def with_window(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
         """With this window and these conditions."""
         # By place: `replace` takes three times as long, for every row of every pair.
         one = self

@@ -70,11 +70,11 @@ class Run(NamedTuple):
 as_of: Callable[[WindowRow], Instant] = attrgetter("as_of")
 
 
-def row(of: ScoreRow) -> WindowRow:
+def window_row(of: ScoreRow) -> WindowRow:
     return WindowRow(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
 
 
-def replaced(window: Window, new: WindowRow) -> Window:
+def insert_row(window: Window, new: WindowRow) -> Window:
     """The window with the row in its place: of two versions of an instant the greater stays, of equal ones the new."""
     if not window or new.as_of > window[-1].as_of:
         return (*window, new)[-MOST_ROWS:]
@@ -85,7 +85,7 @@ def replaced(window: Window, new: WindowRow) -> Window:
     return (*window[:at], new, *window[at:])[-MOST_ROWS:]
 
 
-def trimmed(window: Window) -> Window:
+def trim(window: Window) -> Window:
     """Without what lies more than WINDOW of active time back; the first row kept says what held when it began."""
     left = WINDOW
     for at in range(len(window) - 1, 0, -1):
@@ -97,7 +97,7 @@ def trimmed(window: Window) -> Window:
     return window
 
 
-def aged(window: Window, span: timedelta) -> Instant | None:
+def active_time_start(window: Window, span: timedelta) -> Instant | None:
     """The instant of the first row before which the window holds so much active time; None if it holds less."""
     for before, after in pairwise(window):
         if before.values is None or before.values.status != "paused":
@@ -114,7 +114,7 @@ def up_to(window: Window, instant: Instant) -> Window:
     return window[: bisect_right(window, instant, key=as_of)]
 
 
-def lasting(rows: Window, instant: Instant) -> Window:
+def extended_to(rows: Window, instant: Instant) -> Window:
     """The rows, and what the newest of them says at a later instant: its values hold until the next row."""
     last = next((found for found in reversed(rows) if found.values is not None), None)
     return rows if last is None or last.as_of >= instant else (*rows, last._replace(as_of=instant))
@@ -138,7 +138,7 @@ def unbroken_run(rows: Window, holds: Callable[[Values], bool]) -> Run | None:
     return run
 
 
-def newest(rows: Window) -> Values | None:
+def newest_values(rows: Window) -> Values | None:
     """Of the last row that was not deleted."""
     # No generator: this is walked for every row of every pair.
     for found in reversed(rows):

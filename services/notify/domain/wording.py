@@ -252,9 +252,9 @@ def without_callers(why: Sequence[Reason]) -> tuple[Reason, ...]:
 def summary(subject: AlertSubject, transition: Transition, reading: Reading | None, why: tuple[Reason, ...]) -> str:
     """`spruce: pair 4F2, health 38, low for 24 h. Mostly: no meeting for 33 days ... -19.4. P3`"""
     about = f"{cut(subject.program, SHOWN_ID)}: pair {cut(subject.id, SHOWN_ID)}"
-    begun = transition.of.since
+    begun = transition.episode.since
     assert begun is not None, "an episode began at some instant"
-    told = _told(transition, reading)
+    told = _state_words(transition, reading)
     lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
     because = ""
     if why and transition.name != "resolved":
@@ -276,13 +276,13 @@ def next_step(transition: Transition) -> str:
 
 def subject_summary(subject: AlertSubject, transition: Transition, why: tuple[Reason, ...]) -> str:
     """`spruce: many pairs at once are worse (P1), since 3 May 2023 12:00 UTC. 12 of 60 active pairs alert (20%)`"""
-    assert transition.of.since is not None, "an episode began at some instant"
+    assert transition.episode.since is not None, "an episode began at some instant"
     so, over = WORDS_OF_SUBJECTS[transition.rule.measure]
     if transition.name == "resolved":
-        told = f"{over}, after {span(transition.at - transition.of.since)}"
+        told = f"{over}, after {span(transition.at - transition.episode.since)}"
     else:
         again = {"reminded": "still: ", "unstable": "again and again: "}.get(transition.name, "")
-        told = f"{again}{so} ({transition.of.urgency}), since {instant(transition.of.since)}"
+        told = f"{again}{so} ({transition.episode.urgency}), since {instant(transition.episode.since)}"
     return cut(f"{cut(subject.program, SHOWN_ID)}: {told}" + "".join(f". {reason.words}" for reason in why), MOST)
 
 
@@ -292,7 +292,7 @@ def certainty(reading: Reading) -> str:
     return f"confidence {reading.confidence:.2f} of 1; risk {odds}"
 
 
-def _told(transition: Transition, reading: Reading | None) -> str:
+def _state_words(transition: Transition, reading: Reading | None) -> str:
     if transition.why == ERASED or reading is None:
         return "was erased, alert closed"
     if transition.why == ENDED:
@@ -300,9 +300,9 @@ def _told(transition: Transition, reading: Reading | None) -> str:
     if transition.why == CORRECTED:
         return "was corrected, alert closed"
     words = WORDS[transition.rule.measure][transition.name]
-    pressing = "" if transition.name == "resolved" else f" ({transition.of.urgency})"
-    if transition.of.fall is not None and transition.name != "resolved":
-        return f"fell from {transition.of.fall.peak:.0f} to {reading.health:.0f}{pressing}"
+    pressing = "" if transition.name == "resolved" else f" ({transition.episode.urgency})"
+    if transition.episode.fall is not None and transition.name != "resolved":
+        return f"fell from {transition.episode.fall.peak:.0f} to {reading.health:.0f}{pressing}"
     health = f": health {reading.health:.0f}"
     value = {"health": health, "drawdown": health, "risk": f": risk {reading.risk:.2f}"}
     return f"{words}{value.get(transition.rule.measure, '')}{pressing}"

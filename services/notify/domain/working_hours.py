@@ -91,7 +91,7 @@ class Receiving:
                 return found
         return moment
 
-    def told_from(self, moment: Instant) -> Instant:
+    def deliverable_from(self, moment: Instant) -> Instant:
         """When somebody is told of what does not wait for the digest: what has waited for the end of quiet hours goes
         with the digest where that follows soon, so that the morning begins with one message."""
         opens = self.open_from(moment)
@@ -114,7 +114,7 @@ class Receiving:
         return f"{local:%a} {local.day} {local:%b %H:%M} {self.calendar.zone}"
 
 
-ASKING: frozenset[TransitionName] = frozenset({"fired", "escalated", "unstable"})
+NEEDS_ACKNOWLEDGEMENT: frozenset[TransitionName] = frozenset({"fired", "escalated", "unstable"})
 """What somebody is to acknowledge."""
 ANSWER_WITHIN = timedelta(minutes=30)
 """A P1: long enough to leave a meeting, short enough that nobody waits a night."""

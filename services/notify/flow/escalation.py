@@ -1,4 +1,5 @@
-"""Who is asked by name: the next one, when nobody has acknowledged in time, and whoever an alert is given to."""
+"""Escalation by name: the next person in line when nobody has acknowledged in time, and whoever an alert is assigned
+to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,26 +8,26 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
-from services.notify.domain.alert_episode import AlertEpisode, alerts_of, as_of_now
-from services.notify.domain.deliveries import new_delivery, one_message, replayed
+from services.notify.domain.alert_episode import AlertEpisode, current_alert, episodes_of
+from services.notify.domain.deliveries import fold_messages, new_delivery, reset_for_replay
 from services.notify.domain.ids import Recipient, delivery_id, subject_key, transition_id
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, told_from
+from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, deliverable_from
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.domain.working_hours import ASKING, escalates_at
+from services.notify.domain.working_hours import NEEDS_ACKNOWLEDGEMENT, escalates_at
 
 GIVEN, UNANSWERED = "it was given to you", "nobody has acknowledged it by"
 ALONE: Mapping[str, object] = {"group": None, "items": (), "more": 0, "people": (), "fallback_of": None}
-LOOKED_BACK = timedelta(days=1)
-"""After a longer time without anybody who works it is too late to ask the next one."""
+LOOKBACK = timedelta(days=1)
+"""After a longer time without anybody at work it is too late to escalate."""
 
 
 @dataclass(frozen=True)
 class AssignedAlert:
-    """Somebody has given the open alert of a rule to a person. `occasion`: the id of the act."""
+    """Somebody has assigned the open alert of a rule to a person. `occasion`: the id of the act."""
 
     watch: Watch | SubjectWatch
     rule: str
@@ -35,7 +36,7 @@ class AssignedAlert:
 
 
 class EscalationPlanner:
-    """Asked each round. All of it follows from the deliveries that are written down."""
+    """Called each round. Its state follows from the written deliveries."""
 
     def __init__(
         self, holders: Sequence[PartitionAlerts | SharedAlerts], rules: RuleBook, context: DecisionContext
@@ -43,70 +44,70 @@ class EscalationPlanner:
         self._stores, self._rules = holders, rules
         self._addressing, self._now = context.addressing, context.now
         self._due: list[tuple[Instant, str, Delivery]] = []
-        self._known: set[str] = set()
+        self._scheduled: set[str] = set()
 
     def remember(self, deliveries: Sequence[Delivery]) -> None:
-        """What was told before the start. All that was due when somebody was last asked was looked at then."""
+        """Restore from deliveries before the start. Everything due before the last escalation was handled then."""
         asked = (one.planned_at for one in deliveries if one.alert.why.startswith(UNANSWERED))
-        self.observe(deliveries, max(asked, default=self._now() - LOOKED_BACK))
+        self.observe(deliveries, max(asked, default=self._now() - LOOKBACK))
 
     def observe(self, deliveries: Sequence[Delivery], since: Instant | None = None) -> None:
-        """Single transitions that somebody is told of, and that are due after `since`."""
+        """Schedule the transitions that somebody is notified of and that are due after `since`."""
         for delivery in deliveries:
             alert = delivery.alert
-            name = transition_id(alert.dedup_key, alert.seq, alert.transition)
-            if alert.urgency == "P3" or alert.transition not in ASKING or name in self._known:
+            transition = transition_id(alert.dedup_key, alert.seq, alert.transition)
+            if alert.urgency == "P3" or alert.transition not in NEEDS_ACKNOWLEDGEMENT or transition in self._scheduled:
                 continue
             calendar = self._addressing.calendar(delivery.tenant, delivery.program)
             at = escalates_at(alert.urgency, alert.decided_at, calendar)
             if at is not None and (since is None or at > since):
-                self._known.add(name)
-                heappush(self._due, (at, name, delivery))
+                self._scheduled.add(transition)
+                heappush(self._due, (at, transition, delivery))
 
     def planned(self, acts: Sequence[AssignedAlert]) -> list[Delivery]:
-        """For whoever alerts were given to, and for the next one in line of all that nobody has acknowledged in time:
-        one message for each."""
+        """Return one message each for assignees, and for the next in line of all alerts that nobody has acknowledged in
+        time."""
         now, found = self._now(), dict[tuple[Id, Recipient], list[Delivery]]()
         while self._due and self._due[0][0] <= now:
-            at, name, delivery = heappop(self._due)
-            self._known.discard(name)
+            at, transition, delivery = heappop(self._due)
+            self._scheduled.discard(transition)
             about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
             to = self._addressing.next_in_line(about) if self._is_open(delivery) else None
             if to is not None:
                 local = self._addressing.calendar(delivery.tenant, delivery.program).local(at)
-                again = _asked(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
+                again = _escalated(delivery, to, now, f"{UNANSWERED} {local:%a} {local.day} {local:%b %H:%M}")
                 found.setdefault((delivery.tenant, Recipient(to.destination, to.person)), []).append(again)
         messages: list[Delivery] = []
         for one in acts:
-            subject, known = one.watch.subject, AlertEpisode(one.watch, one.rule, one.watch.rules[one.rule])
+            subject, episode = one.watch.subject, AlertEpisode(one.watch, one.rule, one.watch.rules[one.rule])
             rules = {rule.name: rule for rule in self._rules.in_force((subject.tenant, subject.program), now).rules}
-            alert = as_of_now(known, rules, None, now)
+            alert = current_alert(episode, rules, None, now)
             if alert is None:
-                continue  # it is told by no row
+                continue  # no row explains it
             about = RoutingKey(subject.tenant, subject.program, one.rule, alert.urgency)
             to = self._addressing.to_person(one.person, about)
             if to is not None and to.person is not None:
-                told = (subject.tenant, subject.program, subject.id)
-                message = new_delivery(alert, told, to.destination, one.occasion, now)
-                messages.append(_asked(message, to, now, GIVEN))
+                subject_ids = (subject.tenant, subject.program, subject.id)
+                message = new_delivery(alert, subject_ids, to.destination, one.occasion, now)
+                messages.append(_escalated(message, to, now, GIVEN))
         for lines in found.values():
-            # Of one recipient. Its id follows from its first line.
+            # One message per recipient. Its id follows from its first line.
             named, due_at = min(one.delivery_id for one in lines), min(one.due_at for one in lines)
-            messages.append(one_message(lines, now).model_copy(update={"delivery_id": named, "due_at": due_at}))
+            messages.append(fold_messages(lines, now).model_copy(update={"delivery_id": named, "due_at": due_at}))
         return messages
 
     def _is_open(self, delivery: Delivery) -> bool:
-        """Whether it is the same episode, and nobody has acknowledged or snoozed it."""
+        """Return whether the same episode is open and nobody has acknowledged or snoozed it."""
         key = subject_key(delivery)
         watch = next((found for holder in self._stores if (found := holder.watch(key)) is not None), None)
         return any(
             known.dedup_key == delivery.dedup_key and known.is_open and known.handling.state == "open"
-            for known in (alerts_of(watch) if watch is not None else ())
+            for known in (episodes_of(watch) if watch is not None else ())
         )
 
 
-def _asked(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Delivery:
-    """The alert once more, as a message of its own."""
+def _escalated(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Delivery:
+    """Return the alert again, as a message of its own."""
     update = {
         "delivery_id": delivery_id(delivery.delivery_id, why, to.person or to.destination.recipient),
         "transition": "reminded",
@@ -114,10 +115,10 @@ def _asked(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Deliver
         "channel": to.destination.channel,
         "recipient": to.destination.recipient,
         "person": to.person,
-        "due_at": now if delivery.alert.urgency == "P1" else told_from(to.receiving, now),
+        "due_at": now if delivery.alert.urgency == "P1" else deliverable_from(to.receiving, now),
         "changed_at": now,
         "repeat": False,
         **ALONE,
     }
-    fresh = replayed(delivery, now).model_copy(update=update)
+    fresh = reset_for_replay(delivery, now).model_copy(update=update)
     return fresh.model_copy(update={"status": "", "planned_at": now})

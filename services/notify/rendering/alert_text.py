@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from schemas.alerts import Alert, Delivery, Urgency
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.name_book import MessageNames, NameBook
 from services.notify.domain.notices import NOTICES, OURS, is_notice
 from services.notify.domain.pipeline import why_late
 from services.notify.domain.wording import cut
-from services.notify.domain.working_hours import ASKING, escalates_at
+from services.notify.domain.working_hours import NEEDS_ACKNOWLEDGEMENT, escalates_at
 from services.notify.rendering import phrases
-from services.notify.rendering.machines import filled
+from services.notify.rendering.machines import fill_link
 
 HEADLINE = 65
 """Characters: with the state before it (`RESOLVED · P3: `) 80, which a phone, a preview and a list of mails show."""
@@ -59,12 +59,12 @@ class AlertText:
 def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertText:
     if is_notice(delivery):
         return _of_notice(delivery, people)
-    first = _Told(delivery.alert, delivery.tenant, delivery.program, delivery.relationship)
-    items = [_Told(item.alert, delivery.tenant, item.program, item.relationship) for item in delivery.items]
+    first = _AlertView(delivery.alert, delivery.tenant, delivery.program, delivery.relationship)
+    items = [_AlertView(item.alert, delivery.tenant, item.program, item.relationship) for item in delivery.items]
     if items:
         return _of_several(delivery, [first, *items], people, link)
     found = _of_one(first, _remarks(delivery), people, link)
-    asked = _asked_next(delivery, people)
+    asked = _next_in_line(delivery, people)
     if asked is None:
         return found
     person, words = asked
@@ -73,7 +73,7 @@ def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertT
 
 
 @dataclass(frozen=True)
-class _Told:
+class _AlertView:
     alert: Alert
     tenant: str
     program: str
@@ -99,7 +99,7 @@ def _of_notice(delivery: Delivery, people: NameBook) -> AlertText:
     return AlertText(first, f"Rapport: {words.headline}", (alert.summary,), facts=tuple(facts), people=named)
 
 
-def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | None) -> AlertText:
+def _of_one(told: _AlertView, remarks: Sequence[str], people: NameBook, link: str | None) -> AlertText:
     alert, naming = told.alert, told.naming(people)
     is_open = alert.transition != "resolved"
     due = [("Until", phrases.due(alert, naming))] if is_open else []
@@ -118,7 +118,7 @@ def _of_one(told: _Told, remarks: Sequence[str], people: NameBook, link: str | N
     )
 
 
-def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: str | None) -> AlertText:
+def _of_several(delivery: Delivery, all_: list[_AlertView], people: NameBook, link: str | None) -> AlertText:
     """A list: whoever reads it in the morning sees what to do first, and for each line who does what until when."""
     in_order = sorted(all_, key=lambda told: (told.alert.transition == "resolved", told.alert.urgency))
     namings = [told.naming(people) for told in in_order]
@@ -138,15 +138,15 @@ def _of_several(delivery: Delivery, all_: list[_Told], people: NameBook, link: s
     )
 
 
-def _headline(told: _Told, naming: MessageNames, link: str | None) -> Headline:
+def _headline(told: _AlertView, naming: MessageNames, link: str | None) -> Headline:
     """`spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May`: names give way to what has happened."""
     happened = f": {phrases.happened(told.alert, naming, told.alert.decided_at)}"
     words = f"{cut(told.subject(naming), HEADLINE - len(happened))}{happened}"
-    url = filled(link, told.tenant, told.program, told.relationship) if link else None
+    url = fill_link(link, told.tenant, told.program, told.relationship) if link else None
     return Headline(phrases.word(told.alert), told.alert.urgency, words, url)
 
 
-def _line(told: _Told, naming: MessageNames, link: str | None) -> Headline:
+def _line(told: _AlertView, naming: MessageNames, link: str | None) -> Headline:
     alert, found = told.alert, _headline(told, naming, link)
     mostly = [f"Mostly: {phrases.because(alert.reasons[0], alert)}."] if alert.reasons else []
     due = f", {phrases.due(alert, naming)}" if alert.transition != "resolved" else ""
@@ -157,12 +157,12 @@ def _line(told: _Told, naming: MessageNames, link: str | None) -> Headline:
     return Headline(found.word, found.urgency, found.headline, found.link, details)
 
 
-def _asked_next(delivery: Delivery, people: NameBook) -> tuple[str, str] | None:
+def _next_in_line(delivery: Delivery, people: NameBook) -> tuple[str, str] | None:
     """Who is asked next, by id, and in words: of a mail to whoever looks after the programme."""
     alert, calendar = delivery.alert, people.calendar(delivery.tenant, delivery.program)
     at = escalates_at(alert.urgency, alert.decided_at, calendar)
     to = people.next_in_line(delivery.tenant, delivery.program, lambda _: False)
-    if delivery.person is None or alert.transition not in ASKING or at is None or to is None:
+    if delivery.person is None or alert.transition not in NEEDS_ACKNOWLEDGEMENT or at is None or to is None:
         return None
     local = calendar.local(at)
     name = people.name(delivery.tenant, to.person.id)
@@ -172,7 +172,7 @@ def _asked_next(delivery: Delivery, people: NameBook) -> tuple[str, str] | None:
 def _remarks(delivery: Delivery) -> Sequence[str]:
     silence = delivery.alert.after_silence
     # Where all that it lists came to light late, it says why; of several reasons the first.
-    late = [why_late(alert) for alert in alerts_of(delivery)]
+    late = [why_late(alert) for alert in listed_alerts(delivery)]
     return [
         *([f"It is the first message since the silence {silence} has ended."] if silence else []),
         *([f"No news of today, but so now: {late[0]}."] if all(late) else []),

@@ -89,13 +89,13 @@ def body(delivery: Delivery, link: str | None) -> str:
     return message.model_dump_json()
 
 
-def filled(link: str, tenant: str, program: str, relationship: str) -> str:
+def fill_link(link: str, tenant: str, program: str, relationship: str) -> str:
     """Raises KeyError for a name in braces that is none of the three."""
     return link.format_map({"tenant": tenant, "program": program, "relationship": relationship})
 
 
 def _link_of(delivery: Delivery, link: str | None) -> str | None:
-    return filled(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
+    return fill_link(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
 
 
 def _also(item: DeliveryItem) -> IncludedAlert:

@@ -13,7 +13,7 @@ from schemas.alerts import Alert, DeliveryItem
 from schemas.tokens import BoardRole
 from services.notify.board.access import SESSION
 from services.notify.board.service import create_app
-from services.notify.domain.deliveries import refused
+from services.notify.domain.deliveries import mark_dead
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import proof
 from tests.notify.building import day
@@ -51,7 +51,7 @@ def foreign(site: Served) -> list[Reach]:
     world.low("mine")
     world.name("theirs", "Xenia Young", "Yuri Zander")
     world.low("theirs", program="maple")
-    letter = refused(episode("webhook", "there", "theirs")[0], "HTTP 422", day(2)).model_copy(
+    letter = mark_dead(episode("webhook", "there", "theirs")[0], "HTTP 422", day(2)).model_copy(
         update={"program": "maple"}
     )
     world.deliver(letter)

@@ -8,8 +8,8 @@ import pytest
 
 from schemas.alerts import Delivery
 from services.notify.board.access import DEVELOPER
-from services.notify.board.alert_commands import ActInvalidError, act_on
-from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, refused, settled, started
+from services.notify.board.alert_commands import ActInvalidError, prepare_act
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, apply_result, mark_dead, start_attempt
 from services.notify.flow.command_processor import HEADER, REPLAY
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.board.conftest import Served
@@ -130,7 +130,7 @@ def test_a_silence_is_previewed_put_and_ended(acted_on: Served, pair: str) -> No
 
 def test_dead_letters_are_sent_again_and_discarded_by_an_admin(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-9", "admin")
-    letters = [refused(episode("webhook", "there", f"{pair}-{n}")[0], "HTTP 422", day(2)) for n in range(2)]
+    letters = [mark_dead(episode("webhook", "there", f"{pair}-{n}")[0], "HTTP 422", day(2)) for n in range(2)]
     for letter in letters:
         world.deliver(letter)
     assert "HTTP 422" in client.get("/deliveries").text
@@ -151,7 +151,7 @@ def test_an_end_that_pagerduty_may_have_dropped_is_told_again_by_an_admin(acted_
     fired, _, resolved = episode("pagerduty", "on-call", pair)
     arrived = AttemptResult(DeliveryAccepted("HTTP 202"), day(2), 0.1)
     for one in (fired, resolved):
-        world.deliver(settled(started(one, day(2)), arrived, 0.0))
+        world.deliver(apply_result(start_attempt(one, day(2)), arrived, 0.0))
     page = client.get("/deliveries?show=all").text
     assert page.count("Resolve again:") == 1
 
@@ -192,4 +192,4 @@ def test_what_makes_no_act_is_refused_with_its_reason(fields: dict[str, str], wo
     (known,) = world.state.alerts()
 
     with pytest.raises(ActInvalidError, match=words):
-        act_on(known, fields, (DEVELOPER, "0" * 32, world.now))
+        prepare_act(known, fields, (DEVELOPER, "0" * 32, world.now))

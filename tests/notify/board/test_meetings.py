@@ -14,7 +14,7 @@ from schemas.events import MENTORING_EVENT
 from schemas.payloads import EventRetracted, SessionHeld
 from schemas.topics import EVENTS
 from services.notify.board.alert_commands import ActInvalidError
-from services.notify.board.meetings import SOURCE, Gateway, meeting_on
+from services.notify.board.meetings import SOURCE, Gateway, parse_meeting
 from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.http_server import serving
@@ -96,14 +96,14 @@ def test_where_the_token_is_of_another_organisation_nothing_is_written_there(met
 )
 def test_a_day_that_cannot_be_is_refused(day: str, fault: str) -> None:
     with pytest.raises(ActInvalidError, match=fault):
-        meeting_on(day, "Europe/Berlin", NOW, ABOUT)
+        parse_meeting(day, "Europe/Berlin", NOW, ABOUT)
 
 
 def test_today_is_not_ahead_of_now_and_a_day_is_one_of_the_programmes_zone() -> None:
     morning = NOW.replace(hour=1)
 
-    assert meeting_on(NOW.date().isoformat(), "Europe/Berlin", morning, ABOUT).at == morning
-    noon = meeting_on((NOW - timedelta(days=2)).date().isoformat(), "Asia/Kolkata", NOW, ABOUT).at
+    assert parse_meeting(NOW.date().isoformat(), "Europe/Berlin", morning, ABOUT).at == morning
+    noon = parse_meeting((NOW - timedelta(days=2)).date().isoformat(), "Asia/Kolkata", NOW, ABOUT).at
     assert (noon.hour, noon.minute) == (6, 30)
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.tokens import BoardToken, secret_of
-from services.notify.board.access import BoardSessions, own_path, signed_in
+from services.notify.board.access import BoardSessions, authenticate_token, own_path
 from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
 from tests import plain_http
@@ -80,9 +80,9 @@ def test_a_token_is_valid_until_it_expires() -> None:
     secret = world.token("p-3", "viewer")
     (token,) = world.state.tokens().values()
 
-    assert signed_in(secret, world.state.tokens(), world.now) == token
-    assert signed_in(secret, world.state.tokens(), token.expires) is None
-    assert signed_in(secret_of(BoardToken, "t_p_3", "1" * 64), world.state.tokens(), world.now) is None
+    assert authenticate_token(secret, world.state.tokens(), world.now) == token
+    assert authenticate_token(secret, world.state.tokens(), token.expires) is None
+    assert authenticate_token(secret_of(BoardToken, "t_p_3", "1" * 64), world.state.tokens(), world.now) is None
 
 
 @pytest.mark.parametrize(("role", "programs"), [("coordinator", ()), ("admin", ("spruce",))])

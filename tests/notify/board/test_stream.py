@@ -10,7 +10,7 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.board.changes import TopicPartition, read, written
+from services.notify.board.changes import TopicPartition, format_positions, parse_positions
 from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World
@@ -55,12 +55,12 @@ def begun(client: httpx.Client, path: str = "/") -> str:
 
 @given(PLACES)
 def test_positions_are_read_as_they_were_written(positions: dict[TopicPartition, int]) -> None:
-    assert read(written(positions)) == positions
+    assert parse_positions(format_positions(positions)) == positions
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_as_positions(text: str) -> None:
-    assert all(offset >= 0 for offset in read(text).values())
+    assert all(offset >= 0 for offset in parse_positions(text).values())
 
 
 def test_a_change_is_sent_where_the_row_stands_with_the_position_as_its_id(site: Served) -> None:
@@ -69,13 +69,13 @@ def test_a_change_is_sent_where_the_row_stands_with_the_position_as_its_id(site:
 
     with streaming(client, begun(client)) as found:
         first = next(found)
-        world.take(Pair().changed(hour(26), position=2, health=20.0), clock(hour(40)))
+        world.apply(Pair().changed(hour(26), position=2, health=20.0), clock(hour(40)))
         second = next(found)
 
     assert "cells-" not in first.data
     assert f'id="cells-{world.key("4F2")}" hx-swap-oob="innerHTML" data-new="{world.key("4F2")}"' in second.data
     assert "health 20" in second.data
-    assert read(second.id) == dict(world.state.positions())
+    assert parse_positions(second.id) == dict(world.state.positions())
 
 
 def test_whoever_comes_back_gets_what_came_meanwhile_and_nothing_else(site: Served) -> None:
@@ -85,7 +85,7 @@ def test_whoever_comes_back_gets_what_came_meanwhile_and_nothing_else(site: Serv
     with streaming(client, address) as found:
         last = next(found)
 
-    world.take(Pair("second").changed(hour(26), position=2, health=22.0), clock(hour(40)))
+    world.apply(Pair("second").changed(hour(26), position=2, health=22.0), clock(hour(40)))
     with streaming(client, address, **{"last-event-id": last.id}) as found:
         back = next(found)
     with streaming(client, address, **{"last-event-id": back.id}) as found:
@@ -126,9 +126,9 @@ def test_the_page_of_an_alert_hears_of_it_alone(site: Served) -> None:
 
     with streaming(client, begun(client, f"/alerts/{world.key('first')}")) as found:
         next(found)
-        world.take(Pair("second").changed(hour(26), position=2, health=22.0))
+        world.apply(Pair("second").changed(hour(26), position=2, health=22.0))
         other = next(found)
-        world.take(Pair("first").changed(hour(27), position=2, health=21.0), clock(hour(40)))
+        world.apply(Pair("first").changed(hour(27), position=2, health=21.0), clock(hour(40)))
         own = next(patch for patch in itertools.islice(found, 5) if 'id="facts"' in patch.data)
 
     assert 'id="facts"' not in other.data

@@ -73,8 +73,8 @@ class World:
     def __post_init__(self) -> None:
         self.state = BoardState(self.names)
         self.lock = threading.Lock()
-        self.people.describe(programme())
-        self.people.describe(programme(id="maple", coordinator="p-5", deputy=None))
+        self.people.upsert_programme(programme())
+        self.people.upsert_programme(programme(id="maple", coordinator="p-5", deputy=None))
         for id_, name in (("p-3", "Ines Ortiz"), ("p-4", "Noor Haddad"), ("p-5", "Jo Park")):
             self.people.upsert(participant(id_, name))
 
@@ -86,14 +86,14 @@ class World:
     def name(self, pair: str, mentor: str, mentee: str) -> None:
         for side, name in (("m", mentor), ("t", mentee)):
             self.people.upsert(participant(f"{pair}-{side}", name))
-        self.people.pair("acme", pair, PairRecord((f"{pair}-m",), (f"{pair}-t",)))
+        self.people.upsert_pair("acme", pair, PairRecord((f"{pair}-m",), (f"{pair}-t",)))
 
-    def take(self, *events: ScoreEvent) -> list[AlertChanged]:
+    def apply(self, *events: ScoreEvent) -> list[AlertChanged]:
         """Notify decides, and writes down."""
         found = [
             decided(self.alerts, transitioned, self.now).event
             for event in events
-            for transitioned in self.alerts.take(event)
+            for transitioned in self.alerts.apply(event)
         ]
         for one in found:
             self.write(self.names.alerts, one.partitionkey, to_json(one))
@@ -101,7 +101,7 @@ class World:
         return found
 
     def settle(self) -> None:
-        touched = self.alerts.touched()
+        touched = self.alerts.drain_changes()
         for key, watch in touched.watches.items():
             self.write(self.names.alert_state, key, record.dump(WatchRecord(watch=watch)))
         if touched.clock is not None:
@@ -110,7 +110,7 @@ class World:
     def low(self, *pairs: str, program: str = "spruce", tenant: str = "acme", **told: Any) -> None:  # noqa: ANN401
         """Health has been low for a day."""
         rows = [Pair(pair, tenant, program).changed(hour(0), health=LOW, **told) for pair in pairs]
-        self.take(*rows, clock(hour(24)))
+        self.apply(*rows, clock(hour(24)))
 
     def write_subjects(self, found: Sequence[SubjectTransitioned]) -> None:
         """What notify has decided of programmes and sources."""
@@ -136,7 +136,7 @@ class World:
 
         def apply(asked: Record) -> None:
             with self.lock:
-                handled = commanding.take([asked])
+                handled = commanding.apply([asked])
                 for event in handled.events:
                     self.handled(event)
                 for key, shared in (*handled.silences.items(), *handled.settings.items()):
