@@ -78,7 +78,7 @@ class Watched:
     def settle(self, verdict: Verdict) -> None:
         delivery = self.in_flight.pop(0)
         outcome = apply_result(delivery, AttemptResult(verdict, self.now, 0.1), jitter=1.0)
-        self.outbox.take_back(outcome)
+        self.outbox.complete(outcome)
         if isinstance(verdict, DestinationDown):
             self.outbox.park(verdict.status, self.now, verdict.wait, jitter=1.0)
         if isinstance(verdict, RetryLater | OutcomeUnknown):

@@ -217,6 +217,6 @@ def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to
     )
     records = [Record("c", 0, 0, b"", one.model_dump_json().encode(), (), 0) for one in commands]
 
-    given = commanding.apply(records).given
+    given = commanding.apply(records).assigned
 
     assert [one.person for one in given] == heard

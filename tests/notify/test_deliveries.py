@@ -136,11 +136,11 @@ def test_the_transitions_of_an_episode_go_one_after_the_other() -> None:
     assert outbox.poll_due(NOW) == [first]
     assert outbox.poll_due(NOW) == []
     assert (len(outbox), outbox.in_flight) == (3, 1)
-    outbox.take_back(first.model_copy(update={"state": "delivered"}))
+    outbox.complete(first.model_copy(update={"state": "delivered"}))
     assert outbox.poll_due(NOW) == [second]
-    outbox.take_back(second.model_copy(update={"state": "dead"}))
+    outbox.complete(second.model_copy(update={"state": "dead"}))
     assert outbox.poll_due(NOW) == [third]
-    outbox.take_back(third.model_copy(update={"state": "delivered"}))
+    outbox.complete(third.model_copy(update={"state": "delivered"}))
     assert (len(outbox), outbox.in_flight) == (0, 0)
 
 
@@ -153,7 +153,7 @@ def test_what_failed_waits_and_holds_up_its_own_episode_only() -> None:
     assert outbox.poll_due(NOW) == [stuck, other]
 
     again = stuck.model_copy(update={"due_at": NOW + SECOND})
-    outbox.take_back(again)
+    outbox.complete(again)
 
     assert outbox.poll_due(NOW) == []
     assert outbox.poll_due(NOW + SECOND) == [again]
@@ -241,7 +241,7 @@ def test_while_a_destination_is_down_one_tries_and_the_others_wait() -> None:
     outbox.add(one)
     outbox.add(other)
     for handed in outbox.poll_due(NOW):
-        outbox.take_back(handed.model_copy(update={"due_at": NOW}))
+        outbox.complete(handed.model_copy(update={"due_at": NOW}))
         outbox.park("HTTP 410", NOW, None, jitter=1.0)
 
     assert outbox.poll_due(NOW + SECOND) == []
@@ -259,7 +259,7 @@ def test_what_arrives_opens_a_destination_for_all() -> None:
     assert outbox.poll_due(NOW + 59 * SECOND) == []
     (tried,) = outbox.poll_due(NOW + 60 * SECOND)
 
-    outbox.take_back(tried.model_copy(update={"state": "delivered"}))
+    outbox.complete(tried.model_copy(update={"state": "delivered"}))
     outbox.open()
 
     assert len(outbox.poll_due(NOW + 60 * SECOND)) == 2
@@ -312,7 +312,7 @@ def test_the_end_of_an_episode_makes_its_unknown_notice_needless_and_no_other() 
     assert [one.transition for one in needless] == ["fired"]
     assert supersede(needless[0], resolved, NOW).status == "nobody knows whether it arrived, and resolved came after it"
     assert outbox.poll_due(NOW) == [escalated]
-    outbox.take_back(escalated.model_copy(update={"state": "delivered"}))
+    outbox.complete(escalated.model_copy(update={"state": "delivered"}))
     assert outbox.poll_due(NOW) == [resolved]
 
 
@@ -442,5 +442,5 @@ def test_what_people_are_told_with_others_goes_in_its_order_and_machines_wait_fo
 
     assert outbox.poll_due(NOW) == [first, of_other, alone]
     assert second in outbox
-    outbox.take_back(first.model_copy(update={"due_at": NOW + SECOND}))
+    outbox.complete(first.model_copy(update={"due_at": NOW + SECOND}))
     assert outbox.poll_due(NOW) == []

@@ -185,7 +185,7 @@ def test_a_pair_of_which_nothing_is_known_thaws_without_a_word() -> None:
     apply_event(alerts, PAIR.changed(day(4), 2, deleted=True), clock(day(5)))
 
     assert alerts.freeze(SPEAKS) == []
-    assert alerts.forgotten() == []
+    assert alerts.drain_resets() == []
 
 
 ROWS = st.lists(

@@ -17,7 +17,7 @@ from services.notify.domain.destinations import DestinationsConfig, Route
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import (
-    MOST_OFF,
+    MAX_OFF,
     AddressesOff,
     PersonalSettings,
     Preferences,
@@ -131,7 +131,7 @@ def test_acts_change_the_settings_of_whoever_acts() -> None:
 
 
 def test_no_more_can_be_switched_off_than_is_kept() -> None:
-    full = own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MOST_OFF)))
+    full = own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MAX_OFF)))
 
     assert isinstance(settings_after(full, SwitchOff(kind="switch_off", relationship="one-more")), ActRefused)
 
@@ -151,7 +151,7 @@ def test_what_people_ask_for_themselves_is_done_for_them_alone() -> None:
 
     assert found == {NOBODY.key: own(off=(SwitchedOff(relationship="4F2"),))}
     assert preferences.of("acme", "p-4").off == ()
-    preferences.put(own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MOST_OFF))))
+    preferences.put(own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MAX_OFF))))
     assert asked("p-3", SwitchOff(kind="switch_off")) == {}
     assert commanding.forget_settings("acme", "p-3") == [NOBODY.key]
 

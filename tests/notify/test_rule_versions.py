@@ -81,7 +81,7 @@ def watched(*levels: float) -> Programme:
 def counted(shadow: Shadow, alerts: PartitionAlerts, recorded: datetime) -> RulesShadowed:
     """One relationship after the other."""
     count = ShadowCount(shadow, alerts.of_program(SPRUCE))
-    while not count.go_on(1):
+    while not count.count_next(1):
         pass
     return count.event(recorded)
 

@@ -17,7 +17,7 @@ from services.notify.domain.destinations import DestinationConfig, DestinationsC
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.domain.partition_alerts import MOST_CALLS, ClosedCall, PartitionAlerts
+from services.notify.domain.partition_alerts import MAX_CALLS, ClosedCall, PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import WatchRecord, dump, load
 from services.notify.domain.routing import Addressing
@@ -99,7 +99,7 @@ def test_of_what_is_imported_nobody_hears_and_of_a_close_that_is_told_late_they_
 
 def test_of_a_pair_that_asks_and_asks_so_many_calls_are_known() -> None:
     alerts = new_alerts()
-    events = [asked(hour(number), request=f"q{number}") for number in range(MOST_CALLS + 2)]
+    events = [asked(hour(number), request=f"q{number}") for number in range(MAX_CALLS + 2)]
 
     assert calls(alerts, *events, closed(day(2), "q1"), closed(day(3), "q2")) == [call("q2")]
 

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.notify.domain.window import MOST_ROWS, Run, Values, WindowRow, insert_row, trim, unbroken_run, up_to
+from services.notify.domain.window import MAX_ROWS, Run, Values, WindowRow, insert_row, trim, unbroken_run, up_to
 from tests.notify.building import day, hour
 
 GOOD = Values("active", 80.0, 0.1, 0.6)
@@ -33,10 +33,10 @@ def test_of_two_versions_the_greater_stays_and_of_equal_ones_the_new() -> None:
 
 def test_the_window_never_grows_beyond_its_bound() -> None:
     window: tuple[WindowRow, ...] = ()
-    for at in range(MOST_ROWS + 5):
+    for at in range(MAX_ROWS + 5):
         window = insert_row(window, row(at / 1000))
 
-    assert len(window) == MOST_ROWS
+    assert len(window) == MAX_ROWS
     assert insert_row(window, row(-1)) == window
 
 

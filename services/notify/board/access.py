@@ -115,7 +115,7 @@ class BoardSessions:
 COOKIE = "rapport_board"
 MOST_BODY = 64 * 2**10
 """Two hundred ticked rows are ten thousand bytes."""
-MOST_FIELDS = 300
+MAX_FIELDS = 300
 LONGEST_BACK = 600
 OPEN_PATHS = ("/login", "/unsubscribe/", "/static/", "/favicon.svg", "/healthz")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -219,7 +219,7 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
         if len(body) > MOST_BODY:
             raise HTTPException(413, "the form is too large")
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as broken:
         raise HTTPException(400, "the form cannot be read") from broken
     found: dict[str, list[str]] = {}

@@ -27,8 +27,8 @@ UNDO_GRACE_SECONDS = 3
 ANSWER_SECONDS = 3.0
 """Notify answers within a round, some hundred milliseconds; where nobody leads, no answer comes."""
 CLOSE_SECONDS = 1.0
-MOST_NOTICES = 1_000
-MOST_SENT = 20_000
+MAX_NOTICES = 1_000
+MAX_SENT = 20_000
 """Commands whose repeat is recognised: those of a hundred large bulks."""
 DONE: Mapping[str, str] = {
     "acknowledge": "Acknowledged",
@@ -86,7 +86,7 @@ class ActNotices:
 
     def keep(self, notice: ActNotice) -> str:
         self._kept[notice.id] = notice
-        while len(self._kept) > MOST_NOTICES:
+        while len(self._kept) > MAX_NOTICES:
             self._kept.popitem(last=False)
         return notice.id
 
@@ -127,7 +127,7 @@ class CommandSender:
         # Before they are written: the second click of a double click comes while the first one is.
         for one in fresh:
             self._sent[one.command.id] = None
-        while len(self._sent) > MOST_SENT:
+        while len(self._sent) > MAX_SENT:
             self._sent.popitem(last=False)
         try:
             await asyncio.to_thread(self._write, fresh)

@@ -8,9 +8,9 @@ from schemas.primitives import Instant
 
 WIDTH, HEIGHT = 720, 220
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 28
-MOST_POINTS = 360
+MAX_POINTS = 360
 """As many as the drawing is wide: of more, the extremes of each stretch are kept."""
-MOST_TICKS = 7
+MAX_TICKS = 7
 _STEPS = tuple(timedelta(days=days) for days in (1, 2, 7, 14, 28, 56, 91, 182, 364))
 
 
@@ -156,9 +156,9 @@ def _runs(points: Sequence[ChartPoint]) -> list[list[ChartPoint]]:
 
 
 def _thinned(points: Sequence[ChartPoint]) -> Sequence[ChartPoint]:
-    if len(points) <= MOST_POINTS:
+    if len(points) <= MAX_POINTS:
         return points
-    size = -(-len(points) * 2 // MOST_POINTS)
+    size = -(-len(points) * 2 // MAX_POINTS)
     kept: list[ChartPoint] = []
     for begin in range(0, len(points), size):
         part = points[begin : begin + size]
@@ -170,10 +170,10 @@ def _thinned(points: Sequence[ChartPoint]) -> Sequence[ChartPoint]:
 
 
 def _ticks(begin: Instant, end: Instant) -> list[Instant]:
-    step = next((step for step in _STEPS if (end - begin) / step <= MOST_TICKS), _STEPS[-1])
+    step = next((step for step in _STEPS if (end - begin) / step <= MAX_TICKS), _STEPS[-1])
     first = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     found: list[Instant] = []
-    while first <= end and len(found) <= MOST_TICKS:
+    while first <= end and len(found) <= MAX_TICKS:
         found.append(first)
         first += step
     return found

@@ -16,7 +16,7 @@ from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
 
 RECENT = timedelta(hours=24)
-MOST_DELIVERIES = 200
+MAX_DELIVERIES = 200
 DELIVERY_WORDS: Mapping[str, str] = {
     "planned": "Waits",
     "held": "Held back",

@@ -24,7 +24,7 @@ SILENT_AFTER = timedelta(hours=1)
 """Midnight rows alone make notify write more often than that."""
 SIGNS = {"<=": "at or below", ">=": "at or above", "<": "below", ">": "above"}
 _LEVEL = re.compile(r"([<>]=?) ([0-9]+(?:\.[0-9]+)?)")
-MOST_OFFERED = 200
+MAX_OFFERED = 200
 """Pairs to choose from by name; of any other the id can be given."""
 
 
@@ -107,7 +107,7 @@ def pairs_by_name(reader: AlertReader, person: BoardPerson) -> list[tuple[str, s
     """Id and name of pairs with open alerts that the person sees: those that somebody may want to silence."""
     open_ = (one for one in reader.visible(person) if one.is_open and one.watch.subject.kind == "relationship")
     named = {one.watch.subject.id: name for one in open_ if (name := reader.naming(one).pair)}
-    return sorted(named.items(), key=lambda found: found[1].casefold())[:MOST_OFFERED]
+    return sorted(named.items(), key=lambda found: found[1].casefold())[:MAX_OFFERED]
 
 
 def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryAway) -> list[RuleLine]:

@@ -18,7 +18,7 @@ AT_RISK = 0.70
 """As `disengaging` has it, and the warehouse."""
 BANDS = ((75.0, "thriving"), (50.0, "steady"), (25.0, "strained"), (0.0, "critical"))
 """Of health, as scoring names them."""
-MOST_ROWS = 30
+MAX_ROWS = 30
 """The rest stands on Now, by the programme."""
 
 
@@ -101,9 +101,9 @@ def programme_page(
         paused=sum(one.status == "paused" for one in now),
         median_health=median([one.health for one in now]) if now else None,
         at_risk=sum(one.risk >= AT_RISK for one in now),
-        open=[reader.entry(of_one, person) for of_one in group_by_subject(open_)[:MOST_ROWS]],
+        open=[reader.entry(of_one, person) for of_one in group_by_subject(open_)[:MAX_ROWS]],
         open_count=len(open_),
-        is_cut=len(group_by_subject(open_)) > MOST_ROWS,
+        is_cut=len(group_by_subject(open_)) > MAX_ROWS,
         bands=bars("Relationships by band of health", [(name, counts[name], name) for _, name in BANDS]),
         trend=_trend("Median health", past, 2, 100.0),
         risk_trend=_trend("Relationships at risk", past, 3, None),

@@ -129,7 +129,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             request,
             active="Deliveries",
             destinations=deliveries.destinations(reader, person),
-            rows=[deliveries.delivery_row(reader, one) for one in kinds[show][: deliveries.MOST_DELIVERIES]],
+            rows=[deliveries.delivery_row(reader, one) for one in kinds[show][: deliveries.MAX_DELIVERIES]],
             counts={name: len(found) for name, found in kinds.items()},
             kinds=DELIVERY_KINDS,
             show=show,

@@ -37,7 +37,7 @@ PAGES = (
 )
 LIGHT_LASTS = timedelta(seconds=2)
 """All deliveries of 30 days are looked through for it."""
-MOST_LIGHTS = 200
+MAX_LIGHTS = 200
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class PageRenderer:
     def _light(self, reader: AlertReader, person: BoardPerson) -> deliveries.DeliveryLight:
         known = self._lights.get(person)
         if known is None or reader.now - known[0] > LIGHT_LASTS:
-            if len(self._lights) >= MOST_LIGHTS:
+            if len(self._lights) >= MAX_LIGHTS:
                 self._lights.clear()
             known = self._lights[person] = reader.now, deliveries.delivery_light(reader, person)
         return known[1]

@@ -63,7 +63,7 @@ WORDS: Mapping[int, str] = {
     404: "There is no such page, or it is about what you have no access to.",
     405: "Go back and use what the page offers.",
 }
-MOST_URGENT = 99
+MAX_URGENT = 99
 _FOLDER = files("services.notify.board") / "static"
 
 
@@ -111,7 +111,7 @@ def _add_files(app: FastAPI) -> None:
     @app.get("/favicon.svg")
     async def favicon(request: Request) -> Response:
         said = request.query_params.get("urgent", "0")
-        urgent = min(int(said[:3]), MOST_URGENT) if said.isascii() and said.isdecimal() else 0
+        urgent = min(int(said[:3]), MAX_URGENT) if said.isascii() and said.isdecimal() else 0
         return Response(_favicon(urgent), media_type="image/svg+xml", headers={"cache-control": STATIC_LASTS})
 
     @app.get("/healthz")

@@ -34,9 +34,9 @@ from services.runtime.kafka import Record
 from services.runtime.unexpected import described
 from services.validation_errors import places
 
-MOST_EVENTS = 200
+MAX_EVENTS = 200
 """Of a subject: its alerts of a month are told by far fewer."""
-MOST_OUTCOMES = 10_000
+MAX_OUTCOMES = 10_000
 SILENCES = "silences"
 """What changes of them is about no subject."""
 
@@ -278,12 +278,12 @@ class BoardState:
         event = ALERT_EVENT.validate_json(record.value or b"")
         if event.type == "mentoring.delivery.changed.v1":
             return []
-        self._events.setdefault(event.partitionkey, deque(maxlen=MOST_EVENTS)).append(event)
+        self._events.setdefault(event.partitionkey, deque(maxlen=MAX_EVENTS)).append(event)
         if event.type == "mentoring.alert.handled.v1":
             act = event.data
             if event.causationid is not None:
                 self._outcomes[event.causationid] = act
-                while len(self._outcomes) > MOST_OUTCOMES:
+                while len(self._outcomes) > MAX_OUTCOMES:
                     self._outcomes.popitem(last=False)
             if act.verdict is not None and act.refused is None:
                 useful = act.verdict == "useful"

@@ -22,7 +22,7 @@ from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertRow
 
 VIEWS = ("now", "alert", "relationship", "frame")
-MOST_STREAMS, MOST_STREAMS_OF_ONE = 400, 20
+MAX_STREAMS, MAX_STREAMS_OF_ONE = 400, 20
 GATHER_SECONDS = 0.25
 """A batch of decisions is one patch."""
 CHECK_SECONDS = 0.5
@@ -30,7 +30,7 @@ CHECK_SECONDS = 0.5
 QUIET_CHECKS = 60
 """After so many without a change the frame is sent all the same: how fresh the data is changes by itself."""
 RETRY_MS = 2_000
-MOST_PATCHED = 300
+MAX_PATCHED = 300
 """Rows in one patch: more change when a history is imported, and then the page is to be loaded anew."""
 
 
@@ -52,7 +52,7 @@ def add_stream(app: FastAPI, board: Board, pages: PageRenderer) -> None:
         view = StreamView(query.get("view", ""), AlertQuery.of(query), {n: query[n][:128] for n in _FILTERS & {*query}})
         if view.kind not in VIEWS or not _is_there(board, session.person, view):
             raise HTTPException(404)
-        if sum(open_.values()) >= MOST_STREAMS or open_.get(session.id, 0) >= MOST_STREAMS_OF_ONE:
+        if sum(open_.values()) >= MAX_STREAMS or open_.get(session.id, 0) >= MAX_STREAMS_OF_ONE:
             raise HTTPException(503, "too many pages are open", headers={"Retry-After": "30"})
         since = parse_positions(request.headers.get("last-event-id") or query.get("since", ""))
         patches = _counted(open_, session.id, _patches(board, pages, request, (view, since)))
@@ -125,8 +125,8 @@ def _html(board: Board, pages: PageRenderer, request: Request, changed: tuple[St
     person = session.person
     given: dict[str, Any] = {"rows": [], "many": False, "page": None, "back": "/", "view": view.kind}
     if view.kind in {"now", "relationship"}:
-        given["rows"] = list(islice(_rows(board, person, view, keys), MOST_PATCHED))
-        given["many"] = len(given["rows"]) == MOST_PATCHED
+        given["rows"] = list(islice(_rows(board, person, view, keys), MAX_PATCHED))
+        given["many"] = len(given["rows"]) == MAX_PATCHED
     elif view.kind == "alert":
         reader = board.reader()
         known = reader.alert(view.where.get("key", ""), person)

@@ -57,7 +57,7 @@ def is_public(address: str) -> bool:
     return known in UNICAST and not isatap and not any(known in network for network in NO_HOSTS)
 
 
-LEAST_SECRET_BYTES = 24
+MIN_SECRET_BYTES = 24
 """Standard Webhooks: a secret has 24 to 64 bytes."""
 
 
@@ -83,10 +83,10 @@ def secret_fault(secret: str) -> str | None:
         Webhook(secret)  # the library must not refuse it when an alert is due
         prefix, found, encoded = secret.partition("whsec_")
         octets = len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
-        enough = octets >= LEAST_SECRET_BYTES
+        enough = octets >= MIN_SECRET_BYTES
     except (ValueError, RuntimeError):  # binascii.Error is a ValueError
         enough = False
-    return None if enough else f"must be whsec_ and the base64 of at least {LEAST_SECRET_BYTES} random bytes"
+    return None if enough else f"must be whsec_ and the base64 of at least {MIN_SECRET_BYTES} random bytes"
 
 
 def _is_private(host: str) -> bool:

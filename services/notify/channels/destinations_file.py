@@ -43,7 +43,7 @@ from services.notify.domain.working_hours import ReceivingHours
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
 
-MOST_DESTINATIONS, MOST_RECIPIENTS, MOST_PROGRAMS, MOST_ROUTES = 500, 50, 1_000, 200
+MAX_DESTINATIONS, MAX_RECIPIENTS, MAX_PROGRAMS, MAX_ROUTES = 500, 50, 1_000, 200
 LONGEST_FILE_BYTES = 4 * 2**20
 
 
@@ -77,7 +77,7 @@ def _deliverable(address: str) -> str:
 _MailAddress = Annotated[Address, AfterValidator(_deliverable)]
 _MailRecipients = Annotated[
     tuple[_MailAddress, ...],
-    Field(min_length=1, max_length=MOST_RECIPIENTS),
+    Field(min_length=1, max_length=MAX_RECIPIENTS),
     # `owner`: whoever looks after the programme, at the address that the directory has.
     WrapValidator(lambda given, addresses: () if given == "owner" else addresses(given)),
 ]
@@ -89,7 +89,7 @@ class _Entry(BaseModel):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     alerts: Literal["all", "none"] = "all"
     tenant: Id | None = None
-    programs: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    programs: Annotated[tuple[Id, ...], Field(min_length=1, max_length=MAX_PROGRAMS)] | None = None
     fallback: Annotated[str, Field(max_length=64)] | None = None
 
 
@@ -175,11 +175,11 @@ class _Route(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    to: Annotated[tuple[_DestinationName, ...], Field(min_length=1, max_length=MOST_RECIPIENTS)]
-    rules: Annotated[frozenset[Name], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    to: Annotated[tuple[_DestinationName, ...], Field(min_length=1, max_length=MAX_RECIPIENTS)]
+    rules: Annotated[frozenset[Name], Field(min_length=1, max_length=MAX_PROGRAMS)] | None = None
     classes: Annotated[frozenset[Urgency], Field(min_length=1)] | None = None
-    programs: Annotated[frozenset[Id], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
-    regions: Annotated[frozenset[_Region], Field(min_length=1, max_length=MOST_PROGRAMS)] | None = None
+    programs: Annotated[frozenset[Id], Field(min_length=1, max_length=MAX_PROGRAMS)] | None = None
+    regions: Annotated[frozenset[_Region], Field(min_length=1, max_length=MAX_PROGRAMS)] | None = None
     goes_on: Annotated[bool, Field(alias="continue")] = False
 
     def route(self) -> Route:
@@ -189,10 +189,10 @@ class _Route(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    destinations: Annotated[list[dict[str, object]], Field(max_length=MOST_DESTINATIONS)]
-    routes: Annotated[list[_Route], Field(min_length=1, max_length=MOST_ROUTES)] | None = None
+    destinations: Annotated[list[dict[str, object]], Field(max_length=MAX_DESTINATIONS)]
+    routes: Annotated[list[_Route], Field(min_length=1, max_length=MAX_ROUTES)] | None = None
     otherwise: _DestinationName | None = None
-    admins: Annotated[tuple[_DestinationName, ...], Field(max_length=MOST_RECIPIENTS)] = ()
+    admins: Annotated[tuple[_DestinationName, ...], Field(max_length=MAX_RECIPIENTS)] = ()
 
 
 class _Reading:

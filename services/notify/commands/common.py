@@ -13,14 +13,14 @@ from services.notify.topics import NotifyTopics
 from services.runtime import settings as environment
 from services.runtime.kafka import OutgoingRecord, Producer, acknowledged
 
-LEAST_KEY = 6
+MIN_KEY = 6
 """Characters of the key of an alert or of the id of a delivery: with fewer two of them are too easily taken for each
 other."""
 
 
 def long_enough_or_exit(key: str) -> None:
-    if len(key) < LEAST_KEY:
-        fail(f"{key!r}: give at least {LEAST_KEY} characters")
+    if len(key) < MIN_KEY:
+        fail(f"{key!r}: give at least {MIN_KEY} characters")
 
 
 def settings_or_exit() -> tuple[NotifySettings, NotifyTopics]:

@@ -1,4 +1,4 @@
-"""The latest episode of a rule on a subject, as its state says it, and the same as an alert with the values of now."""
+"""The latest episode of a rule on a subject, as stored, and the same as an alert with current values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ from services.notify.domain.watch import Watch
 
 @dataclass(frozen=True, eq=False)
 class AlertEpisode:
-    """Its keys are digests: they are made once."""
+    """An episode whose keys are digests and computed once."""
 
     watch: Watch | SubjectWatch
     rule: str
@@ -55,44 +55,44 @@ class _CachedAlert(NamedTuple):
 
 
 class CurrentAlerts:
-    """`current_alert`, kept until what it rests on is another: of the alerts on a page most are what they were. Nothing is
-    kept of an alert that nobody holds any more."""
+    """Caches `current_alert` until its inputs change: most alerts on a page are unchanged. The cache entry goes with
+    its episode."""
 
     def __init__(self) -> None:
         self._kept: WeakKeyDictionary[AlertEpisode, _CachedAlert] = WeakKeyDictionary()
 
-    def of(self, known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None) -> Alert | None:
-        kept, rule = self._kept.get(known), rules.get(known.rule)
+    def of(self, episode: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None) -> Alert | None:
+        kept, rule = self._kept.get(episode), rules.get(episode.rule)
         if kept is None or kept.rule is not rule or kept.last is not last:
-            kept = self._kept[known] = _CachedAlert(rule, last, current_alert(known, rules, last))
+            kept = self._kept[episode] = _CachedAlert(rule, last, current_alert(episode, rules, last))
         return kept.alert
 
 
 def episodes_of(watch: Watch | SubjectWatch) -> list[AlertEpisode]:
-    """Those that have ever fired."""
+    """Return the episodes of all rules that have ever fired."""
     return [AlertEpisode(watch, rule, state) for rule, state in watch.rules.items() if state.episode]
 
 
 def current_alert(
-    known: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None, decided_at: Instant | None = None
+    episode: AlertEpisode, rules: Mapping[str, Rule], last: Alert | None, decided_at: Instant | None = None
 ) -> Alert | None:
-    """What is open, explained by the newest row; else as it was told `last`; None where neither is known. `decided_at`:
-    since when people know, where `last` does not say it."""
-    watch, state, rule = known.watch, known.state, rules.get(known.rule)
-    is_told = last is not None and last.dedup_key == known.dedup_key
-    # What is told of a programme or a source is not measured by rows.
+    """Return an open alert explained by the newest row; else as it was `last` sent; None where neither is known.
+    `decided_at`: the time of the decision, where `last` does not have it."""
+    watch, state, rule = episode.watch, episode.state, rules.get(episode.rule)
+    is_same_episode = last is not None and last.dedup_key == episode.dedup_key
+    # Alerts of a programme or a source have no row.
     shown = watch.shown if isinstance(watch, Watch) else None
     if (
-        not known.is_open
+        not episode.is_open
         or isinstance(watch, SubjectWatch)
         or rule is None
         or shown is None
         or shown.score is None
         or state.since is None
     ):
-        return last if is_told else None
+        return last if is_same_episode else None
     tier = next((tier for tier in rule.tiers if tier.urgency == state.urgency), rule.tiers[-1])
-    why = last.why if last is not None and is_told else fired(rule, tier)
-    turn = Transition(rule, "fired", max(shown.as_of, watch.reached or shown.as_of), state, why)
-    since = last.decided_at if last is not None and is_told else decided_at or state.since
-    return alert_changed(Transitioned(watch, turn, shown, by_row=False), since).data
+    why = last.why if last is not None and is_same_episode else fired(rule, tier)
+    transition = Transition(rule, "fired", max(shown.as_of, watch.reached or shown.as_of), state, why)
+    since = last.decided_at if last is not None and is_same_episode else decided_at or state.since
+    return alert_changed(Transitioned(watch, transition, shown, by_row=False), since).data

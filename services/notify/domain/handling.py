@@ -1,5 +1,5 @@
-"""Who looks after an alert: acknowledged, snoozed, assigned. Handling never hides the condition, and it ends: with its
-time, when the alert gets worse, and with the alert."""
+"""Handling of an alert: acknowledged, snoozed, assigned. It never hides the condition, and it ends: with its time, when
+the alert gets worse, and with the alert."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.notify.domain.wording import days
 from services.notify.domain.working_hours import WorkCalendar
 
 ACK_WORKING_DAYS = 3
-"""Long enough to reach two people, short enough that nothing is forgotten over it."""
+"""Long enough to reach two people, short enough that nothing is forgotten."""
 LONGEST_ACK = timedelta(days=14)
 LONGEST_SNOOZE = timedelta(days=30)
 LONGEST_SILENCE = timedelta(days=30)
@@ -25,7 +25,7 @@ EXPIRED = {
     "snoozed": "the snooze is over",
     "open": "nobody looks after it",
 }
-"""Why an open alert is told again when the time of its handling is over."""
+"""Why an open alert reminds when its handling expires."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class ActRefused:
 def apply_act(
     handling: Handling, command: AlertCommand, subject: AlertSubject, calendar: WorkCalendar, *, is_open: bool
 ) -> ActAdmitted | ActRefused:
-    """What an act makes of the handling of an alert. `calendar`: of its programme."""
+    """Apply an act to the handling of an alert. `calendar`: of its programme."""
     act = command.act
     if command.programs is not None and subject.program not in command.programs:
         return ActRefused("the person may not act on alerts of this programme")
@@ -67,7 +67,7 @@ def apply_act(
 
 
 def handling_after(handling: Handling, transition: TransitionName) -> Handling:
-    """Whoever looks after it is asked again when it gets worse or their time is over."""
+    """Return the handling after a transition: it is released when the alert gets worse or the handling expires."""
     match transition:
         case "resolved":
             return UNTOUCHED
@@ -83,18 +83,18 @@ def handling_after(handling: Handling, transition: TransitionName) -> Handling:
 
 
 def note_of(act: Act) -> str:
-    """What is left for whoever looks at the alert next; nothing where nothing is said."""
+    """Return the note of an act; empty where there is none."""
     return act.note if isinstance(act, Acknowledge | Snooze | AddNote) else ""
 
 
-def with_handling(of: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
-    """By rule, with this one in its place: what nobody has touched is not kept."""
-    others = {name: held for name, held in of.items() if name != rule}
+def with_handling(handling_by_rule: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
+    """Return the handlings by rule with this one replaced; an untouched one is not stored."""
+    others = {name: handled for name, handled in handling_by_rule.items() if name != rule}
     return others if handling == UNTOUCHED else {**others, rule: handling}
 
 
 def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
-    """A silence always ends, and reaches no further than its author may act."""
+    """Return the silence, or why it is refused: it must end, and reach no further than its author may act."""
     refused = _check_bounds(act.until, command.at, LONGEST_SILENCE)
     if refused is not None:
         return refused
@@ -104,7 +104,7 @@ def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefu
 
 
 def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
-    """What the command asks for, whether or not it may."""
+    """Return the silence of the command without checking permissions."""
     return AlertSilence(
         id=act.silence,
         tenant=command.tenant,
@@ -119,7 +119,7 @@ def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
 
 
 def silence_matches(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
-    """Whether all that it names is so, whatever its time."""
+    """Return whether the subject and the rule match everything the silence names, whatever its time."""
     relationship = subject.id if subject.kind == "relationship" else None
     return (
         silence.tenant == subject.tenant

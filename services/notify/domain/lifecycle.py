@@ -1,5 +1,5 @@
-"""One rule of one subject: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition and its
-deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
+"""The lifecycle of one rule on one subject: ok -> pending -> firing -> recovering -> ok. Rows change the condition and
+its deadlines; only a deadline, or the end of the relationship, makes a transition that people are notified of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -19,11 +19,12 @@ CORRECTED = "corrected: it was never so"
 SETTLED = "the new level has held"
 OPEN = frozenset({"firing", "recovering"})
 RELAPSE = timedelta(hours=24)
-"""Whoever was told that all is well, and is told the contrary within a day, does not listen the third time."""
+"""A relapse within this time counts as a flap: whoever reads "all is well" and the contrary within a day does not
+listen the third time."""
 UNSTABLE_WITHIN = timedelta(days=7)
 UNSTABLE_FLAPS = 3
-MOST_FLAPS = 8
-"""More than fit into that time with the holds of any rule."""
+MAX_FLAPS = 8
+"""More than can happen within that time with the holds of any rule."""
 
 
 class Due(NamedTuple):
@@ -35,12 +36,12 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """`since`: since when the values have been bad, kept while the episode is open; `dues`: its deadlines, soonest
-    first, each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last
-    episode of which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: the relapses soon
-    after a close, within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were so many, and none of them is
-    so long ago; `regained_at`: when so much of the last fall of health was regained that it was over, whether
-    or not anybody was told of it."""
+    """`since`: since when the values have been bad, kept while the episode is open; `dues`: deadlines, soonest first,
+    each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last episode of
+    which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: relapses soon after a close,
+    within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were too many flaps, and the last is recent;
+    `regained_at`: when enough of the last fall of health was regained that it was over, whether or not anybody was
+    notified of it."""
 
     condition: Condition = "ok"
     since: StoredInstant | None = None
@@ -57,12 +58,12 @@ class RuleState:
     regained_at: StoredInstant | None = None
 
     def reset(self) -> "RuleState":
-        """Nothing is open; what was counted goes on."""
+        """Return the state without an open condition; its counters continue."""
         return self if self.condition == "ok" else RuleState().with_counters_of(self)
 
     def with_counters_of(self, other: "RuleState") -> "RuleState":
-        """The condition, with what was counted in the other state."""
-        # By place: `replace` takes three times as long, for every rule of every row.
+        """Return this condition with the counters of the other state."""
+        # Positional: `replace` takes three times as long, for every rule of every row.
         return RuleState(
             self.condition,
             self.since,
@@ -84,16 +85,16 @@ AT_REST = RuleState()
 
 
 def without_idle(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
-    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
-    # A pending or an open one is another at a glance.
+    """Drop the states of rules that never had a condition: they are most of all states, and are written each time."""
+    # Comparing the condition first is cheaper.
     return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What people hear of. `episode` is the open episode that it belongs to, as it is with this transition. `late`: why it
-    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
-    it did for no other reason than that scores are computed otherwise."""
+    """A transition that people are notified of. `episode`: the state of its episode, with this transition applied.
+    `late`: why it came to light late, if so: it goes into the digest "at risk now". `rescored`: it came about only
+    because scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
@@ -105,14 +106,14 @@ class Transition:
 
 
 def evaluate(rule: Rule, state: RuleState, rows: Window) -> RuleState:
-    """What the newest of these rows makes of the rule. Where nothing is known (no row, or low confidence) it neither
-    fires nor resolves. A deadline may come out in the past, after a correction: then it is due at once."""
+    """Return the state after the newest of these rows. Without a row, or with low confidence, it neither fires nor
+    resolves. After a correction a deadline may lie in the past: then it is due at once."""
     if state.condition in OPEN:
         return _evaluate_open(rule, state, rows)
     if rule.drop is not None:
         return _evaluate_fall(rule, rule.drop, state, rows)
     last = newest_values(rows)
-    # Most rows reach nothing.
+    # Most rows reach no level.
     if last is None or not rule.reaches(last, rule.tiers[0].level):
         return state.reset()
     if rule.age is not None:
@@ -127,11 +128,11 @@ def evaluate(rule: Rule, state: RuleState, rows: Window) -> RuleState:
 
 
 def apply_deadline(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
-    """The first deadline takes effect at an instant."""
+    """Apply the first deadline at an instant."""
     due = state.dues[0]
     if due.urgency is None:
         settled = state.fall is not None and state.condition == "firing"
-        # A level that has held did so for longer than a fall looks back.
+        # A settled level has held for longer than a fall looks back.
         over = state if state.fall is None or settled else replace(state, regained_at=at)
         return _resolve(rule, over, at, SETTLED if settled else cleared(rule))
     if state.condition != "firing":
@@ -141,8 +142,8 @@ def apply_deadline(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState
 
 
 def close_rule(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
-    """Nothing is watched any more, such as where the relationship has ended: an open alert resolves at once, a pending
-    one is forgotten."""
+    """Close a rule that is watched no more, for example at the end of the relationship: an open alert resolves at once,
+    a pending one is forgotten."""
     if state.condition in OPEN:
         return _resolve(rule, state, at, why)
     return state.reset(), None
@@ -151,8 +152,8 @@ def close_rule(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> t
 def reconcile(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition | None]:
-    """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
-    and ended among rows that nobody was told of is told to nobody."""
+    """Bring the stored state to what the corrected rows say now. Makes at most one transition: an episode that began
+    and ended among rows that nobody was notified of stays silent."""
     was_open, is_open = state.condition in OPEN, found.condition in OPEN
     kept = _with_counters_of(found, state)
     if was_open and not is_open:
@@ -163,7 +164,7 @@ def reconcile(
     if not was_open:
         opened, transition = _open_episode(rule, kept, at)
         return opened, replace(transition, late=late)
-    # An episode that ended and began anew among these rows goes on: people hear of it as one.
+    # An episode that ended and began anew among these rows continues as one.
     if state.urgency is not None and more_urgent(found.urgency, state.urgency):
         worse = replace(kept, seq=state.seq + 1, fired=state.fired)
         return worse, Transition(rule, "escalated", at, worse, _firing_reason(rule, worse), late)
@@ -173,13 +174,13 @@ def reconcile(
 def withdraw(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition]:
-    """The rows under an open alert were corrected away; `found` is what is left."""
+    """Resolve an open alert whose rows were corrected away; `found` is the remaining state."""
     ended, transition = _resolve(rule, state, at, CORRECTED)
     return _with_counters_of(found, ended), replace(transition, late=late)
 
 
 def _with_counters_of(found: RuleState, other: RuleState) -> RuleState:
-    """What was regained is said by the rows, not by what was told."""
+    """Keep `regained_at` of the rows, not of the stored state."""
     return replace(found.with_counters_of(other), regained_at=found.regained_at)
 
 
@@ -191,7 +192,7 @@ def _evaluate_fall(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -
     over = settles_at(rule, drop, found.fall, rows)
     dues: tuple[Due, ...] = ()
     if due is not None and over is not None:
-        # The end is known with the begin: no further row need come.
+        # The end is known with the start: no further row need arrive.
         dues = (Due(due, rule.tiers[0].urgency), Due(max(over, due + rule.keep), None))
     return RuleState("pending", found.run.since, dues, fall=found.fall).with_counters_of(state)
 
@@ -201,7 +202,8 @@ def _evaluate_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
         fall = update_level(rule, state.fall, rows)
         state, run = replace(state, fall=fall), regained_run(rule, rule.drop, fall, rows)
     else:
-        # The last contact may be too old as the newest row has it: one that is entered late may be no news at all.
+        # The last contact may be too old even by the newest row: a contact that is entered late need not clear the
+        # alert.
         too_old = None if rule.age is None else _too_old_at(rule.age, rows)
         is_too_old = too_old is not None and too_old <= rows[-1].as_of
         run = None if is_too_old else unbroken_run(rows, lambda values: rule.clears(values, state.since))
@@ -219,14 +221,15 @@ def _evaluate_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
 
 
 def _resolve_deadline(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
-    """What has fired stays open for a while, as the rule says."""
+    """Return the deadline that resolves, not before the rule's `keep` time."""
     if due is None:
         return ()
     return (Due(due if state.fired is None else max(due, state.fired + rule.keep), None),)
 
 
 def _deadlines(rule: Rule, rows: Window, tiers: tuple[Tier, ...]) -> tuple[Due, ...]:
-    """Soonest first. A milder tier that would come with or after a more urgent one adds nothing and is left out."""
+    """Return the deadlines of these tiers, soonest first. A milder tier due with or after a more urgent one is left
+    out."""
     found: list[Due] = []
     aged = None if rule.age is None else _too_old_at(rule.age, rows)
     for tier in tiers:
@@ -248,13 +251,13 @@ def _run(rule: Rule, rows: Window, tier: Tier) -> Run | None:
 
 
 def _too_old_at(age: Age, rows: Window) -> Instant | None:
-    """When the last contact will be too old (or was), paused time left out as far as the window shows it; None while
-    paused, and where a meeting lies ahead that counts."""
+    """Return when the last contact will be (or was) too old, without paused time as far as the window shows it; None
+    while paused, and where a booked meeting counts."""
     last = newest_values(rows)
     if last is None or last.silent_from is None or last.status == "paused" or (age.unless_booked and last.booked):
         return None
     paused, later = NO_TIME, None
-    # No lambdas: this is walked for every row of every pair.
+    # No lambdas: this runs for every row of every pair.
     for at, _, _, values in reversed(rows):
         if values is None:
             continue
@@ -267,10 +270,10 @@ def _too_old_at(age: Age, rows: Window) -> Instant | None:
 
 
 def _open_episode(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
-    """The next episode. The relapse that makes the alert unstable is told as that, once."""
+    """Open the next episode. The flap that makes the alert unstable is sent as that, once."""
     relapsed = state.ended is not None and at - state.ended <= RELAPSE
     flaps = tuple(flap for flap in state.flaps if at - flap < UNSTABLE_WITHIN)
-    flaps = (*flaps, at)[-MOST_FLAPS:] if relapsed else flaps
+    flaps = (*flaps, at)[-MAX_FLAPS:] if relapsed else flaps
     unstable = len(flaps) >= UNSTABLE_FLAPS or (state.unstable and bool(flaps))
     opened = replace(state, episode=state.episode + 1, seq=state.seq + 1, flaps=flaps, unstable=unstable, fired=at)
     assert opened.urgency is not None, "a deadline has fired it"
@@ -279,7 +282,7 @@ def _open_episode(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState,
 
 
 def remind(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
-    """It is still open, and whoever looked after it no longer does."""
+    """Remind of an alert that is still open and that nobody handles any more."""
     again = replace(state, seq=state.seq + 1)
     return again, Transition(rule, "reminded", at, again, why)
 
@@ -293,6 +296,6 @@ def _firing_reason(rule: Rule, state: RuleState) -> str:
     if rule.drop is not None and state.fall is not None:
         fall, days = state.fall, rule.drop.window / timedelta(days=1)
         return f"health fell from {fall.peak:.0f} to {fall.level:.0f} within {days:g} d"
-    # The deadline may have been set by an older version of the rule, which had other tiers.
+    # An older version of the rule, with other tiers, may have set the deadline.
     tier = next((tier for tier in rule.tiers if tier.urgency == state.urgency), rule.tiers[-1])
     return fired(rule, tier)

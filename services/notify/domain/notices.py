@@ -1,6 +1,5 @@
-"""Messages that tell of no alert: that a message arrives, that a destination takes none, that a silence ends,
-that a request for support was closed. They are
-deliveries like any other, and no event of the audit trail."""
+"""Notices about something else than an alert: a test, a destination that is down, a silence that ends, a support
+request that was closed. They are deliveries like any other, and leave no event in the audit trail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,11 +12,11 @@ from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, trans
 from services.notify.domain.routing import Addressee, deliverable_from
 
 OURS = "rapport"
-"""The tenant and programme of what is about no programme."""
+"""The tenant and programme of notices about no programme."""
 
 
 class NoticeWords(NamedTuple):
-    """What stands first in a message, and its headline: it stands alone."""
+    """The state word of a message, and its headline, which stands alone."""
 
     word: str
     headline: str
@@ -35,8 +34,8 @@ NOTICES: Mapping[str, NoticeWords] = {
 
 @dataclass(frozen=True)
 class NoticeContent:
-    """`occasion` counts: of the same subject and rule the same occasion is told once. `summary` and `next_step` are
-    sentences of at most 200 characters."""
+    """`occasion`: one notice is sent per subject, rule and occasion. `summary` and `next_step` are sentences of at most
+    200 characters."""
 
     rule: str
     subject: Id
@@ -49,7 +48,7 @@ class NoticeContent:
 
 
 def notice(about: NoticeContent, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
-    """To be sent as soon as people there may be written to."""
+    """Return a delivery that is due as soon as people there may be written to."""
     key = alert_key(AlertSubject(about.tenant, "relationship", about.subject, about.program), about.rule)
     alert = Alert(
         alert_key=key,
@@ -68,8 +67,8 @@ def notice(about: NoticeContent, to: Addressee, now: Instant, transition: Transi
         summary=about.summary[:200],
         next_step=about.next_step[:200],
     )
-    told = transition_id(alert.dedup_key, alert.seq, transition)
-    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
+    event_id = transition_id(alert.dedup_key, alert.seq, transition)
+    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, event_id, now)
     return message.model_copy(update={"person": to.person, "due_at": deliverable_from(to.receiving, now)})
 
 

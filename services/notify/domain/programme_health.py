@@ -1,4 +1,4 @@
-"""What the relationships of a partition show of their programmes: their healths, and who of them alerts."""
+"""The health of programmes by the relationships of a partition: their healths, and which of them alert."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,13 @@ from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest_values
 
 SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
-"""What is old, such as a pair that has had no contact for months, is no shift of its programme."""
+"""A condition of age, such as a pair without contact for months, is no shift of its programme."""
 
 
 @dataclass
 class ProgrammeHealth:
-    """Of the active relationships of a programme: their healths, which of them alert by a rule that looks at their
-    scores, and since when those are computed otherwise than before, where they are. What alerts because of that does
-    not count."""
+    """The active relationships of a programme: their healths, which of them alert by a rule on scores, and since when
+    scores are computed otherwise, where they are. An alert that comes from rescoring does not count."""
 
     healths: dict[str, float] = field(default_factory=dict)
     alerting: set[str] = field(default_factory=set)
@@ -30,13 +29,13 @@ class ProgrammeHealth:
 
 
 class ProgrammeHealthIndex:
-    """Of every programme, by the newest rows of its relationships."""
+    """The health of every programme, by the newest rows of its relationships."""
 
     def __init__(self) -> None:
         self.by_program: dict[ProgrammeKey, ProgrammeHealth] = {}
 
     def track(self, key: str, watch: Watch) -> None:
-        """Its newest row, and the conditions of its rules, are as this watch says."""
+        """Update from the newest row and the conditions of a watch."""
         program = (watch.subject.tenant, watch.subject.program)
         pulses = self.by_program.get(program) or self.by_program.setdefault(program, ProgrammeHealth())
         values = newest_values(watch.window)
@@ -47,7 +46,7 @@ class ProgrammeHealthIndex:
         rescored = None if watch.scored is None else watch.scored.since
         if rescored is not None:
             pulses.rescored[key] = rescored
-        # No generator: this is asked of every row of every pair.
+        # No generator: this runs for every row of every pair.
         for name in SHIFTING:
             state = watch.rules.get(name)
             if state is not None and state.condition in OPEN and (rescored is None or state.since != rescored):
@@ -56,11 +55,11 @@ class ProgrammeHealthIndex:
         pulses.alerting.discard(key)
 
     def drop(self, key: str) -> None:
-        """Nothing is known of this relationship any more."""
+        """Remove a relationship."""
         for pulses in self.by_program.values():
             pulses.drop(key)
 
     def active(self, program: ProgrammeKey) -> int:
-        """How many relationships of a programme are active."""
+        """Return how many relationships of a programme are active."""
         pulses = self.by_program.get(program)
         return len(pulses.healths) if pulses else 0

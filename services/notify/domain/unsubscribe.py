@@ -1,5 +1,5 @@
-"""Links that let whoever has a mail say that they want no more of it: they name the person and what the mail was about,
-and are signed, so that nobody needs to sign in and nobody can speak for another."""
+"""Unsubscribe links in mails: they name the person and the content of the mail, and are signed, so that no sign-in is
+needed and nobody can act for another."""
 
 import base64
 import hashlib
@@ -18,7 +18,7 @@ SIGNED = 40
 
 @dataclass(frozen=True)
 class UnsubscribeScope:
-    """Who, and what the mail told of: of several alerts nothing in particular."""
+    """The person, and what the mail was about; a mail of several alerts names neither rule nor pair."""
 
     tenant: Id
     person: Id
@@ -28,7 +28,7 @@ class UnsubscribeScope:
 
 @dataclass(frozen=True)
 class UnsubscribeLinks:
-    """`board`: its address as people reach it; `key`: the one that it signs with. The same mail has the same link."""
+    """`board`: its public address; `key`: the signing key. The same mail has the same link."""
 
     board: str
     key: bytes
@@ -38,34 +38,34 @@ class UnsubscribeLinks:
         return cls(board.rstrip("/"), hashlib.sha256(b"rapport mails " + secret.encode()).digest())
 
     def of(self, delivery: Delivery) -> str | None:
-        """None where nobody can leave: a mail to a list, a notice of ours, and what is urgent."""
+        """Return the link; None where nobody can unsubscribe: a mail to a list, a notice, and P1."""
         if delivery.person is None or delivery.alert.urgency == "P1" or is_notice(delivery):
             return None
         alone = not delivery.items and not delivery.more
         of_pair = alone and delivery.alert.subject_kind == "relationship"
-        leaving = UnsubscribeScope(
+        scope = UnsubscribeScope(
             delivery.tenant,
             delivery.person,
             delivery.alert.rule if alone else None,
             delivery.relationship if of_pair else None,
         )
-        return f"{self.board}/unsubscribe/{self.token(leaving)}"
+        return f"{self.board}/unsubscribe/{self.token(scope)}"
 
-    def token(self, leaving: UnsubscribeScope) -> str:
-        said = json.dumps([leaving.tenant, leaving.person, leaving.rule, leaving.relationship]).encode()
-        return f"{base64.urlsafe_b64encode(said).decode().rstrip('=')}.{self._sign(said)}"
+    def token(self, scope: UnsubscribeScope) -> str:
+        payload = json.dumps([scope.tenant, scope.person, scope.rule, scope.relationship]).encode()
+        return f"{base64.urlsafe_b64encode(payload).decode().rstrip('=')}.{self._sign(payload)}"
 
     def read(self, token: str) -> UnsubscribeScope | None:
-        """None where it is not signed by us."""
+        """Return the scope of a token; None where we have not signed it."""
         encoded, _, signature = token[:LONGEST].partition(".")
         try:
-            said = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+            payload = base64.urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except ValueError:
             return None
-        if not hmac.compare_digest(signature.encode(), self._sign(said).encode()):
+        if not hmac.compare_digest(signature.encode(), self._sign(payload).encode()):
             return None
-        tenant, person, rule, relationship = json.loads(said)
+        tenant, person, rule, relationship = json.loads(payload)
         return UnsubscribeScope(tenant, person, rule, relationship)
 
-    def _sign(self, said: bytes) -> str:
-        return hmac.new(self.key, said, hashlib.sha256).hexdigest()[:SIGNED]
+    def _sign(self, payload: bytes) -> str:
+        return hmac.new(self.key, payload, hashlib.sha256).hexdigest()[:SIGNED]

@@ -72,24 +72,24 @@ class DeliveryRequests:
                 log.get(__name__).error("request_unreadable", offset=record.offset, reason="; ".join(places(invalid)))
 
     def drain(self) -> list[Requested]:
-        """Since it was last asked for."""
+        """Return the requests since the last call."""
         return [self._requested.get_nowait() for _ in range(self._requested.qsize())]
 
 
 NOBODY = "erased"
-"""By whom a silence is whose author was erased."""
+"""The author of a silence whose author was erased."""
 
 
 @dataclass(frozen=True)
-class Handled:
-    """Events of the acts, and the silences that have changed: None where one is no more; `ended`: those. `settings`: of
-    people, that they have changed; `given`: alerts that one person has given to another."""
+class CommandResults:
+    """The results of a batch of commands: events of acts; changed silences (None: removed); `ended`: the removed ones;
+    changed personal `settings`; `assigned` alerts."""
 
     events: Sequence[AlertHandled] = ()
     silences: Mapping[str, AlertSilence | None] = field(default_factory=dict)
     ended: Sequence[AlertSilence] = ()
     settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
-    given: Sequence[AssignedAlert] = ()
+    assigned: Sequence[AssignedAlert] = ()
 
 
 class CommandProcessor:
@@ -115,8 +115,8 @@ class CommandProcessor:
     def silences(self) -> tuple[AlertSilence, ...]:
         return tuple(self._silences.values())
 
-    def apply(self, records: Sequence[Record]) -> Handled:
-        """In their order. What nobody can read is logged and left on the topic."""
+    def apply(self, records: Sequence[Record]) -> CommandResults:
+        """Apply commands in order. An unreadable one is logged and left on the topic."""
         events, before = list[AlertHandled](), dict(self._silences)
         changed: dict[str, AlertSilence | None] = {}
         settings: dict[str, PersonalSettings | None] = {}
@@ -143,8 +143,8 @@ class CommandProcessor:
             del self._silences[key]
         changed |= dict.fromkeys(expired)
         ended = [before[key] for key, after in changed.items() if after is None and key in before]
-        given, self._assigned = self._assigned, []
-        return Handled(events, changed, ended, settings, given)
+        assigned, self._assigned = self._assigned, []
+        return CommandResults(events, changed, ended, settings, assigned)
 
     def _act(self, command: AlertCommand) -> list[AlertHandled]:
         alert = command.alert

@@ -222,7 +222,7 @@ class Dispatch:
         if queue.is_draining and not has_ended(outcome):
             outcome = mark_dead(outcome, NOT_CONFIGURED, result.at)
         self._changes.off += refused_addresses(delivery, result)
-        queue.outbox.take_back(outcome)
+        queue.outbox.complete(outcome)
         queue.record_result(result, self._environment.chance())
         if has_ended(outcome):
             self._finish(outcome)
@@ -287,6 +287,6 @@ class Dispatch:
                 f"cannot be rendered: {failure_details['error']} at {failure_details['raised_at']}",
                 now,
             )
-            self._queues.queue_of(due).outbox.take_back(outcome)
+            self._queues.queue_of(due).outbox.complete(outcome)
             self._finish(outcome)
             return None

@@ -130,12 +130,12 @@ class NoticePlanner:
             summary,
             "Nothing." if is_over else "Look at its address and credentials: what waits is sent when it is back.",
         )
-        for admin in self._addressing.admins(besides=name):
+        for admin in self._addressing.admins(excluding=name):
             yield notice(about, admin, now, "resolved" if is_over else "fired")
 
     def _of_address(self, one: AddressOff, now: Instant) -> Iterator[Delivery]:
         """Name the person only to admins of the same tenant. Names are looked up when the mail is rendered."""
-        for admin in self._addressing.admins(besides=one.destination):
+        for admin in self._addressing.admins(excluding=one.destination):
             receiver = self._addressing.routing.by_name[admin.destination.recipient]
             person = one.person if receiver.tenant in {None, one.tenant} else None
             about = NoticeContent(

@@ -197,7 +197,7 @@ class Flow:
             self.inputs.apply(record)
         score_and_rule_topics = {self.scores, *input_topics}
         commands = [records for partition, records in polled.items() if partition.topic not in score_and_rule_topics]
-        handled = self.command_processor.apply(list(chain.from_iterable(commands)))
+        results = self.command_processor.apply(list(chain.from_iterable(commands)))
         erasures = _ErasureChanges(self.hold.forget(erased))
         # 2. Decide, settle completed attempts and start due deliveries in one entry. A delivery planned for now is
         # started in the same entry, so that it waits no extra round.
@@ -205,7 +205,7 @@ class Flow:
         decisions = [
             *self.score_processor.hand_over([*away, *_erased_people(erased)], silences),
             *self._forget(erased, erasures),
-            *self.score_processor.unmute(handled.expired, silences),
+            *self.score_processor.unmute(results.ended, silences),
             *self.score_processor.decide(scores, silences),
             *(self.score_processor.stale(silences) if not scores and self.reader.lag() == 0 else ()),
             *self.score_processor.settle(silences),
@@ -218,16 +218,16 @@ class Flow:
         for notice in (
             *self.notice_planner.planned(silences, self.dispatch.parked),
             *self.notice_planner.of_closed(self.score_processor.drain_closed_calls()),
-            *self.escalation.planned(handled.given),
+            *self.escalation.planned(results.assigned),
         ):
             self.dispatch.plan(notice)
         step = self.dispatch.step([*left_over, *released.messages])
         # 3. Write the entry before anything is sent.
         entry = Entry(
-            events=[*handled.events, *alerts, *_ended_events([*released.ended, *step.outcomes])],
-            silences={**handled.silences, **erasures.silences},
+            events=[*results.events, *alerts, *_ended_events([*released.ended, *step.outcomes])],
+            silences={**results.silences, **erasures.silences},
             addresses={**self._address_changes(step.off), **dict.fromkeys(erasures.addresses)},
-            settings={**handled.settings, **dict.fromkeys(erasures.settings)},
+            settings={**results.settings, **dict.fromkeys(erasures.settings)},
             deliveries=_last_by_id([*released.written, *step.planned, *step.outcomes, *step.starting]),
             gone=[*erasures.gone, *released.gone, *step.gone],
             state_changes=self.score_processor.drain_changes(),

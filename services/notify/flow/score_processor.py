@@ -68,7 +68,7 @@ class ScoreProcessor:
             partition_alerts = self._partition_alerts[partition.number]
             for record in polled[partition]:
                 decisions += self._decide_record(partition_alerts, record, decided_at, silences)
-            for key, failure in partition_alerts.forgotten():
+            for key, failure in partition_alerts.drain_resets():
                 self._metrics.forgotten.inc()
                 self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
         return decisions

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.notify.board.charts import (
     HEIGHT,
-    MOST_POINTS,
+    MAX_POINTS,
     WIDTH,
     ChartLevel,
     ChartPoint,
@@ -69,7 +69,7 @@ def test_of_very_many_points_the_extremes_stay() -> None:
     assert drawn is not None
     spots = [spot for run in drawn.lines for spot in run.split()]
     heights = [float(spot.split(",")[1]) for spot in spots]
-    assert len(spots) <= MOST_POINTS + 2
+    assert len(spots) <= MAX_POINTS + 2
     assert max(heights) - min(heights) > 0.9 * (HEIGHT - 40)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notify.board.changes import TopicPartition, format_positions, parse_positions
-from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE
+from services.notify.board.stream import MAX_PATCHED, MAX_STREAMS_OF_ONE
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World
 from tests.notify.building import Pair, clock, hour
@@ -139,11 +139,11 @@ def test_when_very_much_has_changed_the_page_is_told_so_and_a_patch_stays_small(
     world, client = site.world, site.enter("p-3", "admin")
     address = begun(client)
 
-    world.low(*(f"pair-{number}" for number in range(MOST_PATCHED + 20)))
+    world.low(*(f"pair-{number}" for number in range(MAX_PATCHED + 20)))
 
     with streaming(client, address) as found:
         patch = next(found).data
-    assert patch.count('id="cells-') == MOST_PATCHED
+    assert patch.count('id="cells-') == MAX_PATCHED
     assert "data-many" in patch
 
 
@@ -163,14 +163,14 @@ def test_one_person_has_so_many_streams_and_no_more(site: Served) -> None:
     with httpx.Client(
         base_url=site.url, cookies=client.cookies, timeout=30, limits=httpx.Limits(max_connections=None)
     ) as many:
-        opened = [many.send(many.build_request("GET", address), stream=True) for _ in range(MOST_STREAMS_OF_ONE)]
+        opened = [many.send(many.build_request("GET", address), stream=True) for _ in range(MAX_STREAMS_OF_ONE)]
         lines = [answer.iter_lines() for answer in opened]
         first = [next(one) for one in lines]
         refused = many.get(address)
         for answer in opened:
             answer.close()
 
-    assert len(first) == MOST_STREAMS_OF_ONE
+    assert len(first) == MAX_STREAMS_OF_ONE
     assert refused.status_code == 503
 
 
