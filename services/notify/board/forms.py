@@ -1,4 +1,4 @@
-"""What people send: acts on one alert and on many, silences, dead letters, undo, sign-in and sign-out."""
+"""Forms: acts on one alert and on many, silences, dead letters, undo, sign-in and sign-out."""
 
 from collections.abc import Awaitable, Sequence
 
@@ -42,16 +42,16 @@ FORM_ID_LENGTHS = range(8, 65)
 
 
 def add_forms(app: FastAPI, board: Board, pages: PageRenderer) -> None:
-    _add_signing(app, board, pages)
+    _add_sign_in(app, board, pages)
     _add_acts(app, board)
     _add_meetings(app, board)
     _add_silences(app, board, pages)
     _add_deliveries(app, board)
 
 
-async def respond(board: Board, fields: dict[str, list[str]], doing: Awaitable[ActNotice]) -> Response:
+async def respond(board: Board, fields: dict[str, list[str]], act: Awaitable[ActNotice]) -> Response:
     try:
-        return _back(board, fields, await doing)
+        return _redirect_back(board, fields, await act)
     except ActInvalidError as invalid:
         raise HTTPException(400, str(invalid)) from invalid
     except KafkaError as away:
@@ -60,93 +60,95 @@ async def respond(board: Board, fields: dict[str, list[str]], doing: Awaitable[A
 
 
 def form_id_of(fields: dict[str, list[str]]) -> str:
-    """The same for a form that is sent twice. Raises HTTPException 400."""
+    """Return the id of the form, the same when it is sent twice. Raises HTTPException 400."""
     found = one(fields, "form")
     if len(found) not in FORM_ID_LENGTHS or not (found.isascii() and found.isalnum()):
         raise HTTPException(400, "the form has no id of its own: load the page anew")
     return found
 
 
-def _add_signing(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+def _add_sign_in(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/login")
     async def show_login(request: Request) -> Response:
-        wanted = own_path(request.query_params.get("next", "/"))
+        next_path = own_path(request.query_params.get("next", "/"))
         if request.state.session is not None:
-            return RedirectResponse(wanted, 303)
-        return pages.bare("login.html", next=wanted, refused=False)
+            return RedirectResponse(next_path, 303)
+        return pages.bare("login.html", next=next_path, refused=False)
 
     @app.post("/login")
     async def sign_in(request: Request) -> Response:
         fields = await fields_of(request)
-        wanted, sessions = own_path(one(fields, "next") or "/"), board.gate.sessions
+        next_path, sessions = own_path(one(fields, "next") or "/"), board.gate.sessions
         token = authenticate_token(one(fields, "token"), board.state.tokens(), board.now())
         if token is None:
             log.get(__name__).warning("sign_in_refused")
-            return pages.bare("login.html", 401, next=wanted, refused=True)
-        cookie, ends = sessions.opened(token)
-        answer = RedirectResponse(wanted, 303)
-        answer.set_cookie(
+            return pages.bare("login.html", 401, next=next_path, refused=True)
+        cookie, ends = sessions.issue_cookie(token)
+        response = RedirectResponse(next_path, 303)
+        response.set_cookie(
             board.gate.cookie,
             cookie,
             max_age=round((ends - board.now()).total_seconds()),
             path="/",
             secure=board.gate.is_https,
             httponly=True,
-            # A link in a mail opens the page it names; a form of another site brings no cookie.
+            # Lax: a link in a mail opens its page; a form of another site sends no cookie.
             samesite="lax",
         )
         log.get(__name__).info("signed_in", token=token.token_id, role=token.role)
-        return answer
+        return response
 
     @app.post("/logout")
     async def sign_out(request: Request) -> Response:
         await own_form(request, board.gate.sessions)
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(board.gate.cookie, path="/", secure=board.gate.is_https, httponly=True, samesite="lax")
-        return answer
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(board.gate.cookie, path="/", secure=board.gate.is_https, httponly=True, samesite="lax")
+        return response
 
 
 def _add_acts(app: FastAPI, board: Board) -> None:
     @app.post("/alerts")
     async def act_on_many(request: Request) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        # The button of an entry names what it acts on; else it is what is ticked.
+        # The button of an entry names its alerts; else the ticked ones count.
         fields |= {name: [value] for name, value in request.query_params.items()}
-        person = _acting(request)
+        person = _actor(request)
         boxes = fields.get("key", ())
         if not boxes:
-            return _back(board, fields, act_notice(person, "Tick the alerts first", []))
+            return _redirect_back(board, fields, act_notice(person, "Tick the alerts first", []))
         if len(set(boxes)) > PER_PAGE:
             raise HTTPException(400, f"at most {PER_PAGE} pairs at once")
-        return await respond(board, fields, _many(board, person, fields, [box.split() for box in dict.fromkeys(boxes)]))
+        return await respond(
+            board, fields, _act_on_entries(board, person, fields, [box.split() for box in dict.fromkeys(boxes)])
+        )
 
     @app.post("/alerts/{key}/{act}")
     async def act_on_one(request: Request, key: str, act: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
         session = session_of(request)
-        known = board.reader().alert(key, session.person)
-        if known is None:
+        episode = board.reader().alert(key, session.person)
+        if episode is None:
             raise HTTPException(404)
-        person = _acting(request)
+        person = _actor(request)
         try:
-            _check_assignee(board, known, person, one(fields, "assignee"))
-            wanted = prepare_act(known, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
+            _check_assignee(board, episode, person, one(fields, "assignee"))
+            wanted = prepare_act(episode, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
         except ActInvalidError as invalid:
             raise HTTPException(400, str(invalid)) from invalid
-        return await respond(board, fields, board.acting.do([wanted], person))
+        return await respond(board, fields, board.command_sender.do([wanted], person))
 
     @app.post("/undo")
     async def undo(request: Request) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        # Of what the person did: who may only look has changed their own settings.
+        # Viewers can undo changes of their own settings.
         person = session_of(request).person
         notice = board.notices.find(one(fields, "notice")[:64], person)
         if notice is None:
             raise HTTPException(404)
-        board.notices.undone(notice.id)
+        board.notices.remove(notice.id)
         if notice.meeting is not None:
-            return await respond(board, fields, board.meetings.take_back(notice.meeting, notice, person))
-        return await respond(board, fields, board.acting.undo(notice, person))
+            return await respond(board, fields, board.meetings.retract(notice.meeting, notice, person))
+        return await respond(board, fields, board.command_sender.undo(notice, person))
 
 
 def _add_meetings(app: FastAPI, board: Board) -> None:
@@ -156,8 +158,8 @@ def _add_meetings(app: FastAPI, board: Board) -> None:
         watch = board.state.watch(partition_key(tenant, relationship))
         if watch is None or not session_of(request).person.sees(watch.subject.tenant, watch.subject.program):
             raise HTTPException(404)
-        person, subject = _acting(request), watch.subject
-        if not board.meetings.gateway.speaks_for(tenant):
+        person, subject = _actor(request), watch.subject
+        if not board.meetings.gateway.has_token_for(tenant):
             raise HTTPException(503, "no gateway is configured that would take it: see RAPPORT_NOTIFY_BOARD_GATEWAY")
         naming = board.people.naming(tenant, subject.program, relationship)
         try:
@@ -173,101 +175,106 @@ def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.post("/silences")
     async def silence(request: Request) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        person = _acting(request)
-        wanted = _silencing(board, person, fields)
-        return await respond(board, fields, board.acting.do([wanted], person))
+        person = _actor(request)
+        wanted = _silence_command(board, person, fields)
+        return await respond(board, fields, board.command_sender.do([wanted], person))
 
     @app.post("/silences/preview")
     async def preview_silence(request: Request) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        person = _acting(request)
-        wanted = _silencing(board, person, fields)
+        person = _actor(request)
+        wanted = _silence_command(board, person, fields)
         act = wanted.command.act
         assert act.kind == "silence", "the form asks for nothing else"
         count = operations.count_muted(board.reader(), person, as_silence(wanted.command, act))
-        said = {"tenant": "", "program": "", "rule": "", "relationship": "", "until": "1d", "note": ""}
-        return silences_page(board, pages, request, {**said, **single(fields)}, count)
+        values = {"tenant": "", "program": "", "rule": "", "relationship": "", "until": "1d", "note": ""}
+        return silences_page(board, pages, request, {**values, **single(fields)}, count)
 
     @app.post("/silences/{tenant}/{name}/end")
     async def end_silence(request: Request, tenant: str, name: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        person, found = session_of(request).person, board.state.silence(silence_key(tenant, name))
-        if found is None or not operations.sees_silence(board.reader(), person, found):
+        person, silence_ = session_of(request).person, board.state.silence(silence_key(tenant, name))
+        if silence_ is None or not operations.sees_silence(board.reader(), person, silence_):
             raise HTTPException(404)
-        person = _acting(request)
-        if person.programs is not None and found.program not in person.programs:
+        person = _actor(request)
+        if person.programs is not None and silence_.program not in person.programs:
             raise HTTPException(403, "it reaches beyond your programmes")
         wanted = prepare_unsilence(tenant, name, (person, form_id_of(fields), board.now()))
-        return await respond(board, fields, board.acting.do([wanted], person))
+        return await respond(board, fields, board.command_sender.do([wanted], person))
 
 
 def _add_deliveries(app: FastAPI, board: Board) -> None:
     @app.post("/deliveries/{delivery_id}/replay")
     async def replay(request: Request, delivery_id: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        letter = _letter(board, request, delivery_id)
-        if not is_given_up(letter) and not may_resolve_again(letter):
+        delivery = _dead_letter(board, request, delivery_id)
+        if not is_given_up(delivery) and not may_resolve_again(delivery):
             raise HTTPException(400, "this message was not given up")
-        return await respond(board, fields, board.acting.redo("replay", letter, session_of(request).person))
+        return await respond(
+            board, fields, board.command_sender.act_on_delivery("replay", delivery, session_of(request).person)
+        )
 
     @app.post("/deliveries/{delivery_id}/discard")
     async def discard(request: Request, delivery_id: str) -> Response:
         fields = await own_form(request, board.gate.sessions)
-        letter = _letter(board, request, delivery_id)
-        if not is_given_up(letter):
+        delivery = _dead_letter(board, request, delivery_id)
+        if not is_given_up(delivery):
             raise HTTPException(400, "this message was not given up")
-        return await respond(board, fields, board.acting.redo("discard", letter, session_of(request).person))
+        return await respond(
+            board, fields, board.command_sender.act_on_delivery("discard", delivery, session_of(request).person)
+        )
 
 
-def _check_assignee(board: Board, known: AlertEpisode, person: BoardPerson, to: str) -> None:
-    """Raises ActInvalidError where somebody would have it who cannot see it."""
-    if to and to != person.id and to not in details.may_have_it(board.reader(), known):
+def _check_assignee(board: Board, episode: AlertEpisode, person: BoardPerson, to: str) -> None:
+    """Raise ActInvalidError where the assignee has no access to the programme."""
+    if to and to != person.id and to not in details.possible_assignees(board.reader(), episode):
         raise ActInvalidError("whoever shall have it needs access to the programme")
 
 
-async def _many(
+async def _act_on_entries(
     board: Board, person: BoardPerson, fields: dict[str, list[str]], entries: Sequence[Sequence[str]]
 ) -> ActNotice:
-    """Each row for itself: what cannot be meant of one is its result, and the others go on. An entry has the keys of
-    all its alerts: it is done to those that admit it, and of the others nothing is said where there are such."""
-    reader, given = board.reader(), (person, form_id_of(fields), board.now())
-    said = {**single(fields), "act": one(fields, "act"), "note": ""}
-    if said["act"] == "take":
-        said |= {"act": "assign", "assignee": person.id}
-    known = {alert.dedup_key: alert for alert in reader.visible(person)}
+    """Act on each entry independently: an impossible act becomes the result of its row, and the others go on. An entry
+    has the keys of all its alerts: the act applies to those that admit it, and the others are reported only where none
+    does."""
+    reader, actor = board.reader(), (person, form_id_of(fields), board.now())
+    values = {**single(fields), "act": one(fields, "act"), "note": ""}
+    if values["act"] == "take":
+        values |= {"act": "assign", "assignee": person.id}
+    episodes = {alert.dedup_key: alert for alert in reader.visible(person)}
     wanted: dict[str, PreparedCommand] = {}
     refused: dict[str, ActResult] = {}
     for keys in entries:
-        admitted = [key for key in keys if key in known and said["act"] in reader.acts(known[key], person)]
-        wanted |= {key: prepare_act(known[key], said, given) for key in admitted}
+        admitted = [key for key in keys if key in episodes and values["act"] in reader.acts(episodes[key], person)]
+        wanted |= {key: prepare_act(episodes[key], values, actor) for key in admitted}
         for key in keys:
-            if key not in known:
+            if key not in episodes:
                 refused[key] = ActResult(key[:64], "refused", "there is no such alert any more")
             elif not admitted:
                 refused[key] = ActResult(key, "refused", "that cannot be done with it as it is")
-    done = await board.acting.do(list(wanted.values()), person) if wanted else act_notice(person, "", [])
+    done = await board.command_sender.do(list(wanted.values()), person) if wanted else act_notice(person, "", [])
     return act_notice(person, done.words, [*done.results, *refused.values()], done)
 
 
-def _back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:
+def _redirect_back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:
     path = own_path(one(fields, "back") or "/")
     return RedirectResponse(with_notice(path, board.notices.keep(notice)), 303)
 
 
-def _silencing(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> PreparedCommand:
+def _silence_command(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> PreparedCommand:
     """Raises HTTPException 400 and 404."""
-    said, tenants = single(fields), tenants_of(board.reader(), person)
-    tenant = said.get("tenant") or (tenants[0] if tenants else "")
-    if tenant not in tenants or (said.get("program") and not person.sees(tenant, said["program"])):
+    values, tenants = single(fields), tenants_of(board.reader(), person)
+    tenant = values.get("tenant") or (tenants[0] if tenants else "")
+    if tenant not in tenants or (values.get("program") and not person.sees(tenant, values["program"])):
         raise HTTPException(404)
     try:
-        return prepare_silence(said, tenant, (person, form_id_of(fields), board.now()))
+        return prepare_silence(values, tenant, (person, form_id_of(fields), board.now()))
     except ActInvalidError as invalid:
         raise HTTPException(400, str(invalid)) from invalid
 
 
-def _letter(board: Board, request: Request, delivery_id: str) -> Delivery:
-    """Raises HTTPException 404, and 403 for who may see it only."""
+def _dead_letter(board: Board, request: Request, delivery_id: str) -> Delivery:
+    """Return the delivery. Raises HTTPException 404, and 403 for those who may only see it."""
     person, found = session_of(request).person, board.state.delivery(delivery_id)
     if found is None or not person.sees_all(found.tenant, [found.program, *(i.program for i in found.items)]):
         raise HTTPException(404)
@@ -276,7 +283,7 @@ def _letter(board: Board, request: Request, delivery_id: str) -> Delivery:
     return found
 
 
-def _acting(request: Request) -> BoardPerson:
+def _actor(request: Request) -> BoardPerson:
     person = session_of(request).person
     if not person.acts:
         raise HTTPException(403, f"you may look, not act: your role is {person.role}")

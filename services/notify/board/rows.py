@@ -18,17 +18,17 @@ from services.notify.domain.wording import without_callers
 from services.notify.rendering import phrases
 
 CLASS_WORDS: Mapping[str, str] = {"P1": "now", "P2": "today", "P3": "this week"}
-NAMED_BY = 32
-"""Characters of an alert's key that the keys of its episodes begin with."""
-OF_OPEN = ("acknowledge", "snooze", "assign", "note", "vote")
-OF_HELD = ("unacknowledge", "snooze", "assign", "note", "vote")
-OF_CLOSED = ("note", "vote")
+KEY_PREFIX = 32
+"""Characters of an alert key with which the keys of its episodes begin."""
+OPEN_ACTS = ("acknowledge", "snooze", "assign", "note", "vote")
+HANDLED_ACTS = ("unacknowledge", "snooze", "assign", "note", "vote")
+CLOSED_ACTS = ("note", "vote")
 
 
 @dataclass(frozen=True)
 class AlertRow:
-    """One alert in words. `acts`: what may be done with it, as it is; `also`: further alerts of the same subject that
-    stand in the same entry, the most urgent first."""
+    """One alert in words. `acts`: what may be done with it now; `also`: further alerts of the same subject in the same
+    entry, the most urgent first."""
 
     key: str
     tenant: str
@@ -63,12 +63,13 @@ class AlertRow:
 
     @property
     def keys(self) -> str:
-        """Of all that stand in the entry, as its box has them."""
+        """The keys of all alerts in the entry, as its checkbox has them."""
         return " ".join(one.key for one in (self, *self.also))
 
     @property
     def quick(self) -> tuple[str, str]:
-        """The act that lies nearest, and where it is done to all of the entry that admit it; empty where none is."""
+        """The nearest act, and the path that applies it to all alerts of the entry that admit it; empty where there is
+        none."""
         for act in ("acknowledge", "unacknowledge"):
             if keys := [one.key for one in (self, *self.also) if act in one.acts]:
                 where = f"/alerts/{keys[0]}/{act}" if len(keys) == 1 else f"/alerts?act={act}&key={'+'.join(keys)}"
@@ -77,24 +78,29 @@ class AlertRow:
 
 
 class AlertReader:
-    """Reads the state for one moment; `now` is wall time; `told` may know what was made for an earlier moment."""
+    """Reads the state for one request; `now` is wall time; `current_alerts` caches alerts across requests."""
 
     def __init__(
-        self, state: BoardState, people: NameBook, rules: RuleBook, now: Instant, told: CurrentAlerts | None = None
+        self,
+        state: BoardState,
+        people: NameBook,
+        rules: RuleBook,
+        now: Instant,
+        current_alerts: CurrentAlerts | None = None,
     ) -> None:
         self.state, self.people, self.rules, self.now = state, people, rules, now
-        self._told = told or CurrentAlerts()
+        self._current_alerts = current_alerts or CurrentAlerts()
         self._in_force: dict[ProgrammeKey, Mapping[str, Rule]] = {}
 
     def rules_of(self, subject: AlertSubject) -> Mapping[str, Rule]:
-        """Those in force for its programme, by name."""
+        """Return the rules in force for its programme, by name."""
         program = (subject.tenant, subject.program)
         if program not in self._in_force:
             self._in_force[program] = {rule.name: rule for rule in self.rules.in_force(program, self.now).rules}
         return self._in_force[program]
 
     def visible(self, person: BoardPerson) -> list[AlertEpisode]:
-        """The latest episodes of all alerts that the person may see."""
+        """Return the latest episodes of all alerts that the person may see."""
         return [
             alert
             for alert in self.state.alerts()
@@ -102,16 +108,16 @@ class AlertReader:
         ]
 
     def alert(self, key: str, person: BoardPerson) -> AlertEpisode | None:
-        """The latest episode of that alert, whichever episode the key names."""
+        """Return the latest episode of that alert, whichever episode the key names."""
         wanted = key.rpartition("-")[0]
-        if len(wanted) != NAMED_BY:
+        if len(wanted) != KEY_PREFIX:
             return None
         return next((one for one in self.visible(person) if one.alert_key.startswith(wanted)), None)
 
     def row(self, one: AlertEpisode, person: BoardPerson) -> AlertRow:
         subject, naming = one.watch.subject, self.naming(one)
         last = self.last(one)
-        alert = self._told.of(one, self.rules_of(one.watch.subject), last)
+        alert = self._current_alerts.of(one, self.rules_of(one.watch.subject), last)
         if alert is not None and one.rule == SUPPORT_REQUESTED.name and not person.acts:
             alert = alert.model_copy(update={"reasons": without_callers(alert.reasons)})
         due_day = self.due_day(one, naming, last)
@@ -148,7 +154,7 @@ class AlertReader:
         )
 
     def entry(self, of_subject: Sequence[AlertEpisode], person: BoardPerson) -> AlertRow:
-        """Alerts of one subject as one row."""
+        """Return the alerts of one subject as one row."""
         first, *others = (self.row(one, person) for one in of_subject)
         return replace(first, also=others)
 
@@ -156,12 +162,12 @@ class AlertReader:
         if not person.acts:
             return ()
         if not one.is_open:
-            return OF_CLOSED
-        return OF_OPEN if one.handling.state == "open" else OF_HELD
+            return CLOSED_ACTS
+        return OPEN_ACTS if one.handling.state == "open" else HANDLED_ACTS
 
-    def told(self, one: AlertEpisode) -> Alert | None:
-        """With the values of now, where it is open."""
-        return self._told.of(one, self.rules_of(one.watch.subject), self.last(one))
+    def current_alert(self, one: AlertEpisode) -> Alert | None:
+        """Return the alert, with current values where it is open."""
+        return self._current_alerts.of(one, self.rules_of(one.watch.subject), self.last(one))
 
     def naming(self, one: AlertEpisode) -> MessageNames:
         subject = one.watch.subject
@@ -177,7 +183,7 @@ class AlertReader:
         return self.people.name(tenant, participant) or participant
 
     def owner(self, one: AlertEpisode, naming: MessageNames) -> str:
-        """Who has it, or whose it would be."""
+        """Return who has it, or whose it would be."""
         tenant, handling = one.watch.subject.tenant, one.handling
         if handling.assignee:
             return self.person(tenant, handling.assignee)
@@ -186,28 +192,28 @@ class AlertReader:
         return naming.owner or "nobody yet"
 
     def last(self, one: AlertEpisode) -> Alert | None:
-        """As it was last told, if that was in this episode and of late."""
+        """Return the last event of the episode, if recent."""
         for event in reversed(self.state.events(one.watch.subject.key)):
             if isinstance(event.data, Alert) and event.data.dedup_key == one.dedup_key:
                 return event.data
         return None
 
     def due_day(self, one: AlertEpisode, naming: MessageNames, last: Alert | None) -> date:
-        """When it should be in hand. `last`: as it was last told."""
+        """Return when it should be handled. `last`: its last event."""
         decided_at = last.decided_at if last else one.state.since or self.now
         return phrases.due_day(one.state.urgency or "P3", decided_at, naming)
 
     def by_urgency(self, one: AlertEpisode) -> tuple[str, Instant, str]:
-        """A key for `sorted`: the most urgent first, and of these the longest open."""
+        """Return a sort key: the most urgent first, then the longest open."""
         return (one.state.urgency or "P9", one.state.since or self.now, one.rule)
 
     def as_of(self) -> Instant | None:
-        """Up to when all scores have been decided on."""
+        """Return up to when all scores have been decided on."""
         return min(self.state.clocks().values(), default=None)
 
 
 def group_by_subject(in_order: Sequence[AlertEpisode]) -> list[list[AlertEpisode]]:
-    """What stands in one entry each: a pair with all its alerts, where its first one stands."""
+    """Group alerts into entries: a pair with all its alerts, at the place of its first one."""
     found: dict[str, list[AlertEpisode]] = {}
     for one in in_order:
         found.setdefault(one.watch.subject.key, []).append(one)
@@ -219,7 +225,7 @@ def is_unassigned(one: AlertEpisode) -> bool:
 
 
 def _state(one: AlertEpisode) -> tuple[str, str]:
-    """A word, and the name of its icon."""
+    """Return the state word, and the name of its icon."""
     if not one.is_open:
         return "Resolved", "resolved"
     match one.handling.state:

@@ -250,17 +250,12 @@ class Hold:
             episodes[one.dedup_key].append(one)
         # Episodes whose end waits for the same recipients.
         recipients = {key.recipient for key in keys}
-        waiting = (
-            one for key, members in self._groups.items() if key.recipient in recipients for one in members.values()
-        )
+        waiting = (one for key, group in self._groups.items() if key.recipient in recipients for one in group.values())
         resolved = {one.dedup_key for one in waiting if one.transition == "resolved"}
         for line in latest_transitions(members):
             episode = episodes[line.dedup_key]
-            reason = (
-                ALREADY_RESOLVED
-                if line.dedup_key in resolved
-                else self._suppression_reason(line, hold_pass.silences, now)
-            )
+            is_over = line.dedup_key in resolved
+            reason = ALREADY_RESOLVED if is_over else self._suppression_reason(line, hold_pass.silences, now)
             if line.transition != "resolved" and reason is not None:
                 released.ended += [drop_held(one, reason, now) for one in episode]
                 left_out |= {one.delivery_id for one in episode}
@@ -272,10 +267,10 @@ class Hold:
             lines.append(line)
         if lines:
             message = fold_messages(lines, now)
-            reason = f"told in {message.delivery_id[:16]}, which lists {len(lines)} alerts"
+            folded = f"told in {message.delivery_id[:16]}, which lists {len(lines)} alerts"
             left_out.add(message.delivery_id)
             left_out |= {one.delivery_id for one in members if one.group == "late"} & hold_pass.fresh
-            released.ended += [drop_held(one, reason, now) for one in members if one.delivery_id not in left_out]
+            released.ended += [drop_held(one, folded, now) for one in members if one.delivery_id not in left_out]
             released.messages.append(message)
             self.remember([message])
         for delivery in members:

@@ -314,7 +314,7 @@ def test_an_open_alert_whose_telling_is_long_ago_is_explained_by_its_newest_row(
     bare.people, bare.alerts = world.people, world.alerts
     bare.write(bare.names.alert_state, known.watch.subject.key, _dumped(world))
 
-    alert = _reader(bare).told(bare.state.alerts()[0])
+    alert = _reader(bare).current_alert(bare.state.alerts()[0])
 
     assert isinstance(alert, Alert)
     assert (alert.why, alert.reading.health if alert.reading else 0) == ("health at or below 40 for 24 h", 38.0)

@@ -55,7 +55,7 @@ def test_a_session_ends_with_its_time_its_token_and_its_key(site: Served) -> Non
     assert client.get("/").status_code == 303
 
     other = BoardSessions.keyed("another key", world.state.tokens, lambda: world.now)
-    cookie, _ = other.opened(token.model_copy(update={"revoked": None}))
+    cookie, _ = other.issue_cookie(token.model_copy(update={"revoked": None}))
     assert site.board.gate.sessions.read(cookie) is None
 
 

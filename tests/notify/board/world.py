@@ -21,7 +21,7 @@ from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
-from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, writer
+from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, open_producer
 from services.notify.board.state import BoardState
 from services.notify.domain import record
 from services.notify.domain.decisions import subject_alert_changed
@@ -183,7 +183,7 @@ class World:
     ) -> Iterator[Board]:
         history = StoredHistory(settings.model_copy(update={"clickhouse": clickhouse}))
         moment = now or (lambda: self.now)
-        acting = CommandSender(lambda: writer(settings), self.names, self.state, moment, PATIENT_SECONDS)
+        acting = CommandSender(lambda: open_producer(settings), self.names, self.state, moment, PATIENT_SECONDS)
         sessions = BoardSessions.keyed("a key of the tests", self.state.tokens, moment)
         try:
             yield Board(
@@ -191,8 +191,8 @@ class World:
                 people=self.people,
                 rules=self.rules,
                 history=history,
-                acting=acting,
-                leaving=LEAVING,
+                command_sender=acting,
+                unsubscribe_links=LEAVING,
                 meetings=MeetingActs(gateway or NO_GATEWAY, moment),
                 gate=BoardGate(sessions, is_open, is_https=False),
                 now=moment,
