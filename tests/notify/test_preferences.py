@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
-from services.notify.channels.smtp import LEAVE, mail_bytes
+from services.notify.channels.smtp import UNSUBSCRIBE_TEXT, mail_bytes
 from services.notify.domain.deliveries import start_attempt
 from services.notify.domain.destinations import DestinationsConfig, Route
 from services.notify.domain.handling import ActRefused
@@ -186,7 +186,7 @@ def test_a_mail_to_a_person_says_how_to_get_no_more_of_its_kind() -> None:
     plain, html = found.get_body(("plain",)), found.get_body(("html",))
     assert plain is not None
     assert html is not None
-    assert f"{LEAVE}: {link}" in plain.get_content()
+    assert f"{UNSUBSCRIBE_TEXT}: {link}" in plain.get_content()
     assert link in html.get_content()
     assert mail(delivery).as_bytes() == found.as_bytes(), "a repeat is the same bytes"
 
@@ -208,7 +208,7 @@ def test_a_list_and_what_is_urgent_have_no_such_link() -> None:
 
     assert mail(delivery)["List-Unsubscribe"] is None
     assert LINKS.of(delivery.model_copy(update={"person": "p-3", "alert": urgent})) is None
-    assert LEAVE not in mail(delivery).as_string()
+    assert UNSUBSCRIBE_TEXT not in mail(delivery).as_string()
 
 
 @pytest.mark.parametrize("token", ["", ".", "x", "W10.", "!!!.00", "é.0"])

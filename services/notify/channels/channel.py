@@ -1,4 +1,4 @@
-"""What every channel is, how much it takes, and the one for each kind of destination."""
+"""The interface of channels, the send limits of each kind, and the channel of each kind of destination."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -22,26 +22,25 @@ from services.runtime import log
 
 
 class Channel(Protocol):
-    """One destination as its sender holds it. It lives on one event loop."""
+    """A channel to one destination, used by its sender. It lives on one event loop."""
 
     async def send(self, delivery: Delivery) -> Verdict:
-        """Of a delivery that was rendered; a repeat carries the same key and the same body. Raises for what is a fault
-        of ours only."""
+        """Send a rendered delivery; a repeat carries the same key and the same body. Raises only for faults of ours."""
 
     async def close(self) -> None: ...
 
 
-# Channels without keys have one message in hand: of two that are unknown after a crash two may come twice.
+# Channels without keys have one message in flight: two of unknown outcome after a crash could both arrive twice.
 SEND_LIMITS: Mapping[ChannelName, SendLimits] = {
     "log": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
-    # A receiver that takes 0.1 s still gets 80 messages a second, see senders.AT_A_TIME.
+    # A receiver that takes 0.1 s still gets 80 messages a second, see senders.MAX_CONCURRENT.
     "webhook": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
     "smtp": SendLimits(in_flight=1, most=50, span=timedelta(seconds=1)),
-    # Slack: "no more than one message per second", short bursts are let through.
+    # Slack: "no more than one message per second"; short bursts are allowed.
     "slack": SendLimits(in_flight=1, most=1, span=timedelta(seconds=1)),
-    # Teams closes a webhook for a while after 25 posts in 300 s.
+    # Teams blocks a webhook for a while after 25 posts in 300 s.
     "teams": SendLimits(in_flight=1, most=25, span=timedelta(seconds=300)),
-    # PagerDuty takes about 120 events a minute of one key.
+    # PagerDuty accepts about 120 events a minute per key.
     "pagerduty": SendLimits(in_flight=50, most=120, span=timedelta(seconds=60)),
 }
 
@@ -71,7 +70,7 @@ class LogChannel:
 
 
 def open_channel(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
-    """To be called on the loop that it is to live on."""
+    """Open the channel of a destination. Call it on the event loop that the channel lives on."""
     match config.options:
         case WebhookOptions() as options:
             return WebhookChannel(options, now)

@@ -1,5 +1,5 @@
-"""The channels over HTTP: a webhook, signed per Standard Webhooks, the chats of Slack and Teams, and PagerDuty. Each
-sends one POST, to the address that was checked, redirects not followed, bounded."""
+"""The HTTP channels: webhooks, signed per Standard Webhooks, Slack and Teams, and PagerDuty. Each sends one bounded
+POST to the checked address, without following redirects."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ class Poster:
         self._bounds = Bounds(target.timeout_seconds, LONGEST_ANSWER_BYTES)
 
     async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | DestinationDown | OutcomeUnknown:
-        """The status counts as soon as it is there: of the body a little is read, so that the connection serves the
-        next message, and a long or slow one is cut off."""
+        """Post the content. The status counts as soon as it arrives: of the body a little is read, so that the
+        connection is reusable; a long or slow body is cut off."""
         try:
             return await self._http.ask(lambda: self._request(content, headers), self._bounds)
         except BodyBrokenError as broken:
@@ -42,14 +42,15 @@ class Poster:
         except httpx.TransportError as broken:
             return OutcomeUnknown(type(broken).__name__)
         except OSError as away:
-            # The name is not known, or nobody listens there.
+            # The name does not resolve, or nothing listens there.
             return DestinationDown(f"{type(away).__name__}: {away.strerror}")
 
     async def close(self) -> None:
         await self._http.close()
 
     def _request(self, content: bytes, headers: Mapping[str, str]) -> httpx.Request:
-        """To the address itself, so that a second look-up cannot lead elsewhere; the name stays in Host and TLS."""
+        """Build the request to the resolved address, so that a second lookup cannot lead elsewhere; the name stays in
+        Host and TLS."""
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         address = resolve(self._url.host, port, allow_private=self._target.allow_private)
         return httpx.Request(
@@ -80,8 +81,8 @@ class WebhookChannel(Poster):
 
 
 class ChatChannel(Poster):
-    """`verdict_of`: what the answers of this chat mean. The address is the secret; Teams' signs itself (`sig`), and a
-    header of authorization beside it would be refused."""
+    """`verdict_of`: the verdict function of this chat. The address is the secret; Teams signs its URL (`sig`) and
+    refuses an Authorization header."""
 
     def __init__(
         self,

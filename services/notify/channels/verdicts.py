@@ -1,5 +1,5 @@
-"""What receivers over HTTP mean by their answers, Slack, Teams and PagerDuty by their own words: whether the message is
-at fault (again later, never), or the destination."""
+"""Verdicts on the answers of HTTP receivers, of Slack, Teams and PagerDuty by their error codes: whether the message is
+at fault (retry, or never), or the destination."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from services.notify.domain.deliveries import DeliveryAccepted, DestinationDown,
 from services.runtime.bounded_http import HttpAnswer
 
 RETRYABLE = frozenset({408, 425})
-"""Beside 5xx: timeout, too early. Every other 4xx says that a repeat changes nothing."""
+"""Beside 5xx: timeout, too early. For every other 4xx a retry changes nothing."""
 DESTINATION_STATUSES = frozenset({401, 403, 404, 410})
 """The address or its credentials are at fault: no message would arrive."""
 TOO_MANY_REQUESTS = 429
 LONGEST_SECONDS = 10 * 24 * 3600
-"""Longer than any delivery is kept trying."""
+"""Longer than any delivery is retried."""
 LONGEST_NUMBER, LONGEST_DATE = 9, 100
 """Characters; a header may have a hundred thousand."""
 BAD_REQUEST = 400
@@ -36,15 +36,15 @@ SLACK_DESTINATION = frozenset(
         "user_not_found",
     }
 )
-"""Words of Slack's incoming webhooks that no other message would change. They come with 400, 403, 404 and 410."""
+"""Error codes of Slack's incoming webhooks that no other message would change. They come with 400, 403, 404 and 410."""
 TEAMS_MESSAGE = frozenset({"TriggerInputSchemaMismatch", "InvalidRequestContent", "InvalidJson"})
-"""Codes with 400 that say that the card is not what the flow takes. Every other one is about the flow: it was switched
-off (`WorkflowTriggerIsNotEnabled`), deleted, or wants somebody to sign in (`DirectApiAuthorizationRequired`)."""
+"""Codes with 400 for a card that the flow does not accept. Every other one is about the flow: it was switched off
+(`WorkflowTriggerIsNotEnabled`), deleted, or requires sign-in (`DirectApiAuthorizationRequired`)."""
 _CODE = re.compile(r"[A-Za-z]{1,64}")
 
 
 def http_verdict(code: int, retry_after: str | None, now: Instant) -> Verdict:
-    """Of an HTTP receiver that says no more than its status."""
+    """Return the verdict by the HTTP status alone."""
     status = f"HTTP {code}"
     match code // 100:
         case 2:
@@ -62,20 +62,20 @@ def http_verdict(code: int, retry_after: str | None, now: Instant) -> Verdict:
 
 def slack_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
     word = answer.body.strip()
-    said = word.decode() if _WORD.fullmatch(word) else ""
+    code = word.decode() if _WORD.fullmatch(word) else ""
     verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
-    if said in SLACK_DESTINATION:
+    if code in SLACK_DESTINATION:
         return DestinationDown(
-            f"HTTP {answer.status} {said}", verdict.wait if isinstance(verdict, RetryLater | DestinationDown) else None
+            f"HTTP {answer.status} {code}", verdict.wait if isinstance(verdict, RetryLater | DestinationDown) else None
         )
-    return _with_code(verdict, said)
+    return _with_code(verdict, code)
 
 
 def teams_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
-    """202 says that the flow was started; that the card was posted nobody is told."""
+    """Return the verdict of Teams. 202 says that the flow was started; whether the card was posted is unknown."""
     error = _object(answer.body).get("error")
-    said = error.get("code") if isinstance(error, dict) else None
-    code = said if isinstance(said, str) and _CODE.fullmatch(said) else ""
+    given = error.get("code") if isinstance(error, dict) else None
+    code = given if isinstance(given, str) and _CODE.fullmatch(given) else ""
     verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
     if answer.status == BAD_REQUEST and code and code not in TEAMS_MESSAGE:
         return DestinationDown(f"HTTP {answer.status} {code}")
@@ -83,7 +83,8 @@ def teams_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
 
 
 def pagerduty_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
-    """202: the event is queued. 400 is about the event, unless it is about the key. On 429 it was not taken."""
+    """Return the verdict of PagerDuty. 202: the event is queued. 400 is about the event, unless it is about the key. On
+    429 the event was not accepted."""
     verdict = http_verdict(answer.status, answer.headers.get("retry-after"), now)
     found = _object(answer.body)
     match verdict:
@@ -98,15 +99,15 @@ def pagerduty_verdict(answer: HttpAnswer, now: Instant) -> Verdict:
             return verdict
 
 
-def _with_code(verdict: Verdict, word: str) -> Verdict:
-    """The receiver's own word beside the status."""
-    if not word:
+def _with_code(verdict: Verdict, code: str) -> Verdict:
+    """Add the receiver's error code to the status."""
+    if not code:
         return verdict
     match verdict:
         case MessageRejected(status):
-            return MessageRejected(f"{status} {word}")
+            return MessageRejected(f"{status} {code}")
         case DestinationDown(status, wait):
-            return DestinationDown(f"{status} {word}", wait)
+            return DestinationDown(f"{status} {code}", wait)
         case _:
             return verdict
 
@@ -120,7 +121,7 @@ def _object(body: bytes) -> dict[str, object]:
 
 
 def _wait(retry_after: str | None, now: Instant) -> timedelta | None:
-    """RFC 9110: seconds, or a date. Anything else counts as not said."""
+    """Parse Retry-After (RFC 9110): seconds, or a date. Anything else counts as absent."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdecimal():

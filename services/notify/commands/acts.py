@@ -128,24 +128,24 @@ ACTS = (ack, unack, snooze, assign, note, vote, silence, unsilence)
 
 
 def _on_alert(key: str, by: str, act: dict[str, object]) -> None:
-    known = find_alert_or_exit(key)
-    subject = known.watch.subject
+    episode = find_alert_or_exit(key)
+    subject = episode.watch.subject
     reference = AlertReference(
-        subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
+        subject_kind=subject.kind, subject=subject.id, rule=episode.rule, dedup_key=episode.dedup_key
     )
     _write(_command(subject.tenant, by, act, reference), subject.key)
 
 
 def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference | None = None) -> AlertCommand:
-    """Exits with 2 where what was given makes no act."""
-    given = {"id": f"cli-{uuid.uuid4().hex}", "tenant": tenant, "by": by, "at": datetime.now(UTC)}
+    """Build a command. Exits with 2 where the arguments make no valid act."""
+    fields = {"id": f"cli-{uuid.uuid4().hex}", "tenant": tenant, "by": by, "at": datetime.now(UTC)}
     try:
-        return AlertCommand.model_validate({**given, "alert": alert, "act": act})
+        return AlertCommand.model_validate({**fields, "alert": alert, "act": act})
     except ValidationError as invalid:
         fail("; ".join(places(invalid)), code=2)
 
 
 def _write(command: AlertCommand, key: str) -> None:
-    settings, names = settings_or_exit()
-    write(settings, [OutgoingRecord(names.commands, command.model_dump_json().encode(), key.encode(), [])])
+    settings, topics = settings_or_exit()
+    write(settings, [OutgoingRecord(topics.commands, command.model_dump_json().encode(), key.encode(), [])])
     click.echo(f"{command.act.kind} is on its way as {command.id}; `rapport notify explain` shows what came of it")

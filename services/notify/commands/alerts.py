@@ -1,4 +1,4 @@
-"""`rapport notify alerts`, `explain` and `preview`: what is open, every decision about an alert, and its message."""
+"""`rapport notify alerts`, `explain` and `preview`: open alerts, every decision about an alert, and its message."""
 
 import json
 from collections.abc import Iterator
@@ -60,17 +60,17 @@ def explain(alert: str) -> None:
 def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
     """Print the message of an alert. ALERT is the beginning of its dedup key or event id; of several the last counts.
     Names are those of now."""
-    settings, names = settings_or_exit()
+    settings, topics = settings_or_exit()
     long_enough_or_exit(alert)
     event = None
-    for one in _events(settings, names):
+    for one in _events(settings, topics):
         if one.type == "mentoring.alert.changed.v1" and one.id.startswith(alert):
             event = one
     if event is None:
-        fail(f"{names.alerts} has no alert that begins with {alert[:80]!r}")
-    told = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
-    delivery = plan_deliveries(told, [Destination(channel, "preview")])[0]
-    renderer = Renderer(read_people(settings, names), settings.notify_link)
+        fail(f"{topics.alerts} has no alert that begins with {alert[:80]!r}")
+    sendable = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
+    delivery = plan_deliveries(sendable, [Destination(channel, "preview")])[0]
+    renderer = Renderer(read_people(settings, topics), settings.notify_link)
     body = renderer.rendered(delivery).body or ""
     if raw or channel == "log":
         click.echo(body)
@@ -84,7 +84,7 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
 
 
 def find_alert_or_exit(key: str) -> AlertEpisode:
-    """The one whose key begins so. Exits with 1 where there is none, or more than one."""
+    """Find the alert whose key begins so. Exits with 1 where there is none, or more than one."""
     long_enough_or_exit(key)
     found = [alert for alert in _alert_episodes() if alert.dedup_key.startswith(key)]
     if len(found) != 1:
@@ -93,17 +93,17 @@ def find_alert_or_exit(key: str) -> AlertEpisode:
 
 
 def _alert_episodes() -> list[AlertEpisode]:
-    """The last episode of every alert that has ever fired."""
+    """Return the last episode of every alert that has ever fired."""
     return [alert for watch in read_watches(*settings_or_exit()) for alert in episodes_of(watch)]
 
 
 def _line(alert: AlertEpisode) -> str:
     watch, state, handling = alert.watch, alert.state, alert.handling
-    cared_for: list[str] = [handling.state]
-    cared_for += [f"by {handling.by}"] if handling.by else []
-    cared_for += [f"until {handling.until:%Y-%m-%d %H:%M}"] if handling.until else []
-    cared_for += [f"assigned to {handling.assignee}"] if handling.assignee else []
-    cared_for += [f"({alert.note})"] if alert.note else []
+    handling_words: list[str] = [handling.state]
+    handling_words += [f"by {handling.by}"] if handling.by else []
+    handling_words += [f"until {handling.until:%Y-%m-%d %H:%M}"] if handling.until else []
+    handling_words += [f"assigned to {handling.assignee}"] if handling.assignee else []
+    handling_words += [f"({alert.note})"] if alert.note else []
     parts = [
         alert.dedup_key,
         state.urgency or "-",
@@ -111,7 +111,7 @@ def _line(alert: AlertEpisode) -> str:
         state.condition.ljust(10),
         f"since {state.since:%Y-%m-%d %H:%M}" if state.since else "since -",
         f"{watch.subject.tenant}/{watch.subject.program}/{watch.subject.id}",
-        " ".join(cared_for),
+        " ".join(handling_words),
     ]
     if isinstance(watch, SubjectWatch):
         parts += [watch.source] if watch.source is not None else []
@@ -120,9 +120,9 @@ def _line(alert: AlertEpisode) -> str:
     return "  ".join(parts)
 
 
-def _events(settings: NotifySettings, names: NotifyTopics) -> Iterator[AlertEvent]:
-    """All that can be read; what cannot is counted as nothing here, and refused where it is stored."""
-    for record in read_to_end(settings, [names.alerts], isolation_level="read_committed"):
+def _events(settings: NotifySettings, topics: NotifyTopics) -> Iterator[AlertEvent]:
+    """Yield all readable events; report unreadable ones."""
+    for record in read_to_end(settings, [topics.alerts], isolation_level="read_committed"):
         try:
             yield ALERT_EVENT.validate_json(record.value or b"")
         except ValidationError:

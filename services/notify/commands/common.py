@@ -1,4 +1,4 @@
-"""What the commands share: settings, what they write, rows in columns, and how they end."""
+"""Shared parts of the commands: settings, writing records, columns, and exits."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +14,7 @@ from services.runtime import settings as environment
 from services.runtime.kafka import OutgoingRecord, Producer, acknowledged
 
 MIN_KEY = 6
-"""Characters of the key of an alert or of the id of a delivery: with fewer two of them are too easily taken for each
-other."""
+"""Characters of an alert key or a delivery id: fewer are too easily ambiguous."""
 
 
 def long_enough_or_exit(key: str) -> None:
@@ -24,7 +23,7 @@ def long_enough_or_exit(key: str) -> None:
 
 
 def settings_or_exit() -> tuple[NotifySettings, NotifyTopics]:
-    """Exits with 2 where a setting is wrong."""
+    """Load the settings and topics. Exits with 2 where a setting is wrong."""
     try:
         settings = environment.load(NotifySettings, "notify")
     except environment.SettingsError as invalid:
@@ -40,7 +39,7 @@ def destinations_or_exit(settings: NotifySettings) -> DestinationsConfig:
 
 
 def write(settings: NotifySettings, records: Iterable[OutgoingRecord]) -> None:
-    """Returns when all are on their topics. Raises KafkaError."""
+    """Write the records; returns when all are acknowledged. Raises KafkaError."""
     producer = Producer(settings)
     try:
         acknowledged(producer.send(one.topic, one.key, one.value, one.partition, one.headers) for one in records)
@@ -49,7 +48,7 @@ def write(settings: NotifySettings, records: Iterable[OutgoingRecord]) -> None:
 
 
 def columns(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A line for each row, whose cells stand below each other."""
+    """Yield a line for each row, with aligned cells."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

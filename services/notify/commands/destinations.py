@@ -1,4 +1,4 @@
-"""`rapport notify destinations` and `test`: where messages can go, and whether one arrives."""
+"""`rapport notify destinations` and `test`: configured destinations, and whether a message arrives."""
 
 import asyncio
 import os
@@ -72,13 +72,13 @@ def list_() -> None:
 def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | None, program: str | None) -> None:
     """Send a test message to a destination, and say what came of it: of PagerDuty it opens an incident of low severity
     and resolves it at once. Or, with --rule, say where an alert of a programme would go now, when, and why."""
-    settings, names = settings_or_exit()
+    settings, topics = settings_or_exit()
     if (name is None) == (rule is None):
         fail("say --to DESTINATION, or --rule with --tenant and --program", code=2)
     if rule is not None:
         if tenant is None or program is None:
             fail("--rule needs --tenant and --program", code=2)
-        for line in _route_lines(settings, names, RoutingKey(tenant, program, rule, urgency)):
+        for line in _route_lines(settings, topics, RoutingKey(tenant, program, rule, urgency)):
             click.echo(line)
         return
     found = next((one for one in destinations_or_exit(settings).destinations if one.name == name), None)
@@ -92,10 +92,10 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
     sys.exit(0 if all(isinstance(verdict, DeliveryAccepted) for verdict in verdicts) else 1)
 
 
-def _route_lines(settings: NotifySettings, names: NotifyTopics, about: RoutingKey) -> Iterator[str]:
-    """By the directory and the programmes as they are now."""
+def _route_lines(settings: NotifySettings, topics: NotifyTopics, about: RoutingKey) -> Iterator[str]:
+    """Yield where an alert would go, by the directory and the programmes as they are now."""
     routing = destinations_or_exit(settings)
-    addressing = Addressing(routing, read_people(settings, names), AddressesOff())
+    addressing = Addressing(routing, read_people(settings, topics), AddressesOff())
     context = DecisionContext(settings.clock, lambda: datetime.now(UTC), addressing)
     routed, now = context.routed(about), context.now()
     yield routed.why

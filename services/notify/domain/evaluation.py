@@ -8,14 +8,7 @@ from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
 from services.notify.domain.folding import Anchor, advance_anchor, fold_rule, is_corrected_away
-from services.notify.domain.guards import (
-    Clock,
-    late_reason,
-    mark_rescored,
-    source_digests,
-    track_scoring,
-    update_catch_up,
-)
+from services.notify.domain.guards import Clock, late_reason, mark_rescored, scored_by, source_digests, update_catch_up
 from services.notify.domain.handling import EXPIRED, UNTOUCHED, handling_after
 from services.notify.domain.lifecycle import (
     AT_REST,
@@ -124,7 +117,7 @@ class Evaluator:
             watch.muted,
             watch.calls,
             # On the log's clock nothing is late.
-            track_scoring(watch.scored, new) if self.clock == "wall" else None,
+            scored_by(watch.scored, new) if self.clock == "wall" else None,
         )
         if new.score is not None:
             watch, closing = self._close_switched_off(watch, now)
@@ -237,9 +230,8 @@ class Evaluator:
             found = fold_rule(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
             states[rule.name], transition = reconcile(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._record_transitions(
-            replace(watch, rules=without_idle(states), revised=False), transitions, by_row=True
-        )
+        watch = replace(watch, rules=without_idle(states), revised=False)
+        return self._record_transitions(watch, transitions, by_row=True)
 
     def _apply_deadlines(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
@@ -296,15 +288,13 @@ class Evaluator:
         if len(window) <= MIN_CUT or window[-1].as_of - window[MIN_CUT].as_of < WINDOW:
             return window, anchors
         remaining = trim(window)
-        return (
-            (window, anchors) if len(window) - len(remaining) < MIN_CUT else self._drop_rows(window, anchors, remaining)
-        )
+        is_cut_small = len(window) - len(remaining) < MIN_CUT
+        return (window, anchors) if is_cut_small else self._drop_rows(window, anchors, remaining)
 
     def _drop_rows(self, window: Window, anchors: Anchors, remaining: Window) -> tuple[Window, Anchors]:
         """Drop rows from the window, and move the anchors up to its new start."""
-        moved = {
-            rule.name: advance_anchor(rule, anchors.get(rule.name, NO_ANCHOR), window, remaining) for rule in self.rules
-        }
+        found = ((rule, anchors.get(rule.name, NO_ANCHOR)) for rule in self.rules)
+        moved = {rule.name: advance_anchor(rule, anchor, window, remaining) for rule, anchor in found}
         return remaining, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
 
 

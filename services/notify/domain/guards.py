@@ -177,7 +177,7 @@ class ScoredBy(NamedTuple):
     nightly: bool = False
 
 
-def track_scoring(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
+def scored_by(before: ScoredBy | None, row: ScoreRow) -> ScoredBy | None:
     """Update with the newest row."""
     score = row.score
     if score is None:

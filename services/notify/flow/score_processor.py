@@ -286,9 +286,8 @@ class ScoreProcessor:
             # The first notice after a silence says so.
             event = event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
         about = RoutingKey(event.tenant, event.program, rule, event.data.urgency)
-        found = stage_context(
-            transitioned, alerts.last_notified_episode(key, rule), self._context.routed(about), context.silences
-        )
+        notified = alerts.last_notified_episode(key, rule)
+        found = stage_context(transitioned, notified, self._context.routed(about), context.silences)
         before = alerts.notified_recipients(key, rule)
         decision = run_pipeline(
             Notice(event),

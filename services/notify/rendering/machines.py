@@ -1,4 +1,4 @@
-"""What machines read and keep: the body of a webhook, and an event of PagerDuty. Both hold ids and no names."""
+"""The bodies for machines: webhooks, and PagerDuty events. Both hold ids and no names."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from services.notify.domain.wording import certainty, cut, without_callers
 
 
 class IncludedAlert(Message):
-    """A further alert that the same message tells of."""
+    """A further alert in the same message."""
 
     dedup_key: str
     rule: str
@@ -22,9 +22,9 @@ class IncludedAlert(Message):
 
 
 class AlertMessage(Message):
-    """`dedup_key` names the episode: its fired, escalated and resolved messages share it. `at` and `since` are event
-    time, `decided_at` is wall time. `also` and `more`: what else came to light late, in a message of several, and how
-    many it only counts."""
+    """`dedup_key` identifies the episode: its fired, escalated and resolved messages share it. `at` and `since` are
+    event time, `decided_at` is wall time. `also` and `more`: further late alerts in the message, and how many are only
+    counted."""
 
     dedup_key: str
     alert_key: Hash
@@ -82,7 +82,7 @@ def body(delivery: Delivery, link: str | None) -> str:
             decided_at=alert.decided_at,
             reading=alert.reading,
             links={} if url is None else {"relationship": url},
-            also=tuple(map(_also, delivery.items)),
+            also=tuple(map(_included, delivery.items)),
             more=delivery.more,
         ),
     )
@@ -90,7 +90,7 @@ def body(delivery: Delivery, link: str | None) -> str:
 
 
 def fill_link(link: str, tenant: str, program: str, relationship: str) -> str:
-    """Raises KeyError for a name in braces that is none of the three."""
+    """Fill the link. Raises KeyError for an unknown name in braces."""
     return link.format_map({"tenant": tenant, "program": program, "relationship": relationship})
 
 
@@ -98,7 +98,7 @@ def _link_of(delivery: Delivery, link: str | None) -> str | None:
     return fill_link(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
 
 
-def _also(item: DeliveryItem) -> IncludedAlert:
+def _included(item: DeliveryItem) -> IncludedAlert:
     alert = item.alert
     return IncludedAlert(
         dedup_key=alert.dedup_key,
@@ -126,7 +126,7 @@ ACTIONS: Mapping[str, str] = {
 
 
 def incident(delivery: Delivery, link: str | None) -> str:
-    """The event without its routing key, which is a secret: the channel adds it."""
+    """Return the event without its routing key, which is a secret: the channel adds it."""
     alert = delivery.alert
     url = _link_of(delivery, link)
     event = {
