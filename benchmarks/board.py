@@ -181,10 +181,10 @@ def _write(settings: Settings, events: Mapping[int, Sequence[ScoreEvent]]) -> No
     for number, told in events.items():
         alerts = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
         for event in told:
-            for transitioned in alerts.take(event):
+            for transitioned in alerts.apply(event):
                 changed = alert_changed(transitioned, decided_at)
                 producer.send(ALERTS.name, changed.partitionkey.encode(), to_json(changed))
-        touched = alerts.touched()
+        touched = alerts.drain_changes()
         for key, watch in touched.watches.items():
             producer.send(ALERT_STATE.name, key.encode(), record.dump(WatchRecord(watch=watch)), partition=number)
         assert touched.clock is not None, "the clock has moved"

@@ -15,7 +15,7 @@ def asked(warehouse: Warehouse, query: str, **parameters: object) -> Sequence[tu
     async def ask() -> Sequence[tuple[Any, ...]] | HistoryUnavailable:
         history = StoredHistory(Settings(clickhouse=warehouse.settings.clickhouse))
         try:
-            return await history.ask(query, **parameters)
+            return await history.query(query, **parameters)
         finally:
             history.close()
 
@@ -49,7 +49,7 @@ def test_of_a_clickhouse_that_is_away_nothing_is_known_and_it_is_left_alone_for_
     async def twice() -> list[object]:
         history = StoredHistory(Settings(clickhouse="http://127.0.0.1:1"))
         try:
-            return [await history.ask("alive"), history.reason, await history.ask("alive")]
+            return [await history.query("alive"), history.reason, await history.query("alive")]
         finally:
             history.close()
 

@@ -106,7 +106,7 @@ class BoardState:
             return self._watches.get(key)
 
     def any_watch(self, key: str) -> Watch | SubjectWatch | None:
-        """Of a relationship, a programme or a source."""
+        """Return what belongs to the subject: a relationship, a programme or a source."""
         with self._lock:
             return self._watches.get(key) or self._subjects.get(key)
 
@@ -116,7 +116,7 @@ class BoardState:
             return [alert for of_subject in self._alerts.values() for alert in of_subject]
 
     def alerts_of_subject(self, key: str) -> list[AlertEpisode]:
-        """Of a relationship, a programme or a source."""
+        """Return what belongs to the subject: a relationship, a programme or a source."""
         with self._lock:
             return list(self._alerts.get(key, ()))
 
