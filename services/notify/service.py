@@ -121,7 +121,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             addresses_off.is_off,
             settings.unsubscribe_links(),
         )
-        environment = Environment(now, random.SystemRandom().random, directory, context.opens)
+        environment = Environment(now, random.SystemRandom().random, directory, context.deliverable_from)
         dispatch = Dispatch(SenderPool(now), Renderer(name_book, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
         score_processor = ScoreProcessor(restored.partition_alerts_by_number, shared, rules, context, metrics)

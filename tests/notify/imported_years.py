@@ -21,8 +21,8 @@ from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import score_event
 from services.scoring.domain.verification import comparable
 from tests.notify.building import clock
+from tests.notify.harness import NotifyHarness, machine, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, machine, mailed, mailing
 from tests.scoring import building as facts
 
 NOW = datetime(2026, 4, 14, 9, tzinfo=UTC)
@@ -122,7 +122,7 @@ def told_in_time(kind: str) -> tuple[Said, ...]:
     return tuple(said)
 
 
-def imported(pairs: int) -> Office:
+def imported(pairs: int) -> NotifyHarness:
     """So many pairs, whose lives take turns, in an office that knew nothing of them before; up to three days later."""
     office = _office()
     coming = sorted(
@@ -148,7 +148,7 @@ def imported(pairs: int) -> Office:
 
 def truth(kind: str) -> set[str]:
     """The rules that would have been open when the history was told, had it always been there."""
-    office = Office(DestinationsConfig(()), NOW, rules=RULES)
+    office = NotifyHarness(DestinationsConfig(()), NOW, rules=RULES)
     for said in told_in_time(kind):
         office.now = said.at
         office.read(said.value)
@@ -158,8 +158,8 @@ def truth(kind: str) -> set[str]:
     return {name for name, state in watch.rules.items() if state.condition in OPEN}
 
 
-def _office() -> Office:
-    office = Office(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
+def _office() -> NotifyHarness:
+    office = NotifyHarness(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
     described = programme(coordinator="p-3", sources=(Source(source=SOURCE, interval_hours=24),))
     office.people.upsert_programme(described)
     office.shared.upsert_programme(described)

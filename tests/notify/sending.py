@@ -55,4 +55,4 @@ def episode(
 
 
 def rendered(delivery: Delivery, people: NameBook | None = None, link: str | None = LINK) -> Delivery:
-    return Renderer(people or NameBook(), link).rendered(delivery)
+    return Renderer(people or NameBook(), link).render(delivery)

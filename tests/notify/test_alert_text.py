@@ -13,7 +13,7 @@ from services.notify.domain.name_book import MessageNames, NameBook, PairRecord
 from services.notify.domain.pipeline import AT_RISK
 from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
-from services.notify.rendering.machines import body
+from services.notify.rendering.machines import webhook_body
 from services.notify.rendering.phrases import ACTS, next_act
 from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.naming import participant, programme
@@ -218,7 +218,7 @@ def test_html_shows_a_name_as_it_is_and_runs_nothing() -> None:
 def test_the_webhook_has_the_same_bytes_every_time() -> None:
     delivery = of_risk()
 
-    assert body(delivery, LINK) == body(delivery, LINK)
+    assert webhook_body(delivery, LINK) == webhook_body(delivery, LINK)
 
 
 def test_a_p1_is_due_now_and_an_ended_relationship_says_so() -> None:

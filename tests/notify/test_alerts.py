@@ -14,16 +14,16 @@ from services.notify.domain.decisions import alert_changed, delivery_changed, pl
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
 from services.notify.domain.pipeline import FIRING_NOT_SENT
-from services.notify.domain.wording import certainty, days, instant, reasons, span
-from services.notify.rendering.machines import body, fill_link
+from services.notify.domain.wording import certainty, format_days, format_duration, format_instant, reasons
+from services.notify.rendering.machines import fill_link, webhook_body
 from tests.notify.building import (
     HOOK,
+    DecisionSetup,
     Pair,
-    TransitionContext,
     apply_event,
     clock,
     day,
-    decided,
+    decide_transition,
     hour,
     late_trigger,
     new_alerts,
@@ -104,8 +104,8 @@ def test_what_is_not_sent_has_no_delivery_and_says_why() -> None:
         alerts, PAIR.changed(day(0), health=30.0), clock(day(2)), PAIR.changed(day(3), health=90.0)
     )
 
-    fired = decided(alerts, transitioned[0], day(9), TransitionContext(()))
-    resolved = decided(alerts, apply_event(alerts, clock(day(9)))[0], day(9))
+    fired = decide_transition(alerts, transitioned[0], day(9), DecisionSetup(()))
+    resolved = decide_transition(alerts, apply_event(alerts, clock(day(9)))[0], day(9))
 
     assert [one.event.data.not_sent for one in (fired, resolved)] == ["no destination is configured", FIRING_NOT_SENT]
     assert [one.deliveries for one in (fired, resolved)] == [(), ()]
@@ -199,25 +199,25 @@ def test_a_score_without_weights_still_has_words() -> None:
 
 
 def test_spans_and_instants_are_told_as_people_say_them() -> None:
-    assert days(1.2) == "1 day"
-    assert span(timedelta(hours=47)) == "47 h"
-    assert span(timedelta(days=2)) == "2 days"
-    assert instant(hour(0)) == "1 May 2024 00:00 UTC"
+    assert format_days(1.2) == "1 day"
+    assert format_duration(timedelta(hours=47)) == "47 h"
+    assert format_duration(timedelta(days=2)) == "2 days"
+    assert format_instant(hour(0)) == "1 May 2024 00:00 UTC"
 
 
 def test_the_message_is_the_same_bytes_for_the_same_delivery() -> None:
     sent = delivery()
 
-    first = json.loads(body(sent, "https://pairs.example.org/{tenant}/{relationship}"))
+    first = json.loads(webhook_body(sent, "https://pairs.example.org/{tenant}/{relationship}"))
 
-    assert body(sent, None) == body(sent, None)
+    assert webhook_body(sent, None) == webhook_body(sent, None)
     assert first["type"] == "mentoring.alert.fired"
     assert first["timestamp"] == "2024-05-02T00:00:00.000000Z"
     assert first["data"]["links"] == {"relationship": "https://pairs.example.org/acme/4F2"}
     assert first["data"]["dedup_key"] == sent.dedup_key
     assert first["data"]["next_step"]
     assert first["data"]["how_sure"] == "confidence 0.60 of 1; risk uncalibrated: general defaults"
-    assert json.loads(body(sent, None))["data"]["links"] == {}
+    assert json.loads(webhook_body(sent, None))["data"]["links"] == {}
 
 
 def test_a_calibrated_score_says_on_how_many_cases_it_rests_and_how_far_off_it_was() -> None:
@@ -242,7 +242,7 @@ def test_a_calibrated_score_says_so() -> None:
 
     assert (
         "calibrated on this organisation's history"
-        in json.loads(body(plan_deliveries(event, [HOOK])[0], None))["data"]["how_sure"]
+        in json.loads(webhook_body(plan_deliveries(event, [HOOK])[0], None))["data"]["how_sure"]
     )
 
 

@@ -16,11 +16,11 @@ from services.notify.domain.ids import Destination
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import ClockRecord, WatchRecord, WatchWriter
 from services.notify.domain.watch import Watch
-from tests.notify.building import WITHOUT_FALLS, Pair, TransitionContext, clock, day, late_trigger, new_alerts, round_of
+from tests.notify.building import WITHOUT_FALLS, DecisionSetup, Pair, clock, day, late_trigger, new_alerts, run_round
 
 LEVELLED = ("health_low", "disengaging")
 PAIRS = tuple(Pair(relationship=name) for name in ("a", "b"))
-AROUND = TransitionContext((Destination("log", "log"), Destination("webhook", "https://example.org/hook")))
+AROUND = DecisionSetup((Destination("log", "log"), Destination("webhook", "https://example.org/hook")))
 LEVELS = st.sampled_from([0.0, 24.9, 25.0, 25.1, 39.0, 40.0, 41.0, 50.0, 51.0, 90.0])
 RISKS = st.sampled_from([0.1, 0.549999, 0.55, 0.6, 0.7, 0.9])
 
@@ -62,7 +62,7 @@ def events(drawn: Sequence[Step]) -> list[ScoreEvent]:
 
 def everything(partition_alerts: PartitionAlerts, batch: Sequence[ScoreEvent]) -> list[str]:
     """Every alert and delivery that comes of a batch, as the bytes that are written down."""
-    decisions = [decision for event in batch for decision in round_of(partition_alerts, event, AROUND)]
+    decisions = [decision for event in batch for decision in run_round(partition_alerts, event, AROUND)]
     return [written.model_dump_json() for one in decisions for written in (one.event, *one.deliveries)]
 
 

@@ -13,14 +13,14 @@ from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.lifecycle import OPEN
-from services.notify.domain.working_hours import Receiving, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, WorkCalendar
 from tests.notify.building import Pair, day
+from tests.notify.harness import HOURS, NotifyHarness, lines, machine, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import HOURS, Office, lines, machine, mailed, mailing
 
 PAIRS = tuple(Pair(f"pair-{number}") for number in range(4))
 ZONE = "Asia/Kolkata"
-RECEIVING = Receiving(HOURS, WorkCalendar(ZONE))
+RECEIVING = DeliveryWindow(HOURS, WorkCalendar(ZONE))
 PEOPLE = {"team", "owners"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -29,7 +29,7 @@ class Holding(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         config = DestinationsConfig((mailed(), mailing(), machine()), otherwise="team")
-        self.office = Office(config, day(0))
+        self.office = NotifyHarness(config, day(0))
         self.office.people.upsert_programme(programme(coordinator="p-3", deputy="p-4", time_zone=ZONE))
         self.position, self.looked_at, self.handing_over = 1, 0, False
         for person in ("p-3", "p-4"):
@@ -59,7 +59,7 @@ class Holding(RuleBasedStateMachine):
         for name in [name for name, found in watch.rules.items() if found.condition in OPEN] if watch else []:
             until = self.office.now + hours * HOUR
             held = Handling.model_validate({"state": state, "by": "p-3", "until": until})
-            self.office.partition.handle(f"acme/{pair.relationship}", name, held)
+            self.office.partition.set_handling(f"acme/{pair.relationship}", name, held)
 
     @rule(pair=st.sampled_from(PAIRS))
     def a_silence(self, pair: Pair) -> None:

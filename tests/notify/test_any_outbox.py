@@ -82,7 +82,7 @@ class Watched:
         if isinstance(verdict, DestinationDown):
             self.outbox.park(verdict.status, self.now, verdict.wait, jitter=1.0)
         if isinstance(verdict, RetryLater | OutcomeUnknown):
-            self.outbox.stumble(verdict.status, self.now, None, jitter=1.0)
+            self.outbox.record_failure(verdict.status, self.now, None, jitter=1.0)
         if isinstance(verdict, DeliveryAccepted):
             self.outbox.open()
         if has_ended(outcome):

@@ -7,7 +7,7 @@ from schemas.scores import ScoreEvent
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.watch import Watch
-from tests.notify.building import Pair, apply_event, clock, day, hour, late_trigger, new_alerts, told
+from tests.notify.building import Pair, apply_event, clock, day, hour, late_trigger, new_alerts, summaries
 
 PAIR = Pair()
 
@@ -24,7 +24,7 @@ def test_a_correction_that_breaks_the_run_moves_its_beginning() -> None:
         clock(day(9)),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", hour(34))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", hour(34))]
 
 
 def test_a_late_fact_that_shows_a_long_run_fires_at_the_row_that_decides() -> None:
@@ -37,7 +37,7 @@ def test_a_late_fact_that_shows_a_long_run_fires_at_the_row_that_decides() -> No
 
     transitioned = apply_event(new_alerts(), *events)
 
-    assert told(transitioned) == [("health_low", "fired", day(3))]
+    assert summaries(transitioned) == [("health_low", "fired", day(3))]
     assert transitioned[0].transition.episode.since == day(0)
     assert transitioned[0].by_row
 
@@ -50,7 +50,7 @@ def test_rows_older_than_what_was_known_join_the_run() -> None:
         clock(day(9)),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(3.5))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(3.5))]
 
 
 def test_a_past_transition_stands_and_its_alert_clears_as_any_other() -> None:
@@ -62,7 +62,7 @@ def test_a_past_transition_stands_and_its_alert_clears_as_any_other() -> None:
         clock(day(9)),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [
+    assert summaries(apply_event(new_alerts(), *events)) == [
         ("health_low", "fired", day(1)),
         ("health_low", "resolved", day(2)),
     ]
@@ -76,7 +76,7 @@ def test_nothing_takes_effect_before_the_clock_that_was_reached() -> None:
         PAIR.changed(day(3), 2, health=30.0),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(5))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(5))]
 
 
 def test_a_deleted_instant_is_no_part_of_a_run() -> None:
@@ -87,7 +87,7 @@ def test_a_deleted_instant_is_no_part_of_a_run() -> None:
         clock(day(9)),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1.5))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1.5))]
 
 
 def test_the_newest_row_may_lie_before_one_that_was_deleted() -> None:
@@ -105,7 +105,7 @@ def test_the_newest_row_may_lie_before_one_that_was_deleted() -> None:
 def test_a_row_of_a_lower_version_replaces_nothing_and_decides_nothing() -> None:
     events = (PAIR.changed(day(0), 5, health=30.0), PAIR.changed(day(0), 4, health=90.0), clock(day(2)))
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1))]
 
 
 def test_of_equal_positions_heal_wins() -> None:
@@ -119,7 +119,7 @@ def test_of_equal_positions_heal_wins() -> None:
 def test_heal_at_a_lower_position_decides_nothing() -> None:
     events = (PAIR.changed(day(0), 5, health=30.0), PAIR.changed(day(0), 4, health=90.0, mode="heal"), clock(day(2)))
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(1))]
 
 
 def test_a_heal_that_deletes_what_came_after_its_newest_row_decides_by_that_row() -> None:
@@ -143,7 +143,7 @@ def test_a_heal_that_live_overtook_while_it_computed_decides_nothing() -> None:
         clock(day(4)),
     )
 
-    assert told(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(2))]
+    assert summaries(apply_event(new_alerts(), *events)) == [("health_low", "fired", day(2))]
 
 
 def test_a_repeat_changes_nothing() -> None:
@@ -185,7 +185,7 @@ def test_a_deadline_that_moved_is_not_taken_twice() -> None:
         PAIR.changed(hour(h), health=health) for h, health in ((0, 30.0), (1, 60.0), (2, 30.0), (3, 60.0), (4, 30.0))
     ]
 
-    assert told(apply_event(partition_alerts, *moves, clock(day(9)))) == [("health_low", "fired", hour(28))]
+    assert summaries(apply_event(partition_alerts, *moves, clock(day(9)))) == [("health_low", "fired", hour(28))]
 
 
 def test_the_row_that_explains_is_kept_while_something_is_open_or_coming() -> None:
@@ -213,8 +213,8 @@ def test_a_rule_that_is_new_to_a_state_looks_back_into_the_window() -> None:
     pending = (PAIR.changed(day(0), health=30.0, risk=0.9),)
     partition_alerts = restored(pending, (HEALTH_LOW,), RULES)
 
-    assert told(apply_event(partition_alerts, clock(day(2)))) == [("health_low", "fired", day(1))]
-    assert told(apply_event(partition_alerts, PAIR.changed(day(3), health=30.0, risk=0.9), clock(day(5)))) == [
+    assert summaries(apply_event(partition_alerts, clock(day(2)))) == [("health_low", "fired", day(1))]
+    assert summaries(apply_event(partition_alerts, PAIR.changed(day(3), health=30.0, risk=0.9), clock(day(5)))) == [
         ("disengaging", "fired", day(3))
     ]
 
@@ -223,4 +223,6 @@ def test_a_rule_may_be_gone_or_have_other_tiers_than_a_state() -> None:
     pending = (PAIR.changed(day(0), health=30.0, risk=0.9),)
     other = replace(HEALTH_LOW, tiers=HEALTH_LOW.tiers[1:])
 
-    assert told(apply_event(restored(pending, RULES, (other,)), clock(day(9)))) == [("health_low", "fired", day(1))]
+    assert summaries(apply_event(restored(pending, RULES, (other,)), clock(day(9)))) == [
+        ("health_low", "fired", day(1))
+    ]

@@ -279,12 +279,12 @@ def test_after_three_failures_in_a_row_a_destination_is_unhealthy() -> None:
 
 def test_three_failures_of_any_kind_among_which_nothing_arrives_are_the_destinations() -> None:
     outbox = Outbox(WIDE)
-    outbox.stumble("Timeout", NOW, None, jitter=1.0)
-    outbox.stumble("HTTP 500", NOW, None, jitter=1.0)
+    outbox.record_failure("Timeout", NOW, None, jitter=1.0)
+    outbox.record_failure("HTTP 500", NOW, None, jitter=1.0)
     outbox.open()
     standing = []
     for failure in range(1, 4):
-        outbox.stumble("Timeout", NOW + failure * SECOND, None, jitter=1.0)
+        outbox.record_failure("Timeout", NOW + failure * SECOND, None, jitter=1.0)
         standing.append(outbox.parked)
 
     assert standing == [None, None, Parked(NOW + SECOND, 3, "Timeout", NOW + 7 * SECOND)]
@@ -399,11 +399,11 @@ def test_the_ledger_knows_whom_a_delivery_names_and_who_stood_in() -> None:
     ledger.add(done)
 
     assert ledger.fallback_recipients(done.dedup_key) == {Destination("smtp", "deputy")}
-    assert ledger.naming("acme", "p-1") == ledger.of_relationship("acme", "4F2") == [done.delivery_id]
-    assert ledger.naming("other", "p-1") == []
+    assert ledger.mentioning("acme", "p-1") == ledger.of_relationship("acme", "4F2") == [done.delivery_id]
+    assert ledger.mentioning("other", "p-1") == []
     ledger.remove(done.delivery_id)
     assert ledger.fallback_recipients(done.dedup_key) == set()
-    assert ledger.naming("acme", "p-1") == ledger.of_relationship("acme", "4F2") == []
+    assert ledger.mentioning("acme", "p-1") == ledger.of_relationship("acme", "4F2") == []
 
 
 def test_an_old_record_with_an_address_and_without_the_new_fields_is_read() -> None:

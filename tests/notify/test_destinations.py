@@ -13,7 +13,7 @@ from services.notify.domain.destinations import (
     HttpTarget,
     PagerDutyOptions,
     SmtpOptions,
-    listed,
+    describe_config,
 )
 from tests.receiver import SECRET
 
@@ -36,7 +36,7 @@ destinations:
 
 
 def load(tmp_path: Path, text: str) -> list[str]:
-    return list(listed(load_destinations(written(tmp_path, text), ENVIRON)))
+    return list(describe_config(load_destinations(written(tmp_path, text), ENVIRON)))
 
 
 def written(tmp_path: Path, text: str) -> Path:

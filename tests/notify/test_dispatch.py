@@ -360,7 +360,7 @@ def test_an_error_of_ours_makes_a_dead_letter_and_stops_nothing(monkeypatch: pyt
         raise RuntimeError("Ana Ruiz cannot be rendered")
 
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
-        monkeypatch.setattr("services.notify.rendering.renderer.body", broken)
+        monkeypatch.setattr("services.notify.rendering.renderer.webhook_body", broken)
         found.step(episode("webhook", "hook")[:1])
         monkeypatch.undo()
         found.step(episode("webhook", "hook", "other")[:1])
@@ -374,7 +374,7 @@ def test_an_error_of_ours_while_sending_makes_a_dead_letter_and_says_nothing_of_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
-        monkeypatch.setattr("services.notify.rendering.renderer.body", lambda *_: "Ana \udc80")
+        monkeypatch.setattr("services.notify.rendering.renderer.webhook_body", lambda *_: "Ana \udc80")
         found.step(episode("webhook", "hook")[:1])
         found.until(lambda: found.states("hook") == ["dead"])
 

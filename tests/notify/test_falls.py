@@ -12,7 +12,7 @@ from schemas.rule_faults import problems
 from schemas.rule_words import describe
 from schemas.rules import DISENGAGING, HEALTH_DROP, HEALTH_LOW, NO_CONTACT, SUPPORT_REQUESTED, Drawdown, Rule
 from schemas.scores import ScoreEvent
-from tests.notify.building import Pair, apply_event, clock, day, decide, hour, new_alerts, told
+from tests.notify.building import Pair, apply_event, clock, day, decide, hour, new_alerts, summaries
 
 PAIR = Pair()
 FALL = (HEALTH_DROP,)
@@ -22,7 +22,7 @@ WEEK = timedelta(days=7)
 def heard(*rows: tuple[float, float], rules: tuple[Rule, ...] = FALL, until: float = 60) -> list[tuple[str, datetime]]:
     """Of (day, health): what is told, and when."""
     events = [PAIR.changed(day(at), health=health) for at, health in rows]
-    return [(name, at) for _, name, at in told(apply_event(new_alerts(rules=rules), *events, clock(day(until))))]
+    return [(name, at) for _, name, at in summaries(apply_event(new_alerts(rules=rules), *events, clock(day(until))))]
 
 
 def test_a_fall_by_twenty_within_a_week_fires_at_the_row_that_shows_it() -> None:
@@ -94,7 +94,7 @@ def test_health_that_falls_anew_in_the_row_that_ends_an_older_fall_fires_with_th
 
     found = apply_event(alerts, PAIR.changed(day(17), health=46))
 
-    assert told(found) == [("health_drop", "resolved", day(17)), ("health_drop", "fired", day(17))]
+    assert summaries(found) == [("health_drop", "resolved", day(17)), ("health_drop", "fired", day(17))]
     assert [one.transition.why for one in found] == ["the new level has held", "health fell from 69 to 46 within 7 d"]
     assert apply_event(alerts, PAIR.changed(day(18), health=46), clock(day(19))) == []
 
@@ -116,8 +116,8 @@ def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent
 
     found = apply_event(alerts, *wrong, PAIR.changed(day(3), 5, health=50), PAIR.changed(day(4), 6, health=50))
 
-    assert [name for _, name, _ in told(regained)] == ["fired", "resolved"]
-    assert told(found) == [("health_drop", "fired", day(3))]
+    assert [name for _, name, _ in summaries(regained)] == ["fired", "resolved"]
+    assert summaries(found) == [("health_drop", "fired", day(3))]
 
 
 def test_a_fall_whose_end_stands_is_not_told_again_whatever_else_is_corrected() -> None:
@@ -144,7 +144,7 @@ def test_a_pause_stops_the_time_of_the_new_level_and_of_the_week() -> None:
         clock(day(80)),
     ]
 
-    assert told(apply_event(new_alerts(rules=FALL), *events)) == [
+    assert summaries(apply_event(new_alerts(rules=FALL), *events)) == [
         ("health_drop", "fired", day(30)),
         ("health_drop", "resolved", day(30 + 14 + 10)),
     ]
@@ -155,7 +155,7 @@ def test_rows_that_nobody_is_sure_of_neither_fire_nor_resolve() -> None:
     alerts = new_alerts(rules=FALL)
 
     assert apply_event(alerts, *unsure, clock(day(2))) == []
-    assert told(apply_event(alerts, PAIR.changed(day(3), health=30))) == [("health_drop", "fired", day(3))]
+    assert summaries(apply_event(alerts, PAIR.changed(day(3), health=30))) == [("health_drop", "fired", day(3))]
     assert apply_event(alerts, PAIR.changed(day(4), health=90, confidence=0.2), clock(day(40))) == []
 
 
@@ -305,7 +305,7 @@ def test_any_rows_are_told_as_the_naive_model_says(drawn: list[tuple[int, float]
         rows.append((now, health))
     events = [PAIR.changed(hour(at), health=health) for at, health in rows]
 
-    found = told(apply_event(new_alerts(rules=FALL), *events, clock(hour(now))))
+    found = summaries(apply_event(new_alerts(rules=FALL), *events, clock(hour(now))))
 
     assert [(name.replace("unstable", "fired"), (at - day(0)) // timedelta(hours=1)) for _, name, at in found] == naive(
         rows, now
@@ -318,6 +318,6 @@ def test_within_the_gap_one_fall_is_one_episode(drawn: list[float]) -> None:
     that has been reached would not settle."""
     events = [PAIR.changed(hour(6 * at), health=health) for at, health in enumerate([80.0, 40.0, *drawn[:50]])]
 
-    found = told(apply_event(new_alerts(rules=FALL), *events, clock(hour(6 * 51))))
+    found = summaries(apply_event(new_alerts(rules=FALL), *events, clock(hour(6 * 51))))
 
     assert [name for _, name, _ in found] == ["fired"]

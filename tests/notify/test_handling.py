@@ -14,16 +14,26 @@ from services.notify.domain.handling import (
     ActAdmitted,
     ActRefused,
     apply_act,
+    build_silence,
     check_unsilence,
-    note_of,
-    silence_of,
+    note_from,
 )
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import UNSTABLE, Decision
 from services.notify.domain.working_hours import WorkCalendar
-from tests.notify.building import Pair, TransitionContext, apply_event, clock, day, decide, decided, hour, new_alerts
+from tests.notify.building import (
+    DecisionSetup,
+    Pair,
+    apply_event,
+    clock,
+    day,
+    decide,
+    decide_transition,
+    hour,
+    new_alerts,
+)
 
 PAIR = Pair()
 SUBJECT = AlertSubject("acme", "relationship", "4F2", "spruce")
@@ -47,7 +57,7 @@ def do(alerts: PartitionAlerts, at: datetime, **act: Any) -> ActAdmitted | ActRe
     before, is_open = watch.handling.get("health_low", UNTOUCHED), watch.rules["health_low"].condition in OPEN
     done = apply_act(before, command(at, act), watch.subject, WorkCalendar(), is_open=is_open)
     if isinstance(done, ActAdmitted):
-        alerts.handle("acme/4F2", "health_low", done.handling, note_of(command(at, act).act))
+        alerts.set_handling("acme/4F2", "health_low", done.handling, note_from(command(at, act).act))
     return done
 
 
@@ -139,7 +149,7 @@ def test_an_end_comes_through_snooze_and_silence_and_leaves_the_note() -> None:
     do(alerts, day(2), kind="snooze", until=day(20), note="wait")
     (resolved,) = apply_event(alerts, PAIR.changed(day(3), health=90.0), clock(day(6)))
 
-    decision = decided(alerts, resolved, day(6), TransitionContext(silences=(SILENCE,)))
+    decision = decide_transition(alerts, resolved, day(6), DecisionSetup(silences=(SILENCE,)))
 
     assert said([decision]) == [("resolved", None)]
     assert handling(alerts) == UNTOUCHED
@@ -184,7 +194,7 @@ def test_nobody_acts_on_a_programme_that_is_not_theirs() -> None:
     assert apply_act(UNTOUCHED, mine, SUBJECT, WorkCalendar(), is_open=True) == ActRefused(
         "the person may not act on alerts of this programme"
     )
-    assert silence_of(wide, wide.act) == ActRefused("the person may only silence their own programmes, by name")  # type: ignore[arg-type]
+    assert build_silence(wide, wide.act) == ActRefused("the person may only silence their own programmes, by name")  # type: ignore[arg-type]
     end = command(day(3), {"kind": "unsilence", "silence": "fair"}, programs=("spruce",))
     refused = check_unsilence(end, end.act, SILENCE)  # type: ignore[arg-type]
     assert refused == ActRefused("the person may only end silences of their own programmes")
@@ -202,7 +212,7 @@ def test_a_silence_of_all_that_it_names_always_ends() -> None:
     )
     endless = command(day(2), {"kind": "silence", "silence": "s", "until": day(40)})
 
-    silence = silence_of(put, put.act)  # type: ignore[arg-type]
+    silence = build_silence(put, put.act)  # type: ignore[arg-type]
 
     assert isinstance(silence, AlertSilence)
     assert (silence.program, silence.rule, silence.relationship, silence.since) == (
@@ -211,7 +221,7 @@ def test_a_silence_of_all_that_it_names_always_ends() -> None:
         None,
         day(2),
     )
-    assert silence_of(endless, endless.act) == ActRefused("it may last 30 days at most")  # type: ignore[arg-type]
+    assert build_silence(endless, endless.act) == ActRefused("it may last 30 days at most")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -231,7 +241,7 @@ def test_a_silence_mutes_what_matches_all_that_it_names_while_it_lasts(change: d
     alerts, silence = new_alerts(), SILENCE.model_copy(update=change)
     (fired,) = apply_event(alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)))
 
-    decision = decided(alerts, fired, day(2), TransitionContext(silences=(silence,)))
+    decision = decide_transition(alerts, fired, day(2), DecisionSetup(silences=(silence,)))
 
     assert (decision.event.data.not_sent == "silence fair until 10 May 2024 00:00 UTC") == silent
     assert bool(decision.deliveries) != silent
@@ -243,7 +253,9 @@ def test_nobody_hears_of_the_end_of_what_was_silenced() -> None:
         alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)), PAIR.changed(day(3), health=90.0), clock(day(9))
     )
 
-    decisions = [decided(alerts, one, day(9), TransitionContext(silences=(SILENCE,))) for one in (fired, resolved)]
+    decisions = [
+        decide_transition(alerts, one, day(9), DecisionSetup(silences=(SILENCE,))) for one in (fired, resolved)
+    ]
 
     assert [decision.deliveries for decision in decisions] == [(), ()]
 

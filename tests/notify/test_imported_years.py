@@ -5,8 +5,8 @@ from collections import Counter
 from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import programme_subject
+from tests.notify.harness import NotifyHarness, lines
 from tests.notify.imported_years import LIVES, NOW, PER_DAY, imported, told_by_scoring, truth
-from tests.notify.office import Office, lines
 
 PAIRS = 8 * len(LIVES)
 SHIFT = "programme_shift"
@@ -34,7 +34,7 @@ def test_two_years_of_many_pairs_are_one_digest_for_everybody_and_nothing_else()
     assert shift.rules[SHIFT].condition == "firing"
 
 
-def told(office: Office) -> set[tuple[int, str]]:
+def told(office: NotifyHarness) -> set[tuple[int, str]]:
     """What is open, and was told: the number of the pair and the rule."""
     watches = {number: office.partition.watch(f"acme/pair-{number:04}") for number in range(PAIRS)}
     return {

@@ -23,12 +23,12 @@ from tests.notify.building import (
     clock,
     day,
     decide,
-    decided,
+    decide_transition,
     digests,
     hour,
     late_trigger,
     new_alerts,
-    told,
+    summaries,
 )
 from tests.notify.test_any_batches import Saved
 
@@ -39,7 +39,7 @@ SPEAKS: Mapping[ProgrammeKey, Mapping[str, Frozen]] = {}
 
 
 def released(alerts: PartitionAlerts, now: Instant) -> list[Decision]:
-    return [decided(alerts, one, now) for one in alerts.freeze(SPEAKS)]
+    return [decide_transition(alerts, one, now) for one in alerts.freeze(SPEAKS)]
 
 
 def test_what_is_pending_does_not_fire_while_its_source_is_silent() -> None:
@@ -117,7 +117,7 @@ def test_a_call_for_support_waits_for_nothing() -> None:
 
     found = apply_event(alerts, PAIR.changed(hour(9), health=30, caps=("support_open",), open_requests=("r-1",)))
 
-    assert told(found) == [("support_requested", "fired", hour(9))]
+    assert summaries(found) == [("support_requested", "fired", hour(9))]
 
 
 def test_the_end_of_a_relationship_is_told_while_it_is_frozen() -> None:
@@ -134,7 +134,7 @@ def test_whatever_would_come_of_a_frozen_pair_is_stopped_with_the_reason() -> No
     alerts = new_alerts()
     (fired,) = apply_event(alerts, PAIR.changed(hour(0), health=30), clock(day(2)))
     frozen = fired._replace(watch=replace(fired.watch, frozen=Frozen(FEED, day(1))))
-    event = decided(alerts, fired, day(2)).event
+    event = decide_transition(alerts, fired, day(2)).event
 
     decision = run_pipeline(Notice(event), stage_context(frozen, 0, RoutingResult((Addressee(HOOK),), "catch-all")))
 
@@ -149,7 +149,7 @@ def test_history_that_is_told_while_it_is_silent_is_judged_when_it_speaks() -> N
     apply_event(alerts, PAIR.changed(day(3), 2, health=30, trigger=late_trigger(day(0), day(3))), clock(day(4)))
     assert alerts.settle("acme/4F2") == []
 
-    assert told(alerts.freeze(SPEAKS)) == [("health_low", "fired", day(4))]
+    assert summaries(alerts.freeze(SPEAKS)) == [("health_low", "fired", day(4))]
 
 
 def test_a_pair_is_frozen_until_the_last_of_its_sources_speaks() -> None:
@@ -161,7 +161,7 @@ def test_a_pair_is_frozen_until_the_last_of_its_sources_speaks() -> None:
     apply_event(alerts, clock(day(5)))
 
     assert alerts.freeze(only_other) == []
-    assert told(alerts.freeze(SPEAKS)) == [("health_low", "fired", day(5))]
+    assert summaries(alerts.freeze(SPEAKS)) == [("health_low", "fired", day(5))]
 
 
 def test_who_is_frozen_by_a_source_of_which_no_state_is_left_thaws() -> None:
@@ -174,13 +174,13 @@ def test_who_is_frozen_by_a_source_of_which_no_state_is_left_thaws() -> None:
     restored = saved.restored(Evaluator(RULES, "log"))
     restored.restore_silent(SPEAKS)
 
-    assert told(restored.freeze(SPEAKS)) == [("health_low", "fired", day(5))]
+    assert summaries(restored.freeze(SPEAKS)) == [("health_low", "fired", day(5))]
 
 
 def test_a_pair_of_which_nothing_is_known_thaws_without_a_word() -> None:
     alerts = new_alerts()
     decide(alerts, PAIR.changed(hour(0), health=30), clock(day(2)))
-    alerts.handle("acme/4F2", "health_low", Handling(state="acknowledged", until=day(3)))
+    alerts.set_handling("acme/4F2", "health_low", Handling(state="acknowledged", until=day(3)))
     alerts.freeze(SILENT)
     apply_event(alerts, PAIR.changed(day(4), 2, deleted=True), clock(day(5)))
 

@@ -33,8 +33,8 @@ from services.notify.flow.command_processor import CommandProcessor
 from services.notify.flow.report import Metrics
 from services.runtime.kafka import Record
 from tests.notify.building import Pair, clock, day
+from tests.notify.harness import NotifyHarness, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, mailed, mailing
 from tests.notify.sending import episode, rendered
 
 MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
@@ -47,21 +47,21 @@ def own(**fields: Any) -> PersonalSettings:  # noqa: ANN401
     return NOBODY.model_copy(update=fields)
 
 
-def office(settings: PersonalSettings) -> Office:
+def office(settings: PersonalSettings) -> NotifyHarness:
     """Mails go to p-3, who looks after spruce; p-4 is the deputy."""
     config = DestinationsConfig((mailed(), mailing()), (Route(("owners",)),), "team")
-    found = Office(config, MONDAY - 30 * DAY, preferences=Preferences([settings]))
+    found = NotifyHarness(config, MONDAY - 30 * DAY, preferences=Preferences([settings]))
     found.people.upsert_programme(programme(time_zone="UTC"))
     for person in ("p-3", "p-4"):
         found.people.upsert(participant(person, person, addresses=(f"{person}@acme.example",), time_zone="UTC"))
     return found
 
 
-def told(found: Office) -> list[tuple[datetime, str]]:
+def told(found: NotifyHarness) -> list[tuple[datetime, str]]:
     return [(moment, message.relationship) for moment, message in found.sent if message.recipient == "owners"]
 
 
-def fall(found: Office, moment: datetime, *pairs: Pair, health: float = 20.0) -> None:
+def fall(found: NotifyHarness, moment: datetime, *pairs: Pair, health: float = 20.0) -> None:
     found.at(moment - DAY, *(pair.changed(moment - DAY, health=health) for pair in pairs))
     found.at(moment, clock(moment))
 

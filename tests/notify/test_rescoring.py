@@ -9,7 +9,7 @@ import pytest
 from schemas.rules import RULES, Tier
 from services.notify.domain.deliveries import listed_alerts
 from tests.notify.building import Pair, day
-from tests.notify.office import Office, lines, machine, mailing, one
+from tests.notify.harness import NotifyHarness, lines, machine, mailing, one
 
 MORNING = day(5) + timedelta(hours=9)
 """A Monday: people work, and nothing waits for the end of a night."""
@@ -17,28 +17,28 @@ HOUR = timedelta(hours=1)
 PAIRS = [Pair(f"pair-{number}") for number in range(20)]
 
 
-def office(**fields: Any) -> Office:  # noqa: ANN401
+def office(**fields: Any) -> NotifyHarness:  # noqa: ANN401
     return one(mailing(), machine(), now=day(0), **({"rules": RULES} | fields))
 
 
-def rows(found: Office, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
+def rows(found: NotifyHarness, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
     found.apply(*(pair.changed(found.now, health=health, last_contact=found.now, **told) for pair in pairs))
 
 
-def until(found: Office, hours: int, health: float, **told: Any) -> None:  # noqa: ANN401
+def until(found: NotifyHarness, hours: int, health: float, **told: Any) -> None:  # noqa: ANN401
     """A row each six hours."""
     for _ in range(hours // 6):
         found.until(found.now + 6 * HOUR, HOUR)
         rows(found, PAIRS, health, **told)
 
 
-def steady(found: Office, health: float = 60.0) -> None:
+def steady(found: NotifyHarness, health: float = 60.0) -> None:
     found.at(day(0))
     rows(found, PAIRS, health)
     found.until(MORNING, 6 * HOUR)
 
 
-def sent(found: Office, recipient: str = "team") -> list[tuple[str, str | None, int]]:
+def sent(found: NotifyHarness, recipient: str = "team") -> list[tuple[str, str | None, int]]:
     """The rule that a message is filed under, its group, and how many alerts it tells of."""
     return [(m.alert.rule, m.group, lines(m)) for _, m in found.sent if m.recipient == recipient]
 

@@ -7,7 +7,7 @@ import pytest
 
 from schemas.alerts import Urgency
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.domain.destinations import DestinationsConfig, DestinationsError, listed
+from services.notify.domain.destinations import DestinationsConfig, DestinationsError, describe_config
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import AddressesOff, AddressOff, address_digest
 from services.notify.domain.routing import Addressing, RoutingKey, RoutingResult
@@ -54,7 +54,7 @@ def routed(
     tmp_path: Path, known: NameBook, program: str = "spruce", rule: str = "health_low", urgency: Urgency = "P3"
 ) -> RoutingResult:
     routing = load(tmp_path, ENTRIES + ROUTES)
-    return Addressing(routing, known, AddressesOff()).routed(RoutingKey("acme", program, rule, urgency))
+    return Addressing(routing, known, AddressesOff()).route(RoutingKey("acme", program, rule, urgency))
 
 
 def to(found: RoutingResult) -> list[tuple[str, str | None]]:
@@ -112,22 +112,22 @@ def test_an_owner_is_the_first_who_can_be_reached(
 
 
 def test_people_get_it_in_their_zone_with_the_holidays_of_the_programme(tmp_path: Path) -> None:
-    found = routed(tmp_path, people()).to[0].receiving
-    team = routed(tmp_path, people(), "oak").to[0].receiving
+    found = routed(tmp_path, people()).to[0].delivery_window
+    team = routed(tmp_path, people(), "oak").to[0].delivery_window
 
     assert found is not None
     assert found.calendar.zone == "Europe/Berlin"
     assert team is not None
     assert (team.calendar.zone, team.hours.digest_at.isoformat()) == ("Asia/Kolkata", "07:30:00")
-    assert routed(tmp_path, people(), "elm").to[0].receiving is None
+    assert routed(tmp_path, people(), "elm").to[0].delivery_window is None
 
 
 def test_without_routes_everything_goes_to_every_destination_that_gets_alerts(tmp_path: Path) -> None:
     entries = ENTRIES.replace("routing_key_env: KEY", "routing_key_env: KEY, alerts: none") + "otherwise: team\n"
     addressing = Addressing(load(tmp_path, entries), people(), AddressesOff())
 
-    found = addressing.routed(RoutingKey("acme", "spruce", "health_low", "P3"))
-    none = Addressing(DestinationsConfig(()), people(), AddressesOff()).routed(
+    found = addressing.route(RoutingKey("acme", "spruce", "health_low", "P3"))
+    none = Addressing(DestinationsConfig(()), people(), AddressesOff()).route(
         RoutingKey("acme", "spruce", "health_low", "P3")
     )
 
@@ -136,7 +136,7 @@ def test_without_routes_everything_goes_to_every_destination_that_gets_alerts(tm
 
 
 def test_the_routes_are_listed_in_their_order(tmp_path: Path) -> None:
-    text = list(listed(load(tmp_path, ENTRIES + ROUTES)))
+    text = list(describe_config(load(tmp_path, ENTRIES + ROUTES)))
 
     assert "route 1: rule support_requested -> on-call; then the next routes" in text
     assert "route 5: catch-all -> team" in text
@@ -194,13 +194,13 @@ def test_an_address_that_takes_no_mail_leaves_the_next_address_and_then_the_depu
     for address in ("ana@acme.example", "ana@home.example", "Ben@acme.example"):
         off.switch_off(switched_off("owners", address))
         is_off = partial(off.is_off, "owners")
-        owner = addressing.routed(about).to[0].person
+        owner = addressing.route(about).to[0].person
         found.append((owner, known.address_of("acme", owner, is_off) if owner else None))
 
     assert found == [("p-3", "ana@home.example"), ("p-4", "ben@acme.example"), (None, None)]
     assert off.expired(day(29)) == []
     assert len(off.expired(day(30))) == 3
-    assert to(addressing.routed(about)) == [("owners", "p-3")]
+    assert to(addressing.route(about)) == [("owners", "p-3")]
 
 
 def switched_off(destination: str, address: str) -> AddressOff:

@@ -42,8 +42,8 @@ from services.notify.flow.report import Metrics
 from services.notify.flow.score_processor import ScoreProcessor
 from services.runtime.kafka import Record
 from services.runtime.strict_yaml import documents
-from tests.notify.building import Pair, apply_event, clock, day, hour, told
-from tests.notify.office import SCORES
+from tests.notify.building import Pair, apply_event, clock, day, hour, summaries
+from tests.notify.harness import SCORES
 
 PAIR = Pair()
 SPRUCE = ("acme", "spruce")
@@ -80,7 +80,7 @@ def watched(*levels: float) -> Programme:
 
 def counted(shadow: Shadow, alerts: PartitionAlerts, recorded: datetime) -> RulesShadowed:
     """One relationship after the other."""
-    count = ShadowCount(shadow, alerts.of_program(SPRUCE))
+    count = ShadowCount(shadow, alerts.watches_of_program(SPRUCE))
     while not count.count_next(1):
         pass
     return count.event(recorded)
@@ -216,7 +216,7 @@ def test_a_version_pages_when_its_shadow_is_over_and_every_transition_names_its_
 
     assert before == []
     assert [(one.transition.rule.name, one.transition.rule.version) for one in after] == [("health_low", "strict")]
-    assert told(after) == [("health_low", "fired", day(2))]
+    assert summaries(after) == [("health_low", "fired", day(2))]
 
 
 def test_a_version_that_is_applied_during_a_shadow_takes_its_place() -> None:

@@ -20,16 +20,16 @@ from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import WorkCalendar
 from tests.notify.building import (
     WITHOUT_FALLS,
+    DecisionSetup,
     Pair,
-    TransitionContext,
     alone,
     clock,
     day,
-    decided,
+    decide_transition,
     digests,
     late_trigger,
     new_alerts,
-    round_of,
+    run_round,
 )
 from tests.notify.test_any_batches import Saved
 
@@ -145,7 +145,7 @@ class Alerts(RuleBasedStateMachine):
         done = apply_act(before, command, watch.subject, WorkCalendar(), is_open=state.condition in OPEN)
         assert isinstance(done, ActAdmitted) == (state.condition in OPEN)
         if isinstance(done, ActAdmitted):
-            self.alerts.handle(watch.subject.key, "health_low", done.handling)
+            self.alerts.set_handling(watch.subject.key, "health_low", done.handling)
 
     @rule(hours=st.integers(1, 100), relationship=st.sampled_from([None, "messy", "steady"]))
     def a_silence(self, hours: int, relationship: str | None) -> None:
@@ -164,8 +164,8 @@ class Alerts(RuleBasedStateMachine):
     @rule()
     def the_source_of_the_messy_pair_speaks_again(self) -> None:
         self.silent = SPEAKS
-        around = TransitionContext(silences=tuple(self.silences))
-        self._keep([decided(self.alerts, one, day(0), around) for one in self.alerts.freeze(SPEAKS)])
+        around = DecisionSetup(silences=tuple(self.silences))
+        self._keep([decide_transition(self.alerts, one, day(0), around) for one in self.alerts.freeze(SPEAKS)])
 
     @rule()
     def another_instance_takes_over(self) -> None:
@@ -232,7 +232,7 @@ class Alerts(RuleBasedStateMachine):
         self._take(pair.changed(self._at(0), self.position, **told))
 
     def _take(self, event: Any) -> None:  # noqa: ANN401
-        found = round_of(self.alerts, event, TransitionContext(silences=tuple(self.silences)))
+        found = run_round(self.alerts, event, DecisionSetup(silences=tuple(self.silences)))
         # None while inhibited.
         assert not (self.silent and "messy" in {decision.event.subject for decision in found})
         self._keep(found)

@@ -335,7 +335,7 @@ def test_somebody_looks_after_it_and_is_asked_again() -> None:
     key = fired.watch.subject.key
     assert world.alerts.has_watch(key)
 
-    world.alerts.handle(key, "programme_shift", Handling(state="acknowledged", by="p-1", until=hour(5)), "I look")
+    world.alerts.set_handling(key, "programme_shift", Handling(state="acknowledged", by="p-1", until=hour(5)), "I look")
     found = world.hours(1, 9)
 
     watch = world.alerts.watch(key)

@@ -25,8 +25,8 @@ from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import WITHOUT_FALLS, Pair, day, hour, new_alerts
 from tests.notify.conftest import Notify
+from tests.notify.harness import mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import mailed, mailing
 from tests.notify.test_destinations_flow import write
 from tests.receiver import eventually
 from tests.schemas.golden import read
@@ -132,13 +132,13 @@ def noticing(*configs: DestinationConfig, **fields: Any) -> NoticePlanner:  # no
 def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() -> None:
     found = noticing(mailed(), mailing(), otherwise="team")
 
-    (told,) = found.of_closed([call()])
-    again = found.of_closed([call()])
+    (told,) = found.support_closed([call()])
+    again = found.support_closed([call()])
 
     assert (told.recipient, told.person, told.relationship, told.due_at) == ("owners", "e-1", "4F2", NOON)
     assert [one.delivery_id for one in again] == [told.delivery_id]
-    assert found.of_closed([call("another")])[0].delivery_id != told.delivery_id
-    body = Renderer(names(), "https://board.example/{relationship}").rendered(told).body or ""
+    assert found.support_closed([call("another")])[0].delivery_id != told.delivery_id
+    body = Renderer(names(), "https://board.example/{relationship}").render(told).body or ""
     assert "Your request for support was closed" in body
     assert not [word for word in ("Ana", "Ben", "spruce", "4F2", "board.example") if word in body]
 
@@ -160,7 +160,7 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
     (asks,) = alerts.remind("acme/4F2", "support_requested", day(1), "nobody has answered")
     (mail,) = plan_deliveries(alert_changed(asks, NOON), [Destination("smtp", "team")])
 
-    body = json.loads(Renderer(names(), None).rendered(mail).body or "")
+    body = json.loads(Renderer(names(), None).render(mail).body or "")
 
     assert act in body["text"]
     assert act in body["html"]
@@ -172,7 +172,7 @@ def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_th
     event = alert_changed(asks, NOON)
     channels: tuple[ChannelName, ...] = ("webhook", "pagerduty", "log", "slack")
     bodies = {
-        sent.channel: Renderer(names(), None).rendered(sent).body or ""
+        sent.channel: Renderer(names(), None).render(sent).body or ""
         for sent in plan_deliveries(event, [Destination(channel, "team") for channel in channels])
     }
 
@@ -191,11 +191,11 @@ def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_th
     ],
 )
 def test_where_nobody_knows_who_asked_nobody_is_told(closed_call: ClosedCall, why: str) -> None:
-    assert noticing(mailed(), mailing(), otherwise="team").of_closed([closed_call]) == [], why
+    assert noticing(mailed(), mailing(), otherwise="team").support_closed([closed_call]) == [], why
 
 
 def test_where_mails_do_not_go_to_persons_nobody_is_told() -> None:
-    assert noticing(mailing(), otherwise="team").of_closed([call()]) == []
+    assert noticing(mailing(), otherwise="team").support_closed([call()]) == []
 
 
 def test_a_running_notify_plans_the_mail_with_the_score_that_says_so(notify: Notify, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from schemas.alerts import MOST_ITEMS
 from services.notify.domain.name_book import PairRecord
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import Pair, day
+from tests.notify.harness import lines, mailed, mailing, one
 from tests.notify.naming import participant, programme
-from tests.notify.office import lines, mailed, mailing, one
 from tests.notify.virtual_program import check, ran
 
 HOUR = timedelta(hours=1)
@@ -21,8 +21,8 @@ def test_weeks_of_a_programme_tell_people_when_they_work_and_drop_nothing() -> N
 
     check(found.office)
     assert found.rows == 48 * 40
-    assert len(found.office.told("owners")) > 10
-    assert {message.person for message in found.office.told("owners")} == {"p-3"}
+    assert len(found.office.messages("owners")) > 10
+    assert {message.person for message in found.office.messages("owners")} == {"p-3"}
 
 
 def test_the_same_inputs_tell_the_same_under_the_same_ids() -> None:
@@ -45,11 +45,11 @@ def test_the_morning_of_2000_pairs_is_one_mail_of_ten_lines_by_urgency() -> None
     evening = day(0) + 20 * HOUR
     found.at(evening, *(pair.changed(evening, 2, health=20.0) for pair in pairs[:3]))
     found.until(MORNING - HOUR, HOUR)
-    assert found.told("owners") == []
+    assert found.messages("owners") == []
     found.until(MORNING + HOUR, HOUR / 2)
 
     ((moment, mail),) = found.sent
-    content = json.loads(Renderer(found.people, "https://pairs.example.org/{relationship}").rendered(mail).body or "")
+    content = json.loads(Renderer(found.people, "https://pairs.example.org/{relationship}").render(mail).body or "")
     items = [line for line in content["text"].split("\n\n") if line.startswith("- ")]
     assert moment == MORNING
     assert lines(mail) == 150

@@ -22,7 +22,7 @@ from services.ingest.gateway.events_endpoint import scope_of
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.outbox import Outbox, SendLimits
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.rendering.machines import WebhookMessage, body
+from services.notify.rendering.machines import WebhookMessage, webhook_body
 from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
 from services.warehouse.domain.record import NotStored, Place
 from services.warehouse.domain.target import TABLES, feed_of
@@ -135,7 +135,7 @@ def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_sa
     outbox.add(delivery)
 
     polled = outbox.poll_due(delivery.due_at)
-    message = WebhookMessage.model_validate_json(body(delivery, None))
+    message = WebhookMessage.model_validate_json(webhook_body(delivery, None))
 
     assert polled == [delivery]
     assert message.data.summary == delivery.alert.summary

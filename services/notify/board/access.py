@@ -35,17 +35,17 @@ class BoardPerson:
     role: BoardRole
     programs: frozenset[str] | None = None
 
-    def sees(self, tenant: str, program: str) -> bool:
-        return self.is_of(tenant) and (self.programs is None or program in self.programs)
+    def can_see(self, tenant: str, program: str) -> bool:
+        return self.belongs_to(tenant) and (self.programs is None or program in self.programs)
 
-    def sees_all(self, tenant: str, programs: Iterable[str]) -> bool:
-        return all(self.sees(tenant, program) for program in programs)
+    def can_see_all(self, tenant: str, programs: Iterable[str]) -> bool:
+        return all(self.can_see(tenant, program) for program in programs)
 
-    def is_of(self, tenant: str) -> bool:
+    def belongs_to(self, tenant: str) -> bool:
         return self.tenant in {None, tenant}
 
     @property
-    def acts(self) -> bool:
+    def can_act(self) -> bool:
         return self.role != "viewer"
 
     @property
@@ -196,21 +196,21 @@ class Gatekeeper:
         if scope["method"] == "GET" and path != "/stream":
             query = scope.get("query_string", b"").decode("latin-1")
             wanted = f"{path}?{query}" if query else path
-            return RedirectResponse(f"/login?{urlencode({'next': own_path(wanted)})}", 303)
+            return RedirectResponse(f"/login?{urlencode({'next': safe_path(wanted)})}", 303)
         return PlainTextResponse("sign in first\n", 401)
 
 
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
-def session_of(request: Request) -> BoardSession:
+def require_session(request: Request) -> BoardSession:
     found: BoardSession | None = request.state.session
     if found is None:
         raise HTTPException(401)
     return found
 
 
-async def fields_of(request: Request) -> dict[str, list[str]]:
+async def read_form(request: Request) -> dict[str, list[str]]:
     """Return the fields of a form, within limits. Raises HTTPException 400, 413 or 415."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(415, "a form is expected")
@@ -229,24 +229,24 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
     return found
 
 
-async def own_form(request: Request, sessions: BoardSessions) -> dict[str, list[str]]:
+async def verified_form(request: Request, sessions: BoardSessions) -> dict[str, list[str]]:
     """Return the fields of a form with the CSRF token of this session. Raises HTTPException, 403 for any other."""
-    session = session_of(request)
-    fields = await fields_of(request)
-    if not hmac.compare_digest(sessions.csrf_token(session).encode(), one(fields, "csrf").encode()):
+    session = require_session(request)
+    fields = await read_form(request)
+    if not hmac.compare_digest(sessions.csrf_token(session).encode(), last_value(fields, "csrf").encode()):
         raise HTTPException(403, "this form is not of this session: go back, load the page anew and try again")
     return fields
 
 
-def one(fields: Mapping[str, list[str]], name: str) -> str:
+def last_value(fields: Mapping[str, list[str]], name: str) -> str:
     return fields.get(name, [""])[-1]
 
 
-def single(fields: Mapping[str, list[str]]) -> dict[str, str]:
+def last_values(fields: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: values[-1] for name, values in fields.items()}
 
 
-def own_path(path: str) -> str:
+def safe_path(path: str) -> str:
     """Return the path to go back to: always a page of ours, whatever is asked."""
     is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return path[:LONGEST_BACK] if is_own and "\\" not in path else "/"

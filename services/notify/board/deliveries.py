@@ -99,7 +99,7 @@ def visible_deliveries(reader: AlertReader, person: BoardPerson) -> list[Deliver
     found = [
         one
         for one in reader.state.deliveries()
-        if person.sees_all(one.tenant, [one.program, *(item.program for item in one.items)])
+        if person.can_see_all(one.tenant, [one.program, *(item.program for item in one.items)])
     ]
     return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
 

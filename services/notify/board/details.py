@@ -115,7 +115,7 @@ def alert_page(
         until=until,
         people=sorted(possible_assignees(reader, one).items(), key=lambda found: found[1].casefold()),
         # Addresses are shown only to those who act.
-        contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
+        contacts=reader.people.contacts(row.tenant, row.subject) if person.can_act else (),
         callers=set(one.watch.calls.values()) if is_call and isinstance(one.watch, Watch) else (),
     )
 

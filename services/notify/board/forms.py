@@ -12,12 +12,12 @@ from services.notify.board import details, operations
 from services.notify.board.access import (
     BoardPerson,
     authenticate_token,
-    fields_of,
-    one,
-    own_form,
-    own_path,
-    session_of,
-    single,
+    last_value,
+    last_values,
+    read_form,
+    require_session,
+    safe_path,
+    verified_form,
     with_notice,
 )
 from services.notify.board.acts import ActNotice, ActResult, act_notice, may_resolve_again
@@ -34,7 +34,7 @@ from services.notify.board.pages import silences_page, tenants_of
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.deliveries import is_given_up
-from services.notify.domain.handling import as_silence, silence_key
+from services.notify.domain.handling import silence_key, unchecked_silence
 from services.runtime import log
 from services.runtime.kafka import KafkaError
 
@@ -61,7 +61,7 @@ async def respond(board: Board, fields: dict[str, list[str]], act: Awaitable[Act
 
 def form_id_of(fields: dict[str, list[str]]) -> str:
     """Return the id of the form, the same when it is sent twice. Raises HTTPException 400."""
-    found = one(fields, "form")
+    found = last_value(fields, "form")
     if len(found) not in FORM_ID_LENGTHS or not (found.isascii() and found.isalnum()):
         raise HTTPException(400, "the form has no id of its own: load the page anew")
     return found
@@ -70,16 +70,16 @@ def form_id_of(fields: dict[str, list[str]]) -> str:
 def _add_sign_in(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/login")
     async def show_login(request: Request) -> Response:
-        next_path = own_path(request.query_params.get("next", "/"))
+        next_path = safe_path(request.query_params.get("next", "/"))
         if request.state.session is not None:
             return RedirectResponse(next_path, 303)
         return pages.bare("login.html", next=next_path, refused=False)
 
     @app.post("/login")
     async def sign_in(request: Request) -> Response:
-        fields = await fields_of(request)
-        next_path, sessions = own_path(one(fields, "next") or "/"), board.gate.sessions
-        token = authenticate_token(one(fields, "token"), board.state.tokens(), board.now())
+        fields = await read_form(request)
+        next_path, sessions = safe_path(last_value(fields, "next") or "/"), board.gate.sessions
+        token = authenticate_token(last_value(fields, "token"), board.state.tokens(), board.now())
         if token is None:
             log.get(__name__).warning("sign_in_refused")
             return pages.bare("login.html", 401, next=next_path, refused=True)
@@ -100,7 +100,7 @@ def _add_sign_in(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.post("/logout")
     async def sign_out(request: Request) -> Response:
-        await own_form(request, board.gate.sessions)
+        await verified_form(request, board.gate.sessions)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(board.gate.cookie, path="/", secure=board.gate.is_https, httponly=True, samesite="lax")
         return response
@@ -109,7 +109,7 @@ def _add_sign_in(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 def _add_acts(app: FastAPI, board: Board) -> None:
     @app.post("/alerts")
     async def act_on_many(request: Request) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         # The button of an entry names its alerts; else the ticked ones count.
         fields |= {name: [value] for name, value in request.query_params.items()}
         person = _actor(request)
@@ -124,25 +124,27 @@ def _add_acts(app: FastAPI, board: Board) -> None:
 
     @app.post("/alerts/{key}/{act}")
     async def act_on_one(request: Request, key: str, act: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
-        session = session_of(request)
+        fields = await verified_form(request, board.gate.sessions)
+        session = require_session(request)
         episode = board.reader().alert(key, session.person)
         if episode is None:
             raise HTTPException(404)
         person = _actor(request)
         try:
-            _check_assignee(board, episode, person, one(fields, "assignee"))
-            wanted = prepare_act(episode, {**single(fields), "act": act}, (person, form_id_of(fields), board.now()))
+            _check_assignee(board, episode, person, last_value(fields, "assignee"))
+            wanted = prepare_act(
+                episode, {**last_values(fields), "act": act}, (person, form_id_of(fields), board.now())
+            )
         except ActInvalidError as invalid:
             raise HTTPException(400, str(invalid)) from invalid
         return await respond(board, fields, board.command_sender.do([wanted], person))
 
     @app.post("/undo")
     async def undo(request: Request) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         # Viewers can undo changes of their own settings.
-        person = session_of(request).person
-        notice = board.notices.find(one(fields, "notice")[:64], person)
+        person = require_session(request).person
+        notice = board.notices.find(last_value(fields, "notice")[:64], person)
         if notice is None:
             raise HTTPException(404)
         board.notices.remove(notice.id)
@@ -154,9 +156,9 @@ def _add_acts(app: FastAPI, board: Board) -> None:
 def _add_meetings(app: FastAPI, board: Board) -> None:
     @app.post("/relationships/{tenant}/{relationship}/met")
     async def meet(request: Request, tenant: str, relationship: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         watch = board.state.watch(partition_key(tenant, relationship))
-        if watch is None or not session_of(request).person.sees(watch.subject.tenant, watch.subject.program):
+        if watch is None or not require_session(request).person.can_see(watch.subject.tenant, watch.subject.program):
             raise HTTPException(404)
         person, subject = _actor(request), watch.subject
         if not board.meetings.gateway.has_token_for(tenant):
@@ -164,7 +166,7 @@ def _add_meetings(app: FastAPI, board: Board) -> None:
         naming = board.people.naming(tenant, subject.program, relationship)
         try:
             about = (tenant, subject.program, relationship, form_id_of(fields))
-            meeting = parse_meeting(one(fields, "day"), naming.zone, board.now(), about)
+            meeting = parse_meeting(last_value(fields, "day"), naming.zone, board.now(), about)
         except ActInvalidError as invalid:
             raise HTTPException(400, str(invalid)) from invalid
         who = naming.pair or f"pair {relationship}"
@@ -174,26 +176,26 @@ def _add_meetings(app: FastAPI, board: Board) -> None:
 def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.post("/silences")
     async def silence(request: Request) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         person = _actor(request)
         wanted = _silence_command(board, person, fields)
         return await respond(board, fields, board.command_sender.do([wanted], person))
 
     @app.post("/silences/preview")
     async def preview_silence(request: Request) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         person = _actor(request)
         wanted = _silence_command(board, person, fields)
         act = wanted.command.act
         assert act.kind == "silence", "the form asks for nothing else"
-        count = operations.count_muted(board.reader(), person, as_silence(wanted.command, act))
+        count = operations.count_muted(board.reader(), person, unchecked_silence(wanted.command, act))
         values = {"tenant": "", "program": "", "rule": "", "relationship": "", "until": "1d", "note": ""}
-        return silences_page(board, pages, request, {**values, **single(fields)}, count)
+        return silences_page(board, pages, request, {**values, **last_values(fields)}, count)
 
     @app.post("/silences/{tenant}/{name}/end")
     async def end_silence(request: Request, tenant: str, name: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
-        person, silence_ = session_of(request).person, board.state.silence(silence_key(tenant, name))
+        fields = await verified_form(request, board.gate.sessions)
+        person, silence_ = require_session(request).person, board.state.silence(silence_key(tenant, name))
         if silence_ is None or not operations.sees_silence(board.reader(), person, silence_):
             raise HTTPException(404)
         person = _actor(request)
@@ -206,22 +208,22 @@ def _add_silences(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 def _add_deliveries(app: FastAPI, board: Board) -> None:
     @app.post("/deliveries/{delivery_id}/replay")
     async def replay(request: Request, delivery_id: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         delivery = _dead_letter(board, request, delivery_id)
         if not is_given_up(delivery) and not may_resolve_again(delivery):
             raise HTTPException(400, "this message was not given up")
         return await respond(
-            board, fields, board.command_sender.act_on_delivery("replay", delivery, session_of(request).person)
+            board, fields, board.command_sender.act_on_delivery("replay", delivery, require_session(request).person)
         )
 
     @app.post("/deliveries/{delivery_id}/discard")
     async def discard(request: Request, delivery_id: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
+        fields = await verified_form(request, board.gate.sessions)
         delivery = _dead_letter(board, request, delivery_id)
         if not is_given_up(delivery):
             raise HTTPException(400, "this message was not given up")
         return await respond(
-            board, fields, board.command_sender.act_on_delivery("discard", delivery, session_of(request).person)
+            board, fields, board.command_sender.act_on_delivery("discard", delivery, require_session(request).person)
         )
 
 
@@ -238,7 +240,7 @@ async def _act_on_entries(
     has the keys of all its alerts: the act applies to those that admit it, and the others are reported only where none
     does."""
     reader, actor = board.reader(), (person, form_id_of(fields), board.now())
-    values = {**single(fields), "act": one(fields, "act"), "note": ""}
+    values = {**last_values(fields), "act": last_value(fields, "act"), "note": ""}
     if values["act"] == "take":
         values |= {"act": "assign", "assignee": person.id}
     episodes = {alert.dedup_key: alert for alert in reader.visible(person)}
@@ -257,15 +259,15 @@ async def _act_on_entries(
 
 
 def _redirect_back(board: Board, fields: dict[str, list[str]], notice: ActNotice) -> Response:
-    path = own_path(one(fields, "back") or "/")
+    path = safe_path(last_value(fields, "back") or "/")
     return RedirectResponse(with_notice(path, board.notices.keep(notice)), 303)
 
 
 def _silence_command(board: Board, person: BoardPerson, fields: dict[str, list[str]]) -> PreparedCommand:
     """Raises HTTPException 400 and 404."""
-    values, tenants = single(fields), tenants_of(board.reader(), person)
+    values, tenants = last_values(fields), tenants_of(board.reader(), person)
     tenant = values.get("tenant") or (tenants[0] if tenants else "")
-    if tenant not in tenants or (values.get("program") and not person.sees(tenant, values["program"])):
+    if tenant not in tenants or (values.get("program") and not person.can_see(tenant, values["program"])):
         raise HTTPException(404)
     try:
         return prepare_silence(values, tenant, (person, form_id_of(fields), board.now()))
@@ -275,8 +277,8 @@ def _silence_command(board: Board, person: BoardPerson, fields: dict[str, list[s
 
 def _dead_letter(board: Board, request: Request, delivery_id: str) -> Delivery:
     """Return the delivery. Raises HTTPException 404, and 403 for those who may only see it."""
-    person, found = session_of(request).person, board.state.delivery(delivery_id)
-    if found is None or not person.sees_all(found.tenant, [found.program, *(i.program for i in found.items)]):
+    person, found = require_session(request).person, board.state.delivery(delivery_id)
+    if found is None or not person.can_see_all(found.tenant, [found.program, *(i.program for i in found.items)]):
         raise HTTPException(404)
     if not person.is_admin:
         raise HTTPException(403, "an admin sends messages again or discards them")
@@ -284,7 +286,7 @@ def _dead_letter(board: Board, request: Request, delivery_id: str) -> Delivery:
 
 
 def _actor(request: Request) -> BoardPerson:
-    person = session_of(request).person
-    if not person.acts:
+    person = require_session(request).person
+    if not person.can_act:
         raise HTTPException(403, f"you may look, not act: your role is {person.role}")
     return person

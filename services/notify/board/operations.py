@@ -91,7 +91,7 @@ def silences(reader: AlertReader, person: BoardPerson) -> list[SilenceLine]:
                 mutes=_mutes(reader, silence),
                 by=reader.person(silence.tenant, silence.by),
                 now=count_muted(reader, person, silence),
-                may_end=person.acts and is_own,
+                may_end=person.can_act and is_own,
             )
         )
     return sorted(found, key=lambda line_: line_.silence.until)
@@ -115,7 +115,7 @@ def rule_lines(
     """Return the default rules with their alerts of the last 30 days and the outcomes after them."""
     true_counts, outcome_counts = Counter[str](), Counter[str]()
     for tenant, program, name, came_true, outcomes in () if isinstance(precision, HistoryUnavailable) else precision:
-        if person.sees(tenant, program):
+        if person.can_see(tenant, program):
             true_counts[name] += came_true
             outcome_counts[name] += outcomes
     fired: Counter[str] = Counter()
@@ -123,7 +123,7 @@ def rule_lines(
     withdrawn: set[str] = set()
     for event in reader.state.all_events():
         alert = event.data
-        if not isinstance(alert, Alert) or not person.sees(event.tenant, event.program):
+        if not isinstance(alert, Alert) or not person.can_see(event.tenant, event.program):
             continue
         if alert.transition in {"fired", "unstable"}:
             fired[alert.rule] += 1
@@ -132,7 +132,7 @@ def rule_lines(
             withdrawn.add(alert.dedup_key)
     # A corrected alert is counted nowhere.
     counted = (vote for vote in reader.state.votes() if vote.dedup_key not in withdrawn)
-    votes = [vote for vote in counted if person.sees(vote.tenant, vote.program)]
+    votes = [vote for vote in counted if person.can_see(vote.tenant, vote.program)]
     open_ = Counter(one.rule for one in reader.visible(person) if one.is_open)
     return [
         RuleLine(
@@ -173,7 +173,7 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
             ],
         )
         for tenant, program in reader.rules.programs
-        if person.sees(tenant, program)
+        if person.can_see(tenant, program)
         for version in reversed(reader.rules.versions((tenant, program)))
     ]
 
@@ -223,11 +223,11 @@ def sees_silence(reader: AlertReader, person: BoardPerson, silence: AlertSilence
     """Return whether the person may see the silence: one of the whole organisation, unless it names a relationship of a
     programme that the person does not see."""
     if silence.program is not None:
-        return person.sees(silence.tenant, silence.program)
+        return person.can_see(silence.tenant, silence.program)
     if silence.relationship is None or person.programs is None:
-        return person.is_of(silence.tenant)
+        return person.belongs_to(silence.tenant)
     watch = reader.state.watch(partition_key(silence.tenant, silence.relationship))
-    return watch is not None and person.sees(silence.tenant, watch.subject.program)
+    return watch is not None and person.can_see(silence.tenant, watch.subject.program)
 
 
 def _mutes(reader: AlertReader, silence: AlertSilence) -> str:

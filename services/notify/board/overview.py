@@ -54,7 +54,7 @@ def programmes(reader: AlertReader, person: BoardPerson) -> list[ProgrammeLine]:
     found: dict[tuple[str, str], list[float]] = {}
     for watch in reader.state.watches():
         subject = watch.subject
-        if subject.kind == "relationship" and person.sees(subject.tenant, subject.program):
+        if subject.kind == "relationship" and person.can_see(subject.tenant, subject.program):
             values = newest_values(watch.window)
             healths = found.setdefault((subject.tenant, subject.program), [])
             if values is not None and values.status != "ended":

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from schemas.events import partition_key
 from schemas.rule_sets import DEFAULTS
 from services.notify.board import deliveries, details, operations, overview
-from services.notify.board.access import BoardPerson, session_of
+from services.notify.board.access import BoardPerson, require_session
 from services.notify.board.changes import format_positions
 from services.notify.board.history import HistoryUnavailable, Row
 from services.notify.board.now import AlertQuery, now_page
@@ -37,7 +37,7 @@ def stream_url(view: str, board: Board, **filters: str) -> str:
 def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/")
     async def show_now(request: Request) -> Response:
-        person = session_of(request).person
+        person = require_session(request).person
         if not request.query_params and person.tenant is not None:
             scope = board.state.personal(person.tenant, person.id).scope
             if scope != "all":
@@ -50,7 +50,7 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.get("/alerts/{key}")
     async def show_alert(request: Request, key: str) -> Response:
-        reader, person = board.reader(), session_of(request).person
+        reader, person = board.reader(), require_session(request).person
         stream = stream_url("alert", board, key=key[:64])
         episode = reader.alert(key, person)
         if episode is None:
@@ -66,10 +66,10 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.get("/relationships/{tenant}/{relationship}")
     async def show_relationship(request: Request, tenant: str, relationship: str) -> Response:
-        reader, person = board.reader(), session_of(request).person
+        reader, person = board.reader(), require_session(request).person
         stream = stream_url("relationship", board, tenant=tenant[:128], relationship=relationship[:128])
         watch = board.state.watch(partition_key(tenant, relationship))
-        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program):
+        if watch is None or not person.can_see(watch.subject.tenant, watch.subject.program):
             raise HTTPException(404)
         filters = {"tenant": tenant, "relationship": relationship, "since": _since(reader, details.CHART)}
         history, event_rows = await asyncio.gather(
@@ -88,16 +88,16 @@ def _add_alerts(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 def _add_programmes(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/programmes")
     async def show_programmes(request: Request) -> Response:
-        lines = overview.programmes(board.reader(), session_of(request).person)
+        lines = overview.programmes(board.reader(), require_session(request).person)
         several = len({line.tenant for line in lines}) > 1
         stream = stream_url("frame", board)
         return pages.page("programmes.html", request, active="Programmes", lines=lines, several=several, stream=stream)
 
     @app.get("/programmes/{tenant}/{program}")
     async def show_programme(request: Request, tenant: str, program: str) -> Response:
-        reader, person = board.reader(), session_of(request).person
+        reader, person = board.reader(), require_session(request).person
         stream = stream_url("relationship", board, tenant=tenant[:128], program=program[:128])
-        if not person.sees(tenant, program):
+        if not person.can_see(tenant, program):
             raise HTTPException(404)
         filters = {"tenant": tenant, "program": program}
         history, sources = await asyncio.gather(
@@ -118,7 +118,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.get("/deliveries")
     async def show_deliveries(request: Request) -> Response:
-        reader, person = board.reader(), session_of(request).person
+        reader, person = board.reader(), require_session(request).person
         stream = stream_url("frame", board)
         show = request.query_params.get("show", "dead")
         show = show if show in DELIVERY_KINDS else "dead"
@@ -143,7 +143,7 @@ def _add_operations(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/rules")
     async def show_rules(request: Request) -> Response:
         precision = await board.history.query("precision")
-        reader, person = board.reader(), session_of(request).person
+        reader, person = board.reader(), require_session(request).person
         lines, versions = operations.rule_lines(reader, person, precision), operations.version_lines(reader, person)
         note = f"{precision.reason}." if isinstance(precision, HistoryUnavailable) else ""
         stream = stream_url("frame", board)
@@ -165,7 +165,7 @@ def silences_page(
     board: Board, pages: PageRenderer, request: Request, form_values: dict[str, str], preview: int | None
 ) -> Response:
     """`form_values`: the fields of the form; `preview`: how many open alerts the silence would mute, if asked."""
-    reader, person = board.reader(), session_of(request).person
+    reader, person = board.reader(), require_session(request).person
     return pages.page(
         "silences.html",
         request,
@@ -175,10 +175,10 @@ def silences_page(
         programs=sorted(
             person.programs
             if person.programs is not None
-            else {watch.subject.program for watch in board.state.watches() if person.is_of(watch.subject.tenant)}
+            else {watch.subject.program for watch in board.state.watches() if person.belongs_to(watch.subject.tenant)}
         ),
         rules=sorted(DEFAULTS),
-        pairs=operations.pairs_by_name(reader, person) if person.acts else (),
+        pairs=operations.pairs_by_name(reader, person) if person.can_act else (),
         wanted=form_values,
         preview=preview,
         back="/silences",

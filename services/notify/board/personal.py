@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from schemas.primitives import Id
 from schemas.rule_sets import DEFAULTS
-from services.notify.board.access import BoardPerson, fields_of, one, own_form, session_of
+from services.notify.board.access import BoardPerson, last_value, read_form, require_session, verified_form
 from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, prepare_setting
 from services.notify.board.forms import form_id_of, respond
 from services.notify.board.pages import stream_url
@@ -46,7 +46,7 @@ class SettingsPage:
 def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/settings")
     async def show_settings(request: Request) -> Response:
-        person, reader, page = session_of(request).person, board.reader(), None
+        person, reader, page = require_session(request).person, board.reader(), None
         if (tenant := person.tenant) is not None:
             settings, participant = (
                 reader.state.personal(tenant, person.id),
@@ -75,11 +75,13 @@ def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.post("/settings/{act}")
     async def change_settings(request: Request, act: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
-        person = session_of(request).person
+        fields = await verified_form(request, board.gate.sessions)
+        person = require_session(request).person
         if act not in {"off", "on", "time", "scope"} or person.tenant is None:
             raise HTTPException(404)
-        command = _setting_command(person, act, {name: one(fields, name) for name in fields}, form_id_of(fields), board)
+        command = _setting_command(
+            person, act, {name: last_value(fields, name) for name in fields}, form_id_of(fields), board
+        )
         return await respond(board, fields, board.command_sender.do([command], person))
 
 
@@ -94,10 +96,10 @@ def add_unsubscribe(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.post("/unsubscribe/{token}")
     async def unsubscribe(request: Request, token: str) -> Response:
         scope = _unsubscribe_scope(board, token)
-        fields = await fields_of(request)
+        fields = await read_form(request)
         # A mail program sends only the one-click request (RFC 8058).
-        kind = one(fields, "what") or ("rule" if scope.rule else "all")
-        act = "on" if one(fields, "undo") else "off"
+        kind = last_value(fields, "what") or ("rule" if scope.rule else "all")
+        act = "on" if last_value(fields, "undo") else "off"
         person = BoardPerson(scope.person, scope.tenant, "viewer")
         target = {
             "rule": scope.rule if kind == "rule" else "",

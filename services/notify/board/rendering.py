@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 
 from schemas.primitives import Instant
 from services.notify.board import deliveries, details, operations
-from services.notify.board.access import BoardGate, BoardPerson, BoardSession, own_path, session_of
+from services.notify.board.access import BoardGate, BoardPerson, BoardSession, require_session, safe_path
 from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
@@ -93,11 +93,11 @@ class PageRenderer:
 
     def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
         """Render a page for somebody who is signed in."""
-        session, reader = session_of(request), self._board.reader()
+        session, reader = require_session(request), self._board.reader()
         # The address of the page, without its notice.
         query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "notice"])
         address = f"{request.url.path}?{query}" if query else request.url.path
-        back = own_path(str(values.pop("back", None) or address))
+        back = safe_path(str(values.pop("back", None) or address))
         notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
         left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
         about = {result.about for result in notice.results} if notice else set[str]()

@@ -104,7 +104,7 @@ class AlertReader:
         return [
             alert
             for alert in self.state.alerts()
-            if person.sees(alert.watch.subject.tenant, alert.watch.subject.program)
+            if person.can_see(alert.watch.subject.tenant, alert.watch.subject.program)
         ]
 
     def alert(self, key: str, person: BoardPerson) -> AlertEpisode | None:
@@ -118,7 +118,7 @@ class AlertReader:
         subject, naming = one.watch.subject, self.naming(one)
         last = self.last(one)
         alert = self._current_alerts.of(one, self.rules_of(one.watch.subject), last)
-        if alert is not None and one.rule == SUPPORT_REQUESTED.name and not person.acts:
+        if alert is not None and one.rule == SUPPORT_REQUESTED.name and not person.can_act:
             alert = alert.model_copy(update={"reasons": without_callers(alert.reasons)})
         due_day = self.due_day(one, naming, last)
         today = naming.calendar.local(self.now).date()
@@ -159,7 +159,7 @@ class AlertReader:
         return replace(first, also=others)
 
     def acts(self, one: AlertEpisode, person: BoardPerson) -> Sequence[str]:
-        if not person.acts:
+        if not person.can_act:
             return ()
         if not one.is_open:
             return CLOSED_ACTS

@@ -214,7 +214,7 @@ def _start_followers(
 
     def apply_people(record: Record) -> None:
         records.apply(record)
-        state.forget(records.erased())
+        state.forget(records.drain_erased())
 
     people_follower, rules_follower = Follower(apply_people), Follower(inputs.apply)
     state_follower, events_follower = Follower(state.apply), Follower(state.apply)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from schemas.events import partition_key
 from services.notify.board import details
-from services.notify.board.access import BoardPerson, session_of
+from services.notify.board.access import BoardPerson, require_session
 from services.notify.board.changes import Positions, format_positions, parse_positions
 from services.notify.board.history import HistoryUnavailable
 from services.notify.board.now import AlertQuery, matching_alerts
@@ -49,21 +49,21 @@ def add_stream(app: FastAPI, board: Board, pages: PageRenderer) -> None:
 
     @app.get("/stream")
     async def stream(request: Request) -> Response:
-        session, query = session_of(request), request.query_params
+        session, query = require_session(request), request.query_params
         view = StreamView(query.get("view", ""), AlertQuery.of(query), {n: query[n][:128] for n in _FILTERS & {*query}})
         if view.kind not in VIEWS or not _is_visible(board, session.person, view):
             raise HTTPException(404)
         if sum(open_streams.values()) >= MAX_STREAMS or open_streams.get(session.id, 0) >= MAX_STREAMS_OF_ONE:
             raise HTTPException(503, "too many pages are open", headers={"Retry-After": "30"})
         since = parse_positions(request.headers.get("last-event-id") or query.get("since", ""))
-        patches = _counted(open_streams, session.id, _patches(board, pages, request, (view, since)))
+        patches = _count_stream(open_streams, session.id, _stream_patches(board, pages, request, (view, since)))
         return EventSourceResponse(patches, ping=15, headers={"X-Accel-Buffering": "no"})
 
 
 _FILTERS = frozenset({"key", "tenant", "relationship", "program"})
 
 
-async def _counted(
+async def _count_stream(
     open_streams: dict[str, int], session: str, patches: AsyncIterator[ServerSentEvent]
 ) -> AsyncIterator[ServerSentEvent]:
     open_streams[session] = open_streams.get(session, 0) + 1
@@ -76,7 +76,7 @@ async def _counted(
             del open_streams[session]
 
 
-async def _patches(
+async def _stream_patches(
     board: Board, pages: PageRenderer, request: Request, subscription: tuple[StreamView, Positions]
 ) -> AsyncIterator[ServerSentEvent]:
     view, since = subscription
@@ -92,7 +92,7 @@ async def _patches(
         positions, found = board.state.positions(), board.state.changes(since)
         quiet = 0
         yield ServerSentEvent(
-            _html(board, pages, request, (view, found.keys)),
+            _render_patch(board, pages, request, (view, found.keys)),
             event="patch",
             id=format_positions(positions),
             retry=RETRY_MS,
@@ -111,7 +111,7 @@ async def _patches(
             changed.clear()
             positions, found = board.state.positions(), board.state.changes_after(found.count)
             yield ServerSentEvent(
-                _html(board, pages, request, (view, found.keys)),
+                _render_patch(board, pages, request, (view, found.keys)),
                 event="patch",
                 id=format_positions(positions),
                 retry=RETRY_MS,
@@ -120,9 +120,11 @@ async def _patches(
         board.state.remove_listener(wake)
 
 
-def _html(board: Board, pages: PageRenderer, request: Request, changed: tuple[StreamView, Sequence[str]]) -> str:
+def _render_patch(
+    board: Board, pages: PageRenderer, request: Request, changed: tuple[StreamView, Sequence[str]]
+) -> str:
     view, keys = changed
-    session = session_of(request)
+    session = require_session(request)
     person = session.person
     context: dict[str, Any] = {"rows": [], "many": False, "page": None, "back": "/", "view": view.kind}
     if view.kind in {"now", "relationship"}:
@@ -142,7 +144,7 @@ def _rows(board: Board, person: BoardPerson, view: StreamView, keys: Sequence[st
     reader = board.reader()
     for key in keys:
         watch = board.state.any_watch(key)
-        if watch is None or not person.sees(watch.subject.tenant, watch.subject.program):
+        if watch is None or not person.can_see(watch.subject.tenant, watch.subject.program):
             continue
         subject = watch.subject
         values = {"tenant": subject.tenant, "relationship": subject.id, "program": subject.program}
@@ -167,10 +169,10 @@ def _is_visible(board: Board, person: BoardPerson, view: StreamView) -> bool:
         case "alert":
             return board.reader().alert(filters.get("key", ""), person) is not None
         case "relationship" if "program" in filters:
-            return person.sees(filters.get("tenant", ""), filters["program"])
+            return person.can_see(filters.get("tenant", ""), filters["program"])
         case "relationship":
             watch = board.state.watch(partition_key(filters.get("tenant", ""), filters.get("relationship", "")))
-            return watch is not None and person.sees(watch.subject.tenant, watch.subject.program)
+            return watch is not None and person.can_see(watch.subject.tenant, watch.subject.program)
         case "now":
             return not view.query.program or person.programs is None or view.query.program in person.programs
         case _:

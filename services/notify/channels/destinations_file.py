@@ -67,7 +67,7 @@ def load_destinations(
     return found
 
 
-def _deliverable(address: str) -> str:
+def _check_mail_address(address: str) -> str:
     """Raises ValueError for an address that a mail header cannot hold."""
     if not address.isascii():
         raise ValueError("must be ASCII: not every server takes other addresses")
@@ -75,7 +75,7 @@ def _deliverable(address: str) -> str:
     return address
 
 
-_MailAddress = Annotated[Address, AfterValidator(_deliverable)]
+_MailAddress = Annotated[Address, AfterValidator(_check_mail_address)]
 _MailRecipients = Annotated[
     tuple[_MailAddress, ...],
     Field(min_length=1, max_length=MAX_RECIPIENTS),

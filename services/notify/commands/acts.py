@@ -49,7 +49,7 @@ _alert = click.argument("alert")
 @_note
 @_by
 def ack(alert: str, until: datetime | None, note: str, by: str) -> None:
-    """Acknowledge ALERT: somebody looks after it."""
+    """Acknowledge ALERT: somebody handles it."""
     _on_alert(alert, by, {"kind": "acknowledge", "until": until, "note": note})
 
 
@@ -68,7 +68,7 @@ def unack(alert: str, by: str) -> None:
 @_note
 @_by
 def snooze(alert: str, until: datetime, wakes_on: str, note: str, by: str) -> None:
-    """Send nothing of ALERT until then, but its end."""
+    """Send nothing about ALERT until then, except its end."""
     _on_alert(alert, by, {"kind": "snooze", "until": until, "wakes_on": wakes_on, "note": note})
 
 
@@ -77,7 +77,7 @@ def snooze(alert: str, until: datetime, wakes_on: str, note: str, by: str) -> No
 @click.argument("person", required=False)
 @_by
 def assign(alert: str, person: str | None, by: str) -> None:
-    """Give ALERT to PERSON, or to nobody."""
+    """Assign ALERT to PERSON, or to nobody."""
     _on_alert(alert, by, {"kind": "assign", "assignee": person})
 
 
@@ -86,7 +86,7 @@ def assign(alert: str, person: str | None, by: str) -> None:
 @click.argument("text")
 @_by
 def note(alert: str, text: str, by: str) -> None:
-    """Leave a note at ALERT; it outlives the episode."""
+    """Add a note to ALERT; it outlives the episode."""
     _on_alert(alert, by, {"kind": "note", "note": text})
 
 
@@ -96,7 +96,7 @@ def note(alert: str, text: str, by: str) -> None:
 @click.option("--because", type=click.Choice(CLOSING_REASONS), required=True, help="What became of it.")
 @_by
 def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT001 (click hands over its flag)
-    """Say whether ALERT was of use."""
+    """Vote whether ALERT was useful."""
     _on_alert(alert, by, {"kind": "vote", "useful": useful, "reason": because})
 
 
@@ -110,7 +110,7 @@ def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT0
 @_note
 @_by
 def silence(tenant: str, by: str, name: str | None, **matchers: object) -> None:
-    """Send nothing of what matches all that is given until then, but ends."""
+    """Silence alerts that match everything given, until then; ends are still sent."""
     named = name or f"silence-{uuid.uuid4().hex[:12]}"
     _write(_command(tenant, by, {"kind": "silence", "silence": named, **matchers}), f"{tenant}/{named}")
 

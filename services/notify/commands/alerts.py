@@ -26,7 +26,7 @@ CHANNELS: tuple[ChannelName, ...] = ("log", "webhook", "smtp", "slack", "teams",
 @click.option("--tenant", help="Only those of this organisation.")
 @click.option("--program", help="Only those of this programme.")
 def alerts(tenant: str | None, program: str | None) -> None:
-    """List the open alerts, the most urgent first, and who looks after them."""
+    """List the open alerts, the most urgent first, and who handles them."""
     found = [
         alert
         for alert in _alert_episodes()
@@ -42,8 +42,8 @@ def alerts(tenant: str | None, program: str | None) -> None:
 @click.command()
 @click.argument("alert")
 def explain(alert: str) -> None:
-    """Every decision about ALERT, in all its episodes: its reason, the rule and its version, the records that it rests
-    on, what each stage made of it, what became of its messages, and what people did with it."""
+    """Print every decision about ALERT, in all its episodes: its reason, the rule and its version, its input records,
+    each stage's outcome, the outcomes of its messages, and the acts of people."""
     long_enough_or_exit(alert)
     found = [event for event in _events(*settings_or_exit()) if event.data.dedup_key.startswith(alert)]
     for event in sorted(found, key=lambda e: (e.recordedtime, e.id)):
@@ -58,8 +58,8 @@ def explain(alert: str) -> None:
 @click.option("--channel", type=click.Choice(CHANNELS), default="smtp", show_default=True)
 @click.option("--raw", is_flag=True, help="The body as it is sent, on one line.")
 def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
-    """Print the message of an alert. ALERT is the beginning of its dedup key or event id; of several the last counts.
-    Names are those of now."""
+    """Print the message of an alert, with current names. ALERT is the beginning of its dedup key or event id; of
+    several matches the last counts."""
     settings, topics = settings_or_exit()
     long_enough_or_exit(alert)
     event = None
@@ -71,7 +71,7 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
     sendable = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
     delivery = plan_deliveries(sendable, [Destination(channel, "preview")])[0]
     renderer = Renderer(read_people(settings, topics), settings.notify_link)
-    body = renderer.rendered(delivery).body or ""
+    body = renderer.render(delivery).body or ""
     if raw or channel == "log":
         click.echo(body)
     elif channel == "smtp":

@@ -62,7 +62,7 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **fields: ob
 
 @token.command("list")
 def show() -> None:
-    """List the tokens, without their secrets, which nobody has kept."""
+    """List the tokens, without their secrets, which are not stored."""
     rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES")]
     for one in _read(*settings_or_exit()).values():
         state = "revoked" if one.revoked else "valid" if one.is_valid(datetime.now(UTC)) else "expired"

@@ -20,7 +20,7 @@ SHOWN_ID = 16
 @click.option("--dead", is_flag=True, help="Only those that were given up, with the reason.")
 @click.option("--open", "unfinished", is_flag=True, help="Only those without an outcome.")
 def deliveries(*, dead: bool, unfinished: bool) -> None:
-    """List deliveries to people, the oldest first; ended ones for 30 days."""
+    """List deliveries, the oldest first; ended ones for 30 days."""
     found = read_deliveries(*settings_or_exit())
     if dead:
         found = [one for one in found if is_given_up(one)]
@@ -57,7 +57,7 @@ def replay(ids: tuple[str, ...], *, every: bool) -> None:
 @click.argument("ids", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that were given up.")
 def discard(ids: tuple[str, ...], *, every: bool) -> None:
-    """Take dead letters from the list. What became of them stays on `mentoring.alerts`."""
+    """Remove dead letters from the list. Their events stay on `mentoring.alerts`."""
     click.echo(f"{_request(DISCARD, ids, every, lambda _: None)} deliveries are discarded")
 
 

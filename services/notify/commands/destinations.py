@@ -23,7 +23,7 @@ from services.notify.domain.deliveries import (
     RetryLater,
     Verdict,
 )
-from services.notify.domain.destinations import DestinationConfig, DestinationsError, listed
+from services.notify.domain.destinations import DestinationConfig, DestinationsError, describe_config
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.pipeline import earliest_due, usual_group
@@ -51,7 +51,7 @@ def check(file: Path) -> None:
         found = load_destinations(file, os.environ)
     except DestinationsError as faults:
         fail(str(faults))
-    for line in listed(found):
+    for line in describe_config(found):
         click.echo(line)
     click.echo(f"{len(found.destinations)} destinations are valid")
 
@@ -59,7 +59,7 @@ def check(file: Path) -> None:
 @destinations.command("list")
 def list_() -> None:
     """List the destinations of the settings and of their file, without addresses and secrets."""
-    for line in listed(destinations_or_exit(settings_or_exit()[0])):
+    for line in describe_config(destinations_or_exit(settings_or_exit()[0])):
         click.echo(line)
 
 
@@ -70,8 +70,8 @@ def list_() -> None:
 @click.option("--tenant", help="Of the alert.")
 @click.option("--program", help="Of the alert.")
 def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | None, program: str | None) -> None:
-    """Send a test message to a destination, and say what came of it: of PagerDuty it opens an incident of low severity
-    and resolves it at once. Or, with --rule, say where an alert of a programme would go now, when, and why."""
+    """Send a test message to a destination, and print the outcome; on PagerDuty it opens an incident of low severity
+    and resolves it at once. Or, with --rule, print where an alert of a programme would go now, when, and why."""
     settings, topics = settings_or_exit()
     if (name is None) == (rule is None):
         fail("say --to DESTINATION, or --rule with --tenant and --program", code=2)
@@ -97,13 +97,13 @@ def _route_lines(settings: NotifySettings, topics: NotifyTopics, about: RoutingK
     routing = destinations_or_exit(settings)
     addressing = Addressing(routing, read_people(settings, topics), AddressesOff())
     context = DecisionContext(settings.clock, lambda: datetime.now(UTC), addressing)
-    routed, now = context.routed(about), context.now()
+    routed, now = context.route(about), context.now()
     yield routed.why
     for one in routed.to:
         to = one.destination
         group, at = usual_group(about.urgency), "at once"
-        if one.receiving is not None and group is not None:
-            at = f"{group}, {one.receiving.words(earliest_due(group, one, now))} at the earliest"
+        if one.delivery_window is not None and group is not None:
+            at = f"{group}, {one.delivery_window.words(earliest_due(group, one, now))} at the earliest"
         yield f"{to.recipient} ({to.channel}){f' for {one.person}' if one.person else ''}: {at}"
 
 
@@ -111,7 +111,7 @@ async def _send_trial(config: DestinationConfig, renderer: Renderer) -> list[Ver
     channel = open_channel(config, lambda: datetime.now(UTC), NO_DIRECTORY)
     try:
         trials = trial_deliveries(Destination(config.channel, config.name), datetime.now(UTC))
-        return [await channel.send(renderer.rendered(one)) for one in trials]
+        return [await channel.send(renderer.render(one)) for one in trials]
     finally:
         await channel.close()
 

@@ -21,8 +21,8 @@ from services.notify.flow.backtest import (
     read_clock,
     read_programme,
     read_rule_book,
+    read_scores,
     run_backtest,
-    scores_of,
 )
 from services.notify.settings import NotifySettings
 from services.notify.topics import NotifyTopics
@@ -92,9 +92,9 @@ def check(file: Path) -> None:
 @rules.command()
 @_file
 def apply(file: Path) -> None:
-    """Apply the rules of FILE: in shadow first, where they only count what they would have fired; after `shadow_hours`
-    they page. What has come of a shadow is published an hour before, and `show` prints it; another version that is
-    applied before takes its place. Takes hold of a pair with its next score."""
+    """Apply the rules of FILE. They run in shadow first, where they only count what they would have fired; after
+    `shadow_hours` they page. The result of the shadow is published an hour before, and `show` prints it. Another
+    version that is applied before replaces this one. A pair is evaluated by the new rules with its next score."""
     settings, topics = settings_or_exit()
     checked = _check_file(settings, topics, file)
     wanted = checked.wanted
@@ -129,7 +129,7 @@ def apply(file: Path) -> None:
 @click.option("--tenant", help="Only of this organisation.")
 @click.option("--program", "--programme", "program", help="Only of this programme.")
 def show(tenant: str | None, program: str | None) -> None:
-    """Print the rules in force, those in shadow, and what has come of shadows."""
+    """Print the rules in force, those in shadow, and the results of shadows."""
     settings, topics = settings_or_exit()
     book, now = read_rule_book(settings, topics), _current_instant(settings, topics)
     found = [key for key in book.programs if tenant in {None, key[0]} and program in {None, key[1]}]
@@ -154,16 +154,15 @@ def show(tenant: str | None, program: str | None) -> None:
 @_file
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def backtest(file: Path, *, as_json: bool) -> None:
-    """Say what the rules of FILE would have fired on the past, week by week, beside those in force.
+    """Print what the rules of FILE would have fired in the past, week by week, beside those in force.
 
-    Both are run over the scores of the programme as they stand on mentoring.scores (90 days), in their order, as if
-    each had held from the first of them on. Rules of programmes and sources are left out: what they look at is kept
-    nowhere.
+    Both are run over the scores of the programme on mentoring.scores (90 days), in order, as if each had been in force
+    since the first of them. Rules of programmes and sources are left out: their inputs are not stored.
     """
     settings, topics = settings_or_exit()
     checked = _check_file(settings, topics, file)
     wanted, before = checked.wanted, checked.in_force
-    scores = scores_of(settings, topics, wanted.tenant, wanted.program)
+    scores = read_scores(settings, topics, wanted.tenant, wanted.program)
     backtest_ = run_backtest(scores, before.rules, rules_of(wanted.version, wanted.rules))
     if as_json:
         click.echo(json.dumps(_document(before.version, wanted.version, backtest_), indent=2))

@@ -41,7 +41,7 @@ class AlertStore(Generic[AnyWatch]):
             if watch.subject.tenant == tenant and watch.subject.program in programs
         ]
 
-    def handle(self, key: str, rule: str, handling: Handling, note: str = "") -> None:
+    def set_handling(self, key: str, rule: str, handling: Handling, note: str = "") -> None:
         """Set who handles the alert of this rule; a note outlives the episode."""
         watch = self._watches[key]
         updated = with_handling(watch.handling, rule, handling)
@@ -110,7 +110,7 @@ class AlertStore(Generic[AnyWatch]):
                 if not (persons & set(handlers) or (notified and not handlers)):
                     continue
                 found.append((key, rule))
-                self.handle(key, rule, UNTOUCHED)
+                self.set_handling(key, rule, UNTOUCHED)
                 for one in notified:
                     self.unmark_notified(key, rule, one.destination)
         return found

@@ -62,7 +62,7 @@ KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
 """Their receivers recognise a repeat by its key. A repeat through any other channel is a second message to a person."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
-# So long after the first attempt the news is old: somebody must look at the dead letters instead.
+# An attempt after this time is too late: somebody must look at the dead letters instead.
 GIVE_UP: dict[Urgency, timedelta] = {"P1": timedelta(minutes=15), "P2": timedelta(hours=8), "P3": timedelta(hours=24)}
 FALL_BACK = GIVE_UP | {"P1": timedelta(minutes=2)}
 """After this time the fallback gets the message, too: an urgent one does not wait until it is given up."""

@@ -161,7 +161,7 @@ def routing_faults(config: DestinationsConfig) -> list[str]:
     return found
 
 
-def listed(found: DestinationsConfig) -> Iterator[str]:
+def describe_config(found: DestinationsConfig) -> Iterator[str]:
     """Yield one line per destination, without addresses and secrets; then the routes in order."""
     for one in sorted(found.destinations, key=lambda config: config.name):
         alerts = "gets alerts" if one.gets_alerts else "gets no alerts by itself"

@@ -24,7 +24,7 @@ class Fall(NamedTuple):
     held: StoredInstant
 
 
-class Fallen(NamedTuple):
+class DetectedFall(NamedTuple):
     """`run`: for how long the fall has been so deep; `points`: the rows that show it; `is_lowest`: whether health has
     not been lower in the whole window."""
 
@@ -34,7 +34,7 @@ class Fallen(NamedTuple):
     is_lowest: bool
 
 
-def find_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> Fallen | None:
+def find_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None = None) -> DetectedFall | None:
     """Return how far the newest row lies below the peak of its window; None if less than the rule asks for, or with low
     confidence. `regained_at`: when the last fall was regained, if there was one: earlier peaks count no more, or a pair
     half the way back from a deep fall would have fallen again. They do count where everything regained is lost
@@ -82,7 +82,7 @@ def settles_at(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant 
     return fall.held + drop.settles + paused
 
 
-def _deep_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> Fallen | None:
+def _deep_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> DetectedFall | None:
     """Return the fall if it is as deep as the rule asks for."""
     found = _fall_from_peak(rule, drop, rows)
     if regained_at is not None and found is not None and not found.is_lowest:
@@ -91,7 +91,7 @@ def _deep_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | 
     return None if found is None or found.fall.peak - found.fall.level < rule.tiers[0].level else found
 
 
-def _fall_from_peak(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
+def _fall_from_peak(rule: Rule, drop: Drawdown, rows: Window) -> DetectedFall | None:
     """Compare the newest row with the highest of its window: the row before the window says what held when it began."""
     remaining, points, later = drop.window, 0, None
     last: tuple[Instant, Values] | None = None
@@ -117,7 +117,7 @@ def _fall_from_peak(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
         return None
     at, values = last
     paused = values.status == "paused"
-    return Fallen(Fall(*peak, values.health, at), Run(at, at, _NO_TIME, paused), points, is_lowest)
+    return DetectedFall(Fall(*peak, values.health, at), Run(at, at, _NO_TIME, paused), points, is_lowest)
 
 
 def _first_row_of_fall(rule: Rule, drop: Drawdown, rows: Window, regained_at: Instant | None) -> int:

@@ -81,7 +81,7 @@ def redirect(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
     )
 
 
-def companions(groups: Groups, keys: Sequence[GroupKey], members: Sequence[Delivery]) -> list[Delivery]:
+def related_deliveries(groups: Groups, keys: Sequence[GroupKey], members: Sequence[Delivery]) -> list[Delivery]:
     """Return waiting deliveries for the same recipients that go along: of the same episodes, which would otherwise
     arrive after later transitions; and of the same pairs, since rules of one pair are one message."""
     now = [one for one in members if one.transition != "resolved"]

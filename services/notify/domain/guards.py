@@ -14,7 +14,7 @@ from schemas.rules import OF_SCORES
 from schemas.scores import ScoreRow
 from services.notify.domain.lifecycle import Transition
 from services.notify.domain.window import StoredInstant, Window, unbroken_run, up_to
-from services.notify.domain.wording import cut, instant
+from services.notify.domain.wording import format_instant, truncate
 
 Clock = Literal["wall", "log"]
 
@@ -111,7 +111,7 @@ class Frozen(NamedTuple):
 
     @property
     def reason(self) -> str:
-        return f"{cut(self.source, SHOWN)} was silent since {instant(self.since)}"
+        return f"{truncate(self.source, SHOWN)} was silent since {format_instant(self.since)}"
 
 
 @lru_cache(10_000)
@@ -204,5 +204,5 @@ def mark_rescored(transition: Transition, window: Window, scored: ScoredBy) -> T
         since = run and run.since
     if since != scored.since:
         return transition
-    why = f"scored by {scored.by.partition(' ')[0][:LONGEST_NAME]} since {instant(scored.since)}"
+    why = f"scored by {scored.by.partition(' ')[0][:LONGEST_NAME]} since {format_instant(scored.since)}"
     return replace(transition, late=why, rescored=scored.nightly)

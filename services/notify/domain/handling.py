@@ -10,7 +10,7 @@ from schemas.alert_commands import Acknowledge, Act, AddNote, AlertCommand, Aler
 from schemas.alerts import Handling, TransitionName
 from schemas.primitives import Id, Instant
 from services.notify.domain.ids import AlertSubject
-from services.notify.domain.wording import days
+from services.notify.domain.wording import format_days
 from services.notify.domain.working_hours import WorkCalendar
 
 ACK_WORKING_DAYS = 3
@@ -82,7 +82,7 @@ def handling_after(handling: Handling, transition: TransitionName) -> Handling:
             assert_never(transition)
 
 
-def note_of(act: Act) -> str:
+def note_from(act: Act) -> str:
     """Return the note of an act; empty where there is none."""
     return act.note if isinstance(act, Acknowledge | Snooze | AddNote) else ""
 
@@ -93,17 +93,17 @@ def with_handling(handling_by_rule: Mapping[str, Handling], rule: str, handling:
     return others if handling == UNTOUCHED else {**others, rule: handling}
 
 
-def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
+def build_silence(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
     """Return the silence, or why it is refused: it must end, and reach no further than its author may act."""
     refused = _check_bounds(act.until, command.at, LONGEST_SILENCE)
     if refused is not None:
         return refused
     if command.programs is not None and act.program not in command.programs:
         return ActRefused("the person may only silence their own programmes, by name")
-    return as_silence(command, act)
+    return unchecked_silence(command, act)
 
 
-def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
+def unchecked_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
     """Return the silence of the command without checking permissions."""
     return AlertSilence(
         id=act.silence,
@@ -153,7 +153,7 @@ def _check_bounds(until: Instant, at: Instant, longest: timedelta) -> ActRefused
     if until <= at:
         return ActRefused("its end lies in the past")
     if until - at > longest:
-        return ActRefused(f"it may last {days(longest / timedelta(days=1))} at most")
+        return ActRefused(f"it may last {format_days(longest / timedelta(days=1))} at most")
     return None
 
 

@@ -22,10 +22,10 @@ from services.notify.domain.grouping import (
     REASSIGNED,
     GroupKey,
     Released,
-    companions,
     group_key,
     recipient_order,
     redirect,
+    related_deliveries,
 )
 from services.notify.domain.guards import STORM_SPAN, is_behind, lag
 from services.notify.domain.handling import UNTOUCHED
@@ -35,7 +35,7 @@ from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import matching_silence
 from services.notify.domain.routing import Addressee, DecisionContext, RoutingKey, deliverable_from
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.wording import instant
+from services.notify.domain.wording import format_instant
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Hold:
         for key in sorted((key for key, due in self._due.items() if due <= now), key=recipient_order):
             members = self._groups[key].values()
             to = self._current_addressee(next(iter(members)))
-            opens = deliverable_from(to.receiving if to else None, now)
+            opens = deliverable_from(to.delivery_window if to else None, now)
             if opens > now:
                 self._due[key] = opens
             elif not any(self._waits(one, now) for one in members):
@@ -243,7 +243,7 @@ class Hold:
         and each decision are stored."""
         released, now = hold_pass.released, hold_pass.now
         members = [delivery for key in keys for delivery in self._groups.get(key, {}).values()]
-        members += companions(self._groups, keys, members)
+        members += related_deliveries(self._groups, keys, members)
         lines, left_out = list[Delivery](), set[str]()
         episodes: dict[str, list[Delivery]] = defaultdict(list)
         for one in members:
@@ -297,10 +297,10 @@ class Hold:
         handling = watch.handling.get(delivery.alert.rule, UNTOUCHED) if watch else UNTOUCHED
         if handling.state != "open" and handling.until is not None:
             # Without the person: names are kept only where they can be erased.
-            return f"{handling.state} until {instant(handling.until)}"
+            return f"{handling.state} until {format_instant(handling.until)}"
         silence = matching_silence(silences, delivery, now)
         if silence is not None:
-            return f"silence {silence.id[:64]} until {instant(silence.until)}"
+            return f"silence {silence.id[:64]} until {format_instant(silence.until)}"
         return self._context.addressing.preferences.suppression_reason(delivery)
 
     def _waits(self, delivery: Delivery, now: Instant) -> bool:

@@ -88,7 +88,7 @@ class Ledger:
     def of_relationship(self, tenant: str, relationship: str) -> list[str]:
         return sorted(self._of_relationship.get((tenant, relationship), ()))
 
-    def naming(self, tenant: str, person: str) -> list[str]:
+    def mentioning(self, tenant: str, person: str) -> list[str]:
         return sorted(self._naming.get((tenant, person), ()))
 
 

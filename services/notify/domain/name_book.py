@@ -8,7 +8,7 @@ from typing import NamedTuple
 from schemas.directory import Participant
 from schemas.primitives import Side
 from schemas.programs import Programme
-from services.notify.domain.wording import isolated
+from services.notify.domain.wording import isolate
 from services.notify.domain.working_hours import WorkCalendar
 
 IsOff = Callable[[str], bool]
@@ -191,7 +191,7 @@ class NameBook:
         if person is None:
             return None
         # A name is one line, whatever a directory has.
-        named[participant] = isolated(" ".join(person.name.split()))
+        named[participant] = isolate(" ".join(person.name.split()))
         return named[participant]
 
 

@@ -69,7 +69,7 @@ def notice(about: NoticeContent, to: Addressee, now: Instant, transition: Transi
     )
     event_id = transition_id(alert.dedup_key, alert.seq, transition)
     message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, event_id, now)
-    return message.model_copy(update={"person": to.person, "due_at": deliverable_from(to.receiving, now)})
+    return message.model_copy(update={"person": to.person, "due_at": deliverable_from(to.delivery_window, now)})
 
 
 def is_notice(delivery: Delivery) -> bool:

@@ -92,10 +92,10 @@ class Outbox:
         return overtaken
 
     def poll_due(
-        self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = lambda _, now: now
+        self, now: Instant, deliverable_from: Callable[[Delivery, Instant], Instant] = lambda _, now: now
     ) -> list[Delivery]:
         """Return due deliveries, the longest due first; each must come back through `complete`. A destination that is
-        down gets one, as a trial. `opens`: from when on a person may be written to: a repeat wakes nobody either."""
+        down gets one, as a trial. `deliverable_from`: when a person may be written to: a repeat wakes nobody either."""
         if self.parked is not None and (now < self.parked.until or self._in_flight):
             return []
         found: list[Delivery] = []
@@ -108,7 +108,7 @@ class Outbox:
             delivery = queue[0] if queue else None
             if delivery is None or delivery.delivery_id in self._in_flight or delivery.due_at > now:
                 continue  # a stale entry: removed, in flight, or put off
-            opens_at = opens(delivery, now)
+            opens_at = deliverable_from(delivery, now)
             if opens_at > now:
                 self._scheduled_count += 1
                 heappush(self._due, (opens_at, self._scheduled_count, key))
@@ -137,7 +137,7 @@ class Outbox:
         until = now + (wait if wait is not None else backoff(self._failures, jitter))
         self.parked = Parked(self._failing_since, self._failures, reason, until)
 
-    def stumble(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
+    def record_failure(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
         """Count a failure that need not be the destination's fault. After several in a row without success it is: a
         receiver that hangs answers nobody."""
         if self._failures + 1 >= UNHEALTHY_AFTER:

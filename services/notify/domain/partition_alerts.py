@@ -149,11 +149,11 @@ class PartitionAlerts(AlertStore[Watch]):
         self._put(watch, after)
         return transitioned
 
-    def pulses(self) -> Mapping[ProgrammeKey, ProgrammeHealth]:
+    def programme_health(self) -> Mapping[ProgrammeKey, ProgrammeHealth]:
         """Return the health of every programme, by the newest rows."""
         return self._pulses.by_program
 
-    def of_program(self, program: ProgrammeKey) -> list[Watch]:
+    def watches_of_program(self, program: ProgrammeKey) -> list[Watch]:
         return self.watches_of(program[0], {program[1]})
 
     def restore_silent(self, silent: Mapping[ProgrammeKey, Mapping[str, Frozen]]) -> None:

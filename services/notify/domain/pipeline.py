@@ -19,7 +19,7 @@ from services.notify.domain.lifecycle import ERASED, Transition
 from services.notify.domain.routing import Addressee, RoutingResult, deliverable_from
 from services.notify.domain.subjects import SubjectTransitioned
 from services.notify.domain.watch import Watch
-from services.notify.domain.wording import instant, span
+from services.notify.domain.wording import format_duration, format_instant
 
 AT_RISK = "in the digest 'at risk now': "
 """The prefix of the reason of late notices."""
@@ -45,13 +45,13 @@ class Notice:
 
 @dataclass(frozen=True)
 class StageContext:
-    """The context of the stages. `routed`: the routing result; `last_notified`: the last episode that somebody was
+    """The context of the stages. `routing`: the routing result; `last_notified`: the last episode that somebody was
     notified of; `heard`: its recipients, None where that was not recorded; `handling`: who handles the alert, with this
     transition applied; `lag`: how far the scores of its partition lag behind the wall clock, zero on the log's clock;
     `storm`: why it belongs to a storm, if so; `inhibited`: why nobody may be notified."""
 
     transition: Transition
-    routed: RoutingResult
+    routing: RoutingResult
     last_notified: int
     heard: tuple[Addressee, ...] | None = None
     handling: Handling = UNTOUCHED
@@ -64,7 +64,7 @@ class StageContext:
 def stage_context(
     transitioned: Transitioned | SubjectTransitioned,
     last_notified: int,
-    routed: RoutingResult,
+    routing: RoutingResult,
     silences: tuple[AlertSilence, ...] = (),
 ) -> StageContext:
     transition = transitioned.transition
@@ -72,7 +72,7 @@ def stage_context(
     handling = watch.handling.get(transition.rule.name, UNTOUCHED)
     frozen = watch.frozen if isinstance(watch, Watch) else None
     inhibited = None if frozen is None else frozen.reason
-    return StageContext(transition, routed, last_notified, None, handling, silences, inhibited=inhibited)
+    return StageContext(transition, routing, last_notified, None, handling, silences, inhibited=inhibited)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def run_pipeline(notice: Notice, context: StageContext) -> Decision:
     event = _with_audit(notice.event, audit, None)
     deliveries: list[Delivery] = []
     for one, alone in zip(notice.to, plan_deliveries(event, [one.destination for one in notice.to]), strict=True):
-        group = notice.group if one.receiving is not None else "late" if notice.late else None
+        group = notice.group if one.delivery_window is not None else "late" if notice.late else None
         due_at = earliest_due(notice.group, one, event.data.decided_at)
         deliveries.append(alone.model_copy(update={"person": one.person, "group": group, "due_at": due_at}))
     return Decision(event, tuple(deliveries))
@@ -162,19 +162,19 @@ def silence(notice: Notice, context: StageContext) -> StageVerdict:
     if notice.event.data.transition in ENDS:
         return Passed(notice, "an end is never silenced")
     if context.handling.state == "snoozed" and context.handling.until is not None:
-        return Stopped(f"snoozed until {instant(context.handling.until)}")
+        return Stopped(f"snoozed until {format_instant(context.handling.until)}")
     if context.transition.rule.is_urgent:
         return Passed(notice, "no silence mutes a call for support")
     one = matching_silence(context.silences, notice.event, notice.event.data.at)
     if one is not None:
-        return Stopped(f"silence {one.id[:SHOWN]} until {instant(one.until)}")
+        return Stopped(f"silence {one.id[:SHOWN]} until {format_instant(one.until)}")
     return Passed(notice, "no silence matches")
 
 
 def route(notice: Notice, context: StageContext) -> StageVerdict:
     """Route the notice; an end goes to the recipients of the start, however it is routed by now."""
     if context.transition.why == ERASED:
-        heard = context.routed.to if context.heard is None else context.heard
+        heard = context.routing.to if context.heard is None else context.heard
         keyed = tuple(one for one in heard if one.destination.channel not in PEOPLE)
         if not keyed:
             return Stopped("nothing is sent to people of what was erased")
@@ -184,9 +184,9 @@ def route(notice: Notice, context: StageContext) -> StageVerdict:
             return Stopped(NOBODY_LEFT)
         named = ", ".join(sorted({one.destination.recipient for one in context.heard}))
         return Passed(replace(notice, to=context.heard), f"whoever heard of it: {named}"[:200])
-    if not context.routed.to:
-        return Stopped(context.routed.why)
-    return Passed(replace(notice, to=context.routed.to), context.routed.why)
+    if not context.routing.to:
+        return Stopped(context.routing.why)
+    return Passed(replace(notice, to=context.routing.to), context.routing.why)
 
 
 def hold(notice: Notice, context: StageContext) -> StageVerdict:
@@ -195,15 +195,17 @@ def hold(notice: Notice, context: StageContext) -> StageVerdict:
     if context.transition.rule.is_urgent:
         return Passed(notice, "a call for support waits for nothing")
     if is_behind(context.lag):
-        return HeldNotice(_with_group(notice, context), f"scores are {span(context.lag)} behind the wall clock")
+        return HeldNotice(
+            _with_group(notice, context), f"scores are {format_duration(context.lag)} behind the wall clock"
+        )
     grouped = _with_group(notice, context)
-    people = [one for one in grouped.to if one.receiving is not None]
+    people = [one for one in grouped.to if one.delivery_window is not None]
     if not people or grouped.group is None:
         return Passed(grouped, "P1 waits for nothing" if people else "scores have caught up")
     decided_at = notice.event.data.decided_at
     first = min(people, key=lambda one: earliest_due(grouped.group, one, decided_at))
-    assert first.receiving is not None, "it is one of the people"
-    words = first.receiving.words(earliest_due(grouped.group, first, decided_at))
+    assert first.delivery_window is not None, "it is one of the people"
+    words = first.delivery_window.words(earliest_due(grouped.group, first, decided_at))
     return HeldNotice(grouped, f"people at {words} at the earliest")
 
 
@@ -265,7 +267,7 @@ def _with_group(notice: Notice, context: StageContext) -> Notice:
     if late:
         can_wait = transition.rescored and alert.urgency != "P1"
         return replace(notice, group="rescored" if can_wait else "late", late=True)
-    if all(one.receiving is None for one in notice.to):
+    if all(one.delivery_window is None for one in notice.to):
         return notice
     if alert.transition in ENDS:
         return replace(notice, group="digest")
@@ -291,17 +293,17 @@ def usual_group(urgency: Urgency) -> GroupKind | None:
 
 def earliest_due(group: GroupKind | None, to: Addressee, decided_at: Instant) -> Instant:
     """Return when a notice may be sent, at the earliest; P1 and machines at once."""
-    match group if to.receiving is not None else None:
-        case "digest" if to.receiving is not None:
-            return to.receiving.next_digest(decided_at)
+    match group if to.delivery_window is not None else None:
+        case "digest" if to.delivery_window is not None:
+            return to.delivery_window.next_digest(decided_at)
         case "batch" | "handover":
-            return deliverable_from(to.receiving, decided_at + BATCH_WAIT)
+            return deliverable_from(to.delivery_window, decided_at + BATCH_WAIT)
         case "storm":
-            return deliverable_from(to.receiving, decided_at + STORM_SPAN)
+            return deliverable_from(to.delivery_window, decided_at + STORM_SPAN)
         case "rescored":
-            return deliverable_from(to.receiving, decided_at + RESCORED_SPAN)
+            return deliverable_from(to.delivery_window, decided_at + RESCORED_SPAN)
         case _:
-            return deliverable_from(to.receiving, decided_at) if group else decided_at
+            return deliverable_from(to.delivery_window, decided_at) if group else decided_at
 
 
 def _with_audit(event: AlertChanged, audit: Sequence[StageDecision], not_sent: str | None) -> AlertChanged:

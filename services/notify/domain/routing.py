@@ -13,7 +13,7 @@ from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.name_book import IsOff, NameBook
 from services.notify.domain.preferences import AddressesOff, Preferences
-from services.notify.domain.working_hours import Receiving, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, WorkCalendar
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Addressee:
 
     destination: Destination
     person: Id | None = None
-    receiving: Receiving | None = None
+    delivery_window: DeliveryWindow | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Addressing:
         self.routing, self.people, self._off = routing, people, off
         self.preferences = preferences or Preferences()
 
-    def routed(self, about: RoutingKey) -> RoutingResult:
+    def route(self, about: RoutingKey) -> RoutingResult:
         names, why = self._match_routes(about)
         found: list[Addressee] = []
         notes: list[str] = []
@@ -164,12 +164,12 @@ class Addressing:
             return Addressee(receiver.destination, person)
         holidays = self.people.calendar(about.tenant, about.program).holidays
         hours = receiver.hours if person is None else self.preferences.hours(about.tenant, person, receiver.hours)
-        return Addressee(receiver.destination, person, Receiving(hours, WorkCalendar(zone, holidays)))
+        return Addressee(receiver.destination, person, DeliveryWindow(hours, WorkCalendar(zone, holidays)))
 
 
-def deliverable_from(receiving: Receiving | None, moment: Instant) -> Instant:
+def deliverable_from(delivery_window: DeliveryWindow | None, moment: Instant) -> Instant:
     """Return when a notice may be sent from this moment on; machines get it at once."""
-    return moment if receiving is None else receiving.deliverable_from(moment)
+    return moment if delivery_window is None else delivery_window.deliverable_from(moment)
 
 
 @dataclass(frozen=True)
@@ -180,19 +180,19 @@ class DecisionContext:
     now: Callable[[], Instant]
     addressing: Addressing
 
-    def routed(self, about: RoutingKey) -> RoutingResult:
-        routed = self.addressing.routed(about)
+    def route(self, about: RoutingKey) -> RoutingResult:
+        routed = self.addressing.route(about)
         if self.clock == "wall":
             return routed
-        return replace(routed, to=tuple(replace(one, receiving=None) for one in routed.to))
+        return replace(routed, to=tuple(replace(one, delivery_window=None) for one in routed.to))
 
-    def opens(self, delivery: Delivery, now: Instant) -> Instant:
+    def deliverable_from(self, delivery: Delivery, now: Instant) -> Instant:
         """Return from when on the delivery may be sent: only a P1 wakes people."""
         if any(alert.urgency == "P1" for alert in listed_alerts(delivery)):
             return now
         about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
         found = self.current_addressees([Recipient(Destination(delivery.channel, delivery.recipient))], about)
-        return deliverable_from(found[0].receiving, now) if found else now
+        return deliverable_from(found[0].delivery_window, now) if found else now
 
     def current_addressees(self, recipients: Sequence[Recipient], about: RoutingKey) -> tuple[Addressee, ...]:
         """Return the current addressees of earlier recipients; a destination that no longer exists is left out."""
@@ -200,4 +200,4 @@ class DecisionContext:
         # Several may have become one, such as owners that no longer exist.
         found = {one.destination: one for one in every if one is not None}
         is_wall = self.clock == "wall"
-        return tuple(one if is_wall else replace(one, receiving=None) for one in found.values())
+        return tuple(one if is_wall else replace(one, delivery_window=None) for one in found.values())

@@ -211,17 +211,17 @@ class Shadows:
         self._rules, self._failed = rules, failed
         self._counting: dict[tuple[ProgrammeKey, str], ShadowCount] = {}
 
-    def look(self, clock: Instant, partitions: Iterable[PartitionAlerts]) -> None:
+    def track(self, clock: Instant, partitions: Iterable[PartitionAlerts]) -> None:
         """Start counting the shadows that have ended by this instant; stop for one that another version has
         replaced."""
         shadows = {shadow.key: shadow for shadow in self._rules.shadows(clock)}
         self._counting = {key: count for key, count in self._counting.items() if key in shadows}
         for key, shadow in shadows.items():
             if key not in self._counting:
-                watches = [watch for alerts in partitions for watch in alerts.of_program(shadow.program)]
+                watches = [watch for alerts in partitions for watch in alerts.watches_of_program(shadow.program)]
                 self._counting[key] = ShadowCount(shadow, watches)
 
-    def counted(self, recorded: Instant) -> list[RuleEvent]:
+    def drain_results(self, recorded: Instant) -> list[RuleEvent]:
         """Count a part, and return the results that are complete."""
         found: list[RuleEvent] = []
         for key, count in list(self._counting.items()):

@@ -47,7 +47,7 @@ def tallies(
     partitions: Iterable[PartitionAlerts], programs: Collection[ProgrammeKey] | None = None
 ) -> dict[ProgrammeKey, Tally]:
     """Tally these programmes, or all."""
-    pulses = [(alerts.pulses(), alerts.catching_up().keys()) for alerts in partitions]
+    pulses = [(alerts.programme_health(), alerts.catching_up().keys()) for alerts in partitions]
     by_key = {program for of_partition, _ in pulses for program in of_partition}
     return {
         program: _tally([(of_partition[program], late) for of_partition, late in pulses if program in of_partition])

@@ -13,7 +13,7 @@ from schemas.rules import Rule, Shift
 from services.notify.domain.handling import UNTOUCHED, handling_after, with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
 from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, apply_deadline, close_rule, remind
-from services.notify.domain.wording import cut, instant, span
+from services.notify.domain.wording import format_duration, format_instant, truncate
 
 NO_LONGER_WATCHED = "nobody expects it any more"
 EXPIRED = "nobody looks after it any more"
@@ -157,7 +157,7 @@ def observe_shift(
         Reason(
             name="median_health",
             points=0.0 - round(fall, 1),
-            words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {span(shift.window)}",
+            words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {format_duration(shift.window)}",
         ),
     )
     observation = Observation(
@@ -179,11 +179,11 @@ def observe_source(rule: Rule, source: Source, mark: Watermark | None, described
     late = rule.clear_level * interval
     is_back = mark is not None and mark.recorded <= now and now - min(mark.time, mark.recorded) <= late
     last_event_words = (
-        f"nothing heard since {instant(last)}"
+        f"nothing heard since {format_instant(last)}"
         if last_event is None
-        else f"its latest event is of {instant(last_event)}"
+        else f"its latest event is of {format_instant(last_event)}"
     )
-    words = f"{cut(source.source, SHOWN_SOURCE)}: {last_event_words}, expected every {source.interval_hours:g} h"
+    words = f"{truncate(source.source, SHOWN_SOURCE)}: {last_event_words}, expected every {source.interval_hours:g} h"
     return Observation(
         fires=now - last > rule.tiers[0].level * interval,
         clears=is_back,
@@ -195,7 +195,7 @@ def observe_source(rule: Rule, source: Source, mark: Watermark | None, described
 def observe_lag(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observation:
     """Observe how far the scores of a programme lag behind the latest recorded event."""
     behind = _NOTHING if newest is None else max(_NOTHING, newest - clock)
-    words = f"scores reach up to {instant(clock)}, events up to {instant(newest or clock)}"
+    words = f"scores reach up to {format_instant(clock)}, events up to {format_instant(newest or clock)}"
     return Observation(
         fires=behind > rule.tiers[0].level * interval,
         clears=behind <= rule.clear_level * interval,

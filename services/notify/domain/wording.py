@@ -23,13 +23,13 @@ ISOLATED, ISOLATED_END = "\u2068", "\u2069"
 _FROM_THE_RIGHT = frozenset({"R", "AL"})
 
 
-def isolated(name: str) -> str:
+def isolate(name: str) -> str:
     if not any(bidirectional(one) in _FROM_THE_RIGHT for one in name):
         return name
     return f"{ISOLATED}{name}{ISOLATED_END}"
 
 
-def cut(text: str, most: int) -> str:
+def truncate(text: str, most: int) -> str:
     """Cut the text, with a sign for what is left out."""
     if len(text) <= most:
         return text
@@ -40,17 +40,17 @@ def cut(text: str, most: int) -> str:
     return f"{shortened}…"
 
 
-def days(count: float) -> str:
+def format_days(count: float) -> str:
     rounded = round(count)
     return "1 day" if rounded == 1 else f"{rounded} days"
 
 
-def span(length: timedelta) -> str:
+def format_duration(length: timedelta) -> str:
     """Return hours below two days, days above."""
-    return days(length / DAY) if length >= 2 * DAY else f"{length / timedelta(hours=1):.0f} h"
+    return format_days(length / DAY) if length >= 2 * DAY else f"{length / timedelta(hours=1):.0f} h"
 
 
-def instant(moment: Instant) -> str:
+def format_instant(moment: Instant) -> str:
     """`3 May 2023 12:00 UTC`"""
     return f"{moment.day} {moment:%b %Y %H:%M} UTC"
 
@@ -149,20 +149,20 @@ def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[
 
 def _health_words(part: Part, score: Score, as_of: Instant) -> str:
     if part.name == "rhythm":
-        rhythm = f"(agreed rhythm: every {days(score.cadence_days)})"
+        rhythm = f"(agreed rhythm: every {format_days(score.cadence_days)})"
         if not 0 < part.value < 1:
             return f"meetings have stopped {rhythm}"
         # Beyond one interval the factor is 2 ** (1 - age / cadence): its value gives the age.
-        return f"no meeting for {days(score.cadence_days * (1 - log2(part.value)))} {rhythm}"
+        return f"no meeting for {format_days(score.cadence_days * (1 - log2(part.value)))} {rhythm}"
     if part.name == "silence":
         return _silence_words(score, as_of)
     return HEALTH_WORDS.get(part.name, part.name.replace("_", " "))
 
 
 def _silence_words(score: Score, as_of: Instant) -> str:
-    silent = days((as_of - (score.last_contact or score.started)) / DAY)
+    silent = format_days((as_of - (score.last_contact or score.started)) / DAY)
     since_words = "since the start, " if score.last_contact is None else "for "
-    return f"no contact {since_words}{silent} (agreed rhythm: every {days(score.cadence_days)})"
+    return f"no contact {since_words}{silent} (agreed rhythm: every {format_days(score.cadence_days)})"
 
 
 CERTAIN = 1e-9
@@ -250,11 +250,15 @@ def without_callers(why: Sequence[Reason]) -> tuple[Reason, ...]:
 
 def summary(subject: AlertSubject, transition: Transition, reading: Reading | None, why: tuple[Reason, ...]) -> str:
     """`spruce: pair 4F2, health 38, low for 24 h. Mostly: no meeting for 33 days ... -19.4. P3`"""
-    about = f"{cut(subject.program, SHOWN_ID)}: pair {cut(subject.id, SHOWN_ID)}"
+    about = f"{truncate(subject.program, SHOWN_ID)}: pair {truncate(subject.id, SHOWN_ID)}"
     begun = transition.episode.since
     assert begun is not None, "an episode began at some instant"
     state_words = _state_words(transition, reading)
-    lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
+    lasting = (
+        f"since {format_instant(begun)}"
+        if transition.name != "resolved"
+        else f"after {format_duration(transition.at - begun)}"
+    )
     because = ""
     if why and transition.name != "resolved":
         # In points of health, or of the chance: log-odds mean nothing to a person.
@@ -264,7 +268,7 @@ def summary(subject: AlertSubject, transition: Transition, reading: Reading | No
         elif measure == "risk" and reading is not None:
             weight = f" {chance_points(reading.risk, why[0].points):+.0f} % chance"
         because = f". Mostly: {without_callers(why)[0].words}{weight}"
-    return cut(f"{about} {state_words}, {lasting}{because}", MOST)
+    return truncate(f"{about} {state_words}, {lasting}{because}", MOST)
 
 
 def next_step(transition: Transition) -> str:
@@ -278,12 +282,12 @@ def subject_summary(subject: AlertSubject, transition: Transition, why: tuple[Re
     assert transition.episode.since is not None, "an episode began at some instant"
     so, over = WORDS_OF_SUBJECTS[transition.rule.measure]
     if transition.name == "resolved":
-        state_words = f"{over}, after {span(transition.at - transition.episode.since)}"
+        state_words = f"{over}, after {format_duration(transition.at - transition.episode.since)}"
     else:
         again = {"reminded": "still: ", "unstable": "again and again: "}.get(transition.name, "")
-        state_words = f"{again}{so} ({transition.episode.urgency}), since {instant(transition.episode.since)}"
-    return cut(
-        f"{cut(subject.program, SHOWN_ID)}: {state_words}" + "".join(f". {reason.words}" for reason in why), MOST
+        state_words = f"{again}{so} ({transition.episode.urgency}), since {format_instant(transition.episode.since)}"
+    return truncate(
+        f"{truncate(subject.program, SHOWN_ID)}: {state_words}" + "".join(f". {reason.words}" for reason in why), MOST
     )
 
 

@@ -66,7 +66,7 @@ class ReceivingHours:
 
 
 @dataclass(frozen=True)
-class Receiving:
+class DeliveryWindow:
     """When one recipient may be written to."""
 
     hours: ReceivingHours = ReceivingHours()

@@ -83,7 +83,7 @@ def run_backtest(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], 
     return backtest
 
 
-def scores_of(settings: Settings, topics: NotifyTopics, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
+def read_scores(settings: Settings, topics: NotifyTopics, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
     """Yield the scores of a programme and the clocks, partition by partition in order. Unreadable records are logged
     and skipped, as in notify itself. Raises KafkaError."""
     for record in read_to_end(settings, [topics.scores], isolation_level="read_committed"):
@@ -124,7 +124,7 @@ def read_programme(settings: Settings, topics: NotifyTopics, tenant: Id, program
 def read_clock(settings: Settings, topics: NotifyTopics) -> Instant:
     """Return the latest clock of the scores; EPOCH where there are none. Raises KafkaError."""
     clock = EPOCH
-    for _, event in scores_of(settings, topics, "", ""):
+    for _, event in read_scores(settings, topics, "", ""):
         if event.type == "mentoring.clock.advanced.v1":
             clock = max(clock, event.data.clock)
     return clock

@@ -24,10 +24,10 @@ from services.notify.domain.handling import (
     UNTOUCHED,
     ActRefused,
     apply_act,
+    build_silence,
     check_unsilence,
-    note_of,
+    note_from,
     silence_key,
-    silence_of,
 )
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
@@ -164,14 +164,14 @@ class CommandProcessor:
         result = apply_act(before, command, watch.subject, calendar, is_open=state.condition in OPEN)
         if isinstance(result, ActRefused):
             return [alert_handled(watch, command, result.reason, self._now())]
-        store.handle(key, alert.rule, result.handling, note_of(command.act))
+        store.set_handling(key, alert.rule, result.handling, note_from(command.act))
         to = command.act.assignee if command.act.kind == "assign" else None
         if to is not None and to not in {command.by, before.assignee} and state.condition in OPEN:
             self._assigned.append(AssignedAlert(watch, alert.rule, to, command.id))
         return [alert_handled(watch, command, result.handling, self._now())]
 
     def _put_silence(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:
-        silence = silence_of(command, act)
+        silence = build_silence(command, act)
         if isinstance(silence, ActRefused):
             return self._refuse_command(command, silence.reason)
         key = silence_key(command.tenant, act.silence)

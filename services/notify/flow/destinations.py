@@ -110,9 +110,9 @@ class DestinationQueue:
             case DestinationDown(reason, wait):
                 self.outbox.park(reason, result.at, wait, jitter)
             case RetryLater(reason, wait):
-                self.outbox.stumble(reason, result.at, wait, jitter)
+                self.outbox.record_failure(reason, result.at, wait, jitter)
             case OutcomeUnknown(reason):
-                self.outbox.stumble(reason, result.at, None, jitter)
+                self.outbox.record_failure(reason, result.at, None, jitter)
             case DeliveryAccepted():
                 self.outbox.open()
             case MessageRejected():

@@ -43,7 +43,7 @@ class Environment:
     now: Callable[[], Instant]
     chance: Callable[[], float]
     directory: MailDirectory
-    opens: Callable[[Delivery, Instant], Instant]
+    deliverable_from: Callable[[Delivery, Instant], Instant]
 
 
 @dataclass
@@ -104,7 +104,9 @@ class Dispatch:
             self._fall_back(delivery, now)
         # 3. Start due deliveries. One that cannot be rendered ends here.
         open_ = [queue for queue in self._queues if not queue.is_draining]
-        due = [delivery for queue in open_ for delivery in queue.outbox.poll_due(now, self._environment.opens)]
+        due = [
+            delivery for queue in open_ for delivery in queue.outbox.poll_due(now, self._environment.deliverable_from)
+        ]
         starting = [begun for one in due if (begun := self._start_rendered(one, now)) is not None]
         step, self._changes = self._changes, DispatchStep()
         step.starting += starting
@@ -156,7 +158,7 @@ class Dispatch:
         not kept either."""
         for one in erased:
             self._erased.add(one)
-            found = self._ledger.naming if one.kind == "person" else self._ledger.of_relationship
+            found = self._ledger.mentioning if one.kind == "person" else self._ledger.of_relationship
             for delivery_id in found(one.tenant, one.id):
                 self._ledger.remove(delivery_id)
                 self._changes.gone.append(delivery_id)
@@ -278,7 +280,7 @@ class Dispatch:
     def _start_rendered(self, due: Delivery, now: Instant) -> Delivery | None:
         delivery_started = start_attempt(due, now)
         try:
-            return delivery_started if delivery_started.body is not None else self._renderer.rendered(delivery_started)
+            return delivery_started if delivery_started.body is not None else self._renderer.render(delivery_started)
         except Exception as failure:  # noqa: BLE001 (logged, listed with the dead letters, and no other waits for it)
             failure_details = described(failure)
             self._log.error("rendering_failed", delivery_id=due.delivery_id, channel=due.channel, **failure_details)

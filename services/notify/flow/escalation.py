@@ -64,7 +64,7 @@ class EscalationPlanner:
                 self._scheduled.add(transition)
                 heappush(self._due, (at, transition, delivery))
 
-    def planned(self, acts: Sequence[AssignedAlert]) -> list[Delivery]:
+    def plan(self, acts: Sequence[AssignedAlert]) -> list[Delivery]:
         """Return one message each for assignees, and for the next in line of all alerts that nobody has acknowledged in
         time."""
         now, found = self._now(), dict[tuple[Id, Recipient], list[Delivery]]()
@@ -115,7 +115,7 @@ def _escalated(delivery: Delivery, to: Addressee, now: Instant, why: str) -> Del
         "channel": to.destination.channel,
         "recipient": to.destination.recipient,
         "person": to.person,
-        "due_at": now if delivery.alert.urgency == "P1" else deliverable_from(to.receiving, now),
+        "due_at": now if delivery.alert.urgency == "P1" else deliverable_from(to.delivery_window, now),
         "changed_at": now,
         "repeat": False,
         **ALONE,

@@ -35,7 +35,7 @@ class PeopleRecords:
         self._erased: SimpleQueue[Erased] = SimpleQueue()
         self._away: SimpleQueue[tuple[str, str]] = SimpleQueue()
 
-    def erased(self) -> list[Erased]:
+    def drain_erased(self) -> list[Erased]:
         """Return who was erased since the last call, without persons described again meanwhile; after a start everybody
         whose tombstone is still there."""
         found = [self._erased.get_nowait() for _ in range(self._erased.qsize())]
@@ -43,7 +43,7 @@ class PeopleRecords:
             one for one in found if one.kind == "relationship" or self._people.participant(one.tenant, one.id) is None
         ]
 
-    def away(self) -> list[tuple[str, str]]:
+    def drain_away(self) -> list[tuple[str, str]]:
         """Return who is on leave, or has left, since the last call, by tenant and id; after a start everybody who
         is."""
         return [self._away.get_nowait() for _ in range(self._away.qsize())]

@@ -15,7 +15,7 @@ from services.notify.domain.outbox import Parked
 from services.notify.domain.partition_alerts import ClosedCall
 from services.notify.domain.preferences import AddressesOff, AddressOff
 from services.notify.domain.routing import Addressee, Addressing, RoutingKey
-from services.notify.domain.wording import instant
+from services.notify.domain.wording import format_instant
 
 SILENCE_ENDS_IN = timedelta(days=1)
 DOWN, SUPPORT_CLOSED = "destination_down", "support_closed"
@@ -40,7 +40,7 @@ class NoticePlanner:
         over = {one.dedup_key for one in notices if one.transition == "resolved"}
         self._down = {one.relationship: one.alert.episode for one in notices if one.dedup_key not in over}
 
-    def planned(self, silences: Sequence[AlertSilence], parked: Mapping[str, Parked]) -> list[Delivery]:
+    def plan(self, silences: Sequence[AlertSilence], parked: Mapping[str, Parked]) -> list[Delivery]:
         now = self._now()
         monthly = self._of_idle_chats(now) if self._clock == "wall" else ()
         refused, self._refused = self._refused, []
@@ -51,7 +51,7 @@ class NoticePlanner:
             *monthly,
         ]
 
-    def of_closed(self, calls: Sequence[ClosedCall]) -> list[Delivery]:
+    def support_closed(self, calls: Sequence[ClosedCall]) -> list[Delivery]:
         """Return notices to whoever asked for support, by name, that the request was closed, without its content.
         Nobody else is notified where that person is unknown (a group, or a pair missing in the directory) or cannot be
         reached."""
@@ -101,7 +101,7 @@ class NoticePlanner:
                         silence.id,
                         int(silence.until.timestamp()),
                         "P3",
-                        f"The silence {silence.id[:64]} of {what[:60]} ends at {instant(silence.until)}.",
+                        f"The silence {silence.id[:64]} of {what[:60]} ends at {format_instant(silence.until)}.",
                         "Nothing, or silence it anew: what is at risk then is told after its end.",
                         silence.tenant,
                         silence.program or OURS,
@@ -114,7 +114,7 @@ class NoticePlanner:
         for name, found in parked.items():
             if name not in self._down:
                 self._down[name] = int(found.since.timestamp())
-                reason = f"{name} takes no messages since {instant(found.since)}: {found.reason[:90]}."
+                reason = f"{name} takes no messages since {format_instant(found.since)}: {found.reason[:90]}."
                 yield from self._to_admins(name, reason, now)
         for name in [one for one in self._down if one not in parked and one in self._addressing.routing.by_name]:
             yield from self._to_admins(name, f"{name} takes messages again.", now, is_over=True)

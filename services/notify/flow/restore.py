@@ -51,7 +51,7 @@ class SharedState:
 
     def apply(self, one: Record) -> None:
         """Raises UnreadableRecordError."""
-        key = _text(one.key)
+        key = _decode_key(one.key)
         for by_key in (self.silences, self.addresses, self.personal):
             by_key.pop(key, None)
         if one.value is not None and key.startswith(ADDRESSES):
@@ -87,7 +87,7 @@ def restore_state(
         if state.partition not in watches:
             # Somebody gave the topic more partitions than the scores have: no event can belong there.
             raise UnreadableRecordError("the scores have no such partition")
-        key, watches_by_key = _text(state.key), watches[state.partition]
+        key, watches_by_key = _decode_key(state.key), watches[state.partition]
         match parse(record.load, state.value) if state.value is not None else None:
             case None:
                 watches_by_key.pop(key, None)
@@ -101,8 +101,8 @@ def restore_state(
                 raise UnreadableRecordError(WRONG_KEY)
 
     shared = SharedState()
-    unreadable = _read(settings, topics.alert_state, "alert_state_unreadable", apply_state)
-    unreadable += _read(settings, topics.shared_state, "shared_state_unreadable", shared.apply)
+    unreadable = _apply_topic(settings, topics.alert_state, "alert_state_unreadable", apply_state)
+    unreadable += _apply_topic(settings, topics.shared_state, "shared_state_unreadable", shared.apply)
     deliveries, unreadable_deliveries = _deliveries(settings, topics)
     subjects, unreadable_subjects = _subjects(settings, topics)
     return Restored(
@@ -130,7 +130,7 @@ def read_watches(settings: Settings, topics: NotifyTopics) -> list[Watch | Subje
         if isinstance(state, WatchRecord):
             watches[found.key] = state.watch
 
-    _read(settings, topics.alert_state, "alert_state_unreadable", apply)
+    _apply_topic(settings, topics.alert_state, "alert_state_unreadable", apply)
     return [*watches.values(), *_subjects(settings, topics)[0].values()]
 
 
@@ -170,12 +170,12 @@ def _subjects(settings: Settings, topics: NotifyTopics) -> tuple[dict[str, Subje
     subjects: dict[str, SubjectWatch] = {}
 
     def apply(found: Record) -> None:
-        key = _text(found.key)
+        key = _decode_key(found.key)
         subjects.pop(key, None)
         if found.value is not None:
             subjects[key] = parse_subject(key, found.value)
 
-    return subjects, _read(settings, topics.subject_state, "subject_state_unreadable", apply)
+    return subjects, _apply_topic(settings, topics.subject_state, "subject_state_unreadable", apply)
 
 
 def _deliveries(settings: Settings, topics: NotifyTopics) -> tuple[list[Delivery], int]:
@@ -187,11 +187,11 @@ def _deliveries(settings: Settings, topics: NotifyTopics) -> tuple[list[Delivery
         else:
             last[found.key] = parse_delivery(found)
 
-    unreadable = _read(settings, topics.deliveries, "delivery_unreadable", apply)
+    unreadable = _apply_topic(settings, topics.deliveries, "delivery_unreadable", apply)
     return list(last.values()), unreadable
 
 
-def _read(settings: Settings, topic: str, event: str, apply: Callable[[Record], None]) -> int:
+def _apply_topic(settings: Settings, topic: str, event: str, apply: Callable[[Record], None]) -> int:
     """Apply every record up to the end. Returns how many could not be read: each is logged as this event, and
     skipped."""
     unreadable = 0
@@ -204,7 +204,7 @@ def _read(settings: Settings, topic: str, event: str, apply: Callable[[Record], 
     return unreadable
 
 
-def _text(key: bytes | None) -> str:
+def _decode_key(key: bytes | None) -> str:
     try:
         return (key or b"").decode()
     except UnicodeDecodeError as invalid:

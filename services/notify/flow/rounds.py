@@ -127,9 +127,9 @@ class SideInputs:
                 dispatch.discard(requested.delivery_id)
             else:
                 dispatch.replay(requested.replay)
-        erased = self.people.erased()
+        erased = self.people.drain_erased()
         dispatch.forget(erased)
-        return erased, self.people.away()
+        return erased, self.people.drain_away()
 
 
 @dataclass
@@ -216,9 +216,9 @@ class Flow:
         self.dispatch.record_ended(released.ended)
         self.escalation.observe(planned)
         for notice in (
-            *self.notice_planner.planned(silences, self.dispatch.parked),
-            *self.notice_planner.of_closed(self.score_processor.drain_closed_calls()),
-            *self.escalation.planned(results.assigned),
+            *self.notice_planner.plan(silences, self.dispatch.parked),
+            *self.notice_planner.support_closed(self.score_processor.drain_closed_calls()),
+            *self.escalation.plan(results.assigned),
         ):
             self.dispatch.plan(notice)
         step = self.dispatch.step([*left_over, *released.messages])

@@ -110,7 +110,7 @@ class ScoreProcessor:
 
     def drain_shadow_results(self) -> list[RuleEvent]:
         """Return the results of shadows since the last call."""
-        return self._shadows.counted(self._context.now())
+        return self._shadows.drain_results(self._context.now())
 
     def drain_closed_calls(self) -> list[ClosedCall]:
         """Return the support requests closed since the last call."""
@@ -204,7 +204,7 @@ class ScoreProcessor:
         if clock is None:
             return []
         try:
-            self._shadows.look(clock, self._partition_alerts.values())
+            self._shadows.track(clock, self._partition_alerts.values())
             found = self._shared.advance(clock, lambda: tallies(self._partition_alerts.values()))
         except Exception as failure:  # noqa: BLE001 (logged and counted; relationships are judged all the same)
             self._log_failure("subjects_not_judged", failure)
@@ -287,7 +287,7 @@ class ScoreProcessor:
             event = event.model_copy(update={"data": event.data.model_copy(update={"after_silence": muted})})
         about = RoutingKey(event.tenant, event.program, rule, event.data.urgency)
         notified = alerts.last_notified_episode(key, rule)
-        found = stage_context(transitioned, notified, self._context.routed(about), context.silences)
+        found = stage_context(transitioned, notified, self._context.route(about), context.silences)
         before = alerts.notified_recipients(key, rule)
         decision = run_pipeline(
             Notice(event),

@@ -9,7 +9,7 @@ from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.name_book import MessageNames, NameBook
 from services.notify.domain.notices import NOTICES, OURS, is_notice
 from services.notify.domain.pipeline import why_late
-from services.notify.domain.wording import cut
+from services.notify.domain.wording import truncate
 from services.notify.domain.working_hours import NEEDS_ACKNOWLEDGEMENT, escalates_at
 from services.notify.rendering import phrases
 from services.notify.rendering.machines import fill_link
@@ -127,7 +127,7 @@ def _list_text(delivery: Delivery, views: list[_AlertView], people: NameBook, li
     where = programs[0] if len(programs) == 1 else f"{len(programs)} programmes"
     count = f"{len(views) + delivery.more} alerts"
     headline = f": {count}, the most urgent first"
-    first = Headline("List", in_order[0].alert.urgency, f"{cut(where, HEADLINE - len(headline))}{headline}", None)
+    first = Headline("List", in_order[0].alert.urgency, f"{truncate(where, HEADLINE - len(headline))}{headline}", None)
     return AlertText(
         first=first,
         topic=f"{where}: {count}",
@@ -141,7 +141,7 @@ def _list_text(delivery: Delivery, views: list[_AlertView], people: NameBook, li
 def _headline(view: _AlertView, naming: MessageNames, link: str | None) -> Headline:
     """`spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May`: names are shortened, not the change."""
     happened = f": {phrases.happened(view.alert, naming, view.alert.decided_at)}"
-    words = f"{cut(view.subject(naming), HEADLINE - len(happened))}{happened}"
+    words = f"{truncate(view.subject(naming), HEADLINE - len(happened))}{happened}"
     url = fill_link(link, view.tenant, view.program, view.relationship) if link else None
     return Headline(phrases.word(view.alert), view.alert.urgency, words, url)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from schemas.alerts import Delivery, DeliveryItem, Hash, Reading, Reason, TransitionName, Urgency
 from schemas.primitives import Count, Id, Instant, Message
-from services.notify.domain.wording import certainty, cut, without_callers
+from services.notify.domain.wording import certainty, truncate, without_callers
 
 
 class IncludedAlert(Message):
@@ -57,7 +57,7 @@ class WebhookMessage(Message):
     data: AlertMessage
 
 
-def body(delivery: Delivery, link: str | None) -> str:
+def webhook_body(delivery: Delivery, link: str | None) -> str:
     alert, url = delivery.alert, _link_of(delivery, link)
     message = WebhookMessage(
         type=f"mentoring.alert.{alert.transition}",
@@ -125,7 +125,7 @@ ACTIONS: Mapping[str, str] = {
 }
 
 
-def incident(delivery: Delivery, link: str | None) -> str:
+def pagerduty_event(delivery: Delivery, link: str | None) -> str:
     """Return the event without its routing key, which is a secret: the channel adds it."""
     alert = delivery.alert
     url = _link_of(delivery, link)
@@ -134,7 +134,7 @@ def incident(delivery: Delivery, link: str | None) -> str:
         "dedup_key": delivery.dedup_key[:LONGEST_KEY],
         "client": "Rapport",
         "payload": {
-            "summary": cut(alert.summary, LONGEST_SUMMARY),
+            "summary": truncate(alert.summary, LONGEST_SUMMARY),
             "source": f"{delivery.tenant}/{delivery.relationship}",
             "severity": SEVERITIES[alert.urgency],
             "timestamp": alert.at.isoformat(),

@@ -9,8 +9,8 @@ from schemas.alerts import Alert, Reason, Urgency
 from schemas.primitives import Instant
 from services.notify.domain.lifecycle import ENDED
 from services.notify.domain.name_book import MessageNames
-from services.notify.domain.wording import CALLS, chance_points, cut, days, span
-from services.notify.domain.working_hours import Receiving
+from services.notify.domain.wording import CALLS, chance_points, format_days, format_duration, truncate
+from services.notify.domain.working_hours import DeliveryWindow
 
 WORDS: Mapping[str, str] = {
     "fired": "New",
@@ -102,10 +102,11 @@ def change(alert: Alert, naming: MessageNames, read_at: Instant) -> str:
     contact = ""
     if reading is not None and reading.last_contact is not None and reading.last_contact <= alert.at:
         ago = (alert.at - reading.last_contact).days
-        earlier = days(ago) if ago else "less than a day"
+        earlier = format_days(ago) if ago else "less than a day"
         contact = f" The last contact was on {day(reading.last_contact, naming, read_at)}, {earlier} earlier."
     if alert.transition == "resolved":
-        return f"{_now(alert)}; closed because: {why(alert)}. It was open for {span(alert.at - alert.since)}.{contact}"
+        length = format_duration(alert.at - alert.since)
+        return f"{_now(alert)}; closed because: {why(alert)}. It was open for {length}.{contact}"
     return f"{_now(alert)}; since {moment(alert.since, naming)} ({why(alert)}).{contact}"
 
 
@@ -151,28 +152,29 @@ def due(alert: Alert, naming: MessageNames) -> str:
 
 
 def due_day(urgency: Urgency, decided_at: Instant, naming: MessageNames) -> date:
-    """In the zone of the programme. Of what is decided when nobody works the day counts on which people hear of it."""
+    """Return the due day in the zone of the programme. A P2 decided when nobody works is due on the day on which people
+    are notified."""
     calendar = naming.calendar
     today = calendar.local(decided_at).date()
     match urgency:
         case "P1":
             return today
         case "P2":
-            return calendar.local(Receiving(calendar=calendar).open_from(decided_at)).date()
+            return calendar.local(DeliveryWindow(calendar=calendar).open_from(decided_at)).date()
         case "P3":
             return calendar.working_day_from(today + timedelta(days=7))
 
 
 def next_act(alert: Alert, naming: MessageNames) -> str:
-    """What answers the costliest cause, with names where each side is one person; of what is resolved, or explained by
-    nothing known, what the alert itself says."""
+    """Return what to do about the costliest cause, with names where each side is one person; the alert's own next step
+    where it is resolved or has no known cause."""
     act = alert.next_step
     if alert.transition != "resolved" and alert.reasons:
         first = alert.reasons[0]
         act = ACTS.get(first.name) or CALL_ACTS.get(first.words, alert.next_step)
     if naming.each is None:
         return act
-    names = (cut(name, LONGEST_IN_ACT) for name in naming.each)
+    names = (truncate(name, LONGEST_IN_ACT) for name in naming.each)
     mentor, mentee = (f"{name} ({side})" for name, side in zip(names, ("mentor", "mentee"), strict=True))
     called = {"either": f"{mentor} or {mentee}", "mentor": mentor, "mentee": mentee, None: f"{mentor} and {mentee}"}
     return _WHOM.sub(lambda whom: called[whom.lastgroup], act)

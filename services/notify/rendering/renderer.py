@@ -8,9 +8,9 @@ from typing import Any, assert_never
 
 from schemas.alerts import MOST_BODY, MOST_PEOPLE, Delivery
 from services.notify.domain.name_book import NameBook
-from services.notify.domain.wording import cut
+from services.notify.domain.wording import truncate
 from services.notify.rendering.alert_text import AlertText, Headline, alert_text
-from services.notify.rendering.machines import body, incident
+from services.notify.rendering.machines import pagerduty_event, webhook_body
 
 LONGEST_SUBJECT = 150
 """Mail programs cut longer subjects, and threads break where they do so differently."""
@@ -26,28 +26,28 @@ class Renderer:
     def __init__(self, people: NameBook, link: str | None) -> None:
         self._people, self._link = people, link
 
-    def rendered(self, delivery: Delivery) -> Delivery:
+    def render(self, delivery: Delivery) -> Delivery:
         """Render the body. Names are in mail and chat only; machines get ids."""
         match delivery.channel:
             case "log":
                 return delivery.model_copy(update={"body": delivery.alert.summary})
             case "webhook":
-                return delivery.model_copy(update={"body": body(delivery, self._link)})
+                return delivery.model_copy(update={"body": webhook_body(delivery, self._link)})
             case "pagerduty":
-                return delivery.model_copy(update={"body": incident(delivery, self._link)})
+                return delivery.model_copy(update={"body": pagerduty_event(delivery, self._link)})
             case "smtp" | "slack" | "teams" as channel:
                 found = alert_text(delivery, self._people, self._link)
-                text = {"smtp": mail, "slack": slack, "teams": teams}[channel](found)
+                text = {"smtp": render_mail, "slack": render_slack, "teams": render_teams}[channel](found)
                 assert len(text) <= MOST_BODY, "each channel keeps within its own bounds, which are lower"
                 return delivery.model_copy(update={"body": text, "people": found.people[:MOST_PEOPLE]})
             case _:
                 assert_never(delivery.channel)
 
 
-def mail(text: AlertText) -> str:
+def render_mail(text: AlertText) -> str:
     """Return JSON of `subject`, `text` and `html`: the channel builds the mail, with addresses that are not stored."""
     return json.dumps(
-        {"subject": cut(text.topic, LONGEST_SUBJECT), "text": _plain(text), "html": _html(text)},
+        {"subject": truncate(text.topic, LONGEST_SUBJECT), "text": _plain(text), "html": _html(text)},
         ensure_ascii=False,
     )
 
@@ -97,13 +97,16 @@ def _html(text: AlertText) -> str:
     )
 
 
-def slack(text: AlertText) -> str:
+def render_slack(text: AlertText) -> str:
     first, paragraphs, lines = text.first, map(_escaped, text.paragraphs), list[str]()
     for one in text.lines:
         words = _escaped(f"{one.urgency} {one.word}: {one.headline}")
         lines.append(f"{f'<{_escaped(one.link)}|{words}>' if one.link else words}\n{_escaped(one.details)}")
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": cut(first.headline, SLACK_HEADER), "emoji": False}},
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": truncate(first.headline, SLACK_HEADER), "emoji": False},
+        },
         _section("\n".join([f"*{first.word} · {first.urgency}* {_escaped(text.act)}".rstrip(), *paragraphs])),
         *([_section("*Why*\n" + "\n".join(f"• {_escaped(one)}" for one in text.because))] if text.because else []),
         *([_section("\n".join(f"*{name}:* {_escaped(words)}" for name, words in text.facts))] if text.facts else []),
@@ -114,7 +117,7 @@ def slack(text: AlertText) -> str:
     return json.dumps({"text": _escaped(text.opening), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
 
 
-def teams(text: AlertText) -> str:
+def render_teams(text: AlertText) -> str:
     """Render a Teams card; listed alerts that do not fit are counted only."""
     shown = len(text.lines)
     while True:
@@ -125,7 +128,7 @@ def teams(text: AlertText) -> str:
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SLACK_TEXT)}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": truncate(text, SLACK_TEXT)}}
 
 
 def _escaped(text: str) -> str:

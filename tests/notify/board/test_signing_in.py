@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.tokens import BoardToken, secret_of
-from services.notify.board.access import BoardSessions, authenticate_token, own_path
+from services.notify.board.access import BoardSessions, authenticate_token, safe_path
 from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
 from tests import plain_http
@@ -165,7 +165,7 @@ def test_settings_that_would_let_anybody_in_are_refused(
     ],
 )
 def test_nobody_is_led_to_another_site(wanted: str, leads: str) -> None:
-    assert own_path(wanted) == leads
+    assert safe_path(wanted) == leads
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ from services.runtime.http.connection_guard import ConnectionGuard
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import Record
 from services.runtime.settings import Settings
-from tests.notify.building import Pair, clock, day, decided, hour, new_alerts
+from tests.notify.building import Pair, clock, day, decide_transition, hour, new_alerts
 from tests.notify.naming import participant, programme
 from tests.plain_http import NO_TLS
 
@@ -91,7 +91,7 @@ class World:
     def apply(self, *events: ScoreEvent) -> list[AlertChanged]:
         """Notify decides, and writes down."""
         found = [
-            decided(self.alerts, transitioned, self.now).event
+            decide_transition(self.alerts, transitioned, self.now).event
             for event in events
             for transitioned in self.alerts.apply(event)
         ]

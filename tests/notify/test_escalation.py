@@ -21,8 +21,8 @@ from services.notify.flow.report import Metrics
 from services.notify.rendering.renderer import Renderer
 from services.runtime.kafka import Record
 from tests.notify.building import Pair
+from tests.notify.harness import NotifyHarness, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, mailed, mailing
 
 MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -35,7 +35,7 @@ class Line:
 
     def __init__(self, *others: DestinationConfig, **people: Any) -> None:  # noqa: ANN401
         config = DestinationsConfig((mailed(), mailing(), *others), otherwise="team")
-        self.office = Office(config, MONDAY - 30 * DAY)
+        self.office = NotifyHarness(config, MONDAY - 30 * DAY)
         named = {"coordinator": "p-3", "deputy": "p-4", "manager": "p-5", "time_zone": "UTC"} | people
         self.office.people.upsert_programme(programme(**named))
         for person, name in (("p-3", "Ines"), ("p-4", "Noor"), ("p-5", "Jo")):
@@ -58,7 +58,7 @@ class Line:
 
     def asked(self, moment: datetime) -> list[Delivery]:
         self.office.now = moment
-        return self.asking.planned(())
+        return self.asking.plan(())
 
     def acknowledge(self, pair: Pair) -> None:
         key = f"acme/{pair.relationship}"
@@ -66,7 +66,7 @@ class Line:
         assert watch is not None
         (known,) = episodes_of(watch)
         held = known.handling.model_copy(update={"state": "acknowledged", "by": "p-3", "until": NOON + DAY})
-        self.office.partition.handle(key, known.rule, held)
+        self.office.partition.set_handling(key, known.rule, held)
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_it_is_told_with_all_that_somebody_needs_and_the_first_mail_says_who_com
     renderer = Renderer(line.office.people, None)
 
     first = next(message for _, message in line.office.sent if message.recipient == "owners")
-    told = renderer.rendered(first)
-    asked = renderer.rendered(line.asked(NOON)[0])
+    told = renderer.render(first)
+    asked = renderer.render(line.asked(NOON)[0])
 
     assert "If nobody acknowledges it: it goes to Noor (deputy) on Tue 7 May at 12:00" in (told.body or "")
     assert "p-4" in told.people
@@ -140,7 +140,7 @@ def test_only_a_destination_that_goes_to_persons_of_the_programme_asks_the_next_
     shut.begin()
     shut.asking.remember(list(shut.office.written.values()))
     shut.office.now = NOON
-    assert [one.recipient for one in shut.asking.planned(())] == ["owners"]
+    assert [one.recipient for one in shut.asking.plan(())] == ["owners"]
 
 
 def test_what_is_over_by_then_or_of_a_pair_that_is_gone_is_asked_of_nobody() -> None:
@@ -186,13 +186,13 @@ def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
 
-    (message,) = line.asking.planned([AssignedAlert(watch, "health_low", "p-5", "act-1")])
-    again = line.asking.planned([AssignedAlert(watch, "health_low", "p-5", "act-1")])
+    (message,) = line.asking.plan([AssignedAlert(watch, "health_low", "p-5", "act-1")])
+    again = line.asking.plan([AssignedAlert(watch, "health_low", "p-5", "act-1")])
 
     assert (message.recipient, message.person) == ("owners", "p-5")
-    assert "it was given to you" in (Renderer(line.office.people, None).rendered(message).body or "")
+    assert "it was given to you" in (Renderer(line.office.people, None).render(message).body or "")
     assert [one.delivery_id for one in again] == [message.delivery_id]
-    assert line.asking.planned([AssignedAlert(watch, "health_low", "nobody", "act-2")]) == []
+    assert line.asking.plan([AssignedAlert(watch, "health_low", "nobody", "act-2")]) == []
 
 
 def reference(line: Line) -> AlertReference:
