@@ -13,7 +13,7 @@ from tests.notify.building import Pair, apply_event, clock, day, new_alerts
 PAIR = Pair()
 
 
-def test_what_an_alert_says_is_made_anew_when_its_state_its_rule_or_what_was_told_is_another() -> None:
+def test_what_an_alert_says_is_made_again_when_its_state_its_rule_or_what_was_sent_is_another() -> None:
     partition, told = new_alerts(), CurrentAlerts()
     (fired,) = apply_event(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
     last = alert_changed(fired, day(1)).data

@@ -41,7 +41,7 @@ def text_of(delivery: Delivery, known: NameBook) -> str:
     return found
 
 
-def test_the_whole_of_a_mail() -> None:
+def test_a_complete_mail() -> None:
     assert text_of(episode("smtp", "team")[0], people()) == (
         "NEW · P3: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May. "
         "Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
@@ -89,7 +89,7 @@ def test_every_transition_has_its_word_and_its_headline(at: int, word: str, head
     assert ("Until" not in dict(found.facts)) == (found.because == ()) == (word == "Resolved")
 
 
-def test_risk_is_told_in_chances_and_days_and_never_in_log_odds() -> None:
+def test_risk_is_given_in_chances_and_days_and_never_in_log_odds() -> None:
     delivery = of_risk()
 
     text = text_of(delivery, people())
@@ -165,7 +165,7 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
     assert rendered(digest, people()).people == ("p-3", "p-1", "p-2")
 
 
-def test_a_rule_that_has_no_words_of_its_own_is_told_by_its_name() -> None:
+def test_a_rule_that_has_no_words_of_its_own_is_called_by_its_name() -> None:
     first, worse, last = episode("smtp", "team")
     told = [
         one.model_copy(update={"alert": one.alert.model_copy(update={"rule": "no_contact"})})
@@ -183,7 +183,7 @@ def test_a_rule_that_has_no_words_of_its_own_is_told_by_its_name() -> None:
     assert alert_text(told[0], people(), None).because[0] == "meetings were missed or cancelled of late"
 
 
-def test_a_message_says_that_it_may_be_a_repeat_or_stands_in() -> None:
+def test_a_message_says_that_it_may_be_a_repeat_or_came_by_a_fallback() -> None:
     marked = episode("smtp", "team")[0].model_copy(update={"repeat": True, "fallback_of": "0" * 64})
 
     text = text_of(marked, people())
@@ -291,7 +291,7 @@ def test_where_no_cause_has_an_act_of_its_own_the_names_stand_in_what_the_alert_
         (day(2) + timedelta(hours=20), "by the end of Mon 6 May"),
     ],
 )
-def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_hear_of_it(
+def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_are_notified(
     decided: datetime, until: str
 ) -> None:
     worse = episode("smtp", "team")[1]

@@ -186,7 +186,7 @@ def test_risk_is_explained_by_the_terms_that_raise_it() -> None:
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.0, "meetings have stopped"), (0.5, "no meeting for 28 days")])
-def test_the_rhythm_is_told_in_days(value: float, words: str) -> None:
+def test_the_rhythm_is_given_in_days(value: float, words: str) -> None:
     parts = (Part(name="rhythm", value=value, weight=25, contribution=100 * value, delta=0.0),)
 
     assert words in reasons(score(parts=parts), day(1), "health")[0].words
@@ -198,7 +198,7 @@ def test_a_score_without_weights_still_has_words() -> None:
     assert [r.points for r in reasons(silent, day(50), "health")] == [-20.0]
 
 
-def test_spans_and_instants_are_told_as_people_say_them() -> None:
+def test_spans_and_instants_are_written_as_people_say_them() -> None:
     assert format_days(1.2) == "1 day"
     assert format_duration(timedelta(hours=47)) == "47 h"
     assert format_duration(timedelta(days=2)) == "2 days"

@@ -211,7 +211,9 @@ def test_a_test_message_says_what_came_of_it(stack: Stack, status: int, code: in
     assert stack.receiver.calls[0].verified()["data"]["summary"].startswith("Test message of Rapport")
 
 
-def test_where_an_alert_would_go_and_why_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_an_alert_would_go_and_why_is_reported(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     described = programme(tenant="routed", coordinator="p-8", deputy=None, time_zone="Asia/Tokyo")
     stack.write(PROGRAMS.name, "routed/spruce", described.model_dump_json().encode())
     known = participant("p-8", "Ana", tenant="routed", addresses=("ana@acme.example",), time_zone="Asia/Tokyo")

@@ -38,7 +38,7 @@ def met(at: float, **told: Any) -> dict[str, Any]:  # noqa: ANN401
     return {"last_contact": day(at), **told}
 
 
-def test_no_contact_for_three_intervals_is_told_and_again_after_a_week() -> None:
+def test_no_contact_for_three_intervals_is_sent_and_again_after_a_week() -> None:
     decisions = decide(new_alerts(), PAIR.changed(day(0), **met(0)), clock(day(60)))
 
     assert heard(decisions) == [
@@ -62,7 +62,7 @@ def test_the_agreed_rhythm_says_how_long_is_too_long_but_never_less_than_three_w
     assert decision_summaries(decisions)[0] == ("no_contact", "fired", day(silent))
 
 
-def test_a_relationship_that_never_began_is_told_two_weeks_after_its_start() -> None:
+def test_a_relationship_that_never_began_is_sent_two_weeks_after_its_start() -> None:
     decisions = decide(new_alerts(), PAIR.changed(day(0), last_contact=None, started=START), clock(day(20)))
 
     assert decision_summaries(decisions) == [("no_contact", "fired", day(14))]
@@ -133,7 +133,7 @@ def test_a_state_of_an_older_version_says_nothing_of_contacts() -> None:
     assert type(row.values)(*older).silent_from is None
 
 
-def test_a_call_for_support_is_told_at_once_without_its_content_and_ends_with_it() -> None:
+def test_a_call_for_support_is_sent_at_once_without_its_content_and_ends_with_it() -> None:
     events = (
         PAIR.changed(day(0), **met(0)),
         PAIR.changed(hour(1), **met(0, caps=("support_open",))),
@@ -164,7 +164,7 @@ def test_a_call_for_support_waits_neither_for_history_nor_for_scores_and_no_sile
     assert len(decision.deliveries) == 1
 
 
-def test_a_replay_alone_mutes_a_call_for_support_and_one_that_is_still_open_is_told_once_by_itself() -> None:
+def test_a_replay_alone_mutes_a_call_for_support_and_one_that_is_still_open_is_sent_once_by_itself() -> None:
     alerts = new_alerts("wall")
     replayed = PAIR.changed(day(0), **met(0, caps=("support_open",)), mode="replay")
 

@@ -225,7 +225,7 @@ def test_a_destination_that_is_down_costs_the_message_neither_its_time_nor_its_p
     assert much_later.state == "planned"
 
 
-def test_what_is_replayed_begins_anew_under_its_id() -> None:
+def test_what_is_replayed_starts_again_under_its_id() -> None:
     dead = sent("smtp", MessageRejected("SMTP 554"), body="as it was")
 
     again = reset_for_replay(dead, NOW + SECOND)
@@ -362,7 +362,7 @@ def test_behind_a_destination_that_is_down_all_wait_since_it_is_down_or_since_th
     assert not is_overdue(of("webhook", "P1", due_at=day(60)), parked, NOW + 120 * SECOND)
 
 
-def test_a_stand_in_gets_the_same_message_once_whoever_it_stands_in_for() -> None:
+def test_a_fallback_gets_the_same_message_once_whomever_it_replaces() -> None:
     first = of("slack", "P1")
     to = Destination("pagerduty", "on-call")
 
@@ -378,7 +378,7 @@ def test_a_stand_in_gets_the_same_message_once_whoever_it_stands_in_for() -> Non
     assert one.alert == first.alert
 
 
-def test_the_ledger_forgets_after_thirty_days_and_not_what_was_begun_anew() -> None:
+def test_the_ledger_forgets_after_thirty_days_and_not_what_was_replayed() -> None:
     ledger = Ledger()
     old, anew = (one.model_copy(update={"state": "dead", "changed_at": NOW}) for one in deliveries()[:2])
     ledger.add(old)
@@ -429,7 +429,7 @@ def test_what_may_not_be_sent_yet_waits_for_its_hour() -> None:
     assert outbox.poll_due(later, opens) == [first]
 
 
-def test_what_people_are_told_with_others_goes_in_its_order_and_machines_wait_for_no_other_alert() -> None:
+def test_what_people_get_with_others_goes_in_its_order_and_machines_wait_for_no_other_alert() -> None:
     outbox = Outbox(WIDE)
     of_team = {"channel": "slack", "recipient": "team", "group": "digest"}
     first, second = (deliveries(name)[0].model_copy(update=of_team) for name in ("a", "b"))

@@ -111,7 +111,7 @@ def test_a_secret_may_lie_in_a_file_beside(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_is_told_with_its_place_and_without_the_secret(tmp_path: Path, entry: str, fault: str) -> None:
+def test_a_fault_is_reported_with_its_place_and_without_the_secret(tmp_path: Path, entry: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"destinations: [{entry}]")
 
@@ -119,7 +119,7 @@ def test_a_fault_is_told_with_its_place_and_without_the_secret(tmp_path: Path, e
     assert not any(secret in str(refused.value) for secret in ENVIRON.values())
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, "destinations: [{name: a, channel: slack}, {name: b, channel: pagerduty}]")
 

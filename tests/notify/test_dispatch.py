@@ -109,7 +109,7 @@ def test_a_receiver_that_fails_gets_the_same_bytes_again_under_the_same_id() -> 
         assert len({(call.webhook_id, call.body) for call in receiver.calls}) == 1
 
 
-def test_retry_after_holds_up_the_whole_destination() -> None:
+def test_retry_after_holds_up_the_destination() -> None:
     with receiving() as receiver:
         receiver.answer = lambda _: (429, {"retry-after": "3600"})
         with running(webhook("hook", receiver.url)) as found:
@@ -201,7 +201,7 @@ def test_the_end_of_an_episode_supersedes_a_notice_that_would_be_sent_again(urge
         assert len(slack.taken) == 1
 
 
-def test_a_p1_falls_back_after_two_minutes_and_the_stand_in_hears_of_the_end() -> None:
+def test_a_p1_falls_back_after_two_minutes_and_the_fallback_gets_the_end() -> None:
     fired, _, resolved = (urgent(one, "P1") for one in episode("slack", "chat"))
     with emulating(Slack()) as slack, receiving() as on_call:
         slack.fault = (403, {}, b"invalid_token")
@@ -288,7 +288,7 @@ def test_what_ended_30_days_ago_gets_a_tombstone() -> None:
         assert found.gone == [fired.delivery_id]
 
 
-def test_a_dead_letter_that_is_begun_anew_arrives_under_its_id_and_twice_is_as_once() -> None:
+def test_a_dead_letter_that_is_replayed_arrives_under_its_id_and_twice_is_as_once() -> None:
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
         receiver.answer = lambda _: (422, {})
         fired = episode("webhook", "hook")[0]
@@ -444,7 +444,7 @@ def test_what_a_list_leaves_out_leaves_the_rest_in_its_order() -> None:
     assert without_relationships(all_, {"a", "b", "c"}) is None
 
 
-def test_a_receiver_that_hangs_is_told_as_down_and_gets_one_at_a_time() -> None:
+def test_a_receiver_that_hangs_counts_as_down_and_gets_one_at_a_time() -> None:
     with receiving() as receiver, gate() as opened:
         receiver.answer = lambda _: (200, {}) if opened.wait(60) else (500, {})
         config = webhook("hook", receiver.url, seconds=0.2)

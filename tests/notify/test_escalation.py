@@ -104,7 +104,7 @@ def test_what_nobody_acknowledges_goes_to_the_deputy_in_one_message() -> None:
     assert line.asked(NOON + DAY) == []
 
 
-def test_it_is_told_with_all_that_somebody_needs_and_the_first_mail_says_who_comes_next() -> None:
+def test_it_is_sent_with_all_that_somebody_needs_and_the_first_mail_says_who_comes_next() -> None:
     line = Line()
     line.critical(Pair("one"))
     line.office.until(MONDAY + 11 * HOUR)
@@ -180,7 +180,7 @@ def test_before_the_first_message_a_start_looks_back_for_a_day_only() -> None:
     assert line.asked(NOON + 2 * DAY) == []
 
 
-def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
+def test_whoever_gets_an_alert_is_notified_of_it_as_it_is_now() -> None:
     line = Line()
     line.critical(Pair("one"))
     watch = line.office.partition.watch("acme/one")
@@ -203,7 +203,9 @@ def reference(line: Line) -> AlertReference:
 
 
 @pytest.mark.parametrize(("by", "to", "heard"), [("p-3", "p-5", ["p-5"]), ("p-5", "p-5", []), ("p-3", None, [])])
-def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to: str | None, heard: list[str]) -> None:
+def test_an_act_that_gives_an_alert_to_somebody_else_is_reported_to_them(
+    by: str, to: str | None, heard: list[str]
+) -> None:
     line = Line()
     line.critical(Pair("one"))
     acts: list[Act] = [Assign(kind="assign", assignee=to), Acknowledge(kind="acknowledge")]

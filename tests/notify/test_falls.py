@@ -77,7 +77,7 @@ def test_where_the_row_before_the_end_was_higher_it_counts() -> None:
     ]
 
 
-def test_health_that_falls_anew_while_an_old_fall_settles_fires_with_its_end() -> None:
+def test_health_that_falls_again_while_an_old_fall_settles_fires_with_its_end() -> None:
     assert heard((0, 90), (1, 50), (10, 69), (13, 46), until=17) == [
         ("fired", day(1)),
         ("resolved", day(15)),
@@ -85,7 +85,7 @@ def test_health_that_falls_anew_while_an_old_fall_settles_fires_with_its_end() -
     ]
 
 
-def test_health_that_falls_anew_in_the_row_that_ends_an_older_fall_fires_with_that_row() -> None:
+def test_health_that_falls_again_in_the_row_that_ends_an_older_fall_fires_with_that_row() -> None:
     """While nobody is sure, no level settles: the first row that is ends the older fall, and shows the new one."""
     sure = [PAIR.changed(day(at), health=health) for at, health in ((0, 90), (1, 50), (12, 69), (13, 69))]
     unsure = [PAIR.changed(day(at), health=69, confidence=0.2) for at in (14, 15, 16)]
@@ -108,7 +108,7 @@ def test_a_deep_fall_that_came_to_light_late_is_none_either_once_it_is_half_rega
 
 
 @pytest.mark.parametrize("wrong", [[PAIR.corrected(day(2), 4, health=50)], [PAIR.corrected(day(2), 4, deleted=True)]])
-def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent]) -> None:
+def test_a_fall_whose_end_is_corrected_away_is_sent_again(wrong: list[ScoreEvent]) -> None:
     alerts = new_alerts(rules=FALL)
     regained = apply_event(
         alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66)))
@@ -120,14 +120,14 @@ def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent
     assert summaries(found) == [("health_drop", "fired", day(3))]
 
 
-def test_a_fall_whose_end_stands_is_not_told_again_whatever_else_is_corrected() -> None:
+def test_a_fall_whose_end_stands_is_not_sent_again_whatever_else_is_corrected() -> None:
     alerts = new_alerts(rules=FALL)
     apply_event(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
 
     assert apply_event(alerts, PAIR.corrected(day(1), 4, health=49), PAIR.changed(day(3), 5, health=60)) == []
 
 
-def test_a_further_fall_begins_the_new_level_anew() -> None:
+def test_a_further_fall_begins_the_new_level_again() -> None:
     daily = [(float(at), 55.0 if at < 9 else 48.0) for at in range(1, 30)]
 
     assert heard((0, 80), *daily)[1:] == [("resolved", day(9 + 14))]
@@ -222,7 +222,7 @@ def test_a_person_reads_from_where_to_where() -> None:
     assert over.event.data.summary.startswith("spruce: pair 4F2 is steadier: health 38, after 14 days")
 
 
-def test_it_is_told_in_one_line() -> None:
+def test_it_is_described_in_one_line() -> None:
     assert describe(replace(HEALTH_DROP, keep=timedelta(hours=6))) == (
         "health_drop v1: health fell by 20 or more within 7 d is P2; clears when 50% of it is regained, "
         "or held for 14 d; stays open for 6 h at least; needs 2 rows; needs confidence 0.25"
@@ -298,7 +298,7 @@ def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
 
 
 @given(drawn=ROWS)
-def test_any_rows_are_told_as_the_naive_model_says(drawn: list[tuple[int, float]]) -> None:
+def test_any_rows_are_reported_as_the_naive_model_says(drawn: list[tuple[int, float]]) -> None:
     rows, now = list[tuple[int, float]](), 0
     for ahead, health in drawn:
         now += ahead

@@ -109,7 +109,7 @@ def test_working_days_leave_out_the_weekend() -> None:
     assert WorkCalendar().working_days_later(friday - timedelta(days=4), 3) == friday - timedelta(days=1)
 
 
-def test_an_acknowledged_alert_that_gets_worse_is_told_and_open_again() -> None:
+def test_an_acknowledged_alert_that_gets_worse_is_sent_and_open_again() -> None:
     alerts = firing()
     do(alerts, day(2), kind="assign", assignee="person-8")
     do(alerts, day(2), kind="acknowledge")
@@ -247,7 +247,7 @@ def test_a_silence_mutes_what_matches_all_that_it_names_while_it_lasts(change: d
     assert bool(decision.deliveries) != silent
 
 
-def test_nobody_hears_of_the_end_of_what_was_silenced() -> None:
+def test_nobody_is_notified_of_the_end_of_what_was_silenced() -> None:
     alerts = new_alerts()
     fired, resolved = apply_event(
         alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)), PAIR.changed(day(3), health=90.0), clock(day(9))
@@ -260,7 +260,7 @@ def test_nobody_hears_of_the_end_of_what_was_silenced() -> None:
     assert [decision.deliveries for decision in decisions] == [(), ()]
 
 
-def test_three_relapses_in_a_week_are_told_once_as_unstable_and_then_no_more() -> None:
+def test_three_relapses_in_a_week_are_sent_once_as_unstable_and_then_no_more() -> None:
     alerts, decisions = new_alerts(), list[Decision]()
     for number in range(6):
         at = day(2.5 * number)

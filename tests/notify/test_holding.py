@@ -44,7 +44,7 @@ def states(found: NotifyHarness) -> dict[tuple[str, str], tuple[str, str]]:
     return {(d.recipient, d.transition): (d.state, d.status) for d in found.written.values()}
 
 
-def test_a_p2_is_told_after_a_minute_while_people_work_and_machines_at_once() -> None:
+def test_a_p2_is_sent_after_a_minute_while_people_work_and_machines_at_once() -> None:
     found = office(machine())
 
     critical_at(found, at(0, 10), PAIR)
@@ -143,7 +143,7 @@ def test_fired_and_resolved_before_the_digest_is_one_line() -> None:
     assert states(found)["team", "fired"][0] == "superseded"
 
 
-def test_support_is_told_at_once_in_the_night_and_so_is_its_end() -> None:
+def test_support_is_sent_at_once_in_the_night_and_so_is_its_end() -> None:
     found = office()
 
     found.at(at(-1, 3), PAIR.changed(at(-1, 3), caps=("support_open",)))
@@ -170,7 +170,7 @@ def test_rules_of_one_pair_are_one_message() -> None:
     assert rules == {"health_low", "disengaging"}
 
 
-def test_an_acknowledged_alert_is_not_told_in_the_morning_and_nobody_hears_of_its_end() -> None:
+def test_an_acknowledged_alert_is_not_sent_in_the_morning_and_nobody_is_notified_of_its_end() -> None:
     found = office()
     critical_at(found, at(-1, 20), PAIR)
     found.partition.set_handling(
@@ -215,7 +215,7 @@ def test_the_first_notice_after_a_silence_names_it() -> None:
     assert found.alerts[-1].after_silence is None
 
 
-def test_whoever_looks_after_the_programme_gets_it_in_their_zone_and_the_deputy_when_they_leave() -> None:
+def test_the_owner_of_the_programme_gets_it_in_their_zone_and_the_deputy_when_they_leave() -> None:
     config = DestinationsConfig((mailed(), mailing()), otherwise="team")
     found = NotifyHarness(config, MONDAY - 30 * DAY)
     found.people.upsert_programme(programme(coordinator="p-3", deputy="p-4"))
@@ -357,7 +357,7 @@ def test_whoever_leaves_hands_all_they_have_to_the_deputy_in_one_message() -> No
     assert second.alert.why == "handed over: whoever had it is away"
 
 
-def test_what_a_silence_has_muted_and_is_still_so_is_told_when_it_is_over() -> None:
+def test_what_a_silence_has_muted_and_is_still_so_is_sent_when_it_is_over() -> None:
     found = office()
     silence = AlertSilence(id="fair-week", tenant="acme", by="p-3", since=at(-9), until=at(0, 9))
     found.silences.append(silence)
@@ -395,7 +395,7 @@ def test_what_waits_for_a_person_who_is_erased_names_them_no_longer_and_goes_to_
     assert [(message.person, message.relationship) for _, message in found.sent] == [("p-4", "4F2")]
 
 
-def test_where_owners_have_become_whoever_gets_the_rest_an_end_is_told_once() -> None:
+def test_where_owners_have_become_whoever_gets_the_rest_an_end_is_sent_once() -> None:
     found = NotifyHarness(DestinationsConfig((mailed(), mailing()), otherwise="team"), MONDAY - 30 * DAY)
     found.people.upsert_programme(programme(coordinator="p-3", deputy=None, time_zone="UTC"))
     found.people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone="UTC"))

@@ -120,7 +120,7 @@ def test_a_call_for_support_waits_for_nothing() -> None:
     assert summaries(found) == [("support_requested", "fired", hour(9))]
 
 
-def test_the_end_of_a_relationship_is_told_while_it_is_frozen() -> None:
+def test_the_end_of_a_relationship_is_reported_while_it_is_frozen() -> None:
     alerts = new_alerts()
     decide(alerts, PAIR.changed(hour(0), health=30), clock(day(2)))
     alerts.freeze(SILENT)
@@ -141,7 +141,7 @@ def test_whatever_would_come_of_a_frozen_pair_is_stopped_with_the_reason() -> No
     assert decision.event.data.not_sent == "inhibited: /calendar was silent since 2 May 2024 00:00 UTC"
 
 
-def test_history_that_is_told_while_it_is_silent_is_judged_when_it_speaks() -> None:
+def test_history_that_arrives_while_it_is_silent_is_judged_when_it_speaks() -> None:
     alerts = new_alerts("wall")
     apply_event(alerts, PAIR.changed(hour(0), health=80))
     alerts.freeze(SILENT)
@@ -195,7 +195,7 @@ ROWS = st.lists(
 
 
 @given(drawn=ROWS, restores=st.sets(st.integers(0, 40)))
-def test_nothing_is_told_while_inhibited_and_afterwards_all_is_as_if_it_had_never_been(
+def test_nothing_is_sent_while_inhibited_and_afterwards_all_is_as_if_it_had_never_been(
     drawn: list[tuple[int, float, str]], restores: set[int]
 ) -> None:
     """Whatever comes while the source is silent, and whenever the state is restored; and the condition in the end is

@@ -46,7 +46,7 @@ def to(deliveries: list[Delivery]) -> list[tuple[str, str | None, str]]:
     return [(d.recipient, d.person, d.transition) for d in deliveries]
 
 
-def test_the_author_hears_a_day_before_a_silence_ends_when_they_work() -> None:
+def test_the_author_is_notified_a_day_before_a_silence_ends_when_they_work() -> None:
     found = noticing(mailed(), mailing(), otherwise="team")
 
     (told,) = found.plan([silence()], {})
@@ -59,7 +59,7 @@ def test_the_author_hears_a_day_before_a_silence_ends_when_they_work() -> None:
     assert "A silence of yours ends within a day" in (Renderer(NameBook(), None).render(told).body or "")
 
 
-def test_of_a_short_silence_or_one_with_more_time_nobody_hears_and_of_a_strangers_whoever_gets_the_rest() -> None:
+def test_of_a_short_silence_or_one_with_more_time_nobody_is_notified_and_of_a_strangers_whoever_gets_the_rest() -> None:
     found = noticing(mailed(), mailing(), otherwise="team")
 
     assert found.plan([silence(until=NOON + 2 * DAY), silence(since=NOON - DAY / 4)], {}) == []
@@ -67,7 +67,7 @@ def test_of_a_short_silence_or_one_with_more_time_nobody_hears_and_of_a_stranger
     assert noticing(mailed()).plan([silence(by="stranger")], {}) == []
 
 
-def test_an_admin_hears_once_of_a_destination_that_is_down_and_that_it_is_back() -> None:
+def test_an_admin_is_notified_once_of_a_destination_that_is_down_and_that_it_is_back() -> None:
     admins = ("chat", "on-call")
     found = noticing(mailing("chat"), machine("on-call"), admins=admins)
 
@@ -86,7 +86,7 @@ def test_an_admin_hears_once_of_a_destination_that_is_down_and_that_it_is_back()
     assert to(restarted.plan([], {})) == [("on-call", None, "resolved")]
 
 
-def test_without_an_admin_whoever_gets_the_rest_hears_of_it() -> None:
+def test_without_an_admin_whoever_gets_the_rest_is_notified() -> None:
     assert to(noticing(mailing("chat"), mailing("team"), otherwise="team").plan([], DOWN)) == [("team", None, "fired")]
     assert noticing(mailing("chat")).plan([], DOWN) == []
 
@@ -123,7 +123,7 @@ def test_a_mail_about_an_address_that_is_refused_says_whose_it_is_by_name_and_ne
     assert "p-3" not in f"{known.body}{unknown.body}"
 
 
-def test_of_a_refused_address_only_admins_of_the_organisation_are_told_whose_it_is() -> None:
+def test_of_a_refused_address_only_admins_of_the_organisation_learn_whose_it_is() -> None:
     found = noticing(mailed(), mailing("desk"), mailing("theirs", tenant="other"), admins=("desk", "theirs"))
     found.switch_off(
         AddressOff(destination="owners", digest="0" * 64, tenant="acme", person="p-3", since=NOON, status="SMTP 550")

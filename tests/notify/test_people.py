@@ -71,7 +71,7 @@ def test_the_same_ids_of_another_tenant_are_other_people() -> None:
     assert named().people.naming("other", "spruce", "rel-4F2").people == ()
 
 
-def test_whoever_is_erased_has_no_name_and_is_told_of() -> None:
+def test_whoever_is_erased_has_no_name_and_is_reported() -> None:
     found = named()
 
     found.apply(NAMES.directory, "acme/p-1041", None)
@@ -81,7 +81,7 @@ def test_whoever_is_erased_has_no_name_and_is_told_of() -> None:
     assert found.records.drain_erased() == []
 
 
-def test_an_erased_relationship_names_nobody_and_is_told_of() -> None:
+def test_an_erased_relationship_names_nobody_and_is_reported() -> None:
     found = named()
 
     found.apply(NAMES.roster, "acme/rel-4F2", dump(RosterRecord(position=8, erased=True)))
@@ -103,7 +103,7 @@ def test_a_programme_that_is_no_more_names_nobody() -> None:
     [(NAMES.directory, "acme/p-1041"), (NAMES.programs, "acme/spruce"), (NAMES.roster, "acme/rel-4F2")],
 )
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff", b'{"history": {"facts": [[[1], 2]]}}', b"[" * 100_000])
-def test_what_cannot_be_read_is_told_and_nobody_is_called_what_once_was_known(
+def test_what_cannot_be_read_is_reported_and_nobody_is_called_what_once_was_known(
     topic: str, key: str, value: bytes
 ) -> None:
     found = named()

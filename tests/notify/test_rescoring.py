@@ -117,7 +117,7 @@ def test_what_no_score_decides_is_news_whoever_scores() -> None:
     assert sent(found, "hook") == [("no_contact", None, 1)]
 
 
-def test_a_programme_that_shifts_under_the_new_profile_is_told() -> None:
+def test_a_programme_that_shifts_under_the_new_profile_is_reported() -> None:
     found = office()
     steady(found)
     rows(found, PAIRS, 60.0, profile="stern-2")
@@ -149,7 +149,7 @@ def test_on_the_clock_of_the_log_nothing_is_late() -> None:
     assert [(alert.rule, alert.decisions[-2].why) for alert in found.alerts] == [("health_drop", "alone")]
 
 
-def test_pairs_that_are_scored_anew_in_the_course_of_a_day_are_in_the_same_message() -> None:
+def test_pairs_that_are_scored_again_in_the_course_of_a_day_are_in_the_same_message() -> None:
     found = office()
     steady(found)
 
@@ -161,7 +161,7 @@ def test_pairs_that_are_scored_anew_in_the_course_of_a_day_are_in_the_same_messa
     assert sent(found) == [("health_drop", "rescored", 40)]
 
 
-def test_what_is_over_before_it_was_told_is_one_line_with_its_end() -> None:
+def test_what_is_over_before_it_was_sent_is_one_line_with_its_end() -> None:
     found = office()
     steady(found)
 

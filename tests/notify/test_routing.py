@@ -160,7 +160,7 @@ def test_the_routes_are_listed_in_their_order(tmp_path: Path) -> None:
         ("", "owners: goes to an owner: say with `otherwise` who gets it"),
     ],
 )
-def test_routes_that_cannot_be_used_are_told(tmp_path: Path, routes: str, fault: str) -> None:
+def test_routes_that_cannot_be_used_are_reported(tmp_path: Path, routes: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"{ENTRIES}{routes}\n")
 
@@ -177,7 +177,7 @@ def test_routes_that_cannot_be_used_are_told(tmp_path: Path, routes: str, fault:
         ("most_per_hour: 0", "most_per_hour: Input should be greater than or equal to 1"),
     ],
 )
-def test_hours_that_cannot_be_are_told(tmp_path: Path, hours: str, fault: str) -> None:
+def test_hours_that_cannot_be_are_reported(tmp_path: Path, hours: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"destinations: [{{name: team, channel: slack, url_env: URL, {hours}}}]")
 

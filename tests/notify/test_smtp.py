@@ -284,7 +284,7 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[M
         ("451 4.7.1 come back later", []),
     ],
 )
-def test_an_address_that_is_refused_for_good_is_told_and_written_to_no_more(
+def test_an_address_that_is_refused_for_good_is_reported_and_written_to_no_more(
     server: MailServer, answer: str, off: list[str]
 ) -> None:
     server.answers[TO[1]] = answer

@@ -105,7 +105,7 @@ def test_a_programme_that_has_shrunk_is_steady_when_none_of_the_few_alerts() -> 
     assert world.hours(1, 99) == [("programme_shift", "resolved", hour(49))]
 
 
-def test_a_programme_is_not_measured_while_the_history_of_one_pair_in_seven_is_told() -> None:
+def test_a_programme_is_not_measured_while_the_history_of_one_pair_in_seven_arrives() -> None:
     world = World(healths=[70.0] * 17, alerting=0)
     world.hours(0, 24)
     world.healths, world.catching_up = [40.0] * 17, 3
@@ -115,7 +115,7 @@ def test_a_programme_is_not_measured_while_the_history_of_one_pair_in_seven_is_t
     assert world.hours(48, 49) == [("programme_shift", "fired", hour(48))]
 
 
-def test_what_a_programme_shows_when_its_history_has_been_told_is_no_news_of_its_own() -> None:
+def test_what_a_programme_shows_when_its_history_is_complete_is_no_news_of_its_own() -> None:
     world = World(healths=[70.0] * 40, alerting=8)
 
     (found,) = world.caught_up(hour(1), 40)
@@ -125,13 +125,13 @@ def test_what_a_programme_shows_when_its_history_has_been_told_is_no_news_of_its
     assert world.hours(1, 48) == []
 
 
-def test_of_a_relationship_that_is_gone_nobody_was_told_late() -> None:
+def test_of_a_relationship_that_is_gone_nobody_is_notified_late() -> None:
     gone = CatchingUp("acme/gone", 0, CatchUp(day(0), day(1), "late"), day(2), timedelta(0))
 
     assert late_histories([gone], {0: new_alerts()}) == {}
 
 
-def test_a_median_from_before_a_large_part_of_a_programme_was_told_shows_no_fall() -> None:
+def test_a_median_from_before_a_large_part_of_a_programme_arrived_shows_no_fall() -> None:
     world = World(healths=[80.0] * 10)
     world.hours(0, 24)
     world.healths = [80.0] * 10 + [60.0] * 30
@@ -140,7 +140,7 @@ def test_a_median_from_before_a_large_part_of_a_programme_was_told_shows_no_fall
     assert world.hours(24, 48) == []
 
 
-def test_where_little_was_told_late_the_medians_of_before_still_count() -> None:
+def test_where_little_was_late_the_medians_of_before_still_count() -> None:
     world = World(healths=[80.0] * 40)
     world.hours(0, 24)
     assert world.caught_up(hour(24), 2) == []
@@ -225,7 +225,7 @@ def test_of_what_was_said_before_anybody_looked_nobody_is_late() -> None:
     assert restored.at(day(53)) == [("source_silent", "fired", day(53))]
 
 
-def test_a_silent_source_does_not_speak_again_because_its_programme_is_described_anew() -> None:
+def test_a_silent_source_does_not_speak_again_because_its_programme_is_described_again() -> None:
     world = World()
     world.alerts.upsert_programme(programme(feed()))
     world.at(day(0))
@@ -297,7 +297,7 @@ def test_a_programme_without_sources_expects_no_scores() -> None:
     assert alerts.advance(day(9), dict) == []
 
 
-def test_what_is_told_names_the_programme_the_source_and_the_numbers_and_rests_on_no_reading() -> None:
+def test_what_is_reported_names_the_programme_the_source_and_the_numbers_and_rests_on_no_reading() -> None:
     world = World(healths=[70.0] * 36 + [20.0] * 4, alerting=8)
     (shift,) = world.alerts.advance(day(1), lambda: {SPRUCE: Tally(world.healths, 8)})
     world.alerts.upsert_programme(programme(feed(), at=day(1)))
@@ -320,7 +320,7 @@ def test_what_is_told_names_the_programme_the_source_and_the_numbers_and_rests_o
     )
 
 
-def test_names_of_full_length_are_told_and_kept() -> None:
+def test_names_of_full_length_are_reported_and_kept() -> None:
     longest = "x" * 128
     subject = programme_subject(longest, longest)
     source = source_subject(longest, longest, "y" * 512)
@@ -348,7 +348,7 @@ MINUTES = st.lists(st.tuples(st.integers(1, 90), st.integers(0, 20), st.sampled_
 
 
 @given(drawn=MINUTES, cuts=st.sets(st.integers(0, 60)))
-def test_whatever_is_saved_and_restored_in_between_the_same_is_told(
+def test_whatever_is_saved_and_restored_in_between_the_same_is_sent(
     drawn: list[tuple[int, int, float]], cuts: set[int]
 ) -> None:
     def run(restores: set[int]) -> list[str]:

@@ -90,7 +90,7 @@ def test_of_what_an_administrator_asked_for_or_nobody_did_nobody_hears() -> None
     assert calls(new_alerts(), closed(day(1))) == []
 
 
-def test_of_what_is_imported_nobody_hears_and_of_a_close_that_is_told_late_they_do() -> None:
+def test_of_what_is_imported_nobody_is_notified_and_of_a_close_that_is_late_they_are() -> None:
     years, days = timedelta(days=700), timedelta(days=3)
 
     assert calls(new_alerts("wall"), asked(day(0), late=years), closed(hour(1), late=years)) == []
@@ -190,11 +190,11 @@ def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_th
         (ClosedCall("acme", "spruce", "unknown", "q", "mentee"), "no directory names the pair"),
     ],
 )
-def test_where_nobody_knows_who_asked_nobody_is_told(closed_call: ClosedCall, why: str) -> None:
+def test_where_nobody_knows_who_asked_nobody_is_notified(closed_call: ClosedCall, why: str) -> None:
     assert noticing(mailed(), mailing(), otherwise="team").support_closed([closed_call]) == [], why
 
 
-def test_where_mails_do_not_go_to_persons_nobody_is_told() -> None:
+def test_where_mails_do_not_go_to_persons_nobody_is_notified() -> None:
     assert noticing(mailing(), otherwise="team").support_closed([call()]) == []
 
 

@@ -60,7 +60,7 @@ def test_a_state_that_says_nothing_yet_of_midnights_and_of_what_was_regained_is_
     assert found.watch.rules == upgraded().watch.rules
 
 
-def test_an_episode_that_was_told_before_ends_for_those_who_heard_of_it() -> None:
+def test_an_episode_that_was_sent_before_ends_for_its_recipients() -> None:
     alerts = PartitionAlerts(Evaluator(RULES, "wall"), {"acme/4F2": upgraded().watch}, None)
 
     (resolved,) = decide(alerts, Pair().changed(day(3), 2, health=90.0), clock(day(6)))

@@ -16,7 +16,7 @@ MORNING = day(1) + timedelta(hours=6.5)
 """08:30 in Berlin on Thursday, 2 May 2024."""
 
 
-def test_weeks_of_a_programme_tell_people_when_they_work_and_drop_nothing() -> None:
+def test_weeks_of_a_programme_notify_people_when_they_work_and_drop_nothing() -> None:
     found = ran(pairs=48, days=40)
 
     check(found.office)
@@ -25,7 +25,7 @@ def test_weeks_of_a_programme_tell_people_when_they_work_and_drop_nothing() -> N
     assert {message.person for message in found.office.messages("owners")} == {"p-3"}
 
 
-def test_the_same_inputs_tell_the_same_under_the_same_ids() -> None:
+def test_the_same_inputs_give_the_same_under_the_same_ids() -> None:
     one_, other = (ran(pairs=24, days=14).office for _ in range(2))
 
     assert [message.delivery_id for _, message in one_.sent] == [message.delivery_id for _, message in other.sent]

@@ -110,7 +110,7 @@ def test_without_quiet_hours_only_days_off_are_quiet() -> None:
     quiet=st.tuples(st.integers(0, 47), st.integers(0, 47)),
     holidays=st.sets(st.integers(0, 420), max_size=40),
 )
-def test_what_waits_is_told_soon_and_never_in_quiet_hours(
+def test_what_waits_is_sent_soon_and_never_in_quiet_hours(
     zone: str, minutes: int, quiet: tuple[int, int], holidays: set[int]
 ) -> None:
     begin, end = (time(half // 2, 30 * (half % 2)) for half in quiet)

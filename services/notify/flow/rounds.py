@@ -70,17 +70,17 @@ class RoundReader:
         batch: dict[Partition, list[Record]] = {}
         began: float | None = None
         wait, left = first_wait, MAX_RECORDS
-        while left > 0 and (polled := self._polled(wait, left)):
+        while left > 0 and (polled := self._poll(wait, left)):
             for partition, records in polled.items():
                 batch.setdefault(partition, []).extend(records)
             count = sum(map(len, polled.values()))
             left -= count
             now = time.monotonic()
             began = now if began is None else began
-            main = began + (BATCH_SECONDS if count >= LARGE_POLL else LINGER_SECONDS) - now
-            if main <= 0:
+            remaining = began + (BATCH_SECONDS if count >= LARGE_POLL else LINGER_SECONDS) - now
+            if remaining <= 0:
                 break
-            wait = min(BUSY_SECONDS, main)
+            wait = min(BUSY_SECONDS, remaining)
         return batch
 
     def lag(self) -> int:
@@ -91,7 +91,7 @@ class RoundReader:
         self._commands.close()
         self.main.close()
 
-    def _polled(self, wait: float, max_records: int) -> PolledRecords:
+    def _poll(self, wait: float, max_records: int) -> PolledRecords:
         until = time.monotonic() + wait
         while True:
             if commands := self._commands.poll(0, max_records):

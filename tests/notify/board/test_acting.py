@@ -146,7 +146,7 @@ def test_dead_letters_are_sent_again_and_discarded_by_an_admin(acted_on: Served,
     assert last[letters[1].delivery_id.encode()].value is None
 
 
-def test_an_end_that_pagerduty_may_have_dropped_is_told_again_by_an_admin(acted_on: Served, pair: str) -> None:
+def test_an_end_that_pagerduty_may_have_dropped_is_sent_again_by_an_admin(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-9", "admin")
     fired, _, resolved = episode("pagerduty", "on-call", pair)
     arrived = AttemptResult(DeliveryAccepted("HTTP 202"), day(2), 0.1)

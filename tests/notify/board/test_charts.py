@@ -23,7 +23,7 @@ def points(*values: float | None) -> list[ChartPoint]:
     return [ChartPoint(day(number), value) for number, value in enumerate(values)]
 
 
-def test_a_line_is_told_in_words() -> None:
+def test_a_line_is_described_in_words() -> None:
     drawn = line(
         LineData("Health", points(62, 20, 38), [ChartLevel(40, "P3 at 40", "fires")], [OpenStretch(day(1), day(2), "")])
     )
@@ -73,7 +73,7 @@ def test_of_very_many_points_the_extremes_stay() -> None:
     assert max(heights) - min(heights) > 0.9 * (HEIGHT - 40)
 
 
-def test_bars_are_told_in_words() -> None:
+def test_bars_are_described_in_words() -> None:
     drawn = bars("Relationships", [("thriving", 4, "thriving"), ("critical", 1, "critical")])
 
     assert drawn.words == "Relationships: thriving 4, critical 1; 5 together."

@@ -118,7 +118,7 @@ class _Away(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_gateway_that_does_not_answer_is_told_and_nothing_is_noted(is_there: bool) -> None:  # noqa: FBT001 (pytest's)
+def test_a_gateway_that_does_not_answer_is_reported_and_nothing_is_noted(is_there: bool) -> None:  # noqa: FBT001 (pytest's)
     with serving(_Away) as url:
         gateway = Gateway(url if is_there else "http://127.0.0.1:1", {"acme": SecretStr("t")})
         with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics(), gateway) as site:

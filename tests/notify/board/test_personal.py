@@ -27,7 +27,7 @@ def off(site: Served, person: str = "p-3") -> tuple[SwitchedOff, ...]:
     return site.world.state.personal("acme", person).off
 
 
-def test_a_page_says_who_hears_of_what_when_and_where(site: Served) -> None:
+def test_a_page_says_who_is_notified_of_what_when_and_where(site: Served) -> None:
     site.world.people.upsert(participant("p-3", "Ines Ortiz", addresses=("ines@acme.example",)))
     client = site.enter("p-3", "viewer", "spruce")
 

@@ -120,7 +120,7 @@ def test_only_rows_that_the_page_would_show_count_as_new(site: Served) -> None:
     assert world.key("4F2") not in patch
 
 
-def test_the_page_of_an_alert_hears_of_it_alone(site: Served) -> None:
+def test_the_page_of_an_alert_gets_its_changes_alone(site: Served) -> None:
     world, client = site.world, site.enter("p-3", "admin")
     world.low("first", "second")
 
@@ -135,7 +135,7 @@ def test_the_page_of_an_alert_hears_of_it_alone(site: Served) -> None:
     assert "Health is 21 of 100" in own.data
 
 
-def test_when_very_much_has_changed_the_page_is_told_so_and_a_patch_stays_small(site: Served) -> None:
+def test_when_very_much_has_changed_the_page_says_so_and_a_patch_stays_small(site: Served) -> None:
     world, client = site.world, site.enter("p-3", "admin")
     address = begun(client)
 
