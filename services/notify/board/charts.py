@@ -92,8 +92,8 @@ class BarChart:
 def line(data: LineData) -> LineChart | None:
     """Return the chart; None with fewer than two points."""
     points = sorted(data.points, key=lambda point: point.at)
-    known = [point for point in points if point.value is not None]
-    if len(known) < 2 or points[0].at == points[-1].at:  # noqa: PLR2004 (a line has two ends)
+    values_only = [point for point in points if point.value is not None]
+    if len(values_only) < 2 or points[0].at == points[-1].at:  # noqa: PLR2004 (a line has two ends)
         return None
     begin, end = points[0].at, points[-1].at
 
@@ -104,11 +104,11 @@ def line(data: LineData) -> LineChart | None:
     def y(value: float) -> float:
         return round(TOP + (1 - min(max(value, 0), data.most) / data.most) * (HEIGHT - TOP - BOTTOM), 1)
 
-    newest = known[-1]
+    newest = values_only[-1]
     assert newest.value is not None
     return LineChart(
         name=data.name,
-        words=_words(data, known),
+        words=_words(data, values_only),
         lines=[" ".join(f"{x(p.at)},{y(p.value or 0.0)}" for p in run) for run in _runs(_thin_out(points))],
         last=(x(newest.at), y(newest.value)),
         levels=[(y(level.value), level.words, level.kind) for level in data.levels],
@@ -129,10 +129,10 @@ def bars(name: str, counts: Sequence[tuple[str, int, str]]) -> BarChart:
     )
 
 
-def _words(data: LineData, known: Sequence[ChartPoint]) -> str:
-    first, last = known[0], known[-1]
-    lowest = min(known, key=lambda point: point.value or 0.0)
-    highest = max(known, key=lambda point: point.value or 0.0)
+def _words(data: LineData, values_only: Sequence[ChartPoint]) -> str:
+    first, last = values_only[0], values_only[-1]
+    lowest = min(values_only, key=lambda point: point.value or 0.0)
+    highest = max(values_only, key=lambda point: point.value or 0.0)
 
     def words_of_point(point: ChartPoint) -> str:
         return f"{point.value or 0.0:.0f}{data.unit} on {point.at.day} {point.at:%b %Y}"

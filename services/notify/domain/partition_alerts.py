@@ -77,9 +77,9 @@ class PartitionAlerts(AlertStore[Watch]):
         self._catching_up = {key for key, watch in watches.items() if watch.catch_up is not None}
         self._silent: Mapping[ProgrammeKey, Mapping[str, Frozen]] = {}
         self._stuck: set[ProgrammeKey] = set()
-        self._pulses = ProgrammeHealthIndex()
+        self._programme_health = ProgrammeHealthIndex()
         for key, watch in watches.items():
-            self._pulses.track(key, watch)
+            self._programme_health.track(key, watch)
         self._closed_calls: list[ClosedCall] = []
         # Later scores of erased relationships are ignored.
         self._erased: set[str] = set()
@@ -134,7 +134,7 @@ class PartitionAlerts(AlertStore[Watch]):
 
     def active(self, tenant: str, program: str) -> int:
         """Return how many relationships of a programme are active, by their newest rows."""
-        return self._pulses.active((tenant, program))
+        return self._programme_health.active((tenant, program))
 
     def catching_up(self) -> Mapping[str, CatchUp]:
         """Return the relationships whose history is arriving, by key."""
@@ -151,7 +151,7 @@ class PartitionAlerts(AlertStore[Watch]):
 
     def programme_health(self) -> Mapping[ProgrammeKey, ProgrammeHealth]:
         """Return the health of every programme, by the newest rows."""
-        return self._pulses.by_program
+        return self._programme_health.by_program
 
     def watches_of_program(self, program: ProgrammeKey) -> list[Watch]:
         return self.watches_of(program[0], {program[1]})
@@ -196,7 +196,7 @@ class PartitionAlerts(AlertStore[Watch]):
     def _unwatch(self, key: str) -> None:
         self._catching_up.discard(key)
         self._due_by_key.pop(key, None)
-        self._pulses.drop(key)
+        self._programme_health.drop(key)
         self._changed_keys.add(key)
 
     def _apply_changed(self, event: ScoreChanged) -> list[Transitioned]:
@@ -286,7 +286,7 @@ class PartitionAlerts(AlertStore[Watch]):
         key = after.subject.key
         self._watches[key] = after
         self._changed_keys.add(key)
-        self._pulses.track(key, after)
+        self._programme_health.track(key, after)
         if after.catch_up is not None:
             self._catching_up.add(key)
         elif before.catch_up is not None:

@@ -37,29 +37,29 @@ class ProgrammeHealthIndex:
     def track(self, key: str, watch: Watch) -> None:
         """Update from the newest row and the conditions of a watch."""
         program = (watch.subject.tenant, watch.subject.program)
-        pulses = self.by_program.get(program) or self.by_program.setdefault(program, ProgrammeHealth())
+        program_health = self.by_program.get(program) or self.by_program.setdefault(program, ProgrammeHealth())
         values = newest_values(watch.window)
         if values is None or values.status != "active":
-            pulses.drop(key)
+            program_health.drop(key)
             return
-        pulses.healths[key] = values.health
+        program_health.healths[key] = values.health
         rescored = None if watch.scored is None else watch.scored.since
         if rescored is not None:
-            pulses.rescored[key] = rescored
+            program_health.rescored[key] = rescored
         # No generator: this runs for every row of every pair.
         for name in SHIFTING:
             state = watch.rules.get(name)
             if state is not None and state.condition in OPEN and (rescored is None or state.since != rescored):
-                pulses.alerting.add(key)
+                program_health.alerting.add(key)
                 return
-        pulses.alerting.discard(key)
+        program_health.alerting.discard(key)
 
     def drop(self, key: str) -> None:
         """Remove a relationship."""
-        for pulses in self.by_program.values():
-            pulses.drop(key)
+        for program_health in self.by_program.values():
+            program_health.drop(key)
 
     def active(self, program: ProgrammeKey) -> int:
         """Return how many relationships of a programme are active."""
-        pulses = self.by_program.get(program)
-        return len(pulses.healths) if pulses else 0
+        program_health = self.by_program.get(program)
+        return len(program_health.healths) if program_health else 0

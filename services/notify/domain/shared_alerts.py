@@ -39,18 +39,20 @@ def lowest_clock(partitions: Iterable[PartitionAlerts]) -> Instant | None:
     """Return the lowest clock of the partitions that have relationships or a clock; None while one of them has no clock
     yet."""
     clocks = [alerts.clock for alerts in partitions if alerts.clock is not None or not alerts.is_empty]
-    known = [clock for clock in clocks if clock is not None]
-    return min(known) if known and len(known) == len(clocks) else None
+    set_clocks = [clock for clock in clocks if clock is not None]
+    return min(set_clocks) if set_clocks and len(set_clocks) == len(clocks) else None
 
 
 def tallies(
     partitions: Iterable[PartitionAlerts], programs: Collection[ProgrammeKey] | None = None
 ) -> dict[ProgrammeKey, Tally]:
     """Tally these programmes, or all."""
-    pulses = [(alerts.programme_health(), alerts.catching_up().keys()) for alerts in partitions]
-    by_key = {program for of_partition, _ in pulses for program in of_partition}
+    by_partition = [(alerts.programme_health(), alerts.catching_up().keys()) for alerts in partitions]
+    by_key = {program for of_partition, _ in by_partition for program in of_partition}
     return {
-        program: _tally([(of_partition[program], late) for of_partition, late in pulses if program in of_partition])
+        program: _tally(
+            [(of_partition[program], late) for of_partition, late in by_partition if program in of_partition]
+        )
         for program in (by_key if programs is None else by_key & set(programs))
     }
 
@@ -72,13 +74,18 @@ def late_histories(
 def _tally(of_partitions: Sequence[tuple[ProgrammeHealth, AbstractSet[str]]]) -> Tally:
     """Tally one programme from the health and the catching-up keys of each partition."""
     healths: list[float] = []
-    for pulse, late in of_partitions:
+    for program_health, late in of_partitions:
         # Nearly always nobody catches up: all pairs are walked here every hour.
-        known = pulse.healths
-        healths += [health for key, health in known.items() if key not in late] if late else known.values()
-    alerting = sum(len(pulse.alerting - late) for pulse, late in of_partitions)
-    catching_up = sum(len(pulse.healths.keys() & late) for pulse, late in of_partitions)
-    return Tally(healths, alerting, catching_up, [at for pulse, _ in of_partitions for at in pulse.rescored.values()])
+        by_key = program_health.healths
+        healths += [health for key, health in by_key.items() if key not in late] if late else by_key.values()
+    alerting = sum(len(program_health.alerting - late) for program_health, late in of_partitions)
+    catching_up = sum(len(program_health.healths.keys() & late) for program_health, late in of_partitions)
+    return Tally(
+        healths,
+        alerting,
+        catching_up,
+        [at for program_health, _ in of_partitions for at in program_health.rescored.values()],
+    )
 
 
 CHECK_EVERY = timedelta(minutes=5)

@@ -101,8 +101,8 @@ class EscalationPlanner:
         key = subject_key(delivery)
         watch = next((found for holder in self._stores if (found := holder.watch(key)) is not None), None)
         return any(
-            known.dedup_key == delivery.dedup_key and known.is_open and known.handling.state == "open"
-            for known in (episodes_of(watch) if watch is not None else ())
+            episode.dedup_key == delivery.dedup_key and episode.is_open and episode.handling.state == "open"
+            for episode in (episodes_of(watch) if watch is not None else ())
         )
 
 
