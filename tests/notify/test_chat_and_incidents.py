@@ -67,7 +67,7 @@ def pagerduty() -> Iterator[PagerDuty]:
 def test_slack_takes_blocks_whose_fallback_stands_alone(slack: Emulator) -> None:
     assert send(slack, rendered(episode("slack")[0])) == [DeliveryAccepted("HTTP 200")]
 
-    (message,) = slack.taken
+    (message,) = slack.accepted
     assert message["text"] == f"spruce: pair 4F2: health 38, low since 1 May. {ACT}"
     assert message["blocks"][0]["type"] == "header"
 
@@ -75,7 +75,7 @@ def test_slack_takes_blocks_whose_fallback_stands_alone(slack: Emulator) -> None
 def test_teams_takes_a_card_of_a_version_that_its_clients_know(teams: Emulator) -> None:
     assert send(teams, rendered(episode("teams")[0])) == [DeliveryAccepted("HTTP 202")]
 
-    (card,) = teams.taken
+    (card,) = teams.accepted
     assert card["version"] == "1.2"
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open", "url": "https://pairs.example.org/4F2"}]
 
@@ -88,9 +88,9 @@ def test_a_name_is_neither_a_mention_nor_a_link_nor_markdown(slack: Emulator, te
     send(slack, rendered(episode("slack")[0], people))
     send(teams, rendered(episode("teams")[0], people))
 
-    assert "<!channel>" not in json.dumps(slack.taken[0]["blocks"][1:])
-    assert slack.taken[0]["blocks"][0]["text"]["type"] == "plain_text"
-    assert all(block["type"] == "RichTextBlock" for block in teams.taken[0]["body"])
+    assert "<!channel>" not in json.dumps(slack.accepted[0]["blocks"][1:])
+    assert slack.accepted[0]["blocks"][0]["text"]["type"] == "plain_text"
+    assert all(block["type"] == "RichTextBlock" for block in teams.accepted[0]["body"])
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_pagerduty_holds_ids_and_no_names(pagerduty: PagerDuty) -> None:
 
     send(pagerduty, rendered(episode("pagerduty")[0], people))
 
-    assert "Ana" not in json.dumps(pagerduty.taken)
+    assert "Ana" not in json.dumps(pagerduty.accepted)
 
 
 def test_a_wrong_routing_key_is_the_destinations_fault_and_a_wrong_event_its_own(pagerduty: PagerDuty) -> None:

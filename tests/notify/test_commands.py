@@ -260,7 +260,7 @@ def test_a_test_reaches_people_as_a_test(tmp_path: Path, monkeypatch: pytest.Mon
         result = invoke("test", "--to", "chat")
 
     assert result.exit_code == 0, result.output
-    assert slack.taken[0]["text"] == "Rapport reaches you here"
+    assert slack.accepted[0]["text"] == "Rapport reaches you here"
 
 
 def test_a_destination_that_nobody_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

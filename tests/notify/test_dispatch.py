@@ -186,8 +186,8 @@ def test_what_a_crash_has_interrupted_is_unknown_after_the_restart(urgency: Urge
         found.step([start_attempt(urgent(episode("slack", "chat")[0], urgency), day(9))])
         found.until(lambda: found.states("chat") == states)
 
-        assert len(slack.taken) == (urgency == "P2")
-        assert ("may be a repeat" in str(slack.taken)) is (urgency == "P2")
+        assert len(slack.accepted) == (urgency == "P2")
+        assert ("may be a repeat" in str(slack.accepted)) is (urgency == "P2")
 
 
 @pytest.mark.parametrize(("urgency", "state"), [("P2", "superseded"), ("P3", "unknown")])
@@ -198,7 +198,7 @@ def test_the_end_of_an_episode_supersedes_a_notice_that_would_be_sent_again(urge
         found.until(lambda: found.written[resolved.delivery_id].state == "delivered")
 
         assert found.written[fired.delivery_id].state == state
-        assert len(slack.taken) == 1
+        assert len(slack.accepted) == 1
 
 
 def test_a_p1_falls_back_after_two_minutes_and_the_fallback_gets_the_end() -> None:
@@ -221,7 +221,7 @@ def test_a_p1_falls_back_after_two_minutes_and_the_fallback_gets_the_end() -> No
             found.until(lambda: found.states("chat") == ["delivered"] * 2)
 
         # The destination is back: it gets both, and the stand-in nothing twice.
-        assert len(slack.taken) == len(on_call.calls) == 2
+        assert len(slack.accepted) == len(on_call.calls) == 2
 
 
 def test_a_dead_message_goes_to_the_fallback_at_once_and_no_further() -> None:
@@ -303,7 +303,7 @@ def test_a_dead_letter_that_is_replayed_arrives_under_its_id_and_twice_is_as_onc
 
 
 def named(slack: Emulator) -> str:
-    return str(slack.taken)
+    return str(slack.accepted)
 
 
 def test_a_person_who_is_erased_is_in_nothing_that_is_kept_or_still_sent() -> None:
@@ -331,7 +331,7 @@ def test_a_person_who_is_erased_is_in_nothing_that_is_kept_or_still_sent() -> No
         found.clock.ahead = timedelta(minutes=2)
         found.until(lambda: found.written[resolved.delivery_id].state == "delivered")
 
-        assert "Ana Ruiz" not in str(slack.taken[1:])
+        assert "Ana Ruiz" not in str(slack.accepted[1:])
 
 
 def test_of_an_erased_relationship_nothing_is_sent_or_kept_but_the_end_of_its_alert() -> None:
@@ -427,8 +427,8 @@ def test_a_list_goes_on_without_the_relationship_that_was_erased() -> None:
         found.step([first.model_copy(update={"items": (item,)})])
         found.until(lambda: found.states("chat") == ["delivered"])
 
-        assert "9TB" in slack.taken[0]["text"]
-        assert "4F2" not in str(slack.taken)
+        assert "9TB" in slack.accepted[0]["text"]
+        assert "4F2" not in str(slack.accepted)
 
 
 def test_what_a_list_leaves_out_leaves_the_rest_in_its_order() -> None:

@@ -6,14 +6,14 @@ from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import programme_subject
 from tests.notify.harness import NotifyHarness, lines
-from tests.notify.imported_years import LIVES, NOW, PER_DAY, imported, told_by_scoring, truth
+from tests.notify.imported_years import LIVES, NOW, PER_DAY, emitted_by_scoring, imported, truth
 
 PAIRS = 8 * len(LIVES)
 SHIFT = "programme_shift"
 
 
 def test_two_years_of_many_pairs_are_one_digest_for_everybody_and_nothing_else() -> None:
-    assert all(len(told_by_scoring(kind)) > 780 for kind in LIVES), "a row a day, at the least"
+    assert all(len(emitted_by_scoring(kind)) > 780 for kind in LIVES), "a row a day, at the least"
 
     office = imported(PAIRS)
 

@@ -1,4 +1,4 @@
-"""A programme of so many pairs over so many days on a virtual clock, with what it tells people, and what must hold."""
+"""A programme of so many pairs over so many days on a virtual clock, its messages to people, and the invariants."""
 
 import time
 from collections import Counter
@@ -68,7 +68,7 @@ def _days(pairs: int, days: int, seed: int) -> Iterator[list[tuple[datetime, lis
 
 
 def check(office: NotifyHarness) -> None:
-    """Raises AssertionError for what must not be, whatever is told."""
+    """Raises AssertionError where an invariant is broken."""
     for moment, message in office.sent:
         urgencies = {alert.urgency for alert in listed_alerts(message)}
         assert message.recipient == "hook" or "P1" in urgencies or not RECEIVING.is_quiet(moment)

@@ -54,14 +54,14 @@ def topics(local_kafka: LocalKafka) -> NotifyTopics:
 
 @pytest.fixture
 def site() -> Iterator[Served]:
-    """For whoever looks: there is no broker."""
+    """A site for viewers: there is no broker."""
     with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics()) as found:
         yield found
 
 
 @pytest.fixture
 def acted_on(local_kafka: LocalKafka, topics: NotifyTopics) -> Iterator[Served]:
-    """With an instance of notify that does what people ask."""
+    """A site with an instance of notify that applies commands."""
     with served_world(Settings(kafka=local_kafka.bootstrap), topics) as found, found.world.leading(found.settings):
         yield found
 

@@ -20,7 +20,7 @@ from services.runtime.settings import Settings
 from tests.http_server import serving
 from tests.ingest.conftest import Log, make_token, make_topics, running_gateway
 from tests.notify.board.conftest import Served, served_world
-from tests.notify.board.world import NOW, proof
+from tests.notify.board.world import NOW, hidden_fields
 
 ABOUT = ("acme", "spruce", "4F2", "0" * 32)
 
@@ -48,7 +48,7 @@ def met(local_kafka: LocalKafka) -> Iterator[Met]:
 
 
 def note(client: httpx.Client, day: str, path: str = "/relationships/acme/4F2", **given: str) -> httpx.Response:
-    fields = {**proof(client), "back": "/", "day": day, **given}
+    fields = {**hidden_fields(client), "back": "/", "day": day, **given}
     return client.post(f"{path}/met", data=fields, follow_redirects=True)
 
 
@@ -57,7 +57,7 @@ def test_what_a_coordinator_knows_becomes_an_event_and_can_be_taken_back(met: Me
     world.name("4F2", "Ana Ruiz", "Ben Ode")
     world.low("4F2")
     yesterday = (NOW - timedelta(days=1)).date()
-    same = proof(client)
+    same = hidden_fields(client)
 
     page = note(client, yesterday.isoformat(), **same).text
     again = note(client, yesterday.isoformat(), **same)
@@ -70,7 +70,7 @@ def test_what_a_coordinator_knows_becomes_an_event_and_can_be_taken_back(met: Me
     assert "Noted" in again.text, "the same form is the same event"
 
     notice = page.partition('name="notice" value="')[2].partition('"')[0]
-    undone = client.post("/undo", data={**proof(client), "notice": notice}, follow_redirects=True)
+    undone = client.post("/undo", data={**hidden_fields(client), "notice": notice}, follow_redirects=True)
 
     assert "Undone" in undone.text
     retracted = met.events()[-1]

@@ -11,7 +11,7 @@ from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import World, proof, served
+from tests.notify.board.world import World, hidden_fields, served
 from tests.notify.building import day
 
 
@@ -69,7 +69,7 @@ def test_a_cookie_that_is_none_of_ours_is_no_session(site: Served, cookie: str) 
 def test_signing_out_ends_it_in_this_browser(site: Served) -> None:
     client = site.enter("p-3", "admin")
 
-    answer = client.post("/logout", data=proof(client))
+    answer = client.post("/logout", data=hidden_fields(client))
 
     assert answer.headers["location"] == "/login"
     assert client.get("/").status_code == 303

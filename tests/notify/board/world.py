@@ -1,4 +1,4 @@
-"""A board over what notify would have written down of some pairs: the records are its own, applied without a broker."""
+"""A board over the state of some pairs: the test writes the records and applies them without a broker."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -54,14 +54,14 @@ RANDOM = "0" * 64
 PATIENT_SECONDS = 60.0
 LEAVING = UnsubscribeLinks.keyed("https://board.acme.example", "a key of the tests")
 NO_GATEWAY = Gateway(None, {})
-"""For an answer, on a machine that is busy with other tests."""
+"""The timeout for an answer, on a machine that is busy with other tests."""
 AWAY = "http://127.0.0.1:1"
 """Where no ClickHouse listens."""
 
 
 @dataclass
 class World:
-    """`write` is what a follower would bring; offsets grow by topic."""
+    """`write` applies a record as a follower would; offsets grow by topic."""
 
     names: NotifyTopics = field(default_factory=NotifyTopics)
     people: NameBook = field(default_factory=NameBook)
@@ -89,7 +89,7 @@ class World:
         self.people.upsert_pair("acme", pair, PairRecord((f"{pair}-m",), (f"{pair}-t",)))
 
     def apply(self, *events: ScoreEvent) -> list[AlertChanged]:
-        """Notify decides, and writes down."""
+        """Let notify decide, and write its state."""
         found = [
             decide_transition(self.alerts, transitioned, self.now).event
             for event in events
@@ -113,7 +113,7 @@ class World:
         self.apply(*rows, clock(hour(24)))
 
     def write_subjects(self, found: Sequence[SubjectTransitioned]) -> None:
-        """What notify has decided of programmes and sources."""
+        """Write the states of programmes and sources."""
         for one in found:
             event = subject_alert_changed(one, self.now)
             self.write(self.names.alerts, event.partitionkey, to_json(event))
@@ -127,7 +127,7 @@ class World:
 
     @contextmanager
     def leading(self, settings: Settings) -> Iterator[None]:
-        """An instance of notify that does what people ask, and writes down what came of it."""
+        """An instance of notify that applies commands and writes the results."""
         with self.lock:
             addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff())
             context = DecisionContext("wall", lambda: self.now, addressing)
@@ -155,7 +155,7 @@ class World:
         self.state.forget([Erased("relationship", "acme", pair)])
 
     def token(self, person: str, role: BoardRole, *programs: str, **given: Any) -> str:  # noqa: ANN401
-        """Its secret."""
+        """Create a token; returns its secret."""
         token_id = str(given.pop("token_id", f"t_{person.replace('-', '_')}"))
         secret = secret_of(BoardToken, token_id, RANDOM)
         told: dict[str, Any] = {
@@ -207,7 +207,7 @@ class World:
 
 @contextmanager
 def served(board: Board) -> Iterator[str]:
-    """Its address, over real connections."""
+    """Serve the board over real connections; yields its address."""
     ended = threading.Event()
     listener = listen("127.0.0.1", 0)
     guard = ConnectionGuard(LIMITS, Counter("cut", "", ("why",), registry=CollectorRegistry()))
@@ -229,8 +229,8 @@ def signed_in(url: str, secret: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def proof(client: httpx.Client, path: str = "/") -> dict[str, str]:
-    """What the forms of that page carry."""
+def hidden_fields(client: httpx.Client, path: str = "/") -> dict[str, str]:
+    """Return the hidden fields of the forms of that page."""
     text = client.get(path).text
     found = {name: text.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("csrf", "form", "back")}
     assert found["csrf"], text
