@@ -182,10 +182,10 @@ def _write_state(settings: Settings, events: Mapping[int, Sequence[ScoreEvent]])
     for number, events_of_partition in events.items():
         alerts = PartitionAlerts(Evaluator(RULES, "wall"), {}, None)
         for event in events_of_partition:
-            for transitioned in alerts.take(event):
+            for transitioned in alerts.apply(event):
                 changed = alert_changed(transitioned, decided_at)
                 producer.send(ALERTS.name, changed.partitionkey.encode(), to_json(changed))
-        changes = alerts.touched()
+        changes = alerts.drain_changes()
         for key, watch in changes.watches.items():
             producer.send(ALERT_STATE.name, key.encode(), record.dump(WatchRecord(watch=watch)), partition=number)
         assert changes.clock is not None, "the clock has moved"

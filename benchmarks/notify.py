@@ -38,7 +38,7 @@ def main(*, pairs: int, days: int, webhooks: int, requests: int, as_json: bool) 
         "seconds": round(seconds, 1),
         "rows_per_cpu_second": round(found.rows / found.spent),
         "with_making_the_rows": round(found.rows / spent),
-        "messages": {name: len(found.office.told(name)) for name in ("hook", "team", "owners")},
+        "messages": {name: len(found.office.messages(name)) for name in ("hook", "team", "owners")},
         "messages_a_day": _a_day([moment for moment, message in found.office.sent if message.recipient == "owners"]),
     }
     figures["webhooks_per_second"] = round(webhooks / _posted(webhooks))

@@ -1,1 +1,1 @@
-"""notify: from score changes to people."""
+"""notify: turns score changes into alerts and delivers them to people."""

@@ -10,7 +10,7 @@ from functools import partial
 from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import has_ended
-from services.notify.domain.held import HOUR
+from services.notify.domain.grouping import HOUR
 from services.notify.domain.hold import Hold
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import NameBook
@@ -19,22 +19,22 @@ from services.notify.domain.preferences import AddressesOff, Preferences
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts, lowest_clock
-from services.notify.flow.asking import Asking
-from services.notify.flow.commanding import Commanding, DeliveryRequests
-from services.notify.flow.deciding import Deciding
-from services.notify.flow.destinations import DestinationsFile, configured
+from services.notify.flow.command_processor import CommandProcessor, DeliveryRequests
+from services.notify.flow.destinations import DestinationsFile, load_configured
 from services.notify.flow.dispatch import Dispatch, Environment
+from services.notify.flow.escalation import EscalationPlanner
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import COMMIT_SECONDS, Journal, bounded
 from services.notify.flow.leadership import Leadership, LeadershipLostError
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.flow.report import Metrics, Report
-from services.notify.flow.restore import restored
-from services.notify.flow.rounds import Beside, Flow, RoundReader
+from services.notify.flow.restore import restore_state
+from services.notify.flow.rounds import Flow, RoundReader, SideInputs
+from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.flow.senders import SenderPool
-from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
@@ -42,8 +42,8 @@ from services.runtime.health import Health, served
 from services.runtime.kafka import KafkaError, Producer, await_broker, is_fenced, read_to_end
 
 
-def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
-    """Stands by, leads, and stands by again when another instance has taken over, until `stop` is set; raises whatever
+def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event) -> None:
+    """Stand by, lead, and stand by again when another instance has taken over, until `stop` is set. Raises whatever
     else ends it before."""
     health = Health()
     with ExitStack() as stack:
@@ -51,10 +51,10 @@ def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None
         if not await_broker(settings, health, stop):
             return
         metrics = Metrics(health.metrics)
-        leadership = stack.enter_context(Leadership(settings, names))
+        leadership = stack.enter_context(Leadership(settings, topics))
         while leadership.wait(stop, health):
             try:
-                _lead(settings, names, Office(leadership, health, metrics), stop)
+                _lead(settings, topics, InstanceContext(leadership, health, metrics), stop)
             except LeadershipLostError as lost:
                 log.get(__name__).warning("leadership_lost", reason=str(lost))
             except KafkaError as failure:
@@ -65,86 +65,92 @@ def serve(settings: NotifySettings, names: Names, stop: threading.Event) -> None
 
 
 @dataclass(frozen=True)
-class Office:
-    """What an instance keeps from one term to the next."""
+class InstanceContext:
+    """What an instance keeps from one leadership term to the next."""
 
     leadership: Leadership
     health: Health
     metrics: Metrics
 
 
-def _lead(settings: NotifySettings, names: Names, office: Office, stop: threading.Event) -> None:
+def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceContext, stop: threading.Event) -> None:
     with ExitStack() as stack:
-        producer = Producer(settings, names.identity)
+        producer = Producer(settings, topics.identity)
         stack.callback(producer.close, 1)
-        # 1. A predecessor that does not know yet can write no more, and what it had begun has come to an end.
+        # 1. Fence the predecessor: it can write no more, and its open transaction has ended.
         with bounded(COMMIT_SECONDS, "fence"):
             producer.start_transactions()
-        # Where it goes on is asked for now: before, the last transaction of the predecessor may not count yet.
-        reader = RoundReader(settings, names)
+        # Read the committed offsets only now: before, the last transaction of the predecessor may not count yet.
+        reader = RoundReader(settings, topics)
         stack.callback(reader.close)
-        # 2. All that was decided and sent, and who is called what, is known before anything is decided or sent.
-        metrics, people, requests = office.metrics, NameBook(), DeliveryRequests()
-        records = PeopleRecords(people, names, metrics)
-        asking, naming = Follower(requests.apply), Follower(records.apply)
-        stack.enter_context(asking.following(settings, [names.deliveries], since="now"))
-        stack.enter_context(naming.following(settings, [names.directory, names.programs, names.roster]))
+        # 2. Load all earlier decisions, deliveries and names before anything is decided or sent.
+        metrics, name_book, requests = instance.metrics, NameBook(), DeliveryRequests()
+        records = PeopleRecords(name_book, topics, metrics)
+        delivery_requests, people_follower = Follower(requests.apply), Follower(records.apply)
+        stack.enter_context(delivery_requests.following(settings, [topics.deliveries], since="now"))
+        stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
         rules = RuleBook(settings.clock)
-        known = restored(settings, names, rules, reader.numbers)
-        shared = SharedAlerts(rules, known.subjects, lowest_clock(known.partition_alerts_by_number.values()))
-        inputs = SubjectInputs(rules, shared, names, metrics)
+        restored = restore_state(settings, topics, rules, reader.numbers)
+        shared = SharedAlerts(rules, restored.subjects, lowest_clock(restored.partition_alerts_by_number.values()))
+        inputs = SubjectInputs(rules, shared, topics, metrics)
         for record in read_to_end(settings, inputs.topics, isolation_level="read_committed"):
             inputs.apply(record)
-        for alerts in known.partition_alerts_by_number.values():
-            alerts.silence(shared.silent())
-        log.get(__name__).info("restored", partitions=len(reader.numbers), unfinished_deliveries=len(known.open))
-        metrics.unreadable.inc(known.unreadable)
-        # 3. Then it works.
-        ledger, began = Ledger(), now() - HOUR
-        # What was decided or sent of late counts for storms and for how much people get.
-        recent = [one for one in (*known.open, *known.finished) if one.changed_at > began]
-        told = [one for one in (*known.open, *known.finished) if is_notice(one)]
-        off = AddressesOff(known.shared.addresses.values())
-        config = configured(settings)
-        addressing = Addressing(config, people, off, Preferences(known.shared.personal.values()))
+        for alerts in restored.partition_alerts_by_number.values():
+            alerts.restore_silent(shared.silent())
+        log.get(__name__).info("restored", partitions=len(reader.numbers), unfinished_deliveries=len(restored.open))
+        metrics.unreadable.inc(restored.unreadable)
+        # 3. Build the processors and run.
+        ledger, hour_ago = Ledger(), now() - HOUR
+        # Recent decisions and deliveries count for storms and rate limits.
+        recent = [one for one in (*restored.open, *restored.finished) if one.changed_at > hour_ago]
+        notices = [one for one in (*restored.open, *restored.finished) if is_notice(one)]
+        addresses_off = AddressesOff(restored.shared.addresses.values())
+        config = load_configured(settings)
+        addressing = Addressing(config, name_book, addresses_off, Preferences(restored.shared.personal.values()))
         context = DecisionContext(settings.clock, now, addressing)
-        by_name = Asking((*known.partition_alerts_by_number.values(), shared), rules, context)
-        by_name.remember([*known.open, *known.finished])
-        while known.finished:
-            # Whole messages: what the ledger knows of them is enough from here on.
-            ledger.add(known.finished.pop())
-        # Addresses as the directory has them when a mail is sent, without those that are refused for good.
+        escalation = EscalationPlanner((*restored.partition_alerts_by_number.values(), shared), rules, context)
+        escalation.remember([*restored.open, *restored.finished])
+        while restored.finished:
+            # Only the ledger needs finished deliveries from here on: release their bodies.
+            ledger.add(restored.finished.pop())
+        # Look up addresses in the directory when a mail is sent, without those that are refused for good.
         directory = MailDirectory(
-            lambda destination, tenant, person: people.address_of(tenant, person, partial(off.is_off, destination)),
-            off.is_off,
-            settings.leaving(),
+            lambda destination, tenant, person: name_book.address_of(
+                tenant, person, partial(addresses_off.is_off, destination)
+            ),
+            addresses_off.is_off,
+            settings.unsubscribe_links(),
         )
-        environment = Environment(now, random.SystemRandom().random, directory, context.opens)
-        dispatch = Dispatch(SenderPool(now), Renderer(people, settings.notify_link), ledger, environment)
+        environment = Environment(now, random.SystemRandom().random, directory, context.deliverable_from)
+        dispatch = Dispatch(SenderPool(now), Renderer(name_book, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
-        deciding = Deciding(known.partition_alerts_by_number, shared, rules, context, metrics)
-        deciding.remember(recent)
-        hold = Hold(known.partition_alerts_by_number, shared, context, dispatch.knows)
+        score_processor = ScoreProcessor(restored.partition_alerts_by_number, shared, rules, context, metrics)
+        score_processor.remember(recent)
+        hold = Hold(restored.partition_alerts_by_number, shared, context, dispatch.has_delivery)
         hold.remember([one for one in recent if has_ended(one) or one.group is not None])
-        noticing = Noticing(addressing, off, settings.clock, now)
-        noticing.remember(told)
+        notice_planner = NoticePlanner(addressing, addresses_off, settings.clock, now)
+        notice_planner.remember(notices)
         flow = Flow(
-            scores=names.scores,
+            scores=topics.scores,
             reader=reader,
             inputs=inputs,
-            leadership=office.leadership,
-            commanding=Commanding(known.partition_alerts_by_number, shared, known.shared.silences, context, metrics),
-            deciding=deciding,
-            journal=Journal(producer, reader.rest, names),
+            leadership=instance.leadership,
+            command_processor=CommandProcessor(
+                restored.partition_alerts_by_number, shared, restored.shared.silences, context, metrics
+            ),
+            score_processor=score_processor,
+            journal=Journal(producer, reader.main, topics),
             hold=hold,
-            noticing=noticing,
-            asking=by_name,
+            notice_planner=notice_planner,
+            escalation=escalation,
             dispatch=dispatch,
-            beside=Beside(addressing, DestinationsFile(settings, metrics), requests, records, (asking, naming)),
-            report=Report(office.health, metrics),
+            side_inputs=SideInputs(
+                addressing, DestinationsFile(settings, metrics), requests, records, (delivery_requests, people_follower)
+            ),
+            report=Report(instance.health, metrics),
         )
         keep_what_is()
-        flow.run(stop, known.open)
+        flow.run(stop, restored.open)
 
 
 def now() -> Instant:

@@ -7,14 +7,14 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
 from services.notify.channels.addresses import secret_fault, url_fault
 from services.notify.domain.destinations import DestinationConfig, HttpTarget, WebhookOptions
-from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.rendering.machines import filled
+from services.notify.domain.unsubscribe import UnsubscribeLinks
+from services.notify.rendering.machines import fill_link
 from services.runtime.settings import Port, Settings
 
 SHORTEST_KEY = 16
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG = DestinationConfig("log", "log", None)
-"""The log channel is always on."""
+"""The log channel is always configured."""
 
 
 class NotifySettings(Settings):
@@ -59,14 +59,14 @@ class NotifySettings(Settings):
 
     @field_validator("notify_board_key")
     @classmethod
-    def _hard_to_guess(cls, key: SecretStr) -> SecretStr:
+    def _key_is_long_enough(cls, key: SecretStr) -> SecretStr:
         if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
             raise ValueError(f"must have at least {SHORTEST_KEY} characters")
         return key
 
     @field_validator("notify_board_url", "notify_board_gateway")
     @classmethod
-    def _is_address(cls, url: str | None) -> str | None:
+    def _is_valid_url(cls, url: str | None) -> str | None:
         if url is not None and (fault := url_fault(url, allow_private=True)):
             raise ValueError(fault)
         return url
@@ -81,58 +81,58 @@ class NotifySettings(Settings):
 
     @field_validator("notify_board_gateway_tokens")
     @classmethod
-    def _names_tenants(cls, tokens: SecretStr) -> SecretStr:
+    def _names_tenant_tokens(cls, tokens: SecretStr) -> SecretStr:
         if not all(tenant and secret for tenant, secret in _pairs(tokens)):
             raise ValueError("write TENANT=TOKEN, several separated by commas")
         return tokens
 
     @field_validator("notify_board_open")
     @classmethod
-    def _open_to_this_machine_only(cls, is_open: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 (pydantic's)
+    def _open_on_loopback_only(cls, is_open: bool, info: ValidationInfo) -> bool:  # noqa: FBT001 (pydantic's)
         if is_open and str(info.data.get("host")) not in LOOPBACK:
             raise ValueError("a board without login is served on loopback only: set RAPPORT_HOST=127.0.0.1, or login")
         return is_open
 
     @field_validator("notify_webhook_secret")
     @classmethod
-    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _secret_is_long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and (fault := secret_fault(secret.get_secret_value())):
             raise ValueError(fault)
         return secret
 
     @field_validator("notify_webhook_url")
     @classmethod
-    def _may_be_called(cls, url: str | None, info: ValidationInfo) -> str | None:
+    def _webhook_url_is_allowed(cls, url: str | None, info: ValidationInfo) -> str | None:
         if url is not None:
             allow_private = bool(info.data.get("notify_webhook_allow_private"))
             if fault := url_fault(url, allow_private=allow_private):
                 hint = "" if allow_private else ": set RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE=true to allow it"
                 raise ValueError(fault + hint if "private" in fault else fault)
-            # A secret that is invalid has been complained about already.
+            # An invalid secret has been reported already.
             if info.data.get("notify_webhook_secret", url) is None:
                 raise ValueError("needs RAPPORT_NOTIFY_WEBHOOK_SECRET, which signs what is posted")
         return url
 
     @field_validator("notify_link")
     @classmethod
-    def _can_be_filled(cls, link: str | None) -> str | None:
+    def _link_can_be_filled(cls, link: str | None) -> str | None:
         try:
-            filled(link or "", "t", "p", "r")
+            fill_link(link or "", "t", "p", "r")
         except (KeyError, ValueError, IndexError) as unknown:
             raise ValueError("only {tenant}, {program} and {relationship} can be filled in") from unknown
         return link
 
-    def leaving(self) -> LeavingLinks | None:
-        """How people get no more mails; None where nobody has said where the board is."""
+    def unsubscribe_links(self) -> UnsubscribeLinks | None:
+        """Return the signed unsubscribe links, or None where the board's address is not configured."""
         secret = self.notify_board_key.get_secret_value()
-        return LeavingLinks.keyed(self.notify_board_url, secret) if self.notify_board_url else None
+        return UnsubscribeLinks.keyed(self.notify_board_url, secret) if self.notify_board_url else None
 
     def gateway_tokens(self) -> dict[str, SecretStr]:
-        """By tenant."""
+        """Return the tokens by tenant."""
         return {tenant: SecretStr(secret) for tenant, secret in _pairs(self.notify_board_gateway_tokens)}
 
     def destinations(self) -> list[DestinationConfig]:
-        """Those that the environment names; a file may name more."""
+        """Return the destinations from environment variables; a file may add more."""
         if self.notify_webhook_url is None or self.notify_webhook_secret is None:
             return [LOG]
         target = HttpTarget(self.notify_webhook_url, self.notify_webhook_allow_private, self.notify_webhook_seconds)

@@ -24,13 +24,13 @@ from schemas.scores import (
     Trigger,
 )
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.deliveries import latest, one_message
+from services.notify.domain.deliveries import fold_messages, latest_transitions
 from services.notify.domain.evaluation import Evaluator, Transitioned
-from services.notify.domain.guards import CatchingUp, settled
+from services.notify.domain.guards import CatchingUp, ready_to_settle
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.pipeline import Decision, Notice, situation, through
-from services.notify.domain.routing import Addressee, Routed
+from services.notify.domain.pipeline import Decision, Notice, run_pipeline, stage_context
+from services.notify.domain.routing import Addressee, RoutingResult
 
 START = datetime(2024, 5, 1, tzinfo=UTC)
 SOURCE = "test/scoring"
@@ -38,7 +38,7 @@ HOOK = Destination("webhook", "https://example.org/hook")
 
 
 def day(days: float) -> datetime:
-    """So many days after the beginning of the test's time."""
+    """So many days after the start of the test's time."""
     return START + timedelta(days=days)
 
 
@@ -48,7 +48,7 @@ def hour(hours: float) -> datetime:
 
 @dataclass(frozen=True)
 class Pair:
-    """Makes the events of one relationship; every score is what the last one was, but for what is told."""
+    """Makes the events of one relationship; every score is that of the defaults, except the given values."""
 
     relationship: str = "4F2"
     tenant: str = "acme"
@@ -58,16 +58,16 @@ class Pair:
     def but(self, **defaults: Any) -> "Pair":  # noqa: ANN401
         return replace(self, defaults=self.defaults | defaults)
 
-    def changed(self, as_of: datetime, position: int = 1, **told: Any) -> ScoreChanged:  # noqa: ANN401
-        row = self.row(as_of, position, **told)
+    def changed(self, as_of: datetime, position: int = 1, **values: Any) -> ScoreChanged:  # noqa: ANN401
+        row = self.row(as_of, position, **values)
         return ScoreChanged(type="mentoring.score.changed.v1", **self._envelope(row), data=row)
 
-    def corrected(self, as_of: datetime, position: int = 1, **told: Any) -> ScoreCorrected:  # noqa: ANN401
-        row = self.row(as_of, position, **told)
+    def corrected(self, as_of: datetime, position: int = 1, **values: Any) -> ScoreCorrected:  # noqa: ANN401
+        row = self.row(as_of, position, **values)
         return ScoreCorrected(type="mentoring.score.corrected.v1", **self._envelope(row), data=row)
 
-    def row(self, as_of: datetime, position: int, **told: Any) -> ScoreRow:  # noqa: ANN401
-        given = self.defaults | told
+    def row(self, as_of: datetime, position: int, **values: Any) -> ScoreRow:  # noqa: ANN401
+        given = self.defaults | values
         deleted = given.pop("deleted", False)
         mode: Literal["live", "heal", "replay"] = given.pop("mode", "live")
         trigger, call = given.pop("trigger", None), given.pop("call", None)
@@ -112,8 +112,8 @@ def late_trigger(transitioned: datetime, recorded: datetime) -> Trigger:
     )
 
 
-def score(**told: Any) -> Score:  # noqa: ANN401
-    health = told.get("health", 80.0)
+def score(**values: Any) -> Score:  # noqa: ANN401
+    health = values.get("health", 80.0)
     given: dict[str, Any] = {
         "causes": ("midnight",),
         "health": health,
@@ -136,7 +136,7 @@ def score(**told: Any) -> Score:  # noqa: ANN401
         "model": "1",
         "calibration": "default",
     }
-    return Score(**(given | told))
+    return Score(**(given | values))
 
 
 def parts(health: float) -> tuple[Part, ...]:
@@ -154,81 +154,84 @@ def band(health: float) -> Literal["thriving", "steady", "strained", "critical"]
 
 
 WITHOUT_FALLS = tuple(rule for rule in RULES if rule is not HEALTH_DROP)
-"""For tests of other rules, whose health goes up and down as they need it."""
+"""For tests of other rules, whose health changes as they need it."""
 
 
 def new_alerts(mode: Literal["wall", "log"] = "log", rules: tuple[Rule, ...] = WITHOUT_FALLS) -> PartitionAlerts:
     return PartitionAlerts(Evaluator(rules, mode), {}, None)
 
 
-def take(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
-    return [transitioned for event in events for transitioned in partition_alerts.take(event)]
+def apply_event(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Transitioned]:
+    return [transitioned for event in events for transitioned in partition_alerts.apply(event)]
 
 
 @dataclass(frozen=True)
-class Around:
-    """Where notices may go, what is silenced, and how far scores are behind."""
+class DecisionSetup:
+    """Where notices may go, what is silenced, and how far scores lag."""
 
     destinations: tuple[Destination, ...] = (HOOK,)
     silences: tuple[AlertSilence, ...] = ()
     lag: timedelta = timedelta(0)
 
 
-PLAIN = Around()
+PLAIN = DecisionSetup()
 
 
 def decide(partition_alerts: PartitionAlerts, *events: ScoreEvent) -> list[Decision]:
-    """What comes of all stages, as if every event were a round of its own."""
-    return [decision for event in events for decision in round_of(partition_alerts, event)]
+    """Run every event as a round of its own."""
+    return [decision for event in events for decision in run_round(partition_alerts, event)]
 
 
-def round_of(partition_alerts: PartitionAlerts, event: ScoreEvent, around: Around = PLAIN) -> list[Decision]:
-    found = [decided(partition_alerts, one, day(0), around) for one in partition_alerts.take(event)]
+def run_round(partition_alerts: PartitionAlerts, event: ScoreEvent, context: DecisionSetup = PLAIN) -> list[Decision]:
+    found = [decide_transition(partition_alerts, one, day(0), context) for one in partition_alerts.apply(event)]
     waiting = [
         CatchingUp(key, 0, catch_up, partition_alerts.clock, timedelta(0))
         for key, catch_up in partition_alerts.catching_up().items()
     ]
     return found + [
-        decided(partition_alerts, transitioned, day(0), around)
-        for one in settled(waiting)
+        decide_transition(partition_alerts, transitioned, day(0), context)
+        for one in ready_to_settle(waiting)
         for transitioned in partition_alerts.settle(one.key)
     ]
 
 
-def decided(
-    partition_alerts: PartitionAlerts, transitioned: Transitioned, decided_at: datetime, around: Around = PLAIN
+def decide_transition(
+    partition_alerts: PartitionAlerts,
+    transitioned: Transitioned,
+    decided_at: datetime,
+    context: DecisionSetup = PLAIN,
 ) -> Decision:
     key, transition = transitioned.watch.subject.key, transitioned.transition
-    told = partition_alerts.told(key, transition.rule.name)
-    why = "catch-all" if around.destinations else "no destination is configured"
-    routed = Routed(tuple(map(Addressee, around.destinations)), why)
-    found = situation(transitioned, told, routed, around.silences)
-    decision = through(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=around.lag))
-    if decision.is_told:
-        heard = [Recipient(one) for one in around.destinations]
-        partition_alerts.mark_told(key, transition.rule.name, transition.of.episode, heard)
+    values = partition_alerts.last_notified_episode(key, transition.rule.name)
+    why = "catch-all" if context.destinations else "no destination is configured"
+    routed = RoutingResult(tuple(map(Addressee, context.destinations)), why)
+    found = stage_context(transitioned, values, routed, context.silences)
+    decision = run_pipeline(Notice(alert_changed(transitioned, decided_at)), replace(found, lag=context.lag))
+    if decision.is_sent:
+        heard = [Recipient(one) for one in context.destinations]
+        partition_alerts.mark_notified(key, transition.rule.name, transition.episode.episode, heard)
     return decision
 
 
 def digests(decisions: Sequence[Decision]) -> list[Delivery]:
-    """The messages of what came to light late, one for each recipient."""
+    """Return the messages of late transitions, one for each recipient."""
     grouped: dict[tuple[str, str, str], list[Delivery]] = {}
     for delivery in (delivery for decision in decisions for delivery in decision.deliveries):
         if delivery.group == "late":
             grouped.setdefault((delivery.tenant, delivery.channel, delivery.recipient), []).append(delivery)
-    return [one_message(latest(members), members[0].planned_at) for members in grouped.values()]
+    return [fold_messages(latest_transitions(members), members[0].planned_at) for members in grouped.values()]
 
 
 def alone(decisions: Sequence[Decision]) -> list[Delivery]:
-    """The messages that tell of one transition."""
+    """Return the messages of one transition."""
     return [delivery for decision in decisions for delivery in decision.deliveries if delivery.group != "late"]
 
 
-def told(transitioned: list[Transitioned]) -> list[tuple[str, str, datetime]]:
+def summaries(transitioned: list[Transitioned]) -> list[tuple[str, str, datetime]]:
     """Rule, transition, instant."""
     return [(h.transition.rule.name, h.transition.name, h.transition.at) for h in transitioned]
 
 
-def told_of(decisions: list[Decision]) -> list[tuple[str, str, datetime]]:
+def decision_summaries(decisions: list[Decision]) -> list[tuple[str, str, datetime]]:
     """Rule, transition, instant."""
     return [(d.event.data.rule, d.event.data.transition, d.event.data.at) for d in decisions]

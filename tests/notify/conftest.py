@@ -15,7 +15,7 @@ from schemas.alerts import ALERT_EVENT, AlertEvent, Delivery
 from schemas.events import partition_key, to_json
 from schemas.scores import ScoreEvent
 from services.notify.flow.restore import read_deliveries
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Partition, Producer, Reader, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests import warm
@@ -31,7 +31,7 @@ class Notify:
     `script`: what is started, beside this file."""
 
     settings: Settings
-    names: Names
+    names: NotifyTopics
     receiver: Receiver
     logs: Path
     script: str = "run_service.py"
@@ -119,7 +119,7 @@ def notify_on(kafka: LocalKafka, receiver: Receiver, folder: Path) -> Iterator[N
             process.wait(60)
 
 
-def _topics(of: Names) -> dict[str, dict[str, object]]:
+def _topics(of: NotifyTopics) -> dict[str, dict[str, object]]:
     compacted = {
         *(of.alert_state, of.deliveries, of.directory, of.programs, of.roster, of.shared_state),
         *(of.subject_state, of.sources, of.board_tokens),

@@ -371,11 +371,11 @@ class Drill:
                 for call in self._notify.receiver.calls
                 if last[call.webhook_id].fallback_of is None
             ],
-            "slack": [(told[_canonical(json.dumps(one))], _mark(one)) for one in self._slack.taken],
+            "slack": [(told[_canonical(json.dumps(one))], _mark(one)) for one in self._slack.accepted],
             "smtp": [(told[_text(mail.get_body(("plain",)).get_content())], _mark(mail)) for mail in self._mail.mails],  # type: ignore[union-attr]
             "pagerduty": [
                 ((found[0], "resolved" if one["event_action"] == "resolve" else "fired"), one["dedup_key"])
-                for one in self._incidents.taken
+                for one in self._incidents.accepted
                 if (found := _of(last, one["dedup_key"]))
             ],
         }

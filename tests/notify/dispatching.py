@@ -1,4 +1,4 @@
-"""Dispatch with its senders and real receivers, without a broker: what would be written down is kept in a list."""
+"""Dispatch with its senders and real receivers, without a broker: written records are kept in a list."""
 
 import threading
 import time
@@ -24,7 +24,7 @@ NO_MAIL = MailDirectory(lambda *_: None, lambda *_: False)
 
 @dataclass
 class Clock:
-    """Wall time, which a test may move ahead."""
+    """A wall clock that a test may advance."""
 
     ahead: timedelta = timedelta(0)
 
@@ -87,7 +87,7 @@ def running(
     clock, ledger, people = Clock(), Ledger(), NameBook()
     for delivery in finished:
         ledger.add(delivery)
-    # Without jitter: what is tried again is due at once.
+    # Without jitter a retry is due at once.
     dispatch = Dispatch(
         SenderPool(clock.now),
         Renderer(people, None),
@@ -103,7 +103,7 @@ def running(
 
 @contextmanager
 def gate() -> Iterator[threading.Event]:
-    """Opens at the end of the block at the latest: whoever waits there must not hold up the end of a test."""
+    """Opens at the end of the block at the latest: a waiting sender must not block the end of a test."""
     event = threading.Event()
     try:
         yield event

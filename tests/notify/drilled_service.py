@@ -52,14 +52,14 @@ def fail_at(point: str, nth: int, gate: Path) -> None:
     _around_the_journal(reached)
     _around_senders(reached)
 
-    taking_over = vars(service)["restored"]
+    restore_state = vars(service)["restore_state"]
 
     def restored(*given: Any) -> Any:  # noqa: ANN401
-        found = taking_over(*given)
+        found = restore_state(*given)
         reached("taking over")
         return found
 
-    vars(service)["restored"] = restored
+    vars(service)["restore_state"] = restored
 
 
 def _around_the_journal(reached: Callable[[str], None]) -> None:
@@ -90,15 +90,15 @@ def _around_the_journal(reached: Callable[[str], None]) -> None:
 
 
 def _around_senders(reached: Callable[[str], None]) -> None:
-    bring = DestinationSender._verdict
+    send = DestinationSender._verdict
 
-    async def brought(sender: DestinationSender, delivery: Delivery) -> Verdict:
+    async def attempted(sender: DestinationSender, delivery: Delivery) -> Verdict:
         reached(f"before {delivery.channel}")
-        verdict = await bring(sender, delivery)
+        verdict = await send(sender, delivery)
         reached(f"after {delivery.channel}")
         return verdict
 
-    DestinationSender._verdict = brought  # type: ignore[method-assign,assignment]
+    DestinationSender._verdict = attempted  # type: ignore[method-assign,assignment]
 
 
 def decides(entry: Entry) -> bool:

@@ -1,4 +1,5 @@
-"""Slack, Teams and PagerDuty as their documents and their users describe them: what they take, and how they refuse."""
+"""Emulators of Slack, Teams and PagerDuty by their documentation and reports of users: what they accept, and how they
+refuse."""
 
 import json
 from abc import ABC, abstractmethod
@@ -16,11 +17,11 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 @dataclass
 class Emulator(ABC):
-    """`taken`: what it has accepted. `fault`: what it answers instead, whatever comes."""
+    """`accepted`: the accepted requests. `fault`: the answer to every request instead, if any."""
 
     path: str
     url: str = ""
-    taken: list[dict[str, Any]] = field(default_factory=list)
+    accepted: list[dict[str, Any]] = field(default_factory=list)
     attempts: int = 0
     fault: Answer | None = None
 
@@ -49,7 +50,7 @@ class Slack(Emulator):
         )
         if len(blocks) > 50 or not fits or headers["content-type"] != "application/json":
             return 400, {}, b"invalid_blocks"
-        self.taken.append(message)
+        self.accepted.append(message)
         return 200, {}, b"ok"
 
 
@@ -70,7 +71,7 @@ class Teams(Emulator):
             return teams_error(400, "TriggerInputSchemaMismatch")
         if card["version"] not in {"1.2", "1.3", "1.4"} or len(json.dumps(message)) > 28_000:
             return 413, {}, b""
-        self.taken.append(card)
+        self.accepted.append(card)
         return 202, {}, b""
 
 
@@ -87,7 +88,7 @@ class PagerDuty(Emulator):
         if errors:
             refusal = {"status": "invalid event", "message": "Event object is invalid", "errors": errors}
             return 400, {}, json.dumps(refusal).encode()
-        self.taken.append(event)
+        self.accepted.append(event)
         self._apply(event)
         answer = {"status": "success", "message": "Event processed", "dedup_key": event["dedup_key"]}
         return 202, {}, json.dumps(answer).encode()
@@ -157,6 +158,6 @@ def _request_class(answer: Callable[[Mapping[str, str], bytes], Answer]) -> type
             self.wfile.write(said)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-            """The test looks at what was taken."""
+            """The test inspects what was accepted."""
 
     return Request

@@ -1,5 +1,5 @@
-"""Two years of mentoring, imported on the wall clock: what real scoring tells of it while it comes in and when it is
-healed, and what notify then tells people."""
+"""Two years of mentoring, imported on the wall clock: the score events of real scoring during the import and the heal,
+and the messages of notify."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,8 +21,8 @@ from services.scoring.domain.row import HistoryRow
 from services.scoring.domain.serialization import score_event
 from services.scoring.domain.verification import comparable
 from tests.notify.building import clock
+from tests.notify.harness import NotifyHarness, machine, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, machine, mailed, mailing
 from tests.scoring import building as facts
 
 NOW = datetime(2026, 4, 14, 9, tzinfo=UTC)
@@ -44,19 +44,19 @@ PER_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
-class Said:
-    """The bytes of a score event, and when scoring said it."""
+class Emitted:
+    """The bytes of a score event, and when scoring emitted it."""
 
     at: datetime
     value: bytes
 
     def of(self, relationship: str) -> bytes:
-        """The same of another pair."""
+        """Return the same event of another pair."""
         return self.value.replace(b"one-pair", relationship.encode())
 
 
-def life(kind: str) -> list[OfRelationship]:
-    """What happened to a pair in two years, oldest first."""
+def history_of(kind: str) -> list[OfRelationship]:
+    """Return the events of a pair in two years, oldest first."""
     found: list[OfRelationship] = [facts.started(0, 7)]
     for week in range(DAYS // 7):
         at = 7.0 * week + 0.5
@@ -81,56 +81,57 @@ def life(kind: str) -> list[OfRelationship]:
 
 
 @cache
-def told_by_scoring(kind: str) -> tuple[Said, ...]:
-    """Of one pair: what live scoring says while its history comes in, and then the heal; and midnights for three days
-    after."""
-    partition, history, said = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), FullHistory(), list[Said]()
+def emitted_by_scoring(kind: str) -> tuple[Emitted, ...]:
+    """Return the events that live scoring emits for one pair while its history is imported, then those of the heal, and
+    midnights for three days after."""
+    partition, history = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), FullHistory()
+    emitted: list[Emitted] = []
     stored: dict[int, HistoryRow] = {}
     list(partition.advance(to_micros(NOW)))
-    events = life(kind)
+    events = history_of(kind)
     for offset, event in enumerate(events):
         recorded = NOW + 5 * MINUTE * offset / len(events)
         late = _recorded(event, recorded)
         place = offset + 1
         for emission in facts.apply(partition, late, "acme/one-pair", place):
-            said.append(Said(recorded, score_event(emission)))
+            emitted.append(Emitted(recorded, score_event(emission)))
             stored.pop(emission.as_of, None)
             if emission.row is not None:
                 stored[emission.as_of] = emission.row
         history.add(late, place)
     bound = HealBound(len(events), partition.clock, programmes_of([]))
     known = {at: comparable(row) for at, row in stored.items()}
-    for emission in healing("acme/one-pair", history, known, bound).emissions:
-        said.append(Said(HEALED_AT, score_event(emission, "heal")))
+    healed = healing("acme/one-pair", history, known, bound).emissions
+    emitted += [Emitted(HEALED_AT, score_event(emission, "heal")) for emission in healed]
     for emissions in partition.advance(to_micros(NOW + 2 * PER_DAY - 12 * 60 * MINUTE)):
-        said += [Said(_instant(emission.as_of), score_event(emission)) for emission in emissions]
-    return tuple(said)
+        emitted += [Emitted(_instant(emission.as_of), score_event(emission)) for emission in emissions]
+    return tuple(emitted)
 
 
 @cache
-def told_in_time(kind: str) -> tuple[Said, ...]:
-    """The same rows, each said when it came about."""
-    partition, said = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), list[Said]()
-    for offset, event in enumerate(life(kind)):
+def emitted_in_time(kind: str) -> tuple[Emitted, ...]:
+    """Return the same rows, each emitted when it happened."""
+    partition, emitted = ScoredPartition(programmes_of([]), {}, PartitionWatermark()), list[Emitted]()
+    for offset, event in enumerate(history_of(kind)):
         late = _recorded(event, _began() + (event.time - facts.at(0)))
-        said += [
-            Said(_instant(emission.as_of), score_event(emission))
+        emitted += [
+            Emitted(_instant(emission.as_of), score_event(emission))
             for emission in facts.apply(partition, late, "acme/one-pair", offset + 1)
         ]
     for emissions in partition.advance(to_micros(NOW)):
-        said += [Said(_instant(emission.as_of), score_event(emission)) for emission in emissions]
-    return tuple(said)
+        emitted += [Emitted(_instant(emission.as_of), score_event(emission)) for emission in emissions]
+    return tuple(emitted)
 
 
-def imported(pairs: int) -> Office:
-    """So many pairs, whose lives take turns, in an office that knew nothing of them before; up to three days later."""
+def imported(pairs: int) -> NotifyHarness:
+    """Import so many pairs of alternating histories into an empty notify; runs up to three days later."""
     office = _office()
     coming = sorted(
         (
-            (said.at, said.of(name))
+            (emitted.at, emitted.of(name))
             for number in range(pairs)
             for name in (f"pair-{number:04}",)
-            for said in told_by_scoring(LIVES[number % len(LIVES)])
+            for emitted in emitted_by_scoring(LIVES[number % len(LIVES)])
         ),
         key=lambda one: one[0],
     )
@@ -142,27 +143,27 @@ def imported(pairs: int) -> Office:
             batch.append(coming[at][1])
             at += 1
         office.read(*batch)
-        office.take(clock(office.now))
+        office.apply(clock(office.now))
     return office
 
 
 def truth(kind: str) -> set[str]:
-    """The rules that would have been open when the history was told, had it always been there."""
-    office = Office(DestinationsConfig(()), NOW, rules=RULES)
-    for said in told_in_time(kind):
-        office.now = said.at
-        office.read(said.value)
+    """Return the rules that would be open after the import, had the history always been there."""
+    office = NotifyHarness(DestinationsConfig(()), NOW, rules=RULES)
+    for emitted in emitted_in_time(kind):
+        office.now = emitted.at
+        office.read(emitted.value)
     office.at(HEALED_AT + SETTLE)
     watch = office.partition.watch("acme/one-pair")
     assert watch is not None
     return {name for name, state in watch.rules.items() if state.condition in OPEN}
 
 
-def _office() -> Office:
-    office = Office(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
+def _office() -> NotifyHarness:
+    office = NotifyHarness(DestinationsConfig((mailed(), mailing(), machine())), NOW, rules=RULES)
     described = programme(coordinator="p-3", sources=(Source(source=SOURCE, interval_hours=24),))
-    office.people.describe(described)
-    office.shared.describe(described)
+    office.people.upsert_programme(described)
+    office.shared.upsert_programme(described)
     office.people.upsert(participant("p-3", "Ana Ruiz", addresses=("ana@acme.example",)))
     return office
 
@@ -172,7 +173,7 @@ def _began() -> datetime:
 
 
 def _recorded(event: OfRelationship, at: datetime) -> OfRelationship:
-    """The pair's events, two years ago, as the gateway takes them in."""
+    """Return the pair's events, two years ago, as the gateway records them."""
     change = {
         "tenant": "acme",
         "subject": "one-pair",

@@ -4,14 +4,14 @@ import sys
 
 from services.notify.__main__ import run
 from services.notify.board.service import serve_board
-from services.notify.names import Names
 from services.notify.service import serve
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.settings import load
 
 
-def names(prefix: str) -> Names:
-    return Names(
+def names(prefix: str) -> NotifyTopics:
+    return NotifyTopics(
         scores=f"{prefix}.scores",
         alerts=f"{prefix}.alerts",
         alert_state=f"{prefix}.alert-state",

@@ -8,12 +8,12 @@ from typing import Any
 
 from schemas.alerts import ChannelName, Delivery
 from services.notify.channels.channel import Channel
-from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.decisions import alert_changed, plan_deliveries
 from services.notify.domain.deliveries import Verdict
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
 from services.notify.rendering.renderer import Renderer
-from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 
 LINK = "https://pairs.example.org/{relationship}"
 
@@ -49,10 +49,10 @@ def episode(
     """Fired, escalated, resolved: planned for one destination."""
     pair = Pair(relationship=relationship).but(**told)
     rows = (pair.changed(hour(0), health=38.0), pair.changed(day(2), health=20.0), pair.changed(day(4), health=90.0))
-    transitioned = take(new_alerts(), *rows, clock(day(30)))
+    transitioned = apply_event(new_alerts(), *rows, clock(day(30)))
     to = [Destination(channel, recipient)]
-    return [delivery for one in transitioned for delivery in planned(alert_changed(one, day(9)), to)]
+    return [delivery for one in transitioned for delivery in plan_deliveries(alert_changed(one, day(9)), to)]
 
 
 def rendered(delivery: Delivery, people: NameBook | None = None, link: str | None = LINK) -> Delivery:
-    return Renderer(people or NameBook(), link).rendered(delivery)
+    return Renderer(people or NameBook(), link).render(delivery)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from schemas.alerts import Alert, AlertAct
 from services.notify.__main__ import main
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
@@ -26,7 +26,7 @@ LOW = 38.0
 def topics(notify: Notify, monkeypatch: pytest.MonkeyPatch) -> Notify:
     """Commands work on the topics of this test."""
     monkeypatch.setenv("RAPPORT_KAFKA", notify.settings.kafka)
-    monkeypatch.setattr(Names, "at", classmethod(lambda _, __: notify.names))
+    monkeypatch.setattr(NotifyTopics, "at", classmethod(lambda _, __: notify.names))
     return notify
 
 
@@ -132,7 +132,7 @@ def test_a_command_that_the_broker_does_not_take_says_why_and_leaves_nothing_ope
     topics: Notify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nowhere = replace(topics.names, commands=f"{topics.names.commands}-that-nobody-made")
-    monkeypatch.setattr(Names, "at", classmethod(lambda _, __: nowhere))
+    monkeypatch.setattr(NotifyTopics, "at", classmethod(lambda _, __: nowhere))
     before = set(threading.enumerate())
 
     result = CliRunner().invoke(main, ["silence", "--tenant", "acme", "--until", "1d"])

@@ -7,15 +7,15 @@ import pytest
 
 from schemas.alerts import ChannelName, Delivery, DeliveryItem, Reason, StageDecision
 from schemas.scores import RiskTerm
-from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.decisions import alert_changed, plan_deliveries
 from services.notify.domain.ids import Destination
-from services.notify.domain.name_book import NameBook, Naming, PairRecord
+from services.notify.domain.name_book import MessageNames, NameBook, PairRecord
 from services.notify.domain.pipeline import AT_RISK
 from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_points
 from services.notify.rendering.alert_text import alert_text
-from services.notify.rendering.machines import body
+from services.notify.rendering.machines import webhook_body
 from services.notify.rendering.phrases import ACTS, next_act
-from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.naming import participant, programme
 from tests.notify.sending import LINK, episode, rendered
 
@@ -24,16 +24,16 @@ def people() -> NameBook:
     found = NameBook()
     for id_, name in (("p-1", "Ana Ruiz"), ("p-2", "Ben Ode"), ("p-3", "Dana Cole"), ("p-4", "Eli Stone")):
         found.upsert(participant(id_, name))
-    found.describe(programme())
-    found.pair("acme", "4F2", PairRecord(("p-1",), ("p-2",)))
+    found.upsert_programme(programme())
+    found.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2",)))
     return found
 
 
 def of_risk() -> Delivery:
     terms = (RiskTerm(name="base", value=0.5), RiskTerm(name="silence", value=1.9), RiskTerm(name="pace", value=0.4))
     pair = Pair().but(risk=0.8, risk_terms=terms)
-    transitioned = take(new_alerts(), pair.changed(hour(0)), clock(day(2)))
-    return planned(alert_changed(transitioned[0], day(9)), [Destination("smtp", "team")])[0]
+    transitioned = apply_event(new_alerts(), pair.changed(hour(0)), clock(day(2)))
+    return plan_deliveries(alert_changed(transitioned[0], day(9)), [Destination("smtp", "team")])[0]
 
 
 def text_of(delivery: Delivery, known: NameBook) -> str:
@@ -41,7 +41,7 @@ def text_of(delivery: Delivery, known: NameBook) -> str:
     return found
 
 
-def test_the_whole_of_a_mail() -> None:
+def test_a_complete_mail() -> None:
     assert text_of(episode("smtp", "team")[0], people()) == (
         "NEW · P3: spruce: Ana Ruiz & Ben Ode: health 38, low since 1 May. "
         "Ask Ana Ruiz (mentor) and Ben Ode (mentee) whether day and time still suit them, "
@@ -89,7 +89,7 @@ def test_every_transition_has_its_word_and_its_headline(at: int, word: str, head
     assert ("Until" not in dict(found.facts)) == (found.because == ()) == (word == "Resolved")
 
 
-def test_risk_is_told_in_chances_and_days_and_never_in_log_odds() -> None:
+def test_risk_is_given_in_chances_and_days_and_never_in_log_odds() -> None:
     delivery = of_risk()
 
     text = text_of(delivery, people())
@@ -113,7 +113,7 @@ def test_whoever_is_away_has_nothing_and_a_holiday_is_no_day_to_be_done_by() -> 
     known = people()
     known.upsert(participant("p-3", "Dana Cole", status="leave"))
     # Decided on Fri 10 May 2024 at 02:00 in Berlin; the week after ends on a holiday.
-    known.describe(programme(holidays=(date(2024, 5, 17), date(2024, 5, 20))))
+    known.upsert_programme(programme(holidays=(date(2024, 5, 17), date(2024, 5, 20))))
 
     found = alert_text(episode("smtp", "team")[0], known, None)
     urgent = alert_text(episode("smtp", "team")[1], known, None)
@@ -133,7 +133,7 @@ def test_without_a_directory_a_message_names_the_pair_by_its_id() -> None:
 
 def test_a_large_group_is_named_by_its_first_ones() -> None:
     known = people()
-    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3", "p-4", "p-5", "p-6")))
+    known.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3", "p-4", "p-5", "p-6")))
 
     assert known.naming("acme", "spruce", "4F2").pair == "Ana Ruiz & Ben Ode, Dana Cole, Eli Stone and 2 more"
 
@@ -165,7 +165,7 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
     assert rendered(digest, people()).people == ("p-3", "p-1", "p-2")
 
 
-def test_a_rule_that_has_no_words_of_its_own_is_told_by_its_name() -> None:
+def test_a_rule_that_has_no_words_of_its_own_is_called_by_its_name() -> None:
     first, worse, last = episode("smtp", "team")
     told = [
         one.model_copy(update={"alert": one.alert.model_copy(update={"rule": "no_contact"})})
@@ -183,7 +183,7 @@ def test_a_rule_that_has_no_words_of_its_own_is_told_by_its_name() -> None:
     assert alert_text(told[0], people(), None).because[0] == "meetings were missed or cancelled of late"
 
 
-def test_a_message_says_that_it_may_be_a_repeat_or_stands_in() -> None:
+def test_a_message_says_that_it_may_be_a_repeat_or_came_by_a_fallback() -> None:
     marked = episode("smtp", "team")[0].model_copy(update={"repeat": True, "fallback_of": "0" * 64})
 
     text = text_of(marked, people())
@@ -218,7 +218,7 @@ def test_html_shows_a_name_as_it_is_and_runs_nothing() -> None:
 def test_the_webhook_has_the_same_bytes_every_time() -> None:
     delivery = of_risk()
 
-    assert body(delivery, LINK) == body(delivery, LINK)
+    assert webhook_body(delivery, LINK) == webhook_body(delivery, LINK)
 
 
 def test_a_p1_is_due_now_and_an_ended_relationship_says_so() -> None:
@@ -232,7 +232,7 @@ def test_a_p1_is_due_now_and_an_ended_relationship_says_so() -> None:
 
 def test_where_every_day_is_a_holiday_the_day_itself_stands() -> None:
     known = people()
-    known.describe(programme(holidays=tuple(date(2024, 5, 1) + timedelta(days=ahead) for ahead in range(99))))
+    known.upsert_programme(programme(holidays=tuple(date(2024, 5, 1) + timedelta(days=ahead) for ahead in range(99))))
 
     assert dict(alert_text(episode("smtp", "team")[1], known, None).facts)["Until"] == "by the end of Fri 10 May"
 
@@ -253,7 +253,7 @@ def test_every_cause_that_has_words_has_an_act(cause: str) -> None:
     first = episode("smtp", "team")[0].alert
     because = first.model_copy(update={"reasons": (Reason(name=cause, points=-9.0, words="so"),)})
 
-    assert next_act(because, Naming()) == ACTS[cause]
+    assert next_act(because, MessageNames()) == ACTS[cause]
 
 
 def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:
@@ -265,7 +265,7 @@ def test_a_name_that_holds_one_of_our_words_stays_a_name() -> None:
 
 def test_of_a_group_nobody_is_named_in_what_to_do() -> None:
     known = people()
-    known.pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3")))
+    known.upsert_pair("acme", "4F2", PairRecord(("p-1",), ("p-2", "p-3")))
 
     assert alert_text(episode("smtp", "team")[0], known, None).act.startswith(
         "Ask both whether day and time still suit"
@@ -273,8 +273,8 @@ def test_of_a_group_nobody_is_named_in_what_to_do() -> None:
 
 
 def test_where_no_cause_has_an_act_of_its_own_the_names_stand_in_what_the_alert_says() -> None:
-    quiet = take(new_alerts(), Pair().changed(day(40)), clock(day(60)))
-    delivery = planned(alert_changed(quiet[0], day(60)), [Destination("smtp", "team")])[0]
+    quiet = apply_event(new_alerts(), Pair().changed(day(40)), clock(day(60)))
+    delivery = plan_deliveries(alert_changed(quiet[0], day(60)), [Destination("smtp", "team")])[0]
 
     act = alert_text(delivery, people(), None).act
 
@@ -291,7 +291,7 @@ def test_where_no_cause_has_an_act_of_its_own_the_names_stand_in_what_the_alert_
         (day(2) + timedelta(hours=20), "by the end of Mon 6 May"),
     ],
 )
-def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_hear_of_it(
+def test_what_is_decided_when_nobody_works_is_due_on_the_day_on_which_people_are_notified(
     decided: datetime, until: str
 ) -> None:
     worse = episode("smtp", "team")[1]
@@ -335,8 +335,8 @@ def test_a_fall_leaves_room_for_names_and_a_list_says_in_its_subject_how_many_it
 
 
 def test_a_call_for_support_says_nothing_of_how_sure_a_score_is() -> None:
-    called = take(new_alerts(), Pair().changed(hour(0), caps=("support_open",)), clock(hour(1)))
-    delivery = planned(alert_changed(called[0], day(9)), [Destination("smtp", "team")])[0]
+    called = apply_event(new_alerts(), Pair().changed(hour(0), caps=("support_open",)), clock(hour(1)))
+    delivery = plan_deliveries(alert_changed(called[0], day(9)), [Destination("smtp", "team")])[0]
 
     text = text_of(delivery, people())
 

@@ -10,24 +10,36 @@ from schemas.alerts import ALERT_EVENT, Delivery, Reading
 from schemas.events import to_json
 from schemas.programs import CalibrationEvidence
 from schemas.scores import Part, RiskTerm, Score
-from services.notify.domain.decisions import alert_changed, delivery_changed, planned
+from services.notify.domain.decisions import alert_changed, delivery_changed, plan_deliveries
 from services.notify.domain.evaluation import Transitioned
 from services.notify.domain.ids import AlertSubject, Destination, alert_key, dedup_key, delivery_id, transition_id
-from services.notify.domain.pipeline import NEVER_TOLD
-from services.notify.domain.wording import certainty, days, instant, reasons, span
-from services.notify.rendering.machines import body, filled
-from tests.notify.building import HOOK, Around, Pair, clock, day, decided, hour, late_trigger, new_alerts, score, take
+from services.notify.domain.pipeline import FIRING_NOT_SENT
+from services.notify.domain.wording import certainty, format_days, format_duration, format_instant, reasons
+from services.notify.rendering.machines import fill_link, webhook_body
+from tests.notify.building import (
+    HOOK,
+    DecisionSetup,
+    Pair,
+    apply_event,
+    clock,
+    day,
+    decide_transition,
+    hour,
+    late_trigger,
+    new_alerts,
+    score,
+)
 
 LOG = Destination("log", "log")
 PAIR = Pair()
 
 
 def fired(pair: Pair = PAIR, **told: Any) -> Transitioned:  # noqa: ANN401
-    return take(new_alerts(), pair.changed(hour(0), **({"health": 38.0} | told)), clock(hour(30)))[0]
+    return apply_event(new_alerts(), pair.changed(hour(0), **({"health": 38.0} | told)), clock(hour(30)))[0]
 
 
 def delivery(pair: Pair = PAIR) -> Delivery:
-    return planned(alert_changed(fired(pair), day(9)), [HOOK])[0]
+    return plan_deliveries(alert_changed(fired(pair), day(9)), [HOOK])[0]
 
 
 def test_ids_are_derived_from_what_they_name() -> None:
@@ -68,7 +80,7 @@ def test_what_a_row_brought_about_names_its_trigger() -> None:
     trigger = late_trigger(day(0), day(3))
     events = (PAIR.corrected(day(0), health=30.0), PAIR.changed(day(3), health=30.0, trigger=trigger))
 
-    event = alert_changed(take(new_alerts(), *events)[0], day(9))
+    event = alert_changed(apply_event(new_alerts(), *events)[0], day(9))
 
     assert event.data.trigger == trigger
     assert event.correlationid == trigger.id
@@ -77,7 +89,7 @@ def test_what_a_row_brought_about_names_its_trigger() -> None:
 def test_every_channel_gets_a_delivery_of_its_own() -> None:
     event = alert_changed(fired(), day(9))
 
-    to_log, to_hook = planned(event, [LOG, HOOK])
+    to_log, to_hook = plan_deliveries(event, [LOG, HOOK])
 
     assert (to_log.channel, to_hook.channel) == ("log", "webhook")
     assert to_log.delivery_id != to_hook.delivery_id
@@ -88,12 +100,14 @@ def test_every_channel_gets_a_delivery_of_its_own() -> None:
 
 def test_what_is_not_sent_has_no_delivery_and_says_why() -> None:
     alerts = new_alerts()
-    transitioned = take(alerts, PAIR.changed(day(0), health=30.0), clock(day(2)), PAIR.changed(day(3), health=90.0))
+    transitioned = apply_event(
+        alerts, PAIR.changed(day(0), health=30.0), clock(day(2)), PAIR.changed(day(3), health=90.0)
+    )
 
-    fired = decided(alerts, transitioned[0], day(9), Around(()))
-    resolved = decided(alerts, take(alerts, clock(day(9)))[0], day(9))
+    fired = decide_transition(alerts, transitioned[0], day(9), DecisionSetup(()))
+    resolved = decide_transition(alerts, apply_event(alerts, clock(day(9)))[0], day(9))
 
-    assert [one.event.data.not_sent for one in (fired, resolved)] == ["no destination is configured", NEVER_TOLD]
+    assert [one.event.data.not_sent for one in (fired, resolved)] == ["no destination is configured", FIRING_NOT_SENT]
     assert [one.deliveries for one in (fired, resolved)] == [(), ()]
     assert [one.outcome for one in fired.event.data.decisions] == ["passed", "passed", "stopped"]
 
@@ -130,7 +144,9 @@ def test_long_ids_and_reasons_are_shortened_in_the_sentence_only() -> None:
     ],
 )
 def test_every_transition_has_its_sentence(told: dict[str, Any], later: dict[str, Any], sentences: list[str]) -> None:
-    transitioned = take(new_alerts(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30)))
+    transitioned = apply_event(
+        new_alerts(), PAIR.changed(hour(0), **told), PAIR.changed(day(2), **later), clock(day(30))
+    )
 
     alerts = [alert_changed(h, day(40)).data for h in transitioned]
 
@@ -170,7 +186,7 @@ def test_risk_is_explained_by_the_terms_that_raise_it() -> None:
 
 
 @pytest.mark.parametrize(("value", "words"), [(0.0, "meetings have stopped"), (0.5, "no meeting for 28 days")])
-def test_the_rhythm_is_told_in_days(value: float, words: str) -> None:
+def test_the_rhythm_is_given_in_days(value: float, words: str) -> None:
     parts = (Part(name="rhythm", value=value, weight=25, contribution=100 * value, delta=0.0),)
 
     assert words in reasons(score(parts=parts), day(1), "health")[0].words
@@ -182,26 +198,26 @@ def test_a_score_without_weights_still_has_words() -> None:
     assert [r.points for r in reasons(silent, day(50), "health")] == [-20.0]
 
 
-def test_spans_and_instants_are_told_as_people_say_them() -> None:
-    assert days(1.2) == "1 day"
-    assert span(timedelta(hours=47)) == "47 h"
-    assert span(timedelta(days=2)) == "2 days"
-    assert instant(hour(0)) == "1 May 2024 00:00 UTC"
+def test_spans_and_instants_are_written_as_people_say_them() -> None:
+    assert format_days(1.2) == "1 day"
+    assert format_duration(timedelta(hours=47)) == "47 h"
+    assert format_duration(timedelta(days=2)) == "2 days"
+    assert format_instant(hour(0)) == "1 May 2024 00:00 UTC"
 
 
 def test_the_message_is_the_same_bytes_for_the_same_delivery() -> None:
     sent = delivery()
 
-    first = json.loads(body(sent, "https://pairs.example.org/{tenant}/{relationship}"))
+    first = json.loads(webhook_body(sent, "https://pairs.example.org/{tenant}/{relationship}"))
 
-    assert body(sent, None) == body(sent, None)
+    assert webhook_body(sent, None) == webhook_body(sent, None)
     assert first["type"] == "mentoring.alert.fired"
     assert first["timestamp"] == "2024-05-02T00:00:00.000000Z"
     assert first["data"]["links"] == {"relationship": "https://pairs.example.org/acme/4F2"}
     assert first["data"]["dedup_key"] == sent.dedup_key
     assert first["data"]["next_step"]
     assert first["data"]["how_sure"] == "confidence 0.60 of 1; risk uncalibrated: general defaults"
-    assert json.loads(body(sent, None))["data"]["links"] == {}
+    assert json.loads(webhook_body(sent, None))["data"]["links"] == {}
 
 
 def test_a_calibrated_score_says_on_how_many_cases_it_rests_and_how_far_off_it_was() -> None:
@@ -226,11 +242,11 @@ def test_a_calibrated_score_says_so() -> None:
 
     assert (
         "calibrated on this organisation's history"
-        in json.loads(body(planned(event, [HOOK])[0], None))["data"]["how_sure"]
+        in json.loads(webhook_body(plan_deliveries(event, [HOOK])[0], None))["data"]["how_sure"]
     )
 
 
 def test_a_link_may_name_what_it_knows_only() -> None:
-    assert filled("{tenant}/{program}/{relationship}", "t", "p", "r") == "t/p/r"
+    assert fill_link("{tenant}/{program}/{relationship}", "t", "p", "r") == "t/p/r"
     with pytest.raises(KeyError):
-        filled("{person}", "t", "p", "r")
+        fill_link("{person}", "t", "p", "r")

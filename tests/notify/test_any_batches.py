@@ -16,11 +16,11 @@ from services.notify.domain.ids import Destination
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import ClockRecord, WatchRecord, WatchWriter
 from services.notify.domain.watch import Watch
-from tests.notify.building import WITHOUT_FALLS, Around, Pair, clock, day, late_trigger, new_alerts, round_of
+from tests.notify.building import WITHOUT_FALLS, DecisionSetup, Pair, clock, day, late_trigger, new_alerts, run_round
 
 LEVELLED = ("health_low", "disengaging")
 PAIRS = tuple(Pair(relationship=name) for name in ("a", "b"))
-AROUND = Around((Destination("log", "log"), Destination("webhook", "https://example.org/hook")))
+AROUND = DecisionSetup((Destination("log", "log"), Destination("webhook", "https://example.org/hook")))
 LEVELS = st.sampled_from([0.0, 24.9, 25.0, 25.1, 39.0, 40.0, 41.0, 50.0, 51.0, 90.0])
 RISKS = st.sampled_from([0.1, 0.549999, 0.55, 0.6, 0.7, 0.9])
 
@@ -62,7 +62,7 @@ def events(drawn: Sequence[Step]) -> list[ScoreEvent]:
 
 def everything(partition_alerts: PartitionAlerts, batch: Sequence[ScoreEvent]) -> list[str]:
     """Every alert and delivery that comes of a batch, as the bytes that are written down."""
-    decisions = [decision for event in batch for decision in round_of(partition_alerts, event, AROUND)]
+    decisions = [decision for event in batch for decision in run_round(partition_alerts, event, AROUND)]
     return [written.model_dump_json() for one in decisions for written in (one.event, *one.deliveries)]
 
 
@@ -75,7 +75,7 @@ class Saved:
         self._writer = WatchWriter(most=1)
 
     def write(self, partition_alerts: PartitionAlerts) -> None:
-        touched = partition_alerts.touched()
+        touched = partition_alerts.drain_changes()
         for key, watch in touched.watches.items():
             self.records[key] = self._writer.dump(key, watch)
             assert self.records[key] == record.dump(WatchRecord(watch=watch))
@@ -132,12 +132,12 @@ def test_a_crash_before_the_commit_repeats_the_batch_with_the_same_ids(drawn: li
 @given(drawn=st.lists(steps(), max_size=60))
 def test_episodes_open_and_close_in_turn(drawn: list[Step]) -> None:
     partition_alerts = new_alerts(rules=RULES)
-    transitioned = [h for event in events(drawn) for h in partition_alerts.take(event)]
+    transitioned = [h for event in events(drawn) for h in partition_alerts.apply(event)]
 
     for pair in PAIRS:
         for rule in RULES:
             turns = [
-                (h.transition.name, h.transition.of.episode, h.transition.at)
+                (h.transition.name, h.transition.episode.episode, h.transition.at)
                 for h in transitioned
                 if h.watch.subject.id == pair.relationship and h.transition.rule == rule
             ]
@@ -159,11 +159,11 @@ def test_what_goes_up_and_down_within_the_gap_is_one_episode_at_most_and_never_r
     for number, ((health, risk), hours) in enumerate(rows):
         now += timedelta(hours=hours)
         row = PAIRS[0].changed(now, health=health, risk=risk, last_contact=now)
-        transitioned += [*partition_alerts.take(row), *partition_alerts.take(clock(now))]
+        transitioned += [*partition_alerts.apply(row), *partition_alerts.apply(clock(now))]
         if number in restores:
             saved.write(partition_alerts)
             partition_alerts = saved.restored(Evaluator(WITHOUT_FALLS, "log"))
-    transitioned += partition_alerts.take(clock(now + timedelta(days=30)))
+    transitioned += partition_alerts.apply(clock(now + timedelta(days=30)))
 
     names = Counter((one.transition.rule.name, one.transition.name) for one in transitioned)
     assert {(rule, name) for rule, name in names if rule in LEVELLED and name != "fired"} <= {

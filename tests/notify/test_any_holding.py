@@ -9,18 +9,18 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Alert, Delivery, Handling
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationsConfig
 from services.notify.domain.handling import UNTOUCHED
 from services.notify.domain.lifecycle import OPEN
-from services.notify.domain.working_hours import Receiving, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, WorkCalendar
 from tests.notify.building import Pair, day
+from tests.notify.harness import HOURS, NotifyHarness, lines, machine, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import HOURS, Office, lines, machine, mailed, mailing
 
 PAIRS = tuple(Pair(f"pair-{number}") for number in range(4))
 ZONE = "Asia/Kolkata"
-RECEIVING = Receiving(HOURS, WorkCalendar(ZONE))
+RECEIVING = DeliveryWindow(HOURS, WorkCalendar(ZONE))
 PEOPLE = {"team", "owners"}
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -29,8 +29,8 @@ class Holding(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         config = DestinationsConfig((mailed(), mailing(), machine()), otherwise="team")
-        self.office = Office(config, day(0))
-        self.office.people.describe(programme(coordinator="p-3", deputy="p-4", time_zone=ZONE))
+        self.office = NotifyHarness(config, day(0))
+        self.office.people.upsert_programme(programme(coordinator="p-3", deputy="p-4", time_zone=ZONE))
         self.position, self.looked_at, self.handing_over = 1, 0, False
         for person in ("p-3", "p-4"):
             self._status(person, "active")
@@ -59,7 +59,7 @@ class Holding(RuleBasedStateMachine):
         for name in [name for name, found in watch.rules.items() if found.condition in OPEN] if watch else []:
             until = self.office.now + hours * HOUR
             held = Handling.model_validate({"state": state, "by": "p-3", "until": until})
-            self.office.partition.handle(f"acme/{pair.relationship}", name, held)
+            self.office.partition.set_handling(f"acme/{pair.relationship}", name, held)
 
     @rule(pair=st.sampled_from(PAIRS))
     def a_silence(self, pair: Pair) -> None:
@@ -88,7 +88,7 @@ class Holding(RuleBasedStateMachine):
     @invariant()
     def people_are_told_of_nothing_but_p1_in_quiet_hours(self) -> None:
         for moment, message in self._sent():
-            told = [alert.urgency for alert in alerts_of(message)]
+            told = [alert.urgency for alert in listed_alerts(message)]
             assert message.recipient not in PEOPLE or "P1" in told or not RECEIVING.is_quiet(moment)
 
     @invariant()
@@ -109,7 +109,10 @@ class Holding(RuleBasedStateMachine):
         assert max(Counter(message.delivery_id for message in sent).values(), default=1) == 1
         for recipient in ("hook", *PEOPLE):
             told = [
-                (a.dedup_key, a.seq) for message in sent if message.recipient == recipient for a in alerts_of(message)
+                (a.dedup_key, a.seq)
+                for message in sent
+                if message.recipient == recipient
+                for a in listed_alerts(message)
             ]
             assert len(told) == len(set(told))
 
@@ -129,14 +132,14 @@ class Holding(RuleBasedStateMachine):
         for _, message in self._sent():
             folded = self._folded_into(message)
             # The one that it is filed under has its own record only where it stands alone.
-            episodes = {one.dedup_key for one in folded} | {alert.dedup_key for alert in alerts_of(message)}
+            episodes = {one.dedup_key for one in folded} | {alert.dedup_key for alert in listed_alerts(message)}
             assert len(episodes) == lines(message)
 
     @invariant()
     def what_is_told_of_an_episode_comes_in_its_order(self) -> None:
         seen: dict[tuple[str, str], int] = {}
         for _, message in self._sent():
-            for alert in alerts_of(message):
+            for alert in listed_alerts(message):
                 key = (message.recipient, alert.dedup_key)
                 assert seen.get(key, 0) < alert.seq
                 seen[key] = alert.seq
@@ -152,7 +155,7 @@ class Holding(RuleBasedStateMachine):
             self._at(self.office.now, pair, health=90.0, risk=0.1)
         self.office.until(self.office.now + 8 * DAY, HOUR)
         for recipient in ("hook", "team"):
-            told = [a for _, m in self._sent() if m.recipient == recipient for a in alerts_of(m)]
+            told = [a for _, m in self._sent() if m.recipient == recipient for a in listed_alerts(m)]
             self._check_ends(told)
 
     def _check_ends(self, told: list[Alert]) -> None:

@@ -8,30 +8,30 @@ from hypothesis import strategies as st
 
 from schemas.alerts import Delivery
 from services.notify.domain.deliveries import (
-    Again,
-    Arrived,
     AttemptResult,
-    Down,
-    Never,
-    Unknown,
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
     Verdict,
+    apply_result,
     has_ended,
-    settled,
-    started,
+    start_attempt,
 )
-from services.notify.domain.outbox import Outbox, SendingPace
+from services.notify.domain.outbox import Outbox, SendLimits
 from tests.notify.building import day
 from tests.notify.sending import episode
 
 EPISODES = [episode("slack", "chat", f"pair-{number}") for number in range(4)]
 VERDICTS: tuple[Verdict, ...] = (
-    Arrived("HTTP 200"),
-    Again("HTTP 500"),
-    Again("HTTP 503", timedelta(seconds=9)),
-    Unknown("ReadError"),
-    Never("HTTP 400"),
-    Down("HTTP 410"),
-    Down("HTTP 429", timedelta(seconds=30)),
+    DeliveryAccepted("HTTP 200"),
+    RetryLater("HTTP 500"),
+    RetryLater("HTTP 503", timedelta(seconds=9)),
+    OutcomeUnknown("ReadError"),
+    MessageRejected("HTTP 400"),
+    DestinationDown("HTTP 410"),
+    DestinationDown("HTTP 429", timedelta(seconds=30)),
 )
 STEPS = st.lists(
     st.one_of(
@@ -46,12 +46,12 @@ STEPS = st.lists(
 class Watched:
     """An outbox, and beside it what has become of each delivery."""
 
-    def __init__(self, pace: SendingPace) -> None:
+    def __init__(self, pace: SendLimits) -> None:
         self.outbox = Outbox(pace)
         self.now: datetime = day(9)
         self.pace = pace
         self.added: Counter[int] = Counter()
-        self.in_hands: list[Delivery] = []
+        self.in_flight: list[Delivery] = []
         self.handed_at: list[datetime] = []
         self.ended: list[Delivery] = []
 
@@ -64,26 +64,26 @@ class Watched:
                 self.added[number] += 1
             case "pass":
                 self.now += timedelta(seconds=number)
-            case "answer" if self.in_hands:
+            case "answer" if self.in_flight:
                 self.settle(VERDICTS[number])
-        self.hand_out()
+        self.poll_due()
 
-    def hand_out(self) -> None:
+    def poll_due(self) -> None:
         was_parked = self.outbox.parked is not None
-        handed = self.outbox.hand_out(self.now)
-        assert not (was_parked and len(handed) + len(self.in_hands) > max(1, len(self.in_hands)))
-        self.in_hands += [started(one, self.now) for one in handed]
+        handed = self.outbox.poll_due(self.now)
+        assert not (was_parked and len(handed) + len(self.in_flight) > max(1, len(self.in_flight)))
+        self.in_flight += [start_attempt(one, self.now) for one in handed]
         self.handed_at += [self.now] * len(handed)
 
     def settle(self, verdict: Verdict) -> None:
-        delivery = self.in_hands.pop(0)
-        outcome = settled(delivery, AttemptResult(verdict, self.now, 0.1), jitter=1.0)
-        self.outbox.take_back(outcome)
-        if isinstance(verdict, Down):
+        delivery = self.in_flight.pop(0)
+        outcome = apply_result(delivery, AttemptResult(verdict, self.now, 0.1), jitter=1.0)
+        self.outbox.complete(outcome)
+        if isinstance(verdict, DestinationDown):
             self.outbox.park(verdict.status, self.now, verdict.wait, jitter=1.0)
-        if isinstance(verdict, Again | Unknown):
-            self.outbox.stumble(verdict.status, self.now, None, jitter=1.0)
-        if isinstance(verdict, Arrived):
+        if isinstance(verdict, RetryLater | OutcomeUnknown):
+            self.outbox.record_failure(verdict.status, self.now, None, jitter=1.0)
+        if isinstance(verdict, DeliveryAccepted):
             self.outbox.open()
         if has_ended(outcome):
             self.ended.append(outcome)
@@ -91,14 +91,14 @@ class Watched:
 
 @given(STEPS, st.integers(1, 3), st.integers(1, 3))
 def test_nothing_is_lost_overtaken_sent_twice_at_once_or_faster_than_its_pace(
-    steps: list[tuple[str, int]], in_hands: int, most: int
+    steps: list[tuple[str, int]], in_flight: int, most: int
 ) -> None:
     span = timedelta(seconds=60)
-    watched = Watched(SendingPace(in_hands, most, span))
+    watched = Watched(SendLimits(in_flight, most, span))
     for kind, number in steps:
         watched.step(kind, number)
-        assert len(watched.in_hands) <= in_hands
-        assert len({one.dedup_key for one in watched.in_hands}) == len(watched.in_hands)
+        assert len(watched.in_flight) <= in_flight
+        assert len({one.dedup_key for one in watched.in_flight}) == len(watched.in_flight)
     # In the end all is well again, and all that was added ends.
     for _ in range(200):
         watched.step("pass", 400)
@@ -106,7 +106,7 @@ def test_nothing_is_lost_overtaken_sent_twice_at_once_or_faster_than_its_pace(
 
     added = [one.delivery_id for number, count in watched.added.items() for one in EPISODES[number][:count]]
     assert sorted(one.delivery_id for one in watched.ended) == sorted(added)
-    assert len(watched.outbox) == watched.outbox.in_hands == 0
+    assert len(watched.outbox) == watched.outbox.in_flight == 0
     for number in range(len(EPISODES)):
         key = EPISODES[number][0].dedup_key
         order = [one.transition for one in watched.ended if one.dedup_key == key and one.state != "superseded"]

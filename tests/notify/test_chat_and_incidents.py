@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from schemas.alerts import MOST_BODY, ChannelName, Delivery, DeliveryItem
-from services.notify.channels.answers import of_slack, of_teams
 from services.notify.channels.channel import Channel
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Verdict
+from services.notify.channels.verdicts import slack_verdict, teams_verdict
+from services.notify.domain.deliveries import DeliveryAccepted, DestinationDown, MessageRejected, RetryLater, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions
 from services.notify.domain.name_book import NameBook, PairRecord
 from services.notify.rendering.phrases import next_act
@@ -33,9 +33,9 @@ def opened(emulator: Emulator, routing_key: str = ROUTING_KEY) -> Channel:
     target = HttpTarget(emulator.url, allow_private=True, timeout_seconds=5)
     match emulator:
         case Slack():
-            return ChatChannel(target, of_slack, now)
+            return ChatChannel(target, slack_verdict, now)
         case Teams():
-            return ChatChannel(target, of_teams, now)
+            return ChatChannel(target, teams_verdict, now)
         case _:
             return PagerDutyChannel(PagerDutyOptions(target, SecretStr(routing_key)), now)
 
@@ -65,17 +65,17 @@ def pagerduty() -> Iterator[PagerDuty]:
 
 
 def test_slack_takes_blocks_whose_fallback_stands_alone(slack: Emulator) -> None:
-    assert send(slack, rendered(episode("slack")[0])) == [Arrived("HTTP 200")]
+    assert send(slack, rendered(episode("slack")[0])) == [DeliveryAccepted("HTTP 200")]
 
-    (message,) = slack.taken
+    (message,) = slack.accepted
     assert message["text"] == f"spruce: pair 4F2: health 38, low since 1 May. {ACT}"
     assert message["blocks"][0]["type"] == "header"
 
 
 def test_teams_takes_a_card_of_a_version_that_its_clients_know(teams: Emulator) -> None:
-    assert send(teams, rendered(episode("teams")[0])) == [Arrived("HTTP 202")]
+    assert send(teams, rendered(episode("teams")[0])) == [DeliveryAccepted("HTTP 202")]
 
-    (card,) = teams.taken
+    (card,) = teams.accepted
     assert card["version"] == "1.2"
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open", "url": "https://pairs.example.org/4F2"}]
 
@@ -83,29 +83,29 @@ def test_teams_takes_a_card_of_a_version_that_its_clients_know(teams: Emulator) 
 def test_a_name_is_neither_a_mention_nor_a_link_nor_markdown(slack: Emulator, teams: Emulator) -> None:
     people = NameBook()
     people.upsert(participant("p-1", "<!channel> [here](https://evil.example) <https://evil.example|x>"))
-    people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
 
     send(slack, rendered(episode("slack")[0], people))
     send(teams, rendered(episode("teams")[0], people))
 
-    assert "<!channel>" not in json.dumps(slack.taken[0]["blocks"][1:])
-    assert slack.taken[0]["blocks"][0]["text"]["type"] == "plain_text"
-    assert all(block["type"] == "RichTextBlock" for block in teams.taken[0]["body"])
+    assert "<!channel>" not in json.dumps(slack.accepted[0]["blocks"][1:])
+    assert slack.accepted[0]["blocks"][0]["text"]["type"] == "plain_text"
+    assert all(block["type"] == "RichTextBlock" for block in teams.accepted[0]["body"])
 
 
 @pytest.mark.parametrize(
     ("status", "word", "verdict"),
     [
-        (400, b"invalid_payload", Never("HTTP 400 invalid_payload")),
-        (400, b"invalid_blocks", Never("HTTP 400 invalid_blocks")),
-        (400, b"user_not_found", Down("HTTP 400 user_not_found")),
-        (403, b"invalid_token", Down("HTTP 403 invalid_token")),
-        (403, b"action_prohibited", Down("HTTP 403 action_prohibited")),
-        (404, b"channel_not_found", Down("HTTP 404 channel_not_found")),
-        (404, b"no_service", Down("HTTP 404 no_service")),
-        (410, b"channel_is_archived", Down("HTTP 410 channel_is_archived")),
-        (500, b"rollup_error", Again("HTTP 500")),
-        (400, b"<html>sig=secret0secret</html>", Never("HTTP 400")),
+        (400, b"invalid_payload", MessageRejected("HTTP 400 invalid_payload")),
+        (400, b"invalid_blocks", MessageRejected("HTTP 400 invalid_blocks")),
+        (400, b"user_not_found", DestinationDown("HTTP 400 user_not_found")),
+        (403, b"invalid_token", DestinationDown("HTTP 403 invalid_token")),
+        (403, b"action_prohibited", DestinationDown("HTTP 403 action_prohibited")),
+        (404, b"channel_not_found", DestinationDown("HTTP 404 channel_not_found")),
+        (404, b"no_service", DestinationDown("HTTP 404 no_service")),
+        (410, b"channel_is_archived", DestinationDown("HTTP 410 channel_is_archived")),
+        (500, b"rollup_error", RetryLater("HTTP 500")),
+        (400, b"<html>sig=secret0secret</html>", MessageRejected("HTTP 400")),
     ],
 )
 def test_slacks_words_say_whether_message_or_destination_is_at_fault(
@@ -119,12 +119,12 @@ def test_slacks_words_say_whether_message_or_destination_is_at_fault(
 @pytest.mark.parametrize(
     ("status", "code", "verdict"),
     [
-        (400, "TriggerInputSchemaMismatch", Never("HTTP 400 TriggerInputSchemaMismatch")),
-        (400, "WorkflowTriggerIsNotEnabled", Down("HTTP 400 WorkflowTriggerIsNotEnabled")),
-        (401, "DirectApiAuthorizationRequired", Down("HTTP 401 DirectApiAuthorizationRequired")),
-        (404, "WorkflowNotFound", Down("HTTP 404 WorkflowNotFound")),
-        (413, "", Never("HTTP 413")),
-        (502, "", Again("HTTP 502")),
+        (400, "TriggerInputSchemaMismatch", MessageRejected("HTTP 400 TriggerInputSchemaMismatch")),
+        (400, "WorkflowTriggerIsNotEnabled", DestinationDown("HTTP 400 WorkflowTriggerIsNotEnabled")),
+        (401, "DirectApiAuthorizationRequired", DestinationDown("HTTP 401 DirectApiAuthorizationRequired")),
+        (404, "WorkflowNotFound", DestinationDown("HTTP 404 WorkflowNotFound")),
+        (413, "", MessageRejected("HTTP 413")),
+        (502, "", RetryLater("HTTP 502")),
     ],
 )
 def test_teams_codes_say_whether_message_or_flow_is_at_fault(
@@ -142,7 +142,7 @@ def test_whoever_sends_too_much_waits_as_long_as_was_asked(kind: type[Emulator])
         emulator.fault = (429, {"retry-after": "30"}, b"rate_limited")
         (verdict,) = send(emulator, rendered(episode(channels[kind])[0]))
 
-    assert isinstance(verdict, Down)
+    assert isinstance(verdict, DestinationDown)
     assert verdict.wait == timedelta(seconds=30)
 
 
@@ -151,7 +151,7 @@ def test_an_incident_is_opened_appended_to_and_resolved_under_one_key(pagerduty:
 
     verdicts = send(pagerduty, fired, escalated)
     (incident,) = pagerduty.incidents[fired.dedup_key]
-    assert verdicts == [Arrived("HTTP 202", fired.dedup_key)] * 2
+    assert verdicts == [DeliveryAccepted("HTTP 202", fired.dedup_key)] * 2
     assert (incident["state"], len(incident["log"])) == ("triggered", 2)
 
     send(pagerduty, resolved)
@@ -178,21 +178,21 @@ def test_a_repeat_changes_nothing_and_what_comes_after_the_end_is_a_new_incident
 def test_pagerduty_holds_ids_and_no_names(pagerduty: PagerDuty) -> None:
     people = NameBook()
     people.upsert(participant("p-1", "Ana Ruiz"))
-    people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
 
     send(pagerduty, rendered(episode("pagerduty")[0], people))
 
-    assert "Ana" not in json.dumps(pagerduty.taken)
+    assert "Ana" not in json.dumps(pagerduty.accepted)
 
 
 def test_a_wrong_routing_key_is_the_destinations_fault_and_a_wrong_event_its_own(pagerduty: PagerDuty) -> None:
     fired = rendered(episode("pagerduty")[0])
     with sending(lambda: opened(pagerduty, "0" * 32)) as channel:
-        assert channel.send(fired) == Down("HTTP 400: the routing key is not valid")
+        assert channel.send(fired) == DestinationDown("HTTP 400: the routing key is not valid")
 
     event = json.loads(fired.body or "")
     event["payload"]["summary"] = ""
-    assert send(pagerduty, fired.model_copy(update={"body": json.dumps(event)})) == [Never("HTTP 400")]
+    assert send(pagerduty, fired.model_copy(update={"body": json.dumps(event)})) == [MessageRejected("HTTP 400")]
 
 
 NASTY = st.text(st.characters(codec="utf-8"), max_size=200)
@@ -205,7 +205,7 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
     people = NameBook()
     for one in ("p-1", "p-2", "p-3"):
         people.upsert(participant(one, name or "-"))
-    people.pair("acme", "4F2", PairRecord(("p-1", "p-2", "p-3"), ("p-1", "p-2", "p-3")))
+    people.upsert_pair("acme", "4F2", PairRecord(("p-1", "p-2", "p-3"), ("p-1", "p-2", "p-3")))
     first = episode("slack")[0]
     reasons = tuple(reason.model_copy(update={"words": words}) for reason in first.alert.reasons)
     alert = first.alert.model_copy(update={"reasons": reasons, "summary": words})

@@ -18,12 +18,12 @@ from services.ingest.domain.people.relationship_history import RelationshipHisto
 from services.ingest.flow.people.projected_topics import roster_value
 from services.notify.__main__ import main
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.deliveries import refused
-from services.notify.flow.commanding import HEADER, REPLAY
-from services.notify.names import Names
+from services.notify.domain.deliveries import mark_dead
+from services.notify.flow.command_processor import HEADER, REPLAY
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, Record, create_topics, read_to_end
 from services.runtime.settings import Settings
-from tests.notify.building import Pair, clock, day, hour, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.emulators import ROUTING_KEY, PagerDuty, Slack, emulating
 from tests.notify.naming import participant, programme
 from tests.notify.sending import episode
@@ -86,7 +86,7 @@ def stack(local_kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         "replication_factor": 1,
         "configs": {"cleanup.policy": "compact"},
     }
-    names = Names()
+    names = NotifyTopics()
     topics = (names.deliveries, names.alerts, names.directory, names.programs, names.roster)
     create_topics(settings, dict.fromkeys(topics, compacted))
     with receiving() as receiver:
@@ -102,7 +102,7 @@ def invoke(*arguments: str) -> Result:
 
 
 def dead_letter(relationship: str) -> Delivery:
-    return refused(episode("webhook", "webhook", relationship)[0], "HTTP 422", day(9))
+    return mark_dead(episode("webhook", "webhook", relationship)[0], "HTTP 422", day(9))
 
 
 def test_dead_letters_are_listed_with_their_reason_and_their_destination(stack: Stack, pair: str) -> None:
@@ -211,7 +211,9 @@ def test_a_test_message_says_what_came_of_it(stack: Stack, status: int, code: in
     assert stack.receiver.calls[0].verified()["data"]["summary"].startswith("Test message of Rapport")
 
 
-def test_where_an_alert_would_go_and_why_is_told(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_an_alert_would_go_and_why_is_reported(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     described = programme(tenant="routed", coordinator="p-8", deputy=None, time_zone="Asia/Tokyo")
     stack.write(PROGRAMS.name, "routed/spruce", described.model_dump_json().encode())
     known = participant("p-8", "Ana", tenant="routed", addresses=("ana@acme.example",), time_zone="Asia/Tokyo")
@@ -258,7 +260,7 @@ def test_a_test_reaches_people_as_a_test(tmp_path: Path, monkeypatch: pytest.Mon
         result = invoke("test", "--to", "chat")
 
     assert result.exit_code == 0, result.output
-    assert slack.taken[0]["text"] == "Rapport reaches you here"
+    assert slack.accepted[0]["text"] == "Rapport reaches you here"
 
 
 def test_a_destination_that_nobody_knows_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -295,7 +297,7 @@ def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entries: str) -> 
 
 
 def alert_of(relationship: str) -> AlertChanged:
-    transitioned = take(new_alerts(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
+    transitioned = apply_event(new_alerts(), Pair(relationship).changed(hour(0), health=30.0), clock(day(2)))
     return alert_changed(transitioned[0], day(9))
 
 

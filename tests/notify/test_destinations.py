@@ -13,7 +13,7 @@ from services.notify.domain.destinations import (
     HttpTarget,
     PagerDutyOptions,
     SmtpOptions,
-    listed,
+    describe_config,
 )
 from tests.receiver import SECRET
 
@@ -36,7 +36,7 @@ destinations:
 
 
 def load(tmp_path: Path, text: str) -> list[str]:
-    return list(listed(load_destinations(written(tmp_path, text), ENVIRON)))
+    return list(describe_config(load_destinations(written(tmp_path, text), ENVIRON)))
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -54,9 +54,9 @@ def test_a_file_names_destinations_of_every_channel(tmp_path: Path) -> None:
     assert chat.options == HttpTarget(SLACK, allow_private=False, timeout_seconds=10)
     assert on_call.options == PagerDutyOptions(HttpTarget(ENQUEUE_URL, False, 10), SecretStr("R0UT1NGKEY"))  # noqa: FBT003
     assert not on_call.gets_alerts
-    assert team.takes("acme", "spruce")
-    assert not team.takes("acme", "oak")
-    assert partner.takes("other", "oak")
+    assert team.accepts("acme", "spruce")
+    assert not team.accepts("acme", "oak")
+    assert partner.accepts("other", "oak")
 
 
 def test_the_list_has_neither_addresses_nor_secrets(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_a_secret_may_lie_in_a_file_beside(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_is_told_with_its_place_and_without_the_secret(tmp_path: Path, entry: str, fault: str) -> None:
+def test_a_fault_is_reported_with_its_place_and_without_the_secret(tmp_path: Path, entry: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"destinations: [{entry}]")
 
@@ -119,7 +119,7 @@ def test_a_fault_is_told_with_its_place_and_without_the_secret(tmp_path: Path, e
     assert not any(secret in str(refused.value) for secret in ENVIRON.values())
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, "destinations: [{name: a, channel: slack}, {name: b, channel: pagerduty}]")
 

@@ -9,8 +9,8 @@ import pytest
 from schemas.alerts import Delivery
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import RosterRecord, dump, roster_value
-from services.notify.domain.deliveries import replayed, started
-from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
+from services.notify.domain.deliveries import reset_for_replay, start_attempt
+from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
@@ -50,9 +50,9 @@ def test_a_destination_is_found_while_notify_runs_and_a_fault_of_the_file_stops_
         file.write_text(chat(slack.url))
         eventually(lambda: "destinations_changed" in notify.log(), what="the change")
         notify.write(Pair("after").changed(day(2), health=LOW), clock(day(4)))
-        eventually(lambda: slack.taken, what="the message")
+        eventually(lambda: slack.accepted, what="the message")
 
-        assert "after" in slack.taken[0]["text"]
+        assert "after" in slack.accepted[0]["text"]
         assert notify.states("before", "slack") == []
         assert "secret0secret" not in notify.log()
 
@@ -69,7 +69,7 @@ def test_what_is_sent_names_people_and_what_is_kept_of_the_erased_does_not(notif
         notify.start(RAPPORT_NOTIFY_DESTINATIONS=str(file))
         notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))
         eventually(lambda: notify.states("4F2", "slack") == ["delivered"], what="the delivery")
-        assert "Ana Ruiz" in slack.taken[0]["text"]
+        assert "Ana Ruiz" in slack.accepted[0]["text"]
         assert "Ana Ruiz" in (notify.deliveries("4F2", "slack")[0].body or "")
 
         write(notify, names.directory, "acme/p-1041", None)
@@ -89,7 +89,7 @@ def test_a_dead_letter_is_replayed_and_discarded_while_notify_runs(notify: Notif
     eventually(lambda: notify.states("4F2") == ["dead"], what="the dead letter")
     (dead,) = notify.deliveries("4F2")
 
-    again = replayed(dead, day(100))
+    again = reset_for_replay(dead, day(100))
     write(notify, notify.names.deliveries, dead.delivery_id, again.model_dump_json().encode(), REPLAY)
     eventually(lambda: len(receiver.of("4F2")) == 2, what="the second attempt")
     eventually(lambda: notify.states("4F2") == ["dead"], what="the second dead letter")
@@ -123,7 +123,7 @@ def test_a_record_of_an_older_version_is_read(notify: Notify, receiver: Receiver
 def test_what_a_crash_interrupted_on_a_channel_without_keys_comes_twice_at_most_and_says_so(
     notify: Notify, tmp_path: Path
 ) -> None:
-    delivery: Delivery = started(episode("slack", "chat")[1], day(9))
+    delivery: Delivery = start_attempt(episode("slack", "chat")[1], day(9))
     write(notify, notify.names.deliveries, delivery.delivery_id, delivery.model_dump_json().encode())
     file = tmp_path / "destinations.yaml"
     with emulating(Slack()) as slack:
@@ -133,8 +133,8 @@ def test_what_a_crash_interrupted_on_a_channel_without_keys_comes_twice_at_most_
 
         eventually(lambda: notify.states("4F2", "slack") == ["delivered"], what="the second message")
 
-    assert len(slack.taken) == 1
-    assert "may be a repeat" in str(slack.taken)
+    assert len(slack.accepted) == 1
+    assert "may be a repeat" in str(slack.accepted)
 
 
 def test_what_waits_for_people_outlives_a_restart_and_goes_with_an_erasure(
@@ -167,7 +167,7 @@ def test_what_waits_for_people_outlives_a_restart_and_goes_with_an_erasure(
         eventually(lambda: not redacted_by(notify, b"4F2"), what="the tombstones")
 
         assert receiver.of("4F2")[1].data["why"] == "relationship erased"
-        assert slack.taken == []
+        assert slack.accepted == []
 
 
 def redacted_by(notify: Notify, relationship: bytes) -> list[bytes]:

@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.alerts import Delivery, DeliveryItem, Urgency
-from services.notify.domain.deliveries import Verdict, started, without
+from services.notify.domain.deliveries import Verdict, start_attempt, without_relationships
 from services.notify.domain.name_book import Erased, PairRecord
 from services.notify.flow.dispatch import NOT_CONFIGURED
 from services.notify.flow.senders import SenderPool
@@ -109,7 +109,7 @@ def test_a_receiver_that_fails_gets_the_same_bytes_again_under_the_same_id() -> 
         assert len({(call.webhook_id, call.body) for call in receiver.calls}) == 1
 
 
-def test_retry_after_holds_up_the_whole_destination() -> None:
+def test_retry_after_holds_up_the_destination() -> None:
     with receiving() as receiver:
         receiver.answer = lambda _: (429, {"retry-after": "3600"})
         with running(webhook("hook", receiver.url)) as found:
@@ -183,25 +183,25 @@ def test_after_a_reset_a_channel_without_keys_sends_once_more_if_somebody_waits_
 @pytest.mark.parametrize(("urgency", "states"), [("P2", ["delivered"]), ("P3", ["unknown"])])
 def test_what_a_crash_has_interrupted_is_unknown_after_the_restart(urgency: Urgency, states: list[str]) -> None:
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
-        found.step([started(urgent(episode("slack", "chat")[0], urgency), day(9))])
+        found.step([start_attempt(urgent(episode("slack", "chat")[0], urgency), day(9))])
         found.until(lambda: found.states("chat") == states)
 
-        assert len(slack.taken) == (urgency == "P2")
-        assert ("may be a repeat" in str(slack.taken)) is (urgency == "P2")
+        assert len(slack.accepted) == (urgency == "P2")
+        assert ("may be a repeat" in str(slack.accepted)) is (urgency == "P2")
 
 
 @pytest.mark.parametrize(("urgency", "state"), [("P2", "superseded"), ("P3", "unknown")])
 def test_the_end_of_an_episode_supersedes_a_notice_that_would_be_sent_again(urgency: Urgency, state: str) -> None:
     fired, _, resolved = (urgent(one, urgency) for one in episode("slack", "chat"))
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
-        found.step([started(fired, day(9)), resolved])
+        found.step([start_attempt(fired, day(9)), resolved])
         found.until(lambda: found.written[resolved.delivery_id].state == "delivered")
 
         assert found.written[fired.delivery_id].state == state
-        assert len(slack.taken) == 1
+        assert len(slack.accepted) == 1
 
 
-def test_a_p1_falls_back_after_two_minutes_and_the_stand_in_hears_of_the_end() -> None:
+def test_a_p1_falls_back_after_two_minutes_and_the_fallback_gets_the_end() -> None:
     fired, _, resolved = (urgent(one, "P1") for one in episode("slack", "chat"))
     with emulating(Slack()) as slack, receiving() as on_call:
         slack.fault = (403, {}, b"invalid_token")
@@ -221,7 +221,7 @@ def test_a_p1_falls_back_after_two_minutes_and_the_stand_in_hears_of_the_end() -
             found.until(lambda: found.states("chat") == ["delivered"] * 2)
 
         # The destination is back: it gets both, and the stand-in nothing twice.
-        assert len(slack.taken) == len(on_call.calls) == 2
+        assert len(slack.accepted) == len(on_call.calls) == 2
 
 
 def test_a_dead_message_goes_to_the_fallback_at_once_and_no_further() -> None:
@@ -288,29 +288,29 @@ def test_what_ended_30_days_ago_gets_a_tombstone() -> None:
         assert found.gone == [fired.delivery_id]
 
 
-def test_a_dead_letter_that_is_begun_anew_arrives_under_its_id_and_twice_is_as_once() -> None:
+def test_a_dead_letter_that_is_replayed_arrives_under_its_id_and_twice_is_as_once() -> None:
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
         receiver.answer = lambda _: (422, {})
         fired = episode("webhook", "hook")[0]
         found.step([fired])
         found.until(lambda: found.states("hook") == ["dead"])
         receiver.answer = lambda _: (200, {})
-        found.dispatch.begin_anew(fired)
-        found.dispatch.begin_anew(fired)
+        found.dispatch.replay(fired)
+        found.dispatch.replay(fired)
         found.until(lambda: found.states("hook") == ["delivered"])
 
         assert [call.webhook_id for call in receiver.calls] == [fired.delivery_id] * 2
 
 
 def named(slack: Emulator) -> str:
-    return str(slack.taken)
+    return str(slack.accepted)
 
 
 def test_a_person_who_is_erased_is_in_nothing_that_is_kept_or_still_sent() -> None:
     fired, _, resolved = episode("slack", "chat")
     with emulating(Slack()) as slack, running(chat("chat", "slack", slack.url)) as found:
         found.people.upsert(participant("p-1", "Ana Ruiz"))
-        found.people.pair("acme", "4F2", PairRecord(("p-1",), ()))
+        found.people.upsert_pair("acme", "4F2", PairRecord(("p-1",), ()))
         found.step([fired])
         found.until(lambda: found.states("chat") == ["delivered"])
         assert "Ana Ruiz" in named(slack)
@@ -331,7 +331,7 @@ def test_a_person_who_is_erased_is_in_nothing_that_is_kept_or_still_sent() -> No
         found.clock.ahead = timedelta(minutes=2)
         found.until(lambda: found.written[resolved.delivery_id].state == "delivered")
 
-        assert "Ana Ruiz" not in str(slack.taken[1:])
+        assert "Ana Ruiz" not in str(slack.accepted[1:])
 
 
 def test_of_an_erased_relationship_nothing_is_sent_or_kept_but_the_end_of_its_alert() -> None:
@@ -360,7 +360,7 @@ def test_an_error_of_ours_makes_a_dead_letter_and_stops_nothing(monkeypatch: pyt
         raise RuntimeError("Ana Ruiz cannot be rendered")
 
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
-        monkeypatch.setattr("services.notify.rendering.renderer.body", broken)
+        monkeypatch.setattr("services.notify.rendering.renderer.webhook_body", broken)
         found.step(episode("webhook", "hook")[:1])
         monkeypatch.undo()
         found.step(episode("webhook", "hook", "other")[:1])
@@ -374,7 +374,7 @@ def test_an_error_of_ours_while_sending_makes_a_dead_letter_and_says_nothing_of_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with receiving() as receiver, running(webhook("hook", receiver.url)) as found:
-        monkeypatch.setattr("services.notify.rendering.renderer.body", lambda *_: "Ana \udc80")
+        monkeypatch.setattr("services.notify.rendering.renderer.webhook_body", lambda *_: "Ana \udc80")
         found.step(episode("webhook", "hook")[:1])
         found.until(lambda: found.states("hook") == ["dead"])
 
@@ -427,8 +427,8 @@ def test_a_list_goes_on_without_the_relationship_that_was_erased() -> None:
         found.step([first.model_copy(update={"items": (item,)})])
         found.until(lambda: found.states("chat") == ["delivered"])
 
-        assert "9TB" in slack.taken[0]["text"]
-        assert "4F2" not in str(slack.taken)
+        assert "9TB" in slack.accepted[0]["text"]
+        assert "4F2" not in str(slack.accepted)
 
 
 def test_what_a_list_leaves_out_leaves_the_rest_in_its_order() -> None:
@@ -436,15 +436,15 @@ def test_what_a_list_leaves_out_leaves_the_rest_in_its_order() -> None:
     items = tuple(DeliveryItem(program="spruce", relationship=o.relationship, alert=o.alert) for o in others)
     all_ = first.model_copy(update={"items": items})
 
-    left = {name: without(all_, {name}) for name in ("a", "b", "z")}
+    left = {name: without_relationships(all_, {name}) for name in ("a", "b", "z")}
 
     assert [left["a"].relationship, *(i.relationship for i in left["a"].items)] == ["b", "c"]  # type: ignore[union-attr]
     assert [left["b"].relationship, *(i.relationship for i in left["b"].items)] == ["a", "c"]  # type: ignore[union-attr]
     assert left["z"] == all_
-    assert without(all_, {"a", "b", "c"}) is None
+    assert without_relationships(all_, {"a", "b", "c"}) is None
 
 
-def test_a_receiver_that_hangs_is_told_as_down_and_gets_one_at_a_time() -> None:
+def test_a_receiver_that_hangs_counts_as_down_and_gets_one_at_a_time() -> None:
     with receiving() as receiver, gate() as opened:
         receiver.answer = lambda _: (200, {}) if opened.wait(60) else (500, {})
         config = webhook("hook", receiver.url, seconds=0.2)

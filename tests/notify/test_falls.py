@@ -12,7 +12,7 @@ from schemas.rule_faults import problems
 from schemas.rule_words import describe
 from schemas.rules import DISENGAGING, HEALTH_DROP, HEALTH_LOW, NO_CONTACT, SUPPORT_REQUESTED, Drawdown, Rule
 from schemas.scores import ScoreEvent
-from tests.notify.building import Pair, clock, day, decide, hour, new_alerts, take, told
+from tests.notify.building import Pair, apply_event, clock, day, decide, hour, new_alerts, summaries
 
 PAIR = Pair()
 FALL = (HEALTH_DROP,)
@@ -22,7 +22,7 @@ WEEK = timedelta(days=7)
 def heard(*rows: tuple[float, float], rules: tuple[Rule, ...] = FALL, until: float = 60) -> list[tuple[str, datetime]]:
     """Of (day, health): what is told, and when."""
     events = [PAIR.changed(day(at), health=health) for at, health in rows]
-    return [(name, at) for _, name, at in told(take(new_alerts(rules=rules), *events, clock(day(until))))]
+    return [(name, at) for _, name, at in summaries(apply_event(new_alerts(rules=rules), *events, clock(day(until))))]
 
 
 def test_a_fall_by_twenty_within_a_week_fires_at_the_row_that_shows_it() -> None:
@@ -77,7 +77,7 @@ def test_where_the_row_before_the_end_was_higher_it_counts() -> None:
     ]
 
 
-def test_health_that_falls_anew_while_an_old_fall_settles_fires_with_its_end() -> None:
+def test_health_that_falls_again_while_an_old_fall_settles_fires_with_its_end() -> None:
     assert heard((0, 90), (1, 50), (10, 69), (13, 46), until=17) == [
         ("fired", day(1)),
         ("resolved", day(15)),
@@ -85,47 +85,49 @@ def test_health_that_falls_anew_while_an_old_fall_settles_fires_with_its_end() -
     ]
 
 
-def test_health_that_falls_anew_in_the_row_that_ends_an_older_fall_fires_with_that_row() -> None:
+def test_health_that_falls_again_in_the_row_that_ends_an_older_fall_fires_with_that_row() -> None:
     """While nobody is sure, no level settles: the first row that is ends the older fall, and shows the new one."""
     sure = [PAIR.changed(day(at), health=health) for at, health in ((0, 90), (1, 50), (12, 69), (13, 69))]
     unsure = [PAIR.changed(day(at), health=69, confidence=0.2) for at in (14, 15, 16)]
     alerts = new_alerts(rules=FALL)
-    take(alerts, *sure, *unsure, clock(day(16.5)))
+    apply_event(alerts, *sure, *unsure, clock(day(16.5)))
 
-    found = take(alerts, PAIR.changed(day(17), health=46))
+    found = apply_event(alerts, PAIR.changed(day(17), health=46))
 
-    assert told(found) == [("health_drop", "resolved", day(17)), ("health_drop", "fired", day(17))]
+    assert summaries(found) == [("health_drop", "resolved", day(17)), ("health_drop", "fired", day(17))]
     assert [one.transition.why for one in found] == ["the new level has held", "health fell from 69 to 46 within 7 d"]
-    assert take(alerts, PAIR.changed(day(18), health=46), clock(day(19))) == []
+    assert apply_event(alerts, PAIR.changed(day(18), health=46), clock(day(19))) == []
 
 
 def test_a_deep_fall_that_came_to_light_late_is_none_either_once_it_is_half_regained() -> None:
     alerts = new_alerts("log", rules=FALL)
-    take(alerts, PAIR.changed(day(0), health=60), PAIR.changed(day(3), health=60))
+    apply_event(alerts, PAIR.changed(day(0), health=60), PAIR.changed(day(3), health=60))
     rows = [PAIR.corrected(day(at), 2, health=health) for at, health in ((0, 100), (1, 20), (2, 60))]
 
-    assert take(alerts, *rows, PAIR.changed(day(3), 2, health=60), PAIR.changed(day(4), 2, health=58)) == []
+    assert apply_event(alerts, *rows, PAIR.changed(day(3), 2, health=60), PAIR.changed(day(4), 2, health=58)) == []
 
 
 @pytest.mark.parametrize("wrong", [[PAIR.corrected(day(2), 4, health=50)], [PAIR.corrected(day(2), 4, deleted=True)]])
-def test_a_fall_whose_end_is_corrected_away_is_told_again(wrong: list[ScoreEvent]) -> None:
+def test_a_fall_whose_end_is_corrected_away_is_sent_again(wrong: list[ScoreEvent]) -> None:
     alerts = new_alerts(rules=FALL)
-    regained = take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+    regained = apply_event(
+        alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66)))
+    )
 
-    found = take(alerts, *wrong, PAIR.changed(day(3), 5, health=50), PAIR.changed(day(4), 6, health=50))
+    found = apply_event(alerts, *wrong, PAIR.changed(day(3), 5, health=50), PAIR.changed(day(4), 6, health=50))
 
-    assert [name for _, name, _ in told(regained)] == ["fired", "resolved"]
-    assert told(found) == [("health_drop", "fired", day(3))]
+    assert [name for _, name, _ in summaries(regained)] == ["fired", "resolved"]
+    assert summaries(found) == [("health_drop", "fired", day(3))]
 
 
-def test_a_fall_whose_end_stands_is_not_told_again_whatever_else_is_corrected() -> None:
+def test_a_fall_whose_end_stands_is_not_sent_again_whatever_else_is_corrected() -> None:
     alerts = new_alerts(rules=FALL)
-    take(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
+    apply_event(alerts, *(PAIR.changed(day(at), at, health=health) for at, health in ((0, 80), (1, 50), (2, 66))))
 
-    assert take(alerts, PAIR.corrected(day(1), 4, health=49), PAIR.changed(day(3), 5, health=60)) == []
+    assert apply_event(alerts, PAIR.corrected(day(1), 4, health=49), PAIR.changed(day(3), 5, health=60)) == []
 
 
-def test_a_further_fall_begins_the_new_level_anew() -> None:
+def test_a_further_fall_begins_the_new_level_again() -> None:
     daily = [(float(at), 55.0 if at < 9 else 48.0) for at in range(1, 30)]
 
     assert heard((0, 80), *daily)[1:] == [("resolved", day(9 + 14))]
@@ -142,7 +144,7 @@ def test_a_pause_stops_the_time_of_the_new_level_and_of_the_week() -> None:
         clock(day(80)),
     ]
 
-    assert told(take(new_alerts(rules=FALL), *events)) == [
+    assert summaries(apply_event(new_alerts(rules=FALL), *events)) == [
         ("health_drop", "fired", day(30)),
         ("health_drop", "resolved", day(30 + 14 + 10)),
     ]
@@ -152,9 +154,9 @@ def test_rows_that_nobody_is_sure_of_neither_fire_nor_resolve() -> None:
     unsure = [PAIR.changed(day(0), health=80), PAIR.changed(day(1), health=30, confidence=0.2)]
     alerts = new_alerts(rules=FALL)
 
-    assert take(alerts, *unsure, clock(day(2))) == []
-    assert told(take(alerts, PAIR.changed(day(3), health=30))) == [("health_drop", "fired", day(3))]
-    assert take(alerts, PAIR.changed(day(4), health=90, confidence=0.2), clock(day(40))) == []
+    assert apply_event(alerts, *unsure, clock(day(2))) == []
+    assert summaries(apply_event(alerts, PAIR.changed(day(3), health=30))) == [("health_drop", "fired", day(3))]
+    assert apply_event(alerts, PAIR.changed(day(4), health=90, confidence=0.2), clock(day(40))) == []
 
 
 def test_a_single_row_is_no_fall() -> None:
@@ -188,19 +190,19 @@ def test_a_rule_of_levels_may_need_several_rows() -> None:
 
 def test_a_fall_whose_rows_are_corrected_away_was_never_so() -> None:
     alerts = new_alerts(rules=FALL)
-    take(alerts, PAIR.changed(day(0), health=80), PAIR.changed(day(5), health=55))
+    apply_event(alerts, PAIR.changed(day(0), health=80), PAIR.changed(day(5), health=55))
 
-    found = take(alerts, PAIR.corrected(day(5), 2, health=78), PAIR.changed(day(6), 2, health=79))
+    found = apply_event(alerts, PAIR.corrected(day(5), 2, health=78), PAIR.changed(day(6), 2, health=79))
 
     assert [(one.transition.name, one.transition.why) for one in found] == [("resolved", "corrected: it was never so")]
 
 
 def test_a_fall_stands_whose_peak_has_left_the_window() -> None:
     alerts = new_alerts(rules=FALL)
-    take(alerts, PAIR.changed(day(0), health=80), *(PAIR.changed(day(at), health=55) for at in range(1, 5)))
-    take(alerts, *(PAIR.changed(hour(24 * 4 + at), health=48 if at > 96 else 55) for at in range(1, 15 * 24, 6)))
+    apply_event(alerts, PAIR.changed(day(0), health=80), *(PAIR.changed(day(at), health=55) for at in range(1, 5)))
+    apply_event(alerts, *(PAIR.changed(hour(24 * 4 + at), health=48 if at > 96 else 55) for at in range(1, 15 * 24, 6)))
 
-    found = take(alerts, PAIR.corrected(day(18), 2, health=49), PAIR.changed(day(20), 2, health=48))
+    found = apply_event(alerts, PAIR.corrected(day(18), 2, health=49), PAIR.changed(day(20), 2, health=48))
 
     assert found == []
 
@@ -220,7 +222,7 @@ def test_a_person_reads_from_where_to_where() -> None:
     assert over.event.data.summary.startswith("spruce: pair 4F2 is steadier: health 38, after 14 days")
 
 
-def test_it_is_told_in_one_line() -> None:
+def test_it_is_described_in_one_line() -> None:
     assert describe(replace(HEALTH_DROP, keep=timedelta(hours=6))) == (
         "health_drop v1: health fell by 20 or more within 7 d is P2; clears when 50% of it is regained, "
         "or held for 14 d; stays open for 6 h at least; needs 2 rows; needs confidence 0.25"
@@ -296,14 +298,14 @@ def naive(rows: list[tuple[int, float]], until: int) -> list[tuple[str, int]]:
 
 
 @given(drawn=ROWS)
-def test_any_rows_are_told_as_the_naive_model_says(drawn: list[tuple[int, float]]) -> None:
+def test_any_rows_are_reported_as_the_naive_model_says(drawn: list[tuple[int, float]]) -> None:
     rows, now = list[tuple[int, float]](), 0
     for ahead, health in drawn:
         now += ahead
         rows.append((now, health))
     events = [PAIR.changed(hour(at), health=health) for at, health in rows]
 
-    found = told(take(new_alerts(rules=FALL), *events, clock(hour(now))))
+    found = summaries(apply_event(new_alerts(rules=FALL), *events, clock(hour(now))))
 
     assert [(name.replace("unstable", "fired"), (at - day(0)) // timedelta(hours=1)) for _, name, at in found] == naive(
         rows, now
@@ -316,6 +318,6 @@ def test_within_the_gap_one_fall_is_one_episode(drawn: list[float]) -> None:
     that has been reached would not settle."""
     events = [PAIR.changed(hour(6 * at), health=health) for at, health in enumerate([80.0, 40.0, *drawn[:50]])]
 
-    found = told(take(new_alerts(rules=FALL), *events, clock(hour(6 * 51))))
+    found = summaries(apply_event(new_alerts(rules=FALL), *events, clock(hour(6 * 51))))
 
     assert [name for _, name, _ in found] == ["fired"]

@@ -180,7 +180,7 @@ def test_while_scores_are_behind_the_wall_clock_nothing_is_sent(notify: Notify, 
     eventually(lambda: receiver.of("4F2"), what="the webhook")
 
 
-def test_a_record_that_is_no_score_is_told_and_the_next_one_is_handled(notify: Notify, receiver: Receiver) -> None:
+def test_a_record_that_is_no_score_is_reported_and_the_next_one_is_handled(notify: Notify, receiver: Receiver) -> None:
     notify.start()
     notify.write_bytes([(b"acme/4F2", b'{"type": "mentoring.score.changed.v1"}'), (None, b"\xff")])
     notify.write(Pair().changed(hour(0), health=LOW), clock(day(2)))

@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.notify.domain.guards import LONGEST, SETTLE, is_behind, lag
 from services.notify.domain.lifecycle import CORRECTED
 from services.notify.domain.pipeline import Decision
-from tests.notify.building import Pair, clock, day, decide, digests, hour, late_trigger, new_alerts, told_of
+from tests.notify.building import Pair, clock, day, decide, decision_summaries, digests, hour, late_trigger, new_alerts
 
 PAIR = Pair()
 TWO_YEARS_LATE = late_trigger(day(-730), day(3))
@@ -16,14 +16,14 @@ def grouped(decisions: list[Decision]) -> list[tuple[str, str | None]]:
     return [(decision.event.data.transition, decision.deliveries[0].group) for decision in decisions]
 
 
-def test_what_was_recorded_more_than_a_day_late_is_decided_when_the_history_has_been_told() -> None:
+def test_what_was_recorded_more_than_a_day_late_is_decided_when_the_history_is_complete() -> None:
     events = (PAIR.corrected(day(0), health=30.0), PAIR.changed(day(3), health=30.0, trigger=TWO_YEARS_LATE))
     alerts = new_alerts("wall")
 
     assert decide(alerts, *events, clock(day(3) + SETTLE - MINUTE)) == []
     decisions = decide(alerts, clock(day(3) + SETTLE))
 
-    assert told_of(decisions) == [("health_low", "fired", day(3) + SETTLE)]
+    assert decision_summaries(decisions) == [("health_low", "fired", day(3) + SETTLE)]
     assert grouped(decisions) == [("fired", "late")]
     assert decisions[0].event.data.since == day(0)
     assert decisions[0].event.data.not_sent is None
@@ -69,10 +69,10 @@ def test_where_somebody_always_enters_something_late_nobody_waits_for_ever() -> 
             alerts, other.changed(at, number + 1, trigger=late_trigger(at - 2 * timedelta(days=1), at)), clock(at)
         )
 
-    assert told_of(found) == [("health_low", "fired", day(3) + LONGEST)]
+    assert decision_summaries(found) == [("health_low", "fired", day(3) + LONGEST)]
 
 
-def test_an_episode_that_the_rest_of_the_history_explains_away_is_told_to_nobody() -> None:
+def test_an_episode_that_the_rest_of_the_history_explains_away_is_sent_to_nobody() -> None:
     """Half of the history says that nobody met for weeks; the other half, a minute later, that they met every week."""
     half = (
         PAIR.corrected(day(-20), health=10.0, risk=0.9),
@@ -92,11 +92,11 @@ def test_a_deadline_after_the_history_is_judged_as_if_it_had_always_been_there()
 
     decisions = decide(new_alerts("wall"), *events, clock(day(3) + SETTLE), clock(day(9)))
 
-    assert told_of(decisions) == [("health_low", "fired", day(3.5))]
+    assert decision_summaries(decisions) == [("health_low", "fired", day(3.5))]
     assert grouped(decisions) == [("fired", None)]
 
 
-def test_what_was_at_risk_and_told_in_the_digest_gets_worse_and_ends_as_any_other() -> None:
+def test_what_was_at_risk_and_sent_in_the_digest_gets_worse_and_ends_as_any_other() -> None:
     events = (
         PAIR.corrected(day(0), health=30.0),
         PAIR.changed(day(3), health=30.0, trigger=TWO_YEARS_LATE),
@@ -122,7 +122,7 @@ def test_an_end_is_sent_whatever_brought_it_about() -> None:
     ]
 
 
-def test_an_alert_that_was_told_and_whose_rows_are_corrected_away_resolves_at_once_as_corrected() -> None:
+def test_an_alert_that_was_sent_and_whose_rows_are_corrected_away_resolves_at_once_as_corrected() -> None:
     events = (
         PAIR.changed(day(0), health=30.0),
         clock(day(2)),
@@ -132,11 +132,11 @@ def test_an_alert_that_was_told_and_whose_rows_are_corrected_away_resolves_at_on
 
     decisions = decide(new_alerts("wall"), *events)
 
-    assert told_of(decisions) == [("health_low", "fired", day(1)), ("health_low", "resolved", day(2))]
+    assert decision_summaries(decisions) == [("health_low", "fired", day(1)), ("health_low", "resolved", day(2))]
     assert decisions[1].event.data.why == CORRECTED
 
 
-def test_a_told_alert_gets_worse_by_a_heal_and_the_digest_says_so() -> None:
+def test_a_sent_alert_gets_worse_by_a_heal_and_the_digest_says_so() -> None:
     worse = (PAIR.corrected(day(2), 2, health=20.0), PAIR.changed(day(3), 2, health=20.0, mode="heal"))
     events = (PAIR.changed(day(0), health=30.0), clock(day(2)), *worse, clock(day(3.5)))
 

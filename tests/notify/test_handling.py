@@ -13,17 +13,27 @@ from services.notify.domain.handling import (
     UNTOUCHED,
     ActAdmitted,
     ActRefused,
-    acted,
-    note_of,
-    silence_of,
-    unsilenced,
+    apply_act,
+    build_silence,
+    check_unsilence,
+    note_from,
 )
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.pipeline import UNSTABLE, Decision
 from services.notify.domain.working_hours import WorkCalendar
-from tests.notify.building import Around, Pair, clock, day, decide, decided, hour, new_alerts, take
+from tests.notify.building import (
+    DecisionSetup,
+    Pair,
+    apply_event,
+    clock,
+    day,
+    decide,
+    decide_transition,
+    hour,
+    new_alerts,
+)
 
 PAIR = Pair()
 SUBJECT = AlertSubject("acme", "relationship", "4F2", "spruce")
@@ -45,9 +55,9 @@ def do(alerts: PartitionAlerts, at: datetime, **act: Any) -> ActAdmitted | ActRe
     watch = alerts.watch("acme/4F2")
     assert watch is not None
     before, is_open = watch.handling.get("health_low", UNTOUCHED), watch.rules["health_low"].condition in OPEN
-    done = acted(before, command(at, act), watch.subject, WorkCalendar(), is_open=is_open)
+    done = apply_act(before, command(at, act), watch.subject, WorkCalendar(), is_open=is_open)
     if isinstance(done, ActAdmitted):
-        alerts.handle("acme/4F2", "health_low", done.handling, note_of(command(at, act).act))
+        alerts.set_handling("acme/4F2", "health_low", done.handling, note_from(command(at, act).act))
     return done
 
 
@@ -99,7 +109,7 @@ def test_working_days_leave_out_the_weekend() -> None:
     assert WorkCalendar().working_days_later(friday - timedelta(days=4), 3) == friday - timedelta(days=1)
 
 
-def test_an_acknowledged_alert_that_gets_worse_is_told_and_open_again() -> None:
+def test_an_acknowledged_alert_that_gets_worse_is_sent_and_open_again() -> None:
     alerts = firing()
     do(alerts, day(2), kind="assign", assignee="person-8")
     do(alerts, day(2), kind="acknowledge")
@@ -137,9 +147,9 @@ def test_a_snooze_that_is_over_reminds() -> None:
 def test_an_end_comes_through_snooze_and_silence_and_leaves_the_note() -> None:
     alerts = firing()
     do(alerts, day(2), kind="snooze", until=day(20), note="wait")
-    (resolved,) = take(alerts, PAIR.changed(day(3), health=90.0), clock(day(6)))
+    (resolved,) = apply_event(alerts, PAIR.changed(day(3), health=90.0), clock(day(6)))
 
-    decision = decided(alerts, resolved, day(6), Around(silences=(SILENCE,)))
+    decision = decide_transition(alerts, resolved, day(6), DecisionSetup(silences=(SILENCE,)))
 
     assert said([decision]) == [("resolved", None)]
     assert handling(alerts) == UNTOUCHED
@@ -181,14 +191,15 @@ def test_nobody_acts_on_a_programme_that_is_not_theirs() -> None:
     mine = command(day(2), {"kind": "note", "note": "x"}, programs=("oak",))
     wide = command(day(2), {"kind": "silence", "silence": "s", "until": day(5)}, programs=("spruce",))
 
-    assert acted(UNTOUCHED, mine, SUBJECT, WorkCalendar(), is_open=True) == ActRefused(
+    assert apply_act(UNTOUCHED, mine, SUBJECT, WorkCalendar(), is_open=True) == ActRefused(
         "the person may not act on alerts of this programme"
     )
-    assert silence_of(wide, wide.act) == ActRefused("the person may only silence their own programmes, by name")  # type: ignore[arg-type]
+    assert build_silence(wide, wide.act) == ActRefused("the person may only silence their own programmes, by name")  # type: ignore[arg-type]
     end = command(day(3), {"kind": "unsilence", "silence": "fair"}, programs=("spruce",))
-    assert unsilenced(end, end.act, SILENCE) == ActRefused("the person may only end silences of their own programmes")  # type: ignore[arg-type]
-    assert unsilenced(end, end.act, None) == ActRefused("there is no silence fair")  # type: ignore[arg-type]
-    assert unsilenced(replace_programs(end), end.act, SILENCE) is None  # type: ignore[arg-type]
+    refused = check_unsilence(end, end.act, SILENCE)  # type: ignore[arg-type]
+    assert refused == ActRefused("the person may only end silences of their own programmes")
+    assert check_unsilence(end, end.act, None) == ActRefused("there is no silence fair")  # type: ignore[arg-type]
+    assert check_unsilence(replace_programs(end), end.act, SILENCE) is None  # type: ignore[arg-type]
 
 
 def replace_programs(of: AlertCommand) -> AlertCommand:
@@ -201,7 +212,7 @@ def test_a_silence_of_all_that_it_names_always_ends() -> None:
     )
     endless = command(day(2), {"kind": "silence", "silence": "s", "until": day(40)})
 
-    silence = silence_of(put, put.act)  # type: ignore[arg-type]
+    silence = build_silence(put, put.act)  # type: ignore[arg-type]
 
     assert isinstance(silence, AlertSilence)
     assert (silence.program, silence.rule, silence.relationship, silence.since) == (
@@ -210,7 +221,7 @@ def test_a_silence_of_all_that_it_names_always_ends() -> None:
         None,
         day(2),
     )
-    assert silence_of(endless, endless.act) == ActRefused("it may last 30 days at most")  # type: ignore[arg-type]
+    assert build_silence(endless, endless.act) == ActRefused("it may last 30 days at most")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -228,26 +239,28 @@ def test_a_silence_of_all_that_it_names_always_ends() -> None:
 )
 def test_a_silence_mutes_what_matches_all_that_it_names_while_it_lasts(change: dict[str, Any], silent: bool) -> None:  # noqa: FBT001
     alerts, silence = new_alerts(), SILENCE.model_copy(update=change)
-    (fired,) = take(alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)))
+    (fired,) = apply_event(alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)))
 
-    decision = decided(alerts, fired, day(2), Around(silences=(silence,)))
+    decision = decide_transition(alerts, fired, day(2), DecisionSetup(silences=(silence,)))
 
     assert (decision.event.data.not_sent == "silence fair until 10 May 2024 00:00 UTC") == silent
     assert bool(decision.deliveries) != silent
 
 
-def test_nobody_hears_of_the_end_of_what_was_silenced() -> None:
+def test_nobody_is_notified_of_the_end_of_what_was_silenced() -> None:
     alerts = new_alerts()
-    fired, resolved = take(
+    fired, resolved = apply_event(
         alerts, PAIR.changed(hour(0), health=38.0), clock(day(2)), PAIR.changed(day(3), health=90.0), clock(day(9))
     )
 
-    decisions = [decided(alerts, one, day(9), Around(silences=(SILENCE,))) for one in (fired, resolved)]
+    decisions = [
+        decide_transition(alerts, one, day(9), DecisionSetup(silences=(SILENCE,))) for one in (fired, resolved)
+    ]
 
     assert [decision.deliveries for decision in decisions] == [(), ()]
 
 
-def test_three_relapses_in_a_week_are_told_once_as_unstable_and_then_no_more() -> None:
+def test_three_relapses_in_a_week_are_sent_once_as_unstable_and_then_no_more() -> None:
     alerts, decisions = new_alerts(), list[Decision]()
     for number in range(6):
         at = day(2.5 * number)
@@ -282,7 +295,7 @@ def test_an_act_is_an_event_that_says_how_the_alert_stands() -> None:
 def test_who_looks_after_an_alert_outlives_a_restart() -> None:
     alerts = firing()
     do(alerts, day(2), kind="acknowledge")
-    watch = alerts.touched().watches["acme/4F2"]
+    watch = alerts.drain_changes().watches["acme/4F2"]
 
     assert watch.handling["health_low"].state == "acknowledged"
     assert watch.due == WorkCalendar().working_days_later(day(2), 3)

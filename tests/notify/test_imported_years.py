@@ -2,18 +2,18 @@
 
 from collections import Counter
 
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.subjects import programme_subject
-from tests.notify.imported_years import LIVES, NOW, PER_DAY, imported, told_by_scoring, truth
-from tests.notify.office import Office, lines
+from tests.notify.harness import NotifyHarness, lines
+from tests.notify.imported_years import LIVES, NOW, PER_DAY, emitted_by_scoring, imported, truth
 
 PAIRS = 8 * len(LIVES)
 SHIFT = "programme_shift"
 
 
 def test_two_years_of_many_pairs_are_one_digest_for_everybody_and_nothing_else() -> None:
-    assert all(len(told_by_scoring(kind)) > 780 for kind in LIVES), "a row a day, at the least"
+    assert all(len(emitted_by_scoring(kind)) > 780 for kind in LIVES), "a row a day, at the least"
 
     office = imported(PAIRS)
 
@@ -28,13 +28,13 @@ def test_two_years_of_many_pairs_are_one_digest_for_everybody_and_nothing_else()
         assert message.group == "late"
         assert lines(message) == len(expected) + 1
         # That so many alert is the most urgent line of it, and no call of its own.
-        assert [alert.rule for alert in alerts_of(message)][:2] == [SHIFT, "no_contact"]
+        assert [alert.rule for alert in listed_alerts(message)][:2] == [SHIFT, "no_contact"]
     shift = office.shared.watch(programme_subject("acme", "spruce").key)
     assert shift is not None
     assert shift.rules[SHIFT].condition == "firing"
 
 
-def told(office: Office) -> set[tuple[int, str]]:
+def told(office: NotifyHarness) -> set[tuple[int, str]]:
     """What is open, and was told: the number of the pair and the rule."""
     watches = {number: office.partition.watch(f"acme/pair-{number:04}") for number in range(PAIRS)}
     return {

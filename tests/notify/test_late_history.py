@@ -78,7 +78,7 @@ def imported(history: Sequence[Told]) -> list[ScoreEvent]:
 
 
 def state(alerts: PartitionAlerts) -> dict[str, tuple[object, ...]]:
-    watch = alerts.touched().watches["acme/4F2"]
+    watch = alerts.drain_changes().watches["acme/4F2"]
     # A rule of which nothing has ever been has no state.
     found = {rule.name: watch.rules.get(rule.name, RuleState()) for rule in RULES}
     return {name: (rule.condition, rule.since, rule.urgency, rule.dues) for name, rule in found.items()}

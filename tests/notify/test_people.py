@@ -8,15 +8,15 @@ from prometheus_client import CollectorRegistry
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, RosterRecord, dump, roster_value
 from services.notify.domain.name_book import Erased, NameBook
-from services.notify.domain.wording import cut
+from services.notify.domain.wording import truncate
 from services.notify.flow.inputs import PeopleRecords
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Record
 from tests.notify.naming import participant, programme
 from tests.schemas.golden import read
 
-NAMES = Names()
+NAMES = NotifyTopics()
 
 
 class Reading:
@@ -63,31 +63,31 @@ def test_a_name_from_right_to_left_turns_nothing_around_it() -> None:
 
     assert naming.pair == f"\u2068{arabic}\u2069 & Ben Ode"
     assert found.people.name("acme", "p-1041") == f"\u2068{arabic}\u2069"
-    assert cut(naming.pair or "", 6) == f"\u2068{arabic[:3]}\u2069…"
-    assert len(cut(naming.pair or "", 6)) == 6
+    assert truncate(naming.pair or "", 6) == f"\u2068{arabic[:3]}\u2069…"
+    assert len(truncate(naming.pair or "", 6)) == 6
 
 
 def test_the_same_ids_of_another_tenant_are_other_people() -> None:
     assert named().people.naming("other", "spruce", "rel-4F2").people == ()
 
 
-def test_whoever_is_erased_has_no_name_and_is_told_of() -> None:
+def test_whoever_is_erased_has_no_name_and_is_reported() -> None:
     found = named()
 
     found.apply(NAMES.directory, "acme/p-1041", None)
 
     assert found.people.naming("acme", "spruce", "rel-4F2").pair == "Ben Ode"
-    assert found.records.erased() == [Erased("person", "acme", "p-1041")]
-    assert found.records.erased() == []
+    assert found.records.drain_erased() == [Erased("person", "acme", "p-1041")]
+    assert found.records.drain_erased() == []
 
 
-def test_an_erased_relationship_names_nobody_and_is_told_of() -> None:
+def test_an_erased_relationship_names_nobody_and_is_reported() -> None:
     found = named()
 
     found.apply(NAMES.roster, "acme/rel-4F2", dump(RosterRecord(position=8, erased=True)))
 
     assert found.people.naming("acme", "spruce", "rel-4F2").pair is None
-    assert found.records.erased() == [Erased("relationship", "acme", "rel-4F2")]
+    assert found.records.drain_erased() == [Erased("relationship", "acme", "rel-4F2")]
 
 
 def test_a_programme_that_is_no_more_names_nobody() -> None:
@@ -103,7 +103,7 @@ def test_a_programme_that_is_no_more_names_nobody() -> None:
     [(NAMES.directory, "acme/p-1041"), (NAMES.programs, "acme/spruce"), (NAMES.roster, "acme/rel-4F2")],
 )
 @pytest.mark.parametrize("value", [b"", b"{", b"\xff", b'{"history": {"facts": [[[1], 2]]}}', b"[" * 100_000])
-def test_what_cannot_be_read_is_told_and_nobody_is_called_what_once_was_known(
+def test_what_cannot_be_read_is_reported_and_nobody_is_called_what_once_was_known(
     topic: str, key: str, value: bytes
 ) -> None:
     found = named()
@@ -137,4 +137,4 @@ def test_whoever_was_described_again_is_not_erased() -> None:
     found.apply(NAMES.directory, "acme/p-1041", None)
     found.apply(NAMES.directory, "acme/p-1041", participant("p-1041", "Ana Ruiz").model_dump_json().encode())
 
-    assert found.records.erased() == []
+    assert found.records.drain_erased() == []

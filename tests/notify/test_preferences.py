@@ -11,13 +11,13 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import AlertCommand, DigestAt, SwitchOff, SwitchOn
 from schemas.alerts import Delivery, DeliveryItem
-from services.notify.channels.smtp import LEAVE, mail_bytes
-from services.notify.domain.deliveries import started
+from services.notify.channels.smtp import UNSUBSCRIBE_TEXT, mail_bytes
+from services.notify.domain.deliveries import start_attempt
 from services.notify.domain.destinations import DestinationsConfig, Route
 from services.notify.domain.handling import ActRefused
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import (
-    MOST_OFF,
+    MAX_OFF,
     AddressesOff,
     PersonalSettings,
     Preferences,
@@ -27,19 +27,19 @@ from services.notify.domain.preferences import (
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.unsubscribing import Leaving, LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks, UnsubscribeScope
 from services.notify.domain.working_hours import ReceivingHours
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.command_processor import CommandProcessor
 from services.notify.flow.report import Metrics
 from services.runtime.kafka import Record
 from tests.notify.building import Pair, clock, day
+from tests.notify.harness import NotifyHarness, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, mailed, mailing
 from tests.notify.sending import episode, rendered
 
 MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LINKS = LeavingLinks.keyed("https://board.acme.example/", "a key that is long enough")
+LINKS = UnsubscribeLinks.keyed("https://board.acme.example/", "a key that is long enough")
 NOBODY = PersonalSettings(tenant="acme", person="p-3")
 
 
@@ -47,21 +47,21 @@ def own(**fields: Any) -> PersonalSettings:  # noqa: ANN401
     return NOBODY.model_copy(update=fields)
 
 
-def office(settings: PersonalSettings) -> Office:
+def office(settings: PersonalSettings) -> NotifyHarness:
     """Mails go to p-3, who looks after spruce; p-4 is the deputy."""
     config = DestinationsConfig((mailed(), mailing()), (Route(("owners",)),), "team")
-    found = Office(config, MONDAY - 30 * DAY, preferences=Preferences([settings]))
-    found.people.describe(programme(time_zone="UTC"))
+    found = NotifyHarness(config, MONDAY - 30 * DAY, preferences=Preferences([settings]))
+    found.people.upsert_programme(programme(time_zone="UTC"))
     for person in ("p-3", "p-4"):
         found.people.upsert(participant(person, person, addresses=(f"{person}@acme.example",), time_zone="UTC"))
     return found
 
 
-def told(found: Office) -> list[tuple[datetime, str]]:
+def told(found: NotifyHarness) -> list[tuple[datetime, str]]:
     return [(moment, message.relationship) for moment, message in found.sent if message.recipient == "owners"]
 
 
-def fall(found: Office, moment: datetime, *pairs: Pair, health: float = 20.0) -> None:
+def fall(found: NotifyHarness, moment: datetime, *pairs: Pair, health: float = 20.0) -> None:
     found.at(moment - DAY, *(pair.changed(moment - DAY, health=health) for pair in pairs))
     found.at(moment, clock(moment))
 
@@ -110,8 +110,8 @@ def test_what_is_urgent_is_never_switched_off(urgency: str, is_kept: bool) -> No
     mine = delivery.model_copy(update={"alert": alert, "person": "p-3"})
     preferences = Preferences([own(off=(SwitchedOff(),))])
 
-    assert (preferences.why_not(mine) is not None) is is_kept
-    assert preferences.why_not(mine.model_copy(update={"person": None})) is None
+    assert (preferences.suppression_reason(mine) is not None) is is_kept
+    assert preferences.suppression_reason(mine.model_copy(update={"person": None})) is None
 
 
 def test_acts_change_the_settings_of_whoever_acts() -> None:
@@ -131,7 +131,7 @@ def test_acts_change_the_settings_of_whoever_acts() -> None:
 
 
 def test_no_more_can_be_switched_off_than_is_kept() -> None:
-    full = own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MOST_OFF)))
+    full = own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MAX_OFF)))
 
     assert isinstance(settings_after(full, SwitchOff(kind="switch_off", relationship="one-more")), ActRefused)
 
@@ -140,18 +140,18 @@ def test_what_people_ask_for_themselves_is_done_for_them_alone() -> None:
     preferences = Preferences()
     addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff(), preferences)
     context = DecisionContext("wall", lambda: MONDAY, addressing)
-    commanding = Commanding({}, SharedAlerts(RuleBook("wall"), {}), {}, context, Metrics(CollectorRegistry()))
+    commanding = CommandProcessor({}, SharedAlerts(RuleBook("wall"), {}), {}, context, Metrics(CollectorRegistry()))
 
     def asked(by: str, act: SwitchOff | SwitchOn) -> dict[str, object]:
         command = AlertCommand(id=f"{by}-1", tenant="acme", by=by, at=MONDAY, act=act)
         record = Record("c", 0, 0, b"", command.model_dump_json().encode(), (), 0)
-        return dict(commanding.take([record]).settings)
+        return dict(commanding.apply([record]).settings)
 
     found = asked("p-3", SwitchOff(kind="switch_off", relationship="4F2"))
 
     assert found == {NOBODY.key: own(off=(SwitchedOff(relationship="4F2"),))}
     assert preferences.of("acme", "p-4").off == ()
-    preferences.put(own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MOST_OFF))))
+    preferences.put(own(off=tuple(SwitchedOff(relationship=f"r-{number}") for number in range(MAX_OFF))))
     assert asked("p-3", SwitchOff(kind="switch_off")) == {}
     assert commanding.forget_settings("acme", "p-3") == [NOBODY.key]
 
@@ -166,7 +166,7 @@ def test_nothing_is_kept_of_whoever_is_erased() -> None:
 
 
 def mail(delivery: Delivery) -> EmailMessage:
-    whole = rendered(started(delivery, day(9)))
+    whole = rendered(start_attempt(delivery, day(9)))
     found = message_from_bytes(
         mail_bytes(whole, "r@acme.example", ("ines@acme.example",), LINKS.of(whole)), policy=default
     )
@@ -182,11 +182,11 @@ def test_a_mail_to_a_person_says_how_to_get_no_more_of_its_kind() -> None:
     link = found["List-Unsubscribe"].strip("<>")
     assert found["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     assert link.startswith("https://board.acme.example/unsubscribe/")
-    assert LINKS.read(link.rpartition("/")[2]) == Leaving("acme", "p-3", "health_low", "4F2")
+    assert LINKS.read(link.rpartition("/")[2]) == UnsubscribeScope("acme", "p-3", "health_low", "4F2")
     plain, html = found.get_body(("plain",)), found.get_body(("html",))
     assert plain is not None
     assert html is not None
-    assert f"{LEAVE}: {link}" in plain.get_content()
+    assert f"{UNSUBSCRIBE_TEXT}: {link}" in plain.get_content()
     assert link in html.get_content()
     assert mail(delivery).as_bytes() == found.as_bytes(), "a repeat is the same bytes"
 
@@ -199,7 +199,7 @@ def test_of_several_alerts_the_link_names_none() -> None:
     link = LINKS.of(several)
 
     assert link is not None
-    assert LINKS.read(link.rpartition("/")[2]) == Leaving("acme", "p-3", None, None)
+    assert LINKS.read(link.rpartition("/")[2]) == UnsubscribeScope("acme", "p-3", None, None)
 
 
 def test_a_list_and_what_is_urgent_have_no_such_link() -> None:
@@ -208,12 +208,12 @@ def test_a_list_and_what_is_urgent_have_no_such_link() -> None:
 
     assert mail(delivery)["List-Unsubscribe"] is None
     assert LINKS.of(delivery.model_copy(update={"person": "p-3", "alert": urgent})) is None
-    assert LEAVE not in mail(delivery).as_string()
+    assert UNSUBSCRIBE_TEXT not in mail(delivery).as_string()
 
 
 @pytest.mark.parametrize("token", ["", ".", "x", "W10.", "!!!.00", "é.0"])
 def test_a_link_of_somebody_else_says_nothing(token: str) -> None:
-    other = LeavingLinks.keyed("https://board.acme.example", "another key of sixteen")
+    other = UnsubscribeLinks.keyed("https://board.acme.example", "another key of sixteen")
 
     assert LINKS.read(token) is None
-    assert LINKS.read(other.token(Leaving("acme", "p-3", None, None))) is None
+    assert LINKS.read(other.token(UnsubscribeScope("acme", "p-3", None, None))) is None

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from schemas.rules import RULES, Tier
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from tests.notify.building import Pair, day
-from tests.notify.office import Office, lines, machine, mailing, one
+from tests.notify.harness import NotifyHarness, lines, machine, mailing, one
 
 MORNING = day(5) + timedelta(hours=9)
 """A Monday: people work, and nothing waits for the end of a night."""
@@ -17,28 +17,28 @@ HOUR = timedelta(hours=1)
 PAIRS = [Pair(f"pair-{number}") for number in range(20)]
 
 
-def office(**fields: Any) -> Office:  # noqa: ANN401
+def office(**fields: Any) -> NotifyHarness:  # noqa: ANN401
     return one(mailing(), machine(), now=day(0), **({"rules": RULES} | fields))
 
 
-def rows(found: Office, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
-    found.take(*(pair.changed(found.now, health=health, last_contact=found.now, **told) for pair in pairs))
+def rows(found: NotifyHarness, pairs: list[Pair], health: float, **told: Any) -> None:  # noqa: ANN401
+    found.apply(*(pair.changed(found.now, health=health, last_contact=found.now, **told) for pair in pairs))
 
 
-def until(found: Office, hours: int, health: float, **told: Any) -> None:  # noqa: ANN401
+def until(found: NotifyHarness, hours: int, health: float, **told: Any) -> None:  # noqa: ANN401
     """A row each six hours."""
     for _ in range(hours // 6):
         found.until(found.now + 6 * HOUR, HOUR)
         rows(found, PAIRS, health, **told)
 
 
-def steady(found: Office, health: float = 60.0) -> None:
+def steady(found: NotifyHarness, health: float = 60.0) -> None:
     found.at(day(0))
     rows(found, PAIRS, health)
     found.until(MORNING, 6 * HOUR)
 
 
-def sent(found: Office, recipient: str = "team") -> list[tuple[str, str | None, int]]:
+def sent(found: NotifyHarness, recipient: str = "team") -> list[tuple[str, str | None, int]]:
     """The rule that a message is filed under, its group, and how many alerts it tells of."""
     return [(m.alert.rule, m.group, lines(m)) for _, m in found.sent if m.recipient == recipient]
 
@@ -111,13 +111,13 @@ def test_what_no_score_decides_is_news_whoever_scores() -> None:
     found = office()
     steady(found)
 
-    found.take(PAIRS[0].changed(found.now, health=60.0, profile="stern-2", last_contact=day(-38)))
+    found.apply(PAIRS[0].changed(found.now, health=60.0, profile="stern-2", last_contact=day(-38)))
 
     assert [alert.rule for alert in found.alerts] == ["no_contact"]
     assert sent(found, "hook") == [("no_contact", None, 1)]
 
 
-def test_a_programme_that_shifts_under_the_new_profile_is_told() -> None:
+def test_a_programme_that_shifts_under_the_new_profile_is_reported() -> None:
     found = office()
     steady(found)
     rows(found, PAIRS, 60.0, profile="stern-2")
@@ -149,7 +149,7 @@ def test_on_the_clock_of_the_log_nothing_is_late() -> None:
     assert [(alert.rule, alert.decisions[-2].why) for alert in found.alerts] == [("health_drop", "alone")]
 
 
-def test_pairs_that_are_scored_anew_in_the_course_of_a_day_are_in_the_same_message() -> None:
+def test_pairs_that_are_scored_again_in_the_course_of_a_day_are_in_the_same_message() -> None:
     found = office()
     steady(found)
 
@@ -161,7 +161,7 @@ def test_pairs_that_are_scored_anew_in_the_course_of_a_day_are_in_the_same_messa
     assert sent(found) == [("health_drop", "rescored", 40)]
 
 
-def test_what_is_over_before_it_was_told_is_one_line_with_its_end() -> None:
+def test_what_is_over_before_it_was_sent_is_one_line_with_its_end() -> None:
     found = office()
     steady(found)
 
@@ -186,7 +186,7 @@ def test_what_gets_worse_meanwhile_takes_along_what_waits() -> None:
 
     ((at, worse),) = [(at, m) for at, m in found.sent if m.recipient == "team"]
     assert at == MORNING + 32 * HOUR
-    assert {(one.rule, one.transition) for one in alerts_of(worse)} == {
+    assert {(one.rule, one.transition) for one in listed_alerts(worse)} == {
         ("health_low", "escalated"),
         ("health_drop", "fired"),
     }

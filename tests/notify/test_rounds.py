@@ -8,8 +8,8 @@ import pytest
 
 from schemas.alert_commands import AlertSilence
 from services.notify.domain.pipeline import Decision
-from services.notify.flow.deciding import Deciding
 from services.notify.flow.rounds import RoundReader
+from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.service import serve
 from services.notify.settings import NotifySettings
 from services.runtime.kafka import Partition, Producer, Record, acknowledged
@@ -25,12 +25,12 @@ def test_what_people_ask_comes_before_the_scores_that_were_fetched_already(notif
     producer, asked = Producer(notify.settings), Partition(notify.names.commands, 0)
     acknowledged(producer.send(notify.names.scores, b"k", b"x" * 600, partition=n % PARTITIONS) for n in range(MANY))
     reader = RoundReader(notify.settings, notify.names)
-    assert sum(map(len, reader.gathered(5.0).values())) > 0
+    assert sum(map(len, reader.poll_batch(5.0).values())) > 0
     acknowledged([producer.send(notify.names.commands, b"k", b"first")])
 
     time.sleep(0.5)  # as long as a round takes
 
-    first = reader.gathered(0.5)
+    first = reader.poll_batch(0.5)
 
     assert next(iter(first)) == asked
     assert reader.lag() > 0, "the scores had come to their end"
@@ -41,17 +41,17 @@ def test_what_people_ask_comes_before_the_scores_that_were_fetched_already(notif
 def test_the_lag_holds_what_is_in_hand_while_a_round_is_under_way(
     notify: Notify, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told, decide = list[tuple[int, float]](), Deciding.decide
+    told, decide = list[tuple[int, float]](), ScoreProcessor.decide
 
     def watched(
-        deciding: Deciding, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
+        deciding: ScoreProcessor, polled: Mapping[Partition, Sequence[Record]], silences: tuple[AlertSilence, ...]
     ) -> list[Decision]:
         if polled:
             lag = deciding._metrics.lag._value.get()
             told.append((sum(map(len, polled.values())), lag))
         return decide(deciding, polled, silences)
 
-    monkeypatch.setattr(Deciding, "decide", watched)
+    monkeypatch.setattr(ScoreProcessor, "decide", watched)
     stop = threading.Event()
     settings = NotifySettings(kafka=notify.settings.kafka, clock="log", notify_health_port=0)
     served = threading.Thread(target=serve, args=(settings, notify.names, stop))

@@ -7,10 +7,10 @@ import pytest
 
 from schemas.alerts import Urgency
 from services.notify.channels.destinations_file import load_destinations
-from services.notify.domain.destinations import DestinationsConfig, DestinationsError, listed
+from services.notify.domain.destinations import DestinationsConfig, DestinationsError, describe_config
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.preferences import AddressesOff, AddressOff, address_digest
-from services.notify.domain.routing import About, Addressing, Routed
+from services.notify.domain.routing import Addressing, RoutingKey, RoutingResult
 from tests.notify.building import day
 from tests.notify.naming import participant, programme
 
@@ -42,8 +42,8 @@ def load(tmp_path: Path, text: str) -> DestinationsConfig:
 
 def people(*, coordinator: str = "active", deputy: str = "active", manager: bool = False) -> NameBook:
     found = NameBook()
-    found.describe(programme(manager="p-5" if manager else None))
-    found.describe(programme(id="elm", region="emea", coordinator=None, deputy=None))
+    found.upsert_programme(programme(manager="p-5" if manager else None))
+    found.upsert_programme(programme(id="elm", region="emea", coordinator=None, deputy=None))
     found.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), status=coordinator))
     found.upsert(participant("p-4", "Ben", addresses=("ben@acme.example",), status=deputy))
     found.upsert(participant("p-5", "Cid", addresses=("cid@acme.example",)))
@@ -52,12 +52,12 @@ def people(*, coordinator: str = "active", deputy: str = "active", manager: bool
 
 def routed(
     tmp_path: Path, known: NameBook, program: str = "spruce", rule: str = "health_low", urgency: Urgency = "P3"
-) -> Routed:
+) -> RoutingResult:
     routing = load(tmp_path, ENTRIES + ROUTES)
-    return Addressing(routing, known, AddressesOff()).routed(About("acme", program, rule, urgency))
+    return Addressing(routing, known, AddressesOff()).route(RoutingKey("acme", program, rule, urgency))
 
 
-def to(found: Routed) -> list[tuple[str, str | None]]:
+def to(found: RoutingResult) -> list[tuple[str, str | None]]:
     return [(one.destination.recipient, one.person) for one in found.to]
 
 
@@ -112,31 +112,31 @@ def test_an_owner_is_the_first_who_can_be_reached(
 
 
 def test_people_get_it_in_their_zone_with_the_holidays_of_the_programme(tmp_path: Path) -> None:
-    found = routed(tmp_path, people()).to[0].receiving
-    team = routed(tmp_path, people(), "oak").to[0].receiving
+    found = routed(tmp_path, people()).to[0].delivery_window
+    team = routed(tmp_path, people(), "oak").to[0].delivery_window
 
     assert found is not None
     assert found.calendar.zone == "Europe/Berlin"
     assert team is not None
     assert (team.calendar.zone, team.hours.digest_at.isoformat()) == ("Asia/Kolkata", "07:30:00")
-    assert routed(tmp_path, people(), "elm").to[0].receiving is None
+    assert routed(tmp_path, people(), "elm").to[0].delivery_window is None
 
 
 def test_without_routes_everything_goes_to_every_destination_that_gets_alerts(tmp_path: Path) -> None:
     entries = ENTRIES.replace("routing_key_env: KEY", "routing_key_env: KEY, alerts: none") + "otherwise: team\n"
     addressing = Addressing(load(tmp_path, entries), people(), AddressesOff())
 
-    found = addressing.routed(About("acme", "spruce", "health_low", "P3"))
-    none = Addressing(DestinationsConfig(()), people(), AddressesOff()).routed(
-        About("acme", "spruce", "health_low", "P3")
+    found = addressing.route(RoutingKey("acme", "spruce", "health_low", "P3"))
+    none = Addressing(DestinationsConfig(()), people(), AddressesOff()).route(
+        RoutingKey("acme", "spruce", "health_low", "P3")
     )
 
     assert [name for name, _ in to(found)] == ["owners", "team"]
-    assert none == Routed((), "catch-all: no destination takes it")
+    assert none == RoutingResult((), "catch-all: no destination takes it")
 
 
 def test_the_routes_are_listed_in_their_order(tmp_path: Path) -> None:
-    text = list(listed(load(tmp_path, ENTRIES + ROUTES)))
+    text = list(describe_config(load(tmp_path, ENTRIES + ROUTES)))
 
     assert "route 1: rule support_requested -> on-call; then the next routes" in text
     assert "route 5: catch-all -> team" in text
@@ -160,7 +160,7 @@ def test_the_routes_are_listed_in_their_order(tmp_path: Path) -> None:
         ("", "owners: goes to an owner: say with `otherwise` who gets it"),
     ],
 )
-def test_routes_that_cannot_be_used_are_told(tmp_path: Path, routes: str, fault: str) -> None:
+def test_routes_that_cannot_be_used_are_reported(tmp_path: Path, routes: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"{ENTRIES}{routes}\n")
 
@@ -177,7 +177,7 @@ def test_routes_that_cannot_be_used_are_told(tmp_path: Path, routes: str, fault:
         ("most_per_hour: 0", "most_per_hour: Input should be greater than or equal to 1"),
     ],
 )
-def test_hours_that_cannot_be_are_told(tmp_path: Path, hours: str, fault: str) -> None:
+def test_hours_that_cannot_be_are_reported(tmp_path: Path, hours: str, fault: str) -> None:
     with pytest.raises(DestinationsError) as refused:
         load(tmp_path, f"destinations: [{{name: team, channel: slack, url_env: URL, {hours}}}]")
 
@@ -188,19 +188,19 @@ def test_an_address_that_takes_no_mail_leaves_the_next_address_and_then_the_depu
     known, off = people(), AddressesOff()
     known.upsert(participant("p-3", "Ana", addresses=("ana@acme.example", "ana@home.example")))
     addressing = Addressing(load(tmp_path, ENTRIES + ROUTES), known, off)
-    about = About("acme", "spruce", "health_low", "P3")
+    about = RoutingKey("acme", "spruce", "health_low", "P3")
 
     found = []
     for address in ("ana@acme.example", "ana@home.example", "Ben@acme.example"):
         off.switch_off(switched_off("owners", address))
         is_off = partial(off.is_off, "owners")
-        owner = addressing.routed(about).to[0].person
+        owner = addressing.route(about).to[0].person
         found.append((owner, known.address_of("acme", owner, is_off) if owner else None))
 
     assert found == [("p-3", "ana@home.example"), ("p-4", "ben@acme.example"), (None, None)]
     assert off.expired(day(29)) == []
     assert len(off.expired(day(30))) == 3
-    assert to(addressing.routed(about)) == [("owners", "p-3")]
+    assert to(addressing.route(about)) == [("owners", "p-3")]
 
 
 def switched_off(destination: str, address: str) -> AddressOff:

@@ -37,13 +37,13 @@ from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import COUNTED_AT_ONCE, RuleBook, Shadow, ShadowCount
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import Tally
-from services.notify.flow.backtest import backtested, monday
-from services.notify.flow.deciding import Deciding
+from services.notify.flow.backtest import monday, run_backtest
 from services.notify.flow.report import Metrics
+from services.notify.flow.score_processor import ScoreProcessor
 from services.runtime.kafka import Record
 from services.runtime.strict_yaml import documents
-from tests.notify.building import Pair, clock, day, hour, take, told
-from tests.notify.office import SCORES
+from tests.notify.building import Pair, apply_event, clock, day, hour, summaries
+from tests.notify.harness import SCORES
 
 PAIR = Pair()
 SPRUCE = ("acme", "spruce")
@@ -80,8 +80,8 @@ def watched(*levels: float) -> Programme:
 
 def counted(shadow: Shadow, alerts: PartitionAlerts, recorded: datetime) -> RulesShadowed:
     """One relationship after the other."""
-    count = ShadowCount(shadow, alerts.of_program(SPRUCE))
-    while not count.go_on(1):
+    count = ShadowCount(shadow, alerts.watches_of_program(SPRUCE))
+    while not count.count_next(1):
         pass
     return count.event(recorded)
 
@@ -211,12 +211,12 @@ def test_a_version_pages_when_its_shadow_is_over_and_every_transition_names_its_
     rules = book(applied(STRICT, day(1)))
     alerts = PartitionAlerts(rules, {}, None)
 
-    before = take(alerts, PAIR.changed(day(0), health=45), clock(day(1.9)))
-    after = take(alerts, PAIR.changed(day(2), health=45), clock(day(2.1)))
+    before = apply_event(alerts, PAIR.changed(day(0), health=45), clock(day(1.9)))
+    after = apply_event(alerts, PAIR.changed(day(2), health=45), clock(day(2.1)))
 
     assert before == []
     assert [(one.transition.rule.name, one.transition.rule.version) for one in after] == [("health_low", "strict")]
-    assert told(after) == [("health_low", "fired", day(2))]
+    assert summaries(after) == [("health_low", "fired", day(2))]
 
 
 def test_a_version_that_is_applied_during_a_shadow_takes_its_place() -> None:
@@ -234,9 +234,9 @@ def test_a_version_that_is_applied_during_a_shadow_takes_its_place() -> None:
 def test_a_rule_that_is_switched_off_closes_what_is_open_and_says_so() -> None:
     rules = book(applied({"health_low": {"disabled": True}}, day(2), shadow_hours=2))
     alerts = PartitionAlerts(rules, {}, None)
-    fired = take(alerts, PAIR.changed(day(0), health=30), clock(day(1.5)))
+    fired = apply_event(alerts, PAIR.changed(day(0), health=30), clock(day(1.5)))
 
-    over = take(alerts, PAIR.changed(day(3), health=30), clock(day(9)))
+    over = apply_event(alerts, PAIR.changed(day(3), health=30), clock(day(9)))
 
     assert [(one.transition.name, one.transition.why) for one in (*fired, *over)] == [
         ("fired", "health at or below 40 for 24 h"),
@@ -247,21 +247,21 @@ def test_a_rule_that_is_switched_off_closes_what_is_open_and_says_so() -> None:
 def test_rules_of_other_programmes_are_as_they_were() -> None:
     rules = book(applied(STRICT, day(0), shadow_hours=2))
 
-    assert rules.of("acme", "birch", day(9)).rules == RULES
-    assert rules.of("other", "spruce", day(9)).rules == RULES
+    assert rules.evaluator_for("acme", "birch", day(9)).rules == RULES
+    assert rules.evaluator_for("other", "spruce", day(9)).rules == RULES
 
 
 def test_a_shadow_says_what_would_have_fired_beside_what_has_an_hour_before_it_pages() -> None:
     rules = book(applied(STRICT, day(3), shadow_hours=48))
     alerts = PartitionAlerts(rules, {}, None)
     gained, both, before = (Pair(name) for name in ("gained", "both", "before"))
-    take(
+    apply_event(
         alerts,
         before.changed(day(0), health=45),
         gained.changed(day(3.2), health=45),
         both.changed(day(3.2), health=30),
     )
-    take(alerts, clock(day(5) - timedelta(hours=1)))
+    apply_event(alerts, clock(day(5) - timedelta(hours=1)))
 
     (shadow,) = rules.shadows(day(5) - timedelta(hours=1))
     event = counted(shadow, alerts, day(5))
@@ -281,16 +281,16 @@ def test_a_shadow_of_many_pairs_is_counted_a_part_in_each_round(*, replaced: boo
     rules = book(applied(STRICT, day(3), shadow_hours=48))
     alerts = PartitionAlerts(rules, {}, None)
     context = DecisionContext("log", lambda: day(5), Addressing(DestinationsConfig(), NameBook(), AddressesOff()))
-    deciding = Deciding({0: alerts}, SharedAlerts(rules, {}), rules, context, Metrics(CollectorRegistry()))
+    deciding = ScoreProcessor({0: alerts}, SharedAlerts(rules, {}), rules, context, Metrics(CollectorRegistry()))
     pairs = 2 * COUNTED_AT_ONCE + 1
-    take(alerts, *(Pair(f"pair-{number}").changed(day(3.2), health=45) for number in range(pairs)))
+    apply_event(alerts, *(Pair(f"pair-{number}").changed(day(3.2), health=45) for number in range(pairs)))
 
     published: list[RuleEvent] = []
     for number, expected in enumerate(rounds):
         if replaced and number == 1:
             rules.apply(applied({}, day(4.9), version="other", shadow_hours=96))
         deciding.decide({SCORES: [recorded(clock(day(5) - timedelta(hours=1, minutes=-number)))]}, ())
-        found = deciding.shadowed()
+        found = deciding.drain_shadow_results()
         assert len(found) == expected
         published += found
 
@@ -332,16 +332,16 @@ def test_a_source_whose_rule_is_off_freezes_nobody() -> None:
     rules = book(applied({"source_silent": {"disabled": True}}, day(4), shadow_hours=2))
     shared = SharedAlerts(rules, {})
     feed = Source(source="/calendar", interval_hours=24)
-    shared.describe(Programme(id="spruce", tenant="acme", sources=(feed,), recordedtime=day(0)))
+    shared.upsert_programme(Programme(id="spruce", tenant="acme", sources=(feed,), recordedtime=day(0)))
 
     shared.advance(day(0), dict)
     fired = shared.advance(day(3), dict)
     key = fired[0].watch.subject.key
-    shared.mark_told(key, "source_silent", 1, ())
+    shared.mark_notified(key, "source_silent", 1, ())
     frozen = shared.silent()
     over = shared.advance(day(5), dict)
 
-    assert (list(frozen), shared.told(key, "source_silent")) == ([SPRUCE], 1)
+    assert (list(frozen), shared.last_notified_episode(key, "source_silent")) == ([SPRUCE], 1)
     assert [(one.transition.name, one.transition.why) for one in over] == [("resolved", "the rule is off")]
     assert shared.silent() == {}
 
@@ -350,7 +350,7 @@ def test_a_shadow_says_nothing_of_rules_of_programmes_and_counts_a_rule_that_is_
     changes = {"programme_shift": {"clear": 0.05}, "health_low": {"disabled": True}}
     rules = book(applied(changes, day(1)))
     alerts = PartitionAlerts(rules, {}, None)
-    take(alerts, PAIR.changed(day(0.5), health=30), clock(day(2)))
+    apply_event(alerts, PAIR.changed(day(0.5), health=30), clock(day(2)))
 
     event = counted(rules.shadows(day(2))[0], alerts, day(2))
 
@@ -363,7 +363,7 @@ def test_the_past_under_other_rules_is_counted_by_rule_and_week() -> None:
     ]
     events += [(0, clock(day(20))), (1, Pair("other").changed(day(1), health=90))]
 
-    found = backtested(events, tuple(DEFAULTS.values()), rules_of("strict", file_of(STRICT).rules))
+    found = run_backtest(events, tuple(DEFAULTS.values()), rules_of("strict", file_of(STRICT).rules))
 
     assert (found.since, found.until, len(found.relationships)) == (day(0), day(20), 2)
     assert found.now.of("health_low") == 0
@@ -373,7 +373,7 @@ def test_the_past_under_other_rules_is_counted_by_rule_and_week() -> None:
 
 
 def test_nothing_in_the_past_is_nothing() -> None:
-    assert backtested([], RULES, RULES).weeks == []
+    assert run_backtest([], RULES, RULES).weeks == []
 
 
 @given(
@@ -389,11 +389,11 @@ def test_a_version_takes_hold_at_the_same_instant_however_the_log_is_cut(
         alerts = PartitionAlerts(rules, {}, None)
         for number, (hours, health) in enumerate(drawn):
             if number in restores:
-                touched = alerts.touched()
+                touched = alerts.drain_changes()
                 known = {"acme/4F2": watch} if (watch := alerts.watch("acme/4F2")) else dict(touched.watches)
                 alerts = PartitionAlerts(rules, known, alerts.clock)
             now += hours
-            for one in take(alerts, PAIR.changed(hour(now), health=health), clock(hour(now))):
+            for one in apply_event(alerts, PAIR.changed(hour(now), health=health), clock(hour(now))):
                 turn = one.transition
                 found.append((turn.rule.name, turn.rule.version, turn.name, turn.at))
         return found

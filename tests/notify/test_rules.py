@@ -48,7 +48,7 @@ def test_a_name_is_used_once() -> None:
     assert problems([HEALTH_LOW, HEALTH_LOW], WATCH) == ["health_low: there are two rules of this name"]
 
 
-def test_a_rule_is_told_in_one_line() -> None:
+def test_a_rule_is_described_in_one_line() -> None:
     assert describe(HEALTH_LOW) == (
         "health_low v1: health <= 40 for 24 h is P3, <= 25 for 6 h is P2; clears when > 50 for 48 h; "
         "needs confidence 0.25"

@@ -12,8 +12,8 @@ from schemas.alerts import Alert, AlertChanged
 from schemas.programs import Programme, Source, SourceWatermark
 from schemas.rule_sets import RULE_EVENT, RulesShadowed
 from services.notify.commands import rules as commands
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import Producer, read_to_end
 from tests.notify.building import START, Pair, clock, day, hour
 from tests.notify.conftest import Notify
@@ -55,7 +55,7 @@ def told(notify: Notify) -> list[tuple[str, str]]:
     return [(event.data.rule, event.data.transition) for event in changes(notify) if isinstance(event.data, Alert)]
 
 
-def test_a_silent_source_is_told_freezes_its_pairs_and_releases_them_in_one_digest(
+def test_a_silent_source_is_reported_freezes_its_pairs_and_releases_them_in_one_digest(
     notify: Notify, receiver: Receiver
 ) -> None:
     wall = datetime.now(UTC)
@@ -107,7 +107,7 @@ def command(notify: Notify, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 class Command:
-    def __init__(self, names: Names, file: Path) -> None:
+    def __init__(self, names: NotifyTopics, file: Path) -> None:
         self.names, self.file = names, file
 
     def __call__(self, name: str, content: object = None, *options: str) -> Result:
@@ -187,7 +187,7 @@ def test_what_cannot_be_applied_is_refused_with_all_its_faults(notify: Notify, c
     assert list(read_to_end(notify.settings, [notify.names.rules])) == []
 
 
-def test_records_that_nobody_can_read_are_told_and_what_was_known_stands(notify: Notify) -> None:
+def test_records_that_nobody_can_read_are_reported_and_what_was_known_stands(notify: Notify) -> None:
     describe(notify, FEED)
     write = partial(put, notify)
     write(notify.names.sources, "acme/x", "{}")

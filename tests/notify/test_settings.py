@@ -72,7 +72,7 @@ def test_the_board_may_speak_for_several_organisations_and_shows_no_token(monkey
     tokens = {tenant: token.get_secret_value() for tenant, token in found.gateway_tokens().items()}
     assert tokens == {"acme": "one=1", "globex": "two"}
     assert "two" not in str(found)
-    assert found.leaving() is None
+    assert found.unsubscribe_links() is None
 
 
 @pytest.mark.parametrize(

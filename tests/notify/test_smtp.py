@@ -19,7 +19,15 @@ from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.channels.smtp import MailDirectory, SmtpChannel
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict, started
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+    start_attempt,
+)
 from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
 from tests.notify.building import day
@@ -107,7 +115,7 @@ def options(port: int, **changes: object) -> SmtpOptions:
 
 
 def mail(at: int = 0, **told: object) -> Delivery:
-    return rendered(started(episode("smtp", "team", **told)[at], day(9)))  # type: ignore[arg-type]
+    return rendered(start_attempt(episode("smtp", "team", **told)[at], day(9)))  # type: ignore[arg-type]
 
 
 def send(port: int, *deliveries: Delivery, **changes: object) -> list[Verdict]:
@@ -118,7 +126,7 @@ def send(port: int, *deliveries: Delivery, **changes: object) -> list[Verdict]:
 def test_a_mail_is_plain_text_and_html_and_no_machine_answers_it(server: MailServer) -> None:
     verdicts = send(server.port, mail())
 
-    assert verdicts == [Arrived("SMTP 250", "4F2C1")]
+    assert verdicts == [DeliveryAccepted("SMTP 250", "4F2C1")]
     assert server.envelopes == [("rapport@acme.example", TO)]
     (found,) = server.mails
     assert [part.get_content_type() for part in found.iter_parts()] == ["text/plain", "text/html"]
@@ -158,15 +166,15 @@ def test_the_same_delivery_is_the_same_bytes_and_what_may_be_a_repeat_is_another
 @pytest.mark.parametrize(
     ("command", "answer", "verdict"),
     [
-        ("DATA", "451 4.3.0 try again later", Again("SMTP 451")),
-        ("DATA", "421 4.3.2 closing down", Down("SMTP 421")),
-        ("DATA", "552 5.3.4 too large", Never("SMTP 552")),
-        ("DATA", "554 5.7.1 looks like spam to ana@example.org", Never("SMTP 554")),
-        ("MAIL", "550 5.7.1 not your domain", Down("SMTP 550")),
-        ("MAIL", "451 4.7.1 come back", Again("SMTP 451")),
-        ("RCPT", "450 4.2.1 greylisted", Again("SMTP 450")),
-        ("RCPT", "550 5.1.1 no such user", Down("SMTP 550")),
-        ("RCPT", "421 4.7.0 too many", Down("SMTP 421")),
+        ("DATA", "451 4.3.0 try again later", RetryLater("SMTP 451")),
+        ("DATA", "421 4.3.2 closing down", DestinationDown("SMTP 421")),
+        ("DATA", "552 5.3.4 too large", MessageRejected("SMTP 552")),
+        ("DATA", "554 5.7.1 looks like spam to ana@example.org", MessageRejected("SMTP 554")),
+        ("MAIL", "550 5.7.1 not your domain", DestinationDown("SMTP 550")),
+        ("MAIL", "451 4.7.1 come back", RetryLater("SMTP 451")),
+        ("RCPT", "450 4.2.1 greylisted", RetryLater("SMTP 450")),
+        ("RCPT", "550 5.1.1 no such user", DestinationDown("SMTP 550")),
+        ("RCPT", "421 4.7.0 too many", DestinationDown("SMTP 421")),
     ],
 )
 def test_a_refusal_is_of_the_message_or_of_the_destination(
@@ -183,7 +191,7 @@ def test_one_address_that_is_refused_keeps_the_mail_from_nobody_else(server: Mai
 
     (verdict,) = send(server.port, mail())
 
-    assert verdict == Arrived("SMTP 250, 1 of 2 addresses refused", "4F2C1", (address_digest("team", TO[0]),))
+    assert verdict == DeliveryAccepted("SMTP 250, 1 of 2 addresses refused", "4F2C1", (address_digest("team", TO[0]),))
     assert server.envelopes[0][1] == (TO[1],)
 
 
@@ -192,14 +200,14 @@ def test_when_the_connection_drops_before_the_last_answer_nobody_knows(server: M
 
     (verdict,) = send(server.port, mail())
 
-    assert verdict == Unknown("SMTPServerDisconnected before it was confirmed")
+    assert verdict == OutcomeUnknown("SMTPServerDisconnected before it was confirmed")
 
 
 def test_a_server_that_is_away_is_a_destination_that_is_down() -> None:
     with serving(MailServer()) as gone:
         port = gone.port
 
-    assert send(port, mail()) == [Down("SMTPConnectError")]
+    assert send(port, mail()) == [DestinationDown("SMTPConnectError")]
 
 
 def test_a_name_and_an_address_never_break_out_of_a_header(server: MailServer) -> None:
@@ -240,7 +248,7 @@ def test_over_starttls_it_signs_in_and_a_wrong_password_is_the_destinations(
 
     (verdict,) = send(server.port, mail(), **sign_in)
 
-    assert verdict == (Arrived("SMTP 250", "4F2C1") if arrives else Down("SMTP 535"))
+    assert verdict == (DeliveryAccepted("SMTP 250", "4F2C1") if arrives else DestinationDown("SMTP 535"))
     assert len(server.mails) == arrives
 
 
@@ -250,8 +258,8 @@ def test_a_server_that_offers_no_tls_or_no_sign_in_gets_nothing_and_is_said_not_
     (plain,) = send(server.port, mail(), security="starttls", username="rapport", password=secret)
     (open_,) = send(server.port, mail(), username="rapport", password=secret)
 
-    assert plain == Down("SMTP STARTTLS extension not supported by server.")
-    assert isinstance(open_, Down)
+    assert plain == DestinationDown("SMTP STARTTLS extension not supported by server.")
+    assert isinstance(open_, DestinationDown)
     assert "AUTH" in open_.status
     assert server.mails == []
 
@@ -261,7 +269,7 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[M
 
     (verdict,) = send(server.port, mail(), security="starttls")
 
-    assert isinstance(verdict, Down)
+    assert isinstance(verdict, DestinationDown)
     assert server.mails == []
 
 
@@ -276,20 +284,20 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[M
         ("451 4.7.1 come back later", []),
     ],
 )
-def test_an_address_that_is_refused_for_good_is_told_and_written_to_no_more(
+def test_an_address_that_is_refused_for_good_is_reported_and_written_to_no_more(
     server: MailServer, answer: str, off: list[str]
 ) -> None:
     server.answers[TO[1]] = answer
 
     (verdict,) = send(server.port, mail())
 
-    assert isinstance(verdict, Arrived)
+    assert isinstance(verdict, DeliveryAccepted)
     assert verdict.refused == tuple(address_digest("team", one) for one in off)
     assert verdict.status == "SMTP 250, 1 of 2 addresses refused"
     server.answers.clear()
     OFF.add(("team", TO[1]))
     try:
-        assert send(server.port, mail()) == [Arrived("SMTP 250", "4F2C1")]
+        assert send(server.port, mail()) == [DeliveryAccepted("SMTP 250", "4F2C1")]
     finally:
         OFF.clear()
     assert server.envelopes[-1] == ("rapport@acme.example", TO[:1])
@@ -309,9 +317,9 @@ def test_where_a_person_takes_no_mail_the_message_is_dead_and_where_the_server_m
     finally:
         OFF.clear()
 
-    assert gone == [Never("SMTP 550: no address takes mail", (address_digest("team", "p-3@acme.example"),))]
-    assert minded == [Down("SMTP 550")]
-    assert nobody == [Never("there is no address that takes mail")]
+    assert gone == [MessageRejected("SMTP 550: no address takes mail", (address_digest("team", "p-3@acme.example"),))]
+    assert minded == [DestinationDown("SMTP 550")]
+    assert nobody == [MessageRejected("there is no address that takes mail")]
 
 
 def test_to_an_owner_it_goes_to_the_person_at_the_address_of_the_directory(server: MailServer) -> None:
@@ -319,5 +327,5 @@ def test_to_an_owner_it_goes_to_the_person_at_the_address_of_the_directory(serve
 
     verdicts = send(server.port, to_person, mail(), to=())
 
-    assert verdicts == [Arrived("SMTP 250", "4F2C1"), Never("there is no address that takes mail")]
+    assert verdicts == [DeliveryAccepted("SMTP 250", "4F2C1"), MessageRejected("there is no address that takes mail")]
     assert server.envelopes == [("rapport@acme.example", ("p-3@acme.example",))]

@@ -12,7 +12,7 @@ from schemas.alert_commands import AlertCommand, AlertSilence
 from schemas.alerts import Alert, Delivery
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.guards import Frozen, source_digest
-from services.notify.domain.handling import UNTOUCHED, ActAdmitted, acted
+from services.notify.domain.handling import UNTOUCHED, ActAdmitted, apply_act
 from services.notify.domain.ids import ProgrammeKey, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.pipeline import Decision
@@ -20,16 +20,16 @@ from services.notify.domain.watch import Watch
 from services.notify.domain.working_hours import WorkCalendar
 from tests.notify.building import (
     WITHOUT_FALLS,
-    Around,
+    DecisionSetup,
     Pair,
     alone,
     clock,
     day,
-    decided,
+    decide_transition,
     digests,
     late_trigger,
     new_alerts,
-    round_of,
+    run_round,
 )
 from tests.notify.test_any_batches import Saved
 
@@ -142,10 +142,10 @@ class Alerts(RuleBasedStateMachine):
             {"id": "c", "tenant": "acme", "by": "p", "at": self._at(0), "alert": about, "act": given}
         )
         before = watch.handling.get("health_low", UNTOUCHED)
-        done = acted(before, command, watch.subject, WorkCalendar(), is_open=state.condition in OPEN)
+        done = apply_act(before, command, watch.subject, WorkCalendar(), is_open=state.condition in OPEN)
         assert isinstance(done, ActAdmitted) == (state.condition in OPEN)
         if isinstance(done, ActAdmitted):
-            self.alerts.handle(watch.subject.key, "health_low", done.handling)
+            self.alerts.set_handling(watch.subject.key, "health_low", done.handling)
 
     @rule(hours=st.integers(1, 100), relationship=st.sampled_from([None, "messy", "steady"]))
     def a_silence(self, hours: int, relationship: str | None) -> None:
@@ -164,14 +164,14 @@ class Alerts(RuleBasedStateMachine):
     @rule()
     def the_source_of_the_messy_pair_speaks_again(self) -> None:
         self.silent = SPEAKS
-        around = Around(silences=tuple(self.silences))
-        self._keep([decided(self.alerts, one, day(0), around) for one in self.alerts.freeze(SPEAKS)])
+        around = DecisionSetup(silences=tuple(self.silences))
+        self._keep([decide_transition(self.alerts, one, day(0), around) for one in self.alerts.freeze(SPEAKS)])
 
     @rule()
     def another_instance_takes_over(self) -> None:
         self.saved.write(self.alerts)
         self.alerts = self.saved.restored(Evaluator(WITHOUT_FALLS, "wall"))
-        self.alerts.silence(self.silent)
+        self.alerts.restore_silent(self.silent)
 
     @invariant()
     def the_steady_pair_is_told_as_the_naive_model_says(self) -> None:
@@ -188,7 +188,7 @@ class Alerts(RuleBasedStateMachine):
     @invariant()
     def every_transition_goes_somewhere_or_says_why_not(self) -> None:
         for decision in getattr(self, "decisions", ()):
-            assert decision.is_told != bool(decision.event.data.not_sent)
+            assert decision.is_sent != bool(decision.event.data.not_sent)
             assert decision.event.data.decisions
 
     @invariant()
@@ -200,7 +200,7 @@ class Alerts(RuleBasedStateMachine):
             told = Counter[str]()
             for decision in self.decisions:
                 alert = decision.event.data
-                if decision.event.subject == pair.relationship and alert.rule == "health_low" and decision.is_told:
+                if decision.event.subject == pair.relationship and alert.rule == "health_low" and decision.is_sent:
                     told[f"{alert.dedup_key} {'end' if alert.transition in ENDS else 'begin'}"] += 1
             closed = {a.dedup_key for a in self._transitions(pair.relationship) if a.transition in ENDS}
             for key in {name.split()[0] for name in told}:
@@ -232,7 +232,7 @@ class Alerts(RuleBasedStateMachine):
         self._take(pair.changed(self._at(0), self.position, **told))
 
     def _take(self, event: Any) -> None:  # noqa: ANN401
-        found = round_of(self.alerts, event, Around(silences=tuple(self.silences)))
+        found = run_round(self.alerts, event, DecisionSetup(silences=tuple(self.silences)))
         # None while inhibited.
         assert not (self.silent and "messy" in {decision.event.subject for decision in found})
         self._keep(found)

@@ -12,21 +12,21 @@ from schemas.primitives import Side
 from schemas.scores import ScoreChanged, SupportCall, Trigger
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.flow.people.projected_topics import roster_value
-from services.notify.domain.decisions import alert_changed, planned
+from services.notify.domain.decisions import alert_changed, plan_deliveries
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook, PairRecord
-from services.notify.domain.partition_alerts import MOST_CALLS, ClosedCall, PartitionAlerts
+from services.notify.domain.partition_alerts import MAX_CALLS, ClosedCall, PartitionAlerts
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.record import WatchRecord, dump, load
 from services.notify.domain.routing import Addressing
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import WITHOUT_FALLS, Pair, day, hour, new_alerts
 from tests.notify.conftest import Notify
+from tests.notify.harness import mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import mailed, mailing
 from tests.notify.test_destinations_flow import write
 from tests.receiver import eventually
 from tests.schemas.golden import read
@@ -60,8 +60,8 @@ def closed(at: datetime, request: str = "q", **more: Any) -> ScoreChanged:  # no
 
 def calls(alerts: PartitionAlerts, *events: ScoreChanged) -> list[ClosedCall]:
     for event in events:
-        alerts.take(event)
-    return alerts.closed_calls()
+        alerts.apply(event)
+    return alerts.drain_closed_calls()
 
 
 def call(request: str = "q", by: Side = "mentee") -> ClosedCall:
@@ -73,7 +73,7 @@ def test_a_call_is_known_until_it_is_closed_whatever_instance_works() -> None:
     assert calls(alerts, asked(day(0)), asked(hour(1), "mentor", "r"), PAIR.changed(day(1))) == []
     kept = {
         key: load(dump(WatchRecord(watch=one))).watch  # type: ignore[union-attr]
-        for key, one in alerts.touched().watches.items()
+        for key, one in alerts.drain_changes().watches.items()
     }
 
     later = PartitionAlerts(Evaluator(WITHOUT_FALLS, "log"), kept, None)
@@ -82,7 +82,7 @@ def test_a_call_is_known_until_it_is_closed_whatever_instance_works() -> None:
     assert calls(later, closed(day(3))) == [call()]
     # Told once, however often it is closed.
     assert calls(later, closed(day(4))) == []
-    assert dict(later.touched().watches["acme/4F2"].calls) == {}
+    assert dict(later.drain_changes().watches["acme/4F2"].calls) == {}
 
 
 def test_of_what_an_administrator_asked_for_or_nobody_did_nobody_hears() -> None:
@@ -90,7 +90,7 @@ def test_of_what_an_administrator_asked_for_or_nobody_did_nobody_hears() -> None
     assert calls(new_alerts(), closed(day(1))) == []
 
 
-def test_of_what_is_imported_nobody_hears_and_of_a_close_that_is_told_late_they_do() -> None:
+def test_of_what_is_imported_nobody_is_notified_and_of_a_close_that_is_late_they_are() -> None:
     years, days = timedelta(days=700), timedelta(days=3)
 
     assert calls(new_alerts("wall"), asked(day(0), late=years), closed(hour(1), late=years)) == []
@@ -99,7 +99,7 @@ def test_of_what_is_imported_nobody_hears_and_of_a_close_that_is_told_late_they_
 
 def test_of_a_pair_that_asks_and_asks_so_many_calls_are_known() -> None:
     alerts = new_alerts()
-    events = [asked(hour(number), request=f"q{number}") for number in range(MOST_CALLS + 2)]
+    events = [asked(hour(number), request=f"q{number}") for number in range(MAX_CALLS + 2)]
 
     assert calls(alerts, *events, closed(day(2), "q1"), closed(day(3), "q2")) == [call("q2")]
 
@@ -108,37 +108,37 @@ def test_what_is_erased_is_answered_to_nobody() -> None:
     alerts = new_alerts()
     calls(alerts, asked(day(0)))
     alerts.erase("acme/4F2", day(1))
-    alerts.bury("acme/4F2")
+    alerts.remove_erased("acme/4F2")
 
     assert calls(alerts, closed(day(2))) == []
 
 
 def names() -> NameBook:
     people = NameBook()
-    people.describe(programme(time_zone="UTC"))
+    people.upsert_programme(programme(time_zone="UTC"))
     people.upsert(participant("e-1", "Ben Ode", addresses=("ben@acme.example",), time_zone="UTC"))
     people.upsert(participant("m-1", "Ana Ruiz"))
     people.upsert(participant("m-2", "Eva Lind", addresses=("eva@acme.example",)))
-    people.pair("acme", "4F2", PairRecord(("m-1",), ("e-1",)))
-    people.pair("acme", "group", PairRecord(("m-2", "m-1"), ("e-1",)))
+    people.upsert_pair("acme", "4F2", PairRecord(("m-1",), ("e-1",)))
+    people.upsert_pair("acme", "group", PairRecord(("m-2", "m-1"), ("e-1",)))
     return people
 
 
-def noticing(*configs: DestinationConfig, **fields: Any) -> Noticing:  # noqa: ANN401
+def noticing(*configs: DestinationConfig, **fields: Any) -> NoticePlanner:  # noqa: ANN401
     config = DestinationsConfig(configs, **fields)
-    return Noticing(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
+    return NoticePlanner(Addressing(config, names(), AddressesOff()), AddressesOff(), "wall", lambda: NOON)
 
 
 def test_whoever_asked_gets_a_mail_of_their_own_once_without_names_or_content() -> None:
     found = noticing(mailed(), mailing(), otherwise="team")
 
-    (told,) = found.of_closed([call()])
-    again = found.of_closed([call()])
+    (told,) = found.support_closed([call()])
+    again = found.support_closed([call()])
 
     assert (told.recipient, told.person, told.relationship, told.due_at) == ("owners", "e-1", "4F2", NOON)
     assert [one.delivery_id for one in again] == [told.delivery_id]
-    assert found.of_closed([call("another")])[0].delivery_id != told.delivery_id
-    body = Renderer(names(), "https://board.example/{relationship}").rendered(told).body or ""
+    assert found.support_closed([call("another")])[0].delivery_id != told.delivery_id
+    body = Renderer(names(), "https://board.example/{relationship}").render(told).body or ""
     assert "Your request for support was closed" in body
     assert not [word for word in ("Ana", "Ben", "spruce", "4F2", "board.example") if word in body]
 
@@ -156,11 +156,11 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
     alerts = new_alerts()
     for number, side in enumerate(by):
         call = SupportCall(request_id=f"q{number}", by=side)
-        alerts.take(PAIR.changed(hour(number), position=number, caps=("support_open",), call=call))
+        alerts.apply(PAIR.changed(hour(number), position=number, caps=("support_open",), call=call))
     (asks,) = alerts.remind("acme/4F2", "support_requested", day(1), "nobody has answered")
-    (mail,) = planned(alert_changed(asks, NOON), [Destination("smtp", "team")])
+    (mail,) = plan_deliveries(alert_changed(asks, NOON), [Destination("smtp", "team")])
 
-    body = json.loads(Renderer(names(), None).rendered(mail).body or "")
+    body = json.loads(Renderer(names(), None).render(mail).body or "")
 
     assert act in body["text"]
     assert act in body["html"]
@@ -168,12 +168,12 @@ def test_the_mail_to_whoever_shall_help_says_who_asks(by: tuple[Side | None, ...
 
 def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_the_log_nor_in_the_audit_trail() -> None:
     alerts = new_alerts()
-    (asks,) = alerts.take(PAIR.changed(hour(0), caps=("support_open",), call=SupportCall(request_id="q", by="mentee")))
+    (asks,) = alerts.apply(PAIR.changed(hour(0), caps=("support_open",), call=SupportCall(request_id="q", by="mentee")))
     event = alert_changed(asks, NOON)
     channels: tuple[ChannelName, ...] = ("webhook", "pagerduty", "log", "slack")
     bodies = {
-        sent.channel: Renderer(names(), None).rendered(sent).body or ""
-        for sent in planned(event, [Destination(channel, "team") for channel in channels])
+        sent.channel: Renderer(names(), None).render(sent).body or ""
+        for sent in plan_deliveries(event, [Destination(channel, "team") for channel in channels])
     }
 
     assert "mentee" not in f"{event.data.summary} {event.data.next_step}"
@@ -190,12 +190,12 @@ def test_who_asks_is_said_to_people_who_answer_and_neither_to_machines_nor_in_th
         (ClosedCall("acme", "spruce", "unknown", "q", "mentee"), "no directory names the pair"),
     ],
 )
-def test_where_nobody_knows_who_asked_nobody_is_told(closed_call: ClosedCall, why: str) -> None:
-    assert noticing(mailed(), mailing(), otherwise="team").of_closed([closed_call]) == [], why
+def test_where_nobody_knows_who_asked_nobody_is_notified(closed_call: ClosedCall, why: str) -> None:
+    assert noticing(mailed(), mailing(), otherwise="team").support_closed([closed_call]) == [], why
 
 
-def test_where_mails_do_not_go_to_persons_nobody_is_told() -> None:
-    assert noticing(mailing(), otherwise="team").of_closed([call()]) == []
+def test_where_mails_do_not_go_to_persons_nobody_is_notified() -> None:
+    assert noticing(mailing(), otherwise="team").support_closed([call()]) == []
 
 
 def test_a_running_notify_plans_the_mail_with_the_score_that_says_so(notify: Notify, tmp_path: Path) -> None:

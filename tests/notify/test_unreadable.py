@@ -36,7 +36,7 @@ def writer(notify: Notify) -> Iterator[ForeignProducer]:
         yield producer
 
 
-def test_garbage_among_the_states_is_told_and_everybody_is_watched(
+def test_garbage_among_the_states_is_reported_and_everybody_is_watched(
     notify: Notify, receiver: Receiver, writer: ForeignProducer
 ) -> None:
     pair = Pair()
@@ -63,7 +63,7 @@ def test_garbage_among_the_states_is_told_and_everybody_is_watched(
     assert notify.log().count("alert_state_unreadable") == 9
 
 
-def test_a_state_on_a_partition_that_scores_do_not_have_is_told(
+def test_a_state_on_a_partition_that_scores_do_not_have_is_reported(
     notify: Notify, receiver: Receiver, writer: ForeignProducer
 ) -> None:
     admin = KafkaAdminClient(bootstrap_servers=notify.settings.kafka)
@@ -78,7 +78,7 @@ def test_a_state_on_a_partition_that_scores_do_not_have_is_told(
     assert "no such partition" in notify.log()
 
 
-def test_garbage_among_the_deliveries_is_told_and_what_was_planned_is_sent(
+def test_garbage_among_the_deliveries_is_reported_and_what_was_planned_is_sent(
     notify: Notify, receiver: Receiver, writer: ForeignProducer
 ) -> None:
     delivery = planned_delivery(receiver)
@@ -99,7 +99,7 @@ def test_garbage_among_the_deliveries_is_told_and_what_was_planned_is_sent(
     assert notify.log().count("delivery_unreadable") == 4
 
 
-def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_anew(
+def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_again(
     notify: Notify, receiver: Receiver, writer: ForeignProducer
 ) -> None:
     state = {"kind": "watch.1", "watch": IMPOSSIBLE}
@@ -118,9 +118,9 @@ def test_a_state_that_can_be_read_and_makes_no_sense_lets_its_watch_begin_anew(
 def test_whatever_state_can_be_read_its_partition_goes_on_with_it(count: int) -> None:
     evaluator, pair = Evaluator(RULES, "log"), Pair()
     written = new_alerts()
-    written.take(pair.changed(hour(0), health=LOW, risk=0.9))
-    written.take(pair.changed(hour(30), health=LOW, risk=0.9))
-    watch = written.touched().watches["acme/4F2"]
+    written.apply(pair.changed(hour(0), health=LOW, risk=0.9))
+    written.apply(pair.changed(hour(30), health=LOW, risk=0.9))
+    watch = written.drain_changes().watches["acme/4F2"]
     samples = [json.loads(record.dump(WatchRecord(watch=watch))), {"kind": "watch.1", "watch": IMPOSSIBLE}]
     readable = 0
 
@@ -131,7 +131,7 @@ def test_whatever_state_can_be_read_its_partition_goes_on_with_it(count: int) ->
         readable += 1
         partition_alerts = PartitionAlerts(evaluator, {"acme/4F2": found}, None)
         for event in (clock(day(1)), pair.changed(day(2), position=9, health=LOW), clock(day(9))):
-            partition_alerts.take(event)
+            partition_alerts.apply(event)
 
     assert readable > count / 20
 

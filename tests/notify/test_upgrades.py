@@ -9,7 +9,7 @@ from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.guards import ScoredBy
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import RuleState
-from services.notify.domain.outbox import in_order
+from services.notify.domain.outbox import decision_order
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.record import WatchRecord
 from tests.notify.building import Pair, clock, day, decide
@@ -60,7 +60,7 @@ def test_a_state_that_says_nothing_yet_of_midnights_and_of_what_was_regained_is_
     assert found.watch.rules == upgraded().watch.rules
 
 
-def test_an_episode_that_was_told_before_ends_for_those_who_heard_of_it() -> None:
+def test_an_episode_that_was_sent_before_ends_for_its_recipients() -> None:
     alerts = PartitionAlerts(Evaluator(RULES, "wall"), {"acme/4F2": upgraded().watch}, None)
 
     (resolved,) = decide(alerts, Pair().changed(day(3), 2, health=90.0), clock(day(6)))
@@ -90,4 +90,4 @@ def test_deliveries_that_were_planned_before_go_in_the_order_of_their_transition
     fired = Delivery.model_validate_json(json.dumps(old))
     resolved = fired.model_copy(update={"transition": "resolved", "delivery_id": "00" * 32})
 
-    assert in_order([resolved, fired]) == [fired, resolved]
+    assert decision_order([resolved, fired]) == [fired, resolved]

@@ -7,8 +7,8 @@ from schemas.alerts import MOST_ITEMS
 from services.notify.domain.name_book import PairRecord
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import Pair, day
+from tests.notify.harness import lines, mailed, mailing, one
 from tests.notify.naming import participant, programme
-from tests.notify.office import lines, mailed, mailing, one
 from tests.notify.virtual_program import check, ran
 
 HOUR = timedelta(hours=1)
@@ -16,16 +16,16 @@ MORNING = day(1) + timedelta(hours=6.5)
 """08:30 in Berlin on Thursday, 2 May 2024."""
 
 
-def test_weeks_of_a_programme_tell_people_when_they_work_and_drop_nothing() -> None:
+def test_weeks_of_a_programme_notify_people_when_they_work_and_drop_nothing() -> None:
     found = ran(pairs=48, days=40)
 
     check(found.office)
     assert found.rows == 48 * 40
-    assert len(found.office.told("owners")) > 10
-    assert {message.person for message in found.office.told("owners")} == {"p-3"}
+    assert len(found.office.messages("owners")) > 10
+    assert {message.person for message in found.office.messages("owners")} == {"p-3"}
 
 
-def test_the_same_inputs_tell_the_same_under_the_same_ids() -> None:
+def test_the_same_inputs_give_the_same_under_the_same_ids() -> None:
     one_, other = (ran(pairs=24, days=14).office for _ in range(2))
 
     assert [message.delivery_id for _, message in one_.sent] == [message.delivery_id for _, message in other.sent]
@@ -33,23 +33,23 @@ def test_the_same_inputs_tell_the_same_under_the_same_ids() -> None:
 
 def test_the_morning_of_2000_pairs_is_one_mail_of_ten_lines_by_urgency() -> None:
     found = one(mailed(), mailing("unused", gets_alerts=False), now=day(-10))
-    found.people.describe(programme(coordinator="p-3"))
+    found.people.upsert_programme(programme(coordinator="p-3"))
     found.people.upsert(participant("p-3", "Ana Ruiz", addresses=("ana@acme.example",)))
     for number in range(2_000):
         found.people.upsert(participant(f"m-{number}", f"Mentor {number}"))
         found.people.upsert(participant(f"e-{number}", f"Mentee {number}"))
-        found.people.pair("acme", f"pair-{number:04}", PairRecord((f"m-{number}",), (f"e-{number}",)))
+        found.people.upsert_pair("acme", f"pair-{number:04}", PairRecord((f"m-{number}",), (f"e-{number}",)))
     pairs = [Pair(f"pair-{number:04}") for number in range(2_000)]
     found.at(day(-1), *(pair.changed(day(-1), health=90.0) for pair in pairs))
     found.at(day(0), *(pair.changed(day(0), 2, health=38.0) for pair in pairs[3:150]))
     evening = day(0) + 20 * HOUR
     found.at(evening, *(pair.changed(evening, 2, health=20.0) for pair in pairs[:3]))
     found.until(MORNING - HOUR, HOUR)
-    assert found.told("owners") == []
+    assert found.messages("owners") == []
     found.until(MORNING + HOUR, HOUR / 2)
 
     ((moment, mail),) = found.sent
-    content = json.loads(Renderer(found.people, "https://pairs.example.org/{relationship}").rendered(mail).body or "")
+    content = json.loads(Renderer(found.people, "https://pairs.example.org/{relationship}").render(mail).body or "")
     items = [line for line in content["text"].split("\n\n") if line.startswith("- ")]
     assert moment == MORNING
     assert lines(mail) == 150

@@ -12,9 +12,16 @@ from pydantic import SecretStr
 
 from schemas.alerts import Delivery
 from services.notify.channels.addresses import is_public
-from services.notify.channels.answers import of_answer
 from services.notify.channels.http_channels import WebhookChannel
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.channels.verdicts import http_verdict
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+)
 from services.notify.domain.destinations import HttpTarget, WebhookOptions
 from tests.notify.sending import Waiting, episode, rendered, sending
 from tests.receiver import SECRET, Receiver, receiving
@@ -42,7 +49,7 @@ def test_a_message_is_signed_and_carries_the_id_of_its_delivery(receiver: Receiv
     with channel(receiver.url) as webhook:
         verdicts = [webhook.send(sent), webhook.send(sent)]
 
-    assert verdicts == [Arrived("HTTP 200")] * 2
+    assert verdicts == [DeliveryAccepted("HTTP 200")] * 2
     assert [call.webhook_id for call in receiver.calls] == [sent.delivery_id] * 2
     assert receiver.calls[0].verified()["data"]["links"] == {"relationship": "https://pairs.example.org/4F2"}
     assert receiver.calls[0].body == receiver.calls[1].body
@@ -58,7 +65,7 @@ def test_the_name_of_the_receiver_stays_in_the_host_header(receiver: Receiver) -
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
     receiver.answer = lambda _: (307, {"location": receiver.url})
     with channel(receiver.url) as webhook:
-        assert webhook.send(delivery()) == Down("HTTP 307: redirects are not followed")
+        assert webhook.send(delivery()) == DestinationDown("HTTP 307: redirects are not followed")
 
     assert len(receiver.calls) == 1
 
@@ -67,7 +74,7 @@ def test_a_private_address_is_refused_unless_allowed(receiver: Receiver) -> None
     with channel(receiver.url.replace("127.0.0.1", "localhost"), allow_private=False) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Down)
+    assert isinstance(verdict, DestinationDown)
     assert "no public address" in verdict.status
     assert receiver.calls == []
 
@@ -76,9 +83,9 @@ def test_of_a_silent_receiver_nobody_knows_and_one_that_is_away_is_down() -> Non
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         with channel(f"http://127.0.0.1:{port}/", seconds=0.2) as webhook:
-            assert isinstance(late := webhook.send(delivery()), Unknown)
+            assert isinstance(late := webhook.send(delivery()), OutcomeUnknown)
     with channel(f"http://127.0.0.1:{port}/") as webhook:
-        assert isinstance(away := webhook.send(delivery()), Down)
+        assert isinstance(away := webhook.send(delivery()), DestinationDown)
 
     assert "Timeout" in late.status
     assert "ConnectError" in away.status
@@ -86,7 +93,7 @@ def test_of_a_silent_receiver_nobody_knows_and_one_that_is_away_is_down() -> Non
 
 def test_a_name_that_nobody_knows_is_a_destination_that_is_down() -> None:
     with channel("http://nobody.invalid/") as webhook:
-        assert isinstance(webhook.send(delivery()), Down)
+        assert isinstance(webhook.send(delivery()), DestinationDown)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +140,7 @@ def test_a_webhook_to_an_address_in_other_clothes_is_refused(host: str) -> None:
     with channel(f"http://{host}:9/", allow_private=False) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Down)
+    assert isinstance(verdict, DestinationDown)
     assert "no public address" in verdict.status
 
 
@@ -179,7 +186,7 @@ def test_a_receiver_that_drips_its_headers_does_not_outlast_the_time_that_it_has
     with dripping(head, drop) as url, channel(url, seconds=0.5) as webhook:
         verdict = webhook.send(delivery())
 
-    assert isinstance(verdict, Unknown)
+    assert isinstance(verdict, OutcomeUnknown)
     assert time.monotonic() - began < 10
 
 
@@ -190,26 +197,26 @@ def test_a_receiver_that_drips_its_body_has_answered(length: bytes) -> None:
     with dripping(head, b"1\r\nx\r\n") as url, channel(url, seconds=0.5) as webhook:
         verdict = webhook.send(delivery())
 
-    assert verdict == Arrived("HTTP 200")
+    assert verdict == DeliveryAccepted("HTTP 200")
     assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("wait", ["9" * 5_000, "Sun, 01 Mar 9999 08:03:00 GMT", "\u0662", "1e9", "-5", "x" * 50_000])
 def test_an_absurd_wish_to_wait_is_bounded(wait: str) -> None:
-    verdict = of_answer(503, wait, datetime.now(UTC))
+    verdict = http_verdict(503, wait, datetime.now(UTC))
 
-    assert isinstance(verdict, Again)
+    assert isinstance(verdict, RetryLater)
     assert verdict.wait is None or timedelta(0) <= verdict.wait <= timedelta(days=10)
 
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
     [
-        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc", Arrived("HTTP 200")),
-        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", Arrived("HTTP 200")),
-        (b"HTTP/1.1 422 No\r\ncontent-length: 100\r\n\r\nabc", Never("HTTP 422")),
-        (b"HTTP/1.1 200 OK\r\ncontent-le", Unknown("RemoteProtocolError")),
-        (b"", Unknown("RemoteProtocolError")),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nabc", DeliveryAccepted("HTTP 200")),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab", DeliveryAccepted("HTTP 200")),
+        (b"HTTP/1.1 422 No\r\ncontent-length: 100\r\n\r\nabc", MessageRejected("HTTP 422")),
+        (b"HTTP/1.1 200 OK\r\ncontent-le", OutcomeUnknown("RemoteProtocolError")),
+        (b"", OutcomeUnknown("RemoteProtocolError")),
     ],
 )
 def test_whoever_closes_the_connection_after_the_status_has_answered(answer: bytes, verdict: Verdict) -> None:

@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from services.notify.domain.window import MOST_ROWS, Run, Values, WindowRow, replaced, trimmed, unbroken_run, up_to
+from services.notify.domain.window import MAX_ROWS, Run, Values, WindowRow, insert_row, trim, unbroken_run, up_to
 from tests.notify.building import day, hour
 
 GOOD = Values("active", 80.0, 0.1, 0.6)
@@ -19,7 +19,7 @@ def row(at: float, values: Values | None = BAD, position: int = 1) -> WindowRow:
 
 
 def test_rows_stand_in_the_order_of_time_however_they_come() -> None:
-    window = replaced(replaced(replaced((), row(2)), row(0)), row(1))
+    window = insert_row(insert_row(insert_row((), row(2)), row(0)), row(1))
 
     assert [r.as_of for r in window] == [day(0), day(1), day(2)]
 
@@ -27,31 +27,31 @@ def test_rows_stand_in_the_order_of_time_however_they_come() -> None:
 def test_of_two_versions_the_greater_stays_and_of_equal_ones_the_new() -> None:
     window = (row(0, GOOD, 2),)
 
-    assert replaced(window, row(0, BAD, 1)) == window
-    assert replaced(window, row(0, BAD, 2)) == (row(0, BAD, 2),)
+    assert insert_row(window, row(0, BAD, 1)) == window
+    assert insert_row(window, row(0, BAD, 2)) == (row(0, BAD, 2),)
 
 
 def test_the_window_never_grows_beyond_its_bound() -> None:
     window: tuple[WindowRow, ...] = ()
-    for at in range(MOST_ROWS + 5):
-        window = replaced(window, row(at / 1000))
+    for at in range(MAX_ROWS + 5):
+        window = insert_row(window, row(at / 1000))
 
-    assert len(window) == MOST_ROWS
-    assert replaced(window, row(-1)) == window
+    assert len(window) == MAX_ROWS
+    assert insert_row(window, row(-1)) == window
 
 
 def test_trimming_keeps_the_row_that_says_what_held_when_the_window_began() -> None:
     window = tuple(row(at) for at in (0, 5, 10, 20, 21))
 
-    assert trimmed(window) == tuple(row(at) for at in (5, 10, 20, 21))
-    assert trimmed(window[:2]) == window[:2]
-    assert trimmed(()) == ()
+    assert trim(window) == tuple(row(at) for at in (5, 10, 20, 21))
+    assert trim(window[:2]) == window[:2]
+    assert trim(()) == ()
 
 
 def test_paused_time_does_not_age_the_window() -> None:
     window = (row(0), row(1, PAUSED), row(60), row(61))
 
-    assert trimmed(window) == window
+    assert trim(window) == window
 
 
 def test_up_to_includes_the_instant_itself() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.domain.working_hours import Receiving, ReceivingHours, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, ReceivingHours, WorkCalendar
 
 BERLIN, KOLKATA, CHATHAM = "Europe/Berlin", "Asia/Kolkata", "Pacific/Chatham"
 ZONES = (
@@ -25,10 +25,10 @@ def utc(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
-def of(zone: str, *holidays: str, quiet: str = "18:00-08:00", digest: str = "08:30") -> Receiving:
+def of(zone: str, *holidays: str, quiet: str = "18:00-08:00", digest: str = "08:30") -> DeliveryWindow:
     begin, end = map(time.fromisoformat, quiet.split("-"))
     calendar = WorkCalendar(zone, frozenset(map(date.fromisoformat, holidays)))
-    return Receiving(ReceivingHours(begin, end, time.fromisoformat(digest)), calendar)
+    return DeliveryWindow(ReceivingHours(begin, end, time.fromisoformat(digest)), calendar)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +110,13 @@ def test_without_quiet_hours_only_days_off_are_quiet() -> None:
     quiet=st.tuples(st.integers(0, 47), st.integers(0, 47)),
     holidays=st.sets(st.integers(0, 420), max_size=40),
 )
-def test_what_waits_is_told_soon_and_never_in_quiet_hours(
+def test_what_waits_is_sent_soon_and_never_in_quiet_hours(
     zone: str, minutes: int, quiet: tuple[int, int], holidays: set[int]
 ) -> None:
     begin, end = (time(half // 2, 30 * (half % 2)) for half in quiet)
     first = date(2024, 1, 1)
     calendar = WorkCalendar(zone, frozenset(first + timedelta(days=one) for one in holidays))
-    found = Receiving(ReceivingHours(begin, end, end), calendar)
+    found = DeliveryWindow(ReceivingHours(begin, end, end), calendar)
     moment = utc("2024-01-01T00:00") + timedelta(minutes=minutes)
 
     opens = found.open_from(moment)

@@ -1,4 +1,4 @@
-"""A programme of so many pairs over so many days on a virtual clock, with what it tells people, and what must hold."""
+"""A programme of so many pairs over so many days on a virtual clock, its messages to people, and the invariants."""
 
 import time
 from collections import Counter
@@ -9,18 +9,18 @@ from random import Random
 
 from schemas.alerts import Delivery
 from schemas.events import to_json
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationsConfig
-from services.notify.domain.working_hours import Receiving, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, WorkCalendar
 from tests.notify.building import Pair, clock
+from tests.notify.harness import HOURS, NotifyHarness, lines, machine, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import HOURS, Office, lines, machine, mailed, mailing
 
 START = datetime(2024, 3, 4, tzinfo=UTC)
 """Before summer time begins in Berlin, and with Easter's holidays ahead."""
 ZONE = "Europe/Berlin"
 HOLIDAYS = (date(2024, 3, 29), date(2024, 4, 1), date(2024, 5, 1), date(2024, 5, 9), date(2024, 5, 20))
-RECEIVING = Receiving(HOURS, WorkCalendar(ZONE, frozenset(HOLIDAYS)))
+RECEIVING = DeliveryWindow(HOURS, WorkCalendar(ZONE, frozenset(HOLIDAYS)))
 ROUND = timedelta(minutes=30)
 SPREAD = 48
 """Rounds of a day."""
@@ -30,7 +30,7 @@ SPREAD = 48
 class Ran:
     """`rows`: scores that were decided on; `spent`: CPU seconds of the rounds, without the making of what came in."""
 
-    office: Office
+    office: NotifyHarness
     rows: int
     spent: float
 
@@ -67,12 +67,12 @@ def _days(pairs: int, days: int, seed: int) -> Iterator[list[tuple[datetime, lis
         yield rounds
 
 
-def check(office: Office) -> None:
-    """Raises AssertionError for what must not be, whatever is told."""
+def check(office: NotifyHarness) -> None:
+    """Raises AssertionError where an invariant is broken."""
     for moment, message in office.sent:
-        urgencies = {alert.urgency for alert in alerts_of(message)}
+        urgencies = {alert.urgency for alert in listed_alerts(message)}
         assert message.recipient == "hook" or "P1" in urgencies or not RECEIVING.is_quiet(moment)
-        assert len(alerts_of(message)) <= 10
+        assert len(listed_alerts(message)) <= 10
     sent = [message for _, message in office.sent]
     assert max(Counter(message.delivery_id for message in sent).values()) == 1
     hooked = Counter((m.dedup_key, m.alert.seq) for m in sent if m.recipient == "hook")
@@ -83,14 +83,14 @@ def check(office: Office) -> None:
         assert _folded(office, message) == lines(message)
 
 
-def _folded(office: Office, message: Delivery) -> int:
+def _folded(office: NotifyHarness, message: Delivery) -> int:
     told = f"told in {message.delivery_id[:16]}"
     episodes = {d.dedup_key for d in office.written.values() if d.status.startswith(told)}
-    return len(episodes | {alert.dedup_key for alert in alerts_of(message)})
+    return len(episodes | {alert.dedup_key for alert in listed_alerts(message)})
 
 
-def _office() -> Office:
-    office = Office(DestinationsConfig((mailed(), mailing(), machine()), otherwise="team"), START)
-    office.people.describe(programme(coordinator="p-3", deputy=None, time_zone=ZONE, holidays=HOLIDAYS))
+def _office() -> NotifyHarness:
+    office = NotifyHarness(DestinationsConfig((mailed(), mailing(), machine()), otherwise="team"), START)
+    office.people.upsert_programme(programme(coordinator="p-3", deputy=None, time_zone=ZONE, holidays=HOLIDAYS))
     office.people.upsert(participant("p-3", "Ana", addresses=("ana@acme.example",), time_zone=ZONE))
     return office

@@ -20,9 +20,9 @@ from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
 from services.ingest.gateway.events_endpoint import scope_of
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.outbox import Outbox, SendingPace
+from services.notify.domain.outbox import Outbox, SendLimits
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.rendering.machines import WebhookMessage, body
+from services.notify.rendering.machines import WebhookMessage, webhook_body
 from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
 from services.warehouse.domain.record import NotStored, Place
 from services.warehouse.domain.target import TABLES, feed_of
@@ -121,23 +121,23 @@ def test_notify_watches_the_pair_of_a_score_and_follows_the_clock() -> None:
         read(name) for name in ("score.changed.v1", "score.corrected.v1", "clock.advanced.v1")
     )
 
-    found = [one.transition for event in (changed, corrected, advanced) for one in alerts.take(event)]  # type: ignore[arg-type]
+    found = [one.transition for event in (changed, corrected, advanced) for one in alerts.apply(event)]  # type: ignore[arg-type]
 
     assert [(one.rule.name, one.name) for one in found] == [("no_contact", "fired"), ("support_requested", "fired")]
-    assert alerts.watches("acme/rel-4F2")
+    assert alerts.has_watch("acme/rel-4F2")
     assert alerts.clock == advanced.time  # type: ignore[attr-defined]
 
 
 def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_says() -> None:
     delivery: Any = read("delivery")
     assert isinstance(delivery, Delivery)
-    outbox = Outbox(SendingPace(in_hands=1, most=1, span=timedelta(seconds=1)))
+    outbox = Outbox(SendLimits(in_flight=1, most=1, span=timedelta(seconds=1)))
     outbox.add(delivery)
 
-    handed = outbox.hand_out(delivery.due_at)
-    message = WebhookMessage.model_validate_json(body(delivery, None))
+    polled = outbox.poll_due(delivery.due_at)
+    message = WebhookMessage.model_validate_json(webhook_body(delivery, None))
 
-    assert handed == [delivery]
+    assert polled == [delivery]
     assert message.data.summary == delivery.alert.summary
     assert message.data.dedup_key == delivery.dedup_key
 

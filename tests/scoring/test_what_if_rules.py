@@ -147,5 +147,5 @@ def _transitions(
 ) -> Iterator[Transitioned]:
     for at, row in rows.items():
         told = score_event(Emission(KEY, "p", at, 0, row, changed=True, trigger=None))
-        yield from partition_alerts.take(SCORE_EVENT.validate_json(told))
-    yield from partition_alerts.take(SCORE_EVENT.validate_json(clock_event(0, until)))
+        yield from partition_alerts.apply(SCORE_EVENT.validate_json(told))
+    yield from partition_alerts.apply(SCORE_EVENT.validate_json(clock_event(0, until)))

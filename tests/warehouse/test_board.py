@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from services.notify.board.history import HistoryAway, StoredHistory
+from services.notify.board.history import HistoryUnavailable, StoredHistory
 from services.runtime.settings import Settings
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, changed, held, row, score
 
 
-def asked(warehouse: Warehouse, query: str, **parameters: object) -> Sequence[tuple[Any, ...]] | HistoryAway:
-    async def ask() -> Sequence[tuple[Any, ...]] | HistoryAway:
+def asked(warehouse: Warehouse, query: str, **parameters: object) -> Sequence[tuple[Any, ...]] | HistoryUnavailable:
+    async def ask() -> Sequence[tuple[Any, ...]] | HistoryUnavailable:
         history = StoredHistory(Settings(clickhouse=warehouse.settings.clickhouse))
         try:
-            return await history.ask(query, **parameters)
+            return await history.query(query, **parameters)
         finally:
             history.close()
 
@@ -34,13 +34,13 @@ def test_the_queries_of_the_board_are_answered(warehouse: Warehouse) -> None:
     days = asked(warehouse, "programme", tenant=tenant, program="spruce", since=since)
     sources = asked(warehouse, "sources", tenant=tenant, program="spruce")
 
-    assert not isinstance(scores, HistoryAway)
+    assert not isinstance(scores, HistoryUnavailable)
     assert [(as_of, health) for as_of, health, *_ in scores] == [(NOON, 48.0)]
-    assert not isinstance(events, HistoryAway)
+    assert not isinstance(events, HistoryUnavailable)
     assert [(at, kind) for at, kind, *_ in events] == [(NOON, "mentoring.session.held.v1")]
-    assert not isinstance(days, HistoryAway)
+    assert not isinstance(days, HistoryUnavailable)
     assert days
-    assert not isinstance(sources, HistoryAway)
+    assert not isinstance(sources, HistoryUnavailable)
     assert len(sources) == 1
     assert asked(warehouse, "alive") == [(1,)]
 
@@ -49,9 +49,9 @@ def test_of_a_clickhouse_that_is_away_nothing_is_known_and_it_is_left_alone_for_
     async def twice() -> list[object]:
         history = StoredHistory(Settings(clickhouse="http://127.0.0.1:1"))
         try:
-            return [await history.ask("alive"), history.reason, await history.ask("alive")]
+            return [await history.query("alive"), history.reason, await history.query("alive")]
         finally:
             history.close()
 
-    away = HistoryAway("ClickHouse does not answer")
+    away = HistoryUnavailable("ClickHouse does not answer")
     assert asyncio.run(twice()) == [away, away.reason, away]

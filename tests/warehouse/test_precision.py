@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from deploy.local.clickhouse import LocalClickHouse
 from schemas.alerts import AlertChanged, AlertHandled
 from schemas.events import OfRelationship, to_json
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
@@ -128,7 +128,7 @@ def test_a_reader_asks_for_it_by_the_ready_query(known: Known) -> None:
 
 
 def test_the_board_says_the_same(known: Known) -> None:
-    world = World(Names(), now=at(60))
+    world = World(NotifyTopics(), now=at(60))
     for past in PASTS:
         for one in past.alerts(known.tenant):
             world.write(world.names.alerts, one.partitionkey, to_json(one))

@@ -1,1 +1,1 @@
-"""The board: what is open, who has it and what became of it, as a web page on which people act."""
+"""The board: a web page that shows open alerts, who has them and their outcomes, and takes acts on them."""

@@ -1,5 +1,5 @@
-"""Who is on the board, how far they reach, and what every request passes: only hosts that are ours in the development
-mode, a session, and for whatever changes something a form of our own."""
+"""Sign-in and access on the board: people, sessions and CSRF protection. Every request passes the gate: loopback hosts
+only in development mode, a session, and a form of our own for every change."""
 
 import hashlib
 import hmac
@@ -21,7 +21,7 @@ from schemas.primitives import Instant
 from schemas.tokens import BoardRole, BoardToken, authenticate
 
 SESSION = timedelta(hours=12)
-"""A working day. Nobody is signed in on a machine that they have left the day before."""
+"""A working day: nobody stays signed in on a machine that they left the day before."""
 LONGEST_SECRET, LONGEST_COOKIE = 200, 400
 KEY_BYTES = 32
 
@@ -35,17 +35,17 @@ class BoardPerson:
     role: BoardRole
     programs: frozenset[str] | None = None
 
-    def sees(self, tenant: str, program: str) -> bool:
-        return self.is_of(tenant) and (self.programs is None or program in self.programs)
+    def can_see(self, tenant: str, program: str) -> bool:
+        return self.belongs_to(tenant) and (self.programs is None or program in self.programs)
 
-    def sees_all(self, tenant: str, programs: Iterable[str]) -> bool:
-        return all(self.sees(tenant, program) for program in programs)
+    def can_see_all(self, tenant: str, programs: Iterable[str]) -> bool:
+        return all(self.can_see(tenant, program) for program in programs)
 
-    def is_of(self, tenant: str) -> bool:
+    def belongs_to(self, tenant: str) -> bool:
         return self.tenant in {None, tenant}
 
     @property
-    def acts(self) -> bool:
+    def can_act(self) -> bool:
         return self.role != "viewer"
 
     @property
@@ -54,18 +54,18 @@ class BoardPerson:
 
 
 DEVELOPER = BoardPerson("developer", None, "admin")
-"""Whoever opens a board without login, which only loopback serves."""
+"""The person of a board without login, which only loopback serves."""
 
 
-def signed_in(secret: str, tokens: Mapping[str, BoardToken], now: Instant) -> BoardToken | None:
-    """The token that the secret proves, while it is valid."""
+def authenticate_token(secret: str, tokens: Mapping[str, BoardToken], now: Instant) -> BoardToken | None:
+    """Return the token of this secret, while it is valid."""
     token = authenticate(secret[:LONGEST_SECRET].strip(), tokens)
     return token if token and token.is_valid(now) else None
 
 
 @dataclass(frozen=True)
 class BoardSession:
-    """Of one sign-in: `id` is nobody else's, and what forms are proven by."""
+    """One sign-in: `id` is unique, and the CSRF tokens of its forms are derived from it."""
 
     person: BoardPerson
     id: str
@@ -73,8 +73,8 @@ class BoardSession:
 
 @dataclass(frozen=True)
 class BoardSessions:
-    """Cookies that this key has signed. They name the token, which is looked up each time: with it ends the session.
-    `tokens`: those of now."""
+    """Sessions as signed cookies. A cookie names the token, which is looked up at each request: the session ends with
+    it. `tokens`: the current ones."""
 
     key: bytes
     tokens: Callable[[], Mapping[str, BoardToken]]
@@ -82,40 +82,40 @@ class BoardSessions:
 
     @classmethod
     def keyed(cls, secret: str, tokens: Callable[[], Mapping[str, BoardToken]], now: Callable[[], Instant]) -> Self:
-        """Without a secret sessions end with the process."""
+        """Derive the key; without a secret it is random, and sessions end with the process."""
         key = hashlib.sha256(b"rapport board " + (secret.encode() or secrets.token_bytes(KEY_BYTES))).digest()
         return cls(key, tokens, now)
 
-    def opened(self, token: BoardToken) -> tuple[str, Instant]:
-        """A cookie, and when it ends."""
+    def issue_cookie(self, token: BoardToken) -> tuple[str, Instant]:
+        """Return a new cookie, and when it expires."""
         ends = min(self.now() + SESSION, token.expires)
-        said = f"{token.token_id}.{int(ends.timestamp())}.{secrets.token_hex(16)}"
-        return f"{said}.{self._sign('session', said)}", ends
+        payload = f"{token.token_id}.{int(ends.timestamp())}.{secrets.token_hex(16)}"
+        return f"{payload}.{self._sign('session', payload)}", ends
 
     def read(self, cookie: str | None) -> BoardSession | None:
-        said, dot, signature = (cookie or "")[:LONGEST_COOKIE].rpartition(".")
-        if not dot or not hmac.compare_digest(signature.encode(), self._sign("session", said).encode()):
+        payload, dot, signature = (cookie or "")[:LONGEST_COOKIE].rpartition(".")
+        if not dot or not hmac.compare_digest(signature.encode(), self._sign("session", payload).encode()):
             return None
-        token_id, seconds, _ = said.split(".")
+        token_id, seconds, _ = payload.split(".")
         token = self.tokens().get(token_id)
         ends = datetime.fromtimestamp(int(seconds), UTC)
         if token is None or not token.is_valid(self.now()) or self.now() >= ends:
             return None
         person = BoardPerson(token.person, token.tenant, token.role, frozenset(token.programs) or None)
-        return BoardSession(person, said)
+        return BoardSession(person, payload)
 
-    def form_proof(self, session: BoardSession) -> str:
-        """Stands in every form of the session; no other site can know it."""
+    def csrf_token(self, session: BoardSession) -> str:
+        """Return the CSRF token of every form of the session; no other site can know it."""
         return self._sign("form", session.id)
 
-    def _sign(self, what: str, said: str) -> str:
-        return hmac.new(self.key, f"{what} {said}".encode(), hashlib.sha256).hexdigest()
+    def _sign(self, what: str, payload: str) -> str:
+        return hmac.new(self.key, f"{what} {payload}".encode(), hashlib.sha256).hexdigest()
 
 
 COOKIE = "rapport_board"
-MOST_BODY = 64 * 2**10
+MAX_BODY = 64 * 2**10
 """Two hundred ticked rows are ten thousand bytes."""
-MOST_FIELDS = 300
+MAX_FIELDS = 300
 LONGEST_BACK = 600
 OPEN_PATHS = ("/login", "/unsubscribe/", "/static/", "/favicon.svg", "/healthz")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -130,14 +130,15 @@ HEADERS = {
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
-    # Pages hold names: no proxy and no other person on this machine finds them again.
+    # Pages hold names: no proxy and no other person on this machine may find them later.
     "cache-control": "no-store",
 }
 
 
 @dataclass(frozen=True)
 class BoardGate:
-    """`is_open`: the development mode, without login. `is_https`: browsers come over TLS, by a proxy in front."""
+    """`is_open`: the development mode, without login. `is_https`: browsers connect over TLS, through a proxy in
+    front."""
 
     sessions: BoardSessions
     is_open: bool
@@ -145,7 +146,7 @@ class BoardGate:
 
     @property
     def cookie(self) -> str:
-        """With its prefix no other host of the domain can set it."""
+        """The name of the cookie. The prefix keeps other hosts of the domain from setting it."""
         return f"__Host-{COOKIE}" if self.is_https else COOKIE
 
     def session(self, headers: Headers) -> BoardSession | None:
@@ -159,7 +160,7 @@ class BoardGate:
 
 
 class Gatekeeper:
-    """Wraps the application: without a session only the page to sign in is served."""
+    """ASGI middleware: without a session only the sign-in page is served."""
 
     def __init__(self, app: ASGIApp, gate: BoardGate) -> None:
         self._app, self._gate = app, gate
@@ -168,7 +169,7 @@ class Gatekeeper:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = self._stopped(scope)
+        answer = self._rejection(scope)
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -181,10 +182,10 @@ class Gatekeeper:
 
         await (answer or self._app)(scope, receive, with_headers)
 
-    def _stopped(self, scope: Scope) -> Response | None:
+    def _rejection(self, scope: Scope) -> Response | None:
         headers, path = Headers(scope=scope), str(scope["path"])
         if self._gate.is_open and headers.get("host", "").rpartition(":")[0] not in LOOPBACK:
-            # A page elsewhere whose name resolves to this machine would be let in like its owner.
+            # DNS rebinding: a foreign page whose name resolves to this machine would get the owner's access.
             return PlainTextResponse("this board is served to this machine only\n", 421)
         if scope["method"] not in {"GET", "HEAD"} and headers.get("sec-fetch-site", "none") not in _OWN_SITES:
             return PlainTextResponse("this form is not of this board\n", 403)
@@ -195,31 +196,31 @@ class Gatekeeper:
         if scope["method"] == "GET" and path != "/stream":
             query = scope.get("query_string", b"").decode("latin-1")
             wanted = f"{path}?{query}" if query else path
-            return RedirectResponse(f"/login?{urlencode({'next': own_path(wanted)})}", 303)
+            return RedirectResponse(f"/login?{urlencode({'next': safe_path(wanted)})}", 303)
         return PlainTextResponse("sign in first\n", 401)
 
 
 _OWN_SITES = frozenset({"same-origin", "none"})
 
 
-def session_of(request: Request) -> BoardSession:
+def require_session(request: Request) -> BoardSession:
     found: BoardSession | None = request.state.session
     if found is None:
         raise HTTPException(401)
     return found
 
 
-async def fields_of(request: Request) -> dict[str, list[str]]:
-    """Of a form, bounded. Raises HTTPException 400, 413 or 415."""
+async def read_form(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a form, within limits. Raises HTTPException 400, 413 or 415."""
     if request.headers.get("content-type", "").partition(";")[0].strip() != "application/x-www-form-urlencoded":
         raise HTTPException(415, "a form is expected")
     body = b""
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BODY:
+        if len(body) > MAX_BODY:
             raise HTTPException(413, "the form is too large")
     try:
-        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MOST_FIELDS, errors="strict")
+        pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict")
     except ValueError as broken:
         raise HTTPException(400, "the form cannot be read") from broken
     found: dict[str, list[str]] = {}
@@ -228,31 +229,31 @@ async def fields_of(request: Request) -> dict[str, list[str]]:
     return found
 
 
-async def own_form(request: Request, sessions: BoardSessions) -> dict[str, list[str]]:
-    """The fields of a form that this session was given. Raises HTTPException, 403 where it was not."""
-    session = session_of(request)
-    fields = await fields_of(request)
-    if not hmac.compare_digest(sessions.form_proof(session).encode(), one(fields, "csrf").encode()):
+async def verified_form(request: Request, sessions: BoardSessions) -> dict[str, list[str]]:
+    """Return the fields of a form with the CSRF token of this session. Raises HTTPException, 403 for any other."""
+    session = require_session(request)
+    fields = await read_form(request)
+    if not hmac.compare_digest(sessions.csrf_token(session).encode(), last_value(fields, "csrf").encode()):
         raise HTTPException(403, "this form is not of this session: go back, load the page anew and try again")
     return fields
 
 
-def one(fields: Mapping[str, list[str]], name: str) -> str:
+def last_value(fields: Mapping[str, list[str]], name: str) -> str:
     return fields.get(name, [""])[-1]
 
 
-def single(fields: Mapping[str, list[str]]) -> dict[str, str]:
+def last_values(fields: Mapping[str, list[str]]) -> dict[str, str]:
     return {name: values[-1] for name, values in fields.items()}
 
 
-def own_path(wanted: str) -> str:
-    """Where a form or a sign-in leads back to: a page of ours, whatever is asked."""
-    is_own = wanted.startswith("/") and not wanted.startswith(("//", "/\\")) and wanted.isprintable()
-    return wanted[:LONGEST_BACK] if is_own and "\\" not in wanted else "/"
+def safe_path(path: str) -> str:
+    """Return the path to go back to: always a page of ours, whatever is asked."""
+    is_own = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
+    return path[:LONGEST_BACK] if is_own and "\\" not in path else "/"
 
 
 def with_notice(path: str, notice: str) -> str:
-    """The same address, with what the next page says."""
+    """Return the same address with the id of the notice that the next page shows."""
     base, _, query = path.partition("?")
-    kept: list[tuple[str, Any]] = [pair for pair in parse_qsl(query) if pair[0] != "notice"]
-    return f"{base}?{urlencode([*kept, ('notice', notice)])}"
+    pairs: list[tuple[str, Any]] = [pair for pair in parse_qsl(query) if pair[0] != "notice"]
+    return f"{base}?{urlencode([*pairs, ('notice', notice)])}"

@@ -1,5 +1,5 @@
-"""Which subjects have changed, and up to which positions on the log that is known: so that a page which is looked at
-gets what it has not seen yet."""
+"""An index of changed subjects by position on the log, so that an open page gets exactly the changes that it has not
+seen."""
 
 import re
 from collections import defaultdict
@@ -10,78 +10,82 @@ from typing import NamedTuple
 from services.runtime.kafka import Record
 
 LONGEST_SINCE = 8_000
-_PLACE = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
+_POSITION = re.compile(r"([spnda])([0-9]{1,5})\.([0-9]{1,18})")
 
 
-class LogPlace(NamedTuple):
-    """A partition of one of the topics that are followed, by a letter."""
+class TopicPartition(NamedTuple):
+    """A partition of a followed topic, which is named by a letter."""
 
     topic: str
     partition: int
 
 
-Positions = Mapping[LogPlace, int]
-"""The offset of the last record of each place that is known."""
+Positions = Mapping[TopicPartition, int]
+"""The offset of the last applied record of each partition."""
 
 
-def written(positions: Positions) -> str:
-    """`s0.17-s1.4`: the last offset of each place."""
-    return "-".join(f"{place.topic}{place.partition}.{offset}" for place, offset in sorted(positions.items()))
+def format_positions(positions: Positions) -> str:
+    """`s0.17-s1.4`: the last offset of each partition."""
+    return "-".join(
+        f"{partition.topic}{partition.partition}.{offset}" for partition, offset in sorted(positions.items())
+    )
 
 
-def read(text: str) -> Positions:
-    """Of anything: what is no position counts as not known, and is told again."""
-    found = [_PLACE.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
-    return {LogPlace(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
+def parse_positions(text: str) -> Positions:
+    """Parse any text: an invalid position counts as unknown, and its changes are sent again."""
+    found = [_POSITION.fullmatch(part) for part in text[:LONGEST_SINCE].split("-")]
+    return {TopicPartition(one[1], int(one[2])): int(one[3]) for one in found if one is not None}
 
 
 @dataclass(frozen=True)
 class SubjectChanges:
-    """`keys` of subjects that have changed, and up to which count of changes these are all."""
+    """`keys` of changed subjects, and the number of changes that they include."""
 
     keys: list[str]
     count: int
 
 
 class ChangeIndex:
-    """Not for several threads at once: whoever has it takes a lock."""
+    """Not thread-safe: the owner holds a lock."""
 
     def __init__(self, letters: Mapping[str, str]) -> None:
-        """`letters`: of the topics that have positions, by their names."""
+        """`letters`: by topic name, for topics that have positions."""
         self._letters = letters
-        self._positions: dict[LogPlace, int] = {}
-        # By subject: the last position of each place that was about it; and when it changed, the latest at the end.
-        self._moved: dict[str, dict[LogPlace, int]] = defaultdict(dict)
-        self._changed: dict[str, int] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        # By subject: the last position of each partition that changed it; and its change number, the latest at the end.
+        self._last_positions: dict[str, dict[TopicPartition, int]] = defaultdict(dict)
+        self._change_numbers: dict[str, int] = {}
         self._count = 0
 
-    def reach(self, record: Record) -> None:
-        """Its position is known from now on, whatever it says."""
+    def record_position(self, record: Record) -> None:
+        """Record the position, whatever the record says."""
         letter = self._letters.get(record.topic)
         if letter is not None:
-            self._positions[LogPlace(letter, record.partition)] = record.offset
+            self._positions[TopicPartition(letter, record.partition)] = record.offset
 
-    def note(self, record: Record, key: str) -> None:
-        """The record has changed the subject of this key."""
+    def record_change(self, record: Record, key: str) -> None:
+        """Record that the record has changed the subject of this key."""
         self._count += 1
-        self._changed.pop(key, None)
-        self._changed[key] = self._count
+        self._change_numbers.pop(key, None)
+        self._change_numbers[key] = self._count
         letter = self._letters.get(record.topic)
         if letter is not None:
-            self._moved[key][LogPlace(letter, record.partition)] = record.offset
+            self._last_positions[key][TopicPartition(letter, record.partition)] = record.offset
 
     def positions(self) -> Positions:
         return dict(self._positions)
 
     def since(self, positions: Positions) -> SubjectChanges:
-        """Of all that lies beyond these positions."""
-        found = [key for key, at in self._moved.items() if any(o > positions.get(p, -1) for p, o in at.items())]
+        """Return the changes beyond these positions."""
+        found = [
+            key for key, at in self._last_positions.items() if any(o > positions.get(p, -1) for p, o in at.items())
+        ]
         return SubjectChanges(found, self._count)
 
     def after(self, count: int) -> SubjectChanges:
         found = []
-        for key in reversed(self._changed):
-            if self._changed[key] <= count:
+        for key in reversed(self._change_numbers):
+            if self._change_numbers[key] <= count:
                 break
             found.append(key)
         return SubjectChanges(found, self._count)

@@ -1,4 +1,4 @@
-"""Charts as shapes that a template draws as SVG, each with the sentence that says the same."""
+"""Charts as shapes that a template draws as SVG, each with a text summary."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,9 +8,9 @@ from schemas.primitives import Instant
 
 WIDTH, HEIGHT = 720, 220
 LEFT, RIGHT, TOP, BOTTOM = 60, 12, 12, 28
-MOST_POINTS = 360
-"""As many as the drawing is wide: of more, the extremes of each stretch are kept."""
-MOST_TICKS = 7
+MAX_POINTS = 360
+"""As many as the drawing has pixels: of more, the extremes of each stretch are kept."""
+MAX_TICKS = 7
 _STEPS = tuple(timedelta(days=days) for days in (1, 2, 7, 14, 28, 56, 91, 182, 364))
 
 
@@ -24,7 +24,7 @@ class ChartPoint:
 
 @dataclass(frozen=True)
 class ChartLevel:
-    """`kind`: at a level that `fires` an alert begins, at one that `clears` it ends."""
+    """`kind`: an alert begins at a level that `fires`, and ends at one that `clears`."""
 
     value: float
     words: str
@@ -54,7 +54,7 @@ class LineData:
 
 @dataclass(frozen=True)
 class LineChart:
-    """In the units of the drawing. `lines`: one polyline for each unbroken run; `words`: what it shows."""
+    """In units of the drawing. `lines`: one polyline per unbroken run; `words`: the text summary."""
 
     name: str
     words: str
@@ -90,10 +90,10 @@ class BarChart:
 
 
 def line(data: LineData) -> LineChart | None:
-    """None where there are less than two points to draw a line through."""
+    """Return the chart; None with fewer than two points."""
     points = sorted(data.points, key=lambda point: point.at)
-    known = [point for point in points if point.value is not None]
-    if len(known) < 2 or points[0].at == points[-1].at:  # noqa: PLR2004 (a line has two ends)
+    values_only = [point for point in points if point.value is not None]
+    if len(values_only) < 2 or points[0].at == points[-1].at:  # noqa: PLR2004 (a line has two ends)
         return None
     begin, end = points[0].at, points[-1].at
 
@@ -104,12 +104,12 @@ def line(data: LineData) -> LineChart | None:
     def y(value: float) -> float:
         return round(TOP + (1 - min(max(value, 0), data.most) / data.most) * (HEIGHT - TOP - BOTTOM), 1)
 
-    newest = known[-1]
+    newest = values_only[-1]
     assert newest.value is not None
     return LineChart(
         name=data.name,
-        words=_words(data, known),
-        lines=[" ".join(f"{x(p.at)},{y(p.value or 0.0)}" for p in run) for run in _runs(_thinned(points))],
+        words=_words(data, values_only),
+        lines=[" ".join(f"{x(p.at)},{y(p.value or 0.0)}" for p in run) for run in _runs(_thin_out(points))],
         last=(x(newest.at), y(newest.value)),
         levels=[(y(level.value), level.words, level.kind) for level in data.levels],
         stretches=[(x(s.begin), max(2.0, x(s.end) - x(s.begin)), s.words) for s in data.stretches if s.end > begin],
@@ -119,29 +119,30 @@ def line(data: LineData) -> LineChart | None:
 
 
 def bars(name: str, counts: Sequence[tuple[str, int, str]]) -> BarChart:
-    """Of words, how many, and the kind of each."""
+    """Chart counts: the words, the number, and the kind of each."""
     most, total = max((count for _, count, _ in counts), default=0) or 1, sum(count for _, count, _ in counts)
-    said = ", ".join(f"{words} {count}" for words, count, _ in counts)
+    summary = ", ".join(f"{words} {count}" for words, count, _ in counts)
     return BarChart(
         name,
-        f"{name}: {said}; {total} together.",
+        f"{name}: {summary}; {total} together.",
         [ChartBar(words, str(count), round(100 * count / most, 1), kind) for words, count, kind in counts],
     )
 
 
-def _words(data: LineData, known: Sequence[ChartPoint]) -> str:
-    first, last = known[0], known[-1]
-    lowest = min(known, key=lambda point: point.value or 0.0)
-    highest = max(known, key=lambda point: point.value or 0.0)
+def _words(data: LineData, values_only: Sequence[ChartPoint]) -> str:
+    first, last = values_only[0], values_only[-1]
+    lowest = min(values_only, key=lambda point: point.value or 0.0)
+    highest = max(values_only, key=lambda point: point.value or 0.0)
 
-    def said(point: ChartPoint) -> str:
+    def words_of_point(point: ChartPoint) -> str:
         return f"{point.value or 0.0:.0f}{data.unit} on {point.at.day} {point.at:%b %Y}"
 
     levels = f" Dashed: {', '.join(level.words for level in data.levels)}." if data.levels else ""
     levels += " Shaded: while an alert was open." if data.stretches else ""
     return (
-        f"{data.name} was {said(first)} and is {last.value or 0.0:.0f}{data.unit} as of {last.at.day} {last.at:%b %Y}; "
-        f"lowest {said(lowest)}, highest {said(highest)}.{levels}"
+        f"{data.name} was {words_of_point(first)} and is {last.value or 0.0:.0f}{data.unit} "
+        f"as of {last.at.day} {last.at:%b %Y}; "
+        f"lowest {words_of_point(lowest)}, highest {words_of_point(highest)}.{levels}"
     )
 
 
@@ -155,25 +156,27 @@ def _runs(points: Sequence[ChartPoint]) -> list[list[ChartPoint]]:
     return [run for run in runs if run]
 
 
-def _thinned(points: Sequence[ChartPoint]) -> Sequence[ChartPoint]:
-    if len(points) <= MOST_POINTS:
+def _thin_out(points: Sequence[ChartPoint]) -> Sequence[ChartPoint]:
+    if len(points) <= MAX_POINTS:
         return points
-    size = -(-len(points) * 2 // MOST_POINTS)
-    kept: list[ChartPoint] = []
+    size = -(-len(points) * 2 // MAX_POINTS)
+    sampled: list[ChartPoint] = []
     for begin in range(0, len(points), size):
         part = points[begin : begin + size]
-        known = [point for point in part if point.value is not None]
-        extremes = {min(known, key=lambda p: p.value or 0.0), max(known, key=lambda p: p.value or 0.0)} if known else ()
+        values = [point for point in part if point.value is not None]
+        extremes = (
+            {min(values, key=lambda p: p.value or 0.0), max(values, key=lambda p: p.value or 0.0)} if values else ()
+        )
         gaps = [point for point in part if point.value is None][:1]
-        kept += sorted([*extremes, *gaps], key=lambda point: point.at)
-    return kept
+        sampled += sorted([*extremes, *gaps], key=lambda point: point.at)
+    return sampled
 
 
 def _ticks(begin: Instant, end: Instant) -> list[Instant]:
-    step = next((step for step in _STEPS if (end - begin) / step <= MOST_TICKS), _STEPS[-1])
+    step = next((step for step in _STEPS if (end - begin) / step <= MAX_TICKS), _STEPS[-1])
     first = begin.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     found: list[Instant] = []
-    while first <= end and len(found) <= MOST_TICKS:
+    while first <= end and len(found) <= MAX_TICKS:
         found.append(first)
         first += step
     return found

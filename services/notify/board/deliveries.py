@@ -1,4 +1,4 @@
-"""What was sent and how it fared, in words: each message, each destination, and sending as a whole."""
+"""Deliveries in words: each message, each destination, and sending as a whole."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from datetime import timedelta
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
-from services.notify.board.actions import may_resolve_again
+from services.notify.board.acts import may_resolve_again
 from services.notify.board.rows import AlertReader, AlertRow
 from services.notify.domain.deliveries import has_ended
 from services.notify.domain.ids import subject_key
@@ -16,7 +16,7 @@ from services.notify.domain.subjects import SubjectWatch
 from services.notify.rendering import phrases
 
 RECENT = timedelta(hours=24)
-MOST_DELIVERIES = 200
+MAX_DELIVERIES = 200
 DELIVERY_WORDS: Mapping[str, str] = {
     "planned": "Waits",
     "held": "Held back",
@@ -30,8 +30,7 @@ DELIVERY_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class DeliveryRow:
-    """A message, and how it is told: `link` is empty where it is about no alert; `more` are the alerts that it lists
-    beside its first."""
+    """A message in words: `link` is empty where it is about no alert; `more`: the number of further alerts in it."""
 
     delivery: Delivery
     words: str
@@ -45,7 +44,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True)
 class DeliveryLight:
-    """How sending goes: `state` is good, waiting or bad."""
+    """The state of sending: good, waiting or bad."""
 
     state: str
     words: str
@@ -69,7 +68,7 @@ def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
         about = f"{kind} {watch.source}" if isinstance(watch, SubjectWatch) and watch.source else None
     about = f"{about or f'{kind} {delivery.relationship}'}: {phrases.topic(delivery.alert)}"
     if is_notice(delivery):
-        # It tells of no alert that anybody could look at.
+        # A notice links to no alert.
         about, link = NOTICES[delivery.alert.rule].headline, ""
     return DeliveryRow(
         delivery=delivery,
@@ -83,35 +82,38 @@ def delivery_row(reader: AlertReader, delivery: Delivery) -> DeliveryRow:
     )
 
 
-def message_of(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
-    """As a message of this alert: what else it lists may be of programmes that the person does not see."""
-    told = {delivery.dedup_key: delivery.alert, **{item.alert.dedup_key: item.alert for item in delivery.items}}
-    transition = phrases.word(told[row.key])
+def message_row(reader: AlertReader, row: AlertRow, delivery: Delivery) -> DeliveryRow:
+    """Return it as a message of this alert: its other alerts may be of programmes that the person does not see."""
+    alerts_by_key = {
+        delivery.dedup_key: delivery.alert,
+        **{item.alert.dedup_key: item.alert for item in delivery.items},
+    }
+    transition = phrases.word(alerts_by_key[row.key])
     return replace(
         delivery_row(reader, delivery), about=f"{row.who}: {row.topic}", link=row.link, transition=transition
     )
 
 
-def seen_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
-    """Whose every alert the person may see, the newest first."""
+def visible_deliveries(reader: AlertReader, person: BoardPerson) -> list[Delivery]:
+    """Return the deliveries all of whose alerts the person may see, the newest first."""
     found = [
         one
         for one in reader.state.deliveries()
-        if person.sees_all(one.tenant, [one.program, *(item.program for item in one.items)])
+        if person.can_see_all(one.tenant, [one.program, *(item.program for item in one.items)])
     ]
     return sorted(found, key=lambda one: (one.changed_at, one.delivery_id), reverse=True)
 
 
-def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
+def delivery_light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
     found = destinations(reader, person)
     last = max((one.last_delivered for one in found if one.last_delivered), default=None)
     if not found:
         return DeliveryLight("good", "Nothing has been sent yet")
     proven = f"last proven {last:%a %H:%M} UTC" if last else "nothing has arrived yet"
-    bad = [one.name for one in found if one.trouble]
+    failing = [one.name for one in found if one.trouble]
     dead = sum(one.dead for one in found)
-    if bad:
-        return DeliveryLight("bad", f"Messages do not arrive at {', '.join(bad[:3])}; {proven}")
+    if failing:
+        return DeliveryLight("bad", f"Messages do not arrive at {', '.join(failing[:3])}; {proven}")
     if dead:
         return DeliveryLight("bad", f"{dead} {'message was' if dead == 1 else 'messages were'} given up; {proven}")
     waiting = sum(one.waiting for one in found)
@@ -121,24 +123,24 @@ def light(reader: AlertReader, person: BoardPerson) -> DeliveryLight:
 
 
 def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLine]:
-    """As their deliveries of 30 days tell; the log is no destination of people."""
-    found: dict[tuple[str, str], list[Delivery]] = {}
-    for one in seen_deliveries(reader, person):
+    """Return the destinations by their deliveries of 30 days; the log is no destination of people."""
+    by_destination: dict[tuple[str, str], list[Delivery]] = {}
+    for one in visible_deliveries(reader, person):
         if one.channel != "log":
-            found.setdefault((one.recipient, one.channel), []).append(one)
-    return [_destination(*key, lot) for key, lot in sorted(found.items())]
+            by_destination.setdefault((one.recipient, one.channel), []).append(one)
+    return [_destination(*key, deliveries) for key, deliveries in sorted(by_destination.items())]
 
 
-def _destination(name: str, channel: str, lot: Sequence[Delivery]) -> DestinationLine:
-    """`lot`: the newest first."""
-    waiting = [one for one in lot if not has_ended(one)]
+def _destination(name: str, channel: str, deliveries: Sequence[Delivery]) -> DestinationLine:
+    """`deliveries`: the newest first."""
+    waiting = [one for one in deliveries if not has_ended(one)]
     failing = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
-    newest = lot[0].changed_at
+    newest = deliveries[0].changed_at
     return DestinationLine(
         name=name,
         channel=channel,
-        last_delivered=next((one.changed_at for one in lot if one.state == "delivered"), None),
+        last_delivered=next((one.changed_at for one in deliveries if one.state == "delivered"), None),
         waiting=len(waiting),
-        dead=sum(one.state == "dead" and newest - one.changed_at <= RECENT for one in lot),
+        dead=sum(one.state == "dead" and newest - one.changed_at <= RECENT for one in deliveries),
         trouble=failing[0].status if failing else "",
     )

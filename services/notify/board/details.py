@@ -1,4 +1,4 @@
-"""All about one alert, and about one relationship: what was decided and done, what was sent, and how it fared."""
+"""One alert, and one relationship in detail: decisions, acts, deliveries, and charts."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ from schemas.primitives import Instant, Side
 from schemas.rules import LEVELLED, SUPPORT_REQUESTED, Rule
 from services.notify.board.access import BoardPerson
 from services.notify.board.charts import ChartLevel, ChartPoint, LineChart, LineData, OpenStretch, line
-from services.notify.board.deliveries import DeliveryRow, message_of
-from services.notify.board.history import HistoryAway, Row
+from services.notify.board.deliveries import DeliveryRow, message_row
+from services.notify.board.history import HistoryUnavailable, Row
 from services.notify.board.rows import AlertReader, AlertRow
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.ids import AlertSubject
-from services.notify.domain.known_alert import KnownAlert
-from services.notify.domain.name_book import Naming, PairContact
+from services.notify.domain.name_book import MessageNames, PairContact
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.domain.watch import Watch
-from services.notify.domain.window import Values, newest
+from services.notify.domain.window import Values, newest_values
 from services.notify.domain.wording import chance_points
 from services.notify.rendering import phrases
 
@@ -41,7 +41,7 @@ CLOSING_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class TimelineEntry:
-    """One line of a timeline. `kind` chooses its icon; `details` say more for whoever asks."""
+    """One line of a timeline. `kind` chooses its icon; `details`: further lines to expand."""
 
     at: Instant
     kind: str
@@ -51,7 +51,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True)
 class CauseLine:
-    """`share`: of the costliest, 0 to 100. `points` is empty where causes are not weighed in points."""
+    """`share`: of the costliest, 0 to 100. `points` is empty where causes have no points."""
 
     words: str
     points: str
@@ -79,7 +79,7 @@ class RelationshipPage:
     """`values`: of its newest row, None where there is none."""
 
     subject: AlertSubject
-    naming: Naming
+    naming: MessageNames
     values: Values | None
     open: Sequence[AlertRow]
     health_chart: LineChart | None
@@ -90,7 +90,7 @@ class RelationshipPage:
 
 
 def alert_page(
-    reader: AlertReader, one: KnownAlert, person: BoardPerson, past: Sequence[Row] | HistoryAway
+    reader: AlertReader, one: AlertEpisode, person: BoardPerson, history: Sequence[Row] | HistoryUnavailable
 ) -> AlertPage:
     row = reader.row(one, person)
     alert, rule = row.alert, reader.rules_of(one.watch.subject).get(one.rule)
@@ -106,22 +106,22 @@ def alert_page(
         causes=list(_causes(alert)) if alert else [],
         timeline=list(_timeline(reader, one)),
         deliveries=sorted(
-            (message_of(reader, row, sent) for sent in reader.state.deliveries_of(one.dedup_key)),
+            (message_row(reader, row, sent) for sent in reader.state.deliveries_of_episode(one.dedup_key)),
             key=lambda sent: (sent.delivery.changed_at, sent.delivery.delivery_id),
             reverse=True,
         ),
-        chart=_chart(one.watch, measure, past, (_levels(rule), _stretches(reader, [one]))),
-        chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
+        chart=_chart(one.watch, measure, history, (_levels(rule), _stretches(reader, [one]))),
+        chart_note=f"Only the last two weeks: {history.reason}." if isinstance(history, HistoryUnavailable) else "",
         until=until,
-        people=sorted(may_have_it(reader, one).items(), key=lambda found: found[1].casefold()),
-        # Addresses are for those who write to them.
-        contacts=reader.people.contacts(row.tenant, row.subject) if person.acts else (),
+        people=sorted(possible_assignees(reader, one).items(), key=lambda found: found[1].casefold()),
+        # Addresses are shown only to those who act.
+        contacts=reader.people.contacts(row.tenant, row.subject) if person.can_act else (),
         callers=set(one.watch.calls.values()) if is_call and isinstance(one.watch, Watch) else (),
     )
 
 
-def may_have_it(reader: AlertReader, one: KnownAlert) -> dict[str, str]:
-    """Whom it can be given to: who leads the programme, and who has access to it on the board."""
+def possible_assignees(reader: AlertReader, one: AlertEpisode) -> dict[str, str]:
+    """Return who it can be assigned to, by id: the leads of the programme, and those with access to it on the board."""
     subject = one.watch.subject
     programme = reader.people.programme(subject.tenant, subject.program)
     leads = (programme.coordinator, programme.deputy, programme.manager) if programme else ()
@@ -137,24 +137,24 @@ def may_have_it(reader: AlertReader, one: KnownAlert) -> dict[str, str]:
 
 
 def relationship_page(
-    reader: AlertReader, watch: Watch, person: BoardPerson, past: Sequence[Row] | HistoryAway
+    reader: AlertReader, watch: Watch, person: BoardPerson, history: Sequence[Row] | HistoryUnavailable
 ) -> RelationshipPage:
     subject, rules = watch.subject, reader.rules_of(watch.subject)
-    known = reader.state.alerts_about(subject.key)
-    stretches, rows = _stretches(reader, known), () if isinstance(past, HistoryAway) else past
+    episodes = reader.state.alerts_of_subject(subject.key)
+    stretches, rows = _stretches(reader, episodes), () if isinstance(history, HistoryUnavailable) else history
     moved = [(as_of, moved, trigger or why) for as_of, _, _, moved, trigger, why in rows if moved and abs(moved) >= 1]
     largest = sorted(moved, key=lambda move: -abs(move[1]))[:12]
     return RelationshipPage(
         subject=subject,
         naming=reader.people.naming(subject.tenant, subject.program, subject.id),
-        values=newest(watch.window),
-        open=[reader.row(one, person) for one in sorted(known, key=reader.by_urgency) if one.is_open],
-        health_chart=_chart(watch, "health", past, (_levels(rules.get("health_low")), stretches)),
-        risk_chart=_chart(watch, "risk", past, (_levels(rules.get("disengaging")), stretches)),
-        chart_note=f"Only the last two weeks: {past.reason}." if isinstance(past, HistoryAway) else "",
+        values=newest_values(watch.window),
+        open=[reader.row(one, person) for one in sorted(episodes, key=reader.by_urgency) if one.is_open],
+        health_chart=_chart(watch, "health", history, (_levels(rules.get("health_low")), stretches)),
+        risk_chart=_chart(watch, "risk", history, (_levels(rules.get("disengaging")), stretches)),
+        chart_note=f"Only the last two weeks: {history.reason}." if isinstance(history, HistoryUnavailable) else "",
         # The largest moves of health, the newest first.
         moves=sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True),
-        timeline=sorted((m for one in known for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
+        timeline=sorted((m for one in episodes for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
     )
 
 
@@ -172,7 +172,7 @@ def _causes(alert: Alert) -> Iterator[CauseLine]:
     return (CauseLine(words, said, round(100 * abs(points) / most, 1)) for words, points, said in weighed)
 
 
-def _timeline(reader: AlertReader, one: KnownAlert) -> Iterator[TimelineEntry]:
+def _timeline(reader: AlertReader, one: AlertEpisode) -> Iterator[TimelineEntry]:
     """The newest first."""
     for event in reversed(reader.state.events(one.watch.subject.key)):
         if event.data.alert_key == one.alert_key:
@@ -214,28 +214,28 @@ def _levels(rule: Rule | None) -> list[ChartLevel]:
         return []
     scale, unit, beyond = (100, " %", "below") if rule.measure == "risk" else (1, "", "above")
 
-    def said(level: float) -> str:
+    def words(level: float) -> str:
         return f"{scale * level:g}{unit}"
 
-    tiers = [ChartLevel(scale * tier.level, f"{tier.urgency} at {said(tier.level)}", "fires") for tier in rule.tiers]
-    return [*tiers, ChartLevel(scale * rule.clear_level, f"clears {beyond} {said(rule.clear_level)}", "clears")]
+    tiers = [ChartLevel(scale * tier.level, f"{tier.urgency} at {words(tier.level)}", "fires") for tier in rule.tiers]
+    return [*tiers, ChartLevel(scale * rule.clear_level, f"clears {beyond} {words(rule.clear_level)}", "clears")]
 
 
-def _stretches(reader: AlertReader, known: Sequence[KnownAlert]) -> list[OpenStretch]:
+def _stretches(reader: AlertReader, episodes: Sequence[AlertEpisode]) -> list[OpenStretch]:
     found = []
-    for one in known:
-        begun: dict[str, Alert] = {}
-        ended: dict[str, Instant] = {}
+    for one in episodes:
+        first_alerts: dict[str, Alert] = {}
+        ended_at: dict[str, Instant] = {}
         for event in reader.state.events(one.watch.subject.key):
             if isinstance(event.data, Alert) and event.data.alert_key == one.alert_key:
-                begun.setdefault(event.data.dedup_key, event.data)
+                first_alerts.setdefault(event.data.dedup_key, event.data)
                 if event.data.transition == "resolved":
-                    ended[event.data.dedup_key] = event.data.at
+                    ended_at[event.data.dedup_key] = event.data.at
         window = one.watch.window if isinstance(one.watch, Watch) else ()
         newest = window[-1].as_of if window else reader.now
         words = one.rule.replace("_", " ")
-        found += [OpenStretch(alert.since, ended.get(key, newest), words) for key, alert in begun.items()]
-        if one.is_open and one.dedup_key not in begun and one.state.since is not None:
+        found += [OpenStretch(alert.since, ended_at.get(key, newest), words) for key, alert in first_alerts.items()]
+        if one.is_open and one.dedup_key not in first_alerts and one.state.since is not None:
             found.append(OpenStretch(one.state.since, newest, words))
     return found
 
@@ -243,13 +243,13 @@ def _stretches(reader: AlertReader, known: Sequence[KnownAlert]) -> list[OpenStr
 def _chart(
     watch: Watch | SubjectWatch,
     measure: str,
-    past: Sequence[Row] | HistoryAway,
+    history: Sequence[Row] | HistoryUnavailable,
     marks: tuple[Sequence[ChartLevel], Sequence[OpenStretch]],
 ) -> LineChart | None:
-    """From ClickHouse as far back as that goes, and from the watch's own window."""
+    """Chart the history of ClickHouse, and the window of the watch."""
     points: dict[Instant, float | None] = {}
-    if not isinstance(past, HistoryAway):
-        points |= {as_of: health if measure == "health" else 100 * risk for as_of, health, risk, *_ in past}
+    if not isinstance(history, HistoryUnavailable):
+        points |= {as_of: health if measure == "health" else 100 * risk for as_of, health, risk, *_ in history}
     for row in watch.window if isinstance(watch, Watch) else ():
         value = None if row.values is None else row.values.health if measure == "health" else 100 * row.values.risk
         if value is not None:

@@ -1,5 +1,5 @@
-"""What ClickHouse remembers of the past. The board does without: each answer comes within seconds, or is none, and
-whoever did not answer is left alone for a while."""
+"""The history in ClickHouse. The board works without it: each query answers within seconds or not at all, and after a
+failure ClickHouse is left alone for a while."""
 
 import asyncio
 import threading
@@ -16,68 +16,68 @@ from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.settings import Settings
 
 ANSWER_SECONDS = 2.0
-REST_SECONDS = 15.0
-"""After a failure. A page that is looked at meanwhile says so at once."""
-WORKERS, MOST_WAITING = 3, 12
+PAUSE_SECONDS = 15.0
+"""After a failure; meanwhile pages say so at once."""
+WORKERS, MAX_WAITING = 3, 12
 _FOLDER = files("services.notify.board") / "queries"
 
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class HistoryAway:
-    """Why nothing is known of the past right now, for people."""
+class HistoryUnavailable:
+    """Why the history is unavailable, for people."""
 
     reason: str
 
 
 class StoredHistory:
-    """For one event loop; the questions run on threads of their own, each with a client of its own."""
+    """For one event loop; queries run on threads of their own, each with its own client."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="history")
         self._clients = threading.local()
-        self._waiting, self._rests_until, self._reason = 0, 0.0, ""
+        self._waiting, self._paused_until, self._reason = 0, 0.0, ""
 
-    async def ask(self, query: str, **parameters: object) -> Sequence[Row] | HistoryAway:
-        """`query`: the name of a file in `queries`. Instants of the answer are in UTC."""
-        if time.monotonic() < self._rests_until:
-            return HistoryAway(self._reason)
-        if self._waiting >= MOST_WAITING:
-            return HistoryAway("too much is asked of ClickHouse at once")
+    async def query(self, query: str, **parameters: object) -> Sequence[Row] | HistoryUnavailable:
+        """Run a query. `query`: the name of a file in `queries`. Instants in the result are in UTC."""
+        if time.monotonic() < self._paused_until:
+            return HistoryUnavailable(self._reason)
+        if self._waiting >= MAX_WAITING:
+            return HistoryUnavailable("too much is asked of ClickHouse at once")
         self._waiting += 1
         loop = asyncio.get_running_loop()
-        asked = self._pool.submit(self._answer, query, parameters)
-        asked.add_done_callback(lambda _: self._answered(loop))
+        asked = self._pool.submit(self._run_query, query, parameters)
+        asked.add_done_callback(lambda _: self._finished(loop))
         try:
             return await asyncio.wait_for(asyncio.wrap_future(asked), ANSWER_SECONDS)
         except TimeoutError:
-            return self._away(f"ClickHouse did not answer within {ANSWER_SECONDS:g} s")
+            return self._pause(f"ClickHouse did not answer within {ANSWER_SECONDS:g} s")
         except ClickHouseError as failure:
             log.get(__name__).warning("history_away", query=query, code=failure.code, reason=str(failure)[:500])
-            return self._away("ClickHouse does not answer")
+            return self._pause("ClickHouse does not answer")
 
     @property
     def reason(self) -> str | None:
-        """Why it is left alone now; None while it answers."""
-        return self._reason if time.monotonic() < self._rests_until else None
+        """Why queries are paused; None while ClickHouse answers."""
+        return self._reason if time.monotonic() < self._paused_until else None
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _away(self, reason: str) -> HistoryAway:
-        self._rests_until, self._reason = time.monotonic() + REST_SECONDS, reason
-        return HistoryAway(reason)
+    def _pause(self, reason: str) -> HistoryUnavailable:
+        self._paused_until, self._reason = time.monotonic() + PAUSE_SECONDS, reason
+        return HistoryUnavailable(reason)
 
-    def _answered(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _finished(self, loop: asyncio.AbstractEventLoop) -> None:
         if not loop.is_closed():
             loop.call_soon_threadsafe(self._count_off)
 
     def _count_off(self) -> None:
         self._waiting -= 1
 
-    def _answer(self, query: str, parameters: Mapping[str, object]) -> Sequence[Row]:
+    def _run_query(self, query: str, parameters: Mapping[str, object]) -> Sequence[Row]:
         if not hasattr(self._clients, "client"):
             self._clients.client = ClickHouse(self._settings)
         sql = (_FOLDER / f"{query}.sql").read_text()

@@ -1,5 +1,5 @@
-"""A coordinator knows that a pair has met: that is an event like any other, handed in at the gateway, as a tool of ours
-would. Scores follow from it, and alerts from these; nothing here touches either."""
+"""Meetings reported by a coordinator: each is an event, submitted to the gateway as any tool would. Scores and alerts
+follow from it; nothing here touches either."""
 
 import json
 from collections.abc import Mapping
@@ -14,23 +14,23 @@ from pydantic import SecretStr
 
 from schemas.primitives import Id, Instant, to_rfc3339
 from services.notify.board.access import BoardPerson
-from services.notify.board.wanted import ActInvalidError
+from services.notify.board.alert_commands import ActInvalidError
 from services.runtime import log
 from services.runtime.bounded_http import AsyncBoundedHttp, Bounds
 
 SOURCE = "/rapport/board"
-"""A token of the gateway has to be allowed to speak for it."""
+"""The source that the gateway token has to be allowed for."""
 ACCEPTED = 202
 ANSWER = Bounds(seconds=5.0, octets=64 * 1024)
 LONGEST_AGO = timedelta(days=90)
-"""Who knows of older ones imports them: they change what was long decided."""
+"""Older ones need an import: they change decisions of long ago."""
 NOON = time(12)
 
 
 @dataclass(frozen=True)
 class ReportedMeeting:
-    """`at`: noon of the day in the zone of the programme, for nobody remembers the hour; today not after now. `form`
-    makes a repeat of the form the same event."""
+    """`at`: noon of the day in the zone of the programme, since nobody remembers the hour; today not after now. `form`
+    makes a repeated form the same event."""
 
     tenant: Id
     program: Id
@@ -40,7 +40,7 @@ class ReportedMeeting:
     form: str
 
     def held(self) -> dict[str, Any]:
-        """Of a day there is one, whoever says so: the session's name is the day."""
+        """Return the event. There is one meeting a day, whoever reports it: the session id is the day."""
         data = {
             "by": "admin",
             "evidence": "admin",
@@ -50,8 +50,8 @@ class ReportedMeeting:
         return self._event(self._id, "mentoring.session.held.v1", self.at, data)
 
     def retracted(self, now: Instant) -> dict[str, Any]:
-        meant = {"source": SOURCE, "id": self._id, "type": "mentoring.session.held.v1", "time": to_rfc3339(self.at)}
-        data = {"by": "admin", "evidence": "admin", **meant}
+        original = {"source": SOURCE, "id": self._id, "type": "mentoring.session.held.v1", "time": to_rfc3339(self.at)}
+        data = {"by": "admin", "evidence": "admin", **original}
         return self._event(f"{self._id}-undo", "mentoring.event.retracted.v1", now, data)
 
     @property
@@ -60,23 +60,23 @@ class ReportedMeeting:
 
     def _event(self, id_: str, kind: str, at: Instant, data: Mapping[str, Any]) -> dict[str, Any]:
         envelope = {"specversion": "1.0", "source": SOURCE, "id": id_, "type": kind, "time": to_rfc3339(at)}
-        # The tenant is said: a token of another one is refused instead of writing into its own.
+        # With the tenant a token of another tenant is refused instead of writing into its own.
         return {**envelope, "tenant": self.tenant, "program": self.program, "subject": self.relationship, "data": data}
 
 
 @dataclass(frozen=True)
-class Told:
-    """Whether the gateway has taken an event, and in words why not."""
+class GatewayAnswer:
+    """Whether the gateway accepted an event, and why not."""
 
-    is_taken: bool
+    is_accepted: bool
     reason: str = ""
 
 
-def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> ReportedMeeting:
-    """`said`: a day as forms send it; `about`: tenant, programme, relationship and the id of the form. Raises
-    ActInvalidError."""
+def parse_meeting(day_text: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]) -> ReportedMeeting:
+    """Parse a reported meeting. `day_text`: a day as forms send it; `about`: tenant, programme, relationship and the id
+    of the form. Raises ActInvalidError."""
     try:
-        day = date.fromisoformat(said)
+        day = date.fromisoformat(day_text)
     except ValueError as unreadable:
         raise ActInvalidError("the day they met on is missing") from unreadable
     today = now.astimezone(ZoneInfo(zone)).date()
@@ -90,42 +90,42 @@ def meeting_on(said: str, zone: str, now: Instant, about: tuple[Id, Id, Id, str]
 
 
 def meeting_days(zone: str, now: Instant) -> tuple[str, str]:
-    """The first and the last day that a form takes."""
+    """Return the first and the last day that a form accepts."""
     today = now.astimezone(ZoneInfo(zone)).date()
     return (today - LONGEST_AGO).isoformat(), today.isoformat()
 
 
 class Gateway:
-    """`address` None: nobody has said where it is. `tokens` by tenant."""
+    """`address` None: not configured. `tokens` by tenant."""
 
     def __init__(self, address: str | None, tokens: Mapping[Id, SecretStr]) -> None:
         self._address, self._tokens = (address or "").rstrip("/"), tokens
 
-    def speaks_for(self, tenant: Id) -> bool:
+    def has_token_for(self, tenant: Id) -> bool:
         return bool(self._address) and tenant in self._tokens
 
-    async def hand_in(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> Told:
+    async def submit(self, meeting: ReportedMeeting, event: Mapping[str, Any], person: BoardPerson) -> GatewayAnswer:
         token = self._tokens[meeting.tenant].get_secret_value()
         headers = {"authorization": f"Bearer {token}", "content-type": "application/cloudevents+json"}
-        began = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}
-        logger = log.get(__name__).bind(**began, relationship=meeting.relationship)
+        fields = {"id": event["id"], "type": event["type"], "tenant": meeting.tenant, "by": person.id}
+        logger = log.get(__name__).bind(**fields, relationship=meeting.relationship)
         url, content = f"{self._address}/v1/events", json.dumps(event).encode()
-        # Of its own: it happens some times a day, and nothing is left open.
+        # A client per request: this happens a few times a day, and leaves no open connection.
         http = AsyncBoundedHttp()
         try:
             answer = await http.ask(lambda: httpx.Request("POST", url, content=content, headers=headers), ANSWER)
         except (TimeoutError, httpx.HTTPError, OSError) as away:
             logger.warning("meeting_not_told", reason=type(away).__name__)
-            return Told(is_taken=False, reason="the gateway does not answer: try again in a minute")
+            return GatewayAnswer(is_accepted=False, reason="the gateway does not answer: try again in a minute")
         finally:
             await http.close()
         if answer.status == ACCEPTED:
             logger.info("meeting_told")
-            return Told(is_taken=True)
+            return GatewayAnswer(is_accepted=True)
         reason = f"HTTP {answer.status}"
         with suppress(ValueError):
-            # As problem details say it.
+            # Problem details (RFC 9457).
             found = json.loads(answer.body)
             reason = (str(found.get("detail", ""))[:200] if isinstance(found, dict) else "") or reason
         logger.warning("meeting_not_told", reason=reason, status=answer.status)
-        return Told(is_taken=False, reason=f"the gateway refused it: {reason}")
+        return GatewayAnswer(is_accepted=False, reason=f"the gateway refused it: {reason}")

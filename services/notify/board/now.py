@@ -1,4 +1,4 @@
-"""The page of all open alerts: which of them it shows and in which order, by what stands in its address."""
+"""The page of all open alerts: its address says which of them it shows, and in which order."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,21 +8,21 @@ from urllib.parse import urlencode
 
 from schemas.alerts import Urgency
 from services.notify.board.access import BoardPerson
-from services.notify.board.rows import AlertReader, AlertRow, by_subject, is_unassigned
-from services.notify.domain.known_alert import KnownAlert
+from services.notify.board.rows import AlertReader, AlertRow, group_by_subject, is_unassigned
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.wording import ISOLATED, ISOLATED_END
 
 URGENCIES: tuple[Urgency, ...] = ("P1", "P2", "P3")
 OWNERS = ("all", "mine", "team", "unassigned")
 SORTS: Mapping[str, str] = {"since": "longest open first", "newest": "newest first", "name": "name", "due": "due first"}
 PER_PAGE = 200
-"""Also what one bulk act may reach."""
-LONGEST_SEARCH, LONGEST_ID, MOST_PAGES = 100, 128, 1_000
+"""Also the limit of a bulk act."""
+LONGEST_SEARCH, LONGEST_ID, MAX_PAGES = 100, 128, 1_000
 
 
 @dataclass(frozen=True)
-class AlertChoice:
-    """Which alerts are shown, in which order, as the address says it."""
+class AlertQuery:
+    """Which alerts are shown, and in which order, as the address says."""
 
     owner: str = "all"
     program: str = ""
@@ -32,8 +32,8 @@ class AlertChoice:
     page: int = 1
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> "AlertChoice":
-        """Of any address: what makes no sense counts as not said."""
+    def of(cls, query: Mapping[str, str]) -> "AlertQuery":
+        """Parse any address: invalid values count as absent."""
         owner, sort, page = query.get("owner", "all"), query.get("sort", "since"), query.get("page", "1")
         return cls(
             owner if owner in OWNERS else "all",
@@ -41,26 +41,31 @@ class AlertChoice:
             query.get("rule", "")[:LONGEST_ID],
             " ".join(query.get("q", "")[:LONGEST_SEARCH].split()),
             sort if sort in SORTS else "since",
-            min(int(page[:6]), MOST_PAGES) if page.isascii() and page.isdecimal() and int(page[:6]) else 1,
+            min(int(page[:6]), MAX_PAGES) if page.isascii() and page.isdecimal() and int(page[:6]) else 1,
         )
 
     def address(self, **changed: Any) -> str:  # noqa: ANN401 (its own fields)
-        other = replace(self, **({"page": 1} | changed))
-        named = {"owner": other.owner, "program": other.program, "rule": other.rule, "q": other.search}
-        named |= {"sort": other.sort, "page": str(other.page)}
+        changed_query = replace(self, **({"page": 1} | changed))
+        values = {
+            "owner": changed_query.owner,
+            "program": changed_query.program,
+            "rule": changed_query.rule,
+            "q": changed_query.search,
+        }
+        values |= {"sort": changed_query.sort, "page": str(changed_query.page)}
         defaults = {"owner": "all", "sort": "since", "page": "1"}
-        # Whoever asks for all by name gets all, whatever the board opens with for them.
-        named_by_whoever = {"owner"} if changed.get("owner") == "all" else set[str]()
-        said = {n: value for n, value in named.items() if value and (value != defaults.get(n) or n in named_by_whoever)}
-        return f"/?{urlencode(said)}" if said else "/"
+        # An explicit "all" overrides what the board opens with for the person.
+        explicit = {"owner"} if changed.get("owner") == "all" else set[str]()
+        parameters = {n: value for n, value in values.items() if value and (value != defaults.get(n) or n in explicit)}
+        return f"/?{urlencode(parameters)}" if parameters else "/"
 
 
 @dataclass(frozen=True)
 class NowPage:
-    """`groups`: entries by class, the most urgent first; a pair is one, with all of its alerts that fit. `found`:
-    entries of all pages; `open`: alerts before anything was chosen."""
+    """`groups`: entries by class, the most urgent first; a pair is one entry, with all of its matching alerts. `found`:
+    entries of all pages; `open`: alerts before filtering."""
 
-    choice: AlertChoice
+    query: AlertQuery
     groups: Sequence[tuple[str, Sequence[AlertRow]]]
     found: int
     open: int
@@ -73,17 +78,17 @@ class NowPage:
     unassigned: int
 
 
-def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> NowPage:
+def now_page(reader: AlertReader, person: BoardPerson, query: AlertQuery) -> NowPage:
     everything = [one for one in reader.visible(person) if one.is_open]
-    found = by_subject(in_order(reader, everything, person, choice))
-    pages = max(1, -(-len(found) // PER_PAGE))
-    begin = (min(choice.page, pages) - 1) * PER_PAGE
-    rows = [reader.entry(of_one, person) for of_one in found[begin : begin + PER_PAGE]]
+    entries = group_by_subject(matching_alerts(reader, everything, person, query))
+    pages = max(1, -(-len(entries) // PER_PAGE))
+    first = (min(query.page, pages) - 1) * PER_PAGE
+    rows = [reader.entry(of_one, person) for of_one in entries[first : first + PER_PAGE]]
     team = _team(reader, person)
     return NowPage(
-        choice=choice,
+        query=query,
         groups=[(u, of) for u in URGENCIES if (of := [row for row in rows if row.urgency == u])],
-        found=len(found),
+        found=len(entries),
         open=len(everything),
         urgent=sum(one.state.urgency == "P1" for one in everything),
         pages=pages,
@@ -95,16 +100,16 @@ def now_page(reader: AlertReader, person: BoardPerson, choice: AlertChoice) -> N
     )
 
 
-def in_order(
-    reader: AlertReader, open_: Iterable[KnownAlert], person: BoardPerson, choice: AlertChoice
-) -> list[KnownAlert]:
-    """Those that fit. What fires stands before what recovers, and what nobody has before what is in hand."""
+def matching_alerts(
+    reader: AlertReader, open_: Iterable[AlertEpisode], person: BoardPerson, query: AlertQuery
+) -> list[AlertEpisode]:
+    """Return the matching alerts, firing before recovering, and unhandled before handled."""
     last = datetime.max.replace(tzinfo=UTC)
 
-    def key(one: KnownAlert) -> tuple[object, ...]:
+    def key(one: AlertEpisode) -> tuple[object, ...]:
         first = (one.state.urgency or "P9", one.state.condition != "firing", one.handling.state != "open")
         since = one.state.since or last
-        match choice.sort:
+        match query.sort:
             case "newest":
                 return (*first, -since.timestamp(), one.dedup_key)
             case "name":
@@ -114,35 +119,35 @@ def in_order(
             case _:
                 return (*first, since, one.dedup_key)
 
-    return sorted((one for one in open_ if matches(reader, one, person, choice)), key=key)
+    return sorted((one for one in open_ if matches(reader, one, person, query)), key=key)
 
 
-def matches(reader: AlertReader, one: KnownAlert, person: BoardPerson, choice: AlertChoice) -> bool:
-    if choice.program and one.watch.subject.program != choice.program:
+def matches(reader: AlertReader, one: AlertEpisode, person: BoardPerson, query: AlertQuery) -> bool:
+    if query.program and one.watch.subject.program != query.program:
         return False
-    if choice.rule and one.rule != choice.rule:
+    if query.rule and one.rule != query.rule:
         return False
-    if choice.owner == "mine" and not _is_held_by(one, person):
+    if query.owner == "mine" and not _is_held_by(one, person):
         return False
-    if choice.owner == "team" and one.watch.subject.program not in _team(reader, person):
+    if query.owner == "team" and one.watch.subject.program not in _team(reader, person):
         return False
-    if choice.owner == "unassigned" and not is_unassigned(one):
+    if query.owner == "unassigned" and not is_unassigned(one):
         return False
-    subject, who = one.watch.subject, reader.who(one, reader.naming(one)) if choice.search else ""
+    subject, who = one.watch.subject, reader.who(one, reader.naming(one)) if query.search else ""
     words = f"{who} {subject.id} {subject.program} {one.rule} {one.rule.replace('_', ' ')}"
-    return _letters(choice.search) in _letters(words)
+    return _letters(query.search) in _letters(words)
 
 
 def _letters(words: str) -> str:
-    """What somebody types: without what keeps names from right to left apart."""
+    """Return what somebody would type: without the marks that isolate right-to-left names."""
     return words.replace(ISOLATED, "").replace(ISOLATED_END, "").casefold()
 
 
 def _team(reader: AlertReader, person: BoardPerson) -> list[str]:
-    """Programmes that name the person."""
+    """Return the programmes that name the person."""
     return [] if person.tenant is None else [name for name, _ in reader.people.roles_of(person.tenant, person.id)]
 
 
-def _is_held_by(one: KnownAlert, person: BoardPerson) -> bool:
+def _is_held_by(one: AlertEpisode, person: BoardPerson) -> bool:
     handling = one.handling
     return handling.assignee == person.id or (handling.assignee is None and handling.by == person.id)

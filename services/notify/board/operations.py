@@ -1,4 +1,4 @@
-"""How alerts are held back and decided: silences, rules, and how the system itself is."""
+"""Operations: silences, rules, and the health of the system."""
 
 import re
 from collections import Counter
@@ -14,18 +14,18 @@ from schemas.rule_sets import DEFAULTS
 from schemas.rule_words import describe
 from schemas.rules import Rule
 from services.notify.board.access import BoardPerson
-from services.notify.board.history import HistoryAway, Row
+from services.notify.board.history import HistoryUnavailable, Row
 from services.notify.board.rows import AlertReader
 from services.notify.domain.guards import Clock, is_behind, lag
-from services.notify.domain.handling import is_about, silence_key
+from services.notify.domain.handling import silence_key, silence_matches
 from services.notify.domain.lifecycle import CORRECTED
 
 SILENT_AFTER = timedelta(hours=1)
 """Midnight rows alone make notify write more often than that."""
 SIGNS = {"<=": "at or below", ">=": "at or above", "<": "below", ">": "above"}
 _LEVEL = re.compile(r"([<>]=?) ([0-9]+(?:\.[0-9]+)?)")
-MOST_OFFERED = 200
-"""Pairs to choose from by name; of any other the id can be given."""
+MAX_OFFERED = 200
+"""Pairs offered by name; any other can be given by id."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class SilenceLine:
 
 @dataclass(frozen=True)
 class RuleLine:
-    """`outcomes`: alerts of which it is known what happened after them; `came_true`: those after which the pair fell
-    silent or ended unplanned. `closed`: what became of them as people say, the most frequent first."""
+    """`outcomes`: alerts with a known outcome; `came_true`: those after which the pair fell silent or ended unplanned.
+    `closed`: closing reasons by votes, the most frequent first."""
 
     name: str
     words: str
@@ -57,8 +57,7 @@ class RuleLine:
 
 @dataclass(frozen=True)
 class RuleVersionLine:
-    """`words`: of each rule that is not as it is by default; `shadow`: what would have been other while it ran in
-    shadow."""
+    """`words`: each rule that differs from the default; `shadow`: what would have differed while it ran in shadow."""
 
     tenant: str
     program: str
@@ -71,7 +70,7 @@ class RuleVersionLine:
 
 @dataclass(frozen=True)
 class DataFreshness:
-    """`is_late`: scores are further behind the wall clock than notify sends for."""
+    """`is_late`: scores lag so far behind the wall clock that notify sends nothing."""
 
     as_of: Instant | None
     is_late: bool
@@ -84,54 +83,56 @@ def silences(reader: AlertReader, person: BoardPerson) -> list[SilenceLine]:
         program = silence.program
         if silence.until <= reader.now or not sees_silence(reader, person, silence):
             continue
-        own = person.programs is None or program in person.programs
+        is_own = person.programs is None or program in person.programs
         found.append(
             SilenceLine(
                 silence=silence,
                 key=silence_key(silence.tenant, silence.id),
                 mutes=_mutes(reader, silence),
                 by=reader.person(silence.tenant, silence.by),
-                now=muted(reader, person, silence),
-                may_end=person.acts and own,
+                now=count_muted(reader, person, silence),
+                may_end=person.can_act and is_own,
             )
         )
     return sorted(found, key=lambda line_: line_.silence.until)
 
 
-def muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
-    """Of the open alerts that the person sees, how many it matches."""
-    return sum(is_about(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
+def count_muted(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> int:
+    """Return how many of the open alerts that the person sees the silence matches."""
+    return sum(silence_matches(silence, one.watch.subject, one.rule) for one in reader.visible(person) if one.is_open)
 
 
 def pairs_by_name(reader: AlertReader, person: BoardPerson) -> list[tuple[str, str]]:
-    """Id and name of pairs with open alerts that the person sees: those that somebody may want to silence."""
+    """Return id and name of pairs with open alerts that the person sees: those that somebody may want to silence."""
     open_ = (one for one in reader.visible(person) if one.is_open and one.watch.subject.kind == "relationship")
     named = {one.watch.subject.id: name for one in open_ if (name := reader.naming(one).pair)}
-    return sorted(named.items(), key=lambda found: found[1].casefold())[:MOST_OFFERED]
+    return sorted(named.items(), key=lambda found: found[1].casefold())[:MAX_OFFERED]
 
 
-def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryAway) -> list[RuleLine]:
-    """The rules as they are by default, what came of them in the last 30 days, and what happened after their alerts."""
-    right, known = Counter[str](), Counter[str]()
-    for tenant, program, name, came_true, outcomes in () if isinstance(precision, HistoryAway) else precision:
-        if person.sees(tenant, program):
-            right[name] += came_true
-            known[name] += outcomes
+def rule_lines(
+    reader: AlertReader, person: BoardPerson, precision: Sequence[Row] | HistoryUnavailable
+) -> list[RuleLine]:
+    """Return the default rules with their alerts of the last 30 days and the outcomes after them."""
+    true_counts, outcome_counts = Counter[str](), Counter[str]()
+    for tenant, program, name, came_true, outcomes in () if isinstance(precision, HistoryUnavailable) else precision:
+        if person.can_see(tenant, program):
+            true_counts[name] += came_true
+            outcome_counts[name] += outcomes
     fired: Counter[str] = Counter()
     versions: dict[str, dict[str, None]] = {}
     withdrawn: set[str] = set()
-    for event in reader.state.every_event():
+    for event in reader.state.all_events():
         alert = event.data
-        if not isinstance(alert, Alert) or not person.sees(event.tenant, event.program):
+        if not isinstance(alert, Alert) or not person.can_see(event.tenant, event.program):
             continue
         if alert.transition in {"fired", "unstable"}:
             fired[alert.rule] += 1
             versions.setdefault(alert.rule, {})[alert.rule_version] = None
         elif alert.why == CORRECTED:
             withdrawn.add(alert.dedup_key)
-    # What was never so is counted nowhere.
-    cast = (vote for vote in reader.state.votes() if vote.dedup_key not in withdrawn)
-    votes = [vote for vote in cast if person.sees(vote.tenant, vote.program)]
+    # A corrected alert is counted nowhere.
+    counted = (vote for vote in reader.state.votes() if vote.dedup_key not in withdrawn)
+    votes = [vote for vote in counted if person.can_see(vote.tenant, vote.program)]
     open_ = Counter(one.rule for one in reader.visible(person) if one.is_open)
     return [
         RuleLine(
@@ -141,8 +142,8 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
             fired=fired[rule.name],
             useful=sum(vote.is_useful for vote in votes if vote.rule == rule.name),
             votes=sum(vote.rule == rule.name for vote in votes),
-            came_true=right[rule.name],
-            outcomes=known[rule.name],
+            came_true=true_counts[rule.name],
+            outcomes=outcome_counts[rule.name],
             closed=[
                 (why, count)
                 for why, count in Counter(vote.closing for vote in votes if vote.rule == rule.name).most_common()
@@ -155,7 +156,7 @@ def rule_lines(reader: AlertReader, person: BoardPerson, precision: Sequence[Row
 
 
 def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionLine]:
-    """Of programmes with rules of their own, the newest version first."""
+    """Return the versions of programmes with their own rules, the newest first."""
     return [
         RuleVersionLine(
             tenant=tenant,
@@ -172,18 +173,19 @@ def version_lines(reader: AlertReader, person: BoardPerson) -> list[RuleVersionL
             ],
         )
         for tenant, program in reader.rules.programs
-        if person.sees(tenant, program)
+        if person.can_see(tenant, program)
         for version in reversed(reader.rules.versions((tenant, program)))
     ]
 
 
 def _words(rule: Rule) -> str:
-    """Without signs, and of risk in chances, as alerts say it: `health at or below 40`, `chance at or above 70 %`."""
+    """Describe a rule without signs, and risk as a chance, like alerts: `health at or below 40`, `chance at or above 70
+    %`."""
     words = describe(rule)
     if rule.measure == "risk":
         words = _LEVEL.sub(lambda level: f"{level[1]} {100 * float(level[2]):g} %", words).replace(": risk", ": chance")
-    for sign, said in SIGNS.items():
-        words = words.replace(f"{sign} ", f"{said} ")
+    for sign, words_of_sign in SIGNS.items():
+        words = words.replace(f"{sign} ", f"{words_of_sign} ")
     return words
 
 
@@ -192,19 +194,19 @@ def freshness(reader: AlertReader, clock: Clock) -> DataFreshness:
     if as_of is None:
         return DataFreshness(None, is_late=True, words="no scores have been decided on yet")
     behind = lag(as_of, reader.now, clock)
-    said = f"data as of {as_of:%a} {as_of.day} {as_of:%b %Y %H:%M} UTC"
-    return DataFreshness(as_of, is_behind(behind), said)
+    words = f"data as of {as_of:%a} {as_of.day} {as_of:%b %Y %H:%M} UTC"
+    return DataFreshness(as_of, is_behind(behind), words)
 
 
 def system_parts(reader: AlertReader, clock: Clock, history: str | None) -> list[tuple[str, str, str]]:
-    """Each part of the system, how it is (good, waiting, bad), and in words."""
-    fresh, written = freshness(reader, clock), reader.state.written_at
-    silent = written is None or reader.now - written > SILENT_AFTER
+    """Return each part of the system, its state (good, waiting, bad), and the words."""
+    fresh, written = freshness(reader, clock), reader.state.last_written_at
+    is_silent = written is None or reader.now - written > SILENT_AFTER
     return [
         ("Scores", "bad" if fresh.is_late else "good", fresh.words[0].upper() + fresh.words[1:] + "."),
         (
             "Decisions",
-            "waiting" if silent else "good",
+            "waiting" if is_silent else "good",
             f"Notify last wrote on {written:%a} {written.day} {written:%b %Y %H:%M} UTC."
             if written
             else "Notify has not written anything yet.",
@@ -218,13 +220,14 @@ def system_parts(reader: AlertReader, clock: Clock, history: str | None) -> list
 
 
 def sees_silence(reader: AlertReader, person: BoardPerson, silence: AlertSilence) -> bool:
-    """One of the whole organisation, unless it names a relationship of a programme that the person does not see."""
+    """Return whether the person may see the silence: one of the whole organisation, unless it names a relationship of a
+    programme that the person does not see."""
     if silence.program is not None:
-        return person.sees(silence.tenant, silence.program)
+        return person.can_see(silence.tenant, silence.program)
     if silence.relationship is None or person.programs is None:
-        return person.is_of(silence.tenant)
+        return person.belongs_to(silence.tenant)
     watch = reader.state.watch(partition_key(silence.tenant, silence.relationship))
-    return watch is not None and person.sees(silence.tenant, watch.subject.program)
+    return watch is not None and person.can_see(silence.tenant, watch.subject.program)
 
 
 def _mutes(reader: AlertReader, silence: AlertSilence) -> str:

@@ -1,5 +1,5 @@
-"""What somebody has set for themselves: which mails they do not want, when their digest comes and what the board opens
-with; from the page of their settings, and from a link in a mail, without signing in."""
+"""Personal settings: which mails a person does not want, when the digest comes, and what the board opens with; from the
+settings page, and from a link in a mail, without sign-in."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from starlette.responses import Response
 
 from schemas.primitives import Id
 from schemas.rule_sets import DEFAULTS
-from services.notify.board.access import BoardPerson, fields_of, one, own_form, session_of
-from services.notify.board.forms import answered, form_id_of
-from services.notify.board.pages import stream_of
+from services.notify.board.access import BoardPerson, last_value, read_form, require_session, verified_form
+from services.notify.board.alert_commands import ActInvalidError, PreparedCommand, prepare_setting
+from services.notify.board.forms import form_id_of, respond
+from services.notify.board.pages import stream_url
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.rows import AlertReader
-from services.notify.board.wanted import ActInvalidError, WantedAct, setting
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
+from services.notify.domain.unsubscribe import UnsubscribeScope
 
 HOURS: Sequence[str] = tuple(f"{hour:02}:{minute:02}" for hour in range(6, 20) for minute in (0, 30))
 
@@ -32,8 +32,8 @@ SCOPES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class SettingsPage:
-    """`addresses`: where mail goes, and whether a server has refused it for good. `programs`: those that name the
-    person, and as what."""
+    """`addresses`: where mail goes; `refused`: how many of them a server has refused for good. `programs`: those that
+    name the person, with the role."""
 
     settings: PersonalSettings
     addresses: Sequence[str]
@@ -46,14 +46,17 @@ class SettingsPage:
 def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
     @app.get("/settings")
     async def show_settings(request: Request) -> Response:
-        person, reader, page = session_of(request).person, board.reader(), None
+        person, reader, page = require_session(request).person, board.reader(), None
         if (tenant := person.tenant) is not None:
-            settings, known = reader.state.personal(tenant, person.id), reader.people.participant(tenant, person.id)
+            settings, participant = (
+                reader.state.personal(tenant, person.id),
+                reader.people.participant(tenant, person.id),
+            )
             page = SettingsPage(
                 settings=settings,
-                addresses=known.addresses if known else (),
+                addresses=participant.addresses if participant else (),
                 refused=reader.state.refused_addresses(tenant, person.id),
-                zone=known.time_zone if known else "UTC",
+                zone=participant.time_zone if participant else "UTC",
                 programs=reader.people.roles_of(tenant, person.id),
                 off=[(one, _off_words(reader, tenant, one)) for one in settings.off],
             )
@@ -62,85 +65,91 @@ def add_settings(app: FastAPI, board: Board, pages: PageRenderer) -> None:
             request,
             active="Settings",
             page=page,
-            # Of which somebody may want no mail: what is urgent always comes.
+            # Rules that can be switched off: a P1 always arrives.
             rules=[name for name, rule in DEFAULTS.items() if not rule.is_urgent],
             hours=HOURS,
             scopes=SCOPES,
             back="/settings",
-            stream=stream_of("frame", board),
+            stream=stream_url("frame", board),
         )
 
     @app.post("/settings/{act}")
     async def change_settings(request: Request, act: str) -> Response:
-        fields = await own_form(request, board.gate.sessions)
-        person = session_of(request).person
+        fields = await verified_form(request, board.gate.sessions)
+        person = require_session(request).person
         if act not in {"off", "on", "time", "scope"} or person.tenant is None:
             raise HTTPException(404)
-        wanted = _setting(person, act, {name: one(fields, name) for name in fields}, form_id_of(fields), board)
-        return await answered(board, fields, board.acting.do([wanted], person))
+        command = _setting_command(
+            person, act, {name: last_value(fields, name) for name in fields}, form_id_of(fields), board
+        )
+        return await respond(board, fields, board.command_sender.do([command], person))
 
 
-def add_leaving(app: FastAPI, board: Board, pages: PageRenderer) -> None:
-    """The signed link is all that is asked for: a mail programme brings no cookie and no form of ours."""
+def add_unsubscribe(app: FastAPI, board: Board, pages: PageRenderer) -> None:
+    """The signed link suffices: a mail program sends neither cookie nor form."""
 
     @app.get("/unsubscribe/{token}")
-    async def show_leaving(token: str) -> Response:
-        # To look changes nothing: programmes that look for harm open the links of mails.
-        return _leaving_page(board, pages, _left(board, token), "")
+    async def show_unsubscribe(token: str) -> Response:
+        # A GET changes nothing: security scanners of mail programs open links.
+        return _unsubscribe_page(board, pages, _unsubscribe_scope(board, token), "")
 
     @app.post("/unsubscribe/{token}")
-    async def leave(request: Request, token: str) -> Response:
-        leaving = _left(board, token)
-        fields = await fields_of(request)
-        # A mail programme says no more than that somebody leaves (RFC 8058).
-        kind = one(fields, "what") or ("rule" if leaving.rule else "all")
-        act = "on" if one(fields, "undo") else "off"
-        person = BoardPerson(leaving.person, leaving.tenant, "viewer")
-        meant = {
-            "rule": leaving.rule if kind == "rule" else "",
-            "relationship": leaving.relationship if kind == "pair" else "",
+    async def unsubscribe(request: Request, token: str) -> Response:
+        scope = _unsubscribe_scope(board, token)
+        fields = await read_form(request)
+        # A mail program sends only the one-click request (RFC 8058).
+        kind = last_value(fields, "what") or ("rule" if scope.rule else "all")
+        act = "on" if last_value(fields, "undo") else "off"
+        person = BoardPerson(scope.person, scope.tenant, "viewer")
+        target = {
+            "rule": scope.rule if kind == "rule" else "",
+            "relationship": scope.relationship if kind == "pair" else "",
         }
-        if kind not in {"rule", "pair", "all"} or (kind != "all" and not any(meant.values())):
+        if kind not in {"rule", "pair", "all"} or (kind != "all" and not any(target.values())):
             raise HTTPException(400, "say what you want no more mails of")
-        given = {name: value or "" for name, value in meant.items()}
-        done = await board.acting.do([_setting(person, act, given, secrets.token_hex(16), board)], person)
+        fields_ = {name: value or "" for name, value in target.items()}
+        done = await board.command_sender.do(
+            [_setting_command(person, act, fields_, secrets.token_hex(16), board)], person
+        )
         if not done.is_good:
             raise HTTPException(503, f"{done.words}: try again in a minute")
-        return _leaving_page(board, pages, leaving, kind if act == "off" else "")
+        return _unsubscribe_page(board, pages, scope, kind if act == "off" else "")
 
 
 def _off_words(reader: AlertReader, tenant: Id, one: SwitchedOff) -> str:
-    """With names, where the person may see the pair."""
+    """Return the setting in words, with names where the person may see the pair."""
     if one.relationship is None:
         return one.words()
     pair = reader.people.naming(tenant, "", one.relationship).pair or f"pair {one.relationship}"
     return f"{one.rule.replace('_', ' ')} of {pair}" if one.rule else f"everything of {pair}"
 
 
-def _setting(person: BoardPerson, act: str, fields: Mapping[str, str], form: str, board: Board) -> WantedAct:
+def _setting_command(
+    person: BoardPerson, act: str, fields: Mapping[str, str], form: str, board: Board
+) -> PreparedCommand:
     """Raises HTTPException 400."""
-    given = (person, form, board.now())
+    actor = (person, form, board.now())
     try:
         if act == "time":
             at = time.fromisoformat(fields["at"]) if fields.get("at") else None
-            return setting({"kind": "digest_at", "at": at}, given)
+            return prepare_setting({"kind": "digest_at", "at": at}, actor)
         if act == "scope":
-            return setting({"kind": "opens_with", "scope": fields.get("scope")}, given)
-        said = {"rule": fields.get("rule") or None, "relationship": fields.get("relationship") or None}
-        return setting({"kind": f"switch_{act}", **said}, given)
+            return prepare_setting({"kind": "opens_with", "scope": fields.get("scope")}, actor)
+        target = {"rule": fields.get("rule") or None, "relationship": fields.get("relationship") or None}
+        return prepare_setting({"kind": f"switch_{act}", **target}, actor)
     except (ActInvalidError, ValueError) as invalid:
         raise HTTPException(400, str(invalid)) from invalid
 
 
-def _left(board: Board, token: str) -> Leaving:
-    found = board.leaving.read(token)
+def _unsubscribe_scope(board: Board, token: str) -> UnsubscribeScope:
+    found = board.unsubscribe_links.read(token)
     if found is None or board.people.participant(found.tenant, found.person) is None:
         raise HTTPException(404)
     return found
 
 
-def _leaving_page(board: Board, pages: PageRenderer, leaving: Leaving, done: str) -> Response:
-    naming = board.people.naming(leaving.tenant, "", leaving.relationship or "")
-    pair = naming.pair or f"pair {leaving.relationship}" if leaving.relationship else ""
-    rule = leaving.rule.replace("_", " ") if leaving.rule else ""
+def _unsubscribe_page(board: Board, pages: PageRenderer, scope: UnsubscribeScope, done: str) -> Response:
+    naming = board.people.naming(scope.tenant, "", scope.relationship or "")
+    pair = naming.pair or f"pair {scope.relationship}" if scope.relationship else ""
+    rule = scope.rule.replace("_", " ") if scope.rule else ""
     return pages.bare("unsubscribe.html", pair=pair, rule=rule, done=done)

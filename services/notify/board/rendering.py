@@ -1,4 +1,4 @@
-"""What all pages of the board are made of, and how a template becomes a page."""
+"""What all pages of the board share, and the rendering of templates."""
 
 import secrets
 from collections.abc import Callable
@@ -14,18 +14,18 @@ from starlette.responses import HTMLResponse
 
 from schemas.primitives import Instant
 from services.notify.board import deliveries, details, operations
-from services.notify.board.access import BoardGate, BoardPerson, BoardSession, own_path, session_of
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.access import BoardGate, BoardPerson, BoardSession, require_session, safe_path
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import meeting_days
 from services.notify.board.now import SORTS
 from services.notify.board.rows import CLASS_WORDS, AlertReader
 from services.notify.board.state import BoardState
+from services.notify.domain.alert_episode import CurrentAlerts
 from services.notify.domain.guards import Clock
-from services.notify.domain.known_alert import AlertsOfNow
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 
 PAGES = (
     ("Now", "/"),
@@ -36,68 +36,68 @@ PAGES = (
     ("Status", "/status"),
 )
 LIGHT_LASTS = timedelta(seconds=2)
-"""All deliveries of 30 days are looked through for it."""
-MOST_LIGHTS = 200
+"""It scans all deliveries of 30 days."""
+MAX_LIGHTS = 200
 
 
 @dataclass(frozen=True)
 class Board:
-    """All that pages are made of. `now` is wall time, `clock` whose time the scores live in."""
+    """Everything that pages use. `now` is wall time, `clock` the clock of the scores."""
 
     state: BoardState
     people: NameBook
     rules: RuleBook
     history: StoredHistory
-    acting: Acting
+    command_sender: CommandSender
     meetings: MeetingActs
-    leaving: LeavingLinks
+    unsubscribe_links: UnsubscribeLinks
     gate: BoardGate
     now: Callable[[], Instant]
     clock: Clock
     notices: ActNotices
     is_stopping: Callable[[], bool]
-    told: AlertsOfNow = field(default_factory=AlertsOfNow)
+    current_alerts: CurrentAlerts = field(default_factory=CurrentAlerts)
 
     def reader(self) -> AlertReader:
-        return AlertReader(self.state, self.people, self.rules, self.now(), self.told)
+        return AlertReader(self.state, self.people, self.rules, self.now(), self.current_alerts)
 
 
 @cache
 def environment() -> Environment:
-    """Whatever stands in a name or a note is text, never markup; a template that asks for what is not there fails."""
-    made = Environment(
+    """Return the template environment. Names and notes are escaped; an undefined variable is an error."""
+    environment_ = Environment(
         loader=PackageLoader("services.notify.board", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        # They come with the package: nobody changes them while it runs.
+        # Templates come with the package and never change while it runs.
         auto_reload=False,
     )
-    made.globals |= {
+    environment_.globals |= {
         "pages": PAGES,
         "sorts": SORTS,
         "class_words": CLASS_WORDS,
         "closing": details.CLOSING_WORDS,
         "form_id": lambda: secrets.token_hex(16),
     }
-    return made
+    return environment_
 
 
 class PageRenderer:
-    """Templates with what stands on every page."""
+    """Renders templates with the context of every page."""
 
     def __init__(self, board: Board) -> None:
         self._board, self._environment = board, environment()
         self._lights: dict[BoardPerson, tuple[Instant, deliveries.DeliveryLight]] = {}
 
-    def page(self, template: str, request: Request, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
-        """`request` of somebody who is signed in."""
-        session, reader = session_of(request), self._board.reader()
-        # The address of the page, without what only it was told.
+    def page(self, template: str, request: Request, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+        """Render a page for somebody who is signed in."""
+        session, reader = require_session(request), self._board.reader()
+        # The address of the page, without its notice.
         query = urlencode([pair for pair in request.query_params.multi_items() if pair[0] != "notice"])
         address = f"{request.url.path}?{query}" if query else request.url.path
-        back = own_path(str(given.pop("back", None) or address))
+        back = safe_path(str(values.pop("back", None) or address))
         notice = self._board.notices.find(request.query_params.get("notice", "")[:64], session.person)
         left = (notice.undo_until - self._board.now()).total_seconds() if notice and notice.undo_until else 0.0
         about = {result.about for result in notice.results} if notice else set[str]()
@@ -106,13 +106,13 @@ class PageRenderer:
             for one in (reader.visible(session.person) if about else ())
             if one.dedup_key in about
         }
-        said = {"notice": notice, "names": names, "undo_left": max(0, round(left)), "back": back, "stream": ""}
-        context = self.frame(session) | said | given
+        page_context = {"notice": notice, "names": names, "undo_left": max(0, round(left)), "back": back, "stream": ""}
+        context = self.frame(session) | page_context | values
         return HTMLResponse(self._environment.get_template(template).render(context), status)
 
-    def bare(self, template: str, status: int = 200, **given: Any) -> HTMLResponse:  # noqa: ANN401
-        """For whoever is not signed in."""
-        context = {"person": None, "urgent": 0, "active": "", "open_mode": False, "stream": "", "notice": None} | given
+    def bare(self, template: str, status: int = 200, **values: Any) -> HTMLResponse:  # noqa: ANN401
+        """Render a page for somebody who is not signed in."""
+        context = {"person": None, "urgent": 0, "active": "", "open_mode": False, "stream": "", "notice": None} | values
         return HTMLResponse(self._environment.get_template(template).render(context), status)
 
     def frame(self, session: BoardSession) -> dict[str, Any]:
@@ -121,7 +121,7 @@ class PageRenderer:
         return {
             "person": person,
             "whoami": reader.person(person.tenant or "", person.id),
-            "csrf": board.gate.sessions.form_proof(session),
+            "csrf": board.gate.sessions.csrf_token(session),
             "open_mode": board.gate.is_open,
             "fresh": operations.freshness(reader, board.clock),
             "sending": self._light(reader, person),
@@ -129,7 +129,7 @@ class PageRenderer:
             "open": len(open_),
             "active": "",
             "away": board.history.reason,
-            "hears_of_meetings": board.meetings.gateway.speaks_for,
+            "can_report_meetings": board.meetings.gateway.has_token_for,
             "meeting_days": partial(meeting_days, now=reader.now),
         }
 
@@ -137,9 +137,9 @@ class PageRenderer:
         return self._environment.get_template(template).render(context)
 
     def _light(self, reader: AlertReader, person: BoardPerson) -> deliveries.DeliveryLight:
-        known = self._lights.get(person)
-        if known is None or reader.now - known[0] > LIGHT_LASTS:
-            if len(self._lights) >= MOST_LIGHTS:
+        cached = self._lights.get(person)
+        if cached is None or reader.now - cached[0] > LIGHT_LASTS:
+            if len(self._lights) >= MAX_LIGHTS:
                 self._lights.clear()
-            known = self._lights[person] = reader.now, deliveries.light(reader, person)
-        return known[1]
+            cached = self._lights[person] = reader.now, deliveries.delivery_light(reader, person)
+        return cached[1]

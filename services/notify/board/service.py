@@ -1,5 +1,5 @@
-"""The web application of the board, with all its routes, the files that it serves and errors as pages; and its
-composition root: `rapport notify board`, a process of its own, beside whichever instance of notify leads."""
+"""The web application of the board (routes, static files, error pages) and its composition root: `rapport notify board`
+is a process of its own, beside the leading instance of notify."""
 
 import secrets
 import threading
@@ -15,24 +15,24 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
 
 from services.notify.board.access import BoardGate, BoardSessions, Gatekeeper
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.forms import add_forms
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.pages import add_pages
-from services.notify.board.personal import add_leaving, add_settings
+from services.notify.board.personal import add_settings, add_unsubscribe
 from services.notify.board.rendering import Board, PageRenderer
 from services.notify.board.state import BoardState
 from services.notify.board.stream import add_stream
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
 from services.notify.service import now
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
 from services.runtime.garbage import keep_what_is
@@ -63,7 +63,7 @@ WORDS: Mapping[int, str] = {
     404: "There is no such page, or it is about what you have no access to.",
     405: "Go back and use what the page offers.",
 }
-MOST_URGENT = 99
+MAX_URGENT = 99
 _FOLDER = files("services.notify.board") / "static"
 
 
@@ -73,45 +73,45 @@ def create_app(board: Board) -> FastAPI:
     add_pages(app, board, pages)
     add_forms(app, board, pages)
     add_settings(app, board, pages)
-    add_leaving(app, board, pages)
+    add_unsubscribe(app, board, pages)
     add_stream(app, board, pages)
     _add_files(app)
 
-    async def explained(request: Request, error: Exception) -> Response:
-        """The framework's own words are none: those of ours say what to do."""
+    async def error_page(request: Request, error: Exception) -> Response:
+        """Render an HTTP error as a page: the framework's own texts do not say what to do."""
         assert isinstance(error, HTTPException)
         status = error.status_code
         headline = HEADLINES.get(status, "This did not work")
-        said = error.detail if error.detail and not error.detail[0].isupper() else ""
-        words = (said[:1].upper() + said[1:] + ".") if said else WORDS.get(status, "Go back and try again.")
+        detail = error.detail if error.detail and not error.detail[0].isupper() else ""
+        words = (detail[:1].upper() + detail[1:] + ".") if detail else WORDS.get(status, "Go back and try again.")
         session = getattr(request.state, "session", None)
-        given = {"headline": headline, "words": words}
-        answer = (
-            pages.page("error.html", request, status, **given)
+        context = {"headline": headline, "words": words}
+        response = (
+            pages.page("error.html", request, status, **context)
             if session is not None
-            else pages.bare("error.html", status, **given)
+            else pages.bare("error.html", status, **context)
         )
-        answer.headers.update(error.headers or {})
-        return answer
+        response.headers.update(error.headers or {})
+        return response
 
-    app.add_exception_handler(HTTPException, explained)
+    app.add_exception_handler(HTTPException, error_page)
     app.add_middleware(Gatekeeper, gate=board.gate)
     return app
 
 
 def _add_files(app: FastAPI) -> None:
-    kept = {name: (_FOLDER / name).read_bytes() for name in STATIC}
+    contents = {name: (_FOLDER / name).read_bytes() for name in STATIC}
 
     @app.get("/static/{name}")
     async def static(name: str) -> Response:
-        if name not in kept:
+        if name not in contents:
             raise HTTPException(404)
-        return Response(kept[name], media_type=STATIC[name], headers={"cache-control": STATIC_LASTS})
+        return Response(contents[name], media_type=STATIC[name], headers={"cache-control": STATIC_LASTS})
 
     @app.get("/favicon.svg")
     async def favicon(request: Request) -> Response:
-        said = request.query_params.get("urgent", "0")
-        urgent = min(int(said[:3]), MOST_URGENT) if said.isascii() and said.isdecimal() else 0
+        requested = request.query_params.get("urgent", "0")
+        urgent = min(int(requested[:3]), MAX_URGENT) if requested.isascii() and requested.isdecimal() else 0
         return Response(_favicon(urgent), media_type="image/svg+xml", headers={"cache-control": STATIC_LASTS})
 
     @app.get("/healthz")
@@ -120,7 +120,7 @@ def _add_files(app: FastAPI) -> None:
 
 
 def _favicon(urgent: int) -> str:
-    """The count of what is urgent, on red; else a calm mark."""
+    """Return the icon: the number of urgent alerts on red, else a calm mark."""
     text = (
         f'<circle cx="16" cy="16" r="15" fill="#b3261e"/><text x="16" y="22" text-anchor="middle" fill="#fff" '
         f'font-family="sans-serif" font-weight="700" font-size="{16 if urgent < 10 else 13}">{urgent}</text>'  # noqa: PLR2004 (two digits)
@@ -131,30 +131,30 @@ def _favicon(urgent: int) -> str:
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">{text}</svg>'
 
 
-TOLD = timedelta(days=30)
-"""How far back decisions are read: timelines and votes."""
+EVENT_HISTORY = timedelta(days=30)
+"""How far back decisions are read, for timelines and votes."""
 LIMITS = ConnectionLimits(most=1_000, most_per_address=800, head_seconds=10.0, body_seconds=30.0)
-"""Behind a proxy everybody comes from one address, each with a stream that stays."""
+"""Behind a proxy everybody comes from one address, each with an open stream."""
 IDLE_SECONDS = 60
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 
 
-def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -> None:
-    """Returns when `stop` is set. Raises KafkaError and OSError, and whatever ended the following of a topic: what
-    pages show would grow old without a word."""
-    health, ended = Health(), threading.Event()
+def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event) -> None:
+    """Serve until `stop` is set. Raises KafkaError and OSError, and the failure of a follower: pages would otherwise
+    grow stale silently."""
+    health, stopping = Health(), threading.Event()
     with ExitStack() as stack:
         stack.enter_context(served(health, settings.host, settings.notify_board_health_port))
         if not await_broker(settings, health, stop):
             return
         listener = listen(settings.host, settings.notify_board_port)
         stack.callback(listener.close)
-        # 1. All that pages show is known before the first one is served.
-        state, people, rules = BoardState(names), NameBook(), RuleBook(settings.clock)
-        followers = _follow(stack, settings, names, (state, people, rules))
+        # 1. Load everything that pages show before the first one is served.
+        state, people, rules = BoardState(topics), NameBook(), RuleBook(settings.clock)
+        followers = _start_followers(stack, settings, topics, (state, people, rules))
         keep_what_is()
-        acting = Acting(lambda: writer(settings), names, state, now)
-        stack.callback(acting.close)
+        command_sender = CommandSender(lambda: open_producer(settings), topics, state, now)
+        stack.callback(command_sender.close)
         history = StoredHistory(settings)
         stack.callback(history.close)
         key = settings.notify_board_key.get_secret_value()
@@ -163,9 +163,9 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
             people=people,
             rules=rules,
             history=history,
-            acting=acting,
-            # Without a key that other processes have, too, no link of a mail is ours.
-            leaving=LeavingLinks.keyed(settings.notify_board_url or "", key or secrets.token_hex(16)),
+            command_sender=command_sender,
+            # Without a shared key no link of a mail verifies.
+            unsubscribe_links=UnsubscribeLinks.keyed(settings.notify_board_url or "", key or secrets.token_hex(16)),
             meetings=MeetingActs(Gateway(settings.notify_board_gateway, settings.gateway_tokens()), now),
             gate=BoardGate(
                 BoardSessions.keyed(key, state.tokens, now), settings.notify_board_open, settings.notify_board_https
@@ -173,22 +173,22 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
             now=now,
             clock=settings.clock,
             notices=ActNotices(),
-            is_stopping=ended.is_set,
+            is_stopping=stopping.is_set,
         )
-        # 2. Then it serves, and looks whether what it follows goes on.
-        cut = Counter(
+        # 2. Serve, and check that the followers are alive.
+        connections_cut = Counter(
             "rapport_notify_board_connections_cut", "Connections that were ended", ("why",), registry=health.metrics
         )
-        guard = ConnectionGuard(LIMITS, cut)
-        count = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
-        count.set_function(lambda: guard.number)
+        guard = ConnectionGuard(LIMITS, connections_cut)
+        open_connections = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
+        open_connections.set_function(lambda: guard.number)
         door = Door(listener, guard, IDLE_SECONDS)
-        server = threading.Thread(target=run_server, args=(create_app(board), door, ended), name="board")
+        server = threading.Thread(target=run_server, args=(create_app(board), door, stopping), name="board")
         server.start()
         stack.callback(server.join)
-        stack.callback(ended.set)
+        stack.callback(stopping.set)
         log.get(__name__).info("board_serves", port=settings.notify_board_port, login=not settings.notify_board_open)
-        while not stop.wait(LOOK_SECONDS):
+        while not stop.wait(CHECK_SECONDS):
             for follower in followers:
                 follower.check()
             if not server.is_alive():
@@ -198,30 +198,36 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         health.tell("stopping")
 
 
-def writer(settings: Settings) -> Producer:
-    """Raises KafkaError within seconds where the broker is away: somebody waits for the answer."""
+def open_producer(settings: Settings) -> Producer:
+    """Open a producer. Raises KafkaError within seconds where the broker is down: somebody waits for the answer."""
     return Producer(settings)
 
 
-def _follow(
-    stack: ExitStack, settings: NotifySettings, names: Names, known: tuple[BoardState, NameBook, RuleBook]
+def _start_followers(
+    stack: ExitStack, settings: NotifySettings, topics: NotifyTopics, projections: tuple[BoardState, NameBook, RuleBook]
 ) -> list[Follower]:
-    """People first: whoever is erased is erased before anything about them is shown."""
-    state, people, rules = known
+    """Start the followers, people first: erased people are erased before anything about them is shown."""
+    state, people, rules = projections
     metrics = Metrics(CollectorRegistry())
-    records = PeopleRecords(people, names, metrics)
-    inputs = SubjectInputs(rules, SharedAlerts(rules, {}), names, metrics)
+    records = PeopleRecords(people, topics, metrics)
+    inputs = SubjectInputs(rules, SharedAlerts(rules, {}), topics, metrics)
 
     def apply_people(record: Record) -> None:
         records.apply(record)
-        state.forget(records.erased())
+        state.forget(records.drain_erased())
 
-    naming, ruling = Follower(apply_people), Follower(inputs.apply)
-    written, told = Follower(state.apply), Follower(state.apply)
-    stack.enter_context(naming.following(settings, [names.directory, names.programs, names.roster]))
-    stack.enter_context(ruling.following(settings, [names.rules]))
-    topics = [names.alert_state, names.subject_state, names.shared_state, names.deliveries, names.board_tokens]
-    stack.enter_context(written.following(settings, topics))
-    since = round((time.time() - TOLD.total_seconds()) * 1000)
-    stack.enter_context(told.following(settings, [names.alerts], since))
-    return [naming, ruling, written, told]
+    people_follower, rules_follower = Follower(apply_people), Follower(inputs.apply)
+    state_follower, events_follower = Follower(state.apply), Follower(state.apply)
+    stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
+    stack.enter_context(rules_follower.following(settings, [topics.rules]))
+    state_topics = [
+        topics.alert_state,
+        topics.subject_state,
+        topics.shared_state,
+        topics.deliveries,
+        topics.board_tokens,
+    ]
+    stack.enter_context(state_follower.following(settings, state_topics))
+    since = round((time.time() - EVENT_HISTORY.total_seconds()) * 1000)
+    stack.enter_context(events_follower.following(settings, [topics.alerts], since))
+    return [people_follower, rules_follower, state_follower, events_follower]

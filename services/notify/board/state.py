@@ -1,5 +1,5 @@
-"""What notify has written down, in memory: alerts, silences, deliveries, and what was decided of late. Threads
-that follow apply records; any thread reads."""
+"""The state of notify in memory: alerts, silences, deliveries, and recent decisions. Follower threads apply records;
+any thread reads."""
 
 import threading
 from collections import OrderedDict, defaultdict, deque
@@ -14,7 +14,7 @@ from schemas.events import partition_key
 from schemas.primitives import Instant, from_micros
 from schemas.tokens import BoardToken
 from services.notify.board.changes import ChangeIndex, Positions, SubjectChanges
-from services.notify.domain.known_alert import KnownAlert, alerts_of
+from services.notify.domain.alert_episode import AlertEpisode, episodes_of
 from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import ADDRESSES, PERSONS, PersonalSettings, SwitchedOff, personal_key
 from services.notify.domain.record import CLOCK_KEY, ClockRecord, WatchRecord, load
@@ -23,26 +23,26 @@ from services.notify.domain.watch import Watch
 from services.notify.flow.restore import (
     SharedState,
     UnreadableRecordError,
-    delivery_of,
     log_unreadable,
-    parsed,
-    subject_of,
+    parse,
+    parse_delivery,
+    parse_subject,
 )
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record
 from services.runtime.unexpected import described
 from services.validation_errors import field_errors
 
-MOST_EVENTS = 200
-"""Of a subject: its alerts of a month are told by far fewer."""
-MOST_OUTCOMES = 10_000
+MAX_EVENTS = 200
+"""Per subject: a month of alerts has far fewer."""
+MAX_OUTCOMES = 10_000
 SILENCES = "silences"
-"""What changes of them is about no subject."""
+"""The change key of silences, which belong to no subject."""
 
 
 class CountedVote(NamedTuple):
-    """The last one on an alert, whoever gave it: as the warehouse counts them."""
+    """The last vote on an alert, whoever gave it: as the warehouse counts them."""
 
     tenant: str
     program: str
@@ -53,33 +53,33 @@ class CountedVote(NamedTuple):
 
 
 class BoardState:
-    def __init__(self, names: Names) -> None:
-        self._names = names
-        letters = {names.alert_state: "s", names.subject_state: "p", names.shared_state: "n"}
-        self._changes = ChangeIndex({**letters, names.deliveries: "d", names.alerts: "a"})
+    def __init__(self, topics: NotifyTopics) -> None:
+        self._topics = topics
+        letters = {topics.alert_state: "s", topics.subject_state: "p", topics.shared_state: "n"}
+        self._changes = ChangeIndex({**letters, topics.deliveries: "d", topics.alerts: "a"})
         self._lock = threading.Lock()
         self._watches: dict[str, Watch] = {}
         self._subjects: dict[str, SubjectWatch] = {}
-        # By subject, of those that have ever fired: most have not.
-        self._alerts: dict[str, list[KnownAlert]] = {}
+        # By subject, for those that have ever fired: most have not.
+        self._alerts: dict[str, list[AlertEpisode]] = {}
         self._clocks: dict[int, Instant] = {}
         self._shared = SharedState()
         self._deliveries: dict[str, Delivery] = {}
-        self._of_episode: dict[str, set[str]] = defaultdict(set)
+        self._ids_by_episode: dict[str, set[str]] = defaultdict(set)
         self._events: dict[str, deque[AlertChanged | AlertHandled]] = {}
         self._outcomes: OrderedDict[str, AlertAct] = OrderedDict()
         self._votes: dict[str, CountedVote] = {}
         self._erased: set[str] = set()
         self._tokens: dict[str, BoardToken] = {}
         self._listeners: set[Callable[[], None]] = set()
-        self.written_at: Instant | None = None
+        self.last_written_at: Instant | None = None
 
     def apply(self, record: Record) -> None:
-        """What cannot be read is logged, and shown by nothing."""
+        """Apply a record. An unreadable one is logged and skipped."""
         try:
             with self._lock:
-                for key in self._applied(record):
-                    self._changes.note(record, key)
+                for key in self._apply_record(record):
+                    self._changes.record_change(record, key)
         except (UnreadableRecordError, ValidationError) as invalid:
             reason = "; ".join(field_errors(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
             log_unreadable(record, "board_record_unreadable", UnreadableRecordError(reason))
@@ -89,7 +89,7 @@ class BoardState:
             listener()
 
     def forget(self, erased: Iterable[Erased]) -> None:
-        """Relationships that are erased: the board shows nothing of them, whatever notify still has."""
+        """Remove erased relationships, whatever state notify still has."""
         with self._lock:
             for one in erased:
                 if one.kind == "relationship":
@@ -106,27 +106,27 @@ class BoardState:
             return self._watches.get(key)
 
     def any_watch(self, key: str) -> Watch | SubjectWatch | None:
-        """Of a relationship, a programme or a source."""
+        """Return what belongs to the subject: a relationship, a programme or a source."""
         with self._lock:
             return self._watches.get(key) or self._subjects.get(key)
 
-    def alerts(self) -> list[KnownAlert]:
-        """The last episode of every alert that has ever fired."""
+    def alerts(self) -> list[AlertEpisode]:
+        """Return the last episode of every alert that has ever fired."""
         with self._lock:
             return [alert for of_subject in self._alerts.values() for alert in of_subject]
 
-    def alerts_about(self, key: str) -> list[KnownAlert]:
-        """Of a relationship, a programme or a source."""
+    def alerts_of_subject(self, key: str) -> list[AlertEpisode]:
+        """Return what belongs to the subject: a relationship, a programme or a source."""
         with self._lock:
             return list(self._alerts.get(key, ()))
 
     def events(self, subject: str) -> list[AlertChanged | AlertHandled]:
-        """What was decided and done about a subject of late, the oldest first."""
+        """Return recent decisions and acts about a subject, the oldest first."""
         with self._lock:
             return list(self._events.get(subject, ()))
 
-    def every_event(self) -> list[AlertChanged | AlertHandled]:
-        """As `events`, about all subjects."""
+    def all_events(self) -> list[AlertChanged | AlertHandled]:
+        """Return recent decisions and acts about all subjects."""
         with self._lock:
             return [event for of_subject in self._events.values() for event in of_subject]
 
@@ -143,8 +143,8 @@ class BoardState:
             found = self._shared.personal.get(personal_key(tenant, person))
         return found or PersonalSettings(tenant=tenant, person=person)
 
-    def personal_has(self, key: str, act: Act) -> bool:
-        """Whether the settings under that key are as the act asks for."""
+    def settings_match(self, key: str, act: Act) -> bool:
+        """Return whether the settings under that key match the act."""
         with self._lock:
             found = self._shared.personal.get(key)
         match act:
@@ -159,7 +159,7 @@ class BoardState:
                 raise ValueError("it is no act on settings")
 
     def refused_addresses(self, tenant: str, person: str) -> int:
-        """How many addresses of the person a server has refused for good."""
+        """Return how many addresses of the person a server has refused for good."""
         with self._lock:
             return sum((one.tenant, one.person) == (tenant, person) for one in self._shared.addresses.values())
 
@@ -171,9 +171,9 @@ class BoardState:
         with self._lock:
             return self._deliveries.get(delivery_id)
 
-    def deliveries_of(self, dedup_key: str) -> list[Delivery]:
+    def deliveries_of_episode(self, dedup_key: str) -> list[Delivery]:
         with self._lock:
-            return [self._deliveries[one] for one in sorted(self._of_episode.get(dedup_key, ()))]
+            return [self._deliveries[one] for one in sorted(self._ids_by_episode.get(dedup_key, ()))]
 
     def votes(self) -> list[CountedVote]:
         with self._lock:
@@ -184,7 +184,7 @@ class BoardState:
             return dict(self._tokens)
 
     def clocks(self) -> Mapping[int, Instant]:
-        """Up to when each partition of the scores has been decided on."""
+        """Return up to when each partition of the scores has been decided on."""
         with self._lock:
             return dict(self._clocks)
 
@@ -197,7 +197,7 @@ class BoardState:
             return self._changes.positions()
 
     def changes(self, since: Positions) -> SubjectChanges:
-        """Of all that lies beyond these positions."""
+        """Return the changes beyond these positions."""
         with self._lock:
             return self._changes.since(since)
 
@@ -205,85 +205,85 @@ class BoardState:
         with self._lock:
             return self._changes.after(count)
 
-    def listen(self, listener: Callable[[], None]) -> None:
-        """It is called after each record, on the thread that applies it."""
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Call the listener after each record, on the thread that applies it."""
         self._listeners.add(listener)
 
-    def ignore(self, listener: Callable[[], None]) -> None:
+    def remove_listener(self, listener: Callable[[], None]) -> None:
         self._listeners.discard(listener)
 
-    def _applied(self, record: Record) -> list[str]:
-        """The keys of the subjects that it is about."""
-        self._changes.reach(record)
+    def _apply_record(self, record: Record) -> list[str]:
+        """Apply a record; returns the keys of the subjects that it changes."""
+        self._changes.record_position(record)
         key = (record.key or b"").decode(errors="replace")
-        if record.topic == self._names.alert_state:
-            self.written_at = from_micros(record.timestamp_ms * 1000)
-            return self._state(record, key)
-        if record.topic == self._names.subject_state:
+        if record.topic == self._topics.alert_state:
+            self.last_written_at = from_micros(record.timestamp_ms * 1000)
+            return self._apply_watch(record, key)
+        if record.topic == self._topics.subject_state:
             self._subjects.pop(key, None)
             self._alerts.pop(key, None)
             if record.value is not None:
-                self._subjects[key] = watch = subject_of(key, record.value)
-                self._know(key, watch)
+                self._subjects[key] = watch = parse_subject(key, record.value)
+                self._index_alerts(key, watch)
             return [key]
-        if record.topic == self._names.deliveries:
-            return self._delivery(record, key)
-        if record.topic == self._names.shared_state:
+        if record.topic == self._topics.deliveries:
+            return self._apply_delivery(record, key)
+        if record.topic == self._topics.shared_state:
             self._shared.apply(record)
             return [] if key.startswith((PERSONS, ADDRESSES)) else [SILENCES]
-        if record.topic == self._names.board_tokens:
-            # What signs in and cannot be read signs nobody in.
+        if record.topic == self._topics.board_tokens:
+            # An unreadable token signs nobody in.
             self._tokens.pop(key, None)
             if record.value is not None and (token := BoardToken.model_validate_json(record.value)).token_id == key:
                 self._tokens[key] = token
             return []
-        return self._event(record)
+        return self._apply_event(record)
 
-    def _state(self, record: Record, key: str) -> list[str]:
+    def _apply_watch(self, record: Record, key: str) -> list[str]:
         if record.value is None:
             self._drop(key)
             return [key]
-        match parsed(load, record.value):
+        match parse(load, record.value):
             case ClockRecord(clock=clock) if record.key == CLOCK_KEY:
                 self._clocks[record.partition] = clock
                 return []
             case WatchRecord(watch=watch) if key == watch.subject.key:
                 if key not in self._erased:
                     self._watches[key] = watch
-                    self._know(key, watch)
+                    self._index_alerts(key, watch)
                 return [key]
             case _:
                 self._drop(key)
                 raise UnreadableRecordError("it does not belong to its key")
 
-    def _know(self, key: str, watch: Watch | SubjectWatch) -> None:
+    def _index_alerts(self, key: str, watch: Watch | SubjectWatch) -> None:
         self._alerts.pop(key, None)
-        if alerts := alerts_of(watch):
+        if alerts := episodes_of(watch):
             self._alerts[key] = alerts
 
-    def _delivery(self, record: Record, key: str) -> list[str]:
+    def _apply_delivery(self, record: Record, key: str) -> list[str]:
         before = self._deliveries.pop(key, None)
-        for dedup in _episodes(before):
-            self._of_episode[dedup].discard(key)
+        for dedup in _dedup_keys(before):
+            self._ids_by_episode[dedup].discard(key)
         if record.value is None:
             return _subjects(before)
-        # The body is most of it, and holds names: the board shows none.
-        after = delivery_of(record).model_copy(update={"body": None})
+        # The body is most of the record, and holds names: the board shows none.
+        after = parse_delivery(record).model_copy(update={"body": None})
         self._deliveries[key] = after
-        for dedup in _episodes(after):
-            self._of_episode[dedup].add(key)
+        for dedup in _dedup_keys(after):
+            self._ids_by_episode[dedup].add(key)
         return _subjects(after)
 
-    def _event(self, record: Record) -> list[str]:
+    def _apply_event(self, record: Record) -> list[str]:
         event = ALERT_EVENT.validate_json(record.value or b"")
         if event.type == "mentoring.delivery.changed.v1":
             return []
-        self._events.setdefault(event.partitionkey, deque(maxlen=MOST_EVENTS)).append(event)
+        self._events.setdefault(event.partitionkey, deque(maxlen=MAX_EVENTS)).append(event)
         if event.type == "mentoring.alert.handled.v1":
             act = event.data
             if event.causationid is not None:
                 self._outcomes[event.causationid] = act
-                while len(self._outcomes) > MOST_OUTCOMES:
+                while len(self._outcomes) > MAX_OUTCOMES:
                     self._outcomes.popitem(last=False)
             if act.verdict is not None and act.refused is None:
                 useful = act.verdict == "useful"
@@ -297,7 +297,7 @@ class BoardState:
         self._events.pop(key, None)
 
 
-def _episodes(delivery: Delivery | None) -> list[str]:
+def _dedup_keys(delivery: Delivery | None) -> list[str]:
     return [delivery.dedup_key, *(item.alert.dedup_key for item in delivery.items)] if delivery else []
 
 

@@ -1,1 +1,1 @@
-"""Ways to people. A channel sends one message and says what the answer means; it never retries and never decides."""
+"""Channels: each sends one message and interprets the answer; it never retries and never decides."""

@@ -1,5 +1,5 @@
-"""Which addresses may be called: public ones only, unless allowed, and the very address that was looked at; and what is
-wrong with an address or a secret that somebody has configured."""
+"""Checks of addresses: only public ones may be called, unless private ones are allowed, and always the resolved address
+that was checked. Also faults of configured addresses and secrets."""
 
 import base64
 import ipaddress
@@ -10,9 +10,9 @@ import httpx
 from standardwebhooks import Webhook
 
 UNICAST = ipaddress.IPv6Network("2000::/3")
-"""All that is given out so far. What lies outside is reserved, local, or holds an IPv4 address: `::/96`,
+"""All allocated unicast addresses. What lies outside is reserved, local, or holds an IPv4 address: `::/96`,
 `64:ff9b::/96` and `64:ff9b:1::/48` (NAT64), `fec0::/10`."""
-NO_HOSTS = tuple(
+SPECIAL_RANGES = tuple(
     map(
         ipaddress.IPv6Network,
         (
@@ -29,12 +29,12 @@ ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
 
 
 class PrivateAddressError(Exception):
-    """The receiver's name leads into a private network: through it a webhook would reach what is not its business."""
+    """The name of the receiver resolves to a private address: a webhook could otherwise reach internal services."""
 
 
 def resolve(host: str, port: int, *, allow_private: bool) -> str:
-    """One address of the host. Raises OSError when the name is not known, PrivateAddressError when any of its addresses
-    is not public: which one a client takes is not ours to say."""
+    """Return one address of the host. Raises OSError when the name does not resolve, PrivateAddressError when any of
+    its addresses is not public: which one a client uses is not ours to decide."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in found]
     private = [address for address in addresses if not is_public(address)]
@@ -44,30 +44,30 @@ def resolve(host: str, port: int, *, allow_private: bool) -> str:
 
 
 def is_public(address: str) -> bool:
-    """Of what the registries call global only what leads to one host of the internet: no range that hands a packet on
-    to an IPv4 address which it holds (NAT64, 6to4, Teredo, ISATAP), whatever that address is."""
+    """Return whether the address is one host of the internet: global by the registries, and in no range that forwards
+    packets to an embedded IPv4 address (NAT64, 6to4, Teredo, ISATAP), whatever that address is."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    known = mapped or ip
-    if not known.is_global or known.is_multicast:
+    address_ = mapped or ip
+    if not address_.is_global or address_.is_multicast:
         return False
-    if isinstance(known, ipaddress.IPv4Address):
-        return known not in RELAYS_OF_6TO4
-    isatap = known.packed[8:12] in ISATAP
-    return known in UNICAST and not isatap and not any(known in network for network in NO_HOSTS)
+    if isinstance(address_, ipaddress.IPv4Address):
+        return address_ not in RELAYS_OF_6TO4
+    isatap = address_.packed[8:12] in ISATAP
+    return address_ in UNICAST and not isatap and not any(address_ in network for network in SPECIAL_RANGES)
 
 
-LEAST_SECRET_BYTES = 24
+MIN_SECRET_BYTES = 24
 """Standard Webhooks: a secret has 24 to 64 bytes."""
 
 
 def url_fault(url: str, *, allow_private: bool) -> str | None:
-    """Nothing of the address is in the answer: it may be a secret."""
+    """Return the fault of a URL, without quoting it: it may be a secret."""
     try:
         parts = urlsplit(str(httpx.URL(url)))
         (parts.hostname or "").encode("idna")
     except (httpx.InvalidURL, ValueError):
-        # The messages of both quote what they were given.
+        # The messages of both exceptions quote the input.
         return "is no address"
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         return "must be an http or https address"
@@ -83,14 +83,15 @@ def secret_fault(secret: str) -> str | None:
         Webhook(secret)  # the library must not refuse it when an alert is due
         prefix, found, encoded = secret.partition("whsec_")
         octets = len(base64.b64decode(encoded + "==", validate=False)) if found and not prefix else 0
-        enough = octets >= LEAST_SECRET_BYTES
+        enough = octets >= MIN_SECRET_BYTES
     except (ValueError, RuntimeError):  # binascii.Error is a ValueError
         enough = False
-    return None if enough else f"must be whsec_ and the base64 of at least {LEAST_SECRET_BYTES} random bytes"
+    return None if enough else f"must be whsec_ and the base64 of at least {MIN_SECRET_BYTES} random bytes"
 
 
 def _is_private(host: str) -> bool:
-    """What can be told without asking for the name; the rest is looked at before every message."""
+    """Return whether the host is evidently private, without resolving the name; names are checked before every
+    message."""
     try:
         ipaddress.ip_address(host)
     except ValueError:

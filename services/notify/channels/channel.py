@@ -1,4 +1,4 @@
-"""What every channel is, how much it takes, and the one for each kind of destination."""
+"""The interface of channels, the send limits of each kind, and the channel of each kind of destination."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -6,10 +6,10 @@ from typing import Protocol, assert_never
 
 from schemas.alerts import ChannelName, Delivery
 from schemas.primitives import Instant
-from services.notify.channels.answers import of_slack, of_teams
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel, WebhookChannel
 from services.notify.channels.smtp import MailDirectory, SmtpChannel
-from services.notify.domain.deliveries import Arrived, Verdict
+from services.notify.channels.verdicts import slack_verdict, teams_verdict
+from services.notify.domain.deliveries import DeliveryAccepted, Verdict
 from services.notify.domain.destinations import (
     DestinationConfig,
     HttpTarget,
@@ -17,32 +17,31 @@ from services.notify.domain.destinations import (
     SmtpOptions,
     WebhookOptions,
 )
-from services.notify.domain.outbox import SendingPace
+from services.notify.domain.outbox import SendLimits
 from services.runtime import log
 
 
 class Channel(Protocol):
-    """One destination as its sender holds it. It lives on one event loop."""
+    """A channel to one destination, used by its sender. It lives on one event loop."""
 
     async def send(self, delivery: Delivery) -> Verdict:
-        """Of a delivery that was rendered; a repeat carries the same key and the same body. Raises for what is a fault
-        of ours only."""
+        """Send a rendered delivery; a repeat carries the same key and the same body. Raises only for faults of ours."""
 
     async def close(self) -> None: ...
 
 
-# Channels without keys have one message in hand: of two that are unknown after a crash two may come twice.
-PACES: Mapping[ChannelName, SendingPace] = {
-    "log": SendingPace(in_hands=50, most=10_000, span=timedelta(seconds=1)),
-    # A receiver that takes 0.1 s still gets 80 messages a second, see senders.AT_A_TIME.
-    "webhook": SendingPace(in_hands=50, most=10_000, span=timedelta(seconds=1)),
-    "smtp": SendingPace(in_hands=1, most=50, span=timedelta(seconds=1)),
-    # Slack: "no more than one message per second", short bursts are let through.
-    "slack": SendingPace(in_hands=1, most=1, span=timedelta(seconds=1)),
-    # Teams closes a webhook for a while after 25 posts in 300 s.
-    "teams": SendingPace(in_hands=1, most=25, span=timedelta(seconds=300)),
-    # PagerDuty takes about 120 events a minute of one key.
-    "pagerduty": SendingPace(in_hands=50, most=120, span=timedelta(seconds=60)),
+# Channels without keys have one message in flight: two of unknown outcome after a crash could both arrive twice.
+SEND_LIMITS: Mapping[ChannelName, SendLimits] = {
+    "log": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
+    # A receiver that takes 0.1 s still gets 80 messages a second, see senders.MAX_CONCURRENT.
+    "webhook": SendLimits(in_flight=50, most=10_000, span=timedelta(seconds=1)),
+    "smtp": SendLimits(in_flight=1, most=50, span=timedelta(seconds=1)),
+    # Slack: "no more than one message per second"; short bursts are allowed.
+    "slack": SendLimits(in_flight=1, most=1, span=timedelta(seconds=1)),
+    # Teams blocks a webhook for a while after 25 posts in 300 s.
+    "teams": SendLimits(in_flight=1, most=25, span=timedelta(seconds=300)),
+    # PagerDuty accepts about 120 events a minute per key.
+    "pagerduty": SendLimits(in_flight=50, most=120, span=timedelta(seconds=60)),
 }
 
 
@@ -64,14 +63,14 @@ class LogChannel:
             at=alert.at.isoformat(),
             delivery_id=delivery.delivery_id,
         )
-        return Arrived("logged")
+        return DeliveryAccepted("logged")
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def opened(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
-    """To be called on the loop that it is to live on."""
+def open_channel(config: DestinationConfig, now: Callable[[], Instant], directory: MailDirectory) -> Channel:
+    """Open the channel of a destination. Call it on the event loop that the channel lives on."""
     match config.options:
         case WebhookOptions() as options:
             return WebhookChannel(options, now)
@@ -80,7 +79,7 @@ def opened(config: DestinationConfig, now: Callable[[], Instant], directory: Mai
         case PagerDutyOptions() as options:
             return PagerDutyChannel(options, now)
         case HttpTarget() as target:
-            return ChatChannel(target, of_teams if config.channel == "teams" else of_slack, now)
+            return ChatChannel(target, teams_verdict if config.channel == "teams" else slack_verdict, now)
         case None:
             return LogChannel()
         case _:

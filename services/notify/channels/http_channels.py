@@ -1,5 +1,5 @@
-"""The channels over HTTP: a webhook, signed per Standard Webhooks, the chats of Slack and Teams, and PagerDuty. Each
-sends one POST, to the address that was checked, redirects not followed, bounded."""
+"""The HTTP channels: webhooks, signed per Standard Webhooks, Slack and Teams, and PagerDuty. Each sends one bounded
+POST to the checked address, without following redirects."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,8 +10,8 @@ from standardwebhooks import Webhook
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.addresses import PrivateAddressError, resolve
-from services.notify.channels.answers import of_answer, of_pagerduty
-from services.notify.domain.deliveries import Down, Unknown, Verdict
+from services.notify.channels.verdicts import http_verdict, pagerduty_verdict
+from services.notify.domain.deliveries import DestinationDown, OutcomeUnknown, Verdict
 from services.notify.domain.destinations import HttpTarget, PagerDutyOptions, WebhookOptions
 from services.runtime.bounded_http import AsyncBoundedHttp, BodyBrokenError, Bounds, HttpAnswer
 
@@ -26,30 +26,31 @@ class Poster:
         self._http = AsyncBoundedHttp()
         self._bounds = Bounds(target.timeout_seconds, LONGEST_ANSWER_BYTES)
 
-    async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | Down | Unknown:
-        """The status counts as soon as it is there: of the body a little is read, so that the connection serves the
-        next message, and a long or slow one is cut off."""
+    async def post(self, content: bytes, headers: Mapping[str, str]) -> HttpAnswer | DestinationDown | OutcomeUnknown:
+        """Post the content. The status counts as soon as it arrives: of the body a little is read, so that the
+        connection is reusable; a long or slow body is cut off."""
         try:
             return await self._http.ask(lambda: self._request(content, headers), self._bounds)
         except BodyBrokenError as broken:
             return broken.answer
         except PrivateAddressError as refused:
-            return Down(str(refused))
+            return DestinationDown(str(refused))
         except TimeoutError:
-            return Unknown(f"Timeout: no answer within {self._bounds.seconds:g} s")
+            return OutcomeUnknown(f"Timeout: no answer within {self._bounds.seconds:g} s")
         except (httpx.ConnectError, httpx.UnsupportedProtocol) as away:
-            return Down(type(away).__name__)
+            return DestinationDown(type(away).__name__)
         except httpx.TransportError as broken:
-            return Unknown(type(broken).__name__)
+            return OutcomeUnknown(type(broken).__name__)
         except OSError as away:
-            # The name is not known, or nobody listens there.
-            return Down(f"{type(away).__name__}: {away.strerror}")
+            # The name does not resolve, or nothing listens there.
+            return DestinationDown(f"{type(away).__name__}: {away.strerror}")
 
     async def close(self) -> None:
         await self._http.close()
 
     def _request(self, content: bytes, headers: Mapping[str, str]) -> httpx.Request:
-        """To the address itself, so that a second look-up cannot lead elsewhere; the name stays in Host and TLS."""
+        """Build the request to the resolved address, so that a second lookup cannot lead elsewhere; the name stays in
+        Host and TLS."""
         port = self._url.port or (443 if self._url.scheme == "https" else 80)
         address = resolve(self._url.host, port, allow_private=self._target.allow_private)
         return httpx.Request(
@@ -76,12 +77,12 @@ class WebhookChannel(Poster):
         answer = await self.post(content, JSON | signature)
         if not isinstance(answer, HttpAnswer):
             return answer
-        return of_answer(answer.status, answer.headers.get("retry-after"), self._now())
+        return http_verdict(answer.status, answer.headers.get("retry-after"), self._now())
 
 
 class ChatChannel(Poster):
-    """`verdict_of`: what the answers of this chat mean. The address is the secret; Teams' signs itself (`sig`), and a
-    header of authorization beside it would be refused."""
+    """`verdict_of`: the verdict function of this chat. The address is the secret; Teams signs its URL (`sig`) and
+    refuses an Authorization header."""
 
     def __init__(
         self,
@@ -108,4 +109,4 @@ class PagerDutyChannel(Poster):
     async def send(self, delivery: Delivery) -> Verdict:
         event = {"routing_key": self._key.get_secret_value(), **json.loads(delivery.body or "{}")}
         answer = await self.post(json.dumps(event).encode(), JSON)
-        return of_pagerduty(answer, self._now()) if isinstance(answer, HttpAnswer) else answer
+        return pagerduty_verdict(answer, self._now()) if isinstance(answer, HttpAnswer) else answer

@@ -1,5 +1,5 @@
-"""The mail channel: SMTP, one connection for each message. It knows no keys: a repeat is a second mail, which is the
-same bytes under the same Message-ID, so that some receivers fold the two."""
+"""The mail channel: SMTP, one connection per message. It has no keys: a repeat is a second mail with the same bytes and
+Message-ID, which some receivers deduplicate."""
 
 import asyncio
 import json
@@ -19,50 +19,63 @@ import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from schemas.alerts import Delivery
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+)
 from services.notify.domain.destinations import SmtpOptions
 from services.notify.domain.preferences import address_digest
-from services.notify.domain.unsubscribing import LeavingLinks
+from services.notify.domain.unsubscribe import UnsubscribeLinks
 
-LEAVE = "What you get, and how to get less of it"
+UNSUBSCRIBE_TEXT = "What you get, and how to get less of it"
 
 
-def mail_bytes(delivery: Delivery, sender: str, to: Sequence[str], leave: str | None = None) -> bytes:
-    """Its Message-ID is of its content: what says that it may be a repeat is another message of the same thread.
-    `leave`: the address where whoever gets it says that they want no more of it."""
+def mail_bytes(delivery: Delivery, sender: str, to: Sequence[str], unsubscribe_url: str | None = None) -> bytes:
+    """Return the mail. The Message-ID is derived from the content: a mail marked as possible repeat is another message
+    of the same thread. `unsubscribe_url`: the List-Unsubscribe address."""
     content = json.loads(delivery.body or "{}")
     domain = sender.rpartition("@")[2]
-    own = sha256(f"{delivery.delivery_id}\x00{delivery.body}".encode()).hexdigest()
+    content_hash = sha256(f"{delivery.delivery_id}\x00{delivery.body}".encode()).hexdigest()
     root = f"<{delivery.dedup_key}.{delivery.recipient}@{domain}>"
     message = EmailMessage(policy=SMTP)
     message["From"] = Address("Rapport", addr_spec=sender)
     message["To"] = [Address(addr_spec=one) for one in to]
     message["Subject"] = content["subject"]
     message["Date"] = format_datetime(delivery.started_at or delivery.planned_at)
-    message["Message-ID"] = f"<{own[:40]}@{domain}>"
-    # Of a message that never was: whichever mail of the episode comes first, all answer the same one.
+    message["Message-ID"] = f"<{content_hash[:40]}@{domain}>"
+    # A root message that does not exist: all mails of the episode answer it, whichever arrives first.
     message["References"] = root
     message["In-Reply-To"] = root
-    # No holiday reply, and no loop of two machines.
+    # Prevents out-of-office replies, and mail loops.
     message["Auto-Submitted"] = "auto-generated"
     message["X-Auto-Response-Suppress"] = "All"
-    if leave is not None:
-        message["List-Unsubscribe"] = f"<{leave}>"
+    if unsubscribe_url is not None:
+        message["List-Unsubscribe"] = f"<{unsubscribe_url}>"
         message["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
-    message.set_content(content["text"] + (f"\n-- \n{LEAVE}: {leave}\n" if leave else ""))
-    link = f"<p style='font-size:.8em'><a href='{escape(leave)}'>{LEAVE}</a></p>" if leave else ""
+    message.set_content(
+        content["text"] + (f"\n-- \n{UNSUBSCRIBE_TEXT}: {unsubscribe_url}\n" if unsubscribe_url else "")
+    )
+    link = (
+        f"<p style='font-size:.8em'><a href='{escape(unsubscribe_url)}'>{UNSUBSCRIBE_TEXT}</a></p>"
+        if unsubscribe_url
+        else ""
+    )
     message.add_alternative(content["html"].replace("</body>", f"{link}</body>"), subtype="html")
-    message.set_boundary(f"=_{own[:32]}")
+    message.set_boundary(f"=_{content_hash[:32]}")
     return message.as_bytes()
 
 
-CLOSING = 421
-"""The server is about to go away, whatever was asked of it."""
+SERVICE_CLOSING = 421
+"""The server closes the connection, whatever the command was."""
 PERMANENT = 500
 QUIT_SECONDS = 1.0
-NO_MAILBOX = frozenset({550, 551, 553})
-"""Where a server says no more than that."""
-OF_ADDRESS = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
+NO_MAILBOX_CODES = frozenset({550, 551, 553})
+"""Codes without an enhanced status code that mean the same."""
+ADDRESS_FAULT_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"})
 """Enhanced status codes (RFC 3463): no such mailbox or host, bad syntax, moved, null MX, mailbox disabled."""
 _ENHANCED = re.compile(r"([245]\.[0-9]{1,3}\.[0-9]{1,3})\b")
 _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})")
@@ -70,12 +83,12 @@ _QUEUED = re.compile(r"queued as ([A-Za-z0-9._-]{1,64})")
 
 @dataclass(frozen=True)
 class MailDirectory:
-    """`address_of` a person, by destination, tenant and id; None where there is none that takes mail. `is_off`: whether
-    a server has refused an address of a destination for good. `leaving`: how a person gets no more of such mails."""
+    """`address_of` a person, by destination, tenant and id; None without an address that takes mail. `is_off`: whether
+    a server has refused an address of a destination for good. `unsubscribe_links`: None without a board."""
 
     address_of: Callable[[str, str, str], str | None]
     is_off: Callable[[str, str], bool]
-    leaving: LeavingLinks | None = None
+    unsubscribe_links: UnsubscribeLinks | None = None
 
 
 class SmtpChannel:
@@ -88,17 +101,19 @@ class SmtpChannel:
     async def send(self, delivery: Delivery) -> Verdict:
         options, person, to = self._options, delivery.person, tuple[str, ...]()
         if options.to:
-            to = tuple(one for one in options.to if not self._directory.is_off(self._name, one))
-        elif person is not None and (one := self._directory.address_of(self._name, delivery.tenant, person)):
-            to = (one,)
+            to = tuple(address for address in options.to if not self._directory.is_off(self._name, address))
+        elif person is not None and (address := self._directory.address_of(self._name, delivery.tenant, person)):
+            to = (address,)
         if not to:
-            return Never("there is no address that takes mail")
-        leaving = self._directory.leaving
-        content = mail_bytes(delivery, options.sender, to, leaving.of(delivery) if leaving else None)
+            return MessageRejected("there is no address that takes mail")
+        unsubscribe_links = self._directory.unsubscribe_links
+        content = mail_bytes(
+            delivery, options.sender, to, unsubscribe_links.of(delivery) if unsubscribe_links else None
+        )
         client = aiosmtplib.SMTP(
             hostname=options.host,
             port=options.port,
-            # The default asks a name server, and waits for it.
+            # The default does a blocking DNS lookup.
             local_hostname=options.sender.rpartition("@")[2],
             use_tls=options.security == "tls",
             start_tls=options.security == "starttls",
@@ -108,61 +123,76 @@ class SmtpChannel:
         attempt = _Attempt(self._name, options, to, client)
         try:
             async with asyncio.timeout(options.timeout_seconds):
-                return await attempt.bring(content)
+                return await attempt.deliver(content)
         except (SMTPException, OSError, TimeoutError) as failure:
-            # A name of a class: texts of servers hold addresses. What is of the class itself the library says.
+            # The class name only: texts of servers hold addresses. The library's own errors have texts without any.
             reason = str(failure)[:100] if type(failure) is SMTPException else type(failure).__name__
-            return Unknown(f"{reason} before it was confirmed") if attempt.content_begun else Down(reason)
+            return (
+                OutcomeUnknown(f"{reason} before it was confirmed")
+                if attempt.content_started
+                else DestinationDown(reason)
+            )
         finally:
-            await attempt.part()
+            await attempt.disconnect()
 
     async def close(self) -> None:
-        """Nothing is kept open, servers end idle connections within minutes; what was closed says goodbye in a turn of
-        the loop of its own."""
+        """Connections are not kept, since servers end idle ones within minutes; closing transports need one turn of the
+        event loop."""
         await asyncio.sleep(0.01)
 
 
 class _Attempt:
-    """One dialogue. What a failure means depends on how far it has come."""
+    """One SMTP dialogue. The meaning of a failure depends on how far it has come."""
 
     def __init__(self, name: str, options: SmtpOptions, to: Sequence[str], client: aiosmtplib.SMTP) -> None:
         self.client = client
         self._name, self._options, self._to = name, options, to
         self._is_personal = not options.to
-        self.content_begun = False
+        self.content_started = False
 
-    async def bring(self, content: bytes) -> Verdict:
-        # 1. The server itself: whatever it refuses here, it would refuse of every message.
-        if failed := await _refusal(self._sign_in, self._options):
-            return Down(failed.status)
-        if failed := await _refusal(self.client.mail, self._options.sender):
-            return failed.of_destination()
-        # 2. Those to whom it goes: one that is refused keeps it from nobody else.
+    async def deliver(self, content: bytes) -> Verdict:
+        # 1. The server: whatever it refuses here, it refuses for every message.
+        if failed := await _run_command(self._connect, self._options):
+            return DestinationDown(failed.status)
+        if failed := await _run_command(self.client.mail, self._options.sender):
+            return failed.destination_verdict()
+        # 2. The recipients: a refused one keeps the mail from nobody else.
         refusals: list[_Refusal] = []
         for one in self._to:
-            if refusal := await _refusal(self.client.rcpt, one):
+            if refusal := await _run_command(self.client.rcpt, one):
                 refusals.append(replace(refusal, address=one))
-            if refusal and refusal.code == CLOSING:
-                return refusal.of_destination()
-        gone = [one for one in refusals if one.is_of_address]
-        off = tuple(address_digest(self._name, one.address) for one in gone)
+            if refusal and refusal.code == SERVICE_CLOSING:
+                return refusal.destination_verdict()
+        address_faults = [one for one in refusals if one.is_address_fault]
+        refused_digests = tuple(address_digest(self._name, one.address) for one in address_faults)
         if len(refusals) == len(self._to):
-            # Of a person another one can be asked; of a list that takes nothing the destination is at fault.
-            personal = len(gone) == len(refusals) and self._is_personal
-            return Never(f"{gone[0].status}: no address takes mail", off) if personal else refusals[0].of_destination()
-        # 3. The message. From here to the last answer nobody knows whether it has arrived.
-        self.content_begun = True
+            # For a person the fallback can be used; for a list without any accepted address the destination is at
+            # fault.
+            personal = len(address_faults) == len(refusals) and self._is_personal
+            return (
+                MessageRejected(f"{address_faults[0].status}: no address takes mail", refused_digests)
+                if personal
+                else refusals[0].destination_verdict()
+            )
+        # 3. The content. From here to the last answer the outcome is unknown.
+        self.content_started = True
         try:
             code, text = await self.client.data(content)
         except SMTPResponseException as refused:
             status, code = f"SMTP {refused.code}", refused.code
-            return Down(status) if code == CLOSING else Never(status) if code >= PERMANENT else Again(status)
+            return (
+                DestinationDown(status)
+                if code == SERVICE_CLOSING
+                else MessageRejected(status)
+                if code >= PERMANENT
+                else RetryLater(status)
+            )
         refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
-        return Arrived(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", off)
+        return DeliveryAccepted(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", refused_digests)
 
-    async def part(self) -> None:
-        """Politely, if the server still listens; a connection over TLS is not waited for."""
+    async def disconnect(self) -> None:
+        """Quit if the server still listens, then drop the connection; a TLS shutdown is not awaited."""
         transport = self.client.transport
         if self.client.is_connected:
             with suppress(SMTPException, OSError, TimeoutError):
@@ -171,7 +201,7 @@ class _Attempt:
         if isinstance(transport, asyncio.WriteTransport):
             transport.abort()
 
-    async def _sign_in(self, options: SmtpOptions) -> None:
+    async def _connect(self, options: SmtpOptions) -> None:
         await self.client.connect()
         if options.username is not None and options.password is not None:
             await self.client.login(options.username, options.password.get_secret_value())
@@ -184,26 +214,32 @@ class _Refusal:
     address: str = ""
 
     @property
-    def is_of_address(self) -> bool:
-        """The address does not exist, or is closed for good; not that the server minds whoever sends, or is full."""
+    def is_address_fault(self) -> bool:
+        """Whether the address does not exist, or is closed for good; not that the server rejects the sender, or is
+        full."""
         enhanced = _ENHANCED.match(self.text)
         if enhanced is not None:
-            return enhanced[1] in OF_ADDRESS
-        return self.code in NO_MAILBOX
+            return enhanced[1] in ADDRESS_FAULT_CODES
+        return self.code in NO_MAILBOX_CODES
 
     @property
     def status(self) -> str:
         return f"SMTP {self.code}"
 
-    def of_destination(self) -> Verdict:
-        """4xx of an address is greylisting or a full mailbox: a matter of time."""
-        return Down(self.status) if self.code >= PERMANENT or self.code == CLOSING else Again(self.status)
+    def destination_verdict(self) -> Verdict:
+        """Return the verdict on the destination. 4xx of an address is greylisting or a full mailbox, and passes with
+        time."""
+        return (
+            DestinationDown(self.status)
+            if self.code >= PERMANENT or self.code == SERVICE_CLOSING
+            else RetryLater(self.status)
+        )
 
 
-async def _refusal(ask: Callable[..., Awaitable[object]], about: object) -> _Refusal | None:
-    """None if the server agrees. Raises what is no answer of it."""
+async def _run_command(command: Callable[..., Awaitable[object]], argument: object) -> _Refusal | None:
+    """Run a command; returns None if the server accepts it. Raises every failure that is no SMTP answer."""
     try:
-        await ask(about)
+        await command(argument)
     except SMTPResponseException as refused:
         return _Refusal(refused.code, str(refused.message))
     return None

@@ -10,7 +10,7 @@ import click
 from pydantic import ValidationError
 
 from schemas.alert_commands import AlertCommand, AlertReference
-from services.notify.commands.alerts import the_alert
+from services.notify.commands.alerts import find_alert_or_exit
 from services.notify.commands.common import fail, settings_or_exit, write
 from services.runtime.kafka import OutgoingRecord
 from services.validation_errors import field_errors
@@ -49,7 +49,7 @@ _alert = click.argument("alert")
 @_note
 @_by
 def ack(alert: str, until: datetime | None, note: str, by: str) -> None:
-    """Acknowledge ALERT: somebody looks after it."""
+    """Acknowledge ALERT: somebody handles it."""
     _on_alert(alert, by, {"kind": "acknowledge", "until": until, "note": note})
 
 
@@ -68,7 +68,7 @@ def unack(alert: str, by: str) -> None:
 @_note
 @_by
 def snooze(alert: str, until: datetime, wakes_on: str, note: str, by: str) -> None:
-    """Send nothing of ALERT until then, but its end."""
+    """Send nothing about ALERT until then, except its end."""
     _on_alert(alert, by, {"kind": "snooze", "until": until, "wakes_on": wakes_on, "note": note})
 
 
@@ -77,7 +77,7 @@ def snooze(alert: str, until: datetime, wakes_on: str, note: str, by: str) -> No
 @click.argument("person", required=False)
 @_by
 def assign(alert: str, person: str | None, by: str) -> None:
-    """Give ALERT to PERSON, or to nobody."""
+    """Assign ALERT to PERSON, or to nobody."""
     _on_alert(alert, by, {"kind": "assign", "assignee": person})
 
 
@@ -86,7 +86,7 @@ def assign(alert: str, person: str | None, by: str) -> None:
 @click.argument("text")
 @_by
 def note(alert: str, text: str, by: str) -> None:
-    """Leave a note at ALERT; it outlives the episode."""
+    """Add a note to ALERT; it outlives the episode."""
     _on_alert(alert, by, {"kind": "note", "note": text})
 
 
@@ -96,7 +96,7 @@ def note(alert: str, text: str, by: str) -> None:
 @click.option("--because", type=click.Choice(CLOSING_REASONS), required=True, help="What became of it.")
 @_by
 def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT001 (click hands over its flag)
-    """Say whether ALERT was of use."""
+    """Vote whether ALERT was useful."""
     _on_alert(alert, by, {"kind": "vote", "useful": useful, "reason": because})
 
 
@@ -110,7 +110,7 @@ def vote(alert: str, useful: bool, because: str, by: str) -> None:  # noqa: FBT0
 @_note
 @_by
 def silence(tenant: str, by: str, name: str | None, **matchers: object) -> None:
-    """Send nothing of what matches all that is given until then, but ends."""
+    """Silence alerts that match everything given, until then; ends are still sent."""
     named = name or f"silence-{uuid.uuid4().hex[:12]}"
     _write(_command(tenant, by, {"kind": "silence", "silence": named, **matchers}), f"{tenant}/{named}")
 
@@ -128,24 +128,24 @@ ACTS = (ack, unack, snooze, assign, note, vote, silence, unsilence)
 
 
 def _on_alert(key: str, by: str, act: dict[str, object]) -> None:
-    known = the_alert(key)
-    subject = known.watch.subject
+    episode = find_alert_or_exit(key)
+    subject = episode.watch.subject
     reference = AlertReference(
-        subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
+        subject_kind=subject.kind, subject=subject.id, rule=episode.rule, dedup_key=episode.dedup_key
     )
     _write(_command(subject.tenant, by, act, reference), subject.key)
 
 
 def _command(tenant: str, by: str, act: dict[str, object], alert: AlertReference | None = None) -> AlertCommand:
-    """Exits with 2 where what was given makes no act."""
-    given = {"id": f"cli-{uuid.uuid4().hex}", "tenant": tenant, "by": by, "at": datetime.now(UTC)}
+    """Build a command. Exits with 2 where the arguments make no valid act."""
+    fields = {"id": f"cli-{uuid.uuid4().hex}", "tenant": tenant, "by": by, "at": datetime.now(UTC)}
     try:
-        return AlertCommand.model_validate({**given, "alert": alert, "act": act})
+        return AlertCommand.model_validate({**fields, "alert": alert, "act": act})
     except ValidationError as invalid:
         fail("; ".join(field_errors(invalid)), code=2)
 
 
 def _write(command: AlertCommand, key: str) -> None:
-    settings, names = settings_or_exit()
-    write(settings, [OutgoingRecord(names.commands, command.model_dump_json().encode(), key.encode(), [])])
+    settings, topics = settings_or_exit()
+    write(settings, [OutgoingRecord(topics.commands, command.model_dump_json().encode(), key.encode(), [])])
     click.echo(f"{command.act.kind} is on its way as {command.id}; `rapport notify explain` shows what came of it")

@@ -1,4 +1,4 @@
-"""`rapport notify alerts`, `explain` and `preview`: what is open, every decision about an alert, and its message."""
+"""`rapport notify alerts`, `explain` and `preview`: open alerts, every decision about an alert, and its message."""
 
 import json
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from pydantic import ValidationError
 
 from schemas.alerts import ALERT_EVENT, Alert, AlertAct, AlertEvent, ChannelName, Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit
-from services.notify.domain.decisions import planned
+from services.notify.domain.alert_episode import AlertEpisode, episodes_of
+from services.notify.domain.decisions import plan_deliveries
 from services.notify.domain.ids import Destination
-from services.notify.domain.known_alert import KnownAlert, alerts_of
 from services.notify.domain.subjects import SubjectWatch
 from services.notify.flow.inputs import read_people
 from services.notify.flow.restore import read_watches
-from services.notify.names import Names
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import read_to_end
 
 CHANNELS: tuple[ChannelName, ...] = ("log", "webhook", "smtp", "slack", "teams", "pagerduty")
@@ -26,10 +26,10 @@ CHANNELS: tuple[ChannelName, ...] = ("log", "webhook", "smtp", "slack", "teams",
 @click.option("--tenant", help="Only those of this organisation.")
 @click.option("--program", help="Only those of this programme.")
 def alerts(tenant: str | None, program: str | None) -> None:
-    """List the open alerts, the most urgent first, and who looks after them."""
+    """List the open alerts, the most urgent first, and who handles them."""
     found = [
         alert
-        for alert in _known_alerts()
+        for alert in _alert_episodes()
         if alert.is_open
         and tenant in {None, alert.watch.subject.tenant}
         and program in {None, alert.watch.subject.program}
@@ -42,12 +42,12 @@ def alerts(tenant: str | None, program: str | None) -> None:
 @click.command()
 @click.argument("alert")
 def explain(alert: str) -> None:
-    """Every decision about ALERT, in all its episodes: its reason, the rule and its version, the records that it rests
-    on, what each stage made of it, what became of its messages, and what people did with it."""
+    """Print every decision about ALERT, in all its episodes: its reason, the rule and its version, its input records,
+    each stage's outcome, the outcomes of its messages, and the acts of people."""
     long_enough_or_exit(alert)
     found = [event for event in _events(*settings_or_exit()) if event.data.dedup_key.startswith(alert)]
     for event in sorted(found, key=lambda e: (e.recordedtime, e.id)):
-        for line in _explained(event):
+        for line in _explanation(event):
             click.echo(line)
     if not found:
         fail(f"nothing was decided about an alert whose key begins with {alert}")
@@ -58,20 +58,20 @@ def explain(alert: str) -> None:
 @click.option("--channel", type=click.Choice(CHANNELS), default="smtp", show_default=True)
 @click.option("--raw", is_flag=True, help="The body as it is sent, on one line.")
 def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
-    """Print the message of an alert. ALERT is the beginning of its dedup key or event id; of several the last counts.
-    Names are those of now."""
-    settings, names = settings_or_exit()
+    """Print the message of an alert, with current names. ALERT is the beginning of its dedup key or event id; of
+    several matches the last counts."""
+    settings, topics = settings_or_exit()
     long_enough_or_exit(alert)
     event = None
-    for one in _events(settings, names):
+    for one in _events(settings, topics):
         if one.type == "mentoring.alert.changed.v1" and one.id.startswith(alert):
             event = one
     if event is None:
-        fail(f"{names.alerts} has no alert that begins with {alert[:80]!r}")
-    told = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
-    delivery = planned(told, [Destination(channel, "preview")])[0]
-    renderer = Renderer(read_people(settings, names), settings.notify_link)
-    body = renderer.rendered(delivery).body or ""
+        fail(f"{topics.alerts} has no alert that begins with {alert[:80]!r}")
+    sendable = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
+    delivery = plan_deliveries(sendable, [Destination(channel, "preview")])[0]
+    renderer = Renderer(read_people(settings, topics), settings.notify_link)
+    body = renderer.render(delivery).body or ""
     if raw or channel == "log":
         click.echo(body)
     elif channel == "smtp":
@@ -83,27 +83,27 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
         click.echo(f"(it was not sent: {event.data.not_sent})", err=True)
 
 
-def the_alert(key: str) -> KnownAlert:
-    """The one whose key begins so. Exits with 1 where there is none, or more than one."""
+def find_alert_or_exit(key: str) -> AlertEpisode:
+    """Find the alert whose key begins so. Exits with 1 where there is none, or more than one."""
     long_enough_or_exit(key)
-    found = [alert for alert in _known_alerts() if alert.dedup_key.startswith(key)]
+    found = [alert for alert in _alert_episodes() if alert.dedup_key.startswith(key)]
     if len(found) != 1:
         fail(f"{len(found) or 'no'} alerts have a key that begins with {key}")
     return found[0]
 
 
-def _known_alerts() -> list[KnownAlert]:
-    """The last episode of every alert that has ever fired."""
-    return [alert for watch in read_watches(*settings_or_exit()) for alert in alerts_of(watch)]
+def _alert_episodes() -> list[AlertEpisode]:
+    """Return the last episode of every alert that has ever fired."""
+    return [alert for watch in read_watches(*settings_or_exit()) for alert in episodes_of(watch)]
 
 
-def _line(alert: KnownAlert) -> str:
+def _line(alert: AlertEpisode) -> str:
     watch, state, handling = alert.watch, alert.state, alert.handling
-    cared_for: list[str] = [handling.state]
-    cared_for += [f"by {handling.by}"] if handling.by else []
-    cared_for += [f"until {handling.until:%Y-%m-%d %H:%M}"] if handling.until else []
-    cared_for += [f"assigned to {handling.assignee}"] if handling.assignee else []
-    cared_for += [f"({alert.note})"] if alert.note else []
+    handling_words: list[str] = [handling.state]
+    handling_words += [f"by {handling.by}"] if handling.by else []
+    handling_words += [f"until {handling.until:%Y-%m-%d %H:%M}"] if handling.until else []
+    handling_words += [f"assigned to {handling.assignee}"] if handling.assignee else []
+    handling_words += [f"({alert.note})"] if alert.note else []
     parts = [
         alert.dedup_key,
         state.urgency or "-",
@@ -111,7 +111,7 @@ def _line(alert: KnownAlert) -> str:
         state.condition.ljust(10),
         f"since {state.since:%Y-%m-%d %H:%M}" if state.since else "since -",
         f"{watch.subject.tenant}/{watch.subject.program}/{watch.subject.id}",
-        " ".join(cared_for),
+        " ".join(handling_words),
     ]
     if isinstance(watch, SubjectWatch):
         parts += [watch.source] if watch.source is not None else []
@@ -120,16 +120,16 @@ def _line(alert: KnownAlert) -> str:
     return "  ".join(parts)
 
 
-def _events(settings: NotifySettings, names: Names) -> Iterator[AlertEvent]:
-    """All that can be read; what cannot is counted as nothing here, and refused where it is stored."""
-    for record in read_to_end(settings, [names.alerts], isolation_level="read_committed"):
+def _events(settings: NotifySettings, topics: NotifyTopics) -> Iterator[AlertEvent]:
+    """Yield all readable events; report unreadable ones."""
+    for record in read_to_end(settings, [topics.alerts], isolation_level="read_committed"):
         try:
             yield ALERT_EVENT.validate_json(record.value or b"")
         except ValidationError:
             click.echo(f"unreadable: partition {record.partition}, offset {record.offset}", err=True)
 
 
-def _explained(event: AlertEvent) -> Iterator[str]:
+def _explanation(event: AlertEvent) -> Iterator[str]:
     at = f"{event.recordedtime:%Y-%m-%d %H:%M:%S}"
     match event.data:
         case Alert() as alert:

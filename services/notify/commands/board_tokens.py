@@ -1,4 +1,4 @@
-"""`rapport notify token create|list|revoke`: who is let in on the board."""
+"""`rapport notify token create|list|revoke`: access tokens of the board."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,8 @@ from schemas.primitives import to_rfc3339
 from schemas.tokens import BoardToken, hashed, secret_of
 from services.notify.board.state import BoardState
 from services.notify.commands.common import columns, fail, settings_or_exit, write
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import OutgoingRecord, read_to_end
 
 RANDOM_BYTES = 32
@@ -20,7 +20,7 @@ LONGEST_DAYS = 366
 
 @click.group()
 def token() -> None:
-    """Who may see and do what on the board."""
+    """Manage who may see and do what on the board."""
 
 
 @token.command()
@@ -32,15 +32,15 @@ def token() -> None:
     "--days", type=click.IntRange(1, LONGEST_DAYS), default=90, show_default=True, help="After which it expires."
 )
 @click.option("--id", "token_id", help="A name for it; default: a random one.")
-def create(tenant: str, role: str, days: int, token_id: str | None, **given: object) -> None:
+def create(tenant: str, role: str, days: int, token_id: str | None, **fields: object) -> None:
     """Create a token and print its secret, once, on standard output.
 
     A viewer sees; a coordinator also acts, within their programmes; an admin does everything, of every programme."""
-    settings, names = settings_or_exit()
+    settings, topics = settings_or_exit()
     now, name = datetime.now(UTC), token_id or f"b{secrets.token_hex(5)}"
     secret = secret_of(BoardToken, name, secrets.token_hex(RANDOM_BYTES))
     try:
-        made = BoardToken.model_validate(
+        token_ = BoardToken.model_validate(
             {
                 "token_id": name,
                 "tenant": tenant,
@@ -48,21 +48,21 @@ def create(tenant: str, role: str, days: int, token_id: str | None, **given: obj
                 "sha256": hashed(secret),
                 "created": now,
                 "expires": now + timedelta(days=days),
-                **given,
+                **fields,
             }
         )
     except ValidationError as invalid:
         fail("; ".join(f"{'.'.join(map(str, e['loc'])) or role}: {e['msg']}" for e in invalid.errors()), code=2)
-    if name in _read(settings, names):
+    if name in _read(settings, topics):
         fail(f"there is a token {name!r} already")
-    _save(settings, names, made)
-    click.echo(f"token {name} of {made.person}, until {to_rfc3339(made.expires)}; it is shown only now:", err=True)
+    _save(settings, topics, token_)
+    click.echo(f"token {name} of {token_.person}, until {to_rfc3339(token_.expires)}; it is shown only now:", err=True)
     click.echo(secret)
 
 
 @token.command("list")
 def show() -> None:
-    """List the tokens, without their secrets, which nobody has kept."""
+    """List the tokens, without their secrets, which are not stored."""
     rows = [("ID", "TENANT", "PERSON", "ROLE", "STATE", "EXPIRES", "PROGRAMMES")]
     for one in _read(*settings_or_exit()).values():
         state = "revoked" if one.revoked else "valid" if one.is_valid(datetime.now(UTC)) else "expired"
@@ -76,23 +76,23 @@ def show() -> None:
 @click.argument("token_id", metavar="ID")
 def revoke(token_id: str) -> None:
     """Revoke a token; boards that run end its sessions within about a second."""
-    settings, names = settings_or_exit()
-    known = _read(settings, names).get(token_id)
-    if known is None:
+    settings, topics = settings_or_exit()
+    existing = _read(settings, topics).get(token_id)
+    if existing is None:
         fail(f"there is no token {token_id[:64]!r}")
-    if known.revoked is None:
-        _save(settings, names, known.model_copy(update={"revoked": datetime.now(UTC)}))
+    if existing.revoked is None:
+        _save(settings, topics, existing.model_copy(update={"revoked": datetime.now(UTC)}))
     click.echo(f"token {token_id} is revoked")
 
 
-def _read(settings: NotifySettings, names: Names) -> dict[str, BoardToken]:
-    """As the board itself reads them."""
-    state = BoardState(names)
-    for record in read_to_end(settings, [names.board_tokens]):
+def _read(settings: NotifySettings, topics: NotifyTopics) -> dict[str, BoardToken]:
+    """Read the tokens as the board does."""
+    state = BoardState(topics)
+    for record in read_to_end(settings, [topics.board_tokens]):
         state.apply(record)
     return dict(state.tokens())
 
 
-def _save(settings: NotifySettings, names: Names, saved: BoardToken) -> None:
+def _save(settings: NotifySettings, topics: NotifyTopics, saved: BoardToken) -> None:
     value = saved.model_dump_json().encode()
-    write(settings, [OutgoingRecord(names.board_tokens, value, saved.token_id.encode(), [])])
+    write(settings, [OutgoingRecord(topics.board_tokens, value, saved.token_id.encode(), [])])

@@ -1,4 +1,4 @@
-"""`rapport notify deliveries`, `replay` and `discard`: what was sent, and what becomes of dead letters."""
+"""`rapport notify deliveries`, `replay` and `discard`: list deliveries, and replay or discard dead letters."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ import click
 
 from schemas.alerts import Delivery
 from services.notify.commands.common import fail, long_enough_or_exit, settings_or_exit, write
-from services.notify.domain.deliveries import has_ended, is_given_up, replayed
-from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
+from services.notify.domain.deliveries import has_ended, is_given_up, reset_for_replay
+from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.notify.flow.restore import read_deliveries
 from services.runtime.kafka import OutgoingRecord
 
@@ -20,7 +20,7 @@ SHOWN_ID = 16
 @click.option("--dead", is_flag=True, help="Only those that were given up, with the reason.")
 @click.option("--open", "unfinished", is_flag=True, help="Only those without an outcome.")
 def deliveries(*, dead: bool, unfinished: bool) -> None:
-    """List what was or is to be sent to people, the oldest first; what has ended for 30 days."""
+    """List deliveries, the oldest first; ended ones for 30 days."""
     found = read_deliveries(*settings_or_exit())
     if dead:
         found = [one for one in found if is_given_up(one)]
@@ -49,7 +49,7 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
 def replay(ids: tuple[str, ...], *, every: bool) -> None:
     """Send dead letters again, under the same ids. IDS are as `deliveries --dead` lists them."""
     now = datetime.now(UTC)
-    count = _write(REPLAY, ids, every, lambda one: replayed(one, now).model_dump_json().encode())
+    count = _request(REPLAY, ids, every, lambda one: reset_for_replay(one, now).model_dump_json().encode())
     click.echo(f"{count} deliveries are sent again, by notify where it runs or when it starts")
 
 
@@ -57,17 +57,17 @@ def replay(ids: tuple[str, ...], *, every: bool) -> None:
 @click.argument("ids", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that were given up.")
 def discard(ids: tuple[str, ...], *, every: bool) -> None:
-    """Take dead letters from the list. What became of them stays on `mentoring.alerts`."""
-    click.echo(f"{_write(DISCARD, ids, every, lambda _: None)} deliveries are discarded")
+    """Remove dead letters from the list. Their events stay on `mentoring.alerts`."""
+    click.echo(f"{_request(DISCARD, ids, every, lambda _: None)} deliveries are discarded")
 
 
-def _write(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Delivery], bytes | None]) -> int:  # noqa: FBT001
-    """Of those that were given up: how many. A running notify follows the topic; one that starts later finds the record
-    as the last of its key."""
+def _request(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Delivery], bytes | None]) -> int:  # noqa: FBT001
+    """Write a request for given-up deliveries; returns how many. A running notify follows the topic; one that starts
+    later finds the record as the last of its key."""
     if every == bool(ids):
         fail("name the deliveries, or say --all")
-    settings, names = settings_or_exit()
-    given_up = [one for one in read_deliveries(settings, names) if is_given_up(one)]
+    settings, topics = settings_or_exit()
+    given_up = [one for one in read_deliveries(settings, topics) if is_given_up(one)]
     chosen = given_up if every else list[Delivery]()
     for wanted in dict.fromkeys(ids):
         long_enough_or_exit(wanted)
@@ -76,5 +76,7 @@ def _write(request: bytes, ids: Sequence[str], every: bool, after: Callable[[Del
             fail(f"{wanted[:64]!r}: {len(found)} deliveries that were given up have such an id")
         chosen += found
     headers = [(HEADER, request)]
-    write(settings, [OutgoingRecord(names.deliveries, after(one), one.delivery_id.encode(), headers) for one in chosen])
+    write(
+        settings, [OutgoingRecord(topics.deliveries, after(one), one.delivery_id.encode(), headers) for one in chosen]
+    )
     return len(chosen)

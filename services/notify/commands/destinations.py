@@ -1,4 +1,4 @@
-"""`rapport notify destinations` and `test`: where messages can go, and whether one arrives."""
+"""`rapport notify destinations` and `test`: configured destinations, and whether a message arrives."""
 
 import asyncio
 import os
@@ -11,22 +11,29 @@ from typing import assert_never
 import click
 
 from schemas.alerts import Urgency
-from services.notify.channels.channel import opened
+from services.notify.channels.channel import open_channel
 from services.notify.channels.destinations_file import load_destinations
 from services.notify.channels.smtp import MailDirectory
 from services.notify.commands.common import destinations_or_exit, fail, settings_or_exit
-from services.notify.domain.deliveries import Again, Arrived, Down, Never, Unknown, Verdict
-from services.notify.domain.destinations import DestinationConfig, DestinationsError, listed
+from services.notify.domain.deliveries import (
+    DeliveryAccepted,
+    DestinationDown,
+    MessageRejected,
+    OutcomeUnknown,
+    RetryLater,
+    Verdict,
+)
+from services.notify.domain.destinations import DestinationConfig, DestinationsError, describe_config
 from services.notify.domain.ids import Destination
 from services.notify.domain.name_book import NameBook
-from services.notify.domain.pipeline import due, usual_group
+from services.notify.domain.pipeline import earliest_due, usual_group
 from services.notify.domain.preferences import AddressesOff
-from services.notify.domain.routing import About, Addressing, DecisionContext
+from services.notify.domain.routing import Addressing, DecisionContext, RoutingKey
 from services.notify.flow.inputs import read_people
-from services.notify.flow.noticing import trial_deliveries
-from services.notify.names import Names
+from services.notify.flow.notice_planner import trial_deliveries
 from services.notify.rendering.renderer import Renderer
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 
 NO_DIRECTORY = MailDirectory(lambda _destination, _tenant, _person: None, lambda _destination, _address: False)
 
@@ -44,7 +51,7 @@ def check(file: Path) -> None:
         found = load_destinations(file, os.environ)
     except DestinationsError as faults:
         fail(str(faults))
-    for line in listed(found):
+    for line in describe_config(found):
         click.echo(line)
     click.echo(f"{len(found.destinations)} destinations are valid")
 
@@ -52,7 +59,7 @@ def check(file: Path) -> None:
 @destinations.command("list")
 def list_() -> None:
     """List the destinations of the settings and of their file, without addresses and secrets."""
-    for line in listed(destinations_or_exit(settings_or_exit()[0])):
+    for line in describe_config(destinations_or_exit(settings_or_exit()[0])):
         click.echo(line)
 
 
@@ -63,15 +70,15 @@ def list_() -> None:
 @click.option("--tenant", help="Of the alert.")
 @click.option("--program", help="Of the alert.")
 def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | None, program: str | None) -> None:
-    """Send a test message to a destination, and say what came of it: of PagerDuty it opens an incident of low severity
-    and resolves it at once. Or, with --rule, say where an alert of a programme would go now, when, and why."""
-    settings, names = settings_or_exit()
+    """Send a test message to a destination, and print the outcome; on PagerDuty it opens an incident of low severity
+    and resolves it at once. Or, with --rule, print where an alert of a programme would go now, when, and why."""
+    settings, topics = settings_or_exit()
     if (name is None) == (rule is None):
         fail("say --to DESTINATION, or --rule with --tenant and --program", code=2)
     if rule is not None:
         if tenant is None or program is None:
             fail("--rule needs --tenant and --program", code=2)
-        for line in _way(settings, names, About(tenant, program, rule, urgency)):
+        for line in _route_lines(settings, topics, RoutingKey(tenant, program, rule, urgency)):
             click.echo(line)
         return
     found = next((one for one in destinations_or_exit(settings).destinations if one.name == name), None)
@@ -79,47 +86,47 @@ def test(name: str | None, rule: str | None, urgency: Urgency, tenant: str | Non
         fail(f"there is no destination {(name or '')[:80]!r}: see `rapport notify destinations list`")
     if found.is_owner:
         fail(f"{name} goes to whoever looks after a programme: say where with --rule")
-    verdicts = asyncio.run(_sent(found, Renderer(NameBook(), settings.notify_link)))
+    verdicts = asyncio.run(_send_trial(found, Renderer(NameBook(), settings.notify_link)))
     for verdict in verdicts:
         click.echo(f"{name}: {_outcome(verdict)}")
-    sys.exit(0 if all(isinstance(verdict, Arrived) for verdict in verdicts) else 1)
+    sys.exit(0 if all(isinstance(verdict, DeliveryAccepted) for verdict in verdicts) else 1)
 
 
-def _way(settings: NotifySettings, names: Names, about: About) -> Iterator[str]:
-    """By the directory and the programmes as they are now."""
+def _route_lines(settings: NotifySettings, topics: NotifyTopics, about: RoutingKey) -> Iterator[str]:
+    """Yield where an alert would go, by the directory and the programmes as they are now."""
     routing = destinations_or_exit(settings)
-    addressing = Addressing(routing, read_people(settings, names), AddressesOff())
+    addressing = Addressing(routing, read_people(settings, topics), AddressesOff())
     context = DecisionContext(settings.clock, lambda: datetime.now(UTC), addressing)
-    routed, now = context.routed(about), context.now()
+    routed, now = context.route(about), context.now()
     yield routed.why
     for one in routed.to:
         to = one.destination
         group, at = usual_group(about.urgency), "at once"
-        if one.receiving is not None and group is not None:
-            at = f"{group}, {one.receiving.words(due(group, one, now))} at the earliest"
+        if one.delivery_window is not None and group is not None:
+            at = f"{group}, {one.delivery_window.words(earliest_due(group, one, now))} at the earliest"
         yield f"{to.recipient} ({to.channel}){f' for {one.person}' if one.person else ''}: {at}"
 
 
-async def _sent(config: DestinationConfig, renderer: Renderer) -> list[Verdict]:
-    channel = opened(config, lambda: datetime.now(UTC), NO_DIRECTORY)
+async def _send_trial(config: DestinationConfig, renderer: Renderer) -> list[Verdict]:
+    channel = open_channel(config, lambda: datetime.now(UTC), NO_DIRECTORY)
     try:
         trials = trial_deliveries(Destination(config.channel, config.name), datetime.now(UTC))
-        return [await channel.send(renderer.rendered(one)) for one in trials]
+        return [await channel.send(renderer.render(one)) for one in trials]
     finally:
         await channel.close()
 
 
 def _outcome(verdict: Verdict) -> str:
     match verdict:
-        case Arrived(status):
+        case DeliveryAccepted(status):
             return f"taken ({status})"
-        case Again(status):
+        case RetryLater(status):
             return f"not taken now ({status}); a message would be tried again"
-        case Unknown(status):
+        case OutcomeUnknown(status):
             return f"nobody knows whether it arrived ({status})"
-        case Never(status):
+        case MessageRejected(status):
             return f"the message was refused ({status})"
-        case Down(status):
+        case DestinationDown(status):
             return f"the destination is at fault ({status}); messages would wait"
         case _:
             assert_never(verdict)

@@ -15,17 +15,17 @@ from schemas.primitives import Instant
 from schemas.rule_sets import DEFAULTS, RuleSet, RulesSet, RuleVersion, ShadowResult, differing, problems_of, rules_of
 from schemas.rule_words import describe
 from services.notify.commands.common import columns, fail, settings_or_exit, write
-from services.notify.domain.rule_book import InForce, RuleBook
+from services.notify.domain.rule_book import ActiveRules, RuleBook
 from services.notify.flow.backtest import (
     Backtest,
-    backtested,
     read_clock,
     read_programme,
     read_rule_book,
-    scores_of,
+    read_scores,
+    run_backtest,
 )
-from services.notify.names import Names
 from services.notify.settings import NotifySettings
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import OutgoingRecord
 from services.runtime.strict_yaml import UnreadableError, documents
 
@@ -60,8 +60,8 @@ def rules() -> None:
 
 
 @dataclass(frozen=True)
-class Checked:
-    """A file that can be applied, and what it is to be applied to."""
+class CheckedRules:
+    """A valid file, and what it applies to."""
 
     wanted: RuleSet
     book: RuleBook
@@ -72,7 +72,7 @@ class Checked:
         return partition_key(self.wanted.tenant, self.wanted.program)
 
     @property
-    def in_force(self) -> InForce:
+    def in_force(self) -> ActiveRules:
         return self.book.in_force((self.wanted.tenant, self.wanted.program), self.present)
 
 
@@ -80,23 +80,23 @@ class Checked:
 @_file
 def check(file: Path) -> None:
     """Validate FILE against the grammar and the watch levels of its programme, and print its rules."""
-    checked = _checked(*settings_or_exit(), file)
+    checked = _check_file(*settings_or_exit(), file)
     candidate = rules_of(checked.wanted.version, checked.wanted.rules)
     for rule in candidate:
         click.echo(describe(rule))
     changed = differing(checked.in_force.rules, candidate)
-    names = ", ".join(name for name, _, _ in changed) or "none"
-    click.echo(f"{file}: valid; other than in version {checked.in_force.version}, which is in force: {names}")
+    topics = ", ".join(name for name, _, _ in changed) or "none"
+    click.echo(f"{file}: valid; other than in version {checked.in_force.version}, which is in force: {topics}")
 
 
 @rules.command()
 @_file
 def apply(file: Path) -> None:
-    """Apply the rules of FILE: in shadow first, where they only count what they would have fired; after `shadow_hours`
-    they page. What has come of a shadow is published an hour before, and `show` prints it; another version that is
-    applied before takes its place. Takes hold of a pair with its next score."""
-    settings, names = settings_or_exit()
-    checked = _checked(settings, names, file)
+    """Apply the rules of FILE. They run in shadow first, where they only count what they would have fired; after
+    `shadow_hours` they page. The result of the shadow is published an hour before, and `show` prints it. Another
+    version that is applied before replaces this one. A pair is evaluated by the new rules with its next score."""
+    settings, topics = settings_or_exit()
+    checked = _check_file(settings, topics, file)
     wanted = checked.wanted
     before = checked.book.applied((wanted.tenant, wanted.program), wanted.version)
     if before is not None and before.rules == wanted.rules:
@@ -121,7 +121,7 @@ def apply(file: Path) -> None:
         data=version,
     )
     headers = [("content-type", b"application/cloudevents+json")]
-    write(settings, [OutgoingRecord(names.rules, to_json(event), checked.name.encode(), headers)])
+    write(settings, [OutgoingRecord(topics.rules, to_json(event), checked.name.encode(), headers)])
     click.echo(f"{checked.name}: {wanted.version} runs in shadow, and pages from {_moment(version.pages_from)} on")
 
 
@@ -129,16 +129,16 @@ def apply(file: Path) -> None:
 @click.option("--tenant", help="Only of this organisation.")
 @click.option("--program", "--programme", "program", help="Only of this programme.")
 def show(tenant: str | None, program: str | None) -> None:
-    """Print the rules in force, those in shadow, and what has come of shadows."""
-    settings, names = settings_or_exit()
-    book, present = read_rule_book(settings, names), _present(settings, names)
+    """Print the rules in force, those in shadow, and the results of shadows."""
+    settings, topics = settings_or_exit()
+    book, now = read_rule_book(settings, topics), _current_instant(settings, topics)
     found = [key for key in book.programs if tenant in {None, key[0]} and program in {None, key[1]}]
     for key in found:
-        click.echo(f"{'/'.join(key)}: version {book.in_force(key, present).version} is in force")
-        for rule in book.in_force(key, present).rules:
+        click.echo(f"{'/'.join(key)}: version {book.in_force(key, now).version} is in force")
+        for rule in book.in_force(key, now).rules:
             click.echo(f"  {describe(rule)}")
         for version in book.versions(key):
-            state = "pages" if version.pages_from <= present else "in shadow, pages"
+            state = "pages" if version.pages_from <= now else "in shadow, pages"
             click.echo(
                 f"  {version.version}: applied {_moment(version.since)}, {state} from {_moment(version.pages_from)}"
             )
@@ -154,29 +154,28 @@ def show(tenant: str | None, program: str | None) -> None:
 @_file
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def backtest(file: Path, *, as_json: bool) -> None:
-    """Say what the rules of FILE would have fired on the past, week by week, beside those in force.
+    """Print what the rules of FILE would have fired in the past, week by week, beside those in force.
 
-    Both are run over the scores of the programme as they stand on mentoring.scores (90 days), in their order, as if
-    each had held from the first of them on. Rules of programmes and sources are left out: what they look at is kept
-    nowhere.
+    Both are run over the scores of the programme on mentoring.scores (90 days), in order, as if each had been in force
+    since the first of them. Rules of programmes and sources are left out: their inputs are not stored.
     """
-    settings, names = settings_or_exit()
-    checked = _checked(settings, names, file)
+    settings, topics = settings_or_exit()
+    checked = _check_file(settings, topics, file)
     wanted, before = checked.wanted, checked.in_force
-    scores = scores_of(settings, names, wanted.tenant, wanted.program)
-    found = backtested(scores, before.rules, rules_of(wanted.version, wanted.rules))
+    scores = read_scores(settings, topics, wanted.tenant, wanted.program)
+    backtest_ = run_backtest(scores, before.rules, rules_of(wanted.version, wanted.rules))
     if as_json:
-        click.echo(json.dumps(_document(before.version, wanted.version, found), indent=2))
+        click.echo(json.dumps(_document(before.version, wanted.version, backtest_), indent=2))
         return
-    for line in _table(checked, found):
+    for line in _table(checked, backtest_):
         click.echo(line)
 
 
-def _checked(settings: NotifySettings, names: Names, file: Path) -> Checked:
-    """Exits with 1 and every fault where the file cannot be applied."""
-    wanted = _read(file)
-    programme = read_programme(settings, names, wanted.tenant, wanted.program)
-    checked = Checked(wanted, read_rule_book(settings, names), _present(settings, names))
+def _check_file(settings: NotifySettings, topics: NotifyTopics, file: Path) -> CheckedRules:
+    """Check the file. Exits with 1 and every fault where it cannot be applied."""
+    wanted = _parse_file(file)
+    programme = read_programme(settings, topics, wanted.tenant, wanted.program)
+    checked = CheckedRules(wanted, read_rule_book(settings, topics), _current_instant(settings, topics))
     if found := problems_of(wanted, programme, checked.present):
         fail("\n".join(f"{file}: {problem}" for problem in found))
     if programme is None:
@@ -185,8 +184,8 @@ def _checked(settings: NotifySettings, names: Names, file: Path) -> Checked:
     return checked
 
 
-def _read(file: Path) -> RuleSet:
-    """Exits with 1 and every fault where it is no file of rules."""
+def _parse_file(file: Path) -> RuleSet:
+    """Parse the file. Exits with 1 and every fault where it is no file of rules."""
     try:
         found = [document for document in documents(file) if document is not None]
     except UnreadableError as broken:
@@ -196,7 +195,7 @@ def _read(file: Path) -> RuleSet:
     try:
         return RuleSet.model_validate_json(json.dumps(found[0]))
     except ValidationError as invalid:
-        # Of a file of rules, other than of events, all may be said: it holds nothing of people.
+        # A file of rules holds nothing of people: its faults may be quoted, other than those of events.
         fail(
             "\n".join(f"{file}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in invalid.errors(include_url=False))
         )
@@ -204,9 +203,9 @@ def _read(file: Path) -> RuleSet:
         fail(f"{file}: {broken}")
 
 
-def _present(settings: NotifySettings, names: Names) -> Instant:
-    """Now, or how far the log has come where time is the log's."""
-    return read_clock(settings, names) if settings.clock == "log" else datetime.now(UTC)
+def _current_instant(settings: NotifySettings, topics: NotifyTopics) -> Instant:
+    """Return now, or the clock of the scores where the log's clock decides."""
+    return read_clock(settings, topics) if settings.clock == "log" else datetime.now(UTC)
 
 
 def _shadow_lines(result: ShadowResult | None) -> Iterator[str]:
@@ -218,8 +217,8 @@ def _shadow_lines(result: ShadowResult | None) -> Iterator[str]:
         yield f"{one.rule}: would have fired {one.then} times instead of {one.now}; pairs +{one.gained} -{one.lost}"
 
 
-def _table(checked: Checked, found: Backtest) -> Iterator[str]:
-    """By rule: all of it, and week by week `now>then`."""
+def _table(checked: CheckedRules, found: Backtest) -> Iterator[str]:
+    """Yield the table by rule: the total, and week by week `now>then`."""
     wanted, before = checked.wanted, checked.in_force
     if found.since is None or found.until is None:
         yield f"{checked.name}: there are no scores to try it on"
@@ -227,14 +226,14 @@ def _table(checked: Checked, found: Backtest) -> Iterator[str]:
     pairs = f"{len(found.relationships)} pairs, {_moment(found.since)} to {_moment(found.until)}"
     yield f"{checked.name}: {pairs}; fired by {before.version} > {wanted.version}"
     weeks = found.weeks
-    cells = [["rule", "all", "pairs", *(f"{week:%d %b}" for week in weeks)]]
+    rows = [["rule", "all", "pairs", *(f"{week:%d %b}" for week in weeks)]]
     either = {rule.name for rule in (*before.rules, *rules_of(wanted.version, wanted.rules))}
     of_subjects = before.of_subjects.keys() | {"programme_shift", "source_silent", "score_stale"}
     for name in (one for one in DEFAULTS if one in either - of_subjects):
-        ours, theirs = (len(side.pairs.get(name, ())) for side in (found.now, found.then))
+        pairs_now, pairs_then = (len(side.pairs.get(name, ())) for side in (found.now, found.then))
         counts = [f"{found.now.weeks[name, week]}>{found.then.weeks[name, week]}" for week in weeks]
-        cells.append([name, f"{found.now.of(name)}>{found.then.of(name)}", f"{ours}>{theirs}", *counts])
-    yield from columns(cells)
+        rows.append([name, f"{found.now.of(name)}>{found.then.of(name)}", f"{pairs_now}>{pairs_then}", *counts])
+    yield from columns(rows)
 
 
 def _document(before: str, version: str, found: Backtest) -> dict[str, object]:

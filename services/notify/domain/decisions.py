@@ -1,4 +1,4 @@
-"""From a transition to what is written down of it: the alert event, and a delivery for every destination."""
+"""Builds the records of a transition: the alert event, and a delivery for every destination."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -30,11 +30,11 @@ from services.notify.domain.wording import next_step, reasons, subject_summary, 
 
 SOURCE = "/rapport/notify"
 LONGEST_COMMAND_ID = 160
-"""With the key of the episode it makes an id that events may have."""
+"""Together with the key of the episode it makes an id within the limit of events."""
 
 
 class AlertGrounds(NamedTuple):
-    """What an alert rests on, and how that is said."""
+    """The evidence of an alert, and its wording."""
 
     reasons: tuple[Reason, ...]
     summary: str
@@ -46,11 +46,12 @@ class AlertGrounds(NamedTuple):
 def alert_changed(
     transitioned: Transitioned, decided_at: Instant, inputs: tuple[InputOffset, ...] = ()
 ) -> AlertChanged:
-    """The decision as it enters the pipeline. Its id is the same whenever and however often it is decided."""
-    watch, turn, row, by_row = transitioned
-    assert row.score is not None or turn.why == ERASED, "a row without a score brings nothing else about"
+    """Return the event of a transition as it enters the pipeline. Its id is the same whenever and however often it is
+    decided."""
+    watch, transition, row, by_row = transitioned
+    assert row.score is not None or transition.why == ERASED, "a row without a score brings nothing else about"
     callers = watch.calls.values()
-    why = reasons(row.score, row.as_of, turn.rule.measure, callers) if row.score else ()
+    why = reasons(row.score, row.as_of, transition.rule.measure, callers) if row.score else ()
     reading = None
     if (score := row.score) is not None:
         reading = Reading(
@@ -63,28 +64,30 @@ def alert_changed(
             confidence=score.confidence,
             last_contact=score.last_contact,
         )
-    words = summary(watch.subject, turn, reading, why)
+    words = summary(watch.subject, transition, reading, why)
     trigger = row.trigger if by_row else None
     grounds = AlertGrounds(why, words, reading, trigger, inputs)
-    return _changed(watch.subject, turn, decided_at, grounds)
+    return _changed(watch.subject, transition, decided_at, grounds)
 
 
 def subject_alert_changed(found: SubjectTransitioned, decided_at: Instant) -> AlertChanged:
-    """As `alert_changed`, of a programme or a source: it rests on no reading, and names itself as its subject."""
-    watch, turn, why = found
-    return _changed(watch.subject, turn, decided_at, AlertGrounds(why, subject_summary(watch.subject, turn, why)))
+    """Return the event of a programme or a source: it has no reading, and names itself as its subject."""
+    watch, transition, why = found
+    return _changed(
+        watch.subject, transition, decided_at, AlertGrounds(why, subject_summary(watch.subject, transition, why))
+    )
 
 
-def planned(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
-    """One delivery per destination."""
+def plan_deliveries(event: AlertChanged, destinations: Sequence[Destination]) -> list[Delivery]:
+    """Return one delivery per destination."""
     about = (event.tenant, event.program, event.subject)
     return [new_delivery(event.data, about, to, event.id, event.data.decided_at) for to in destinations]
 
 
 def alert_handled(
-    watch: Watch | SubjectWatch, command: AlertCommand, done: Handling | str, decided_at: Instant
+    watch: Watch | SubjectWatch, command: AlertCommand, result: Handling | str, decided_at: Instant
 ) -> AlertHandled:
-    """What came of an act: how the alert is handled since, or why it was refused. For the audit trail."""
+    """Return the audit event of an act: the handling after it, or why it was refused."""
     assert command.alert is not None, "it is an act on an alert"
     subject, alert, act = watch.subject, command.alert, command.act
     before = watch.handling.get(alert.rule, UNTOUCHED)
@@ -104,10 +107,10 @@ def alert_handled(
             by=command.by,
             at=command.at,
             decided_at=decided_at,
-            handling=before if isinstance(done, str) else done,
+            handling=before if isinstance(result, str) else result,
             verdict=("useful" if act.useful else "not_useful") if act.kind == "vote" else None,
             closing=act.reason if act.kind == "vote" else None,
-            refused=done if isinstance(done, str) else None,
+            refused=result if isinstance(result, str) else None,
         ),
         subject=subject.id,
         program=subject.program,
@@ -116,7 +119,7 @@ def alert_handled(
 
 
 def delivery_changed(delivery: Delivery) -> DeliveryChanged:
-    """What became of a delivery, for the audit trail beside its alert: without names and persons."""
+    """Return the audit event of a delivery: without names and persons."""
     return DeliveryChanged(
         source=SOURCE,
         id=f"{delivery.delivery_id}-{delivery.state}-{delivery.attempt}",
@@ -132,29 +135,30 @@ def delivery_changed(delivery: Delivery) -> DeliveryChanged:
     )
 
 
-def _changed(subject: AlertSubject, turn: Transition, decided_at: Instant, grounds: AlertGrounds) -> AlertChanged:
-    key = alert_key(subject, turn.rule.name)
-    assert turn.of.urgency is not None and turn.of.since is not None, "an episode has begun with an urgency"  # noqa: PT018
+def _changed(subject: AlertSubject, transition: Transition, decided_at: Instant, grounds: AlertGrounds) -> AlertChanged:
+    key = alert_key(subject, transition.rule.name)
+    episode = transition.episode
+    assert episode.urgency is not None and episode.since is not None, "an episode has begun with an urgency"  # noqa: PT018
     alert = Alert(
         alert_key=key,
-        dedup_key=dedup_key(key, turn.of.episode),
-        episode=turn.of.episode,
-        seq=turn.of.seq,
+        dedup_key=dedup_key(key, episode.episode),
+        episode=episode.episode,
+        seq=episode.seq,
         subject_kind=subject.kind,
-        rule=turn.rule.name,
-        rule_version=turn.rule.version,
-        urgency=turn.of.urgency,
-        transition=turn.name,
-        condition="ok" if turn.name == "resolved" else "firing",
-        why=turn.why,
-        at=turn.at,
-        since=turn.of.since,
+        rule=transition.rule.name,
+        rule_version=transition.rule.version,
+        urgency=episode.urgency,
+        transition=transition.name,
+        condition="ok" if transition.name == "resolved" else "firing",
+        why=transition.why,
+        at=transition.at,
+        since=episode.since,
         decided_at=decided_at,
         reading=grounds.reading,
         trigger=grounds.trigger,
         reasons=grounds.reasons,
         summary=grounds.summary,
-        next_step=next_step(turn),
+        next_step=next_step(transition),
         inputs=grounds.inputs,
     )
     return AlertChanged(

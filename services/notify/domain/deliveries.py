@@ -1,5 +1,5 @@
-"""One message: what it tells of, and its life: planned or held, started, and then delivered, dead, unknown, superseded,
-or planned again for later, by what the answer of its receiver means."""
+"""One message and its lifecycle: planned or held, started, and then delivered, dead, unknown, superseded, or planned
+again for later, depending on the receiver's answer."""
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
@@ -14,9 +14,9 @@ from services.notify.domain.preferences import AddressOff
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """`provider_id`: what the receiver calls the message, if it says so; `refused`: digests of addresses that it has
-    refused for good, while others were taken."""
+class DeliveryAccepted:
+    """The receiver accepted the message. `provider_id`: the receiver's id of it, if any; `refused`: digests of
+    addresses refused for good, while others were accepted."""
 
     status: str
     provider_id: str = ""
@@ -24,71 +24,72 @@ class Arrived:
 
 
 @dataclass(frozen=True)
-class Again:
-    """`wait`: what the receiver asked for (Retry-After), if it did."""
+class RetryLater:
+    """The attempt failed, a later one may succeed. `wait`: Retry-After of the receiver, if any."""
 
     status: str
     wait: timedelta | None = None
 
 
 @dataclass(frozen=True)
-class Unknown:
-    """It was sent, and the answer is missing."""
+class OutcomeUnknown:
+    """The message was sent, and no answer came."""
 
     status: str
 
 
 @dataclass(frozen=True)
-class Never:
-    """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses that are."""
+class MessageRejected:
+    """The message is at fault: others may arrive, this one will not. `refused`: digests of addresses refused for
+    good."""
 
     status: str
     refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Down:
-    """The destination is at fault, or full: whatever waits for it waits on, and loses nothing."""
+class DestinationDown:
+    """The destination is at fault, or full: its deliveries wait, and none is lost."""
 
     status: str
     wait: timedelta | None = None
 
 
-Verdict = Arrived | Again | Unknown | Never | Down
+Verdict = DeliveryAccepted | RetryLater | OutcomeUnknown | MessageRejected | DestinationDown
 
 
 KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
-"""Their receivers know a repeat by its key. A repeat through any other channel is a second message to a person."""
+"""Their receivers recognise a repeat by its key. A repeat through any other channel is a second message to a person."""
 FIRST_WAIT = timedelta(seconds=1)
 LONGEST_WAIT = timedelta(minutes=5)
-# After this time from the first attempt the news is old: somebody must look at the dead letters instead.
+# An attempt after this time is too late: somebody must look at the dead letters instead.
 GIVE_UP: dict[Urgency, timedelta] = {"P1": timedelta(minutes=15), "P2": timedelta(hours=8), "P3": timedelta(hours=24)}
 FALL_BACK = GIVE_UP | {"P1": timedelta(minutes=2)}
-"""After this time the destination's fallback gets the message, too: what is urgent does not wait to be given up."""
+"""After this time the fallback gets the message, too: an urgent one does not wait until it is given up."""
 SENT_AGAIN: frozenset[Urgency] = frozenset({"P1", "P2"})
-"""Better twice than never. Of a P3 nobody wants a second message, and it stands in the next digest."""
-KEPT = timedelta(days=30)
-"""What has ended is kept for so long: it is listed, dead letters are replayed, and nothing is sent twice."""
+"""Better twice than never. A P3 needs no second message: it is in the next digest."""
+RETENTION = timedelta(days=30)
+"""Ended deliveries are kept for so long: they are listed, dead letters are replayed, and nothing is sent twice."""
 LONGEST_STATUS, LONGEST_PROVIDER_ID = 512, 256
-"""As the schema admits."""
+"""The limits of the schema."""
 INTERRUPTED = "interrupted: nobody knows whether it arrived"
 
 
 @dataclass(frozen=True)
 class AttemptResult:
-    """What came of an attempt, when, and after how many seconds."""
+    """The verdict on an attempt, when, and after how many seconds."""
 
     verdict: Verdict
     at: Instant
     seconds: float
 
 
-def new_delivery(alert: Alert, about: tuple[Id, Id, Id], to: Destination, told: str, at: Instant) -> Delivery:
-    """Of an alert to one destination. `about`: tenant, programme and subject; `told`: what of it, which its id follows
-    from."""
+def new_delivery(alert: Alert, about: tuple[Id, Id, Id], to: Destination, event_id: str, at: Instant) -> Delivery:
+    """Return a delivery of an alert to one destination. `about`: tenant, programme and subject; `event_id`: the
+    transition or occasion that its id is derived from."""
     tenant, program, subject = about
     return Delivery(
-        delivery_id=delivery_id(told, to.channel, to.recipient),
+        delivery_id=delivery_id(event_id, to.channel, to.recipient),
         dedup_key=alert.dedup_key,
         transition=alert.transition,
         channel=to.channel,
@@ -105,8 +106,9 @@ def new_delivery(alert: Alert, about: tuple[Id, Id, Id], to: Destination, told: 
     )
 
 
-def started(delivery: Delivery, at: Instant) -> Delivery:
-    """What is unknown on a channel without keys may be a repeat now, and says so: its old body is of no use."""
+def start_attempt(delivery: Delivery, at: Instant) -> Delivery:
+    """Start an attempt. An unknown delivery on a channel without keys may be a repeat now, and says so: its old body is
+    discarded."""
     is_second = delivery.state == "unknown" and delivery.channel not in KEYED
     again: dict[str, Any] = {"repeat": True, "body": None} if is_second else {}
     return delivery.model_copy(
@@ -122,32 +124,34 @@ def started(delivery: Delivery, at: Instant) -> Delivery:
     )
 
 
-def settled(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
-    """`jitter`: a random number from 0 to 1."""
+def apply_result(delivery: Delivery, answer: AttemptResult, jitter: float) -> Delivery:
+    """Return the delivery after an attempt. `jitter`: a random number from 0 to 1."""
     match answer.verdict:
-        case Arrived(status=status, provider_id=provider_id):
-            done = _ended(delivery, answer, "delivered", status)
+        case DeliveryAccepted(status=status, provider_id=provider_id):
+            done = _with_state(delivery, answer, "delivered", status)
             return done.model_copy(update={"provider_id": provider_id[:LONGEST_PROVIDER_ID]})
-        case Never(status=status):
-            return _ended(delivery, answer, "dead", status)
-        case Again(status, wait):
-            return _later(delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter))
-        case Unknown(status) if delivery.channel in KEYED:
-            return _later(delivery, answer, status, backoff(delivery.attempt, jitter))
-        case Unknown(status):
+        case MessageRejected(status=status):
+            return _with_state(delivery, answer, "dead", status)
+        case RetryLater(status, wait):
+            return _retry_later(
+                delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter)
+            )
+        case OutcomeUnknown(status) if delivery.channel in KEYED:
+            return _retry_later(delivery, answer, status, backoff(delivery.attempt, jitter))
+        case OutcomeUnknown(status):
             due = answer.at + backoff(delivery.attempt, jitter)
-            return _ended(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
-        case Down(status):
-            # The clock of giving up begins anew when the destination is back: it was not the message's fault.
+            return _with_state(delivery, answer, "unknown", status).model_copy(update={"due_at": due})
+        case DestinationDown(status):
+            # The give-up clock starts anew when the destination is back: the message was not at fault.
             update: dict[str, Any] = {"due_at": answer.at, "started_at": None}
-            return _ended(delivery, answer, "planned", status).model_copy(update=update)
+            return _with_state(delivery, answer, "planned", status).model_copy(update=update)
         case _:
             assert_never(answer.verdict)
 
 
-def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
-    """Those that the server has refused for good in this attempt."""
-    refused = answer.verdict.refused if isinstance(answer.verdict, Arrived | Never) else ()
+def refused_addresses(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
+    """Return the addresses that the server refused for good in this attempt."""
+    refused = answer.verdict.refused if isinstance(answer.verdict, DeliveryAccepted | MessageRejected) else ()
     return [
         AddressOff(
             destination=delivery.recipient,
@@ -161,34 +165,34 @@ def addresses_off(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]
     ]
 
 
-def interrupted(delivery: Delivery, at: Instant) -> Delivery:
-    """A delivery of which the last run has not written down what came of it."""
+def recover_interrupted(delivery: Delivery, at: Instant) -> Delivery:
+    """Mark a delivery whose outcome the previous run has not written as unknown."""
     if delivery.state != "started":
         return delivery
     return delivery.model_copy(update={"state": "unknown", "status": INTERRUPTED, "changed_at": at, "due_at": at})
 
 
-def held(delivery: Delivery) -> Delivery:
+def as_held(delivery: Delivery) -> Delivery:
     return delivery.model_copy(update={"state": "held"}) if delivery.state == "planned" else delivery
 
 
-def superseded(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
+def supersede(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
     reason = f"nobody knows whether it arrived, and {by.transition} came after it"
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
-def refused(delivery: Delivery, reason: str, at: Instant) -> Delivery:
-    """It cannot even be tried."""
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "dead", reason)
+def mark_dead(delivery: Delivery, reason: str, at: Instant) -> Delivery:
+    """Mark a delivery that cannot be attempted as dead."""
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "dead", reason)
 
 
-def dropped(delivery: Delivery, reason: str, at: Instant) -> Delivery:
-    """It was held, and is not sent by itself."""
-    return _ended(delivery, AttemptResult(Never(reason), at, seconds=0.0), "superseded", reason)
+def drop_held(delivery: Delivery, reason: str, at: Instant) -> Delivery:
+    """End a held delivery that is not sent by itself."""
+    return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
-def replayed(delivery: Delivery, at: Instant) -> Delivery:
-    """Begun anew by a person, as if it had never been tried; its id stays the same."""
+def reset_for_replay(delivery: Delivery, at: Instant) -> Delivery:
+    """Reset a delivery as if it had never been attempted; its id stays the same."""
     return delivery.model_copy(
         update={
             "state": "planned",
@@ -205,12 +209,13 @@ def replayed(delivery: Delivery, at: Instant) -> Delivery:
 
 
 def has_ended(delivery: Delivery) -> bool:
-    """Whether nothing more will be done about it."""
+    """Return whether nothing more will be done about the delivery."""
     match delivery.state:
         case "delivered" | "dead" | "superseded":
             return True
         case "unknown":
-            # Once, marked, where a person waits for it; as often as it takes where the receiver knows it by its key.
+            # Re-sent once, marked, where a person waits for it; re-sent as often as needed where the receiver knows it
+            # by its key.
             is_wanted = delivery.alert.urgency in SENT_AGAIN and not delivery.repeat
             return delivery.channel not in KEYED and not is_wanted
         case "planned" | "held" | "started":
@@ -220,24 +225,24 @@ def has_ended(delivery: Delivery) -> bool:
 
 
 def is_given_up(delivery: Delivery) -> bool:
-    """Whether it has ended without having arrived for sure: a person may send it again, or discard it."""
+    """Return whether it has ended without certainly having arrived: a person may replay or discard it."""
     return has_ended(delivery) and delivery.state in {"dead", "unknown"}
 
 
 def backoff(attempt: int, jitter: float) -> timedelta:
-    """Full jitter: anything from nothing to the bound, which doubles from 1 s to 5 min, so that many deliveries that
+    """Full jitter: anything from zero to the bound, which doubles from 1 s to 5 min, so that many deliveries that
     failed together do not come back together."""
     return min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** max(0, min(attempt - 1, 20))) * jitter
 
 
-def _later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
+def _retry_later(delivery: Delivery, answer: AttemptResult, status: str, wait: timedelta) -> Delivery:
     due = answer.at + wait
     if due - (delivery.started_at or answer.at) > GIVE_UP[delivery.alert.urgency]:
-        return _ended(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
-    return _ended(delivery, answer, "planned", status).model_copy(update={"due_at": due})
+        return _with_state(delivery, answer, "dead", f"given up after {delivery.attempt} attempts: {status}")
+    return _with_state(delivery, answer, "planned", status).model_copy(update={"due_at": due})
 
 
-def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, status: str) -> Delivery:
+def _with_state(delivery: Delivery, answer: AttemptResult, state: DeliveryState, status: str) -> Delivery:
     return delivery.model_copy(
         update={
             "state": state,
@@ -248,40 +253,40 @@ def _ended(delivery: Delivery, answer: AttemptResult, state: DeliveryState, stat
     )
 
 
-def latest(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The last transition of every episode: what has fired and resolved since stands in one line."""
+def latest_transitions(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Keep the last transition of every episode: what has fired and resolved since is one line."""
     found: dict[str, Delivery] = {}
     for delivery in deliveries:
-        known = found.get(delivery.dedup_key)
-        if known is None or delivery.alert.seq >= known.alert.seq:
+        previous = found.get(delivery.dedup_key)
+        if previous is None or delivery.alert.seq >= previous.alert.seq:
             found[delivery.dedup_key] = delivery
     return list(found.values())
 
 
-def one_message(lines: Sequence[Delivery], now: Instant) -> Delivery:
-    """Of one recipient, to be sent now. Filed under its first line. What it is called follows from what it lists: the
+def fold_messages(lines: Sequence[Delivery], now: Instant) -> Delivery:
+    """Fold deliveries of one recipient into one message, to be sent now. Its id follows from the lines it lists: the
     same after any crash."""
     first, *rest = sorted(
         lines, key=lambda d: (d.transition == "resolved", d.alert.urgency, d.alert.since, d.relationship, d.alert.rule)
     )
-    alone = replayed(first, now).model_copy(update={"status": "", "planned_at": now})
+    alone = reset_for_replay(first, now).model_copy(update={"status": "", "planned_at": now})
     if not rest:
         return alone
-    told = transition_id(first.dedup_key, first.alert.seq, first.transition)
+    event_id = transition_id(first.dedup_key, first.alert.seq, first.transition)
     items = tuple(
         DeliveryItem(program=d.program, relationship=d.relationship, alert=d.alert) for d in rest[:MOST_ITEMS]
     )
-    named = delivery_id(list_id(told), first.channel, first.recipient)
-    return alone.model_copy(update={"delivery_id": named, "items": items, "more": len(rest) - len(items)})
+    message_id = delivery_id(list_id(event_id), first.channel, first.recipient)
+    return alone.model_copy(update={"delivery_id": message_id, "items": items, "more": len(rest) - len(items)})
 
 
-def alerts_of(delivery: Delivery) -> list[Alert]:
-    """All that it lists."""
+def listed_alerts(delivery: Delivery) -> list[Alert]:
+    """Return all alerts that the message lists."""
     return [delivery.alert, *(item.alert for item in delivery.items)]
 
 
-def without(delivery: Delivery, relationships: AbstractSet[str]) -> Delivery | None:
-    """The same message with nothing of these relationships in it; None where nothing is left of it."""
+def without_relationships(delivery: Delivery, relationships: AbstractSet[str]) -> Delivery | None:
+    """Return the message without these relationships; None where nothing is left."""
     items = tuple(item for item in delivery.items if item.relationship not in relationships)
     if delivery.relationship not in relationships:
         return delivery if items == delivery.items else delivery.model_copy(update={"items": items})

@@ -1,4 +1,4 @@
-"""Where messages can go, as it is configured: the destinations, and which alerts they get."""
+"""The configuration of destinations and routes."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from services.notify.domain.working_hours import ReceivingHours
 
 @dataclass(frozen=True)
 class HttpTarget:
-    """Where posts go. The address may be a secret as a whole: nothing that is said of a failure holds it."""
+    """The target of HTTP posts. The whole address may be a secret: no failure message holds it."""
 
     url: str
     allow_private: bool
@@ -37,8 +37,8 @@ class PagerDutyOptions:
 
 @dataclass(frozen=True)
 class SmtpOptions:
-    """`to` and `sender` are plain addresses; neither stands on a topic. `to` empty: each message goes to its person, at
-    the address that the directory has then."""
+    """`to` and `sender` are plain addresses; neither is on a topic. `to` empty: each message goes to its person, at the
+    address that the directory has then."""
 
     host: str
     port: int
@@ -56,11 +56,11 @@ Options = WebhookOptions | SmtpOptions | HttpTarget | PagerDutyOptions | None
 
 @dataclass(frozen=True)
 class DestinationConfig:
-    """`options` is what its channel needs: an HttpTarget for Slack and Teams, None for the log. It is given alerts of
-    its tenant and programmes only (None: of all), and none unless `gets_alerts` or a route names it; a fallback or a
-    test may reach it. `hours`: when people there may be written to; None for machines, which are told at once. `zone`:
-    theirs, where it is another than that of the person or the programme. `most_per_hour`: messages to people; beyond
-    that they are folded."""
+    """`options` is what its channel needs: an HttpTarget for Slack and Teams, None for the log. It gets alerts of its
+    tenant and programmes only (None: of all), and none unless `gets_alerts` or a route names it; a fallback or a test
+    may reach it. `hours`: when people there may be written to; None for machines, which get everything at once. `zone`:
+    overrides that of the person or the programme. `most_per_hour`: rate limit of messages to people; beyond that they
+    are folded."""
 
     name: str
     channel: ChannelName
@@ -79,16 +79,16 @@ class DestinationConfig:
 
     @property
     def is_owner(self) -> bool:
-        """It goes to whoever looks after the programme, at the address that the directory has."""
+        """Whether it goes to the owner of the programme, at the address that the directory has."""
         return isinstance(self.options, SmtpOptions) and not self.options.to
 
-    def takes(self, tenant: Id, program: Id) -> bool:
+    def accepts(self, tenant: Id, program: Id) -> bool:
         return self.tenant in {None, tenant} and (self.programs is None or program in self.programs)
 
 
 @dataclass(frozen=True)
 class Route:
-    """Matches what all of its conditions match; None: anything. `goes_on`: the routes after it are looked at, too."""
+    """Matches when all of its conditions match; None: anything. `goes_on`: later routes are evaluated, too."""
 
     to: tuple[str, ...]
     rules: frozenset[str] | None = None
@@ -102,8 +102,8 @@ class Route:
         return {self.rules, self.classes, self.programs, self.regions} == {None}
 
     def matches(self, rule: str, urgency: Urgency, program: Id, region: str) -> bool:
-        asked = ((self.rules, rule), (self.classes, urgency), (self.programs, program), (self.regions, region))
-        return all(wanted is None or given in wanted for wanted, given in asked)
+        conditions = ((self.rules, rule), (self.classes, urgency), (self.programs, program), (self.regions, region))
+        return all(wanted is None or given in wanted for wanted, given in conditions)
 
     def words(self) -> str:
         parts = {"rule": self.rules, "class": self.classes, "programme": self.programs, "region": self.regions}
@@ -113,9 +113,9 @@ class Route:
 
 @dataclass(frozen=True)
 class DestinationsConfig:
-    """All destinations, and which alerts they get. `routes` empty: everything goes to every destination that gets
-    alerts. `otherwise`: who gets what is for the owner of a programme that has none who can be reached; `admins`: who
-    hears of destinations that are down."""
+    """All destinations, and which alerts they get. Without `routes` everything goes to every destination that gets
+    alerts. `otherwise`: gets what is for the owner of a programme without a reachable one; `admins`: are notified of
+    destinations that are down."""
 
     destinations: tuple[DestinationConfig, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -128,11 +128,11 @@ class DestinationsConfig:
 
 
 class DestinationsError(Exception):
-    """The message names every fault of the file and its place, and no secret."""
+    """The message names every fault of the file and its path, and no secret."""
 
 
 def routing_faults(config: DestinationsConfig) -> list[str]:
-    """Why these routes cannot be used; empty where they can."""
+    """Return why these routes cannot be used; empty where they can."""
     routes, names = config.routes, config.by_name
     found = [
         f"routes.{at}.to: there is no destination {name[:80]!r}"
@@ -148,7 +148,7 @@ def routing_faults(config: DestinationsConfig) -> list[str]:
         if route.is_catch_all and not route.goes_on
     ]
     others = [("otherwise", config.otherwise), *((f"admins.{at}", one) for at, one in enumerate(config.admins))]
-    found += [f"{place}: there is no destination {one[:80]!r}" for place, one in others if one and one not in names]
+    found += [f"{path}: there is no destination {one[:80]!r}" for path, one in others if one and one not in names]
     otherwise = names.get(config.otherwise or "")
     if otherwise is not None and otherwise.is_owner:
         found.append("otherwise: must be a destination that does not go to an owner")
@@ -161,8 +161,8 @@ def routing_faults(config: DestinationsConfig) -> list[str]:
     return found
 
 
-def listed(found: DestinationsConfig) -> Iterator[str]:
-    """One line each, without addresses and secrets; then the routes in their order."""
+def describe_config(found: DestinationsConfig) -> Iterator[str]:
+    """Yield one line per destination, without addresses and secrets; then the routes in order."""
     for one in sorted(found.destinations, key=lambda config: config.name):
         alerts = "gets alerts" if one.gets_alerts else "gets no alerts by itself"
         programs = ", ".join(sorted(one.programs)) if one.programs is not None else "all programmes"

@@ -1,4 +1,4 @@
-"""What a score or time makes of the conditions of all rules of a subject under watch."""
+"""Evaluates all rules of a watched relationship: scores and deadlines change conditions and make transitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,9 +7,9 @@ from typing import NamedTuple
 from schemas.primitives import Id, Instant
 from schemas.rules import Rule
 from schemas.scores import ScoreRow
-from services.notify.domain.folding import Anchor, folded, is_corrected_away, moved_up
-from services.notify.domain.guards import Clock, catching_up, history, marked, scored_after, source_digests
-from services.notify.domain.handling import EXPIRED, UNTOUCHED, after
+from services.notify.domain.folding import Anchor, advance_anchor, fold_rule, is_corrected_away
+from services.notify.domain.guards import Clock, late_reason, mark_rescored, scored_by, source_digests, update_catch_up
+from services.notify.domain.handling import EXPIRED, UNTOUCHED, handling_after
 from services.notify.domain.lifecycle import (
     AT_REST,
     ENDED,
@@ -17,25 +17,25 @@ from services.notify.domain.lifecycle import (
     OPEN,
     RuleState,
     Transition,
-    closed,
-    judged,
-    kept,
-    reconciled,
-    reminded,
-    turned,
-    withdrawn,
+    apply_deadline,
+    close_rule,
+    evaluate,
+    reconcile,
+    remind,
+    withdraw,
+    without_idle,
 )
-from services.notify.domain.watch import Anchors, Mark, Watch
-from services.notify.domain.window import MOST_ROWS, WINDOW, Window, lasting, replaced, row, trimmed, up_to
+from services.notify.domain.watch import Anchors, LastDecision, Watch
+from services.notify.domain.window import MAX_ROWS, WINDOW, Window, extended_to, insert_row, trim, up_to, window_row
 
 SWITCHED_OFF = "the rule is off"
 NO_ANCHOR = Anchor()
-LEAST_CUT = 16
-"""Rows that leave the window at once: to move the anchors costs as much as a decision."""
+MIN_CUT = 16
+"""Rows that leave the window together: moving the anchors costs as much as a decision."""
 
 
 class Transitioned(NamedTuple):
-    """A transition, the row that explains it, and whether that row (not only time) brought it about."""
+    """A transition, the row that explains it, and whether that row (not time alone) caused it."""
 
     watch: Watch
     transition: Transition
@@ -45,60 +45,60 @@ class Transitioned(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Evaluator:
-    """The rules, and whose clock they live by. `off`: those of which nothing shall be open any more."""
+    """The rules and the clock they run on. `off`: rules that are switched off and may have no open alert."""
 
     rules: tuple[Rule, ...]
     clock: Clock
     off: tuple[Rule, ...] = ()
 
-    def of(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
-        """The same for all, always."""
+    def evaluator_for(self, _tenant: Id, _program: Id, _at: Instant) -> "Evaluator":
+        """Return the same rules for every programme and instant."""
         return self
 
     def is_history(self, row: ScoreRow) -> bool:
-        return history(row, self.clock) is not None
+        return late_reason(row, self.clock) is not None
 
-    def until(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
-        """Deadlines at or before the instant take effect, each at its own."""
+    def advance(self, watch: Watch, instant: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Apply deadlines at or before the instant, each at its own instant."""
         if watch.shown is None or watch.shown.score is None:
             return watch, []
         due = watch.due
         if due is None or due > instant:
             return watch, []
-        return self._turn(watch, instant, None, self.rules if watch.frozen is None else self._urgent)
+        return self._apply_deadlines(watch, instant, None, self.rules if watch.frozen is None else self._urgent)
 
-    def corrected(self, watch: Watch, new: ScoreRow) -> Watch:
-        """A row of the past takes its place; it decides nothing."""
+    def correct(self, watch: Watch, new: ScoreRow) -> Watch:
+        """Insert a corrected row of the past; it decides nothing by itself."""
         before = dict(watch.anchors)
         for rule in self.rules:
             anchor, state = before.get(rule.name, Anchor()), watch.rules.get(rule.name, RuleState())
             if anchor.at is not None and new.as_of <= anchor.at:
-                # What was told stands, and all after it is judged again.
+                # A sent transition stands; everything after it is evaluated again.
                 is_open = state.condition in OPEN
-                before[rule.name] = anchor if is_open else Anchor(anchor.stood, state.shut(), anchor.stood)
-        window, anchors = self._placed(watch.window, before, new)
-        # A repeat changes nothing.
+                before[rule.name] = anchor if is_open else Anchor(anchor.stood, state.reset(), anchor.stood)
+        window, anchors = self._insert_row(watch.window, before, new)
+        # Inserting the same row again changes nothing.
         return watch if window == watch.window else replace(watch, window=window, anchors=anchors, revised=True)
 
-    def changed(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
-        """Decides, if the row is above the one that decided last (in mode heal: not below its position, nor overtaken).
-        `clock`: up to which instant the partition's deadlines have taken effect."""
-        mark = Mark(new.position, new.as_of)
+    def apply_row(self, watch: Watch, new: ScoreRow, clock: Instant | None) -> tuple[Watch, list[Transitioned]]:
+        """Decide, if the row is newer than the last deciding row (in mode heal: not below its position, nor overtaken).
+        `clock`: up to which instant the deadlines of the partition have been applied."""
+        mark = LastDecision(new.position, new.as_of)
         if not watch.is_decided_by(new):
-            return self.corrected(watch, new), []
-        late = history(new, self.clock)
+            return self.correct(watch, new), []
+        late = late_reason(new, self.clock)
         is_next = not watch.window or new.as_of >= watch.window[-1].as_of
         before: list[Transitioned] = []
-        # 1. What was due before takes effect on what was known before, unless that was corrected.
+        # 1. Apply earlier deadlines on the earlier rows, unless those were corrected.
         if late is None and is_next and not watch.revised:
-            watch, before = self.until(watch, new.as_of)
-        # 2. The row takes its place and shows the subject as it is now.
+            watch, before = self.advance(watch, new.as_of)
+        # 2. Insert the row; it shows the relationship as it is now.
         now = max(new.as_of, watch.reached or new.as_of, clock or new.as_of)
         last, revised = max(mark, watch.mark or mark), watch.revised or not is_next
-        watch = watch if is_next else self.corrected(watch, new)
-        window, anchors = self._trimmed(*self._placed(watch.window, watch.anchors, new))
+        watch = watch if is_next else self.correct(watch, new)
+        window, anchors = self._trim_window(*self._insert_row(watch.window, watch.anchors, new))
         sources = watch.sources if new.score is None else source_digests(new.score.sources)
-        # By place: `replace` takes three times as long, for every row of every pair.
+        # Positional: `replace` takes three times as long, for every row of every pair.
         watch = Watch(
             watch.subject,
             window,
@@ -116,203 +116,205 @@ class Evaluator:
             watch.heard,
             watch.muted,
             watch.calls,
-            # Where time is the log's, nothing is late.
-            scored_after(watch.scored, new) if self.clock == "wall" else None,
+            # On the log's clock nothing is late.
+            scored_by(watch.scored, new) if self.clock == "wall" else None,
         )
         if new.score is not None:
-            watch, over = self._switched_off(watch, now)
-            before += over
+            watch, closing = self._close_switched_off(watch, now)
+            before += closing
             if new.score.status == "ended":
-                # Open alerts resolve at once, pending ones are forgotten.
-                states, ends = _closed(watch, self.rules, now, ENDED)
-                watch = replace(watch, rules=kept(states), catch_up=None, revised=False)
-                watch, over = self._stood(watch, ends, by_row=True)
-                return watch, [*before, *over]
-        # 3. While history is told, or a source is silent, nothing is decided but what cannot wait.
+                # Resolve open alerts at once; forget pending ones.
+                states, ends = _close_rules(watch, self.rules, now, ENDED)
+                watch = replace(watch, rules=without_idle(states), catch_up=None, revised=False)
+                watch, closing = self._record_transitions(watch, ends, by_row=True)
+                return watch, [*before, *closing]
+        # 3. While history arrives, or a source is silent, decide urgent rules only.
         if late is not None or watch.catch_up is not None or watch.frozen is not None:
-            watch = replace(watch, revised=True, catch_up=catching_up(watch.catch_up, new, now, late))
+            watch = replace(watch, revised=True, catch_up=update_catch_up(watch.catch_up, new, now, late))
             if new.mode == "replay":
                 return watch, before
-            after, found = self._judge(watch, now, self._urgent)
-            return after, [*before, *found]
-        # 4. A deadline that turns out to be over takes effect now.
+            after, transitioned = self._evaluate_newest(watch, now, self._urgent)
+            return after, [*before, *transitioned]
+        # 4. Decide; a deadline that turns out to have passed takes effect now.
         if not revised:
-            after, found = self._judge(watch, now, self.rules)
-            return after, [*before, *found]
-        after, found = self._fold(watch, now, None)
-        after, over = self.until(after, now)
-        return after, [*before, *found, *over]
+            after, transitioned = self._evaluate_newest(watch, now, self.rules)
+            return after, [*before, *transitioned]
+        after, transitioned = self._fold(watch, now, None)
+        after, closing = self.advance(after, now)
+        return after, [*before, *transitioned, *closing]
 
-    def reminded(self, watch: Watch, rule: str, at: Instant, why: str) -> tuple[Watch, list[Transitioned]]:
-        """Whoever shall hear of an open alert now, though nothing has changed."""
+    def remind(self, watch: Watch, rule: str, at: Instant, why: str) -> tuple[Watch, list[Transitioned]]:
+        """Remind of an open alert, though nothing has changed."""
         found = next((one for one in self.rules if one.name == rule), None)
         state = watch.rules.get(rule)
         if found is None or state is None or state.condition not in OPEN or watch.shown is None:
             return watch, []
-        after, transition = reminded(found, state, max(at, watch.reached or at), why)
+        after, transition = remind(found, state, max(at, watch.reached or at), why)
         after_it = replace(watch, rules={**watch.rules, rule: after})
         return after_it, [Transitioned(after_it, transition, watch.shown, by_row=False)]
 
-    def erased(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
-        """Nothing is known of it any more: what is open is closed."""
-        states, ends = _closed(watch, (*self.rules, *self.off), at, ERASED)
+    def erase(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Close open alerts of an erased relationship."""
+        states, ends = _close_rules(watch, (*self.rules, *self.off), at, ERASED)
         empty = Watch(watch.subject, rules=states, heard=watch.heard)
         nothing = ScoreRow(as_of=at, position=0, mode="live", deleted=True)
         return empty, [Transitioned(empty, end, nothing, by_row=False) for end in ends]
 
-    def settled(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
-        """The history has been told: what has come to light takes effect now."""
+    def settle(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Evaluate the complete history: its result takes effect now."""
         if watch.catch_up is None:
             return watch, []
         if watch.frozen is not None:
-            # It is judged when it thaws.
+            # It is evaluated when it thaws.
             return replace(watch, catch_up=None), []
         now = max(clock, watch.reached or clock)
         return self._fold(replace(watch, catch_up=None, reached=now), now, watch.catch_up.why)
 
-    def thawed(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
-        """No source that it depends on is silent any more: what the rows say now takes effect, and is no news of its
-        own."""
+    def thaw(self, watch: Watch, clock: Instant) -> tuple[Watch, list[Transitioned]]:
+        """Unfreeze: no source it depends on is silent any more. What the rows say takes effect now, marked as late."""
         if watch.frozen is None:
             return watch, []
         why, watch = watch.frozen.reason, replace(watch, frozen=None)
         if watch.catch_up is not None or watch.shown is None:
-            # The one is judged when its history has been told; of the other nothing was open or coming.
+            # A catching-up watch is evaluated once its history is complete; the other has nothing open or pending.
             return watch, []
         now = max(clock, watch.reached or clock)
         watch, found = self._fold(replace(watch, reached=now), now, why)
         if watch.shown is None or watch.shown.score is None:
             return watch, found
-        # Whoever looked after it, and whose time has ended meanwhile, is asked now.
-        watch, over = self._turn(watch, now, now, self.rules)
-        return watch, [*found, *over]
+        # Remind of handling that has expired meanwhile.
+        watch, reminders = self._apply_deadlines(watch, now, now, self.rules)
+        return watch, [*found, *reminders]
 
-    def _switched_off(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
+    def _close_switched_off(self, watch: Watch, at: Instant) -> tuple[Watch, list[Transitioned]]:
         gone = [rule for rule in self.off if rule.name in watch.rules]
         if not gone:
             return watch, []
-        states, ends = _closed(watch, gone, at, SWITCHED_OFF)
-        return self._stood(replace(watch, rules=kept(states)), ends, by_row=False)
+        states, ends = _close_rules(watch, gone, at, SWITCHED_OFF)
+        return self._record_transitions(replace(watch, rules=without_idle(states)), ends, by_row=False)
 
     @property
     def _urgent(self) -> tuple[Rule, ...]:
         return tuple(rule for rule in self.rules if rule.is_urgent)
 
-    def _judge(self, watch: Watch, now: Instant, rules: tuple[Rule, ...]) -> tuple[Watch, list[Transitioned]]:
-        """The newest row decides."""
+    def _evaluate_newest(self, watch: Watch, now: Instant, rules: tuple[Rule, ...]) -> tuple[Watch, list[Transitioned]]:
+        """Evaluate the newest row."""
         new = watch.shown
         assert new is not None, "a row has been reached"
         rows = up_to(watch.window, new.as_of) if new.score else ()
         before, states = watch.rules, dict[str, RuleState]()
         for rule in rules:
             state = before.get(rule.name, AT_REST)
-            after = judged(rule, state, rows)
-            # Most rows change nothing of most rules.
+            after = evaluate(rule, state, rows)
+            # Most rows leave most rules unchanged.
             if after is not state:
                 states[rule.name] = after
         if states:
-            watch = watch.replaced(watch.window, kept({**before, **states}))
-        return self._turn(watch, now, now, rules) if new.score else (watch.explained(), [])
+            watch = watch.with_window(watch.window, without_idle({**before, **states}))
+        return self._apply_deadlines(watch, now, now, rules) if new.score else (watch.drop_unused_row(), [])
 
     def _fold(self, watch: Watch, now: Instant, late: str | None) -> tuple[Watch, list[Transitioned]]:
-        """Rows were corrected: every rule is folded anew from its anchor."""
+        """Fold every rule anew from its anchor, after corrections."""
         states, transitions = dict(watch.rules), []
         for rule in self.rules:
             state = states.get(rule.name, RuleState())
             if watch.shown is None or watch.shown.score is None:
-                # Where nothing is known, nothing fires or resolves.
-                states[rule.name] = judged(rule, state, ())
+                # Without a score nothing fires or resolves.
+                states[rule.name] = evaluate(rule, state, ())
                 continue
             if is_corrected_away(rule, state, watch.window, now):
-                found = folded(rule, Anchor(), watch.window, now)
-                states[rule.name], gone = withdrawn(rule, state, found, now, late)
-                transitions.append(gone)
+                found = fold_rule(rule, Anchor(), watch.window, now)
+                states[rule.name], withdrawal = withdraw(rule, state, found, now, late)
+                transitions.append(withdrawal)
                 continue
-            found = folded(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
-            states[rule.name], transition = reconciled(rule, state, found, now, late)
+            found = fold_rule(rule, watch.anchors.get(rule.name, Anchor()), watch.window, now)
+            states[rule.name], transition = reconcile(rule, state, found, now, late)
             transitions += [transition] if transition else []
-        return self._stood(replace(watch, rules=kept(states), revised=False), transitions, by_row=True)
+        watch = replace(watch, rules=without_idle(states), revised=False)
+        return self._record_transitions(watch, transitions, by_row=True)
 
-    def _turn(
+    def _apply_deadlines(
         self, watch: Watch, until: Instant, of_row: Instant | None, rules: tuple[Rule, ...]
     ) -> tuple[Watch, list[Transitioned]]:
-        """Deadlines take effect: at their own instants, or all at the instant of the row that brought them about."""
+        """Apply deadlines: at their own instants, or all at the instant of the row that caused them."""
         if watch.catch_up is None and ((soonest := watch.due) is None or soonest > until):
-            return watch.explained(), []
+            return watch.drop_unused_row(), []
         transitions: list[Transition] = []
-        # A rule that is newer than the state that was restored has none yet.
+        # A rule newer than the restored state has no state yet.
         for rule in rules:
             state = watch.rules.get(rule.name)
             if state is None or not (state.dues or watch.handling):
                 continue
             ended: Instant | None = None
             while (due := watch.due_of(rule.name)) is not None and due <= until:
-                watch, turn = _elapsed(watch, rule, due, of_row or max(due, ended or due))
-                transitions.append(turn)
-                if turn.name == "resolved":
-                    # It may begin anew with the row that ended it, and shall not wait for the next.
-                    ended = turn.at
+                watch, transition = _apply_deadline(watch, rule, due, of_row or max(due, ended or due))
+                transitions.append(transition)
+                if transition.name == "resolved":
+                    # It may begin anew with the row that ended it, without waiting for the next.
+                    ended = transition.at
                     assert watch.shown is not None, "deadlines are of what a row explains"
-                    rows = lasting(up_to(watch.window, watch.shown.as_of), ended)
-                    watch = watch.replaced(
-                        watch.window, {**watch.rules, rule.name: judged(rule, watch.rules[rule.name], rows)}
+                    rows = extended_to(up_to(watch.window, watch.shown.as_of), ended)
+                    watch = watch.with_window(
+                        watch.window, {**watch.rules, rule.name: evaluate(rule, watch.rules[rule.name], rows)}
                     )
-        transitions.sort(key=lambda turn: turn.at)
-        return self._stood(watch, transitions, by_row=of_row is not None)
+        transitions.sort(key=lambda transition: transition.at)
+        return self._record_transitions(watch, transitions, by_row=of_row is not None)
 
-    def _stood(
+    def _record_transitions(
         self, watch: Watch, transitions: Sequence[Transition], *, by_row: bool
     ) -> tuple[Watch, list[Transitioned]]:
-        """They are written down: from now on rules are folded from them."""
+        """Make these transitions the anchors from which rules are folded."""
         if not transitions:
-            return watch.explained(), []
+            return watch.drop_unused_row(), []
         scored = watch.scored
         if scored is not None and scored.since is not None:
-            transitions = [marked(one, watch.window, scored) for one in transitions]
+            transitions = [mark_rescored(one, watch.window, scored) for one in transitions]
         shown, anchors = watch.shown, dict(watch.anchors)
         assert shown is not None, "a row explains what has come about"
         for transition in transitions:
             name = transition.rule.name
             anchors[name] = Anchor(transition.at, watch.rules[name], transition.at)
             if name in watch.handling:
-                watch = watch.handled(name, after(watch.handling[name], transition.name))
+                watch = watch.with_handling_of(name, handling_after(watch.handling[name], transition.name))
         watch = replace(watch, anchors=anchors)
-        return watch.explained(), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
+        return watch.drop_unused_row(), [Transitioned(watch, transition, shown, by_row) for transition in transitions]
 
-    def _placed(self, window: Window, anchors: Anchors, new: ScoreRow) -> tuple[Window, Anchors]:
-        placed = replaced(window, row(new))
-        return self._cut(window, anchors, placed) if len(window) == MOST_ROWS else (placed, anchors)
+    def _insert_row(self, window: Window, anchors: Anchors, new: ScoreRow) -> tuple[Window, Anchors]:
+        placed = insert_row(window, window_row(new))
+        return self._drop_rows(window, anchors, placed) if len(window) == MAX_ROWS else (placed, anchors)
 
-    def _trimmed(self, window: Window, anchors: Anchors) -> tuple[Window, Anchors]:
-        # Time is no shorter than active time: most windows need not be walked.
-        if len(window) <= LEAST_CUT or window[-1].as_of - window[LEAST_CUT].as_of < WINDOW:
+    def _trim_window(self, window: Window, anchors: Anchors) -> tuple[Window, Anchors]:
+        # Wall time is no shorter than active time: most windows need no walk.
+        if len(window) <= MIN_CUT or window[-1].as_of - window[MIN_CUT].as_of < WINDOW:
             return window, anchors
-        left = trimmed(window)
-        return (window, anchors) if len(window) - len(left) < LEAST_CUT else self._cut(window, anchors, left)
+        remaining = trim(window)
+        is_cut_small = len(window) - len(remaining) < MIN_CUT
+        return (window, anchors) if is_cut_small else self._drop_rows(window, anchors, remaining)
 
-    def _cut(self, window: Window, anchors: Anchors, left: Window) -> tuple[Window, Anchors]:
-        """Rows leave the window: anchors move up with its begin."""
-        moved = {rule.name: moved_up(rule, anchors.get(rule.name, NO_ANCHOR), window, left) for rule in self.rules}
-        return left, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
+    def _drop_rows(self, window: Window, anchors: Anchors, remaining: Window) -> tuple[Window, Anchors]:
+        """Drop rows from the window, and move the anchors up to its new start."""
+        found = ((rule, anchors.get(rule.name, NO_ANCHOR)) for rule in self.rules)
+        moved = {rule.name: advance_anchor(rule, anchor, window, remaining) for rule, anchor in found}
+        return remaining, {name: anchor for name, anchor in moved.items() if anchor is not NO_ANCHOR}
 
 
-def _elapsed(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:
-    """The next deadline of a rule, or of whoever looks after its alert, takes effect."""
+def _apply_deadline(watch: Watch, rule: Rule, due: Instant, at: Instant) -> tuple[Watch, Transition]:
+    """Apply the next deadline of a rule, or of the handling of its alert."""
     state, handling = watch.rules[rule.name], watch.handling.get(rule.name, UNTOUCHED)
     if state.dues and state.dues[0].at == due:
-        state, transition = turned(rule, state, at)
+        state, transition = apply_deadline(rule, state, at)
     else:
-        state, transition = reminded(rule, state, at, EXPIRED[handling.state])
+        state, transition = remind(rule, state, at, EXPIRED[handling.state])
     watch = replace(watch, rules={**watch.rules, rule.name: state})
-    return watch.handled(rule.name, after(handling, transition.name)), transition
+    return watch.with_handling_of(rule.name, handling_after(handling, transition.name)), transition
 
 
-def _closed(
+def _close_rules(
     watch: Watch, rules: Sequence[Rule], at: Instant, why: str
 ) -> tuple[dict[str, RuleState], list[Transition]]:
-    """The states of all rules where these are over, and the ends of what was open."""
+    """Return the states of all rules after closing these, and the transitions that end open alerts."""
     states, ends = dict(watch.rules), list[Transition]()
     for rule in rules:
-        states[rule.name], end = closed(rule, states.get(rule.name, RuleState()), at, why)
+        states[rule.name], end = close_rule(rule, states.get(rule.name, RuleState()), at, why)
         ends += [end] if end else []
     return states, ends

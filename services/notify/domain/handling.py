@@ -1,5 +1,5 @@
-"""Who looks after an alert: acknowledged, snoozed, assigned. Handling never hides the condition, and it ends: with its
-time, when the alert gets worse, and with the alert."""
+"""Handling of an alert: acknowledged, snoozed, assigned. It never hides the condition, and it ends: with its time, when
+the alert gets worse, and with the alert."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,22 +10,22 @@ from schemas.alert_commands import Acknowledge, Act, AddNote, AlertCommand, Aler
 from schemas.alerts import Handling, TransitionName
 from schemas.primitives import Id, Instant
 from services.notify.domain.ids import AlertSubject
-from services.notify.domain.wording import days
+from services.notify.domain.wording import format_days
 from services.notify.domain.working_hours import WorkCalendar
 
 ACK_WORKING_DAYS = 3
-"""Long enough to reach two people, short enough that nothing is forgotten over it."""
+"""Long enough to reach two people, short enough that nothing is forgotten."""
 LONGEST_ACK = timedelta(days=14)
 LONGEST_SNOOZE = timedelta(days=30)
 LONGEST_SILENCE = timedelta(days=30)
-OF_THE_OPEN = frozenset({"acknowledge", "unacknowledge", "snooze"})
+OPEN_ALERT_ACTS = frozenset({"acknowledge", "unacknowledge", "snooze"})
 UNTOUCHED = Handling()
 EXPIRED = {
     "acknowledged": "the acknowledgement has expired",
     "snoozed": "the snooze is over",
     "open": "nobody looks after it",
 }
-"""Why an open alert is told again when the time of its handling is over."""
+"""Why an open alert reminds when its handling expires."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +38,24 @@ class ActRefused:
     reason: str
 
 
-def acted(
+def apply_act(
     handling: Handling, command: AlertCommand, subject: AlertSubject, calendar: WorkCalendar, *, is_open: bool
 ) -> ActAdmitted | ActRefused:
-    """What an act makes of the handling of an alert. `calendar`: of its programme."""
+    """Apply an act to the handling of an alert. `calendar`: of its programme."""
     act = command.act
     if command.programs is not None and subject.program not in command.programs:
         return ActRefused("the person may not act on alerts of this programme")
-    if not is_open and act.kind in OF_THE_OPEN:
+    if not is_open and act.kind in OPEN_ALERT_ACTS:
         return ActRefused("the alert is closed")
     match act.kind:
         case "acknowledge":
             until = act.until or calendar.working_days_later(command.at, ACK_WORKING_DAYS)
-            return _held(handling, command, Handling(state="acknowledged", until=until), LONGEST_ACK)
+            return _bounded_handling(handling, command, Handling(state="acknowledged", until=until), LONGEST_ACK)
         case "snooze":
             asleep = Handling(state="snoozed", until=act.until, wakes_on=act.wakes_on)
-            return _held(handling, command, asleep, LONGEST_SNOOZE)
+            return _bounded_handling(handling, command, asleep, LONGEST_SNOOZE)
         case "unacknowledge":
-            return ActAdmitted(_freed(handling))
+            return ActAdmitted(_released(handling))
         case "assign":
             return ActAdmitted(handling.model_copy(update={"assignee": act.assignee}))
         case "note" | "vote":
@@ -66,45 +66,45 @@ def acted(
             assert_never(act)
 
 
-def after(handling: Handling, transition: TransitionName) -> Handling:
-    """Whoever looks after it is asked again when it gets worse or their time is over."""
+def handling_after(handling: Handling, transition: TransitionName) -> Handling:
+    """Return the handling after a transition: it is released when the alert gets worse or the handling expires."""
     match transition:
         case "resolved":
             return UNTOUCHED
         case "reminded":
-            return _freed(handling)
+            return _released(handling)
         case "escalated":
             wakes = handling.state == "acknowledged" or handling.wakes_on == "change"
-            return _freed(handling) if wakes else handling
+            return _released(handling) if wakes else handling
         case "fired" | "unstable":
             return handling
         case _:
             assert_never(transition)
 
 
-def note_of(act: Act) -> str:
-    """What is left for whoever looks at the alert next; nothing where nothing is said."""
+def note_from(act: Act) -> str:
+    """Return the note of an act; empty where there is none."""
     return act.note if isinstance(act, Acknowledge | Snooze | AddNote) else ""
 
 
-def with_handling(of: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
-    """By rule, with this one in its place: what nobody has touched is not kept."""
-    others = {name: held for name, held in of.items() if name != rule}
+def with_handling(handling_by_rule: Mapping[str, Handling], rule: str, handling: Handling) -> dict[str, Handling]:
+    """Return the handlings by rule with this one replaced; an untouched one is not stored."""
+    others = {name: handled for name, handled in handling_by_rule.items() if name != rule}
     return others if handling == UNTOUCHED else {**others, rule: handling}
 
 
-def silence_of(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
-    """A silence always ends, and reaches no further than its author may act."""
-    refused = _bounded(act.until, command.at, LONGEST_SILENCE)
+def build_silence(command: AlertCommand, act: PutSilence) -> AlertSilence | ActRefused:
+    """Return the silence, or why it is refused: it must end, and reach no further than its author may act."""
+    refused = _check_bounds(act.until, command.at, LONGEST_SILENCE)
     if refused is not None:
         return refused
     if command.programs is not None and act.program not in command.programs:
         return ActRefused("the person may only silence their own programmes, by name")
-    return as_silence(command, act)
+    return unchecked_silence(command, act)
 
 
-def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
-    """What the command asks for, whether or not it may."""
+def unchecked_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
+    """Return the silence of the command without checking permissions."""
     return AlertSilence(
         id=act.silence,
         tenant=command.tenant,
@@ -118,8 +118,8 @@ def as_silence(command: AlertCommand, act: PutSilence) -> AlertSilence:
     )
 
 
-def is_about(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
-    """Whether all that it names is so, whatever its time."""
+def silence_matches(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
+    """Return whether the subject and the rule match everything the silence names, whatever its time."""
     relationship = subject.id if subject.kind == "relationship" else None
     return (
         silence.tenant == subject.tenant
@@ -129,7 +129,7 @@ def is_about(silence: AlertSilence, subject: AlertSubject, rule: str) -> bool:
     )
 
 
-def unsilenced(command: AlertCommand, act: EndSilence, silence: AlertSilence | None) -> ActRefused | None:
+def check_unsilence(command: AlertCommand, act: EndSilence, silence: AlertSilence | None) -> ActRefused | None:
     if silence is None:
         return ActRefused(f"there is no silence {act.silence}")
     if command.programs is not None and silence.program not in command.programs:
@@ -141,19 +141,21 @@ def silence_key(tenant: Id, silence: Id) -> str:
     return f"{tenant}/silence/{silence}"
 
 
-def _held(before: Handling, command: AlertCommand, wanted: Handling, longest: timedelta) -> ActAdmitted | ActRefused:
+def _bounded_handling(
+    before: Handling, command: AlertCommand, wanted: Handling, longest: timedelta
+) -> ActAdmitted | ActRefused:
     assert wanted.until is not None, "it always ends"
     kept = {"by": command.by, "assignee": before.assignee}
-    return _bounded(wanted.until, command.at, longest) or ActAdmitted(wanted.model_copy(update=kept))
+    return _check_bounds(wanted.until, command.at, longest) or ActAdmitted(wanted.model_copy(update=kept))
 
 
-def _bounded(until: Instant, at: Instant, longest: timedelta) -> ActRefused | None:
+def _check_bounds(until: Instant, at: Instant, longest: timedelta) -> ActRefused | None:
     if until <= at:
         return ActRefused("its end lies in the past")
     if until - at > longest:
-        return ActRefused(f"it may last {days(longest / timedelta(days=1))} at most")
+        return ActRefused(f"it may last {format_days(longest / timedelta(days=1))} at most")
     return None
 
 
-def _freed(handling: Handling) -> Handling:
+def _released(handling: Handling) -> Handling:
     return Handling(assignee=handling.assignee)

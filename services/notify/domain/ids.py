@@ -1,4 +1,4 @@
-"""What an alert is about, and ids that are the same after any crash: derived from what they name, never drawn."""
+"""The subject of an alert, and ids that are stable across crashes: derived from what they name, never random."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -9,7 +9,7 @@ from schemas.events import partition_key
 from schemas.primitives import Id
 
 LONGEST_KEY = 257
-"""As the schema of events has it."""
+"""The limit of the event schema."""
 
 ProgrammeKey = tuple[Id, Id]
 """Tenant and programme."""
@@ -17,7 +17,7 @@ ProgrammeKey = tuple[Id, Id]
 
 @dataclass(frozen=True, slots=True)
 class AlertSubject:
-    """A relationship, or its whole programme, or a source of events of the programme."""
+    """A relationship, a programme, or a source of events of the programme."""
 
     tenant: Id
     kind: SubjectKind
@@ -26,7 +26,7 @@ class AlertSubject:
 
     @property
     def key(self) -> str:
-        """Of its state and its events, at most LONGEST_KEY characters; a relationship's is that of its scores."""
+        """The key of its state and its events, at most LONGEST_KEY characters; of a relationship that of its scores."""
         if self.kind == "relationship":
             return partition_key(self.tenant, self.id)
         key = partition_key(self.tenant, f"{self.kind}/{self.id}")
@@ -35,21 +35,21 @@ class AlertSubject:
 
 @dataclass(frozen=True)
 class Destination:
-    """Where messages go: a channel and whom it reaches there."""
+    """Where messages go: a channel and the recipient there."""
 
     channel: ChannelName
     recipient: str
 
 
 class Recipient(NamedTuple):
-    """Somebody at a destination; the person is None where the destination is one address."""
+    """A recipient at a destination; the person is None where the destination is one address."""
 
     destination: Destination
     person: Id | None = None
 
 
 def subject_key(delivery: Delivery) -> str:
-    """Of the subject of its (first) alert."""
+    """Return the key of the subject of its (first) alert."""
     kind = delivery.alert.subject_kind
     if kind == "relationship":
         return partition_key(delivery.tenant, delivery.relationship)
@@ -57,31 +57,31 @@ def subject_key(delivery: Delivery) -> str:
 
 
 def alert_key(subject: AlertSubject, rule: str) -> str:
-    """Names a rule on a subject, over all its episodes."""
+    """Identify a rule on a subject, over all its episodes."""
     kind = () if subject.kind == "relationship" else (subject.kind,)
     return _hash(subject.tenant, rule, *kind, subject.id)
 
 
 def dedup_key(key: str, episode: int) -> str:
-    """Names one episode of an alert: all its transitions carry it."""
+    """Identify one episode of an alert: all its transitions carry it."""
     return f"{key[:32]}-{episode}"
 
 
 def transition_id(dedup: str, seq: int, transition: str) -> str:
-    """Names one transition: a second notice of the same kind is another one."""
+    """Identify one transition: a second notice of the same kind has another id."""
     return f"{dedup}-{seq}-{transition}"
 
 
 def list_id(first: str) -> str:
-    """Names a message that lists several transitions, by the first of them."""
+    """Identify a message that lists several transitions, by the first of them."""
     return f"{first}-list"
 
 
 def delivery_id(transition: str, channel: str, recipient: str) -> str:
-    """Names one message of a transition to one recipient: a repeat carries the same."""
+    """Identify one message of a transition to one recipient: a repeat carries the same id."""
     return _hash(transition, channel, recipient)
 
 
 def _hash(*parts: str) -> str:
-    # The separator occurs in no part: ("ab", "c") and ("a", "bc") are two things.
+    # The separator occurs in no part: ("ab", "c") and ("a", "bc") hash differently.
     return sha256("\x00".join(parts).encode()).hexdigest()

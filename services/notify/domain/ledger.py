@@ -1,5 +1,5 @@
-"""What has ended in the last 30 days: it is not sent twice, whoever got a notice in place of another hears the end of
-it, and what is erased is found here."""
+"""The ledger of deliveries that ended in the last 30 days: none is sent twice, fallback recipients get the end of an
+episode, and erasures find what they name."""
 
 from collections import defaultdict
 from heapq import heappop, heappush
@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
-from services.notify.domain.deliveries import KEPT
+from services.notify.domain.deliveries import RETENTION
 from services.notify.domain.ids import Destination
 
-HEARD = frozenset({"delivered", "unknown", "superseded"})
+MAY_HAVE_ARRIVED = frozenset({"delivered", "unknown", "superseded"})
 """States of a delivery that has arrived, or may have."""
 
 
 class FinishedDelivery(NamedTuple):
-    """`dedup_keys`: of all episodes that it tells of."""
+    """`dedup_keys`: of all episodes that it lists."""
 
     dedup_keys: tuple[str, ...]
     ended_at: Instant
@@ -29,7 +29,7 @@ class Ledger:
         self._finished: dict[str, FinishedDelivery] = {}
         self._by_age: list[tuple[Instant, str]] = []
         self._stand_ins: dict[str, dict[str, Destination]] = defaultdict(dict)
-        # Ids of deliveries by tenant, and the relationship or the person that they are about.
+        # Ids of deliveries by tenant and relationship, and by tenant and person.
         self._of_relationship: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._naming: dict[tuple[str, str], set[str]] = defaultdict(set)
 
@@ -37,7 +37,7 @@ class Ledger:
         return delivery_id in self._finished
 
     def add(self, delivery: Delivery) -> None:
-        """One that has ended."""
+        """Add an ended delivery."""
         relationships = (delivery.relationship, *(item.relationship for item in delivery.items))
         finished = FinishedDelivery(
             (delivery.dedup_key, *(item.alert.dedup_key for item in delivery.items)),
@@ -52,12 +52,12 @@ class Ledger:
             self._of_relationship[delivery.tenant, relationship].add(delivery.delivery_id)
         for person in finished.people:
             self._naming[delivery.tenant, person].add(delivery.delivery_id)
-        if delivery.fallback_of is not None and delivery.state in HEARD:
+        if delivery.fallback_of is not None and delivery.state in MAY_HAVE_ARRIVED:
             for dedup_key in finished.dedup_keys:
                 self._stand_ins[dedup_key][delivery.delivery_id] = Destination(delivery.channel, delivery.recipient)
 
     def remove(self, delivery_id: str) -> None:
-        """Begun anew, or erased."""
+        """Remove a delivery that is replayed or erased."""
         finished = self._finished.pop(delivery_id, None)
         if finished is None:
             return
@@ -71,9 +71,9 @@ class Ledger:
                 del self._stand_ins[dedup_key]
 
     def expired(self, now: Instant) -> list[str]:
-        """Ids of what ended longer ago than it is kept; they are forgotten here."""
+        """Remove deliveries past their retention, and return their ids."""
         found = []
-        while self._by_age and self._by_age[0][0] <= now - KEPT:
+        while self._by_age and self._by_age[0][0] <= now - RETENTION:
             ended_at, delivery_id = heappop(self._by_age)
             finished = self._finished.get(delivery_id)
             if finished is not None and finished.ended_at == ended_at:
@@ -81,14 +81,14 @@ class Ledger:
                 found.append(delivery_id)
         return found
 
-    def stand_ins(self, dedup_key: str) -> set[Destination]:
-        """Who got a notice of the episode in place of another, or may have got it."""
+    def fallback_recipients(self, dedup_key: str) -> set[Destination]:
+        """Return the destinations that got, or may have got, a notice of the episode as fallback."""
         return set(self._stand_ins.get(dedup_key, {}).values())
 
     def of_relationship(self, tenant: str, relationship: str) -> list[str]:
         return sorted(self._of_relationship.get((tenant, relationship), ()))
 
-    def naming(self, tenant: str, person: str) -> list[str]:
+    def mentioning(self, tenant: str, person: str) -> list[str]:
         return sorted(self._naming.get((tenant, person), ()))
 
 

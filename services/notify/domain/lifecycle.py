@@ -1,5 +1,5 @@
-"""One rule of one subject: ok -> pending -> firing -> recovering -> ok. What a row shows changes the condition and its
-deadlines; only a deadline, or the end of the relationship, makes a transition that people hear of."""
+"""The lifecycle of one rule on one subject: ok -> pending -> firing -> recovering -> ok. Rows change the condition and
+its deadlines; only a deadline, or the end of the relationship, makes a transition that people are notified of."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +10,8 @@ from schemas.alerts import Condition, TransitionName, Urgency
 from schemas.primitives import Instant
 from schemas.rule_words import cleared, fired
 from schemas.rules import NO_TIME, Age, Drawdown, Rule, Tier, more_urgent
-from services.notify.domain.drawdown import Fall, fallen, held_at, regained, settles
-from services.notify.domain.window import Run, StoredInstant, Window, newest, unbroken_run
+from services.notify.domain.drawdown import Fall, find_fall, regained_run, settles_at, update_level
+from services.notify.domain.window import Run, StoredInstant, Window, newest_values, unbroken_run
 
 ENDED = "relationship ended"
 ERASED = "relationship erased"
@@ -19,11 +19,12 @@ CORRECTED = "corrected: it was never so"
 SETTLED = "the new level has held"
 OPEN = frozenset({"firing", "recovering"})
 RELAPSE = timedelta(hours=24)
-"""Whoever was told that all is well, and is told the contrary within a day, does not listen the third time."""
+"""A relapse within this time counts as a flap: whoever reads "all is well" and the contrary within a day does not
+listen the third time."""
 UNSTABLE_WITHIN = timedelta(days=7)
 UNSTABLE_FLAPS = 3
-MOST_FLAPS = 8
-"""More than fit into that time with the holds of any rule."""
+MAX_FLAPS = 8
+"""More than can happen within that time with the holds of any rule."""
 
 
 class Due(NamedTuple):
@@ -35,12 +36,12 @@ class Due(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RuleState:
-    """`since`: since when the values have been bad, kept while the episode is open; `dues`: its deadlines, soonest
-    first, each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last
-    episode of which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: the relapses soon
-    after a close, within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were so many, and none of them is
-    so long ago; `regained_at`: when so much of the last fall of health was regained that it was over, whether
-    or not anybody was told of it."""
+    """`since`: since when the values have been bad, kept while the episode is open; `dues`: deadlines, soonest first,
+    each more urgent than the one before; `seq` counts the transitions of all episodes; `told` is the last episode of
+    which a notice was (or will be) sent; `ended`: when the last episode closed; `flaps`: relapses soon after a close,
+    within `UNSTABLE_WITHIN` before the last firing; `unstable`: there were too many flaps, and the last is recent;
+    `regained_at`: when enough of the last fall of health was regained that it was over, whether or not anybody was
+    notified of it."""
 
     condition: Condition = "ok"
     since: StoredInstant | None = None
@@ -56,13 +57,13 @@ class RuleState:
     fall: Fall | None = None
     regained_at: StoredInstant | None = None
 
-    def shut(self) -> "RuleState":
-        """Nothing is open; what was counted goes on."""
-        return self if self.condition == "ok" else RuleState().counting_on(self)
+    def reset(self) -> "RuleState":
+        """Return the state without an open condition; its counters continue."""
+        return self if self.condition == "ok" else RuleState().with_counters_of(self)
 
-    def counting_on(self, other: "RuleState") -> "RuleState":
-        """The condition, with what was counted in the other state."""
-        # By place: `replace` takes three times as long, for every rule of every row.
+    def with_counters_of(self, other: "RuleState") -> "RuleState":
+        """Return this condition with the counters of the other state."""
+        # Positional: `replace` takes three times as long, for every rule of every row.
         return RuleState(
             self.condition,
             self.since,
@@ -83,38 +84,38 @@ class RuleState:
 AT_REST = RuleState()
 
 
-def kept(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
-    """Without those of rules of which nothing has ever been: they are most of all states, and are written each time."""
-    # A pending or an open one is another at a glance.
+def without_idle(states: Mapping[str, RuleState]) -> Mapping[str, RuleState]:
+    """Drop the states of rules that never had a condition: they are most of all states, and are written each time."""
+    # Comparing the condition first is cheaper.
     return {name: state for name, state in states.items() if state.condition != "ok" or state != AT_REST}
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """What people hear of. `of` is the open episode that it belongs to, as it is with this transition. `late`: why it
-    came to light late, if so: it is no news of its own, and stands in the digest of what is at risk now. `rescored`:
-    it did for no other reason than that scores are computed otherwise."""
+    """A transition that people are notified of. `episode`: the state of its episode, with this transition applied.
+    `late`: why it came to light late, if so: it goes into the digest "at risk now". `rescored`: it came about only
+    because scores are computed otherwise."""
 
     rule: Rule
     name: TransitionName
     at: Instant
-    of: RuleState
+    episode: RuleState
     why: str
     late: str | None = None
     rescored: bool = False
 
 
-def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
-    """What the newest of these rows makes of the rule. Where nothing is known (no row, or low confidence) it neither
-    fires nor resolves. A deadline may come out in the past, after a correction: then it is due at once."""
+def evaluate(rule: Rule, state: RuleState, rows: Window) -> RuleState:
+    """Return the state after the newest of these rows. Without a row, or with low confidence, it neither fires nor
+    resolves. After a correction a deadline may lie in the past: then it is due at once."""
     if state.condition in OPEN:
-        return _held_open(rule, state, rows)
+        return _evaluate_open(rule, state, rows)
     if rule.drop is not None:
-        return _fallen(rule, rule.drop, state, rows)
-    last = newest(rows)
-    # Most rows reach nothing.
+        return _evaluate_fall(rule, rule.drop, state, rows)
+    last = newest_values(rows)
+    # Most rows reach no level.
     if last is None or not rule.reaches(last, rule.tiers[0].level):
-        return state.shut()
+        return state.reset()
     if rule.age is not None:
         since = last.silent_from
     else:
@@ -123,108 +124,114 @@ def judged(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     dues = _deadlines(rule, rows, rule.tiers)
     if state.condition == "pending" and state.since == since and state.dues == dues and state.fall is None:
         return state
-    return RuleState("pending", since, dues).counting_on(state)
+    return RuleState("pending", since, dues).with_counters_of(state)
 
 
-def turned(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
-    """The first deadline takes effect at an instant."""
+def apply_deadline(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+    """Apply the first deadline at an instant."""
     due = state.dues[0]
     if due.urgency is None:
         settled = state.fall is not None and state.condition == "firing"
-        # A level that has held did so for longer than a fall looks back.
+        # A settled level has held for longer than a fall looks back.
         over = state if state.fall is None or settled else replace(state, regained_at=at)
-        return _resolved(rule, over, at, SETTLED if settled else cleared(rule))
+        return _resolve(rule, over, at, SETTLED if settled else cleared(rule))
     if state.condition != "firing":
-        return _opened(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
+        return _open_episode(rule, replace(state, condition="firing", dues=state.dues[1:], urgency=due.urgency), at)
     worse = replace(state, dues=state.dues[1:], urgency=due.urgency, seq=state.seq + 1)
-    return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse))
+    return worse, Transition(rule, "escalated", at, worse, _firing_reason(rule, worse))
 
 
-def closed(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
-    """Nothing is watched any more, such as where the relationship has ended: an open alert resolves at once, a pending
-    one is forgotten."""
+def close_rule(rule: Rule, state: RuleState, at: Instant, why: str = ENDED) -> tuple[RuleState, Transition | None]:
+    """Close a rule that is watched no more, for example at the end of the relationship: an open alert resolves at once,
+    a pending one is forgotten."""
     if state.condition in OPEN:
-        return _resolved(rule, state, at, why)
-    return state.shut(), None
+        return _resolve(rule, state, at, why)
+    return state.reset(), None
 
 
-def reconciled(
+def reconcile(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition | None]:
-    """The state that stands, brought to what the corrected rows say of now; at most one transition, since what began
-    and ended among rows that nobody was told of is told to nobody."""
+    """Bring the stored state to what the corrected rows say now. Makes at most one transition: an episode that began
+    and ended among rows that nobody was notified of stays silent."""
     was_open, is_open = state.condition in OPEN, found.condition in OPEN
-    kept = _counting_on(found, state)
+    kept = _with_counters_of(found, state)
     if was_open and not is_open:
-        ended, transition = _resolved(rule, state, at, cleared(rule))
-        return _counting_on(found, ended), replace(transition, late=late)
+        ended, transition = _resolve(rule, state, at, cleared(rule))
+        return _with_counters_of(found, ended), replace(transition, late=late)
     if not is_open or found.urgency is None:
         return kept, None
     if not was_open:
-        opened, transition = _opened(rule, kept, at)
+        opened, transition = _open_episode(rule, kept, at)
         return opened, replace(transition, late=late)
-    # An episode that ended and began anew among these rows goes on: people hear of it as one.
+    # An episode that ended and began anew among these rows continues as one.
     if state.urgency is not None and more_urgent(found.urgency, state.urgency):
         worse = replace(kept, seq=state.seq + 1, fired=state.fired)
-        return worse, Transition(rule, "escalated", at, worse, _fired(rule, worse), late)
+        return worse, Transition(rule, "escalated", at, worse, _firing_reason(rule, worse), late)
     return replace(kept, urgency=state.urgency, fired=state.fired), None
 
 
-def withdrawn(
+def withdraw(
     rule: Rule, state: RuleState, found: RuleState, at: Instant, late: str | None
 ) -> tuple[RuleState, Transition]:
-    """The rows under an open alert were corrected away; `found` is what is left."""
-    ended, transition = _resolved(rule, state, at, CORRECTED)
-    return _counting_on(found, ended), replace(transition, late=late)
+    """Resolve an open alert whose rows were corrected away; `found` is the remaining state."""
+    ended, transition = _resolve(rule, state, at, CORRECTED)
+    return _with_counters_of(found, ended), replace(transition, late=late)
 
 
-def _counting_on(found: RuleState, other: RuleState) -> RuleState:
-    """What was regained is said by the rows, not by what was told."""
-    return replace(found.counting_on(other), regained_at=found.regained_at)
+def _with_counters_of(found: RuleState, other: RuleState) -> RuleState:
+    """Keep `regained_at` of the rows, not of the stored state."""
+    return replace(found.with_counters_of(other), regained_at=found.regained_at)
 
 
-def _fallen(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
-    found = fallen(rule, drop, rows, state.regained_at)
+def _evaluate_fall(rule: Rule, drop: Drawdown, state: RuleState, rows: Window) -> RuleState:
+    found = find_fall(rule, drop, rows, state.regained_at)
     if found is None:
-        return state.shut()
+        return state.reset()
     due = found.run.due(rule.tiers[0].hold) if found.points >= rule.min_points else None
-    over = settles(rule, drop, found.fall, rows)
+    over = settles_at(rule, drop, found.fall, rows)
     dues: tuple[Due, ...] = ()
     if due is not None and over is not None:
-        # The end is known with the begin: no further row need come.
+        # The end is known with the start: no further row need arrive.
         dues = (Due(due, rule.tiers[0].urgency), Due(max(over, due + rule.keep), None))
-    return RuleState("pending", found.run.since, dues, fall=found.fall).counting_on(state)
+    return RuleState("pending", found.run.since, dues, fall=found.fall).with_counters_of(state)
 
 
-def _held_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
+def _evaluate_open(rule: Rule, state: RuleState, rows: Window) -> RuleState:
     if rule.drop is not None and state.fall is not None:
-        fall = held_at(rule, state.fall, rows)
-        state, run = replace(state, fall=fall), regained(rule, rule.drop, fall, rows)
+        fall = update_level(rule, state.fall, rows)
+        state, run = replace(state, fall=fall), regained_run(rule, rule.drop, fall, rows)
     else:
-        # The last contact may be too old as the newest row has it: one that is entered late may be no news at all.
-        too_old = None if rule.age is None else _too_old(rule.age, rows)
+        # The last contact may be too old even by the newest row: a contact that is entered late need not clear the
+        # alert.
+        too_old = None if rule.age is None else _too_old_at(rule.age, rows)
         is_too_old = too_old is not None and too_old <= rows[-1].as_of
         run = None if is_too_old else unbroken_run(rows, lambda values: rule.clears(values, state.since))
     if run is not None:
-        return replace(state, condition="recovering", dues=_end(rule, state, run.due(rule.clear_hold)))
+        return replace(state, condition="recovering", dues=_resolve_deadline(rule, state, run.due(rule.clear_hold)))
     if rule.drop is not None and state.fall is not None:
-        return replace(state, condition="firing", dues=_end(rule, state, settles(rule, rule.drop, state.fall, rows)))
+        return replace(
+            state,
+            condition="firing",
+            dues=_resolve_deadline(rule, state, settles_at(rule, rule.drop, state.fall, rows)),
+        )
     assert state.urgency is not None, "an open alert has an urgency"
     worse = tuple(tier for tier in rule.tiers if more_urgent(tier.urgency, state.urgency))
     return replace(state, condition="firing", dues=_deadlines(rule, rows, worse))
 
 
-def _end(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
-    """What has fired stays open for a while, as the rule says."""
+def _resolve_deadline(rule: Rule, state: RuleState, due: Instant | None) -> tuple[Due, ...]:
+    """Return the deadline that resolves, not before the rule's `keep` time."""
     if due is None:
         return ()
     return (Due(due if state.fired is None else max(due, state.fired + rule.keep), None),)
 
 
 def _deadlines(rule: Rule, rows: Window, tiers: tuple[Tier, ...]) -> tuple[Due, ...]:
-    """Soonest first. A milder tier that would come with or after a more urgent one adds nothing and is left out."""
+    """Return the deadlines of these tiers, soonest first. A milder tier due with or after a more urgent one is left
+    out."""
     found: list[Due] = []
-    aged = None if rule.age is None else _too_old(rule.age, rows)
+    aged = None if rule.age is None else _too_old_at(rule.age, rows)
     for tier in tiers:
         if rule.age is not None:
             due = aged and aged + tier.hold
@@ -243,14 +250,14 @@ def _run(rule: Rule, rows: Window, tier: Tier) -> Run | None:
     return unbroken_run(rows, lambda values: rule.reaches(values, tier.level))
 
 
-def _too_old(age: Age, rows: Window) -> Instant | None:
-    """When the last contact will be too old (or was), paused time left out as far as the window shows it; None while
-    paused, and where a meeting lies ahead that counts."""
-    last = newest(rows)
+def _too_old_at(age: Age, rows: Window) -> Instant | None:
+    """Return when the last contact will be (or was) too old, without paused time as far as the window shows it; None
+    while paused, and where a booked meeting counts."""
+    last = newest_values(rows)
     if last is None or last.silent_from is None or last.status == "paused" or (age.unless_booked and last.booked):
         return None
     paused, later = NO_TIME, None
-    # No lambdas: this is walked for every row of every pair.
+    # No lambdas: this runs for every row of every pair.
     for at, _, _, values in reversed(rows):
         if values is None:
             continue
@@ -262,33 +269,33 @@ def _too_old(age: Age, rows: Window) -> Instant | None:
     return last.silent_from + age.limit(last) + paused
 
 
-def _opened(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
-    """The next episode. The relapse that makes the alert unstable is told as that, once."""
+def _open_episode(rule: Rule, state: RuleState, at: Instant) -> tuple[RuleState, Transition]:
+    """Open the next episode. The flap that makes the alert unstable is sent as that, once."""
     relapsed = state.ended is not None and at - state.ended <= RELAPSE
     flaps = tuple(flap for flap in state.flaps if at - flap < UNSTABLE_WITHIN)
-    flaps = (*flaps, at)[-MOST_FLAPS:] if relapsed else flaps
+    flaps = (*flaps, at)[-MAX_FLAPS:] if relapsed else flaps
     unstable = len(flaps) >= UNSTABLE_FLAPS or (state.unstable and bool(flaps))
     opened = replace(state, episode=state.episode + 1, seq=state.seq + 1, flaps=flaps, unstable=unstable, fired=at)
     assert opened.urgency is not None, "a deadline has fired it"
     name: TransitionName = "unstable" if unstable and not state.unstable else "fired"
-    return opened, Transition(rule, name, at, opened, _fired(rule, opened))
+    return opened, Transition(rule, name, at, opened, _firing_reason(rule, opened))
 
 
-def reminded(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
-    """It is still open, and whoever looked after it no longer does."""
+def remind(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
+    """Remind of an alert that is still open and that nobody handles any more."""
     again = replace(state, seq=state.seq + 1)
     return again, Transition(rule, "reminded", at, again, why)
 
 
-def _resolved(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
+def _resolve(rule: Rule, state: RuleState, at: Instant, why: str) -> tuple[RuleState, Transition]:
     ended = replace(state, seq=state.seq + 1, ended=at)
-    return ended.shut(), Transition(rule, "resolved", at, ended, why)
+    return ended.reset(), Transition(rule, "resolved", at, ended, why)
 
 
-def _fired(rule: Rule, state: RuleState) -> str:
+def _firing_reason(rule: Rule, state: RuleState) -> str:
     if rule.drop is not None and state.fall is not None:
         fall, days = state.fall, rule.drop.window / timedelta(days=1)
         return f"health fell from {fall.peak:.0f} to {fall.level:.0f} within {days:g} d"
-    # The deadline may have been set by an older version of the rule, which had other tiers.
+    # An older version of the rule, with other tiers, may have set the deadline.
     tier = next((tier for tier in rule.tiers if tier.urgency == state.urgency), rule.tiers[-1])
     return fired(rule, tier)

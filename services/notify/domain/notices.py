@@ -1,6 +1,5 @@
-"""Messages that tell of no alert: that a message arrives, that a destination takes none, that a silence ends,
-that a request for support was closed. They are
-deliveries like any other, and no event of the audit trail."""
+"""Notices about something else than an alert: a test, a destination that is down, a silence that ends, a support
+request that was closed. They are deliveries like any other, and leave no event in the audit trail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +9,14 @@ from schemas.alerts import Alert, Delivery, TransitionName, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.deliveries import new_delivery
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key, transition_id
-from services.notify.domain.routing import Addressee, told_from
+from services.notify.domain.routing import Addressee, deliverable_from
 
 OURS = "rapport"
-"""The tenant and programme of what is about no programme."""
+"""The tenant and programme of notices about no programme."""
 
 
 class NoticeWords(NamedTuple):
-    """What stands first in a message, and its headline: it stands alone."""
+    """The state word of a message, and its headline, which stands alone."""
 
     word: str
     headline: str
@@ -34,9 +33,9 @@ NOTICES: Mapping[str, NoticeWords] = {
 
 
 @dataclass(frozen=True)
-class NoticeAbout:
-    """`occasion` counts: of the same subject and rule the same occasion is told once. `summary` and `next_step` are
-    sentences of at most 200 characters."""
+class NoticeContent:
+    """`occasion`: one notice is sent per subject, rule and occasion. `summary` and `next_step` are sentences of at most
+    200 characters."""
 
     rule: str
     subject: Id
@@ -48,8 +47,8 @@ class NoticeAbout:
     program: Id = OURS
 
 
-def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
-    """To be sent as soon as people there may be written to."""
+def notice(about: NoticeContent, to: Addressee, now: Instant, transition: TransitionName = "fired") -> Delivery:
+    """Return a delivery that is due as soon as people there may be written to."""
     key = alert_key(AlertSubject(about.tenant, "relationship", about.subject, about.program), about.rule)
     alert = Alert(
         alert_key=key,
@@ -68,9 +67,9 @@ def notice(about: NoticeAbout, to: Addressee, now: Instant, transition: Transiti
         summary=about.summary[:200],
         next_step=about.next_step[:200],
     )
-    told = transition_id(alert.dedup_key, alert.seq, transition)
-    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, told, now)
-    return message.model_copy(update={"person": to.person, "due_at": told_from(to.receiving, now)})
+    event_id = transition_id(alert.dedup_key, alert.seq, transition)
+    message = new_delivery(alert, (about.tenant, about.program, about.subject), to.destination, event_id, now)
+    return message.model_copy(update={"person": to.person, "due_at": deliverable_from(to.delivery_window, now)})
 
 
 def is_notice(delivery: Delivery) -> bool:

@@ -1,6 +1,6 @@
-"""What waits for one destination: in order within an alert, and within what one person is told with others; nobody
-waits for another alert, and while the destination is down everybody waits for one that tries. And when another
-destination gets a message in its place."""
+"""The outbox of one destination. Deliveries go in order within an episode, and within the grouped messages of one
+person; one alert never waits for another. While the destination is down only one delivery tries. The module also
+decides when a fallback gets a message."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -14,22 +14,23 @@ from services.notify.domain.deliveries import FALL_BACK, KEYED, backoff, has_end
 from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
 
 _ORDER: dict[TransitionName, int] = {"fired": 0, "unstable": 0, "escalated": 1, "reminded": 1, "resolved": 2}
-TOLD_AFTER = 3
-"""Failures in a row after which a destination counts as unhealthy, whatever has failed: one is a hiccup."""
+UNHEALTHY_AFTER = 3
+"""Failures in a row after which a destination counts as unhealthy, whatever has failed: a single one is a hiccup."""
 
 
 @dataclass(frozen=True)
-class SendingPace:
-    """`in_hands`: how many are started at once; all of them are unknown after a crash. At most `most` in `span`."""
+class SendLimits:
+    """`in_flight`: how many deliveries are started at once; all of them are unknown after a crash. At most `most` are
+    sent within `span`."""
 
-    in_hands: int
+    in_flight: int
     most: int
     span: timedelta
 
 
 @dataclass(frozen=True)
 class Parked:
-    """Nothing arrives: since when, how often in a row, why, and when it is tried again."""
+    """The destination is down: since when, after how many failures in a row, why, and when the next attempt is due."""
 
     since: Instant
     failures: int
@@ -38,172 +39,173 @@ class Parked:
 
 
 class Outbox:
-    """Hands out at most one delivery of an episode, or of the messages of one person, at a time; the next one after the
+    """Returns at most one delivery at a time per episode, or per person of grouped messages; the next one follows the
     outcome of the one before."""
 
-    def __init__(self, pace: SendingPace) -> None:
+    def __init__(self, limits: SendLimits) -> None:
         self.parked: Parked | None = None
-        self._pace = pace
-        self._recent: deque[Instant] = deque(maxlen=pace.most)
-        self._episodes: dict[str, deque[Delivery]] = {}
-        # Episodes by when their first delivery is due; those in somebody's hands are in `_handed` instead.
+        self._limits = limits
+        self._recent: deque[Instant] = deque(maxlen=limits.most)
+        self._queues: dict[str, deque[Delivery]] = {}
+        # Queues by when their first delivery is due; queues with a delivery in flight are in `_in_flight` instead.
         self._due: list[tuple[Instant, int, str]] = []
-        self._handed: dict[str, str] = {}
-        self._count = 0
-        # Failures since something has arrived, and the first of them.
+        self._in_flight: dict[str, str] = {}
+        self._scheduled_count = 0
+        # Failures since the last accepted message, and the first of them.
         self._failures = 0
         self._failing_since: Instant | None = None
 
     def __len__(self) -> int:
-        return sum(map(len, self._episodes.values()))
+        return sum(map(len, self._queues.values()))
 
     def __contains__(self, delivery: Delivery) -> bool:
-        return any(one.delivery_id == delivery.delivery_id for one in self._episodes.get(_lane(delivery), ()))
+        return any(one.delivery_id == delivery.delivery_id for one in self._queues.get(_ordering_key(delivery), ()))
 
     def __iter__(self) -> Iterator[Delivery]:
-        for queue in self._episodes.values():
+        for queue in self._queues.values():
             yield from queue
 
     @property
-    def in_hands(self) -> int:
-        return len(self._handed)
+    def in_flight(self) -> int:
+        return len(self._in_flight)
 
     @property
     def is_unhealthy(self) -> bool:
-        return self.parked is not None and self.parked.failures >= TOLD_AFTER
+        return self.parked is not None and self.parked.failures >= UNHEALTHY_AFTER
 
     def add(self, delivery: Delivery) -> list[Delivery]:
-        """Deliveries of an episode are added in the order of its transitions. Returns what it makes needless: a notice
-        that may have arrived, and that the end of its episode overtakes."""
-        queue = self._episodes.setdefault(_lane(delivery), deque())
+        """Add a delivery; those of an episode come in the order of its transitions. Returns notices of unknown outcome
+        that the end of their episode makes needless."""
+        queue = self._queues.setdefault(_ordering_key(delivery), deque())
         is_end = delivery.transition == "resolved"
-        needless = [
+        overtaken = [
             one
             for one in queue
             if is_end and one.dedup_key == delivery.dedup_key and not one.items
-            if one.state == "unknown" and one.delivery_id not in self._handed
+            if one.state == "unknown" and one.delivery_id not in self._in_flight
         ]
-        for one in needless:
+        for one in overtaken:
             queue.remove(one)
         queue.append(delivery)
-        if queue[0].delivery_id not in self._handed and (needless or len(queue) == 1):
-            self._line_up(queue[0])
-        return needless
+        if queue[0].delivery_id not in self._in_flight and (overtaken or len(queue) == 1):
+            self._schedule(queue[0])
+        return overtaken
 
-    def hand_out(
-        self, now: Instant, opens: Callable[[Delivery, Instant], Instant] = lambda _, now: now
+    def poll_due(
+        self, now: Instant, deliverable_from: Callable[[Delivery, Instant], Instant] = lambda _, now: now
     ) -> list[Delivery]:
-        """What is due, the longest due first; each must come back through `take_back`. Of a destination that is down
-        one, which tries. `opens`: from when on it may be sent, where people are: a repeat wakes nobody either."""
-        if self.parked is not None and (now < self.parked.until or self._handed):
+        """Return due deliveries, the longest due first; each must come back through `complete`. A destination that is
+        down gets one, as a trial. `deliverable_from`: when a person may be written to: a repeat wakes nobody either."""
+        if self.parked is not None and (now < self.parked.until or self._in_flight):
             return []
         found: list[Delivery] = []
-        room = (1 if self.parked is not None else self._pace.in_hands) - self.in_hands
-        while self._due and self._due[0][0] <= now and len(found) < room:
-            if len(self._recent) >= self._pace.most and now - self._recent[0] < self._pace.span:
+        capacity = (1 if self.parked is not None else self._limits.in_flight) - self.in_flight
+        while self._due and self._due[0][0] <= now and len(found) < capacity:
+            if len(self._recent) >= self._limits.most and now - self._recent[0] < self._limits.span:
                 break
             _, _, key = heappop(self._due)
-            queue = self._episodes.get(key)
+            queue = self._queues.get(key)
             delivery = queue[0] if queue else None
-            if delivery is None or delivery.delivery_id in self._handed or delivery.due_at > now:
-                continue  # lined up for one that is no more, or in somebody's hands already
-            may_go = opens(delivery, now)
-            if may_go > now:
-                self._count += 1
-                heappush(self._due, (may_go, self._count, key))
+            if delivery is None or delivery.delivery_id in self._in_flight or delivery.due_at > now:
+                continue  # a stale entry: removed, in flight, or put off
+            opens_at = deliverable_from(delivery, now)
+            if opens_at > now:
+                self._scheduled_count += 1
+                heappush(self._due, (opens_at, self._scheduled_count, key))
                 continue
-            self._handed[delivery.delivery_id] = key
+            self._in_flight[delivery.delivery_id] = key
             self._recent.append(now)
             found.append(delivery)
         return found
 
-    def take_back(self, delivery: Delivery) -> None:
-        """With its outcome: what has ended is done, the rest is tried again when due."""
-        key = self._handed.pop(delivery.delivery_id)
-        queue = self._episodes[key]
+    def complete(self, delivery: Delivery) -> None:
+        """Take a delivery back with its outcome: an ended one is done, any other is retried when due."""
+        key = self._in_flight.pop(delivery.delivery_id)
+        queue = self._queues[key]
         queue.popleft()
         if not has_ended(delivery):
             queue.appendleft(delivery)
         if queue:
-            self._line_up(queue[0])
+            self._schedule(queue[0])
         else:
-            del self._episodes[key]
+            del self._queues[key]
 
     def park(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
-        """Nothing is handed out for a while: so long as the destination asked for, or longer with every failure."""
+        """Park the destination: for as long as it asked for, or longer with every failure."""
         self._failures += 1
         self._failing_since = self._failing_since or now
         until = now + (wait if wait is not None else backoff(self._failures, jitter))
         self.parked = Parked(self._failing_since, self._failures, reason, until)
 
-    def stumble(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
-        """Something has failed that need not be the destination's fault. After several in a row, among which nothing
-        has arrived, it is: a receiver that hangs answers nobody."""
-        if self._failures + 1 >= TOLD_AFTER:
+    def record_failure(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
+        """Count a failure that need not be the destination's fault. After several in a row without success it is: a
+        receiver that hangs answers nobody."""
+        if self._failures + 1 >= UNHEALTHY_AFTER:
             self.park(reason, now, wait, jitter)
         else:
             self._failures += 1
             self._failing_since = self._failing_since or now
 
     def open(self) -> None:
-        """Something has arrived."""
+        """Reopen the destination after an accepted message."""
         self.parked, self._failures, self._failing_since = None, 0, None
 
     def drop(self, delivery: Delivery) -> bool:
-        """It is not to be sent any more; False for what is in somebody's hands."""
-        if delivery.delivery_id in self._handed:
+        """Remove a delivery; returns False for one in flight."""
+        if delivery.delivery_id in self._in_flight:
             return False
-        queue = self._episodes[_lane(delivery)]
+        queue = self._queues[_ordering_key(delivery)]
         queue.remove(delivery)
         if not queue:
-            del self._episodes[_lane(delivery)]
-        elif queue[0].delivery_id not in self._handed:
-            self._line_up(queue[0])
+            del self._queues[_ordering_key(delivery)]
+        elif queue[0].delivery_id not in self._in_flight:
+            self._schedule(queue[0])
         return True
 
     def replace(self, delivery: Delivery) -> bool:
-        """The same delivery with other contents, in its place; False for what is in somebody's hands."""
-        if delivery.delivery_id in self._handed:
+        """Replace a delivery in its place; returns False for one in flight."""
+        if delivery.delivery_id in self._in_flight:
             return False
-        queue = self._episodes[_lane(delivery)]
+        queue = self._queues[_ordering_key(delivery)]
         queue[[one.delivery_id for one in queue].index(delivery.delivery_id)] = delivery
         return True
 
-    def _line_up(self, delivery: Delivery) -> None:
-        self._count += 1
-        heappush(self._due, (delivery.due_at, self._count, _lane(delivery)))
+    def _schedule(self, delivery: Delivery) -> None:
+        self._scheduled_count += 1
+        heappush(self._due, (delivery.due_at, self._scheduled_count, _ordering_key(delivery)))
 
 
-def _lane(delivery: Delivery) -> str:
-    """What goes in order: an episode; of what people are told with others all that goes to one of them."""
+def _ordering_key(delivery: Delivery) -> str:
+    """Return the key of the queue that keeps the order: an episode, or all grouped messages to one person."""
     if delivery.group is None or delivery.channel in KEYED:
         return delivery.dedup_key
     return f"{delivery.tenant}/{delivery.person or ''}"
 
 
-def in_order(deliveries: list[Delivery]) -> list[Delivery]:
-    """As they were decided: by time, and the transitions of an episode one after the other."""
+def decision_order(deliveries: list[Delivery]) -> list[Delivery]:
+    """Sort deliveries as they were decided: by time, and the transitions of an episode one after the other."""
     return sorted(
         deliveries, key=lambda d: (d.planned_at, d.alert.at, d.alert.seq, _ORDER[d.transition], d.delivery_id)
     )
 
 
 def is_overdue(delivery: Delivery, parked: Parked | None, now: Instant) -> bool:
-    """Whether it has failed, or has waited for a destination that is down, for so long that another shall have it."""
+    """Return whether a delivery has failed, or waited for a destination that is down, for so long that the fallback
+    gets it."""
     if delivery.due_at > now and not delivery.attempt:
         return False
     since = delivery.started_at if parked is None else max(parked.since, delivery.planned_at)
     return since is not None and now - since >= FALL_BACK[delivery.alert.urgency]
 
 
-def in_place_of(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
-    """The same message to another destination. Its id is that of a message of this transition to it: whoever gets the
-    alert anyway gets it once."""
-    told = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)
-    told = list_id(told) if delivery.items else told
+def as_fallback(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
+    """Return the same message for another destination. Its id is that of a message of this transition to it: a
+    destination that gets the alert anyway gets it once."""
+    event_id = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)
+    event_id = list_id(event_id) if delivery.items else event_id
     return delivery.model_copy(
         update={
-            "delivery_id": delivery_id(told, to.channel, to.recipient),
+            "delivery_id": delivery_id(event_id, to.channel, to.recipient),
             "channel": to.channel,
             "recipient": to.recipient,
             "state": "planned",

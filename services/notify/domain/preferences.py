@@ -1,5 +1,5 @@
-"""What people get no message of: what they have switched off themselves, and mail addresses that a server has refused
-for good. What is urgent (P1) always comes, and so does the end of what they have heard of."""
+"""Message suppression: what people have switched off themselves, and mail addresses that a server has refused for good.
+A P1 always arrives, and so does the end of an alert that somebody was notified of."""
 
 from collections.abc import Iterable
 from datetime import time, timedelta
@@ -16,12 +16,12 @@ from services.notify.domain.handling import ActRefused
 from services.notify.domain.working_hours import ReceivingHours
 
 PERSONS = "~person/"
-"""Of the keys on `mentoring.notify-state`: no id begins so."""
-MOST_OFF = 200
+"""Prefix of keys on `mentoring.notify-state`: no id begins so."""
+MAX_OFF = 200
 
 
 class SwitchedOff(BaseModel):
-    """All that is named has to be so; nothing named: everything but P1."""
+    """Everything named has to match; nothing named: everything but P1."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -35,15 +35,15 @@ class SwitchedOff(BaseModel):
 
 
 class PersonalSettings(BaseModel):
-    """As they stand on `mentoring.notify-state`. `digest_at` None: as usual for the destination. `scope`: which alerts
-    the board opens with."""
+    """Stored on `mentoring.notify-state`. `digest_at` None: the destination's default. `scope`: which alerts the board
+    opens with."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["personal_settings.1"] = "personal_settings.1"
     tenant: Id
     person: Id
-    off: Annotated[tuple[SwitchedOff, ...], Field(max_length=MOST_OFF)] = ()
+    off: Annotated[tuple[SwitchedOff, ...], Field(max_length=MAX_OFF)] = ()
     digest_at: time | None = None
     scope: Literal["mine", "team", "all"] = "all"
 
@@ -56,11 +56,11 @@ def personal_key(tenant: Id, person: Id) -> str:
     return f"{PERSONS}{tenant}/{person}"
 
 
-OnSettings = SwitchOff | SwitchOn | DigestAt | OpensWith
+SettingsAct = SwitchOff | SwitchOn | DigestAt | OpensWith
 
 
-def settings_after(before: PersonalSettings, act: OnSettings) -> PersonalSettings | ActRefused:
-    """What an act of the person makes of their settings."""
+def settings_after(before: PersonalSettings, act: SettingsAct) -> PersonalSettings | ActRefused:
+    """Apply a person's act to their settings."""
     match act:
         case DigestAt(at=at):
             return before.model_copy(update={"digest_at": at})
@@ -70,32 +70,32 @@ def settings_after(before: PersonalSettings, act: OnSettings) -> PersonalSetting
             one = SwitchedOff(rule=act.rule, relationship=act.relationship)
             others = tuple(other for other in before.off if other != one)
             off = (*others, one) if isinstance(act, SwitchOff) else others
-            if len(off) > MOST_OFF:
-                return ActRefused(f"at most {MOST_OFF} things can be switched off one by one")
+            if len(off) > MAX_OFF:
+                return ActRefused(f"at most {MAX_OFF} things can be switched off one by one")
             return before.model_copy(update={"off": off})
         case _:
             assert_never(act)
 
 
 class Preferences:
-    """For the thread that decides."""
+    """Personal settings, for the thread that decides."""
 
-    def __init__(self, known: Iterable[PersonalSettings] = ()) -> None:
-        self._known = {one.key: one for one in known}
+    def __init__(self, stored: Iterable[PersonalSettings] = ()) -> None:
+        self._by_key = {one.key: one for one in stored}
 
     def of(self, tenant: Id, person: Id) -> PersonalSettings:
-        return self._known.get(personal_key(tenant, person)) or PersonalSettings(tenant=tenant, person=person)
+        return self._by_key.get(personal_key(tenant, person)) or PersonalSettings(tenant=tenant, person=person)
 
     def put(self, one: PersonalSettings) -> None:
-        self._known[one.key] = one
+        self._by_key[one.key] = one
 
     def forget(self, tenant: Id, person: Id) -> list[str]:
-        """The key of what was known of somebody who was erased, if anything was."""
+        """Remove the settings of an erased person; returns their key, if there were any."""
         key = personal_key(tenant, person)
-        return [key] if self._known.pop(key, None) is not None else []
+        return [key] if self._by_key.pop(key, None) is not None else []
 
-    def why_not(self, delivery: Delivery) -> str | None:
-        """Why the person to whom it goes is not told, if so: they have switched it off."""
+    def suppression_reason(self, delivery: Delivery) -> str | None:
+        """Return why the delivery is not sent, if so: its person has switched it off."""
         if delivery.person is None or delivery.alert.urgency == "P1":
             return None
         relationship = delivery.relationship if delivery.alert.subject_kind == "relationship" else None
@@ -105,20 +105,20 @@ class Preferences:
         return None
 
     def hours(self, tenant: Id, person: Id, usual: ReceivingHours) -> ReceivingHours:
-        """With the digest at the person's hour, unless that lies in the quiet hours."""
+        """Return the hours with the digest at the person's hour, unless that lies in the quiet hours."""
         at = self.of(tenant, person).digest_at
         if at is None or usual.are_quiet_at(at):
             return usual
         return ReceivingHours(usual.quiet_from, usual.quiet_until, at)
 
 
-OFF_FOR = timedelta(days=30)
+SWITCHED_OFF_FOR = timedelta(days=30)
 ADDRESSES = "address/"
 
 
 class AddressOff(BaseModel):
-    """As it stands on `mentoring.notify-state`, without the address: `digest` is of it and of the destination.
-    `person`: whose it is, where the destination goes to whoever looks after a programme."""
+    """Stored on `mentoring.notify-state`, without the address: `digest` is of it and of the destination. `person`: the
+    owner of the address, where the destination goes to the owner of a programme."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -140,26 +140,26 @@ def address_digest(destination: str, address: str) -> str:
 
 
 class AddressesOff:
-    """Asked by senders on their thread, changed by the thread that decides: each change replaces all that is known."""
+    """Read by senders on their thread, changed by the thread that decides: each change replaces the mapping."""
 
-    def __init__(self, known: Iterable[AddressOff] = ()) -> None:
-        self._known = {one.key: one for one in known}
+    def __init__(self, stored: Iterable[AddressOff] = ()) -> None:
+        self._by_key = {one.key: one for one in stored}
 
     def is_off(self, destination: str, address: str) -> bool:
-        return f"{ADDRESSES}{destination}/{address_digest(destination, address)}" in self._known
+        return f"{ADDRESSES}{destination}/{address_digest(destination, address)}" in self._by_key
 
     def switch_off(self, one: AddressOff) -> None:
-        self._known = {**self._known, one.key: one}
+        self._by_key = {**self._by_key, one.key: one}
 
     def forget(self, tenant: str, person: str) -> list[str]:
-        """Keys of what was known of somebody who was erased."""
-        return self._drop([key for key, one in self._known.items() if (one.tenant, one.person) == (tenant, person)])
+        """Remove the addresses of an erased person; returns their keys."""
+        return self._drop([key for key, one in self._by_key.items() if (one.tenant, one.person) == (tenant, person)])
 
     def expired(self, now: Instant) -> list[str]:
-        """Keys of those that are tried again."""
-        return self._drop([key for key, one in self._known.items() if one.since <= now - OFF_FOR])
+        """Remove the addresses that are tried again; returns their keys."""
+        return self._drop([key for key, one in self._by_key.items() if one.since <= now - SWITCHED_OFF_FOR])
 
     def _drop(self, keys: list[str]) -> list[str]:
         if keys:
-            self._known = {key: one for key, one in self._known.items() if key not in keys}
+            self._by_key = {key: one for key, one in self._by_key.items() if key not in keys}
         return keys

@@ -1,5 +1,5 @@
 """The layout of `mentoring.alert-state`: the complete state of one subject, or the clock of a partition. A state of an
-older layout is read and upgraded; it is written in the new one when it next changes."""
+older layout is upgraded when read, and written in the new one when it next changes."""
 
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from schemas.scores import ScoreRow
 from services.notify.domain.ids import AlertSubject
 from services.notify.domain.lifecycle import Due, RuleState
 from services.notify.domain.subjects import SubjectWatch
-from services.notify.domain.watch import Mark, Watch
+from services.notify.domain.watch import LastDecision, Watch
 from services.notify.domain.window import Window
 
-MOST_KEPT = 20_000
+CACHE_SIZE = 20_000
 _NO_ROWS = b'"window":[]'
 _ROWS: TypeAdapter[Window] = TypeAdapter(Window)
 CLOCK_KEY = b"\x00clock"
-"""No tenant/relationship begins with a zero byte."""
+"""No tenant/relationship key begins with a zero byte."""
 
 
 class _Layout(BaseModel):
@@ -32,7 +32,7 @@ class WatchRecord(_Layout):
 
 
 class SubjectRecord(_Layout):
-    """Of a programme or a source, on `mentoring.subject-state`."""
+    """A programme or a source, on `mentoring.subject-state`."""
 
     kind: Literal["subject.1"] = "subject.1"
     watch: SubjectWatch
@@ -51,23 +51,23 @@ def dump(record: StateRecord | SubjectRecord) -> bytes:
 
 
 class WatchWriter:
-    """Watches as `dump` writes them. Most of a state are the rows of its window, and most of those were written with
-    the last one: only new rows are turned to JSON. Of so many relationships that were written last the rows are
-    kept as text, 3 KB each."""
+    """Serialises watches as `dump` does, and caches the JSON of their rows. Rows are most of a state, and most of them
+    were written with the last one, so that only new rows are serialised. The cache holds the rows of the relationships
+    written last, 3 KB each."""
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(self, most: int = CACHE_SIZE) -> None:
         self._most = most
         self._written: OrderedDict[str, tuple[Window, bytes]] = OrderedDict()
 
     def dump(self, key: str, watch: Watch) -> bytes:
-        rest = dump(WatchRecord(watch=watch.replaced((), watch.rules)))
-        # Before it stands the subject only, whose ids have no quotation marks.
+        rest = dump(WatchRecord(watch=watch.with_window((), watch.rules)))
+        # Only the subject comes before it, and ids have no quotation marks.
         return rest.replace(_NO_ROWS, b'"window":[' + self._rows(key, watch.window) + b"]", 1)
 
     def _rows(self, key: str, window: Window) -> bytes:
-        known, text = self._written.pop(key, ((), b""))
-        if known and window[: len(known)] == known:
-            new = window[len(known) :]
+        previous, text = self._written.pop(key, ((), b""))
+        if previous and window[: len(previous)] == previous:
+            new = window[len(previous) :]
             text = b",".join([text, _ROWS.dump_json(new)[1:-1]]) if new else text
         else:
             text = _ROWS.dump_json(window)[1:-1]
@@ -89,7 +89,7 @@ def load_subject(value: bytes) -> SubjectRecord:
 
 
 class _RuleState1(_Layout):
-    """Transitions were not counted, and `told` was said of the open episode alone."""
+    """Transitions were not counted, and `told` was about the open episode only."""
 
     condition: Literal["ok", "pending", "firing", "recovering"] = "ok"
     since: Instant | None = None
@@ -100,13 +100,13 @@ class _RuleState1(_Layout):
 
 
 class _Watch1(_Layout):
-    """Everything was a relationship."""
+    """Every subject was a relationship."""
 
     tenant: Id
     relationship: Id
     program: Id
     window: Window = ()
-    mark: Mark | None = None
+    mark: LastDecision | None = None
     reached: Instant | None = None
     shown: ScoreRow | None = None
     rules: Mapping[str, _RuleState1] = {}

@@ -1,5 +1,4 @@
-"""Where an alert goes: an ordered list of routes, whoever looks after the programme, and from when on people may be
-told."""
+"""Routing: an ordered list of routes, the owner of the programme, and from when on people may be written to."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -8,18 +7,18 @@ from functools import partial
 from schemas.alerts import Delivery, Urgency
 from schemas.directory import Participant
 from schemas.primitives import Id, Instant
-from services.notify.domain.deliveries import alerts_of
+from services.notify.domain.deliveries import listed_alerts
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.name_book import IsOff, NameBook
 from services.notify.domain.preferences import AddressesOff, Preferences
-from services.notify.domain.working_hours import Receiving, WorkCalendar
+from services.notify.domain.working_hours import DeliveryWindow, WorkCalendar
 
 
 @dataclass(frozen=True)
-class About:
-    """What a route looks at."""
+class RoutingKey:
+    """What a route matches on."""
 
     tenant: Id
     program: Id
@@ -29,23 +28,23 @@ class About:
 
 @dataclass(frozen=True)
 class Addressee:
-    """A destination, the person there, and when people there may be written to (None: at once)."""
+    """A destination, the person there, and when people there may be written to (None: at any time)."""
 
     destination: Destination
     person: Id | None = None
-    receiving: Receiving | None = None
+    delivery_window: DeliveryWindow | None = None
 
 
 @dataclass(frozen=True)
-class Routed:
-    """Where it goes and why, within 200 characters; to nobody where no destination is left."""
+class RoutingResult:
+    """The addressees and why, within 200 characters; none where no destination is left."""
 
     to: tuple[Addressee, ...]
     why: str
 
 
 class Addressing:
-    """Asks directory and programmes as they are now."""
+    """Resolves addressees by directory and programmes as they are now."""
 
     def __init__(
         self, routing: DestinationsConfig, people: NameBook, off: AddressesOff, preferences: Preferences | None = None
@@ -53,58 +52,60 @@ class Addressing:
         self.routing, self.people, self._off = routing, people, off
         self.preferences = preferences or Preferences()
 
-    def routed(self, about: About) -> Routed:
-        names, why = self._matched(about)
+    def route(self, about: RoutingKey) -> RoutingResult:
+        names, why = self._match_routes(about)
         found: list[Addressee] = []
         notes: list[str] = []
         for name in names:
             receiver = self.routing.by_name.get(name)
-            if receiver is None or not receiver.takes(about.tenant, about.program):
+            if receiver is None or not receiver.accepts(about.tenant, about.program):
                 continue
-            addressee, note = self._addressed(receiver, about)
+            addressee, note = self._resolve(receiver, about)
             notes += [note] if note else []
             if addressee is not None and addressee.destination not in {one.destination for one in found}:
                 found.append(addressee)
         if not found:
-            return Routed((), f"{why}: no destination takes it"[:200])
+            return RoutingResult((), f"{why}: no destination takes it"[:200])
         to = ", ".join(one.destination.recipient for one in found)
-        return Routed(tuple(found), f"{why}: {to}{''.join(f'; {note}' for note in notes)}"[:200])
+        return RoutingResult(tuple(found), f"{why}: {to}{''.join(f'; {note}' for note in notes)}"[:200])
 
-    def again(self, destination: Destination, about: About) -> Addressee | None:
-        """As it is now what was routed before. None where the destination is no more."""
+    def current_addressee(self, destination: Destination, about: RoutingKey) -> Addressee | None:
+        """Return the current addressee of a destination; None where it no longer exists."""
         receiver = self.routing.by_name.get(destination.recipient)
         if receiver is None or receiver.destination != destination:
             return None
-        return self._addressed(receiver, about)[0]
+        return self._resolve(receiver, about)[0]
 
-    def to_person(self, person: Id, about: About) -> Addressee | None:
-        """To somebody by name: by the first destination that goes to owners, else to whom it goes otherwise."""
+    def to_person(self, person: Id, about: RoutingKey) -> Addressee | None:
+        """Return the addressee of a person: by the first destination that goes to owners, else the `otherwise`
+        destination."""
         for receiver in self.routing.by_name.values():
-            if not receiver.is_owner or not receiver.takes(about.tenant, about.program):
+            if not receiver.is_owner or not receiver.accepts(about.tenant, about.program):
                 continue
-            known = self.people.reachable(about.tenant, person, self._is_off(receiver))
-            if known is not None:
-                return self._person(receiver, known, about)
+            participant = self.people.reachable(about.tenant, person, self._is_off(receiver))
+            if participant is not None:
+                return self._personal_addressee(receiver, participant, about)
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
-        return None if otherwise is None else self._anybody(otherwise, about)
+        return None if otherwise is None else self._shared_addressee(otherwise, about)
 
-    def next_in_line(self, about: About) -> Addressee | None:
-        """Who is asked when whoever looks after the programme does not acknowledge; None where mails do not go to
-        persons, or nobody else looks after it."""
+    def next_in_line(self, about: RoutingKey) -> Addressee | None:
+        """Return who is next when the owner of the programme does not acknowledge; None where mails do not go to
+        persons, or there is nobody else."""
         for receiver in self.routing.by_name.values():
-            if receiver.is_owner and receiver.takes(about.tenant, about.program):
+            if receiver.is_owner and receiver.accepts(about.tenant, about.program):
                 found = self.people.next_in_line(about.tenant, about.program, self._is_off(receiver))
                 if found is not None:
-                    return self._person(receiver, found.person, about)
+                    return self._personal_addressee(receiver, found.person, about)
         return None
 
-    def admins(self, besides: str) -> list[Addressee]:
-        """Who hears of destinations that are down, but by the one that is; else whoever gets what nobody can."""
-        named = [name for name in (*self.routing.admins, self.routing.otherwise) if name and name != besides]
+    def admins(self, excluding: str) -> list[Addressee]:
+        """Return the admins to notify of a destination that is down, by another one; else the `otherwise`
+        destination."""
+        named = [name for name in (*self.routing.admins, self.routing.otherwise) if name and name != excluding]
         found = [self.routing.by_name[name] for name in named if name in self.routing.by_name]
-        wanted = found[: max(1, len(self.routing.admins))] if found else []
-        about = About("", "", "", "P2")
-        return [self._anybody(one, about) for one in wanted if not one.is_owner]
+        chosen = found[: max(1, len(self.routing.admins))] if found else []
+        about = RoutingKey("", "", "", "P2")
+        return [self._shared_addressee(one, about) for one in chosen if not one.is_owner]
 
     def calendar(self, tenant: Id, program: Id) -> WorkCalendar:
         return self.people.calendar(tenant, program)
@@ -113,11 +114,11 @@ class Addressing:
         receiver = self.routing.by_name.get(destination.recipient)
         return receiver.most_per_hour if receiver else DestinationConfig.most_per_hour
 
-    def _matched(self, about: About) -> tuple[Sequence[str], str]:
+    def _match_routes(self, about: RoutingKey) -> tuple[Sequence[str], str]:
         if not self.routing.routes:
             return [name for name, one in self.routing.by_name.items() if one.gets_alerts], "catch-all"
         region = self.people.region(about.tenant, about.program)
-        # The log is no destination of people: it has a line of everything.
+        # The log is no destination of people: it gets every alert.
         names = [name for name, one in self.routing.by_name.items() if one.destination.channel == "log"]
         matched: list[str] = []
         for number, route in enumerate(self.routing.routes, 1):
@@ -129,73 +130,74 @@ class Addressing:
                 break
         return list(dict.fromkeys(names)), ", then ".join(matched)
 
-    def _addressed(self, receiver: DestinationConfig, about: About) -> tuple[Addressee | None, str]:
+    def _resolve(self, receiver: DestinationConfig, about: RoutingKey) -> tuple[Addressee | None, str]:
         if not receiver.is_owner:
-            return self._anybody(receiver, about), ""
+            return self._shared_addressee(receiver, about), ""
         owner = next(iter(self.people.owners(about.tenant, about.program, self._is_off(receiver))), None)
         if owner is not None:
             words = f"{receiver.name} is {owner.person.id} ({owner.role})"
-            return self._person(receiver, owner.person, about), words
+            return self._personal_addressee(receiver, owner.person, about), words
         is_described = self.people.programme(about.tenant, about.program) is not None
         why = (
             "no coordinator, deputy or manager can be reached" if is_described else "nobody has described the programme"
         )
         otherwise = self.routing.by_name.get(self.routing.otherwise or "")
-        if otherwise is None or not otherwise.takes(about.tenant, about.program):
+        if otherwise is None or not otherwise.accepts(about.tenant, about.program):
             return None, why
-        return self._anybody(otherwise, about), why
+        return self._shared_addressee(otherwise, about), why
 
     def _is_off(self, receiver: DestinationConfig) -> IsOff:
         return partial(self._off.is_off, receiver.destination.recipient)
 
-    def _anybody(self, receiver: DestinationConfig, about: About) -> Addressee:
-        """Whoever reads there."""
+    def _shared_addressee(self, receiver: DestinationConfig, about: RoutingKey) -> Addressee:
+        """Return the addressee of a destination without a person."""
         calendar = self.people.calendar(about.tenant, about.program)
         return self._addressee(receiver, receiver.zone or calendar.zone, about, None)
 
-    def _person(self, receiver: DestinationConfig, known: Participant, about: About) -> Addressee:
-        return self._addressee(receiver, receiver.zone or known.time_zone, about, known.id)
+    def _personal_addressee(
+        self, receiver: DestinationConfig, participant: Participant, about: RoutingKey
+    ) -> Addressee:
+        return self._addressee(receiver, receiver.zone or participant.time_zone, about, participant.id)
 
-    def _addressee(self, receiver: DestinationConfig, zone: str, about: About, person: Id | None) -> Addressee:
+    def _addressee(self, receiver: DestinationConfig, zone: str, about: RoutingKey, person: Id | None) -> Addressee:
         if receiver.hours is None:
             return Addressee(receiver.destination, person)
         holidays = self.people.calendar(about.tenant, about.program).holidays
         hours = receiver.hours if person is None else self.preferences.hours(about.tenant, person, receiver.hours)
-        return Addressee(receiver.destination, person, Receiving(hours, WorkCalendar(zone, holidays)))
+        return Addressee(receiver.destination, person, DeliveryWindow(hours, WorkCalendar(zone, holidays)))
 
 
-def told_from(receiving: Receiving | None, moment: Instant) -> Instant:
-    """Machines at once."""
-    return moment if receiving is None else receiving.told_from(moment)
+def deliverable_from(delivery_window: DeliveryWindow | None, moment: Instant) -> Instant:
+    """Return when a notice may be sent from this moment on; machines get it at once."""
+    return moment if delivery_window is None else delivery_window.deliverable_from(moment)
 
 
 @dataclass(frozen=True)
 class DecisionContext:
-    """Whose clock decides, the wall clock, and where notices go. On the log's clock nobody sleeps: nothing is held for
-    people."""
+    """The clock that decides, the wall clock, and where notices go. On the log's clock nothing is held for people."""
 
     clock: Clock
     now: Callable[[], Instant]
     addressing: Addressing
 
-    def routed(self, about: About) -> Routed:
-        routed = self.addressing.routed(about)
+    def route(self, about: RoutingKey) -> RoutingResult:
+        routed = self.addressing.route(about)
         if self.clock == "wall":
             return routed
-        return replace(routed, to=tuple(replace(one, receiving=None) for one in routed.to))
+        return replace(routed, to=tuple(replace(one, delivery_window=None) for one in routed.to))
 
-    def opens(self, delivery: Delivery, now: Instant) -> Instant:
-        """From when on it may be sent: what wakes people is P1 alone."""
-        if any(alert.urgency == "P1" for alert in alerts_of(delivery)):
+    def deliverable_from(self, delivery: Delivery, now: Instant) -> Instant:
+        """Return from when on the delivery may be sent: only a P1 wakes people."""
+        if any(alert.urgency == "P1" for alert in listed_alerts(delivery)):
             return now
-        about = About(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
-        found = self.again([Recipient(Destination(delivery.channel, delivery.recipient))], about)
-        return told_from(found[0].receiving, now) if found else now
+        about = RoutingKey(delivery.tenant, delivery.program, delivery.alert.rule, delivery.alert.urgency)
+        found = self.current_addressees([Recipient(Destination(delivery.channel, delivery.recipient))], about)
+        return deliverable_from(found[0].delivery_window, now) if found else now
 
-    def again(self, recipients: Sequence[Recipient], about: About) -> tuple[Addressee, ...]:
-        """Those that were told before, as they are now; a destination that is no more is left out."""
-        every = [self.addressing.again(one.destination, about) for one in recipients]
-        # Several may have become one, such as owners whom nobody is any more.
+    def current_addressees(self, recipients: Sequence[Recipient], about: RoutingKey) -> tuple[Addressee, ...]:
+        """Return the current addressees of earlier recipients; a destination that no longer exists is left out."""
+        every = [self.addressing.current_addressee(one.destination, about) for one in recipients]
+        # Several may have become one, such as owners that no longer exist.
         found = {one.destination: one for one in every if one is not None}
-        asleep = self.clock == "wall"
-        return tuple(one if asleep else replace(one, receiving=None) for one in found.values())
+        is_wall = self.clock == "wall"
+        return tuple(one if is_wall else replace(one, delivery_window=None) for one in found.values())

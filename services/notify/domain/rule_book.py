@@ -1,5 +1,5 @@
-"""Which rules hold for a programme at an instant: the versions that were applied, each first in shadow, and what has
-come of a shadow, which is counted beside the work."""
+"""The rules of a programme at an instant: applied versions, each first in shadow, and the result of a shadow, which is
+counted in the background."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from schemas.rule_sets import (
 )
 from schemas.rules import OF_SUBJECTS, RULES, Rule
 from services.notify.domain.evaluation import Evaluator
-from services.notify.domain.folding import Anchor, folded
+from services.notify.domain.folding import Anchor, fold_rule
 from services.notify.domain.guards import Clock
 from services.notify.domain.ids import ProgrammeKey
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -25,12 +25,12 @@ from services.notify.domain.watch import Watch
 from services.notify.domain.window import Window
 
 BUILT_IN = "1"
-"""The version of what nobody has changed."""
+"""The version of the default rules."""
 
 
 @dataclass(frozen=True)
-class InForce:
-    """The rules of a programme, and since when they decide."""
+class ActiveRules:
+    """The rules of a programme in force."""
 
     version: str
     rules: tuple[Rule, ...]
@@ -43,12 +43,12 @@ class InForce:
 
 @dataclass(frozen=True)
 class Shadow:
-    """A version that will page, what pages until then, and when that is to be published."""
+    """A version that will page, the rules in force until then, and when its result is published."""
 
     program: ProgrammeKey
     version: RuleVersion
-    now: InForce
-    then: InForce
+    now: ActiveRules
+    then: ActiveRules
 
     @property
     def ends(self) -> Instant:
@@ -62,19 +62,20 @@ class Shadow:
 @dataclass
 class RuleBook:
     """Versions by programme, in the order in which they were applied. A version is in force from `pages_from` on; one
-    that is applied while another still runs in shadow takes its place."""
+    that is applied while another still runs in shadow replaces it."""
 
     clock: Clock
     _versions: dict[ProgrammeKey, list[RuleVersion]] = field(default_factory=dict)
     _applied: dict[tuple[ProgrammeKey, str], RuleVersion] = field(default_factory=dict)
     _results: dict[tuple[ProgrammeKey, str], ShadowResult] = field(default_factory=dict)
-    _in_force: dict[tuple[ProgrammeKey, str], InForce] = field(default_factory=dict)
+    _in_force: dict[tuple[ProgrammeKey, str], ActiveRules] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._built_in = _made(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
+        self._built_in = _active_rules(BUILT_IN, tuple(DEFAULTS.values()), self.clock)
 
     def apply(self, event: RuleEvent) -> None:
-        """In the order of the topic; a repeat changes nothing. Raises ValueError for a version that makes no rules."""
+        """Apply an event, in the order of the topic; a repeat changes nothing. Raises ValueError for a version that
+        makes no rules."""
         program = (event.tenant, event.program)
         if event.type == "mentoring.program.rules_shadowed.v1":
             self._results[program, event.data.version] = event.data
@@ -82,15 +83,15 @@ class RuleBook:
         version = event.data
         if (program, version.version) not in self._applied:
             self._applied[program, version.version] = version
-            self._in_force[program, version.version] = _made(version.version, version.decides(), self.clock)
+            self._in_force[program, version.version] = _active_rules(version.version, version.decides(), self.clock)
             before = self._versions.get(program, [])
             self._versions[program] = [*(one for one in before if one.pages_from <= version.since), version]
 
-    def of(self, tenant: Id, program: Id, at: Instant) -> Evaluator:
-        """What decides about a relationship at an instant."""
+    def evaluator_for(self, tenant: Id, program: Id, at: Instant) -> Evaluator:
+        """Return the evaluator of a relationship at an instant."""
         return self.in_force((tenant, program), at).evaluator
 
-    def in_force(self, program: ProgrammeKey, at: Instant) -> InForce:
+    def in_force(self, program: ProgrammeKey, at: Instant) -> ActiveRules:
         for version in reversed(self._versions.get(program, ())):
             if version.pages_from <= at:
                 return self._in_force[program, version.version]
@@ -98,23 +99,23 @@ class RuleBook:
 
     @property
     def programs(self) -> list[ProgrammeKey]:
-        """Those for which a version was applied."""
+        """The programmes with an applied version."""
         return sorted(self._versions)
 
     def versions(self, program: ProgrammeKey) -> tuple[RuleVersion, ...]:
-        """Those that are or were in force, and the one that runs in shadow."""
+        """Return the versions that are or were in force, and the one in shadow."""
         return tuple(self._versions.get(program, ()))
 
     def applied(self, program: ProgrammeKey, version: str) -> RuleVersion | None:
-        """Whatever has become of it since."""
+        """Return an applied version, whatever has become of it since."""
         return self._applied.get((program, version))
 
     def result(self, program: ProgrammeKey, version: str) -> ShadowResult | None:
-        """What has come of its shadow."""
+        """Return the result of its shadow."""
         return self._results.get((program, version))
 
     def shadows(self, clock: Instant) -> list[Shadow]:
-        """Those whose time is over by this instant, and which nobody has published."""
+        """Return the shadows that have ended by this instant without a published result."""
         return [
             Shadow(program, version, self.in_force(program, version.since), self._in_force[program, version.version])
             for program, versions in sorted(self._versions.items())
@@ -124,8 +125,8 @@ class RuleBook:
 
 
 class ShadowCount:
-    """How often each rule that is to change has fired over a shadow, and how often it would have; of the programme's
-    relationships, by the rows that their windows hold when it begins."""
+    """Counts how often each changed rule has fired over a shadow, and how often it would have, for the relationships of
+    the programme, by the rows in their windows when counting begins."""
 
     def __init__(self, shadow: Shadow, watches: Iterable[Watch]) -> None:
         self._shadow = shadow
@@ -137,8 +138,8 @@ class ShadowCount:
             if not any(rule is not None and rule.measure in OF_SUBJECTS for rule in (before, after))
         ]
 
-    def go_on(self, most: int) -> bool:
-        """Counts so many more relationships, which takes milliseconds each. Returns whether none is left."""
+    def count_next(self, most: int) -> bool:
+        """Count so many more relationships, at milliseconds each. Returns whether none is left."""
         since, until = self._shadow.version.since, self._shadow.ends
         for window in self._windows[self._counted : self._counted + most]:
             for before, after, tally in self._rules:
@@ -147,7 +148,7 @@ class ShadowCount:
         return self._counted >= len(self._windows)
 
     def event(self, recorded: Instant) -> RulesShadowed:
-        """What has come of the shadow, when none is left. Its id follows from what it is of."""
+        """Return the result of the shadow, when none is left. Its id follows from its programme and version."""
         (tenant, program), version = self._shadow.program, self._shadow.version
         return RulesShadowed(
             type="mentoring.program.rules_shadowed.v1",
@@ -187,22 +188,22 @@ class _Tally:
 
 
 def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant) -> int:
-    """Those that began after the one instant, up to the other."""
+    """Count the episodes that began after the one instant, up to the other."""
     if rule is None:
         return 0
-    before = folded(rule, Anchor(), window, since)
-    return folded(rule, Anchor(since, before), window, until).episode - before.episode
+    before = fold_rule(rule, Anchor(), window, since)
+    return fold_rule(rule, Anchor(since, before), window, until).episode - before.episode
 
 
-def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> InForce:
+def _active_rules(version: str, rules: tuple[Rule, ...], clock: Clock) -> ActiveRules:
     of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
     names = {rule.name for rule in of_pairs}
-    off = tuple(rule for rule in RULES if rule.name not in names)
-    return InForce(version, rules, Evaluator(of_pairs, clock, off))
+    switched_off = tuple(rule for rule in RULES if rule.name not in names)
+    return ActiveRules(version, rules, Evaluator(of_pairs, clock, switched_off))
 
 
 COUNTED_AT_ONCE = 100
-"""Pairs in a round: less than a second."""
+"""Pairs counted per round: less than a second."""
 
 
 class Shadows:
@@ -210,22 +211,22 @@ class Shadows:
         self._rules, self._failed = rules, failed
         self._counting: dict[tuple[ProgrammeKey, str], ShadowCount] = {}
 
-    def look(self, clock: Instant, partitions: Iterable[PartitionAlerts]) -> None:
-        """Those whose time is over by this instant are counted from now on; one that another version has replaced no
-        longer."""
+    def track(self, clock: Instant, partitions: Iterable[PartitionAlerts]) -> None:
+        """Start counting the shadows that have ended by this instant; stop for one that another version has
+        replaced."""
         shadows = {shadow.key: shadow for shadow in self._rules.shadows(clock)}
         self._counting = {key: count for key, count in self._counting.items() if key in shadows}
         for key, shadow in shadows.items():
             if key not in self._counting:
-                watches = [watch for alerts in partitions for watch in alerts.of_program(shadow.program)]
+                watches = [watch for alerts in partitions for watch in alerts.watches_of_program(shadow.program)]
                 self._counting[key] = ShadowCount(shadow, watches)
 
-    def counted(self, recorded: Instant) -> list[RuleEvent]:
-        """Counts a part, and returns what has come of those of which nothing is left."""
+    def drain_results(self, recorded: Instant) -> list[RuleEvent]:
+        """Count a part, and return the results that are complete."""
         found: list[RuleEvent] = []
         for key, count in list(self._counting.items()):
             try:
-                if not count.go_on(COUNTED_AT_ONCE):
+                if not count.count_next(COUNTED_AT_ONCE):
                     break
                 event = count.event(recorded)
                 self._rules.apply(event)

@@ -1,4 +1,4 @@
-"""A programme or a source under watch: what it shows at an instant, and what its rules make of that."""
+"""A watched programme or source: what is observed at an instant, and how its rules react."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,20 +10,20 @@ from schemas.alerts import Handling, Reason
 from schemas.primitives import Id, Instant
 from schemas.programs import Source
 from schemas.rules import Rule, Shift
-from services.notify.domain.handling import UNTOUCHED, after, with_handling
+from services.notify.domain.handling import UNTOUCHED, handling_after, with_handling
 from services.notify.domain.ids import AlertSubject, Recipient
-from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, closed, reminded, turned
-from services.notify.domain.wording import cut, instant, span
+from services.notify.domain.lifecycle import OPEN, Due, RuleState, Transition, apply_deadline, close_rule, remind
+from services.notify.domain.wording import format_duration, format_instant, truncate
 
 NO_LONGER_WATCHED = "nobody expects it any more"
 EXPIRED = "nobody looks after it any more"
 SHOWN_SOURCE = 120
-"""Characters of a source that a sentence has room for."""
+"""Characters of a source that fit into a sentence."""
 _NOTHING = timedelta(0)
 
 
 class Median(NamedTuple):
-    """The median of a programme's healths at an instant."""
+    """The median health of a programme at an instant."""
 
     at: Instant
     health: float
@@ -31,9 +31,9 @@ class Median(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SubjectWatch:
-    """`source`: of a source, how it calls itself; `watched_from`: since when anybody looks at it. `peaks`: of a
-    programme, the medians that may still be the highest of the window, falling. `heard`: the destinations that were
-    told of the last episode of which anybody was, and `muted`: the silence that has kept it from people, by rule."""
+    """`source`: the URI of a source; `watched_from`: since when it is checked. `peaks`: of a programme, the medians
+    that may still be the highest of the window, falling. By rule, `heard`: the recipients of the last episode that
+    anybody was notified of, and `muted`: the silence that has kept it from people."""
 
     subject: AlertSubject
     rules: Mapping[str, RuleState] = field(default_factory=dict)
@@ -51,14 +51,14 @@ class SubjectWatch:
 
 
 class Watermark(NamedTuple):
-    """The latest event of a source, as it says, and when one was recorded last."""
+    """The time of the latest event of a source, and when one was recorded last."""
 
     time: Instant
     recorded: Instant
 
 
-class Observed(NamedTuple):
-    """What a subject shows: whether its rule fires, or clears (neither: nobody knows), since when, and why in words."""
+class Observation(NamedTuple):
+    """An observation: whether the rule fires, or clears (neither: unknown), since when, and the reasons in words."""
 
     fires: bool
     clears: bool
@@ -73,8 +73,8 @@ class SubjectTransitioned(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The active relationships of a programme of which something is known: their healths, and how many alert. Of those
-    that are `catching_up` nobody knows yet: they are in neither. `rescored`: since when some are computed otherwise."""
+    """The active relationships of a programme with a known state: their healths, and how many alert. Those
+    `catching_up` are unknown yet and in neither. `rescored`: since when some are scored otherwise."""
 
     healths: Sequence[float]
     alerting: int
@@ -82,67 +82,69 @@ class Tally(NamedTuple):
     rescored: Sequence[Instant] = ()
 
     def share(self, count: int) -> float:
-        """Of all its active relationships."""
+        """Return the count as a share of all active relationships."""
         return count / (len(self.healths) + self.catching_up) if count else 0.0
 
 
 @dataclass(frozen=True)
-class ToldLate:
-    """Of a programme: how many active relationships have caught up with their history, and why that was one."""
+class LateHistory:
+    """How many active relationships of a programme have caught up with late history, and why it was late."""
 
     relationships: int
     why: str
 
 
-def judged_subject(
-    watch: SubjectWatch, rule: Rule, seen: Observed, now: Instant
+def evaluate_subject(
+    watch: SubjectWatch, rule: Rule, observation: Observation, now: Instant
 ) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
-    """What is seen changes the condition; deadlines up to now take effect at their own instants."""
-    state = _with(rule, watch.rules.get(rule.name, RuleState()), seen, now)
+    """Apply an observation; deadlines up to now take effect at their own instants."""
+    state = _next_state(rule, watch.rules.get(rule.name, RuleState()), observation, now)
     watch = replace(watch, rules={**watch.rules, rule.name: state})
-    found: list[SubjectTransitioned] = []
+    transitioned: list[SubjectTransitioned] = []
     while state.dues and state.dues[0].at <= now:
-        state, transition = turned(rule, state, state.dues[0].at)
-        watch = _transitioned(watch, transition, state)
-        found.append(SubjectTransitioned(watch, transition, seen.reasons))
+        state, transition = apply_deadline(rule, state, state.dues[0].at)
+        watch = _record_transition(watch, transition, state)
+        transitioned.append(SubjectTransitioned(watch, transition, observation.reasons))
     handling = watch.handling.get(rule.name)
     if handling is not None and handling.until is not None and handling.until <= now and state.condition in OPEN:
-        state, transition = reminded(rule, state, now, EXPIRED)
-        watch = _transitioned(watch, transition, state)
-        found.append(SubjectTransitioned(watch, transition, seen.reasons))
-    return watch, found
+        state, transition = remind(rule, state, now, EXPIRED)
+        watch = _record_transition(watch, transition, state)
+        transitioned.append(SubjectTransitioned(watch, transition, observation.reasons))
+    return watch, transitioned
 
 
-def forgotten_subject(
+def close_subject_rule(
     watch: SubjectWatch, rule: Rule, now: Instant, why: str = NO_LONGER_WATCHED
 ) -> tuple[SubjectWatch, list[SubjectTransitioned]]:
-    """Nobody expects anything of it any more, or its rule is off: what is open is over."""
-    state, end = closed(rule, watch.rules.get(rule.name, RuleState()), now, why)
+    """Close the rule of a subject that is expected no more, or whose rule is off."""
+    state, end = close_rule(rule, watch.rules.get(rule.name, RuleState()), now, why)
     if end is None:
         return replace(watch, rules={**watch.rules, rule.name: state}), []
-    watch = _transitioned(watch, end, state)
+    watch = _record_transition(watch, end, state)
     return watch, [SubjectTransitioned(watch, end, ())]
 
 
-def reminded_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> list[SubjectTransitioned]:
-    """Whoever shall hear of an open alert now, though nothing has changed."""
+def remind_subject(watch: SubjectWatch, rule: Rule, at: Instant, why: str) -> list[SubjectTransitioned]:
+    """Remind of an open alert, though nothing has changed."""
     state = watch.rules.get(rule.name)
     if state is None or state.condition not in OPEN:
         return []
-    state, transition = reminded(rule, state, at, why)
-    return [SubjectTransitioned(_transitioned(watch, transition, state), transition, ())]
+    state, transition = remind(rule, state, at, why)
+    return [SubjectTransitioned(_record_transition(watch, transition, state), transition, ())]
 
 
-def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant) -> tuple[SubjectWatch, Observed]:
-    """Of a programme: the share of its active relationships that alert, and how far their median health has fallen.
-    Fewer than `shift.least` relationships are no programme that shifts; of none nobody knows anything."""
+def observe_shift(
+    watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: Instant
+) -> tuple[SubjectWatch, Observation]:
+    """Observe a programme: the share of its active relationships that alert, and how far their median health has
+    fallen. Fewer than `shift.least` relationships cannot shift; without any, nothing is known."""
     active = len(tally.healths)
     if active < shift.least:
         steady = active > 0 and tally.alerting / active < rule.clear_level
-        return watch, Observed(fires=False, clears=steady, since=now, reasons=())
+        return watch, Observation(fires=False, clears=steady, since=now, reasons=())
     rescored = [one for one in tally.rescored if one > now - shift.window]
     if rescored and tally.share(len(rescored)) >= rule.tiers[0].level:
-        # Medians of before a large part was scored otherwise show what the model has changed.
+        # Medians from before a large part was scored otherwise show what the model has changed.
         watch = replace(watch, peaks=tuple(one for one in watch.peaks if one.at > max(rescored)))
     median = sorted(tally.healths)[active // 2]
     # A median that a later one reaches will never be the highest again.
@@ -155,30 +157,34 @@ def shifted(watch: SubjectWatch, shift: Shift, rule: Rule, tally: Tally, now: In
         Reason(
             name="median_health",
             points=0.0 - round(fall, 1),
-            words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {span(shift.window)}",
+            words=f"median health {median:.0f}, at most {peaks[0].health:.0f} within {format_duration(shift.window)}",
         ),
     )
-    seen = Observed(
+    observation = Observation(
         fires=many or fall >= shift.fall,
         clears=share < rule.clear_level and fall < shift.fall / 2,
         since=now,
         reasons=reasons if many else reasons[::-1],
     )
-    return replace(watch, peaks=peaks), seen
+    return replace(watch, peaks=peaks), observation
 
 
-def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observed:
-    """Of a source: how old its watermark is, in expected intervals. It clears when it has moved, and what it has said
-    is in the scores."""
+def observe_source(rule: Rule, source: Source, mark: Watermark | None, described: Instant, now: Instant) -> Observation:
+    """Observe a source: the age of its watermark, in expected intervals. It clears when the watermark has moved and its
+    events are scored."""
     interval = timedelta(hours=source.interval_hours)
-    # Nobody is late before it was expected, and a history that is imported is of long ago.
-    spoke = None if mark is None else min(mark.time, mark.recorded)
-    last = described if spoke is None else max(spoke, described)
+    # A source is not late before it was expected; imported history is old by nature.
+    last_event = None if mark is None else min(mark.time, mark.recorded)
+    last = described if last_event is None else max(last_event, described)
     late = rule.clear_level * interval
     is_back = mark is not None and mark.recorded <= now and now - min(mark.time, mark.recorded) <= late
-    heard = f"nothing heard since {instant(last)}" if spoke is None else f"its latest event is of {instant(spoke)}"
-    words = f"{cut(source.source, SHOWN_SOURCE)}: {heard}, expected every {source.interval_hours:g} h"
-    return Observed(
+    last_event_words = (
+        f"nothing heard since {format_instant(last)}"
+        if last_event is None
+        else f"its latest event is of {format_instant(last_event)}"
+    )
+    words = f"{truncate(source.source, SHOWN_SOURCE)}: {last_event_words}, expected every {source.interval_hours:g} h"
+    return Observation(
         fires=now - last > rule.tiers[0].level * interval,
         clears=is_back,
         since=last,
@@ -186,11 +192,11 @@ def spoken(rule: Rule, source: Source, mark: Watermark | None, described: Instan
     )
 
 
-def lagging(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observed:
-    """Of a programme: how far its scores are behind the latest event that was recorded."""
+def observe_lag(rule: Rule, interval: timedelta, newest: Instant | None, clock: Instant) -> Observation:
+    """Observe how far the scores of a programme lag behind the latest recorded event."""
     behind = _NOTHING if newest is None else max(_NOTHING, newest - clock)
-    words = f"scores reach up to {instant(clock)}, events up to {instant(newest or clock)}"
-    return Observed(
+    words = f"scores reach up to {format_instant(clock)}, events up to {format_instant(newest or clock)}"
+    return Observation(
         fires=behind > rule.tiers[0].level * interval,
         clears=behind <= rule.clear_level * interval,
         since=clock,
@@ -203,28 +209,28 @@ def programme_subject(tenant: Id, program: Id) -> AlertSubject:
 
 
 def source_subject(tenant: Id, program: Id, source: str) -> AlertSubject:
-    """A source is any URI: its id is derived from it, and from the programme that expects it."""
+    """Return the subject of a source. Its id is a digest of the URI and of the programme that expects it."""
     digest = sha256(f"{program}\0{source}".encode()).hexdigest()
     return AlertSubject(tenant, "source", f"source-{digest[:24]}", program)
 
 
-def _with(rule: Rule, state: RuleState, seen: Observed, now: Instant) -> RuleState:
+def _next_state(rule: Rule, state: RuleState, observation: Observation, now: Instant) -> RuleState:
     if state.condition in OPEN:
-        if not seen.clears:
+        if not observation.clears:
             return replace(state, condition="firing", dues=())
         if state.condition == "recovering":
             return state
         due = max(now + rule.clear_hold, (state.fired or now) + rule.keep)
         return replace(state, condition="recovering", dues=(Due(due, None),))
-    if not seen.fires:
-        return state.shut()
+    if not observation.fires:
+        return state.reset()
     if state.condition == "pending":
         return state
     tier = rule.tiers[0]
-    return RuleState("pending", seen.since, (Due(now + tier.hold, tier.urgency),)).counting_on(state)
+    return RuleState("pending", observation.since, (Due(now + tier.hold, tier.urgency),)).with_counters_of(state)
 
 
-def _transitioned(watch: SubjectWatch, transition: Transition, state: RuleState) -> SubjectWatch:
+def _record_transition(watch: SubjectWatch, transition: Transition, state: RuleState) -> SubjectWatch:
     name = transition.rule.name
-    held = with_handling(watch.handling, name, after(watch.handling.get(name, UNTOUCHED), transition.name))
-    return replace(watch, rules={**watch.rules, name: state}, handling=held)
+    handling = with_handling(watch.handling, name, handling_after(watch.handling.get(name, UNTOUCHED), transition.name))
+    return replace(watch, rules={**watch.rules, name: state}, handling=handling)

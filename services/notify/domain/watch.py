@@ -1,4 +1,4 @@
-"""A subject under watch, as it is kept between two rows of scores: its window, and what is known of each rule."""
+"""A watched relationship, as it is stored between two rows of scores: its window, and the state of each rule."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -18,8 +18,8 @@ from services.notify.domain.window import StoredInstant, Window
 Anchors = Mapping[str, Anchor]
 
 
-class Mark(NamedTuple):
-    """Which row decided last: the greatest position, then the latest instant."""
+class LastDecision(NamedTuple):
+    """The row that decided last: the greatest position, then the latest instant."""
 
     position: int
     as_of: StoredInstant
@@ -27,17 +27,16 @@ class Mark(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """`reached`: the latest instant that was decided; `shown`: the row that explains what is open or coming, None while
-    there is nothing; `anchors`: from where rules are folded when rows were corrected; `handling` and `notes`: who looks
-    after an alert, and what was left for the next, by rule; `revised`: rows were corrected, and none has decided since;
-    `catch_up`: history is being told; `sources`: digests of those it depends on; `frozen`: one of them is silent;
-    `heard`: the destinations that were told of the last episode of which anybody was, and `muted`: the silence that has
-    kept it from people, by rule; `calls`: the open requests for support, with the side that made each;
-    `scored`: how its newest row was computed."""
+    """`reached`: the latest decided instant; `shown`: the row that explains open and pending alerts, None while there
+    are none; `anchors`: where folding starts after corrections; `handling` and `notes` by rule; `revised`: rows were
+    corrected, and none has decided since; `catch_up`: history is arriving; `sources`: digests of the sources it depends
+    on; `frozen`: one of them is silent; by rule, `heard`: the recipients of the last episode that anybody was notified
+    of, and `muted`: the silence that has kept it from people; `calls`: open support requests, with the side that made
+    each; `scored`: how its newest row was computed."""
 
     subject: AlertSubject
     window: Window = ()
-    mark: Mark | None = None
+    mark: LastDecision | None = None
     reached: StoredInstant | None = None
     shown: ScoreRow | None = None
     rules: Mapping[str, RuleState] = field(default_factory=dict)
@@ -55,13 +54,13 @@ class Watch:
 
     @property
     def due(self) -> Instant | None:
-        """The next deadline of all rules, and of those who look after their alerts; none while history is told, of
-        which a deadline may be the half. While a source is silent only a call for support goes on."""
+        """The next deadline of all rules and handlings; None while history arrives, since half a history may set wrong
+        deadlines. While a source is silent only support requests go on."""
         if self.catch_up is not None:
             return None
         if self.frozen is not None:
             return self.due_of(SUPPORT_REQUESTED.name) if SUPPORT_REQUESTED.name in self.rules else None
-        # No generator, and no call for each rule: it is asked several times of every row of every pair.
+        # No generator, and no call for each rule: this runs several times for every row of every pair.
         soonest: Instant | None = None
         for state in self.rules.values():
             if state.dues and (soonest is None or state.dues[0].at < soonest):
@@ -76,11 +75,11 @@ class Watch:
     def is_open(self) -> bool:
         return any(state.condition in OPEN for state in self.rules.values())
 
-    def handled(self, rule: str, handling: Handling) -> "Watch":
+    def with_handling_of(self, rule: str, handling: Handling) -> "Watch":
         return replace(self, handling=with_handling(self.handling, rule, handling))
 
-    def explained(self) -> "Watch":
-        """Without the row that nothing will be explained by: it is most of the size of a state."""
+    def drop_unused_row(self) -> "Watch":
+        """Drop the row once nothing needs explaining: it is most of the size of a state."""
         if self.shown is None or self.catch_up is not None or self.frozen is not None:
             return self
         for state in self.rules.values():
@@ -88,38 +87,39 @@ class Watch:
                 return self
         return replace(self, shown=None)
 
-    def replaced(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
-        """With this window and these conditions."""
-        # By place: `replace` takes three times as long, for every row of every pair.
-        one = self
+    def with_window(self, window: Window, rules: Mapping[str, RuleState]) -> "Watch":
+        """Return the watch with this window and these conditions."""
+        # Positional: `replace` takes three times as long, for every row of every pair.
+        w = self
         return Watch(
-            one.subject,
+            w.subject,
             window,
-            one.mark,
-            one.reached,
-            one.shown,
+            w.mark,
+            w.reached,
+            w.shown,
             rules,
-            one.anchors,
-            one.handling,
-            one.notes,
-            one.revised,
-            one.catch_up,
-            one.sources,
-            one.frozen,
-            one.heard,
-            one.muted,
-            one.calls,
-            one.scored,
+            w.anchors,
+            w.handling,
+            w.notes,
+            w.revised,
+            w.catch_up,
+            w.sources,
+            w.frozen,
+            w.heard,
+            w.muted,
+            w.calls,
+            w.scored,
         )
 
     def is_decided_by(self, new: ScoreRow) -> bool:
-        """Whether the row is above the one that decided last; in mode heal: not below its position, nor overtaken."""
-        last, mark = self.mark, Mark(new.position, new.as_of)
+        """Return whether the row is newer than the one that decided last; in mode heal: not below its position, nor
+        overtaken."""
+        last, mark = self.mark, LastDecision(new.position, new.as_of)
         if last is None or mark > last:
             return True
         if new.mode != "heal" or mark.position < last.position:
             return False
-        # Rows beyond its own that should not have been, a heal deletes first. One that stands was told since it began.
+        # A heal first deletes later rows that should not exist. One that is left arrived since it began.
         return not any(row.values is not None and row.as_of > new.as_of for row in self.window)
 
     def due_of(self, rule: str) -> Instant | None:

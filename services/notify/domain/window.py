@@ -1,4 +1,4 @@
-"""The last 14 active days of a relationship's rows, and for how long something has held in them."""
+"""The window: the last 14 active days of a relationship's rows, and for how long a condition has held in them."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
@@ -14,21 +14,21 @@ from schemas.rules import LONGEST_HOLD
 from schemas.scores import Score, ScoreRow
 
 WINDOW = LONGEST_HOLD
-MOST_ROWS = 512
-"""Of a pair that writes hundreds of messages a day the window is shorter; its state record stays below 64 KB."""
+MAX_ROWS = 512
+"""For a pair that writes hundreds of messages a day the window is shorter; its state record stays below 64 KB."""
 SUPPORT_OPEN = "support_open"
-"""As scoring calls it."""
+"""The name that scoring gives it."""
 _NO_TIME = timedelta(0)
 
 StoredInstant = Annotated[AwareDatetime, AfterValidator(to_utc)]
-"""An instant as states have it: it is written without a call of Python, in a quarter of the time. Rows are most of a
-state, and a state is written for every score."""
+"""An instant in a state: it is serialised without a call of Python, in a quarter of the time. Rows are most of a state,
+and a state is written for every score."""
 
 
 class Values(NamedTuple):
-    """What rules look at. Numbers are scoring's, rounded to millionths: a crossing row carries the level itself.
-    `silent_from`: the last contact, or the start where there was none yet, and then there is no interval either;
-    `booked`: a meeting lies ahead; `support`: an immediate request is open. Rows of older states say none of these."""
+    """The values that rules evaluate. Numbers are scoring's, rounded to millionths: a crossing row carries the level
+    itself. `silent_from`: the last contact, or the start before any contact, without an interval then; `booked`: a
+    meeting lies ahead; `support`: an immediate request is open. Rows of older states have none of these."""
 
     status: Literal["active", "paused", "ended"]
     health: float
@@ -41,7 +41,7 @@ class Values(NamedTuple):
 
 
 class WindowRow(NamedTuple):
-    """`values` None: this instant exists no more. The version of a row is (position, heal)."""
+    """`values` None: the row of this instant was deleted. The version of a row is (position, heal)."""
 
     as_of: StoredInstant
     position: int
@@ -53,8 +53,8 @@ Window = tuple[WindowRow, ...]
 
 
 class Run(NamedTuple):
-    """Something has held from `since` up to `until`, the newest row; `active` of that time was not paused, and so many
-    rows show it."""
+    """A condition has held from `since` to `until`, the newest row; `active` is the time not paused, `points` the
+    number of rows."""
 
     since: Instant
     until: Instant
@@ -63,42 +63,42 @@ class Run(NamedTuple):
     points: int = 1
 
     def due(self, hold: timedelta) -> Instant | None:
-        """When it will have held for `hold` of active time (or had); None while paused: then nobody knows."""
+        """Return when it will have held for `hold` of active time (or had); None while paused, when that is unknown."""
         return None if self.paused else self.until + (hold - self.active)
 
 
 as_of: Callable[[WindowRow], Instant] = attrgetter("as_of")
 
 
-def row(of: ScoreRow) -> WindowRow:
+def window_row(of: ScoreRow) -> WindowRow:
     return WindowRow(of.as_of, of.position, of.mode == "heal", _values(of.score, of.as_of) if of.score else None)
 
 
-def replaced(window: Window, new: WindowRow) -> Window:
-    """The window with the row in its place: of two versions of an instant the greater stays, of equal ones the new."""
+def insert_row(window: Window, new: WindowRow) -> Window:
+    """Insert the row: of two versions of an instant the greater stays, of equal ones the new one."""
     if not window or new.as_of > window[-1].as_of:
-        return (*window, new)[-MOST_ROWS:]
+        return (*window, new)[-MAX_ROWS:]
     at = bisect_left(window, new.as_of, key=as_of)
     if window[at].as_of == new.as_of:
         older = window[at][1:3] <= new[1:3]
         return (*window[:at], new, *window[at + 1 :]) if older else window
-    return (*window[:at], new, *window[at:])[-MOST_ROWS:]
+    return (*window[:at], new, *window[at:])[-MAX_ROWS:]
 
 
-def trimmed(window: Window) -> Window:
-    """Without what lies more than WINDOW of active time back; the first row kept says what held when it began."""
-    left = WINDOW
+def trim(window: Window) -> Window:
+    """Drop rows more than WINDOW of active time back; the first remaining row says what held when it began."""
+    remaining = WINDOW
     for at in range(len(window) - 1, 0, -1):
         before = window[at - 1]
         if before.values is None or before.values.status != "paused":
-            left -= window[at].as_of - before.as_of
-        if left <= _NO_TIME:
+            remaining -= window[at].as_of - before.as_of
+        if remaining <= _NO_TIME:
             return window[at - 1 :]
     return window
 
 
-def aged(window: Window, span: timedelta) -> Instant | None:
-    """The instant of the first row before which the window holds so much active time; None if it holds less."""
+def active_time_start(window: Window, span: timedelta) -> Instant | None:
+    """Return the instant of the first row before which the window holds so much active time; None if it holds less."""
     for before, after in pairwise(window):
         if before.values is None or before.values.status != "paused":
             span -= after.as_of - before.as_of
@@ -108,21 +108,21 @@ def aged(window: Window, span: timedelta) -> Instant | None:
 
 
 def up_to(window: Window, instant: Instant) -> Window:
-    """The rows at or before an instant, deleted ones included."""
+    """Return the rows at or before an instant, deleted ones included."""
     if window and window[-1].as_of <= instant:
         return window
     return window[: bisect_right(window, instant, key=as_of)]
 
 
-def lasting(rows: Window, instant: Instant) -> Window:
-    """The rows, and what the newest of them says at a later instant: its values hold until the next row."""
+def extended_to(rows: Window, instant: Instant) -> Window:
+    """Return the rows, extended by the newest values at a later instant: they hold until the next row."""
     last = next((found for found in reversed(rows) if found.values is not None), None)
     return rows if last is None or last.as_of >= instant else (*rows, last._replace(as_of=instant))
 
 
 def unbroken_run(rows: Window, holds: Callable[[Values], bool]) -> Run | None:
-    """The run of rows, up to the newest one, for all of which `holds`; None if the newest fails or there is none.
-    A row's values hold until the next row; deleted rows are none."""
+    """Return the run of rows, up to the newest, for all of which `holds`; None if the newest fails or there is none.
+    The values of a row hold until the next row; deleted rows have none."""
     run: Run | None = None
     for at, _, _, values in reversed(rows):
         if values is None:
@@ -138,9 +138,9 @@ def unbroken_run(rows: Window, holds: Callable[[Values], bool]) -> Run | None:
     return run
 
 
-def newest(rows: Window) -> Values | None:
-    """Of the last row that was not deleted."""
-    # No generator: this is walked for every row of every pair.
+def newest_values(rows: Window) -> Values | None:
+    """Return the values of the last row that was not deleted."""
+    # No generator: this runs for every row of every pair.
     for found in reversed(rows):
         if found.values is not None:
             return found.values

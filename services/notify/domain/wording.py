@@ -1,5 +1,5 @@
-"""What a person reads first: one sentence whose first 80 characters stand alone, why, in points and plain words, and
-what to do next. About the relationship, never blame, and never that somebody will quit."""
+"""Wording of alerts: one sentence whose first 80 characters stand alone, the reasons in points and plain words, and
+what to do next. It is about the relationship, never blame, and never predicts that somebody will quit."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
@@ -19,38 +19,38 @@ DAY = timedelta(days=1)
 
 
 ISOLATED, ISOLATED_END = "\u2068", "\u2069"
-"""Around a name that is written from right to left: what stands beside it keeps its place."""
+"""Isolates a name written from right to left: its neighbours keep their place."""
 _FROM_THE_RIGHT = frozenset({"R", "AL"})
 
 
-def isolated(name: str) -> str:
+def isolate(name: str) -> str:
     if not any(bidirectional(one) in _FROM_THE_RIGHT for one in name):
         return name
     return f"{ISOLATED}{name}{ISOLATED_END}"
 
 
-def cut(text: str, most: int) -> str:
-    """With a sign for what is left out."""
+def truncate(text: str, most: int) -> str:
+    """Cut the text, with a sign for what is left out."""
     if len(text) <= most:
         return text
-    left = text[: max(0, most - 1)]
-    if left.count(ISOLATED) > left.count(ISOLATED_END):
-        # A name that is cut ends where it is cut.
-        left = f"{left[:-1]}{ISOLATED_END}"
-    return f"{left}…"
+    shortened = text[: max(0, most - 1)]
+    if shortened.count(ISOLATED) > shortened.count(ISOLATED_END):
+        # The isolation of a cut name ends at the cut.
+        shortened = f"{shortened[:-1]}{ISOLATED_END}"
+    return f"{shortened}…"
 
 
-def days(count: float) -> str:
-    whole = round(count)
-    return "1 day" if whole == 1 else f"{whole} days"
+def format_days(count: float) -> str:
+    rounded = round(count)
+    return "1 day" if rounded == 1 else f"{rounded} days"
 
 
-def span(length: timedelta) -> str:
-    """Hours below two days, days above."""
-    return days(length / DAY) if length >= 2 * DAY else f"{length / timedelta(hours=1):.0f} h"
+def format_duration(length: timedelta) -> str:
+    """Return hours below two days, days above."""
+    return format_days(length / DAY) if length >= 2 * DAY else f"{length / timedelta(hours=1):.0f} h"
 
 
-def instant(moment: Instant) -> str:
+def format_instant(moment: Instant) -> str:
     """`3 May 2023 12:00 UTC`"""
     return f"{moment.day} {moment:%b %Y %H:%M} UTC"
 
@@ -103,20 +103,20 @@ CALLS: Mapping[frozenset[Side], CallWords] = {
         "Call both, who have asked for support, and acknowledge this, so that others know.",
     ),
 }
-"""By who has asked, as far as that is known. It is said to people who answer, in what is rendered for them."""
+"""By who has asked, as far as that is known. Only people who answer get it, in rendered messages."""
 CALL = "support_request"
-"""The reason of an open call."""
+"""The name of the reason of an open support request."""
 
 
 def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[Side] = ()) -> tuple[Reason, ...]:
-    """`callers`: who asks for support, as far as that is known. At most three, the heaviest first. Of health: the
-    points that each part misses, as negative numbers; over all parts they sum to health - 100. Of risk: what each term
-    adds to the log-odds. What no points stand for has none."""
+    """Return at most three reasons, the heaviest first. `callers`: who asks for support, as far as that is known. Of
+    health: the points that each part misses, as negative numbers; over all parts they sum to health - 100. Of risk:
+    what each term adds to the log-odds. Reasons without points have 0."""
     match measure:
         case "contact":
             return (Reason(name="contact", points=0.0, words=_silence_words(score, as_of)),)
         case "support":
-            # What is asked for stays with those who were asked.
+            # The content of a request stays with those who were asked.
             return (Reason(name=CALL, points=0.0, words=CALLS[frozenset(callers)].reason),)
         case "health" | "drawdown":
             total = sum(part.weight for part in score.parts)
@@ -149,38 +149,37 @@ def reasons(score: Score, as_of: Instant, measure: Measure, callers: Collection[
 
 def _health_words(part: Part, score: Score, as_of: Instant) -> str:
     if part.name == "rhythm":
-        rhythm = f"(agreed rhythm: every {days(score.cadence_days)})"
+        rhythm = f"(agreed rhythm: every {format_days(score.cadence_days)})"
         if not 0 < part.value < 1:
             return f"meetings have stopped {rhythm}"
-        # The factor is 2 ** (1 - age / cadence) beyond one interval: its value tells the age.
-        return f"no meeting for {days(score.cadence_days * (1 - log2(part.value)))} {rhythm}"
+        # Beyond one interval the factor is 2 ** (1 - age / cadence): its value gives the age.
+        return f"no meeting for {format_days(score.cadence_days * (1 - log2(part.value)))} {rhythm}"
     if part.name == "silence":
         return _silence_words(score, as_of)
     return HEALTH_WORDS.get(part.name, part.name.replace("_", " "))
 
 
 def _silence_words(score: Score, as_of: Instant) -> str:
-    silent = days((as_of - (score.last_contact or score.started)) / DAY)
-    heard = "since the start, " if score.last_contact is None else "for "
-    return f"no contact {heard}{silent} (agreed rhythm: every {days(score.cadence_days)})"
+    silent = format_days((as_of - (score.last_contact or score.started)) / DAY)
+    since_words = "since the start, " if score.last_contact is None else "for "
+    return f"no contact {since_words}{silent} (agreed rhythm: every {format_days(score.cadence_days)})"
 
 
 CERTAIN = 1e-9
-"""Closer to 0 or 1 no chance is told apart."""
+"""Chances closer to 0 or 1 are not distinguished."""
 
 
 def chance_points(risk: float, log_odds: float) -> float:
-    """By how many points of 100 the chance is higher than it would be without the term. Terms do not sum up: each is
-    taken away alone."""
+    """Return by how many points of 100 the term raises the chance. Terms do not sum up: each is removed alone."""
     bounded = min(1 - CERTAIN, max(CERTAIN, risk))
     without = 1 / (1 + exp(-(log(bounded / (1 - bounded)) - log_odds)))
     return 100 * (risk - without)
 
 
 SHOWN_ID = 20
-"""Characters of an id that a sentence has room for; the whole ids stand beside it."""
+"""Characters of an id that fit into a sentence; the full ids are in other fields."""
 MOST = 200
-"""Characters of a sentence, as the schema admits."""
+"""Characters of a sentence, the limit of the schema."""
 NEXT_STEPS = {
     "health_low": "Ask both sides how it is going and help them to agree on the next meeting.",
     "disengaging": "Call the mentor or the mentee, whoever answers more easily, and offer two dates.",
@@ -234,7 +233,7 @@ WORDS_OF_SUBJECTS: Mapping[str, tuple[str, str]] = {
     "watermark": ("a source is silent", "a source speaks again"),
     "lag": ("scores do not keep up", "scores keep up again"),
 }
-"""While it is so, and when it is over."""
+"""While firing, and when resolved."""
 NOTHING_TO_DO = "Nothing: this is good news."
 CLOSED_STEPS = {
     ENDED: "Nothing: the relationship has ended.",
@@ -244,28 +243,32 @@ CLOSED_STEPS = {
 
 
 def without_callers(why: Sequence[Reason]) -> tuple[Reason, ...]:
-    """For machines, logs, and whoever only looks: who asks for support is for those who answer."""
-    unsaid = {"words": CALLS[frozenset()].reason}
-    return tuple(one.model_copy(update=unsaid) if one.name == CALL else one for one in why)
+    """Remove who asks for support, for machines, logs and read-only viewers: only those who answer see it."""
+    neutral = {"words": CALLS[frozenset()].reason}
+    return tuple(one.model_copy(update=neutral) if one.name == CALL else one for one in why)
 
 
 def summary(subject: AlertSubject, transition: Transition, reading: Reading | None, why: tuple[Reason, ...]) -> str:
     """`spruce: pair 4F2, health 38, low for 24 h. Mostly: no meeting for 33 days ... -19.4. P3`"""
-    about = f"{cut(subject.program, SHOWN_ID)}: pair {cut(subject.id, SHOWN_ID)}"
-    begun = transition.of.since
+    about = f"{truncate(subject.program, SHOWN_ID)}: pair {truncate(subject.id, SHOWN_ID)}"
+    begun = transition.episode.since
     assert begun is not None, "an episode began at some instant"
-    told = _told(transition, reading)
-    lasting = f"since {instant(begun)}" if transition.name != "resolved" else f"after {span(transition.at - begun)}"
+    state_words = _state_words(transition, reading)
+    lasting = (
+        f"since {format_instant(begun)}"
+        if transition.name != "resolved"
+        else f"after {format_duration(transition.at - begun)}"
+    )
     because = ""
     if why and transition.name != "resolved":
-        # Points of health, or of the chance: log-odds say nothing to a person.
+        # In points of health, or of the chance: log-odds mean nothing to a person.
         weight, measure = "", transition.rule.measure
         if measure in {"health", "drawdown"}:
             weight = f" {why[0].points:+g}"
         elif measure == "risk" and reading is not None:
             weight = f" {chance_points(reading.risk, why[0].points):+.0f} % chance"
         because = f". Mostly: {without_callers(why)[0].words}{weight}"
-    return cut(f"{about} {told}, {lasting}{because}", MOST)
+    return truncate(f"{about} {state_words}, {lasting}{because}", MOST)
 
 
 def next_step(transition: Transition) -> str:
@@ -276,23 +279,26 @@ def next_step(transition: Transition) -> str:
 
 def subject_summary(subject: AlertSubject, transition: Transition, why: tuple[Reason, ...]) -> str:
     """`spruce: many pairs at once are worse (P1), since 3 May 2023 12:00 UTC. 12 of 60 active pairs alert (20%)`"""
-    assert transition.of.since is not None, "an episode began at some instant"
+    assert transition.episode.since is not None, "an episode began at some instant"
     so, over = WORDS_OF_SUBJECTS[transition.rule.measure]
     if transition.name == "resolved":
-        told = f"{over}, after {span(transition.at - transition.of.since)}"
+        state_words = f"{over}, after {format_duration(transition.at - transition.episode.since)}"
     else:
         again = {"reminded": "still: ", "unstable": "again and again: "}.get(transition.name, "")
-        told = f"{again}{so} ({transition.of.urgency}), since {instant(transition.of.since)}"
-    return cut(f"{cut(subject.program, SHOWN_ID)}: {told}" + "".join(f". {reason.words}" for reason in why), MOST)
+        state_words = f"{again}{so} ({transition.episode.urgency}), since {format_instant(transition.episode.since)}"
+    return truncate(
+        f"{truncate(subject.program, SHOWN_ID)}: {state_words}" + "".join(f". {reason.words}" for reason in why), MOST
+    )
 
 
 def certainty(reading: Reading) -> str:
-    """How sure the numbers are, in words; the confidence is the share of the health factors that facts carry."""
+    """Return how sure the numbers are, in words; the confidence is the share of the health factors that facts
+    support."""
     odds = certainty_of_risk(reading.evidence, calibrated=reading.calibrated)
     return f"confidence {reading.confidence:.2f} of 1; risk {odds}"
 
 
-def _told(transition: Transition, reading: Reading | None) -> str:
+def _state_words(transition: Transition, reading: Reading | None) -> str:
     if transition.why == ERASED or reading is None:
         return "was erased, alert closed"
     if transition.why == ENDED:
@@ -300,9 +306,9 @@ def _told(transition: Transition, reading: Reading | None) -> str:
     if transition.why == CORRECTED:
         return "was corrected, alert closed"
     words = WORDS[transition.rule.measure][transition.name]
-    pressing = "" if transition.name == "resolved" else f" ({transition.of.urgency})"
-    if transition.of.fall is not None and transition.name != "resolved":
-        return f"fell from {transition.of.fall.peak:.0f} to {reading.health:.0f}{pressing}"
+    pressing = "" if transition.name == "resolved" else f" ({transition.episode.urgency})"
+    if transition.episode.fall is not None and transition.name != "resolved":
+        return f"fell from {transition.episode.fall.peak:.0f} to {reading.health:.0f}{pressing}"
     health = f": health {reading.health:.0f}"
     value = {"health": health, "drawdown": health, "risk": f": risk {reading.risk:.2f}"}
     return f"{words}{value.get(transition.rule.measure, '')}{pressing}"

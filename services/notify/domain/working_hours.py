@@ -1,5 +1,5 @@
-"""When people may be written to, and until when they have time to answer: local days and hours of an IANA zone,
-weekends and holidays left out."""
+"""Working hours: when people may be written to, and until when they have time to answer, in local days and hours of an
+IANA zone without weekends and holidays."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,15 +10,15 @@ from schemas.alerts import TransitionName, Urgency
 from schemas.primitives import Instant
 
 SATURDAY = 5
-MOST_DAYS_OFF = 60
-"""In a row. Whoever lists more holidays than that is written to on the day after."""
+MAX_DAYS_OFF = 60
+"""In a row. After more holidays than that messages are sent regardless."""
 SOON = timedelta(hours=1)
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class WorkCalendar:
-    """The days on which somebody works."""
+    """The working days of somebody."""
 
     zone: str = "UTC"
     holidays: frozenset[date] = frozenset()
@@ -30,18 +30,19 @@ class WorkCalendar:
         return moment.astimezone(ZoneInfo(self.zone))
 
     def instant_of(self, day: date, at: time) -> Instant:
-        """Of an hour that the clocks leave out, as much later as they jump; of one that comes twice, the first."""
+        """Return the instant of a local time. A time that the clocks skip moves by as much as they jump; of one that
+        comes twice, the first counts."""
         return datetime.combine(day, at, ZoneInfo(self.zone)).astimezone(UTC)
 
     def working_day_from(self, day: date) -> date:
-        """That day, or the next one on which people work."""
-        for ahead in range(MOST_DAYS_OFF):
+        """Return that day, or the next working day."""
+        for ahead in range(MAX_DAYS_OFF):
             if self.is_working_day(day + ahead * _DAY):
                 return day + ahead * _DAY
         return day
 
     def working_days_later(self, moment: Instant, count: int) -> Instant:
-        """The same time of day, so many working days later."""
+        """Return the same time of day, so many working days later."""
         local = self.local(moment)
         day = local.date()
         for _ in range(count):
@@ -51,8 +52,8 @@ class WorkCalendar:
 
 @dataclass(frozen=True)
 class ReceivingHours:
-    """Of people who get messages. `quiet_from` may lie after `quiet_until`, then midnight lies within; where both are
-    the same there are no quiet hours, and days off are quiet all the same. `digest_at` lies outside."""
+    """When people get messages. `quiet_from` may lie after `quiet_until`, then midnight lies within; where both are the
+    same there are no quiet hours, and days off are quiet all the same. `digest_at` lies outside."""
 
     quiet_from: time = time(18)
     quiet_until: time = time(8)
@@ -65,7 +66,7 @@ class ReceivingHours:
 
 
 @dataclass(frozen=True)
-class Receiving:
+class DeliveryWindow:
     """When one recipient may be written to."""
 
     hours: ReceivingHours = ReceivingHours()
@@ -76,12 +77,12 @@ class Receiving:
         return not self.calendar.is_working_day(local.date()) or self.hours.are_quiet_at(local.time())
 
     def open_from(self, moment: Instant) -> Instant:
-        """That instant, or the first one after it that is not quiet."""
+        """Return that instant, or the first one after it that is not quiet."""
         if not self.is_quiet(moment):
             return moment
         day, end = self.calendar.local(moment).date(), self.hours.quiet_until
         starts_at_midnight = not self.hours.are_quiet_at(time(0))
-        for ahead in range(MOST_DAYS_OFF + 2):
+        for ahead in range(MAX_DAYS_OFF + 2):
             later = day + ahead * _DAY
             for found in (self.calendar.instant_of(later, time(0)),) if starts_at_midnight else ():
                 if found > moment and not self.is_quiet(found):
@@ -91,17 +92,17 @@ class Receiving:
                 return found
         return moment
 
-    def told_from(self, moment: Instant) -> Instant:
-        """When somebody is told of what does not wait for the digest: what has waited for the end of quiet hours goes
-        with the digest where that follows soon, so that the morning begins with one message."""
+    def deliverable_from(self, moment: Instant) -> Instant:
+        """Return when a message that does not wait for the digest may be sent. One that waits for the end of quiet
+        hours goes with the digest where that follows soon, so that the morning begins with one message."""
         opens = self.open_from(moment)
         digest = self.next_digest(opens)
         return digest if opens > moment and digest - opens <= SOON else opens
 
     def next_digest(self, moment: Instant) -> Instant:
-        """The first hour of digests at or after that instant, on a working day."""
+        """Return the first digest time at or after that instant, on a working day."""
         day = self.calendar.local(moment).date()
-        for ahead in range(MOST_DAYS_OFF + 2):
+        for ahead in range(MAX_DAYS_OFF + 2):
             later = day + ahead * _DAY
             found = self.calendar.instant_of(later, self.hours.digest_at)
             if found >= moment and self.calendar.is_working_day(later):
@@ -114,16 +115,17 @@ class Receiving:
         return f"{local:%a} {local.day} {local:%b %H:%M} {self.calendar.zone}"
 
 
-ASKING: frozenset[TransitionName] = frozenset({"fired", "escalated", "unstable"})
-"""What somebody is to acknowledge."""
+NEEDS_ACKNOWLEDGEMENT: frozenset[TransitionName] = frozenset({"fired", "escalated", "unstable"})
+"""Transitions that somebody has to acknowledge."""
 ANSWER_WITHIN = timedelta(minutes=30)
-"""A P1: long enough to leave a meeting, short enough that nobody waits a night."""
+"""For a P1: long enough to leave a meeting, short enough that nobody waits a night."""
 NOON = time(12)
-"""Of the working day after: whoever has read the digest of the morning has had half a day."""
+"""Of the next working day: whoever has read the morning's digest has had half a day."""
 
 
 def escalates_at(urgency: Urgency, decided_at: Instant, calendar: WorkCalendar) -> Instant | None:
-    """It follows from the decision: no rule or holiday that changes later moves it. None: a P3 never does."""
+    """Return when an unacknowledged alert escalates; None for a P3. It depends on the decision only: later rules or
+    holidays do not move it."""
     match urgency:
         case "P1":
             return decided_at + ANSWER_WITHIN

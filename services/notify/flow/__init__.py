@@ -1,1 +1,1 @@
-"""How notify moves: score events in, one transaction a round, deliveries out."""
+"""The data flow of notify: score events in, one transaction per round, deliveries out."""

@@ -1,5 +1,5 @@
-"""What other rules would have fired on the past: the scores of a programme as they stand on their topic, in order,
-under both sets of rules."""
+"""What other rules would have fired in the past: the scores of a programme on their topic, in order, evaluated under
+both sets of rules."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from schemas.scores import SCORE_EVENT, ScoreEvent
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.domain.rule_book import RuleBook
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
@@ -28,7 +28,7 @@ FIRED = frozenset({"fired", "unstable"})
 
 @dataclass
 class Fired:
-    """Of one set of rules: by rule and the Monday of the week how many episodes have begun, and for which pairs."""
+    """For one set of rules: how many episodes began by rule and Monday of the week, and for which pairs."""
 
     weeks: Counter[tuple[str, Instant]] = field(default_factory=Counter)
     pairs: dict[str, set[str]] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class Fired:
 
 @dataclass
 class Backtest:
-    """`now`: by the rules in force; `then`: by the others."""
+    """`now`: by the rules in force; `then`: by the candidate rules."""
 
     since: Instant | None = None
     until: Instant | None = None
@@ -56,36 +56,37 @@ class Backtest:
 
     @property
     def weeks(self) -> list[Instant]:
-        """The Mondays of all weeks that the scores reach over, without a gap."""
+        """The Mondays of all weeks that the scores cover, without a gap."""
         if self.since is None or self.until is None:
             return []
         first = monday(self.since)
         return [first + number * WEEK for number in range((monday(self.until) - first) // WEEK + 1)]
 
 
-def backtested(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], then: Sequence[Rule]) -> Backtest:
-    """`events`: score events with the number of their partition, in the order of each."""
-    found = Backtest()
+def run_backtest(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], then: Sequence[Rule]) -> Backtest:
+    """Evaluate both sets of rules. `events`: score events with their partition number, in the order of each
+    partition."""
+    backtest = Backtest()
     sides: Mapping[int, dict[int, PartitionAlerts]] = {0: {}, 1: {}}
     evaluators = [
         Evaluator(tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS), "log") for rules in (now, then)
     ]
     for number, event in events:
         at = event.data.clock if event.type == "mentoring.clock.advanced.v1" else event.data.as_of
-        found.until = max(found.until or at, at)
+        backtest.until = max(backtest.until or at, at)
         if event.type != "mentoring.clock.advanced.v1":
-            found.relationships.add(event.subject)
-            found.since = min(found.since or at, at)
-        for side, fired in ((0, found.now), (1, found.then)):
+            backtest.relationships.add(event.subject)
+            backtest.since = min(backtest.since or at, at)
+        for side, fired in ((0, backtest.now), (1, backtest.then)):
             alerts = sides[side].setdefault(number, PartitionAlerts(evaluators[side], {}, None))
-            fired.count(alerts.take(event))
-    return found
+            fired.count(alerts.apply(event))
+    return backtest
 
 
-def scores_of(settings: Settings, names: Names, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
-    """The scores of a programme and the clocks, partition by partition in their order. What cannot be read is told and
-    left out, as notify does it. Raises KafkaError."""
-    for record in read_to_end(settings, [names.scores], isolation_level="read_committed"):
+def read_scores(settings: Settings, topics: NotifyTopics, tenant: Id, program: Id) -> Iterator[tuple[int, ScoreEvent]]:
+    """Yield the scores of a programme and the clocks, partition by partition in order. Unreadable records are logged
+    and skipped, as in notify itself. Raises KafkaError."""
+    for record in read_to_end(settings, [topics.scores], isolation_level="read_committed"):
         try:
             event = SCORE_EVENT.validate_json(record.value or b"")
         except ValidationError as invalid:
@@ -95,10 +96,10 @@ def scores_of(settings: Settings, names: Names, tenant: Id, program: Id) -> Iter
             yield record.partition, event
 
 
-def read_rule_book(settings: Settings, names: Names) -> RuleBook:
-    """All versions that were ever applied. Raises KafkaError."""
+def read_rule_book(settings: Settings, topics: NotifyTopics) -> RuleBook:
+    """Return all versions that were ever applied. Raises KafkaError."""
     book = RuleBook(settings.clock)
-    for record in read_to_end(settings, [names.rules], isolation_level="read_committed"):
+    for record in read_to_end(settings, [topics.rules], isolation_level="read_committed"):
         try:
             book.apply(RULE_EVENT.validate_json(record.value or b""))
         except ValueError as invalid:
@@ -107,10 +108,10 @@ def read_rule_book(settings: Settings, names: Names) -> RuleBook:
     return book
 
 
-def read_programme(settings: Settings, names: Names, tenant: Id, program: Id) -> Programme | None:
-    """As it was described last, as far as that can be read; None where nobody has. Raises KafkaError."""
+def read_programme(settings: Settings, topics: NotifyTopics, tenant: Id, program: Id) -> Programme | None:
+    """Return the last readable description of the programme; None where there is none. Raises KafkaError."""
     found: Programme | None = None
-    for record in read_to_end(settings, [names.programs]):
+    for record in read_to_end(settings, [topics.programs]):
         if record.key != f"{tenant}/{program}".encode():
             continue
         try:
@@ -120,10 +121,10 @@ def read_programme(settings: Settings, names: Names, tenant: Id, program: Id) ->
     return found
 
 
-def read_clock(settings: Settings, names: Names) -> Instant:
-    """How far the scores have come; the beginning where there are none. Raises KafkaError."""
+def read_clock(settings: Settings, topics: NotifyTopics) -> Instant:
+    """Return the latest clock of the scores; EPOCH where there are none. Raises KafkaError."""
     clock = EPOCH
-    for _, event in scores_of(settings, names, "", ""):
+    for _, event in read_scores(settings, topics, "", ""):
         if event.type == "mentoring.clock.advanced.v1":
             clock = max(clock, event.data.clock)
     return clock

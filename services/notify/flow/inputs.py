@@ -1,5 +1,5 @@
-"""What is read beside the scores: who is called what, who was erased or is away; what programmes expect, how far
-sources have spoken, and which rules were applied."""
+"""The inputs beside scores: names, erasures and absences; what programmes expect, the watermarks of sources, and
+applied rules."""
 
 from queue import SimpleQueue
 from typing import Any
@@ -15,7 +15,7 @@ from services.notify.domain.name_book import Erased, NameBook, PairRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
@@ -28,70 +28,70 @@ LONGEST_SHOWN = 100
 
 
 class PeopleRecords:
-    """Applies records on the thread that follows; `erased` is for the thread that decides."""
+    """Applies records on the follower's thread; `erased` and `away` are for the thread that decides."""
 
-    def __init__(self, people: NameBook, names: Names, metrics: Metrics) -> None:
-        self._people, self._names, self._metrics = people, names, metrics
+    def __init__(self, people: NameBook, topics: NotifyTopics, metrics: Metrics) -> None:
+        self._people, self._topics, self._metrics = people, topics, metrics
         self._erased: SimpleQueue[Erased] = SimpleQueue()
         self._away: SimpleQueue[tuple[str, str]] = SimpleQueue()
 
-    def erased(self) -> list[Erased]:
-        """Since it was last asked for; nobody who was described again meanwhile. At a start everybody whose tombstone
-        is still there."""
+    def drain_erased(self) -> list[Erased]:
+        """Return who was erased since the last call, without persons described again meanwhile; after a start everybody
+        whose tombstone is still there."""
         found = [self._erased.get_nowait() for _ in range(self._erased.qsize())]
         return [
             one for one in found if one.kind == "relationship" or self._people.participant(one.tenant, one.id) is None
         ]
 
-    def away(self) -> list[tuple[str, str]]:
-        """Who was said to be on leave, or to have left, since it was last asked for, by tenant and id. At a start
-        everybody who is."""
+    def drain_away(self) -> list[tuple[str, str]]:
+        """Return who is on leave, or has left, since the last call, by tenant and id; after a start everybody who
+        is."""
         return [self._away.get_nowait() for _ in range(self._away.qsize())]
 
     def apply(self, record: Record) -> None:
-        """What cannot be read is told, and nobody is called what once was known."""
+        """Apply a record. An unreadable one is logged, and the former name is dropped."""
         tenant, slash, subject = (record.key or b"").decode(errors="replace").partition("/")
         if not slash:
-            return  # how far the projector is
+            return  # the checkpoint of the projector
         try:
-            self._applied(record, tenant, subject)
+            self._apply_record(record, tenant, subject)
         except ValidationError as invalid:
-            self._leave_out(record, tenant, subject, "; ".join(field_errors(invalid)))
-        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
-            self._leave_out(record, tenant, subject, str(described(failure)))
+            self._skip(record, tenant, subject, "; ".join(field_errors(invalid)))
+        except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
+            self._skip(record, tenant, subject, str(described(failure)))
 
-    def _applied(self, record: Record, tenant: str, subject: str) -> None:
+    def _apply_record(self, record: Record, tenant: str, subject: str) -> None:
         if record.value is None:
             self._drop(record.topic, tenant, subject)
-            if record.topic == self._names.directory:
+            if record.topic == self._topics.directory:
                 self._erased.put(Erased("person", tenant, subject))
-        elif record.topic == self._names.directory:
+        elif record.topic == self._topics.directory:
             person = Participant.model_validate_json(record.value)
             self._people.upsert(person)
             if person.status != "active":
                 self._away.put((person.tenant, person.id))
-        elif record.topic == self._names.programs:
-            self._people.describe(Programme.model_validate_json(record.value))
+        elif record.topic == self._topics.programs:
+            self._people.upsert_programme(Programme.model_validate_json(record.value))
         else:
             entry = _RosterEntry.model_validate_json(record.value)
             starts = [(key[3], fact) for key, fact in entry.history.facts if key[2] == STARTED]
             if entry.erased:
-                self._people.part(tenant, subject)
+                self._people.remove_pair(tenant, subject)
                 self._erased.put(Erased("relationship", tenant, subject))
             elif starts:
                 _, (_, mentors, mentees, *_) = max(starts, key=lambda start: str(start[0]))
-                self._people.pair(tenant, subject, PairRecord(tuple(sorted(mentors)), tuple(sorted(mentees))))
+                self._people.upsert_pair(tenant, subject, PairRecord(tuple(sorted(mentors)), tuple(sorted(mentees))))
 
     def _drop(self, topic: str, tenant: str, subject: str) -> None:
-        """Nobody is called what once was known."""
-        if topic == self._names.directory:
+        """Drop what is projected: no message uses an outdated name."""
+        if topic == self._topics.directory:
             self._people.forget(tenant, subject)
-        elif topic == self._names.programs:
-            self._people.undescribe(tenant, subject)
+        elif topic == self._topics.programs:
+            self._people.remove_programme(tenant, subject)
         else:
-            self._people.part(tenant, subject)
+            self._people.remove_pair(tenant, subject)
 
-    def _leave_out(self, record: Record, tenant: str, subject: str, reason: str) -> None:
+    def _skip(self, record: Record, tenant: str, subject: str, reason: str) -> None:
         self._drop(record.topic, tenant, subject)
         self._metrics.people_unreadable.inc()
         log.get(__name__).error(
@@ -103,17 +103,17 @@ class PeopleRecords:
         )
 
 
-def read_people(settings: Settings, names: Names) -> NameBook:
-    """As directory, programmes and roster say them now. Raises KafkaError."""
+def read_people(settings: Settings, topics: NotifyTopics) -> NameBook:
+    """Return the names as directory, programmes and roster hold them now. Raises KafkaError."""
     people = NameBook()
-    records = PeopleRecords(people, names, Metrics(CollectorRegistry()))
-    for record in read_to_end(settings, [names.directory, names.programs, names.roster]):
+    records = PeopleRecords(people, topics, Metrics(CollectorRegistry()))
+    for record in read_to_end(settings, [topics.directory, topics.programs, topics.roster]):
         records.apply(record)
     return people
 
 
 class _RosterPart(BaseModel):
-    """Of the roster only what a message needs: who is paired with whom, and whether that was erased."""
+    """The part of the roster that a message needs: who is paired with whom, and whether the relationship was erased."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -128,42 +128,44 @@ class _RosterEntry(_RosterPart):
 
 
 class SubjectInputs:
-    """The topics are read to their end before anything is decided, and as they grow from there on; twice is as once."""
+    """Programmes, sources and rules. The topics are read to their end before anything is decided, and followed from
+    there on; applying a record twice changes nothing."""
 
-    def __init__(self, rules: RuleBook, shared: SharedAlerts, names: Names, metrics: Metrics) -> None:
-        self._rules, self._shared, self._names, self._metrics = rules, shared, names, metrics
+    def __init__(self, rules: RuleBook, shared: SharedAlerts, topics: NotifyTopics, metrics: Metrics) -> None:
+        self._rules, self._shared, self._topics, self._metrics = rules, shared, topics, metrics
         self._applied_to: dict[tuple[str, int], int] = {}
 
     @property
     def topics(self) -> list[str]:
-        return [self._names.programs, self._names.sources, self._names.rules]
+        return [self._topics.programs, self._topics.sources, self._topics.rules]
 
     def apply(self, record: Record) -> None:
-        """What cannot be read is told, once, and what was known before stands."""
+        """Apply a record. An unreadable one is logged once, and the previous state stays in force."""
         partition = (record.topic, record.partition)
         if record.offset <= self._applied_to.get(partition, -1):
             return
         self._applied_to[partition] = record.offset
         try:
-            if record.topic == self._names.rules:
+            if record.topic == self._topics.rules:
                 self._rules.apply(RULE_EVENT.validate_json(record.value or b""))
-            elif record.topic == self._names.sources:
+            elif record.topic == self._topics.sources:
                 if record.value is not None:
-                    self._shared.mark(SourceWatermark.model_validate_json(record.value))
+                    self._shared.apply_watermark(SourceWatermark.model_validate_json(record.value))
             elif record.value is not None:
                 programme = Programme.model_validate_json(record.value)
-                self._shared.describe(programme)
+                self._shared.upsert_programme(programme)
                 self._check_levels(programme)
             else:
                 tenant, _, program = (record.key or b"").decode(errors="replace").partition("/")
-                self._shared.undescribe(tenant, program)
+                self._shared.remove_programme(tenant, program)
         except ValidationError as invalid:
-            self._leave_out(record, "; ".join(field_errors(invalid)))
-        except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
-            self._leave_out(record, str(described(failure)))
+            self._skip(record, "; ".join(field_errors(invalid)))
+        except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
+            self._skip(record, str(described(failure)))
 
     def _check_levels(self, programme: Programme) -> None:
-        """A level that no row crosses fires late: with the next row of the pair, at midnight at the latest."""
+        """Warn of levels that no row crosses: they fire late, with the next row of the pair, at midnight at the
+        latest."""
         watch = programme.profiles[-1].watch
         rules = self._rules.in_force((programme.tenant, programme.id), programme.recordedtime).rules
         found = [f"{rule.name}: {gap}" for rule in rules for gap in unwatched(rule, watch)]
@@ -172,7 +174,7 @@ class SubjectInputs:
                 "levels_unwatched", tenant=programme.tenant, program=programme.id, levels="; ".join(found)
             )
 
-    def _leave_out(self, record: Record, reason: str) -> None:
+    def _skip(self, record: Record, reason: str) -> None:
         self._metrics.inputs_unreadable.labels(record.topic).inc()
         log.get(__name__).error(
             "input_unreadable",

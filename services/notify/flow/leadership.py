@@ -1,12 +1,12 @@
-"""Which instance works: the one that owns the partition of a topic, as a member of a consumer group. The others wait
-ready; the one that has waited for longest takes over within the session timeout."""
+"""Leader election: the instance that owns the partition of a topic, as a member of a consumer group, works. The others
+stand by; the one that has waited longest takes over within the session timeout."""
 
 import socket
 import threading
 from datetime import UTC, datetime
 from typing import Self
 
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Reader
@@ -14,22 +14,22 @@ from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.2
 LEAVE_SECONDS = 5.0
-"""To say goodbye at a stop. Without it the next instance waits for the end of our session."""
+"""To leave the group at a stop. Without it the next instance waits for our session to time out."""
 
 
 class LeadershipLostError(Exception):
-    """Another instance works now, or will at once: nothing may be written any more."""
+    """Another instance leads now, or will at once: nothing may be written any more."""
 
 
 class Leadership:
-    """Used as a context. A thread of its own keeps the membership, however long a round takes: a leader that decides or
-    restores for a while is no dead one. Where it is mistaken, the transactional id of the successor fences it."""
+    """A context manager. Its own thread keeps the membership, however long a round takes: a leader that decides or
+    restores for a while is not dead. Where that is mistaken, the transactional id of the successor fences it."""
 
-    def __init__(self, settings: Settings, names: Names) -> None:
-        self._settings, self._names = settings, names
+    def __init__(self, settings: Settings, topics: NotifyTopics) -> None:
+        self._settings, self._topics = settings, topics
         self._leads, self._ends = threading.Event(), threading.Event()
         self._failure: Exception | None = None
-        self._thread = threading.Thread(target=self._keep, name="leadership", daemon=True)
+        self._thread = threading.Thread(target=self._keep_membership, name="leadership", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -40,8 +40,8 @@ class Leadership:
         self._thread.join(LEAVE_SECONDS)
 
     def wait(self, stop: threading.Event, health: Health) -> bool:
-        """Returns True as soon as this instance leads, False when `stop` is set before. Raises what made it impossible
-        to be a member."""
+        """Return True as soon as this instance leads, False when `stop` is set before. Raises what ended the
+        membership."""
         health.tell("ready", "standing by")
         log.get(__name__).info("standing_by")
         while not stop.is_set():
@@ -53,26 +53,26 @@ class Leadership:
         return False
 
     def check(self) -> None:
-        """Raises LeadershipLostError, and what made it impossible to be a member."""
+        """Raise LeadershipLostError when another instance leads, or what ended the membership."""
         if self._failure is not None:
             raise self._failure
         if not self._leads.is_set():
             raise LeadershipLostError("another instance leads now")
 
-    def _keep(self) -> None:
+    def _keep_membership(self) -> None:
         try:
-            # Nothing is ever written there. The group gives a free partition to the member whose name sorts first: to
-            # the one that has stood by for longest, and never to one that has just come back from its own death.
+            # Nothing is ever written to this topic. The group assigns the free partition to the member whose client id
+            # sorts first: the one that has stood by longest, never one that has just restarted after its own death.
             reader = Reader(
                 self._settings,
-                f"{self._names.identity}-leader",
+                f"{self._topics.identity}-leader",
                 client_id=f"since-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}-{socket.gethostname()}",
             )
         except Exception as failure:  # noqa: BLE001 (raised on the thread that asks)
             self._failure = failure
             return
         try:
-            reader.subscribe([self._names.leader])
+            reader.subscribe([self._topics.leader])
             while not self._ends.is_set():
                 reader.poll(POLL_SECONDS)
                 if reader.assignment():

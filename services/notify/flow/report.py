@@ -1,4 +1,4 @@
-"""What notify tells of itself: its figures, the canonical line of a batch, and its health."""
+"""The metrics of notify, the canonical log line of a batch, and its health."""
 
 from collections.abc import Mapping, Sequence
 
@@ -69,8 +69,8 @@ class Report:
         self._log = log.get(__name__)
 
     def backlog(self, lag: int, waiting: int, held: int, down: Mapping[str, Parked]) -> None:
-        """Records not read yet or in hand, deliveries without an outcome, how many of these are held back, and
-        destinations where nothing arrives."""
+        """Report the lag in records, deliveries without an outcome, how many of these are held back, and destinations
+        that are down."""
         self._metrics.lag.set(lag)
         self._metrics.waiting.set(waiting)
         for name in {*down, *self._down}:
@@ -88,8 +88,8 @@ class Report:
         self._metrics.scores.inc(records)
         self._metrics.seconds.observe(seconds)
         for alert in alerts:
-            told = "no" if alert.data.not_sent else "yes"
-            self._metrics.alerts.labels(alert.data.rule, alert.data.transition, told).inc()
+            sent = "no" if alert.data.not_sent else "yes"
+            self._metrics.alerts.labels(alert.data.rule, alert.data.transition, sent).inc()
         self._log.info(
             "batch_done",
             records=records,
@@ -99,7 +99,7 @@ class Report:
             outcome="committed",
         )
 
-    def off(self, addresses: Sequence[AddressOff]) -> None:
+    def addresses_off(self, addresses: Sequence[AddressOff]) -> None:
         for one in addresses:
             self._metrics.addresses_off.labels(one.destination).inc()
             self._log.error("address_switched_off", destination=one.destination, person=one.person, status=one.status)
@@ -107,8 +107,8 @@ class Report:
     def outcomes(self, outcomes: Sequence[Delivery]) -> None:
         for delivery in outcomes:
             self._metrics.deliveries.labels(delivery.channel, delivery.state).inc()
-            tell = self._log.info if delivery.state in {"delivered", "superseded"} else self._log.warning
-            tell(
+            log_event = self._log.info if delivery.state in {"delivered", "superseded"} else self._log.warning
+            log_event(
                 "delivery_done" if has_ended(delivery) else "delivery_put_off",
                 delivery_id=delivery.delivery_id,
                 channel=delivery.channel,

@@ -1,4 +1,4 @@
-"""Moves: score events in, one transaction a round, deliveries out."""
+"""The main loop: polls score events and commands, commits one transaction per round, and sends deliveries."""
 
 import threading
 import time
@@ -17,94 +17,95 @@ from services.notify.domain.notices import is_notice
 from services.notify.domain.pipeline import Decision
 from services.notify.domain.preferences import AddressOff
 from services.notify.domain.routing import Addressing
-from services.notify.flow.asking import Asking
-from services.notify.flow.commanding import Commanding, DeliveryRequests
-from services.notify.flow.deciding import Deciding
+from services.notify.flow.command_processor import CommandProcessor, DeliveryRequests
 from services.notify.flow.destinations import DestinationsFile
 from services.notify.flow.dispatch import Dispatch
+from services.notify.flow.escalation import EscalationPlanner
 from services.notify.flow.inputs import PeopleRecords, SubjectInputs
 from services.notify.flow.journal import Entry, Journal
 from services.notify.flow.leadership import Leadership
-from services.notify.flow.noticing import Noticing
+from services.notify.flow.notice_planner import NoticePlanner
 from services.notify.flow.report import Report
-from services.notify.names import Names
+from services.notify.flow.score_processor import ScoreProcessor
+from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.settings import Settings
 
-MOST_RECORDS = 1_000
-"""Deciding on so many takes some tenths of a second: that long somebody waits who has just acknowledged an alert, and
-twice as long where a round is under way. A transaction costs as much as some fifty of them."""
+MAX_RECORDS = 1_000
+"""Deciding on so many takes some tenths of a second, which somebody who has just acknowledged an alert waits for, twice
+as long while a round is under way. A transaction costs as much as some fifty records."""
 BATCH_SECONDS = 0.5
 """A transaction costs as much as many records: while many keep coming, a batch waits for more."""
-MANY = 100
-"""Records in one answer of the broker, of more than which others are on their way."""
+LARGE_POLL = 100
+"""A poll that returns more records than this means that more are on their way."""
 LINGER_SECONDS = 0.005
-"""How long a batch of fewer waits for more: somebody may have asked for support."""
+"""How long a smaller batch waits for more: it may hold a request for support."""
 BUSY_SECONDS = 0.05
-"""How long to wait for the next records within a batch, or while a delivery is on its way."""
+"""How long to wait for the next records within a batch, or while a delivery is in flight."""
 IDLE_SECONDS = 0.5
-ACTS_SECONDS = 0.1
-"""How often whoever waits for scores looks whether somebody has asked for something."""
+COMMANDS_POLL_SECONDS = 0.1
+"""How often a wait for scores polls the commands."""
 
-Polled = Mapping[Partition, Sequence[Record]]
+PolledRecords = Mapping[Partition, Sequence[Record]]
 
 
 class RoundReader:
-    """Two consumers of one group, for one thread. What people ask has one of its own: kafka-python hands out what it
-    has fetched in that order, a megabyte of each partition of the scores, so that an act would wait for seconds, and up
-    to a quarter of a minute, while a history is told."""
+    """Two consumers of one group, for one thread. Commands have a consumer of their own: kafka-python returns fetched
+    records in fetch order, a megabyte per partition of the scores, so that a command would wait for seconds, and up to
+    a quarter of a minute, while history is imported."""
 
-    def __init__(self, settings: Settings, names: Names) -> None:
-        self._acts = Reader(settings, names.identity)
-        for partition in self._acts.assign([names.commands]):
-            # A poll that does not wait asks for nothing before this is known.
-            self._acts.position(partition)
-        self.rest = Reader(settings, names.identity, isolation_level="read_committed")
-        assigned = self.rest.assign([names.scores, names.programs, names.sources, names.rules])
-        self.numbers = [partition.number for partition in assigned if partition.topic == names.scores]
+    def __init__(self, settings: Settings, topics: NotifyTopics) -> None:
+        self._commands = Reader(settings, topics.identity)
+        for partition in self._commands.assign([topics.commands]):
+            # A poll without a timeout fetches nothing before the position is resolved.
+            self._commands.position(partition)
+        self.main = Reader(settings, topics.identity, isolation_level="read_committed")
+        assigned = self.main.assign([topics.scores, topics.programs, topics.sources, topics.rules])
+        self.numbers = [partition.number for partition in assigned if partition.topic == topics.scores]
 
-    def gathered(self, first_wait: float) -> Polled:
-        """Up to MOST_RECORDS, or what comes within the time that a batch of its size waits, or what there is when no
-        more comes."""
-        found: dict[Partition, list[Record]] = {}
+    def poll_batch(self, first_wait: float) -> PolledRecords:
+        """Return up to MAX_RECORDS, or what arrives within the linger time of a batch of this size, or what there is
+        when no more arrives."""
+        batch: dict[Partition, list[Record]] = {}
         began: float | None = None
-        wait, left = first_wait, MOST_RECORDS
-        while left > 0 and (polled := self._polled(wait, left)):
+        wait, left = first_wait, MAX_RECORDS
+        while left > 0 and (polled := self._poll(wait, left)):
             for partition, records in polled.items():
-                found.setdefault(partition, []).extend(records)
+                batch.setdefault(partition, []).extend(records)
             count = sum(map(len, polled.values()))
             left -= count
             now = time.monotonic()
             began = now if began is None else began
-            rest = began + (BATCH_SECONDS if count >= MANY else LINGER_SECONDS) - now
-            if rest <= 0:
+            remaining = began + (BATCH_SECONDS if count >= LARGE_POLL else LINGER_SECONDS) - now
+            if remaining <= 0:
                 break
-            wait = min(BUSY_SECONDS, rest)
-        return found
+            wait = min(BUSY_SECONDS, remaining)
+        return batch
 
     def lag(self) -> int:
-        """Records that are not read yet, but those of acts."""
-        return self.rest.lag()
+        """Return the number of records not read yet, without commands."""
+        return self.main.lag()
 
     def close(self) -> None:
-        self._acts.close()
-        self.rest.close()
+        self._commands.close()
+        self.main.close()
 
-    def _polled(self, wait: float, most: int) -> Polled:
+    def _poll(self, wait: float, max_records: int) -> PolledRecords:
         until = time.monotonic() + wait
         while True:
-            if acts := self._acts.poll(0, most):
-                return acts
+            if commands := self._commands.poll(0, max_records):
+                return commands
             left = until - time.monotonic()
-            polled = self.rest.poll(max(0.0, min(ACTS_SECONDS, left)), most)
-            if polled or left <= ACTS_SECONDS:
+            polled = self.main.poll(max(0.0, min(COMMANDS_POLL_SECONDS, left)), max_records)
+            if polled or left <= COMMANDS_POLL_SECONDS:
                 return polled
 
 
 @dataclass(frozen=True)
-class Beside:
-    """`followers`: whatever ended one of them ends the process, for what it knows would grow old without a word."""
+class SideInputs:
+    """The inputs beside scores and commands. A failure of one of the `followers` ends the process: its projection would
+    otherwise grow stale silently."""
 
     addressing: Addressing
     destinations: DestinationsFile
@@ -113,26 +114,27 @@ class Beside:
     followers: tuple[Follower, ...]
 
     def apply(self, dispatch: Dispatch) -> tuple[list[Erased], list[tuple[str, str]]]:
-        """Who was erased since, and who is away, by tenant and id. Raises what has ended a follower."""
+        """Return who was erased, and who is away, by tenant and id, since the last call. Raises the failure of a
+        follower."""
         for follower in self.followers:
             follower.check()
-        changed = self.destinations.changed()
+        changed = self.destinations.poll_changes()
         if changed is not None:
             dispatch.configure(changed.destinations)
             self.addressing.routing = changed
-        for requested in self.requests.taken():
+        for requested in self.requests.drain():
             if requested.replay is None:
                 dispatch.discard(requested.delivery_id)
             else:
-                dispatch.begin_anew(requested.replay)
-        erased = self.people.erased()
+                dispatch.replay(requested.replay)
+        erased = self.people.drain_erased()
         dispatch.forget(erased)
-        return erased, self.people.away()
+        return erased, self.people.drain_away()
 
 
 @dataclass
-class _Forgotten:
-    """What comes of erasures in one round."""
+class _ErasureChanges:
+    """The records that erasures change in one round."""
 
     gone: list[str]
     silences: dict[str, AlertSilence | None] = field(default_factory=dict)
@@ -142,28 +144,28 @@ class _Forgotten:
 
 @dataclass(frozen=True)
 class Flow:
-    """One thread decides and writes; senders send, followers learn who is called what and what people ask for.
-    `scores`: the topic of what is decided on; `inputs`: what it is judged by; all else that is read are acts of
-    people."""
+    """One thread decides and writes; sender tasks send; followers project names and delivery requests. `scores`: the
+    topic of the score events; `inputs`: programmes, sources and rules; every other polled record is a command."""
 
     scores: str
     reader: RoundReader
     inputs: SubjectInputs
     leadership: Leadership
-    commanding: Commanding
-    deciding: Deciding
+    command_processor: CommandProcessor
+    score_processor: ScoreProcessor
     journal: Journal
     hold: Hold
-    noticing: Noticing
-    asking: Asking
+    notice_planner: NoticePlanner
+    escalation: EscalationPlanner
     dispatch: Dispatch
-    beside: Beside
+    side_inputs: SideInputs
     report: Report
 
     def run(self, stop: threading.Event, unfinished: Sequence[Delivery]) -> None:
-        """`unfinished`: deliveries of the last run. Returns when `stop` is set and the outcomes of what was in hand are
-        written down; raises whatever goes wrong, LeadershipLostError when another instance has taken over."""
-        left_over = self.hold.left_over(unfinished)
+        """Run until `stop` is set and the outcomes of deliveries in flight are written. `unfinished`: deliveries of the
+        previous run without an outcome. Raises whatever goes wrong, LeadershipLostError when another instance has taken
+        over."""
+        left_over = self.hold.restore_held(unfinished)
         try:
             while not stop.is_set():
                 self.leadership.check()
@@ -172,9 +174,9 @@ class Flow:
         finally:
             step = self.dispatch.stop()
         entry = Entry(
-            events=_endings(step.outcomes),
-            addresses=self._switched_off(step.off),
-            deliveries=_last([*step.planned, *step.outcomes]),
+            events=_ended_events(step.outcomes),
+            addresses=self._address_changes(step.off),
+            deliveries=_last_by_id([*step.planned, *step.outcomes]),
             gone=step.gone,
         )
         if entry:
@@ -182,100 +184,98 @@ class Flow:
         self.report.outcomes(step.outcomes)
 
     def _round(self, left_over: list[Delivery]) -> None:
-        polled = self.reader.gathered(BUSY_SECONDS if self.dispatch.in_hands or left_over else IDLE_SECONDS)
-        began, in_hand = time.monotonic(), sum(map(len, polled.values()))
-        if in_hand:
-            # A round may take a while: whoever waits until nothing is left to do has to see what is in hand.
-            self._tell_backlog(in_hand)
-        erased, away = self.beside.apply(self.dispatch)
-        # 1. What people ask, and what is to be judged by, takes effect first: it was written before anybody knew what
-        # comes now.
+        polled = self.reader.poll_batch(BUSY_SECONDS if self.dispatch.in_flight or left_over else IDLE_SECONDS)
+        began, record_count = time.monotonic(), sum(map(len, polled.values()))
+        if record_count:
+            # A round may take a while: a readiness check must see the records in progress.
+            self._report_backlog(record_count)
+        erased, away = self.side_inputs.apply(self.dispatch)
+        # 1. Apply rules, programmes, sources and commands first: they were written before the scores polled with them.
         scores = {partition: records for partition, records in polled.items() if partition.topic == self.scores}
-        judged_by = self.inputs.topics
-        for record in chain.from_iterable(records for part, records in polled.items() if part.topic in judged_by):
+        input_topics = self.inputs.topics
+        for record in chain.from_iterable(records for part, records in polled.items() if part.topic in input_topics):
             self.inputs.apply(record)
-        others = {self.scores, *judged_by}
-        asked = [records for partition, records in polled.items() if partition.topic not in others]
-        handled = self.commanding.take(list(chain.from_iterable(asked)))
-        forgotten = _Forgotten(self.hold.forget(erased))
-        # 2. Decide, settle what came back, start what is due: all of it one entry. What is planned for now is started
-        # in the same entry, so that nothing waits for a round.
-        silences = self.commanding.silences
+        score_and_rule_topics = {self.scores, *input_topics}
+        commands = [records for partition, records in polled.items() if partition.topic not in score_and_rule_topics]
+        results = self.command_processor.apply(list(chain.from_iterable(commands)))
+        erasures = _ErasureChanges(self.hold.forget(erased))
+        # 2. Decide, settle completed attempts and start due deliveries in one entry. A delivery planned for now is
+        # started in the same entry, so that it waits no extra round.
+        silences = self.command_processor.silences
         decisions = [
-            *self.deciding.hand_over([*away, *_people(erased)], silences),
-            *self._forget(erased, forgotten),
-            *self.deciding.unmute(handled.over, silences),
-            *self.deciding.decide(scores, silences),
-            *(self.deciding.stale(silences) if not scores and self.reader.lag() == 0 else ()),
-            *self.deciding.settle(silences),
+            *self.score_processor.hand_over([*away, *_erased_people(erased)], silences),
+            *self._forget(erased, erasures),
+            *self.score_processor.unmute(results.ended, silences),
+            *self.score_processor.decide(scores, silences),
+            *(self.score_processor.stale(silences) if not scores and self.reader.lag() == 0 else ()),
+            *self.score_processor.settle(silences),
         ]
         alerts = [decision.event for decision in decisions]
         planned = [delivery for decision in decisions for delivery in decision.deliveries]
-        released = self.hold.released(planned, silences)
-        self.dispatch.keep(released.ended)
-        self.asking.observe(planned)
+        released = self.hold.release(planned, silences)
+        self.dispatch.record_ended(released.ended)
+        self.escalation.observe(planned)
         for notice in (
-            *self.noticing.planned(silences, self.dispatch.parked),
-            *self.noticing.of_closed(self.deciding.closed_calls()),
-            *self.asking.planned(handled.given),
+            *self.notice_planner.plan(silences, self.dispatch.parked),
+            *self.notice_planner.support_closed(self.score_processor.drain_closed_calls()),
+            *self.escalation.plan(results.assigned),
         ):
             self.dispatch.plan(notice)
         step = self.dispatch.step([*left_over, *released.messages])
-        # 3. Nothing is sent before it is written down.
+        # 3. Write the entry before anything is sent.
         entry = Entry(
-            events=[*handled.events, *alerts, *_endings([*released.ended, *step.outcomes])],
-            silences={**handled.silences, **forgotten.silences},
-            addresses={**self._switched_off(step.off), **dict.fromkeys(forgotten.addresses)},
-            settings={**handled.settings, **dict.fromkeys(forgotten.settings)},
-            deliveries=_last([*released.written, *step.planned, *step.outcomes, *step.starting]),
-            gone=[*forgotten.gone, *released.gone, *step.gone],
-            touched=self.deciding.touched(),
-            subjects=self.deciding.touched_subjects(),
-            rules=self.deciding.shadowed(),
+            events=[*results.events, *alerts, *_ended_events([*released.ended, *step.outcomes])],
+            silences={**results.silences, **erasures.silences},
+            addresses={**self._address_changes(step.off), **dict.fromkeys(erasures.addresses)},
+            settings={**results.settings, **dict.fromkeys(erasures.settings)},
+            deliveries=_last_by_id([*released.written, *step.planned, *step.outcomes, *step.starting]),
+            gone=[*erasures.gone, *released.gone, *step.gone],
+            state_changes=self.score_processor.drain_changes(),
+            subjects=self.score_processor.drain_subject_changes(),
+            rules=self.score_processor.drain_shadow_results(),
             offsets={partition: Committed(records[-1].offset + 1) for partition, records in polled.items()},
         )
         if entry:
             self.journal.write(entry)
-        # 4. Send.
         self.dispatch.send(step.starting)
         self.report.outcomes(step.outcomes)
         if scores or alerts:
             self.report.batch(scores, alerts, time.monotonic() - began)
-        self._tell_backlog()
+        self._report_backlog()
 
-    def _tell_backlog(self, in_hand: int = 0) -> None:
+    def _report_backlog(self, record_count: int = 0) -> None:
         waiting = self.dispatch.waiting + len(self.hold)
-        self.report.backlog(self.reader.lag() + in_hand, waiting, len(self.hold), self.dispatch.parked)
+        self.report.backlog(self.reader.lag() + record_count, waiting, len(self.hold), self.dispatch.parked)
 
-    def _forget(self, erased: Sequence[Erased], found: _Forgotten) -> list[Decision]:
-        """Of relationships that were erased the alerts end; of persons nothing says any more that they did anything."""
+    def _forget(self, erased: Sequence[Erased], erasures: _ErasureChanges) -> list[Decision]:
+        """End the alerts of erased relationships, and remove erased persons from everything that names them."""
         ends: list[Decision] = []
         for one in erased:
             if one.kind == "relationship":
-                ends += self.deciding.erase(partition_key(one.tenant, one.id))
+                ends += self.score_processor.erase(partition_key(one.tenant, one.id))
             else:
-                found.silences.update(self.commanding.forget(one.tenant, one.id))
-                found.addresses += self.noticing.off.forget(one.tenant, one.id)
-                found.settings += self.commanding.forget_settings(one.tenant, one.id)
-        self.deciding.forget_people(_people(erased))
+                erasures.silences.update(self.command_processor.forget_author(one.tenant, one.id))
+                erasures.addresses += self.notice_planner.off.forget(one.tenant, one.id)
+                erasures.settings += self.command_processor.forget_settings(one.tenant, one.id)
+        self.score_processor.forget_people(_erased_people(erased))
         return ends
 
-    def _switched_off(self, off: Sequence[AddressOff]) -> dict[str, AddressOff | None]:
-        """Addresses that servers have refused for good, and those that are tried again."""
-        for one in off:
-            self.noticing.switch_off(one)
-        self.report.off(off)
-        return {**dict.fromkeys(self.noticing.expired()), **{one.key: one for one in off}}
+    def _address_changes(self, refused: Sequence[AddressOff]) -> dict[str, AddressOff | None]:
+        """Return the addresses that servers have refused for good, and those that are tried again (None)."""
+        for one in refused:
+            self.notice_planner.switch_off(one)
+        self.report.addresses_off(refused)
+        return {**dict.fromkeys(self.notice_planner.expired()), **{one.key: one for one in refused}}
 
 
-def _people(erased: Sequence[Erased]) -> list[tuple[str, str]]:
+def _erased_people(erased: Sequence[Erased]) -> list[tuple[str, str]]:
     return [(one.tenant, one.id) for one in erased if one.kind == "person"]
 
 
-def _last(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The last that is said of each."""
+def _last_by_id(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return the last record of each delivery."""
     return list({delivery.delivery_id: delivery for delivery in deliveries}.values())
 
 
-def _endings(outcomes: Sequence[Delivery]) -> list[DeliveryChanged]:
+def _ended_events(outcomes: Sequence[Delivery]) -> list[DeliveryChanged]:
     return [delivery_changed(delivery) for delivery in outcomes if has_ended(delivery) and not is_notice(delivery)]

@@ -1,4 +1,4 @@
-"""Senders bring deliveries to their destinations: one task and one queue each, so that a stuck one holds up no
+"""Senders deliver messages to their destinations: one task and one queue each, so that a stuck destination holds up no
 other."""
 
 import asyncio
@@ -12,93 +12,95 @@ from queue import SimpleQueue
 from schemas.alerts import Delivery
 from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
-from services.notify.domain.deliveries import AttemptResult, Never, Unknown, Verdict
+from services.notify.domain.deliveries import AttemptResult, MessageRejected, OutcomeUnknown, Verdict
 from services.runtime import log
 from services.runtime.unexpected import described
 
-AT_A_TIME = 8
-"""Requests to one destination that are open at once, where its channel takes more than one."""
+MAX_CONCURRENT = 8
+"""Concurrent requests to one destination, where its channel allows more than one."""
 CLOSE_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A delivery as it was submitted, and what came of it."""
+class CompletedAttempt:
+    """A delivery as it was submitted, and the result of its attempt."""
 
     delivery: Delivery
-    answer: AttemptResult
+    result: AttemptResult
 
 
 class DestinationSender:
-    """The task of one destination. Lives on the loop of `SenderPool`."""
+    """The task of one destination. Lives on the event loop of `SenderPool`."""
 
-    def __init__(self, channel: Channel, answered: "SimpleQueue[Answered]", now: Callable[[], Instant]) -> None:
-        self._channel, self._answered, self._now = channel, answered, now
+    def __init__(
+        self, channel: Channel, completed: "SimpleQueue[CompletedAttempt]", now: Callable[[], Instant]
+    ) -> None:
+        self._channel, self._completed, self._now = channel, completed, now
         self._queue: asyncio.Queue[Delivery] = asyncio.Queue()
-        self._room = asyncio.Semaphore(AT_A_TIME)
-        self._open: dict[asyncio.Task[None], Delivery] = {}
-        self._task = asyncio.create_task(self._run())
+        self._capacity = asyncio.Semaphore(MAX_CONCURRENT)
+        self._in_flight: dict[asyncio.Task[None], Delivery] = {}
+        self._task = asyncio.create_task(self._run_queue())
 
     def submit(self, delivery: Delivery) -> None:
         self._queue.put_nowait(delivery)
 
     async def close(self, seconds: float) -> list[Delivery]:
-        """Finishes what is under way within so many seconds. Returns what is not answered then."""
+        """Finish deliveries in flight within so many seconds. Returns those without a result."""
         self._task.cancel()
-        if self._open:
-            await asyncio.wait(self._open, timeout=seconds)
-        left = [*self._open.values()]
-        for task in self._open:
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=seconds)
+        left = [*self._in_flight.values()]
+        for task in self._in_flight:
             task.cancel()
-        await asyncio.gather(self._task, *self._open, return_exceptions=True)
+        await asyncio.gather(self._task, *self._in_flight, return_exceptions=True)
         while not self._queue.empty():
             left.append(self._queue.get_nowait())
         await self._channel.close()
         return left
 
-    async def _run(self) -> None:
+    async def _run_queue(self) -> None:
         while True:
-            await self._room.acquire()
+            await self._capacity.acquire()
             delivery = await self._queue.get()
-            task = asyncio.create_task(self._bring(delivery))
-            self._open[task] = delivery
-            task.add_done_callback(self._done)
+            task = asyncio.create_task(self._attempt(delivery))
+            self._in_flight[task] = delivery
+            task.add_done_callback(self._release)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._open.pop(task, None)
-        self._room.release()
+    def _release(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.pop(task, None)
+        self._capacity.release()
 
-    async def _bring(self, delivery: Delivery) -> None:
+    async def _attempt(self, delivery: Delivery) -> None:
         began = time.monotonic()
         verdict = await self._verdict(delivery)
-        answer = AttemptResult(verdict, self._now(), round(time.monotonic() - began, 6))
-        self._answered.put(Answered(delivery, answer))
+        result = AttemptResult(verdict, self._now(), round(time.monotonic() - began, 6))
+        self._completed.put(CompletedAttempt(delivery, result))
 
     async def _verdict(self, delivery: Delivery) -> Verdict:
         try:
             return await self._channel.send(delivery)
-        except Exception as failure:  # noqa: BLE001 (told, listed with the dead letters, and no other waits for it)
+        except Exception as failure:  # noqa: BLE001 (logged, listed with the dead letters, and no other waits for it)
             found = described(failure)
             log.get(__name__).error("sending_failed", delivery_id=delivery.delivery_id, **found)
-            return Never(f"an error of ours: {found['error']} at {found['raised_at']}")
+            return MessageRejected(f"an error of ours: {found['error']} at {found['raised_at']}")
 
 
 class SenderPool:
-    """All of them on one loop, which has a thread of its own; the methods are for the thread that decides."""
+    """All senders on one event loop in a thread of its own; the methods are for the thread that decides."""
 
     def __init__(self, now: Callable[[], Instant]) -> None:
         self._now = now
-        self._answered: SimpleQueue[Answered] = SimpleQueue()
+        self._completed: SimpleQueue[CompletedAttempt] = SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._closing: set[Future[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever, name="senders", daemon=True)
         self._thread.start()
 
     def open(self, make: Callable[[], Channel]) -> DestinationSender:
-        """`make` is called on the loop."""
+        """Open a sender; `make` is called on the event loop."""
 
         async def begin() -> DestinationSender:
-            return DestinationSender(make(), self._answered, self._now)
+            return DestinationSender(make(), self._completed, self._now)
 
         return asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
 
@@ -106,12 +108,12 @@ class SenderPool:
         self._loop.call_soon_threadsafe(sender.submit, delivery)
 
     def close(self, sender: DestinationSender, seconds: float) -> None:
-        """Does not wait for it. Of what it leaves undone nobody knows whether it arrived."""
+        """Close a sender without waiting for it. The outcome of deliveries that it leaves in flight is unknown."""
 
         async def end() -> None:
             for delivery in await sender.close(seconds):
-                answer = AttemptResult(Unknown("interrupted: its destination was changed"), self._now(), seconds)
-                self._answered.put(Answered(delivery, answer))
+                result = AttemptResult(OutcomeUnknown("interrupted: its destination was changed"), self._now(), seconds)
+                self._completed.put(CompletedAttempt(delivery, result))
 
         closing = asyncio.run_coroutine_threadsafe(end(), self._loop)
         self._closing.add(closing)
@@ -123,12 +125,12 @@ class SenderPool:
         if failure is not None:
             log.get(__name__).error("destination_not_closed", **described(failure))
 
-    def answered(self) -> list[Answered]:
-        """Everything that has come back since."""
-        return [self._answered.get_nowait() for _ in range(self._answered.qsize())]
+    def completed(self) -> list[CompletedAttempt]:
+        """Return all attempts completed since the last call."""
+        return [self._completed.get_nowait() for _ in range(self._completed.qsize())]
 
     def stop(self, senders: list[DestinationSender], seconds: float) -> None:
-        """Gives them so long to finish what is under way. A second time changes nothing."""
+        """Give senders so long to finish deliveries in flight. A second call changes nothing."""
         if self._loop.is_closed():
             return
 
@@ -136,7 +138,7 @@ class SenderPool:
             await asyncio.gather(*(sender.close(seconds) for sender in senders))
 
         asyncio.run_coroutine_threadsafe(end(), self._loop).result(seconds + CLOSE_SECONDS)
-        # Those that were changed shortly before, too.
+        # Senders replaced shortly before the stop, too.
         wait(list(self._closing), timeout=seconds + CLOSE_SECONDS)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_SECONDS)

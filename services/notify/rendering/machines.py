@@ -1,15 +1,15 @@
-"""What machines read and keep: the body of a webhook, and an event of PagerDuty. Both hold ids and no names."""
+"""The bodies for machines: webhooks, and PagerDuty events. Both hold ids and no names."""
 
 import json
 from collections.abc import Mapping
 
 from schemas.alerts import Delivery, DeliveryItem, Hash, Reading, Reason, TransitionName, Urgency
 from schemas.primitives import Count, Id, Instant, Message
-from services.notify.domain.wording import certainty, cut, without_callers
+from services.notify.domain.wording import certainty, truncate, without_callers
 
 
-class AlsoTold(Message):
-    """A further alert that the same message tells of."""
+class IncludedAlert(Message):
+    """A further alert in the same message."""
 
     dedup_key: str
     rule: str
@@ -22,9 +22,9 @@ class AlsoTold(Message):
 
 
 class AlertMessage(Message):
-    """`dedup_key` names the episode: its fired, escalated and resolved messages share it. `at` and `since` are event
-    time, `decided_at` is wall time. `also` and `more`: what else came to light late, in a message of several, and how
-    many it only counts."""
+    """`dedup_key` identifies the episode: its fired, escalated and resolved messages share it. `at` and `since` are
+    event time, `decided_at` is wall time. `also` and `more`: further late alerts in the message, and how many are only
+    counted."""
 
     dedup_key: str
     alert_key: Hash
@@ -45,7 +45,7 @@ class AlertMessage(Message):
     decided_at: Instant
     reading: Reading | None
     links: Mapping[str, str]
-    also: tuple[AlsoTold, ...] = ()
+    also: tuple[IncludedAlert, ...] = ()
     more: Count = 0
 
 
@@ -57,7 +57,7 @@ class WebhookMessage(Message):
     data: AlertMessage
 
 
-def body(delivery: Delivery, link: str | None) -> str:
+def webhook_body(delivery: Delivery, link: str | None) -> str:
     alert, url = delivery.alert, _link_of(delivery, link)
     message = WebhookMessage(
         type=f"mentoring.alert.{alert.transition}",
@@ -82,25 +82,25 @@ def body(delivery: Delivery, link: str | None) -> str:
             decided_at=alert.decided_at,
             reading=alert.reading,
             links={} if url is None else {"relationship": url},
-            also=tuple(map(_also, delivery.items)),
+            also=tuple(map(_included, delivery.items)),
             more=delivery.more,
         ),
     )
     return message.model_dump_json()
 
 
-def filled(link: str, tenant: str, program: str, relationship: str) -> str:
-    """Raises KeyError for a name in braces that is none of the three."""
+def fill_link(link: str, tenant: str, program: str, relationship: str) -> str:
+    """Fill the link. Raises KeyError for an unknown name in braces."""
     return link.format_map({"tenant": tenant, "program": program, "relationship": relationship})
 
 
 def _link_of(delivery: Delivery, link: str | None) -> str | None:
-    return filled(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
+    return fill_link(link, delivery.tenant, delivery.program, delivery.relationship) if link else None
 
 
-def _also(item: DeliveryItem) -> AlsoTold:
+def _included(item: DeliveryItem) -> IncludedAlert:
     alert = item.alert
-    return AlsoTold(
+    return IncludedAlert(
         dedup_key=alert.dedup_key,
         rule=alert.rule,
         urgency=alert.urgency,
@@ -125,8 +125,8 @@ ACTIONS: Mapping[str, str] = {
 }
 
 
-def incident(delivery: Delivery, link: str | None) -> str:
-    """The event without its routing key, which is a secret: the channel adds it."""
+def pagerduty_event(delivery: Delivery, link: str | None) -> str:
+    """Return the event without its routing key, which is a secret: the channel adds it."""
     alert = delivery.alert
     url = _link_of(delivery, link)
     event = {
@@ -134,7 +134,7 @@ def incident(delivery: Delivery, link: str | None) -> str:
         "dedup_key": delivery.dedup_key[:LONGEST_KEY],
         "client": "Rapport",
         "payload": {
-            "summary": cut(alert.summary, LONGEST_SUMMARY),
+            "summary": truncate(alert.summary, LONGEST_SUMMARY),
             "source": f"{delivery.tenant}/{delivery.relationship}",
             "severity": SEVERITIES[alert.urgency],
             "timestamp": alert.at.isoformat(),

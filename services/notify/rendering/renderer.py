@@ -1,6 +1,6 @@
-"""The body of a delivery, as its channel takes it: a mail in plain text and in HTML, Slack's blocks and Teams' card,
-each within the limits of its receiver. It is rendered when it is first sent: what was held for a night says what is
-known in the morning, and an erased name is in nothing that is still to be sent."""
+"""Renders the body of a delivery for its channel: a mail in plain text and HTML, Slack blocks, or a Teams card, each
+within the limits of its receiver. It is rendered when first sent: what was held over night has the values of the
+morning, and erased names are gone."""
 
 import json
 from html import escape
@@ -8,47 +8,46 @@ from typing import Any, assert_never
 
 from schemas.alerts import MOST_BODY, MOST_PEOPLE, Delivery
 from services.notify.domain.name_book import NameBook
-from services.notify.domain.wording import cut
+from services.notify.domain.wording import truncate
 from services.notify.rendering.alert_text import AlertText, Headline, alert_text
-from services.notify.rendering.machines import body, incident
+from services.notify.rendering.machines import pagerduty_event, webhook_body
 
 LONGEST_SUBJECT = 150
-"""Longer ones are cut by mail programmes, and threads fall apart where they do so differently."""
+"""Mail programs cut longer subjects, and threads break where they do so differently."""
 SLACK_TEXT, SLACK_HEADER, SLACK_BLOCKS = 3_000, 150, 50
-"""Characters of a section and of a header, and blocks of a message: one more, and Slack refuses all of it."""
+"""Characters of a section and of a header, and blocks of a message: Slack refuses a message with one more."""
 TEAMS_BYTES = 20_000
-"""Of a card; at 28 kB, counted after Teams has wrapped it, a post is refused."""
+"""Bytes of a card; Teams refuses a post at 28 kB, counted after wrapping."""
 CARD_VERSION = "1.2"
-"""Of the Adaptive Card: clients show nothing of a card whose version they do not know."""
+"""Of the Adaptive Card: clients do not show a card of an unknown version."""
 
 
 class Renderer:
     def __init__(self, people: NameBook, link: str | None) -> None:
         self._people, self._link = people, link
 
-    def rendered(self, delivery: Delivery) -> Delivery:
-        """Names stand in mail and chat only; what machines read and keep holds ids."""
+    def render(self, delivery: Delivery) -> Delivery:
+        """Render the body. Names are in mail and chat only; machines get ids."""
         match delivery.channel:
             case "log":
                 return delivery.model_copy(update={"body": delivery.alert.summary})
             case "webhook":
-                return delivery.model_copy(update={"body": body(delivery, self._link)})
+                return delivery.model_copy(update={"body": webhook_body(delivery, self._link)})
             case "pagerduty":
-                return delivery.model_copy(update={"body": incident(delivery, self._link)})
+                return delivery.model_copy(update={"body": pagerduty_event(delivery, self._link)})
             case "smtp" | "slack" | "teams" as channel:
                 found = alert_text(delivery, self._people, self._link)
-                text = {"smtp": mail, "slack": slack, "teams": teams}[channel](found)
+                text = {"smtp": render_mail, "slack": render_slack, "teams": render_teams}[channel](found)
                 assert len(text) <= MOST_BODY, "each channel keeps within its own bounds, which are lower"
                 return delivery.model_copy(update={"body": text, "people": found.people[:MOST_PEOPLE]})
             case _:
                 assert_never(delivery.channel)
 
 
-def mail(text: AlertText) -> str:
-    """JSON of `subject`, `text` and `html`: the channel makes a message of it, with addresses that are not ours to
-    keep."""
+def render_mail(text: AlertText) -> str:
+    """Return JSON of `subject`, `text` and `html`: the channel builds the mail, with addresses that are not stored."""
     return json.dumps(
-        {"subject": cut(text.topic, LONGEST_SUBJECT), "text": _plain(text), "html": _html(text)},
+        {"subject": truncate(text.topic, LONGEST_SUBJECT), "text": _plain(text), "html": _html(text)},
         ensure_ascii=False,
     )
 
@@ -98,13 +97,16 @@ def _html(text: AlertText) -> str:
     )
 
 
-def slack(text: AlertText) -> str:
+def render_slack(text: AlertText) -> str:
     first, paragraphs, lines = text.first, map(_escaped, text.paragraphs), list[str]()
     for one in text.lines:
         words = _escaped(f"{one.urgency} {one.word}: {one.headline}")
         lines.append(f"{f'<{_escaped(one.link)}|{words}>' if one.link else words}\n{_escaped(one.details)}")
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": cut(first.headline, SLACK_HEADER), "emoji": False}},
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": truncate(first.headline, SLACK_HEADER), "emoji": False},
+        },
         _section("\n".join([f"*{first.word} · {first.urgency}* {_escaped(text.act)}".rstrip(), *paragraphs])),
         *([_section("*Why*\n" + "\n".join(f"• {_escaped(one)}" for one in text.because))] if text.because else []),
         *([_section("\n".join(f"*{name}:* {_escaped(words)}" for name, words in text.facts))] if text.facts else []),
@@ -115,8 +117,8 @@ def slack(text: AlertText) -> str:
     return json.dumps({"text": _escaped(text.opening), "blocks": blocks[:SLACK_BLOCKS]}, ensure_ascii=False)
 
 
-def teams(text: AlertText) -> str:
-    """Without what it lists besides where the card would become too large; then it says how many there are."""
+def render_teams(text: AlertText) -> str:
+    """Render a Teams card; listed alerts that do not fit are counted only."""
     shown = len(text.lines)
     while True:
         card = _posted_card(text, text.lines[:shown], text.more + len(text.lines) - shown)
@@ -126,11 +128,11 @@ def teams(text: AlertText) -> str:
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, SLACK_TEXT)}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": truncate(text, SLACK_TEXT)}}
 
 
 def _escaped(text: str) -> str:
-    """Slack's three characters of control: without them a name is neither a link nor a mention of a channel."""
+    """Escape Slack's control characters: otherwise a name could become a link or mention a channel."""
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
@@ -159,6 +161,6 @@ def _posted_card(text: AlertText, lines: tuple[Headline, ...], more: int) -> str
     return json.dumps({"type": "message", "attachments": [attachment]}, ensure_ascii=False)
 
 
-def _paragraph(text: str, **look: str) -> dict[str, Any]:
-    """Of rich text: a text block would read a name as Markdown, with links of its own."""
-    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **look}]}
+def _paragraph(text: str, **style: str) -> dict[str, Any]:
+    """A rich text block: a text block would read a name as Markdown, with links of its own."""
+    return {"type": "RichTextBlock", "inlines": [{"type": "TextRun", "text": text, **style}]}

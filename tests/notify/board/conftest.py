@@ -12,7 +12,7 @@ from deploy.local.kafka import LocalKafka
 from schemas.tokens import BoardRole
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.kafka import create_topics
 from services.runtime.settings import Settings
 from tests.notify.board.world import World, served, signed_in
@@ -43,10 +43,10 @@ def pair() -> str:
 
 
 @pytest.fixture(scope="session")
-def topics(local_kafka: LocalKafka) -> Names:
+def topics(local_kafka: LocalKafka) -> NotifyTopics:
     """Commands and deliveries of all worlds of the run; what a test writes there has ids of its own."""
     prefix = f"board-{uuid.uuid4().hex[:8]}"
-    names = Names(commands=f"{prefix}.commands", deliveries=f"{prefix}.deliveries")
+    names = NotifyTopics(commands=f"{prefix}.commands", deliveries=f"{prefix}.deliveries")
     single: dict[str, object] = {"num_partitions": 1, "replication_factor": 1, "configs": {}}
     create_topics(Settings(kafka=local_kafka.bootstrap), {names.commands: single, names.deliveries: single})
     return names
@@ -54,20 +54,20 @@ def topics(local_kafka: LocalKafka) -> Names:
 
 @pytest.fixture
 def site() -> Iterator[Served]:
-    """For whoever looks: there is no broker."""
-    with served_world(Settings(kafka="127.0.0.1:1"), Names()) as found:
+    """A site for viewers: there is no broker."""
+    with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics()) as found:
         yield found
 
 
 @pytest.fixture
-def acted_on(local_kafka: LocalKafka, topics: Names) -> Iterator[Served]:
-    """With an instance of notify that does what people ask."""
+def acted_on(local_kafka: LocalKafka, topics: NotifyTopics) -> Iterator[Served]:
+    """A site with an instance of notify that applies commands."""
     with served_world(Settings(kafka=local_kafka.bootstrap), topics) as found, found.world.leading(found.settings):
         yield found
 
 
 @contextmanager
-def served_world(settings: Settings, names: Names, gateway: Gateway | None = None) -> Iterator[Served]:
+def served_world(settings: Settings, names: NotifyTopics, gateway: Gateway | None = None) -> Iterator[Served]:
     world = World(names)
     with ExitStack() as stack:
         board = stack.enter_context(world.board(settings, gateway=gateway))

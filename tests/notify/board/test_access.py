@@ -13,9 +13,9 @@ from schemas.alerts import Alert, DeliveryItem
 from schemas.tokens import BoardRole
 from services.notify.board.access import SESSION
 from services.notify.board.service import create_app
-from services.notify.domain.deliveries import refused
+from services.notify.domain.deliveries import mark_dead
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import proof
+from tests.notify.board.world import hidden_fields
 from tests.notify.building import day
 from tests.notify.sending import episode
 
@@ -51,7 +51,7 @@ def foreign(site: Served) -> list[Reach]:
     world.low("mine")
     world.name("theirs", "Xenia Young", "Yuri Zander")
     world.low("theirs", program="maple")
-    letter = refused(episode("webhook", "there", "theirs")[0], "HTTP 422", day(2)).model_copy(
+    letter = mark_dead(episode("webhook", "there", "theirs")[0], "HTTP 422", day(2)).model_copy(
         update={"program": "maple"}
     )
     world.deliver(letter)
@@ -103,7 +103,7 @@ def test_the_list_names_every_route(site: Served, foreign: list[Reach]) -> None:
 
 def test_a_coordinator_of_another_programme_finds_nothing_by_any_route(site: Served, foreign: list[Reach]) -> None:
     client = site.enter("p-3", "coordinator", "spruce")
-    given = proof(client)
+    given = hidden_fields(client)
 
     found = {f"{reach.route} {reach.path}": reach.send(client, **given).status_code for reach in foreign}
 
@@ -112,7 +112,7 @@ def test_a_coordinator_of_another_programme_finds_nothing_by_any_route(site: Ser
 
 def test_an_admin_of_another_organisation_finds_nothing_by_any_route(site: Served, foreign: list[Reach]) -> None:
     client = site.enter("x-1", "admin", tenant="globex")
-    given = proof(client)
+    given = hidden_fields(client)
     # They may silence and look at what is their own, under whatever name.
     own = {"POST /silences", "POST /silences/preview"}
 
@@ -128,7 +128,7 @@ def test_an_admin_of_another_organisation_finds_nothing_by_any_route(site: Serve
 def test_of_many_at_once_those_of_others_are_not_there(site: Served, foreign: list[Reach]) -> None:
     assert foreign
     client = site.enter("p-3", "coordinator", "spruce")
-    fields = {**proof(client), "key": site.world.key("theirs"), "act": "acknowledge"}
+    fields = {**hidden_fields(client), "key": site.world.key("theirs"), "act": "acknowledge"}
 
     answer = client.post("/alerts", data=fields, follow_redirects=True)
 
@@ -197,9 +197,9 @@ def test_a_form_that_the_session_was_not_given_changes_nothing(site: Served, for
 
     for reach in posts:
         assert reach.send(client, csrf="").status_code == 403, reach
-        assert reach.send(client, csrf=proof(other)["csrf"]).status_code == 403, reach
+        assert reach.send(client, csrf=hidden_fields(other)["csrf"]).status_code == 403, reach
         answer = client.post(
-            reach.path, data={**reach.fields, **proof(client)}, headers={"sec-fetch-site": "cross-site"}
+            reach.path, data={**reach.fields, **hidden_fields(client)}, headers={"sec-fetch-site": "cross-site"}
         )
         assert answer.status_code == 403, reach
 
@@ -208,7 +208,7 @@ def test_a_form_that_the_session_was_not_given_changes_nothing(site: Served, for
 def test_whoever_may_look_only_acts_by_no_route(site: Served, foreign: list[Reach], role: BoardRole) -> None:
     client = site.enter("p-7", role)
     posts = [reach for reach in foreign if reach.route.startswith("POST") and reach.path != "/undo"]
-    given = proof(client)
+    given = hidden_fields(client)
 
     statuses = {f"{reach.route} {reach.path}": reach.send(client, **given).status_code for reach in posts}
 
@@ -222,11 +222,11 @@ def test_whoever_may_look_only_acts_by_no_route(site: Served, foreign: list[Reac
 def test_what_one_person_did_another_of_the_same_id_neither_sees_nor_undoes(site: Served, foreign: list[Reach]) -> None:
     assert foreign
     ours, theirs = site.enter("p-3", "admin"), site.enter("p-3", "admin", tenant="globex", token_id="t_globex")
-    notice = ours.post("/alerts", data=proof(ours)).headers["location"].partition("notice=")[2]
+    notice = ours.post("/alerts", data=hidden_fields(ours)).headers["location"].partition("notice=")[2]
 
     assert "Tick the alerts first" in ours.get(f"/?notice={notice}").text
     assert "Tick the alerts first" not in theirs.get(f"/?notice={notice}").text
-    assert theirs.post("/undo", data={**proof(theirs), "notice": notice}).status_code == 404
+    assert theirs.post("/undo", data={**hidden_fields(theirs), "notice": notice}).status_code == 404
 
 
 def test_no_page_lists_what_is_of_others(site: Served, foreign: list[Reach]) -> None:

@@ -8,19 +8,19 @@ import pytest
 
 from schemas.alerts import Delivery
 from services.notify.board.access import DEVELOPER
-from services.notify.board.wanted import ActInvalidError, act_on
-from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
-from services.notify.flow.commanding import HEADER, REPLAY
+from services.notify.board.alert_commands import ActInvalidError, prepare_act
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, apply_result, mark_dead, start_attempt
+from services.notify.flow.command_processor import HEADER, REPLAY
 from services.runtime.kafka import Record, read_to_end
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import World, proof
+from tests.notify.board.world import World, hidden_fields
 from tests.notify.building import day
 from tests.notify.sending import episode
 
 
 def act(client: httpx.Client, path: str, **fields: str) -> str:
     """The page that comes after."""
-    answer = client.post(path, data={**proof(client), **fields}, follow_redirects=True)
+    answer = client.post(path, data={**hidden_fields(client), **fields}, follow_redirects=True)
     assert answer.status_code == 200, answer.text
     return answer.text
 
@@ -56,7 +56,7 @@ def test_after_ten_seconds_there_is_no_way_back(acted_on: Served, pair: str) -> 
     notice = done.partition('name="notice" value="')[2].partition('"')[0]
 
     world.now += timedelta(seconds=14)
-    answer = client.post("/undo", data={**proof(client), "notice": notice})
+    answer = client.post("/undo", data={**hidden_fields(client), "notice": notice})
 
     assert answer.status_code == 400
     assert world.state.alerts()[0].handling.state == "acknowledged"
@@ -91,7 +91,7 @@ def test_each_act_does_what_it_says(acted_on: Served, pair: str) -> None:
 def test_a_form_that_is_sent_twice_is_one_command(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-3", "admin")
     world.low(pair)
-    fields, before = proof(client), len(commands(acted_on))
+    fields, before = hidden_fields(client), len(commands(acted_on))
 
     for _ in range(2):
         client.post(f"/alerts/{world.key(pair)}/acknowledge", data=fields)
@@ -105,7 +105,9 @@ def test_two_hundred_at_once_have_a_result_each(acted_on: Served, pair: str) -> 
     keys = [world.key(f"{pair}-{number}") for number in range(200)]
     act(client, f"/alerts/{keys[0]}/acknowledge")
 
-    answer = client.post("/alerts", data={**proof(client), "act": "acknowledge", "key": keys}, follow_redirects=True)
+    answer = client.post(
+        "/alerts", data={**hidden_fields(client), "act": "acknowledge", "key": keys}, follow_redirects=True
+    )
 
     assert "Acknowledged: 199 of 199; 1 could not be done" in answer.text
     assert answer.text.count("that cannot be done with it as it is") == 1
@@ -130,7 +132,7 @@ def test_a_silence_is_previewed_put_and_ended(acted_on: Served, pair: str) -> No
 
 def test_dead_letters_are_sent_again_and_discarded_by_an_admin(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-9", "admin")
-    letters = [refused(episode("webhook", "there", f"{pair}-{n}")[0], "HTTP 422", day(2)) for n in range(2)]
+    letters = [mark_dead(episode("webhook", "there", f"{pair}-{n}")[0], "HTTP 422", day(2)) for n in range(2)]
     for letter in letters:
         world.deliver(letter)
     assert "HTTP 422" in client.get("/deliveries").text
@@ -146,18 +148,18 @@ def test_dead_letters_are_sent_again_and_discarded_by_an_admin(acted_on: Served,
     assert last[letters[1].delivery_id.encode()].value is None
 
 
-def test_an_end_that_pagerduty_may_have_dropped_is_told_again_by_an_admin(acted_on: Served, pair: str) -> None:
+def test_an_end_that_pagerduty_may_have_dropped_is_sent_again_by_an_admin(acted_on: Served, pair: str) -> None:
     world, client = acted_on.world, acted_on.enter("p-9", "admin")
     fired, _, resolved = episode("pagerduty", "on-call", pair)
-    arrived = AttemptResult(Arrived("HTTP 202"), day(2), 0.1)
+    arrived = AttemptResult(DeliveryAccepted("HTTP 202"), day(2), 0.1)
     for one in (fired, resolved):
-        world.deliver(settled(started(one, day(2)), arrived, 0.0))
+        world.deliver(apply_result(start_attempt(one, day(2)), arrived, 0.0))
     page = client.get("/deliveries?show=all").text
     assert page.count("Resolve again:") == 1
 
     act(client, f"/deliveries/{resolved.delivery_id}/replay")
-    refusal = client.post(f"/deliveries/{fired.delivery_id}/replay", data=proof(client))
-    discarded = client.post(f"/deliveries/{resolved.delivery_id}/discard", data=proof(client))
+    refusal = client.post(f"/deliveries/{fired.delivery_id}/replay", data=hidden_fields(client))
+    discarded = client.post(f"/deliveries/{resolved.delivery_id}/discard", data=hidden_fields(client))
 
     last = {record.key: record for record in read_to_end(acted_on.settings, [world.names.deliveries])}
     assert last[resolved.delivery_id.encode()].headers == ((HEADER, REPLAY),)
@@ -168,7 +170,7 @@ def test_where_the_log_takes_nothing_it_says_so_and_nothing_is_done(site: Served
     client = site.enter("p-9", "admin")
     site.world.low("4F2")
 
-    answer = client.post(f"/alerts/{site.world.key('4F2')}/acknowledge", data=proof(client))
+    answer = client.post(f"/alerts/{site.world.key('4F2')}/acknowledge", data=hidden_fields(client))
 
     assert answer.status_code == 503
     assert "nothing was done" in answer.text
@@ -192,4 +194,4 @@ def test_what_makes_no_act_is_refused_with_its_reason(fields: dict[str, str], wo
     (known,) = world.state.alerts()
 
     with pytest.raises(ActInvalidError, match=words):
-        act_on(known, fields, (DEVELOPER, "0" * 32, world.now))
+        prepare_act(known, fields, (DEVELOPER, "0" * 32, world.now))

@@ -13,10 +13,10 @@ from pydantic import SecretStr
 from deploy.local.kafka import LocalKafka
 from schemas.alert_commands import AlertSilence
 from services.notify.board.meetings import Gateway
-from services.notify.domain.deliveries import refused
+from services.notify.domain.deliveries import mark_dead
 from services.notify.domain.preferences import PersonalSettings, SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
-from services.notify.names import Names
+from services.notify.domain.unsubscribe import UnsubscribeScope
+from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.notify.board.world import LEAVING, QUIET, World, served
 from tests.notify.building import Pair, clock, day, hour
@@ -45,7 +45,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(local_kafka: LocalKafka, topics: Names) -> Iterator[tuple[World, str]]:
+def site(local_kafka: LocalKafka, topics: NotifyTopics) -> Iterator[tuple[World, str]]:
     """One world for all: each test has pairs of its own."""
     settings, world = Settings(kafka=local_kafka.bootstrap), World(topics)
     with ExitStack() as stack:
@@ -79,9 +79,9 @@ def test_a_new_alert_is_counted_and_a_changed_one_is_patched_where_it_stands(
         row = page.locator(f"#row-{world.key('live-1')}")
         expect(row).to_contain_text("health 38")
 
-        world.take(Pair("live-1").changed(hour(26), position=2, health=30.0))
+        world.apply(Pair("live-1").changed(hour(26), position=2, health=30.0))
         expect(row).to_contain_text("health 30")
-        world.take(Pair("live-2").changed(hour(30), caps=("support_open",)), clock(hour(50)))
+        world.apply(Pair("live-2").changed(hour(30), caps=("support_open",)), clock(hour(50)))
 
         expect(page.locator("#news")).to_have_text("1 new: show")
         expect(page).to_have_title("(1 urgent) Now · Rapport")
@@ -101,7 +101,7 @@ def test_while_a_box_is_ticked_the_page_rests_and_then_catches_up(browser: Brows
         row.locator("input[name=key]").check()
         expect(page.locator("#ticked")).to_contain_text("1 ticked")
 
-        world.take(Pair("rest-1").changed(hour(27), position=2, health=31.0))
+        world.apply(Pair("rest-1").changed(hour(27), position=2, health=31.0))
         world.low("rest-2")
         page.wait_for_timeout(1_000)
         assert "health 31" not in row.inner_text()
@@ -190,8 +190,8 @@ def test_axe_finds_nothing_serious_on_any_page(
 ) -> None:
     world, url = site
     world.low("axe-1")
-    world.take(Pair("axe-2").changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(60)))
-    world.deliver(refused(episode("smtp", "team", "axe-1")[0], "550", world.now))
+    world.apply(Pair("axe-2").changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    world.deliver(mark_dead(episode("smtp", "team", "axe-1")[0], "550", world.now))
     world.silence(AlertSilence(id="axe", tenant="acme", program="spruce", by="p-3", since=day(0), until=day(9)))
     paths = [
         "/",
@@ -223,7 +223,7 @@ def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme:
     world.low("own-1")
     settings = PersonalSettings(tenant="acme", person="p-3", off=(SwitchedOff(rule="no_contact"),))
     world.write(world.names.shared_state, settings.key, settings.model_dump_json().encode())
-    link = LEAVING.token(Leaving("acme", "p-3", "health_low", "own-1"))
+    link = LEAVING.token(UnsubscribeScope("acme", "p-3", "health_low", "own-1"))
     paths = ["/settings", f"/unsubscribe/{link}", f"/alerts/{world.key('own-1')}", "/relationships/acme/own-1"]
     secret = world.token("p-3", "coordinator", "spruce")
     with ExitStack() as stack:
@@ -240,7 +240,7 @@ def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme:
 
 
 def test_they_met_and_settings_work_by_keyboard_and_without_scripts(
-    browser: Browser, local_kafka: LocalKafka, topics: Names
+    browser: Browser, local_kafka: LocalKafka, topics: NotifyTopics
 ) -> None:
     settings, world = Settings(kafka=local_kafka.bootstrap), World(topics)
     world.low("met-1")

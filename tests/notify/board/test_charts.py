@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from services.notify.board.charts import (
     HEIGHT,
-    MOST_POINTS,
+    MAX_POINTS,
     WIDTH,
     ChartLevel,
     ChartPoint,
@@ -23,7 +23,7 @@ def points(*values: float | None) -> list[ChartPoint]:
     return [ChartPoint(day(number), value) for number, value in enumerate(values)]
 
 
-def test_a_line_is_told_in_words() -> None:
+def test_a_line_is_described_in_words() -> None:
     drawn = line(
         LineData("Health", points(62, 20, 38), [ChartLevel(40, "P3 at 40", "fires")], [OpenStretch(day(1), day(2), "")])
     )
@@ -69,11 +69,11 @@ def test_of_very_many_points_the_extremes_stay() -> None:
     assert drawn is not None
     spots = [spot for run in drawn.lines for spot in run.split()]
     heights = [float(spot.split(",")[1]) for spot in spots]
-    assert len(spots) <= MOST_POINTS + 2
+    assert len(spots) <= MAX_POINTS + 2
     assert max(heights) - min(heights) > 0.9 * (HEIGHT - 40)
 
 
-def test_bars_are_told_in_words() -> None:
+def test_bars_are_described_in_words() -> None:
     drawn = bars("Relationships", [("thriving", 4, "thriving"), ("critical", 1, "critical")])
 
     assert drawn.words == "Relationships: thriving 4, critical 1; 5 together."

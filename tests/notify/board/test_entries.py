@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from services.notify.domain.ids import Destination
-from services.notify.flow.noticing import trial_deliveries
+from services.notify.flow.notice_planner import trial_deliveries
 from tests.notify.board.conftest import Served
 from tests.notify.board.test_acting import act
 from tests.notify.board.test_browser import browser, page_of
@@ -21,7 +21,7 @@ __all__ = ["browser", "live_site"]
 
 def both(world: World, *pairs: str) -> None:
     """Each is low for a day (P3) and going quiet (P2)."""
-    world.take(
+    world.apply(
         *(Pair(one).changed(hour(0), health=LOW, risk=QUIET, last_contact=day(-20)) for one in pairs), clock(hour(60))
     )
 
@@ -97,18 +97,18 @@ def test_who_has_a_further_alert_of_a_pair_stands_beside_it(acted_on: Served, pa
 @needs_browser
 def test_a_reason_that_comes_or_goes_is_patched_into_the_entry(browser: Browser, live_site: tuple[World, str]) -> None:
     world, url = live_site
-    world.take(Pair("more-1").changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    world.apply(Pair("more-1").changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(60)))
     with page_of(browser) as page:
         page.goto(f"{url}/?q=more-1")
         row = page.locator(f"#row-{world.key('more-1', 'disengaging')}")
         expect(row).to_contain_text("going quiet")
 
-        world.take(Pair("more-1").changed(hour(61), position=2, health=LOW, risk=QUIET), clock(hour(90)))
+        world.apply(Pair("more-1").changed(hour(61), position=2, health=LOW, risk=QUIET), clock(hour(90)))
 
         expect(row).to_contain_text("health 38, low since")
         expect(page.locator("#news")).to_be_hidden()
         assert len((row.locator("input[name=key]").get_attribute("value") or "").split()) == 2
-        world.take(Pair("more-1").changed(hour(91), position=3, health=LOW, risk=QUIET, caps=("support_open",)))
+        world.apply(Pair("more-1").changed(hour(91), position=3, health=LOW, risk=QUIET, caps=("support_open",)))
         expect(page.locator("#news")).to_have_text("1 new: show")
 
         row.locator("button.primary").click()
@@ -120,13 +120,13 @@ def test_a_pair_whose_other_alert_comes_first_now_is_not_called_new(
     browser: Browser, live_site: tuple[World, str]
 ) -> None:
     world, url = live_site
-    world.take(Pair("turn-1").changed(hour(0), health=20.0, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    world.apply(Pair("turn-1").changed(hour(0), health=20.0, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
     with page_of(browser) as page:
         page.goto(f"{url}/?q=turn-1")
         row = page.locator(f"#row-{world.key('turn-1', 'health_low')}")
         expect(row).to_contain_text("Also P2: going quiet")
 
-        world.take(Pair("turn-1").changed(hour(61), position=2, health=60.0, risk=QUIET, last_contact=day(-20)))
+        world.apply(Pair("turn-1").changed(hour(61), position=2, health=60.0, risk=QUIET, last_contact=day(-20)))
 
         expect(row).to_contain_text("Recovering")
         expect(page.locator("#news")).to_be_hidden()

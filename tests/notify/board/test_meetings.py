@@ -13,14 +13,14 @@ from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT
 from schemas.payloads import EventRetracted, SessionHeld
 from schemas.topics import EVENTS
-from services.notify.board.meetings import SOURCE, Gateway, meeting_on
-from services.notify.board.wanted import ActInvalidError
-from services.notify.names import Names
+from services.notify.board.alert_commands import ActInvalidError
+from services.notify.board.meetings import SOURCE, Gateway, parse_meeting
+from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.http_server import serving
 from tests.ingest.conftest import Log, make_token, make_topics, running_gateway
 from tests.notify.board.conftest import Served, served_world
-from tests.notify.board.world import NOW, proof
+from tests.notify.board.world import NOW, hidden_fields
 
 ABOUT = ("acme", "spruce", "4F2", "0" * 32)
 
@@ -43,12 +43,12 @@ def met(local_kafka: LocalKafka) -> Iterator[Met]:
     with running_gateway(settings.kafka, token) as ingest:
         address = f"http://127.0.0.1:{ingest.settings.ingest_port}"
         gateway = Gateway(address, {"acme": SecretStr(token), "globex": SecretStr(token)})
-        with served_world(Settings(kafka="127.0.0.1:1"), Names(), gateway) as site:
+        with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics(), gateway) as site:
             yield Met(site, Log(settings, EVENTS.name))
 
 
 def note(client: httpx.Client, day: str, path: str = "/relationships/acme/4F2", **given: str) -> httpx.Response:
-    fields = {**proof(client), "back": "/", "day": day, **given}
+    fields = {**hidden_fields(client), "back": "/", "day": day, **given}
     return client.post(f"{path}/met", data=fields, follow_redirects=True)
 
 
@@ -57,7 +57,7 @@ def test_what_a_coordinator_knows_becomes_an_event_and_can_be_taken_back(met: Me
     world.name("4F2", "Ana Ruiz", "Ben Ode")
     world.low("4F2")
     yesterday = (NOW - timedelta(days=1)).date()
-    same = proof(client)
+    same = hidden_fields(client)
 
     page = note(client, yesterday.isoformat(), **same).text
     again = note(client, yesterday.isoformat(), **same)
@@ -70,7 +70,7 @@ def test_what_a_coordinator_knows_becomes_an_event_and_can_be_taken_back(met: Me
     assert "Noted" in again.text, "the same form is the same event"
 
     notice = page.partition('name="notice" value="')[2].partition('"')[0]
-    undone = client.post("/undo", data={**proof(client), "notice": notice}, follow_redirects=True)
+    undone = client.post("/undo", data={**hidden_fields(client), "notice": notice}, follow_redirects=True)
 
     assert "Undone" in undone.text
     retracted = met.events()[-1]
@@ -96,14 +96,14 @@ def test_where_the_token_is_of_another_organisation_nothing_is_written_there(met
 )
 def test_a_day_that_cannot_be_is_refused(day: str, fault: str) -> None:
     with pytest.raises(ActInvalidError, match=fault):
-        meeting_on(day, "Europe/Berlin", NOW, ABOUT)
+        parse_meeting(day, "Europe/Berlin", NOW, ABOUT)
 
 
 def test_today_is_not_ahead_of_now_and_a_day_is_one_of_the_programmes_zone() -> None:
     morning = NOW.replace(hour=1)
 
-    assert meeting_on(NOW.date().isoformat(), "Europe/Berlin", morning, ABOUT).at == morning
-    noon = meeting_on((NOW - timedelta(days=2)).date().isoformat(), "Asia/Kolkata", NOW, ABOUT).at
+    assert parse_meeting(NOW.date().isoformat(), "Europe/Berlin", morning, ABOUT).at == morning
+    noon = parse_meeting((NOW - timedelta(days=2)).date().isoformat(), "Asia/Kolkata", NOW, ABOUT).at
     assert (noon.hour, noon.minute) == (6, 30)
 
 
@@ -118,10 +118,10 @@ class _Away(BaseHTTPRequestHandler):
 
 
 @pytest.mark.parametrize("is_there", [True, False])
-def test_a_gateway_that_does_not_answer_is_told_and_nothing_is_noted(is_there: bool) -> None:  # noqa: FBT001 (pytest's)
+def test_a_gateway_that_does_not_answer_is_reported_and_nothing_is_noted(is_there: bool) -> None:  # noqa: FBT001 (pytest's)
     with serving(_Away) as url:
         gateway = Gateway(url if is_there else "http://127.0.0.1:1", {"acme": SecretStr("t")})
-        with served_world(Settings(kafka="127.0.0.1:1"), Names(), gateway) as site:
+        with served_world(Settings(kafka="127.0.0.1:1"), NotifyTopics(), gateway) as site:
             site.world.low("4F2")
             client = site.enter("p-3", "coordinator", "spruce")
 

@@ -9,10 +9,10 @@ from schemas.alerts import Alert
 from schemas.programs import Programme, Source
 from schemas.scores import SupportCall
 from services.notify.board.access import DEVELOPER as ADMIN
-from services.notify.board.now import PER_PAGE, AlertChoice, now_page
+from services.notify.board.now import PER_PAGE, AlertQuery, now_page
 from services.notify.board.rows import AlertReader
 from services.notify.domain import record
-from services.notify.domain.deliveries import Arrived, AttemptResult, refused, settled, started
+from services.notify.domain.deliveries import AttemptResult, DeliveryAccepted, apply_result, mark_dead, start_attempt
 from services.notify.domain.record import WatchRecord
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
@@ -26,7 +26,7 @@ from tests.notify.test_rule_versions import applied
 
 
 def test_nothing_open_is_all_clear_as_of_an_instant(site: Served) -> None:
-    site.world.take(Pair().changed(hour(0), health=90.0), clock(hour(24)))
+    site.world.apply(Pair().changed(hour(0), health=90.0), clock(hour(24)))
 
     text = site.enter("p-3", "admin").get("/").text
 
@@ -94,7 +94,7 @@ def test_an_alert_says_how_to_reach_both_to_those_who_act(site: Served) -> None:
 def test_a_source_that_is_silent_and_a_programme_that_shifts_stand_on_the_board(site: Served) -> None:
     world, shared = site.world, SharedAlerts(RuleBook("wall"), {})
     feed = Source(source="/calendar", interval_hours=24)
-    shared.describe(Programme(id="spruce", tenant="acme", sources=(feed,), recordedtime=day(0)))
+    shared.upsert_programme(Programme(id="spruce", tenant="acme", sources=(feed,), recordedtime=day(0)))
     shared.advance(day(0), dict)
     for at in (day(0.1), day(1), day(3)):
         world.write_subjects(shared.advance(at, lambda: {("acme", "spruce"): Tally([80.0] * 20, 8)}))
@@ -129,7 +129,7 @@ def test_the_rules_of_a_programme_are_those_that_its_alerts_are_explained_by(sit
 def test_the_most_urgent_stands_first_and_the_title_counts_it(site: Served) -> None:
     world = site.world
     world.low("mild")
-    world.take(Pair("urgent").changed(hour(30), caps=("support_open",)), clock(hour(48)))
+    world.apply(Pair("urgent").changed(hour(30), caps=("support_open",)), clock(hour(48)))
 
     text = site.enter("p-3", "admin").get("/").text
 
@@ -141,7 +141,7 @@ def test_the_most_urgent_stands_first_and_the_title_counts_it(site: Served) -> N
 def test_the_alerts_of_a_relationship_stand_by_urgency(site: Served) -> None:
     world = site.world
     world.low("4F2")
-    world.take(Pair("4F2").changed(hour(30), 2, health=LOW, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
+    world.apply(Pair("4F2").changed(hour(30), 2, health=LOW, risk=QUIET, last_contact=day(-20)), clock(hour(60)))
 
     text = site.enter("p-3", "admin").get("/relationships/acme/4F2").text
 
@@ -151,7 +151,7 @@ def test_the_alerts_of_a_relationship_stand_by_urgency(site: Served) -> None:
 def test_the_page_of_a_call_says_who_has_asked_to_those_who_act(site: Served) -> None:
     site.world.name("4F2", "Ana Ruiz", "Ben Ode")
     call = SupportCall(request_id="r-1", by="mentee")
-    site.world.take(Pair().changed(hour(0), caps=("support_open",), call=call), clock(hour(1)))
+    site.world.apply(Pair().changed(hour(0), caps=("support_open",), call=call), clock(hour(1)))
     path = f"/alerts/{site.world.key('4F2', 'support_requested')}"
 
     seen = site.enter("p-3", "coordinator", "spruce").get(path).text
@@ -187,7 +187,7 @@ def test_the_page_of_an_alert_tells_all_about_it(site: Served) -> None:
 
 def test_chances_are_points_and_never_log_odds(site: Served) -> None:
     world = site.world
-    world.take(Pair().changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(48)))
+    world.apply(Pair().changed(hour(0), risk=QUIET, last_contact=day(-20)), clock(hour(48)))
 
     client = site.enter("p-3", "admin")
     others = ("/", "/relationships/acme/4F2", "/programmes/acme/spruce", "/rules", "/deliveries?show=all")
@@ -203,7 +203,7 @@ def test_chances_are_points_and_never_log_odds(site: Served) -> None:
 def test_every_page_is_of_use_without_clickhouse_and_says_so(site: Served) -> None:
     world = site.world
     rows = [Pair().changed(hour(12 * n), health=60.0 - 8 * n, position=n) for n in range(5)]
-    world.take(*rows, clock(hour(80)))
+    world.apply(*rows, clock(hour(80)))
     client = site.enter("p-3", "admin")
 
     alert = client.get(f"/alerts/{world.key('4F2')}").text
@@ -243,12 +243,12 @@ def test_whoever_is_erased_is_called_by_no_name(site: Served) -> None:
 
 def test_the_light_tells_of_messages_that_do_not_arrive(site: Served) -> None:
     world, client = site.world, site.enter("p-9", "admin")
-    fired = started(episode("smtp", "team")[0], day(1))
-    world.deliver(settled(fired, AttemptResult(Arrived("250"), day(1), 0.2), 0.5))
+    fired = start_attempt(episode("smtp", "team")[0], day(1))
+    world.deliver(apply_result(fired, AttemptResult(DeliveryAccepted("250"), day(1), 0.2), 0.5))
     assert "Messages arrive; last proven Thu 00:00 UTC" in client.get("/").text
 
     world.now += timedelta(seconds=3)
-    world.deliver(refused(episode("smtp", "team", "other")[0], "550 no such user", world.now))
+    world.deliver(mark_dead(episode("smtp", "team", "other")[0], "550 no such user", world.now))
 
     text = client.get("/deliveries").text
     assert "1 message was given up" in text
@@ -256,12 +256,12 @@ def test_the_light_tells_of_messages_that_do_not_arrive(site: Served) -> None:
 
 
 def test_a_choice_stands_in_the_address_and_nonsense_counts_as_not_said() -> None:
-    choice = AlertChoice.of({"owner": "mine", "q": " Ana  Ruiz ", "sort": "name", "page": "3"})
+    choice = AlertQuery.of({"owner": "mine", "q": " Ana  Ruiz ", "sort": "name", "page": "3"})
 
     assert choice.address(page=3) == "/?owner=mine&q=Ana+Ruiz&sort=name&page=3"
-    assert AlertChoice.of({"owner": "x", "sort": "y", "page": "-1"}) == AlertChoice()
-    assert AlertChoice.of({"page": "9" * 5_000}).page == 1_000
-    assert len(AlertChoice.of({"q": "x" * 1_000}).search) == 100
+    assert AlertQuery.of({"owner": "x", "sort": "y", "page": "-1"}) == AlertQuery()
+    assert AlertQuery.of({"page": "9" * 5_000}).page == 1_000
+    assert len(AlertQuery.of({"q": "x" * 1_000}).search) == 100
 
 
 def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
@@ -271,7 +271,7 @@ def test_alerts_are_found_by_name_pair_and_rule_and_ordered_as_chosen() -> None:
     reader = _reader(world)
 
     def found(**query: str) -> list[str]:
-        page = now_page(reader, ADMIN, AlertChoice.of(query))
+        page = now_page(reader, ADMIN, AlertQuery.of(query))
         return [row.subject for _, rows in page.groups for row in rows]
 
     assert found(q="ruiz") == ["4F2"]
@@ -286,7 +286,7 @@ def test_more_than_a_page_of_alerts_is_on_the_next_page() -> None:
     world = World()
     world.low(*(f"pair-{n}" for n in range(PER_PAGE + 5)))
 
-    first, second = (now_page(_reader(world), ADMIN, AlertChoice(page=page)) for page in (1, 2))
+    first, second = (now_page(_reader(world), ADMIN, AlertQuery(page=page)) for page in (1, 2))
 
     assert (first.pages, first.found) == (2, PER_PAGE + 5)
     assert [len(rows) for _, rows in first.groups] == [PER_PAGE]
@@ -314,7 +314,7 @@ def test_an_open_alert_whose_telling_is_long_ago_is_explained_by_its_newest_row(
     bare.people, bare.alerts = world.people, world.alerts
     bare.write(bare.names.alert_state, known.watch.subject.key, _dumped(world))
 
-    alert = _reader(bare).told(bare.state.alerts()[0])
+    alert = _reader(bare).current_alert(bare.state.alerts()[0])
 
     assert isinstance(alert, Alert)
     assert (alert.why, alert.reading.health if alert.reading else 0) == ("health at or below 40 for 24 h", 38.0)

@@ -4,20 +4,20 @@ import httpx
 import pytest
 
 from services.notify.domain.preferences import SwitchedOff
-from services.notify.domain.unsubscribing import Leaving
+from services.notify.domain.unsubscribe import UnsubscribeScope
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import LEAVING, proof
+from tests.notify.board.world import LEAVING, hidden_fields
 from tests.notify.naming import participant
 
-OF_RULE = Leaving("acme", "p-3", "health_low", "4F2")
+OF_RULE = UnsubscribeScope("acme", "p-3", "health_low", "4F2")
 
 
-def link(leaving: Leaving = OF_RULE) -> str:
+def link(leaving: UnsubscribeScope = OF_RULE) -> str:
     return f"/unsubscribe/{LEAVING.token(leaving)}"
 
 
 def change(client: httpx.Client, act: str, **fields: str) -> str:
-    given = {**proof(client, "/settings"), "back": "/settings", **fields}
+    given = {**hidden_fields(client, "/settings"), "back": "/settings", **fields}
     answer = client.post(f"/settings/{act}", data=given, follow_redirects=True)
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -27,7 +27,7 @@ def off(site: Served, person: str = "p-3") -> tuple[SwitchedOff, ...]:
     return site.world.state.personal("acme", person).off
 
 
-def test_a_page_says_who_hears_of_what_when_and_where(site: Served) -> None:
+def test_a_page_says_who_is_notified_of_what_when_and_where(site: Served) -> None:
     site.world.people.upsert(participant("p-3", "Ines Ortiz", addresses=("ines@acme.example",)))
     client = site.enter("p-3", "viewer", "spruce")
 
@@ -85,7 +85,7 @@ def test_what_was_switched_off_is_on_again_within_ten_seconds(acted_on: Served) 
     notice = done.partition('name="notice" value="')[2].partition('"')[0]
 
     # Whoever may look only may still undo what is their own.
-    answer = client.post("/undo", data={**proof(client), "notice": notice})
+    answer = client.post("/undo", data={**hidden_fields(client), "notice": notice})
 
     assert answer.status_code == 303
     assert off(acted_on, "p-4") == ()
@@ -123,8 +123,8 @@ def test_whoever_leaves_says_how_much(acted_on: Served, what: str, meant: Switch
         "/unsubscribe/x",
         "/unsubscribe/W10.0000",
         link()[:-1],
-        link(Leaving("acme", "nobody", None, None)),
-        link(Leaving("globex", "p-3", None, None)),
+        link(UnsubscribeScope("acme", "nobody", None, None)),
+        link(UnsubscribeScope("globex", "p-3", None, None)),
         "/unsubscribe/" + "A" * 5_000,
     ],
 )
@@ -138,7 +138,7 @@ def test_a_link_that_we_did_not_sign_or_of_somebody_who_is_no_more_leads_nowhere
 
 @pytest.mark.parametrize("fields", [{"what": "pair"}, {"what": "everything"}])
 def test_of_a_mail_that_is_about_no_pair_none_can_be_left(site: Served, fields: dict[str, str]) -> None:
-    assert site.stranger().post(link(Leaving("acme", "p-3", None, None)), data=fields).status_code == 400
+    assert site.stranger().post(link(UnsubscribeScope("acme", "p-3", None, None)), data=fields).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_of_a_mail_that_is_about_no_pair_none_can_be_left(site: Served, fields: 
 def test_a_setting_that_cannot_be_is_refused(site: Served, act: str, fields: dict[str, str]) -> None:
     client = site.enter("p-3", "viewer", "spruce")
 
-    assert client.post(f"/settings/{act}", data={**proof(client), **fields}).status_code == 400
-    assert client.post("/settings/all", data={**proof(client)}).status_code == 404
+    assert client.post(f"/settings/{act}", data={**hidden_fields(client), **fields}).status_code == 400
+    assert client.post("/settings/all", data={**hidden_fields(client)}).status_code == 404
 
 
 def test_settings_are_changed_by_a_form_of_ones_own_session_only(site: Served) -> None:
     client, other = site.enter("p-3", "viewer", "spruce"), site.enter("p-4", "viewer", "spruce")
 
     assert client.post("/settings/off", data={"csrf": ""}).status_code == 403
-    assert client.post("/settings/off", data={"csrf": proof(other)["csrf"]}).status_code == 403
+    assert client.post("/settings/off", data={"csrf": hidden_fields(other)["csrf"]}).status_code == 403
     assert site.stranger().post("/settings/off", data={}).status_code == 401
     assert site.stranger().get("/settings").headers["location"].startswith("/login")

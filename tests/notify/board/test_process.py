@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from services.notify.__main__ import main
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from tests import plain_http
-from tests.notify.board.world import proof, signed_in
+from tests.notify.board.world import hidden_fields, signed_in
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
 from tests.receiver import Receiver, eventually
@@ -22,7 +22,7 @@ KEY = "a key that sessions outlive a restart by"
 def topics(notify: Notify, monkeypatch: pytest.MonkeyPatch) -> Notify:
     """Commands work on the topics of this test."""
     monkeypatch.setenv("RAPPORT_KAFKA", notify.settings.kafka)
-    monkeypatch.setattr(Names, "at", classmethod(lambda _, __: notify.names))
+    monkeypatch.setattr(NotifyTopics, "at", classmethod(lambda _, __: notify.names))
     return notify
 
 
@@ -64,7 +64,7 @@ def test_an_alert_is_seen_and_acknowledged_by_whoever_has_a_token_and_after_a_re
     with signed_in(url, secret) as client:
         eventually(lambda: "pair 4F2" in client.get("/").text, what="the alert on the board")
         key = client.get("/").text.partition('data-key="')[2].partition('"')[0]
-        client.post(f"/alerts/{key}/acknowledge", data=proof(client))
+        client.post(f"/alerts/{key}/acknowledge", data=hidden_fields(client))
         eventually(lambda: "p-3 acknowledged it" in client.get(f"/alerts/{key}").text, what="what notify made of it")
 
         board.send_signal(signal.SIGTERM)

@@ -6,12 +6,12 @@ import pytest
 from pydantic import ValidationError
 
 from schemas.tokens import BoardToken, secret_of
-from services.notify.board.access import BoardSessions, own_path, signed_in
+from services.notify.board.access import BoardSessions, authenticate_token, safe_path
 from services.notify.settings import NotifySettings
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.notify.board.conftest import Served
-from tests.notify.board.world import World, proof, served
+from tests.notify.board.world import World, hidden_fields, served
 from tests.notify.building import day
 
 
@@ -55,7 +55,7 @@ def test_a_session_ends_with_its_time_its_token_and_its_key(site: Served) -> Non
     assert client.get("/").status_code == 303
 
     other = BoardSessions.keyed("another key", world.state.tokens, lambda: world.now)
-    cookie, _ = other.opened(token.model_copy(update={"revoked": None}))
+    cookie, _ = other.issue_cookie(token.model_copy(update={"revoked": None}))
     assert site.board.gate.sessions.read(cookie) is None
 
 
@@ -69,7 +69,7 @@ def test_a_cookie_that_is_none_of_ours_is_no_session(site: Served, cookie: str) 
 def test_signing_out_ends_it_in_this_browser(site: Served) -> None:
     client = site.enter("p-3", "admin")
 
-    answer = client.post("/logout", data=proof(client))
+    answer = client.post("/logout", data=hidden_fields(client))
 
     assert answer.headers["location"] == "/login"
     assert client.get("/").status_code == 303
@@ -80,9 +80,9 @@ def test_a_token_is_valid_until_it_expires() -> None:
     secret = world.token("p-3", "viewer")
     (token,) = world.state.tokens().values()
 
-    assert signed_in(secret, world.state.tokens(), world.now) == token
-    assert signed_in(secret, world.state.tokens(), token.expires) is None
-    assert signed_in(secret_of(BoardToken, "t_p_3", "1" * 64), world.state.tokens(), world.now) is None
+    assert authenticate_token(secret, world.state.tokens(), world.now) == token
+    assert authenticate_token(secret, world.state.tokens(), token.expires) is None
+    assert authenticate_token(secret_of(BoardToken, "t_p_3", "1" * 64), world.state.tokens(), world.now) is None
 
 
 @pytest.mark.parametrize(("role", "programs"), [("coordinator", ()), ("admin", ("spruce",))])
@@ -165,7 +165,7 @@ def test_settings_that_would_let_anybody_in_are_refused(
     ],
 )
 def test_nobody_is_led_to_another_site(wanted: str, leads: str) -> None:
-    assert own_path(wanted) == leads
+    assert safe_path(wanted) == leads
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,14 @@ import httpx
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.notify.board.changes import LogPlace, read, written
-from services.notify.board.stream import MOST_PATCHED, MOST_STREAMS_OF_ONE
+from services.notify.board.changes import TopicPartition, format_positions, parse_positions
+from services.notify.board.stream import MAX_PATCHED, MAX_STREAMS_OF_ONE
 from tests.notify.board.conftest import Served
 from tests.notify.board.world import World
 from tests.notify.building import Pair, clock, hour
 
 PLACES = st.dictionaries(
-    st.builds(LogPlace, st.sampled_from("snda"), st.integers(0, 99_999)), st.integers(0, 2**59), max_size=60
+    st.builds(TopicPartition, st.sampled_from("snda"), st.integers(0, 99_999)), st.integers(0, 2**59), max_size=60
 )
 
 
@@ -54,13 +54,13 @@ def begun(client: httpx.Client, path: str = "/") -> str:
 
 
 @given(PLACES)
-def test_positions_are_read_as_they_were_written(positions: dict[LogPlace, int]) -> None:
-    assert read(written(positions)) == positions
+def test_positions_are_read_as_they_were_written(positions: dict[TopicPartition, int]) -> None:
+    assert parse_positions(format_positions(positions)) == positions
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_read_as_positions(text: str) -> None:
-    assert all(offset >= 0 for offset in read(text).values())
+    assert all(offset >= 0 for offset in parse_positions(text).values())
 
 
 def test_a_change_is_sent_where_the_row_stands_with_the_position_as_its_id(site: Served) -> None:
@@ -69,13 +69,13 @@ def test_a_change_is_sent_where_the_row_stands_with_the_position_as_its_id(site:
 
     with streaming(client, begun(client)) as found:
         first = next(found)
-        world.take(Pair().changed(hour(26), position=2, health=20.0), clock(hour(40)))
+        world.apply(Pair().changed(hour(26), position=2, health=20.0), clock(hour(40)))
         second = next(found)
 
     assert "cells-" not in first.data
     assert f'id="cells-{world.key("4F2")}" hx-swap-oob="innerHTML" data-new="{world.key("4F2")}"' in second.data
     assert "health 20" in second.data
-    assert read(second.id) == dict(world.state.positions())
+    assert parse_positions(second.id) == dict(world.state.positions())
 
 
 def test_whoever_comes_back_gets_what_came_meanwhile_and_nothing_else(site: Served) -> None:
@@ -85,7 +85,7 @@ def test_whoever_comes_back_gets_what_came_meanwhile_and_nothing_else(site: Serv
     with streaming(client, address) as found:
         last = next(found)
 
-    world.take(Pair("second").changed(hour(26), position=2, health=22.0), clock(hour(40)))
+    world.apply(Pair("second").changed(hour(26), position=2, health=22.0), clock(hour(40)))
     with streaming(client, address, **{"last-event-id": last.id}) as found:
         back = next(found)
     with streaming(client, address, **{"last-event-id": back.id}) as found:
@@ -120,30 +120,30 @@ def test_only_rows_that_the_page_would_show_count_as_new(site: Served) -> None:
     assert world.key("4F2") not in patch
 
 
-def test_the_page_of_an_alert_hears_of_it_alone(site: Served) -> None:
+def test_the_page_of_an_alert_gets_its_changes_alone(site: Served) -> None:
     world, client = site.world, site.enter("p-3", "admin")
     world.low("first", "second")
 
     with streaming(client, begun(client, f"/alerts/{world.key('first')}")) as found:
         next(found)
-        world.take(Pair("second").changed(hour(26), position=2, health=22.0))
+        world.apply(Pair("second").changed(hour(26), position=2, health=22.0))
         other = next(found)
-        world.take(Pair("first").changed(hour(27), position=2, health=21.0), clock(hour(40)))
+        world.apply(Pair("first").changed(hour(27), position=2, health=21.0), clock(hour(40)))
         own = next(patch for patch in itertools.islice(found, 5) if 'id="facts"' in patch.data)
 
     assert 'id="facts"' not in other.data
     assert "Health is 21 of 100" in own.data
 
 
-def test_when_very_much_has_changed_the_page_is_told_so_and_a_patch_stays_small(site: Served) -> None:
+def test_when_very_much_has_changed_the_page_says_so_and_a_patch_stays_small(site: Served) -> None:
     world, client = site.world, site.enter("p-3", "admin")
     address = begun(client)
 
-    world.low(*(f"pair-{number}" for number in range(MOST_PATCHED + 20)))
+    world.low(*(f"pair-{number}" for number in range(MAX_PATCHED + 20)))
 
     with streaming(client, address) as found:
         patch = next(found).data
-    assert patch.count('id="cells-') == MOST_PATCHED
+    assert patch.count('id="cells-') == MAX_PATCHED
     assert "data-many" in patch
 
 
@@ -163,14 +163,14 @@ def test_one_person_has_so_many_streams_and_no_more(site: Served) -> None:
     with httpx.Client(
         base_url=site.url, cookies=client.cookies, timeout=30, limits=httpx.Limits(max_connections=None)
     ) as many:
-        opened = [many.send(many.build_request("GET", address), stream=True) for _ in range(MOST_STREAMS_OF_ONE)]
+        opened = [many.send(many.build_request("GET", address), stream=True) for _ in range(MAX_STREAMS_OF_ONE)]
         lines = [answer.iter_lines() for answer in opened]
         first = [next(one) for one in lines]
         refused = many.get(address)
         for answer in opened:
             answer.close()
 
-    assert len(first) == MOST_STREAMS_OF_ONE
+    assert len(first) == MAX_STREAMS_OF_ONE
     assert refused.status_code == 503
 
 

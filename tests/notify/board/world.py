@@ -1,4 +1,4 @@
-"""A board over what notify would have written down of some pairs: the records are its own, applied without a broker."""
+"""A board over the state of some pairs: the test writes the records and applies them without a broker."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -17,11 +17,11 @@ from schemas.primitives import to_micros
 from schemas.scores import ScoreEvent
 from schemas.tokens import BoardRole, BoardToken, hashed, secret_of
 from services.notify.board.access import BoardGate, BoardSessions
-from services.notify.board.actions import Acting, ActNotices, MeetingActs
+from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
 from services.notify.board.history import StoredHistory
 from services.notify.board.meetings import Gateway
 from services.notify.board.rendering import Board
-from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, writer
+from services.notify.board.service import IDLE_SECONDS, LIMITS, create_app, open_producer
 from services.notify.board.state import BoardState
 from services.notify.domain import record
 from services.notify.domain.decisions import subject_alert_changed
@@ -35,16 +35,16 @@ from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.subjects import SubjectTransitioned
-from services.notify.domain.unsubscribing import LeavingLinks
-from services.notify.flow.commanding import Commanding
+from services.notify.domain.unsubscribe import UnsubscribeLinks
+from services.notify.flow.command_processor import CommandProcessor
 from services.notify.flow.report import Metrics
-from services.notify.names import Names
+from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.http.connection_guard import ConnectionGuard
 from services.runtime.http.server import Door, listen, run_server
 from services.runtime.kafka import Record
 from services.runtime.settings import Settings
-from tests.notify.building import Pair, clock, day, decided, hour, new_alerts
+from tests.notify.building import Pair, clock, day, decide_transition, hour, new_alerts
 from tests.notify.naming import participant, programme
 from tests.plain_http import NO_TLS
 
@@ -52,18 +52,18 @@ LOW, QUIET = 38.0, 0.82
 NOW = day(2)
 RANDOM = "0" * 64
 PATIENT_SECONDS = 60.0
-LEAVING = LeavingLinks.keyed("https://board.acme.example", "a key of the tests")
+LEAVING = UnsubscribeLinks.keyed("https://board.acme.example", "a key of the tests")
 NO_GATEWAY = Gateway(None, {})
-"""For an answer, on a machine that is busy with other tests."""
+"""The timeout for an answer, on a machine that is busy with other tests."""
 AWAY = "http://127.0.0.1:1"
 """Where no ClickHouse listens."""
 
 
 @dataclass
 class World:
-    """`write` is what a follower would bring; offsets grow by topic."""
+    """`write` applies a record as a follower would; offsets grow by topic."""
 
-    names: Names = field(default_factory=Names)
+    names: NotifyTopics = field(default_factory=NotifyTopics)
     people: NameBook = field(default_factory=NameBook)
     rules: RuleBook = field(default_factory=lambda: RuleBook("wall"))
     alerts: PartitionAlerts = field(default_factory=new_alerts)
@@ -73,8 +73,8 @@ class World:
     def __post_init__(self) -> None:
         self.state = BoardState(self.names)
         self.lock = threading.Lock()
-        self.people.describe(programme())
-        self.people.describe(programme(id="maple", coordinator="p-5", deputy=None))
+        self.people.upsert_programme(programme())
+        self.people.upsert_programme(programme(id="maple", coordinator="p-5", deputy=None))
         for id_, name in (("p-3", "Ines Ortiz"), ("p-4", "Noor Haddad"), ("p-5", "Jo Park")):
             self.people.upsert(participant(id_, name))
 
@@ -86,14 +86,14 @@ class World:
     def name(self, pair: str, mentor: str, mentee: str) -> None:
         for side, name in (("m", mentor), ("t", mentee)):
             self.people.upsert(participant(f"{pair}-{side}", name))
-        self.people.pair("acme", pair, PairRecord((f"{pair}-m",), (f"{pair}-t",)))
+        self.people.upsert_pair("acme", pair, PairRecord((f"{pair}-m",), (f"{pair}-t",)))
 
-    def take(self, *events: ScoreEvent) -> list[AlertChanged]:
-        """Notify decides, and writes down."""
+    def apply(self, *events: ScoreEvent) -> list[AlertChanged]:
+        """Let notify decide, and write its state."""
         found = [
-            decided(self.alerts, transitioned, self.now).event
+            decide_transition(self.alerts, transitioned, self.now).event
             for event in events
-            for transitioned in self.alerts.take(event)
+            for transitioned in self.alerts.apply(event)
         ]
         for one in found:
             self.write(self.names.alerts, one.partitionkey, to_json(one))
@@ -101,7 +101,7 @@ class World:
         return found
 
     def settle(self) -> None:
-        touched = self.alerts.touched()
+        touched = self.alerts.drain_changes()
         for key, watch in touched.watches.items():
             self.write(self.names.alert_state, key, record.dump(WatchRecord(watch=watch)))
         if touched.clock is not None:
@@ -110,10 +110,10 @@ class World:
     def low(self, *pairs: str, program: str = "spruce", tenant: str = "acme", **told: Any) -> None:  # noqa: ANN401
         """Health has been low for a day."""
         rows = [Pair(pair, tenant, program).changed(hour(0), health=LOW, **told) for pair in pairs]
-        self.take(*rows, clock(hour(24)))
+        self.apply(*rows, clock(hour(24)))
 
     def write_subjects(self, found: Sequence[SubjectTransitioned]) -> None:
-        """What notify has decided of programmes and sources."""
+        """Write the states of programmes and sources."""
         for one in found:
             event = subject_alert_changed(one, self.now)
             self.write(self.names.alerts, event.partitionkey, to_json(event))
@@ -127,16 +127,16 @@ class World:
 
     @contextmanager
     def leading(self, settings: Settings) -> Iterator[None]:
-        """An instance of notify that does what people ask, and writes down what came of it."""
+        """An instance of notify that applies commands and writes the results."""
         with self.lock:
             addressing = Addressing(DestinationsConfig(), NameBook(), AddressesOff())
             context = DecisionContext("wall", lambda: self.now, addressing)
             shared = SharedAlerts(RuleBook("wall"), {})
-            commanding = Commanding({0: self.alerts}, shared, {}, context, Metrics(CollectorRegistry()))
+            commanding = CommandProcessor({0: self.alerts}, shared, {}, context, Metrics(CollectorRegistry()))
 
         def apply(asked: Record) -> None:
             with self.lock:
-                handled = commanding.take([asked])
+                handled = commanding.apply([asked])
                 for event in handled.events:
                     self.handled(event)
                 for key, shared in (*handled.silences.items(), *handled.settings.items()):
@@ -155,7 +155,7 @@ class World:
         self.state.forget([Erased("relationship", "acme", pair)])
 
     def token(self, person: str, role: BoardRole, *programs: str, **given: Any) -> str:  # noqa: ANN401
-        """Its secret."""
+        """Create a token; returns its secret."""
         token_id = str(given.pop("token_id", f"t_{person.replace('-', '_')}"))
         secret = secret_of(BoardToken, token_id, RANDOM)
         told: dict[str, Any] = {
@@ -183,7 +183,7 @@ class World:
     ) -> Iterator[Board]:
         history = StoredHistory(settings.model_copy(update={"clickhouse": clickhouse}))
         moment = now or (lambda: self.now)
-        acting = Acting(lambda: writer(settings), self.names, self.state, moment, PATIENT_SECONDS)
+        acting = CommandSender(lambda: open_producer(settings), self.names, self.state, moment, PATIENT_SECONDS)
         sessions = BoardSessions.keyed("a key of the tests", self.state.tokens, moment)
         try:
             yield Board(
@@ -191,8 +191,8 @@ class World:
                 people=self.people,
                 rules=self.rules,
                 history=history,
-                acting=acting,
-                leaving=LEAVING,
+                command_sender=acting,
+                unsubscribe_links=LEAVING,
                 meetings=MeetingActs(gateway or NO_GATEWAY, moment),
                 gate=BoardGate(sessions, is_open, is_https=False),
                 now=moment,
@@ -207,7 +207,7 @@ class World:
 
 @contextmanager
 def served(board: Board) -> Iterator[str]:
-    """Its address, over real connections."""
+    """Serve the board over real connections; yields its address."""
     ended = threading.Event()
     listener = listen("127.0.0.1", 0)
     guard = ConnectionGuard(LIMITS, Counter("cut", "", ("why",), registry=CollectorRegistry()))
@@ -229,8 +229,8 @@ def signed_in(url: str, secret: str) -> Iterator[httpx.Client]:
         yield client
 
 
-def proof(client: httpx.Client, path: str = "/") -> dict[str, str]:
-    """What the forms of that page carry."""
+def hidden_fields(client: httpx.Client, path: str = "/") -> dict[str, str]:
+    """Return the hidden fields of the forms of that page."""
     text = client.get(path).text
     found = {name: text.partition(f'name="{name}" value="')[2].partition('"')[0] for name in ("csrf", "form", "back")}
     assert found["csrf"], text

@@ -1,4 +1,4 @@
--- What happened in a relationship of late, the newest first.
+-- Recent events of a relationship, the newest first.
 -- Parameters tenant, relationship, since
 SELECT occurred_at, type, actor, evidence, source, retracted
 FROM mentoring_mart.events

@@ -1,4 +1,4 @@
--- How often rules were right, by what happened after their alerts, as far as that is known.
+-- The precision of rules: how many of their alerts with a known outcome came true.
 SELECT tenant_id, program_id, rule, came_true, outcomes
 FROM mentoring_mart.rule_precision
 WHERE outcomes > 0

@@ -1,4 +1,4 @@
--- How a programme fared by day, the oldest first.
+-- Daily figures of a programme, the oldest first.
 -- Parameters tenant, program, since
 SELECT toDateTime64(day, 6, 'UTC') AS at, relationships, health_median, at_risk, alerts
 FROM mentoring_mart.program_day

@@ -1,4 +1,4 @@
--- How a relationship fared since an instant: its rows, the newest first, with what brought each about.
+-- The score rows of a relationship since an instant, the newest first, each with its trigger.
 -- Parameters tenant, relationship, since
 SELECT as_of, health, risk, health - health_before AS moved, trigger_type, causes
 FROM mentoring_mart.scores

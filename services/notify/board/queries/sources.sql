@@ -1,4 +1,4 @@
--- When each feed of a programme last spoke.
+-- The latest event of each source of a programme.
 -- Parameters tenant, program
 SELECT source, events, last_event_at, last_recorded_at, expected_hours
 FROM mentoring_mart.sources

@@ -1,21 +1,21 @@
-// What a page gains where scripts run: it stays up to date, counts what is new, and follows the keyboard. Without this
-// file everything works by links and forms.
+// Progressive enhancement of pages: live updates, a count of new alerts, and keyboard shortcuts. Without this file
+// everything works by links and forms.
 (function () {
   "use strict";
   const root = document.documentElement;
   root.classList.replace("no-js", "js");
   const one = (selector) => document.querySelector(selector);
   const all = (selector) => Array.from(document.querySelectorAll(selector));
-  const MOST_HELD = 200;
+  const MAX_HELD = 200;
   const fresh = new Set();
   let held = [];
-  let isMuch = false;
+  let isOverflowing = false;
   let bare = document.title.replace(/^\(\d+ urgent\) /, "");
 
   function ticked() { return all('input[name="key"]:checked'); }
   function isPaused() { return document.hidden || ticked().length > 0; }
 
-  // The title and the mark of the tab say how many are urgent.
+  // Show the number of urgent alerts in the title and the favicon.
   function count() {
     const counts = one("#counts");
     if (!counts) { return; }
@@ -26,25 +26,25 @@
     if (link.getAttribute("href") !== wanted) { link.setAttribute("href", wanted); }
   }
 
-  function showNews() {
+  function showNewCount() {
     const news = one("#news");
     if (!news) { return; }
     fresh.forEach((key) => { if (document.getElementById("row-" + key)) { fresh.delete(key); } });
-    isMuch = isMuch || Boolean(one("#counts[data-many]"));
-    news.hidden = fresh.size === 0 && !isMuch;
-    news.querySelector("span").textContent = isMuch ? "Very much has changed" : fresh.size + " new";
+    isOverflowing = isOverflowing || Boolean(one("#counts[data-many]"));
+    news.hidden = fresh.size === 0 && !isOverflowing;
+    news.querySelector("span").textContent = isOverflowing ? "Very much has changed" : fresh.size + " new";
     if (!one(".rows") && fresh.size) { location.reload(); }
   }
 
-  // A patch that has no place on this page: a row that is new, or a part that other pages have.
+  // A patch without a target on this page: a new row, or a part of other pages.
   document.addEventListener("htmx:oobErrorNoTarget", (event) => {
-    const told = event.detail.content && event.detail.content.dataset;
-    if (!told || !told.new) { return; }
-    // An entry that stands here by another alert of the pair is new only where it has become more urgent.
-    const rows = told.keys.split(" ").map((key) => document.getElementById("row-" + key));
-    if (!rows.some((row) => row && row.classList.contains("u-" + told.urgency))) { fresh.add(told.new); }
+    const data = event.detail.content && event.detail.content.dataset;
+    if (!data || !data.new) { return; }
+    // The page may show the entry under another alert of the pair: then it is new only if it has become more urgent.
+    const rows = data.keys.split(" ").map((key) => document.getElementById("row-" + key));
+    if (!rows.some((row) => row && row.classList.contains("u-" + data.urgency))) { fresh.add(data.new); }
   });
-  // What somebody is writing into is not replaced under their hands.
+  // Do not replace a form that somebody is writing into.
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const target = event.detail.target;
     if (target.id !== "acts") { return; }
@@ -57,22 +57,22 @@
   document.addEventListener("htmx:sseBeforeMessage", (event) => {
     if (!isPaused()) { return; }
     event.preventDefault();
-    if (held.length < MOST_HELD) { held.push(event.detail.data); }
+    if (held.length < MAX_HELD) { held.push(event.detail.data); }
   });
-  document.addEventListener("htmx:sseMessage", () => { count(); showNews(); });
+  document.addEventListener("htmx:sseMessage", () => { count(); showNewCount(); });
   function release() {
     const live = one("#live");
     if (!held.length || isPaused() || !live) { return; }
     const waiting = held;
     held = [];
-    if (waiting.length >= MOST_HELD) { location.reload(); return; }
+    if (waiting.length >= MAX_HELD) { location.reload(); return; }
     waiting.forEach((html) => htmx.swap(live, html, { swapStyle: "none" }));
     count();
-    showNews();
+    showNewCount();
   }
   document.addEventListener("visibilitychange", release);
 
-  // While the stream is away, what stands here grows old, and says so.
+  // While the stream is down, mark the page as stale.
   document.addEventListener("htmx:sseError", () => {
     const stale = one("#stale");
     if (stale && stale.hidden) {
@@ -103,7 +103,7 @@
     if (event.target.id === "keys-on") { remember("keys", event.target.checked ? "on" : "off"); }
   });
 
-  // The way back is open for ten seconds.
+  // Remove the undo button after ten seconds.
   function countDown() {
     all("form.undo:not([data-counting])").forEach((form) => {
       form.dataset.counting = "yes";
@@ -112,7 +112,7 @@
   }
 
   function remember(name, value) { try { localStorage.setItem("rapport-" + name, value); } catch (_) { return; } }
-  function recalled(name) { try { return localStorage.getItem("rapport-" + name); } catch (_) { return null; } }
+  function recall(name) { try { return localStorage.getItem("rapport-" + name); } catch (_) { return null; } }
 
   function move(step) {
     const rows = all(".row");
@@ -142,10 +142,10 @@
   function begin() {
     bare = document.title.replace(/^\(\d+ urgent\) /, "");
     const keys = one("#keys-on");
-    if (keys) { keys.checked = recalled("keys") !== "off"; }
+    if (keys) { keys.checked = recall("keys") !== "off"; }
     fresh.clear();
     held = [];
-    isMuch = false;
+    isOverflowing = false;
     countDown();
     tickedChanged();
     count();

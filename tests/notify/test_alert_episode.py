@@ -5,26 +5,26 @@ from dataclasses import replace
 from weakref import ref
 
 from schemas.rule_sets import DEFAULTS
+from services.notify.domain.alert_episode import CurrentAlerts, episodes_of
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.known_alert import AlertsOfNow, alerts_of
 from services.notify.domain.watch import Watch
-from tests.notify.building import Pair, clock, day, new_alerts, take
+from tests.notify.building import Pair, apply_event, clock, day, new_alerts
 
 PAIR = Pair()
 
 
-def test_what_an_alert_says_is_made_anew_when_its_state_its_rule_or_what_was_told_is_another() -> None:
-    partition, told = new_alerts(), AlertsOfNow()
-    (fired,) = take(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
+def test_what_an_alert_says_is_made_again_when_its_state_its_rule_or_what_was_sent_is_another() -> None:
+    partition, told = new_alerts(), CurrentAlerts()
+    (fired,) = apply_event(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
     last = alert_changed(fired, day(1)).data
-    known = alerts_of(_watch(partition.watch("acme/4F2")))[0]
+    known = episodes_of(_watch(partition.watch("acme/4F2")))[0]
     other = {**DEFAULTS, "health_low": replace(DEFAULTS["health_low"])}
 
     first = told.of(known, DEFAULTS, last)
     again = told.of(known, DEFAULTS, last)
     under_others = told.of(known, other, last)
-    take(partition, PAIR.changed(day(2), 2, health=30.0))
-    later = told.of(alerts_of(_watch(partition.watch("acme/4F2")))[0], other, last)
+    apply_event(partition, PAIR.changed(day(2), 2, health=30.0))
+    later = told.of(episodes_of(_watch(partition.watch("acme/4F2")))[0], other, last)
 
     assert first is not None
     assert first is again
@@ -37,9 +37,9 @@ def test_what_an_alert_says_is_made_anew_when_its_state_its_rule_or_what_was_tol
 
 
 def test_nothing_is_kept_of_an_alert_that_nobody_holds() -> None:
-    partition, told = new_alerts(), AlertsOfNow()
-    take(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
-    known = alerts_of(_watch(partition.watch("acme/4F2")))[0]
+    partition, told = new_alerts(), CurrentAlerts()
+    apply_event(partition, PAIR.changed(day(0), health=38.0), clock(day(1)))
+    known = episodes_of(_watch(partition.watch("acme/4F2")))[0]
     said = told.of(known, DEFAULTS, None)
     assert said is not None
     gone = ref(known)

@@ -8,21 +8,21 @@ from prometheus_client import CollectorRegistry
 
 from schemas.alert_commands import Acknowledge, Act, AlertCommand, AlertReference, Assign
 from schemas.alerts import Delivery
+from services.notify.domain.alert_episode import episodes_of
 from services.notify.domain.destinations import DestinationConfig, DestinationsConfig
-from services.notify.domain.known_alert import alerts_of
 from services.notify.domain.preferences import AddressesOff
 from services.notify.domain.routing import Addressing, DecisionContext
 from services.notify.domain.rule_book import RuleBook
 from services.notify.domain.shared_alerts import SharedAlerts
 from services.notify.domain.working_hours import WorkCalendar, escalates_at
-from services.notify.flow.asking import Asking, GivenAlert
-from services.notify.flow.commanding import Commanding
+from services.notify.flow.command_processor import CommandProcessor
+from services.notify.flow.escalation import AssignedAlert, EscalationPlanner
 from services.notify.flow.report import Metrics
 from services.notify.rendering.renderer import Renderer
 from services.runtime.kafka import Record
 from tests.notify.building import Pair
+from tests.notify.harness import NotifyHarness, mailed, mailing
 from tests.notify.naming import participant, programme
-from tests.notify.office import Office, mailed, mailing
 
 MONDAY = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -35,9 +35,9 @@ class Line:
 
     def __init__(self, *others: DestinationConfig, **people: Any) -> None:  # noqa: ANN401
         config = DestinationsConfig((mailed(), mailing(), *others), otherwise="team")
-        self.office = Office(config, MONDAY - 30 * DAY)
+        self.office = NotifyHarness(config, MONDAY - 30 * DAY)
         named = {"coordinator": "p-3", "deputy": "p-4", "manager": "p-5", "time_zone": "UTC"} | people
-        self.office.people.describe(programme(**named))
+        self.office.people.upsert_programme(programme(**named))
         for person, name in (("p-3", "Ines"), ("p-4", "Noor"), ("p-5", "Jo")):
             address = (f"{person}@acme.example",)
             self.office.people.upsert(participant(person, name, addresses=address, time_zone="UTC"))
@@ -47,7 +47,7 @@ class Line:
         addressing = Addressing(self.office.config, self.office.people, AddressesOff())
         self.context = DecisionContext("wall", lambda: self.office.now, addressing)
         self.shared = SharedAlerts(RuleBook("wall"), {})
-        self.asking = Asking((self.office.partition, self.shared), RuleBook("wall"), self.context)
+        self.asking = EscalationPlanner((self.office.partition, self.shared), RuleBook("wall"), self.context)
 
     def critical(self, *pairs: Pair, moment: datetime = MONDAY + 10 * HOUR) -> None:
         """P2 fires at that instant."""
@@ -58,15 +58,15 @@ class Line:
 
     def asked(self, moment: datetime) -> list[Delivery]:
         self.office.now = moment
-        return self.asking.planned(())
+        return self.asking.plan(())
 
     def acknowledge(self, pair: Pair) -> None:
         key = f"acme/{pair.relationship}"
         watch = self.office.partition.watch(key)
         assert watch is not None
-        (known,) = alerts_of(watch)
+        (known,) = episodes_of(watch)
         held = known.handling.model_copy(update={"state": "acknowledged", "by": "p-3", "until": NOON + DAY})
-        self.office.partition.handle(key, known.rule, held)
+        self.office.partition.set_handling(key, known.rule, held)
 
 
 @pytest.mark.parametrize(
@@ -104,15 +104,15 @@ def test_what_nobody_acknowledges_goes_to_the_deputy_in_one_message() -> None:
     assert line.asked(NOON + DAY) == []
 
 
-def test_it_is_told_with_all_that_somebody_needs_and_the_first_mail_says_who_comes_next() -> None:
+def test_it_is_sent_with_all_that_somebody_needs_and_the_first_mail_says_who_comes_next() -> None:
     line = Line()
     line.critical(Pair("one"))
     line.office.until(MONDAY + 11 * HOUR)
     renderer = Renderer(line.office.people, None)
 
     first = next(message for _, message in line.office.sent if message.recipient == "owners")
-    told = renderer.rendered(first)
-    asked = renderer.rendered(line.asked(NOON)[0])
+    told = renderer.render(first)
+    asked = renderer.render(line.asked(NOON)[0])
 
     assert "If nobody acknowledges it: it goes to Noor (deputy) on Tue 7 May at 12:00" in (told.body or "")
     assert "p-4" in told.people
@@ -140,7 +140,7 @@ def test_only_a_destination_that_goes_to_persons_of_the_programme_asks_the_next_
     shut.begin()
     shut.asking.remember(list(shut.office.written.values()))
     shut.office.now = NOON
-    assert [one.recipient for one in shut.asking.planned(())] == ["owners"]
+    assert [one.recipient for one in shut.asking.plan(())] == ["owners"]
 
 
 def test_what_is_over_by_then_or_of_a_pair_that_is_gone_is_asked_of_nobody() -> None:
@@ -180,30 +180,32 @@ def test_before_the_first_message_a_start_looks_back_for_a_day_only() -> None:
     assert line.asked(NOON + 2 * DAY) == []
 
 
-def test_whoever_gets_an_alert_hears_of_it_as_it_is_now() -> None:
+def test_whoever_gets_an_alert_is_notified_of_it_as_it_is_now() -> None:
     line = Line()
     line.critical(Pair("one"))
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
 
-    (message,) = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
-    again = line.asking.planned([GivenAlert(watch, "health_low", "p-5", "act-1")])
+    (message,) = line.asking.plan([AssignedAlert(watch, "health_low", "p-5", "act-1")])
+    again = line.asking.plan([AssignedAlert(watch, "health_low", "p-5", "act-1")])
 
     assert (message.recipient, message.person) == ("owners", "p-5")
-    assert "it was given to you" in (Renderer(line.office.people, None).rendered(message).body or "")
+    assert "it was given to you" in (Renderer(line.office.people, None).render(message).body or "")
     assert [one.delivery_id for one in again] == [message.delivery_id]
-    assert line.asking.planned([GivenAlert(watch, "health_low", "nobody", "act-2")]) == []
+    assert line.asking.plan([AssignedAlert(watch, "health_low", "nobody", "act-2")]) == []
 
 
 def reference(line: Line) -> AlertReference:
     watch = line.office.partition.watch("acme/one")
     assert watch is not None
-    (known,) = alerts_of(watch)
+    (known,) = episodes_of(watch)
     return AlertReference(subject="one", rule="health_low", dedup_key=known.dedup_key)
 
 
 @pytest.mark.parametrize(("by", "to", "heard"), [("p-3", "p-5", ["p-5"]), ("p-5", "p-5", []), ("p-3", None, [])])
-def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to: str | None, heard: list[str]) -> None:
+def test_an_act_that_gives_an_alert_to_somebody_else_is_reported_to_them(
+    by: str, to: str | None, heard: list[str]
+) -> None:
     line = Line()
     line.critical(Pair("one"))
     acts: list[Act] = [Assign(kind="assign", assignee=to), Acknowledge(kind="acknowledge")]
@@ -212,9 +214,11 @@ def test_an_act_that_gives_an_alert_to_somebody_else_is_told_to_them(by: str, to
         for number, act in enumerate(acts)
     ]
 
-    commanding = Commanding({0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry()))
+    commanding = CommandProcessor(
+        {0: line.office.partition}, line.shared, {}, line.context, Metrics(CollectorRegistry())
+    )
     records = [Record("c", 0, 0, b"", one.model_dump_json().encode(), (), 0) for one in commands]
 
-    given = commanding.take(records).given
+    given = commanding.apply(records).assigned
 
     assert [one.person for one in given] == heard

@@ -1,4 +1,5 @@
-"""With what a message for people is told: its group, how long a group waits, and what comes along with it."""
+"""Grouping of messages for people: the group of a delivery, how long a group waits, and which deliveries go along with
+it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,23 +12,23 @@ from services.notify.domain.ids import Destination, Recipient, delivery_id, tran
 from services.notify.domain.routing import Addressee
 
 BATCH_WAIT = timedelta(seconds=60)
-"""What one cause brings about comes within a minute."""
+"""Transitions of one cause come within a minute."""
 BATCH_EVERY = timedelta(minutes=15)
 """Whoever gets a message of a programme and class looks at it before the next one comes."""
 RESCORED_SPAN = timedelta(hours=49)
-"""A new profile reaches every pair by the next midnight, and a rule may hold for a day before it fires; the hour is for
-clocks that come later. By then all of it is known, and is one message."""
+"""A new profile reaches every pair by the next midnight, and a rule may hold for a day before it fires; the extra hour
+is for late clocks. By then everything is known, and is one message."""
 HOUR = timedelta(hours=1)
 PEOPLE: frozenset[ChannelName] = frozenset({"smtp", "slack", "teams"})
-OVER = "over before it was sent: its end is told"
-ELSEWHERE = "somebody else looks after it now"
+ALREADY_RESOLVED = "over before it was sent: its end is told"
+REASSIGNED = "somebody else looks after it now"
 NOT_OF_STORMS = frozenset({"resolved", "reminded"})
 
 
 @dataclass
 class Released:
-    """`messages` may go now; `waiting` are new and may not; `ended` are singles that are not sent by themselves, each
-    with its reason; `gone`: ids of which nothing is kept."""
+    """`messages` may go now; `waiting` are new and may not; `ended` are single deliveries that are not sent by
+    themselves, each with its reason; `gone`: ids whose records are deleted."""
 
     messages: list[Delivery] = field(default_factory=list)
     waiting: list[Delivery] = field(default_factory=list)
@@ -40,7 +41,7 @@ class Released:
 
 
 class GroupKey(NamedTuple):
-    """`about`: the programme and class of a batch, the programme of a storm; a digest is of everything."""
+    """`about`: the programme and class of a batch, the programme of a storm; a digest covers everything."""
 
     recipient: Recipient
     tenant: Id
@@ -49,7 +50,7 @@ class GroupKey(NamedTuple):
 
 
 Groups = Mapping[GroupKey, Mapping[str, Delivery]]
-"""Singles that wait, by id."""
+"""Waiting single deliveries, by id."""
 
 
 def group_key(delivery: Delivery) -> GroupKey:
@@ -59,19 +60,19 @@ def group_key(delivery: Delivery) -> GroupKey:
     return GroupKey(recipient, delivery.tenant, delivery.group, about.get(delivery.group, ""))
 
 
-def by_recipient(key: GroupKey) -> tuple[str, str, str, str, str, str]:
-    """A key for `sorted`."""
+def recipient_order(key: GroupKey) -> tuple[str, str, str, str, str, str]:
+    """Return a sort key."""
     to = key.recipient.destination
     return (to.channel, to.recipient, key.recipient.person or "", key.tenant, key.kind, key.about)
 
 
-def to_another(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
-    """The same single to somebody else."""
+def redirect(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
+    """Return the same delivery for another addressee."""
     event = transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition)
-    named = delivery_id(event, to.destination.channel, to.destination.recipient)
+    id_ = delivery_id(event, to.destination.channel, to.destination.recipient)
     return delivery.model_copy(
         update={
-            "delivery_id": named,
+            "delivery_id": id_,
             "channel": to.destination.channel,
             "recipient": to.destination.recipient,
             "person": to.person,
@@ -80,9 +81,9 @@ def to_another(delivery: Delivery, to: Addressee, now: Instant) -> Delivery:
     )
 
 
-def companions(groups: Groups, keys: Sequence[GroupKey], members: Sequence[Delivery]) -> list[Delivery]:
-    """What else waits for the same recipient comes along: of the same episodes, or it would be told after what came
-    later; and of the same pairs, for rules of one pair are one message."""
+def related_deliveries(groups: Groups, keys: Sequence[GroupKey], members: Sequence[Delivery]) -> list[Delivery]:
+    """Return waiting deliveries for the same recipients that go along: of the same episodes, which would otherwise
+    arrive after later transitions; and of the same pairs, since rules of one pair are one message."""
     now = [one for one in members if one.transition != "resolved"]
     episodes = {one.dedup_key for one in members}
     pairs = {one.relationship for one in now} if any(key.kind != "digest" for key in keys) else set[str]()

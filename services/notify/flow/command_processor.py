@@ -1,5 +1,5 @@
-"""What people ask, from the topic of commands: of alerts, each act admitted or refused with an event or a log line; and
-of deliveries, to send one again or to see it no more."""
+"""Commands from their topic. Each act on an alert is admitted or refused with an event or a log line; a delivery is
+replayed or discarded on request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,14 +20,22 @@ from schemas.alert_commands import (
 )
 from schemas.alerts import AlertHandled, Delivery
 from services.notify.domain.decisions import alert_handled
-from services.notify.domain.handling import UNTOUCHED, ActRefused, acted, note_of, silence_key, silence_of, unsilenced
+from services.notify.domain.handling import (
+    UNTOUCHED,
+    ActRefused,
+    apply_act,
+    build_silence,
+    check_unsilence,
+    note_from,
+    silence_key,
+)
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.partition_alerts import PartitionAlerts
-from services.notify.domain.preferences import OnSettings, PersonalSettings, settings_after
+from services.notify.domain.preferences import PersonalSettings, SettingsAct, settings_after
 from services.notify.domain.routing import DecisionContext
 from services.notify.domain.shared_alerts import SharedAlerts
-from services.notify.flow.asking import GivenAlert
+from services.notify.flow.escalation import AssignedAlert
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
@@ -39,25 +47,25 @@ HEADER = "rapport-request"
 
 
 class Requested(NamedTuple):
-    """`replay` None: the delivery of that id is discarded."""
+    """A requested replay; with `replay` None a discard."""
 
     delivery_id: str
     replay: Delivery | None
 
 
 class DeliveryRequests:
-    """Applies records on the thread that follows, from before the restore on: what was asked earlier the restore finds,
-    and twice is as once. `taken` is for the thread that decides."""
+    """Applies records on the follower's thread, from before the restore on: earlier requests are part of the restored
+    state, and applying twice is idempotent. `drain` is for the thread that decides."""
 
     def __init__(self) -> None:
         self._requested: SimpleQueue[Requested] = SimpleQueue()
 
     def apply(self, record: Record) -> None:
-        asked = next((value for name, value in record.headers if name == HEADER), None)
+        request = next((value for name, value in record.headers if name == HEADER), None)
         delivery_id = (record.key or b"").decode(errors="replace")
-        if asked == DISCARD and record.value is None:
+        if request == DISCARD and record.value is None:
             self._requested.put(Requested(delivery_id, None))
-        elif asked == REPLAY and record.value is not None:
+        elif request == REPLAY and record.value is not None:
             try:
                 self._requested.put(Requested(delivery_id, Delivery.model_validate_json(record.value)))
             except ValidationError as invalid:
@@ -65,29 +73,29 @@ class DeliveryRequests:
                     "request_unreadable", offset=record.offset, reason="; ".join(field_errors(invalid))
                 )
 
-    def taken(self) -> list[Requested]:
-        """Since it was last asked for."""
+    def drain(self) -> list[Requested]:
+        """Return the requests since the last call."""
         return [self._requested.get_nowait() for _ in range(self._requested.qsize())]
 
 
 NOBODY = "erased"
-"""By whom a silence is whose author was erased."""
+"""The author of a silence whose author was erased."""
 
 
 @dataclass(frozen=True)
-class Handled:
-    """Events of the acts, and the silences that have changed: None where one is no more; `over`: those. `settings`: of
-    people, that they have changed; `given`: alerts that one person has given to another."""
+class CommandResults:
+    """The results of a batch of commands: events of acts; changed silences (None: removed); `ended`: the removed ones;
+    changed personal `settings`; `assigned` alerts."""
 
     events: Sequence[AlertHandled] = ()
     silences: Mapping[str, AlertSilence | None] = field(default_factory=dict)
-    over: Sequence[AlertSilence] = ()
+    ended: Sequence[AlertSilence] = ()
     settings: Mapping[str, PersonalSettings | None] = field(default_factory=dict)
-    given: Sequence[GivenAlert] = ()
+    assigned: Sequence[AssignedAlert] = ()
 
 
-class Commanding:
-    """Knows the silences; what an act does to an alert lies with the alerts of its partition, or of the subject."""
+class CommandProcessor:
+    """Holds the silences; an act changes the alert in its partition, or in the store of subjects."""
 
     def __init__(
         self,
@@ -97,20 +105,20 @@ class Commanding:
         context: DecisionContext,
         metrics: Metrics,
     ) -> None:
-        self._holders: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
+        self._stores: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
         self._metrics = metrics
         self._now, self._calendar = context.now, context.addressing.people.calendar
         self._preferences = context.addressing.preferences
         self._silences = dict(silences)
-        self._given: list[GivenAlert] = []
+        self._assigned: list[AssignedAlert] = []
         self._log = log.get(__name__)
 
     @property
     def silences(self) -> tuple[AlertSilence, ...]:
         return tuple(self._silences.values())
 
-    def take(self, records: Sequence[Record]) -> Handled:
-        """In their order. What nobody can read is logged and left on the topic."""
+    def apply(self, records: Sequence[Record]) -> CommandResults:
+        """Apply commands in order. An unreadable one is logged and left on the topic."""
         events, before = list[AlertHandled](), dict(self._silences)
         changed: dict[str, AlertSilence | None] = {}
         settings: dict[str, PersonalSettings | None] = {}
@@ -119,81 +127,81 @@ class Commanding:
                 command = AlertCommand.model_validate_json(record.value or b"")
                 match command.act:
                     case PutSilence() as act:
-                        changed |= self._put(command, act)
+                        changed |= self._put_silence(command, act)
                     case EndSilence() as act:
-                        changed |= self._end(command, act)
+                        changed |= self._end_silence(command, act)
                     case SwitchOff() | SwitchOn() | DigestAt() | OpensWith() as act:
-                        settings |= self._set(command, act)
+                        settings |= self._apply_setting(command, act)
                     case _:
                         events += self._act(command)
             except ValidationError as invalid:
-                self._refuse(record, "; ".join(field_errors(invalid)))
+                self._refuse_record(record, "; ".join(field_errors(invalid)))
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
                 found = described(failure)
-                self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
-        # Those whose time has come.
-        over_now = [key for key, silence in self._silences.items() if silence.until <= self._now()]
-        for key in over_now:
+                self._refuse_record(record, f"failed: {found['error']} at {found['raised_at']}")
+        # Expired silences.
+        expired = [key for key, silence in self._silences.items() if silence.until <= self._now()]
+        for key in expired:
             del self._silences[key]
-        changed |= dict.fromkeys(over_now)
-        over = [before[key] for key, after in changed.items() if after is None and key in before]
-        given, self._given = self._given, []
-        return Handled(events, changed, over, settings, given)
+        changed |= dict.fromkeys(expired)
+        ended = [before[key] for key, after in changed.items() if after is None and key in before]
+        assigned, self._assigned = self._assigned, []
+        return CommandResults(events, changed, ended, settings, assigned)
 
     def _act(self, command: AlertCommand) -> list[AlertHandled]:
         alert = command.alert
         assert alert is not None, "the schema demands it of every act on an alert"
         key = AlertSubject(command.tenant, alert.subject_kind, alert.subject, program=alert.subject).key
-        holders = (alerts for alerts in self._holders if alerts.watches(key))
-        holder = next(holders, None)
-        watch = holder.watch(key) if holder else None
+        stores = (alerts for alerts in self._stores if alerts.has_watch(key))
+        store = next(stores, None)
+        watch = store.watch(key) if store else None
         state = watch.rules.get(alert.rule) if watch else None
-        if holder is None or watch is None or state is None or state.episode == 0:
-            self._not_admitted(command, "there is no such alert")
+        if store is None or watch is None or state is None or state.episode == 0:
+            self._refuse_command(command, "there is no such alert")
             return []
         if alert.dedup_key != dedup_key(alert_key(watch.subject, alert.rule), state.episode):
             return [alert_handled(watch, command, "a later episode of the alert has begun since", self._now())]
         before = watch.handling.get(alert.rule, UNTOUCHED)
         calendar = self._calendar(command.tenant, watch.subject.program)
-        done = acted(before, command, watch.subject, calendar, is_open=state.condition in OPEN)
-        if isinstance(done, ActRefused):
-            return [alert_handled(watch, command, done.reason, self._now())]
-        holder.handle(key, alert.rule, done.handling, note_of(command.act))
+        result = apply_act(before, command, watch.subject, calendar, is_open=state.condition in OPEN)
+        if isinstance(result, ActRefused):
+            return [alert_handled(watch, command, result.reason, self._now())]
+        store.set_handling(key, alert.rule, result.handling, note_from(command.act))
         to = command.act.assignee if command.act.kind == "assign" else None
         if to is not None and to not in {command.by, before.assignee} and state.condition in OPEN:
-            self._given.append(GivenAlert(watch, alert.rule, to, command.id))
-        return [alert_handled(watch, command, done.handling, self._now())]
+            self._assigned.append(AssignedAlert(watch, alert.rule, to, command.id))
+        return [alert_handled(watch, command, result.handling, self._now())]
 
-    def _put(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:
-        silence = silence_of(command, act)
+    def _put_silence(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:
+        silence = build_silence(command, act)
         if isinstance(silence, ActRefused):
-            return self._not_admitted(command, silence.reason)
+            return self._refuse_command(command, silence.reason)
         key = silence_key(command.tenant, act.silence)
         self._silences[key] = silence
         return {key: silence}
 
-    def _end(self, command: AlertCommand, act: EndSilence) -> dict[str, AlertSilence | None]:
+    def _end_silence(self, command: AlertCommand, act: EndSilence) -> dict[str, AlertSilence | None]:
         key = silence_key(command.tenant, act.silence)
-        refused = unsilenced(command, act, self._silences.get(key))
+        refused = check_unsilence(command, act, self._silences.get(key))
         if refused is not None:
-            return self._not_admitted(command, refused.reason)
+            return self._refuse_command(command, refused.reason)
         del self._silences[key]
         return {key: None}
 
-    def _set(self, command: AlertCommand, act: OnSettings) -> dict[str, PersonalSettings | None]:
+    def _apply_setting(self, command: AlertCommand, act: SettingsAct) -> dict[str, PersonalSettings | None]:
         after = settings_after(self._preferences.of(command.tenant, command.by), act)
         if isinstance(after, ActRefused):
-            self._not_admitted(command, after.reason)
+            self._refuse_command(command, after.reason)
             return {}
         self._preferences.put(after)
         return {after.key: after}
 
     def forget_settings(self, tenant: str, person: str) -> list[str]:
-        """Keys of what somebody who was erased had set."""
+        """Remove the settings of an erased person. Returns their keys."""
         return self._preferences.forget(tenant, person)
 
-    def forget(self, tenant: str, person: str) -> dict[str, AlertSilence | None]:
-        """Silences of somebody who was erased stay, without saying whose they are. Returns those that have changed."""
+    def forget_author(self, tenant: str, person: str) -> dict[str, AlertSilence | None]:
+        """Anonymise the silences of an erased person; they stay in force. Returns those that have changed."""
         changed = {
             key: silence.model_copy(update={"by": NOBODY})
             for key, silence in self._silences.items()
@@ -202,11 +210,11 @@ class Commanding:
         self._silences |= changed
         return dict(changed)
 
-    def _not_admitted(self, command: AlertCommand, reason: str) -> dict[str, AlertSilence | None]:
+    def _refuse_command(self, command: AlertCommand, reason: str) -> dict[str, AlertSilence | None]:
         self._metrics.commands_refused.inc()
         self._log.warning("command_refused", id=command.id, tenant=command.tenant, act=command.act.kind, reason=reason)
         return {}
 
-    def _refuse(self, record: Record, reason: str) -> None:
+    def _refuse_record(self, record: Record, reason: str) -> None:
         self._metrics.commands_refused.inc()
         self._log.error("command_unreadable", partition=record.partition, offset=record.offset, reason=reason)

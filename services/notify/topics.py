@@ -1,4 +1,4 @@
-"""Under which names notify works: its topics, and the identity that lets one instance work at a time."""
+"""The topics of notify, and the identity that lets only one instance work at a time."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -22,9 +22,9 @@ from schemas.topics import (
 
 
 @dataclass(frozen=True)
-class Names:
-    """`identity` is the transactional id, which fences a predecessor, and the group of the committed offsets. Whoever
-    owns the partition of `leader` works."""
+class NotifyTopics:
+    """`identity` is the transactional id, which fences a predecessor, and the consumer group of the committed offsets.
+    The instance that owns the partition of `leader` works."""
 
     scores: str = SCORES.name
     alerts: str = ALERTS.name
@@ -44,5 +44,5 @@ class Names:
 
     @classmethod
     def at(cls, epoch: int) -> Self:
-        """For that epoch of the log."""
+        """The topics of this epoch of the log."""
         return cls(scores=SCORES.at(epoch), alert_state=ALERT_STATE.at(epoch), roster=ROSTER.at(epoch))

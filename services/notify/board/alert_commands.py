@@ -1,4 +1,4 @@
-"""From what a form says to the command that stands on the log, and to the one that leads back."""
+"""Builds commands from forms, and the commands that undo them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from schemas.alert_commands import AlertCommand, AlertReference
 from schemas.alerts import Handling
 from schemas.primitives import Instant
 from services.notify.board.access import BoardPerson
+from services.notify.domain.alert_episode import AlertEpisode
 from services.notify.domain.handling import silence_key
-from services.notify.domain.known_alert import KnownAlert
 from services.notify.domain.preferences import personal_key
 from services.validation_errors import field_errors
 
@@ -27,12 +27,12 @@ SPANS: Mapping[str, timedelta] = {
 
 
 class ActInvalidError(Exception):
-    """What the form says makes no act; the message says why."""
+    """The form makes no valid act; the message says why."""
 
 
 @dataclass(frozen=True)
-class WantedAct:
-    """One command, what it is about in words, under which key it lies, and how the alert was handled before."""
+class PreparedCommand:
+    """One command, its subject in words, its record key, and how the alert was handled before."""
 
     command: AlertCommand
     about: str
@@ -40,21 +40,24 @@ class WantedAct:
     before: Handling | None = None
 
 
-def act_on(known: KnownAlert, fields: Mapping[str, str], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
-    """`fields` of a form, `given` who acts, the form's own id, and when. Raises ActInvalidError."""
-    _, form, now = given
-    subject = known.watch.subject
+def prepare_act(
+    episode: AlertEpisode, fields: Mapping[str, str], actor: tuple[BoardPerson, str, Instant]
+) -> PreparedCommand:
+    """Return the command of an act. `fields` of the form; `actor`: the person, the form's id, and the instant. Raises
+    ActInvalidError."""
+    _, form, now = actor
+    subject = episode.watch.subject
     reference = AlertReference(
-        subject_kind=subject.kind, subject=subject.id, rule=known.rule, dedup_key=known.dedup_key
+        subject_kind=subject.kind, subject=subject.id, rule=episode.rule, dedup_key=episode.dedup_key
     )
-    more = {"id": f"board-{form}-{known.dedup_key}", "alert": reference}
-    command = _command(given, subject.tenant, _act(fields, now), **more)
-    return WantedAct(command, known.dedup_key, subject.key, known.handling)
+    identity = {"id": f"board-{form}-{episode.dedup_key}", "alert": reference}
+    command = _command(actor, subject.tenant, _act(fields, now), **identity)
+    return PreparedCommand(command, episode.dedup_key, subject.key, episode.handling)
 
 
-def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def prepare_silence(fields: Mapping[str, str], tenant: str, actor: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
-    _, form, now = given
+    _, form, now = actor
     name = f"silence-{form[:24]}"
     act = {
         "kind": "silence",
@@ -63,42 +66,49 @@ def silencing(fields: Mapping[str, str], tenant: str, given: tuple[BoardPerson, 
         "relationship": fields.get("relationship") or None,
         "rule": fields.get("rule") or None,
         "until": _until(fields, now),
-        "note": _line(fields.get("note", "")),
+        "note": _one_line(fields.get("note", "")),
     }
-    return WantedAct(_command(given, tenant, act), name, silence_key(tenant, name))
+    return PreparedCommand(_command(actor, tenant, act), name, silence_key(tenant, name))
 
 
-def unsilencing(tenant: str, name: str, given: tuple[BoardPerson, str, Instant]) -> WantedAct:
+def prepare_unsilence(tenant: str, name: str, actor: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
     """Raises ActInvalidError."""
-    command = _command(given, tenant, {"kind": "unsilence", "silence": name})
-    return WantedAct(command, name, silence_key(tenant, name))
+    command = _command(actor, tenant, {"kind": "unsilence", "silence": name})
+    return PreparedCommand(command, name, silence_key(tenant, name))
 
 
-def setting(act: Mapping[str, Any], given: tuple[BoardPerson, str, Instant]) -> WantedAct:
-    """Of the person's own settings. Raises ActInvalidError."""
-    person, _, _ = given
-    command = _command(given, person.tenant, act, programs=None)
-    return WantedAct(command, "settings", personal_key(command.tenant, person.id))
+def prepare_setting(act: Mapping[str, Any], actor: tuple[BoardPerson, str, Instant]) -> PreparedCommand:
+    """Return a command on the person's own settings. Raises ActInvalidError."""
+    person, _, _ = actor
+    command = _command(actor, person.tenant, act, programs=None)
+    return PreparedCommand(command, "settings", personal_key(command.tenant, person.id))
 
 
 def _command(
-    given: tuple[BoardPerson, str, Instant], tenant: str | None, act: Mapping[str, Any], **more: object
+    actor: tuple[BoardPerson, str, Instant], tenant: str | None, act: Mapping[str, Any], **more: object
 ) -> AlertCommand:
-    person, form, now = given
+    person, form, now = actor
     programs = None if person.programs is None else tuple(sorted(person.programs))
-    said = {"id": f"board-{form}", "tenant": tenant, "by": person.id, "at": now, "programs": programs, "act": dict(act)}
-    return _validated({**said, **more})
+    fields_ = {
+        "id": f"board-{form}",
+        "tenant": tenant,
+        "by": person.id,
+        "at": now,
+        "programs": programs,
+        "act": dict(act),
+    }
+    return _validated({**fields_, **more})
 
 
-def _validated(given: Mapping[str, Any]) -> AlertCommand:
+def _validated(actor: Mapping[str, Any]) -> AlertCommand:
     try:
-        return AlertCommand.model_validate(given)
+        return AlertCommand.model_validate(actor)
     except ValidationError as invalid:
         raise ActInvalidError("; ".join(field_errors(invalid))) from invalid
 
 
 def _act(fields: Mapping[str, str], now: Instant) -> dict[str, Any]:
-    kind, note = fields.get("act", ""), _line(fields.get("note", ""))
+    kind, note = fields.get("act", ""), _one_line(fields.get("note", ""))
     match kind:
         case "acknowledge":
             until = _until(fields, now) if fields.get("until") else None
@@ -127,13 +137,13 @@ def _until(fields: Mapping[str, str], now: Instant) -> Instant:
     return now + span
 
 
-def _line(text: str) -> str:
-    """A note is one line; browsers send what was pasted."""
+def _one_line(text: str) -> str:
+    """Join a note into one line; browsers send pasted text as it is."""
     return " ".join(text.split())
 
 
-def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
-    """What leads back to how it was handled before; of notes and votes there is none."""
+def undo_command(one: PreparedCommand, now: Instant) -> PreparedCommand | None:
+    """Return the command that restores the previous handling; None for notes and votes."""
     command, before = one.command, one.before
     match command.act.kind:
         case "acknowledge" | "snooze" | "unacknowledge" if before is not None:
@@ -150,6 +160,6 @@ def way_back(one: WantedAct, now: Instant) -> WantedAct | None:
             act = {"kind": other, "rule": command.act.rule, "relationship": command.act.relationship}
         case _:
             return None
-    given = {"id": f"{command.id[:240]}-undo", "at": now, "act": act}
-    back = _validated({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **given})
-    return replace(one, command=back, before=None)
+    actor = {"id": f"{command.id[:240]}-undo", "at": now, "act": act}
+    undo = _validated({**command.model_dump(exclude={"act", "alert"}), "alert": command.alert, **actor})
+    return replace(one, command=undo, before=None)
