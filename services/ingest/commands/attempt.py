@@ -24,7 +24,7 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.statements import Directory, Statements, opened
+from services.ingest.flow.tools.statements import DirectoryStatementWriter, Statements, opened
 from services.ingest.sources.connections import ConnectionsError, load_connections
 from services.ingest.sources.tool import Connection, Received, Tool
 from services.runtime.kafka import OutgoingRecord, Record
@@ -189,7 +189,9 @@ class Attempt:
 
     def _written(self, said: Activity, projection: Projection) -> Heard:
         clock = Clock(self._now)
-        statements = Statements(self._event_writer, Directory(self._log), projection, lambda: clock, lambda *_: ())
+        statements = Statements(
+            self._event_writer, DirectoryStatementWriter(self._log), projection, lambda: clock, lambda *_: ()
+        )
         result = statements.write((said,), self._connection.connection_scope)
         events, participants = self._log.taken()
         for event in events:

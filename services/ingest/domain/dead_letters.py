@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, partition_key
 from schemas.known_names import UNKNOWN, known_path
 from schemas.topics import RAW_CLOUDEVENTS, RAW_TOOLS
-from services.ingest.domain.admission import screened
+from services.ingest.domain.admission import sanitize
 from services.ingest.domain.cloudevents import ENCODED, Parsed, normal_form, read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
@@ -159,7 +159,7 @@ def leavings(raw: object, scope: Scope, pseudonym: Pseudonym) -> Leavings:
     normal = normal_form(raw) if isinstance(raw, dict) else None
     if normal is None or isinstance(normal, Rejected):
         return nothing
-    found = screened(normal, pseudonym)
+    found = sanitize(normal, pseudonym)
     if isinstance(found, Rejected):
         return nothing
     given = dict(found)

@@ -137,7 +137,7 @@ class AttendanceWork:
         self._unsaid: list[RawEvent] = []
         self._begun_pairs, self._pairs_failed = BegunPairs(), Breaker()
         self._pending_writes = PendingWrites()
-        self._pending_writes.of(self._given_up)
+        self._pending_writes.set_origin(self._give_up)
         self._unexpected = UnexpectedFailures()
         self._line = log.get(__name__)
 
@@ -252,14 +252,14 @@ class AttendanceWork:
                     names = {"event_id": raw["id"], "subject": raw["subject"]}
                     self._line.error("outcome_rejected", **names, verdict=str(result))
                 else:
-                    said = "repeated" if result.repeat else verdict.event.type.split(".")[2]
-                    self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
+                    said = "repeated" if result.duplicate else verdict.event.type.split(".")[2]
+                    self._pending_writes.add(result.written, partial(self._event_writer.record_again, verdict.event))
                 notes[said] += 1
                 del self._unsaid[0]
         self._pending_writes.settle()
 
-    def _given_up(self, rejected: Rejected) -> Future[None]:
-        """It came of several records, none of which is at fault: the log tells of it."""
+    def _give_up(self, rejected: Rejected) -> Future[None]:
+        """The outcome derives from several records, none of which is at fault: it is only logged."""
         self._line.error("outcome_refused", reason=rejected.reason, detail=rejected.errors[0].reason)
         done: Future[None] = Future()
         done.set_result(None)
@@ -285,14 +285,14 @@ MOST_SECONDS = 900
 
 
 @contextmanager
-def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def attendance(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     settings = shared.settings
     with closing(Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)) as reader:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
         log = AttendanceLog(
-            reader, partial(day_before, settings), partial(between, settings), lambda: known.follower.is_fresh
+            reader, partial(day_before, settings), partial(between, settings), lambda: access.follower.is_fresh
         )
-        work = AttendanceWork(log, shared.event_writer, known.projection, shared.clock)
+        work = AttendanceWork(log, shared.event_writer, access.projection, shared.clock)
         loop = BatchLoop(reader, work, shared.readiness.part("attendance"))
-        yield {"attendance": partial(known.then, loop, stop)}
+        yield {"attendance": partial(access.run_caught_up, loop, stop)}

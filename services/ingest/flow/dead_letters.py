@@ -20,7 +20,7 @@ from services.ingest.domain.dead_letters import (
     quarantined,
 )
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.in_flight import acknowledged, time_of
+from services.ingest.flow.in_flight import acknowledgement, record_time
 from services.runtime import log
 from services.runtime.kafka import Headers, Producer, Record, UnwritableRecordError, read_to_end
 from services.runtime.settings import Settings
@@ -52,7 +52,7 @@ def quarantine(
     origin = f"{record.topic}/{record.partition}/{record.offset}"
     key = origin if kept.number is None else f"{origin}#{kept.number}"
     headers = [*_headers(record, rejected, kept), *_original(record.headers)]
-    return acknowledged(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
+    return acknowledgement(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
 
 
 def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequence[tuple[str, bytes]]:
@@ -182,4 +182,4 @@ def _send(producer: Producer, some: Sequence[DeadLetter], found: Requeued, now: 
 
 def _all(settings: Settings) -> Iterator[DeadLetter]:
     for one in read_to_end(settings, [REJECTED.name]):
-        yield quarantined(one.key, one.value, one.headers, time_of(one))
+        yield quarantined(one.key, one.value, one.headers, record_time(one))

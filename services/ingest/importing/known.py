@@ -11,13 +11,14 @@ import click
 
 from schemas.tokens import authenticate
 from services.ingest.domain.activity import Person
-from services.ingest.domain.admission import Clock, admit, prepared
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import any_pseudonym
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import any_scope
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.event_writer import prepare
 from services.ingest.flow.people.followers import ProjectionBehindError, projection_now
 from services.ingest.flow.tokens import read_tokens
 from services.ingest.importing.entry import ImportEntry, refusal
@@ -83,7 +84,7 @@ class Rehearsal:
         verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)
         if isinstance(verdict, Rejected):
             return refusal(verdict)
-        said = prepared(verdict.event)
+        said = prepare(verdict.event)
         known = self._recent.setdefault(said.identity, said.content)
         self._recent.move_to_end(said.identity)
         if len(self._recent) > REMEMBERED:

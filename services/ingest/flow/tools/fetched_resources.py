@@ -20,7 +20,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
-from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
+from services.ingest.flow.in_flight import acknowledgement, rejection_of, when_all_complete
 from services.ingest.sources.tool import MOST_BYTES, Connection, Kept, Received
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
@@ -173,9 +173,11 @@ class Fetcher:
                 return payloads
             kept = [payload for payload in payloads if isinstance(payload, Kept)]
             try:
-                all_of([self._send(payload, connection.connection_scope) for payload in kept]).result(MOST_SECONDS)
+                when_all_complete([self._send(payload, connection.connection_scope) for payload in kept]).result(
+                    MOST_SECONDS
+                )
             except UnwritableRecordError as failure:
-                return unwritable(failure)
+                return rejection_of(failure)
             except (KafkaError, TimeoutError) as away:
                 raise TryLaterError(f"the broker does not acknowledge: {away}") from away
             resources += len(kept)
@@ -193,7 +195,7 @@ class Fetcher:
 
     def _send(self, kept: Kept, scope: ConnectionScope) -> Future[None]:
         headers = kept.headers(scope.connection)
-        return acknowledged(
+        return acknowledgement(
             self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )
 

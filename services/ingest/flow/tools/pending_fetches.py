@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.flow.in_flight import time_of
+from services.ingest.flow.in_flight import record_time
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
 from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log
@@ -59,7 +59,7 @@ def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
     )
     headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
     size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
-    return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, time_of(record), size)
+    return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, record_time(record), size)
 
 
 class FinishedFetch(NamedTuple):

@@ -30,7 +30,7 @@ from services.ingest.flow.tools.statements import (
     CONNECTION,
     CONTENT_TYPE,
     NAME,
-    Directory,
+    DirectoryStatementWriter,
     OpenedPayload,
     Result,
     Statements,
@@ -109,7 +109,7 @@ class ToolRecords:
         with later_if_away():
             self._tools.topics.subscribe()
         for fetch, outcome in self._fetches.done():
-            self._statements.pending_writes.of(partial(self._quarantined, fetch.record))
+            self._statements.pending_writes.set_origin(partial(self._quarantined, fetch.record))
             try:
                 told = self._told(fetch.record, fetch.payload, outcome)
             except KafkaError as away:
@@ -135,7 +135,7 @@ class ToolRecords:
         self._statements.pending_writes.settle()
         with later_if_away():
             for record in batch.records:
-                self._statements.pending_writes.of(partial(self._quarantined, record))
+                self._statements.pending_writes.set_origin(partial(self._quarantined, record))
                 outcomes.update(self._outcomes(record))
         self._statements.pending_writes.settle()
         for outcome, count in outcomes.items():
@@ -191,8 +191,8 @@ class ToolRecords:
                         "tool_needs_attention", tool=scope.tool, connection=scope.connection, reason=reason
                     )
                 return f"ignored:{reason}"
-            case Written(repeat):
-                return "duplicate" if repeat else "admitted"
+            case Written(duplicate):
+                return "duplicate" if duplicate else "admitted"
             case FetchedResources(rejected=unrecorded):
                 return "fetched" if unrecorded is None else self._put_aside(record, unrecorded, payload)
             case Waiting():
@@ -202,7 +202,7 @@ class ToolRecords:
 
     def _put_aside(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
         send = partial(self._quarantined, record, rejected, payload)
-        self._statements.pending_writes.owe(send(), send)
+        self._statements.pending_writes.add(send(), send)
         return f"rejected:{rejected.reason}"
 
     def _quarantined(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
@@ -283,7 +283,7 @@ def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
 
 
 @contextmanager
-def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     health = shared.readiness.part("tools")
     if not shared.connections and shared.settings.ingest_connections is None:
@@ -302,9 +302,9 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
         def clock() -> Clock:
             return Clock(datetime.now(UTC), settings.clock)
 
-        statements = Statements(shared.event_writer, Directory(producer), known.projection, clock, find)
+        statements = Statements(shared.event_writer, DirectoryStatementWriter(producer), access.projection, clock, find)
         past, span = partial(day_before, settings), partial(between, settings)
-        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower)
+        tools = Tools(shared.connections, topics, fetcher, past, span, access.follower)
         work = ToolRecords(tools, statements, producer, shared.metrics)
         loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
 
@@ -313,6 +313,6 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
                 health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
                 if stop.wait(NOTICED_SECONDS):
                     return
-            known.then(loop, stop)
+            access.run_caught_up(loop, stop)
 
         yield {"tools": run}
