@@ -129,7 +129,7 @@ class Attempt:
 
     def __init__(self, connection: Connection, projection: Projection | None, now: datetime) -> None:
         self._connection, self._projection, self._now = connection, projection, now
-        self._log = PretendedLog(projection.roster.known if projection else lambda *_: None)
+        self._log = PretendedLog(projection.roster.registered if projection else lambda *_: None)
         self._event_writer = EventWriter(self._log, REMEMBERED)
         self._fold = AttendanceFold(projection.bookings.expected) if projection else None
         self._records = 0

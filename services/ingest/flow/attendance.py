@@ -19,7 +19,7 @@ from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, Expected
-from services.ingest.domain.people.fan_out import told_before
+from services.ingest.domain.people.fan_out import backfill_employment
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
@@ -231,7 +231,7 @@ class AttendanceWork:
         """What meets an error of ours tells nothing of this pair; a hundred in a row are a bad deploy. Raises
         BadDeployError."""
         try:
-            found = told_before(*pair, self._projection.roster, clock)
+            found = backfill_employment(*pair, self._projection.roster, clock)
         except Exception as failure:  # noqa: BLE001 (told and counted)
             self._line.error("pair_failed", relationship="/".join(pair), **described(failure))
             self._pairs_failed.refused(type(failure).__name__)

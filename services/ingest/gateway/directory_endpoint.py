@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from schemas.tokens import Token
 from services.ingest.domain.cloudevents import JSON, read_json
-from services.ingest.domain.people.participants import is_participant_id, read_participant, replacing
+from services.ingest.domain.people.participants import is_participant_id, read_participant, replace_statement
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.event_writer import Receipt
 from services.ingest.flow.in_flight import UnavailableError
@@ -94,7 +94,7 @@ class DirectoryEndpoint:
                 if isinstance(one, Rejected):
                     found.append(one)
                     return
-                receipt = self._directory.write_in(sending, replacing(one, source.feed))
+                receipt = self._directory.write_in(sending, replace_statement(one, source.feed))
                 found.append(receipt if isinstance(receipt, Rejected) else (one.id, receipt))
 
             try:

@@ -19,7 +19,7 @@ from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES, DirectoryStatemen
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.commands.erase import erasable
 from services.ingest.domain.people import participants
-from services.ingest.domain.people.participants import merging, replacing
+from services.ingest.domain.people.participants import merge_statement, replace_statement
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.people.directory_projector import MergedDirectory
@@ -90,13 +90,13 @@ def say(says: DirectoryStatementWriter, *said: DirectoryStatement) -> None:
 
 
 def row(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
-    said = merging(employed(name, "active", **changes), ConnectionScope(tenant, None, "hr", "hr_feed"))
+    said = merge_statement(employed(name, "active", **changes), ConnectionScope(tenant, None, "hr", "hr_feed"))
     assert isinstance(said, DirectoryStatement)
     return said
 
 
 def posted(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
-    return replacing(participant(name, tenant=tenant, **changes), "api:token")
+    return replace_statement(participant(name, tenant=tenant, **changes), "api:token")
 
 
 def records(alone: Settings, tenant: str) -> list[Record]:
@@ -126,8 +126,8 @@ def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
         pass
 
     projection = projection_now(alone)
-    assert projection.roster.known(tenant, "p-ada") == person(alone, tenant)
-    assert projection.roster.known(tenant, "p-ben") is None
+    assert projection.roster.registered(tenant, "p-ada") == person(alone, tenant)
+    assert projection.roster.registered(tenant, "p-ben") is None
 
 
 def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(
@@ -320,7 +320,7 @@ def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
     with projecting(alone):
         pass
 
-    known = projection_now(alone).roster.known
+    known = projection_now(alone).roster.registered
     assert known(tenant, "p-ada") is not None
     assert known(tenant, "p-ben") is None
 
@@ -382,5 +382,5 @@ def test_an_erasure_takes_away_what_was_said_before_and_what_comes_after_starts_
     assert ben is not None
     assert (ben.addresses, ben.identities, ben.time_zone, ben.consent) == ((), (), "UTC", False)
     roster = projection_now(alone).roster
-    assert roster.known(tenant, "p-ada") is None
-    assert roster.known(tenant, "p-ben") == ben
+    assert roster.registered(tenant, "p-ada") is None
+    assert roster.registered(tenant, "p-ben") == ben
