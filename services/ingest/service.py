@@ -123,8 +123,8 @@ def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> 
         access = stack.enter_context(projection_access(shared, roster_only=chosen == {"http"}))
         parts |= access.parts(stop)
         if "projector" in chosen:
-            health, standing = shared.readiness.part("projector"), access.follower.standing
-            parts |= stack.enter_context(projector(shared.settings, health, stop, standing))
+            health, snapshots = shared.readiness.part("projector"), access.follower.snapshots
+            parts |= stack.enter_context(projector(shared.settings, health, stop, snapshots))
         if "http" in chosen:
             # Workers serve no HTTP, and importing it would be a quarter of their start.
             from services.ingest.gateway.app import http_gateway  # noqa: PLC0415

@@ -14,7 +14,7 @@ import click
 
 from services.ingest import service
 from services.ingest.console import explained, quiet_settings
-from services.ingest.flow.people.projected_topics import FoldedOffsets
+from services.ingest.flow.people.projected_topics import ProjectionLag
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
@@ -116,24 +116,24 @@ def project() -> None:
     and may run meanwhile; an interrupted fold goes on where it stopped."""
     with explained(), on_signal() as stop:
         settings, began = quiet_settings(), time.monotonic()
-        with closing(FoldedOffsets(settings)) as folded, projector(settings, Health(), stop) as parts:
-            supervise({**parts, "progress": partial(_watch, folded, stop)}, stop)
-        if folded.left:
+        with closing(ProjectionLag(settings)) as lag, projector(settings, Health(), stop) as parts:
+            supervise({**parts, "progress": partial(_watch, lag, stop)}, stop)
+        if lag.left:
             click.echo("stopped before the end of the log: run it again, it goes on from here", err=True)
             sys.exit(130)
         click.echo(f"projected up to the end of the log in {time.monotonic() - began:.0f} s")
 
 
-def _watch(folded: FoldedOffsets, stop: threading.Event) -> None:
+def _watch(lag: ProjectionLag, stop: threading.Event) -> None:
     """Returns when the end as it was at the beginning is reached, which ends the other parts too."""
     shown_at = time.monotonic()
     while not stop.wait(ASKED_SECONDS):
         try:
             with later_if_away():
-                told = f"{folded.ask():,} records of the log are left"
+                told = f"{lag.refresh():,} records of the log are left"
         except TryLaterError as away:
             told = str(away)
-        if not folded.left:
+        if not lag.left:
             return
         if time.monotonic() - shown_at >= SHOWN_SECONDS:
             shown_at = time.monotonic()

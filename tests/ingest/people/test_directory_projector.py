@@ -113,7 +113,7 @@ def outcomes(health: Health) -> Counter[str]:
 def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.flow.people.followers.AWAITED_SECONDS", 1.0)
+    monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
     say(says, posted(tenant), posted(tenant, "ben"))
     says.erase(tenant, "p-ben", "api:token", NOW).result(20)
 
@@ -337,7 +337,7 @@ def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() ->
 
     assert (first, again) == (["merged", "merged"], [None, None])
     assert directory.unwritten == unwritten
-    directory.written()
+    directory.mark_written()
     assert directory.unwritten == []
 
 

@@ -127,10 +127,9 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
         for raw, event in _admitted(_FanOut(activity, scope, alone).events(), scope, clock):
             alone.apply(event)
             found.append((raw, event))
-        person = alone.registered(tenant, name)
-        assert person is not None, "only participants of the directory have changes"
-        update = {"status": activity.status, "employment": (*person.employment, change)}
-        alone.upsert(person.model_copy(update=update))
+        before = alone.registered(tenant, name)
+        assert before is not None, "only participants of the directory have changes"
+        alone.upsert(before.model_copy(update={"status": activity.status, "employment": (*before.employment, change)}))
     if _was_retracted_by_others([event for _, event in found], history):
         return []
     ids = frozenset(event.id for _, event in found)
