@@ -13,7 +13,7 @@ from functools import partial
 from schemas.topics import RAW_CLOUDEVENTS
 from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import Parsed, read_record
-from services.ingest.domain.dead_letters import leavings, without_words
+from services.ingest.domain.dead_letters import storable, without_words
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
@@ -115,9 +115,11 @@ class RawEvents:
             raw = _read(record)
         except Exception:  # noqa: BLE001 (logged when it was processed)
             raw = Parsed(None)
-        kept = leavings(None if isinstance(raw, Rejected) else raw.value, sender.scope, sender.pseudonym)
+        kept = storable(None if isinstance(raw, Rejected) else raw.value, sender.scope, sender.pseudonym)
         value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
-        notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        notes = (
+            () if kept.is_complete else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        )
         key = record.key if KEY.fullmatch(record.key or b"") else None
         shown = record._replace(key=key, headers=STRUCTURED if value else ())
         return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
