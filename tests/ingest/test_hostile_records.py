@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -24,7 +25,7 @@ from schemas.topics import (
     USUAL_BYTES,
     raw_of,
 )
-from services.ingest.domain.admission import Clock, EventAdmission
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
@@ -223,12 +224,12 @@ class Sizes:
 
 
 def raw_events(producer: Producer) -> RawEvents:
-    def clock() -> Clock:
+    def now() -> datetime:
         raise ZeroDivisionError("a secret that was sent")
 
     programs = ProgramLookup(lambda *_: None, lambda *_: True, lambda: False)
     sender = RawSender(
-        Scope("acme", frozenset({SOURCE})), EventAdmission(clock, programs, partial(pseudonym_of, "")), str
+        Scope("acme", frozenset({SOURCE})), EventAdmission(now, "wall", programs, partial(pseudonym_of, "")), str
     )
     return RawEvents(producer, EventWriter(producer, 10), sender, IngestMetrics(CollectorRegistry()))
 

@@ -17,7 +17,7 @@ from kafka.errors import InvalidRecordError
 
 from deploy.local.kafka import LocalKafka
 from schemas.topics import EVENTS
-from services.ingest.domain.admission import Clock, EventAdmission
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter, Receipt
@@ -68,7 +68,7 @@ def intake(producer: Producer, topic: str) -> EventIntake:
     limiter = InFlightLimiter(2**20, 60.0, threading.Event())
     programs = ProgramLookup(lambda *_: None, lambda *_: False, lambda: False)
     now = datetime(2026, 6, 1, tzinfo=UTC)
-    admission = EventAdmission(lambda: Clock(now, "log"), programs, partial(pseudonym_of, "a key for tests"))
+    admission = EventAdmission(lambda: now, "log", programs, partial(pseudonym_of, "a key for tests"))
     return EventIntake(EventWriter(producer, 10_000, topic), BoundedWriter(limiter, FairScheduler()), admission)
 
 

@@ -179,16 +179,17 @@ class RelationshipPrograms(Protocol):
 
 @dataclass(frozen=True)
 class EventAdmission:
-    """Admits the events of a request. `pseudonym`: by tenant."""
+    """Admits the events of a request. `now`: in UTC. `pseudonym`: by tenant."""
 
-    clock: Callable[[], Clock]
+    now: Callable[[], datetime]
+    clock_mode: Literal["wall", "log"]
     programs: RelationshipPrograms
     pseudonym: Callable[[str], Pseudonym]
 
     def for_scope(self, scope: Scope) -> Callable[[object], Verdict]:
         """For the events of one request, which all have the same time of recording. The result raises UnavailableError
         while the projection of relationships is behind the log."""
-        clock, programs, pseudonym = self.clock(), self.programs, self.pseudonym(scope.tenant)
+        clock, programs, pseudonym = Clock(self.now(), self.clock_mode), self.programs, self.pseudonym(scope.tenant)
 
         def admit_one(raw: object) -> Verdict:
             verdict = admit(raw, scope, clock, programs.program_of, pseudonym)

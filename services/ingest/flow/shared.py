@@ -87,7 +87,7 @@ class Shared:
         key = self.settings.ingest_digest_key.get_secret_value()
         # Cached: hashing releases the interpreter lock, and waiting for it may take longer than admitting an event.
         pseudonyms = lru_cache(MOST_TENANTS)(partial(pseudonym_of, key))
-        return EventAdmission(self.clock, programs, pseudonyms)
+        return EventAdmission(partial(datetime.now, UTC), self.settings.clock, programs, pseudonyms)
 
     def clock(self) -> Clock:
         return Clock(datetime.now(UTC), self.settings.clock)
