@@ -1,4 +1,4 @@
-"""`rapport ingest`: the gateway and its commands, of which only the one that is asked for is imported."""
+"""`rapport ingest`: the gateway and its commands. Only the module of the requested command is imported."""
 
 from importlib import import_module
 
@@ -21,12 +21,12 @@ COMMANDS = {
     "connections": ("services.ingest.commands.connections", "connections"),
     "erase": ("services.ingest.commands.erase", "erase"),
 }
-"""By their names: the module of each, and what it is called there. All together are a second of CPU to import, most of
-which a token or the worker has no use for."""
+"""The module and attribute of each command, by name. Importing all of them takes a second of CPU, most of which a
+command such as `token`, or a worker, does not need."""
 
 
 class IngestCommands(click.Group):
-    """Of `commands` it uses the names only, for its help and to say which one a misspelt one is like."""
+    """Uses only the names of `commands`, for the help and for suggestions when a name is misspelt."""
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (as click calls it)
         if cmd_name not in COMMANDS:

@@ -1,4 +1,4 @@
-"""What the commands of operators share: settings, errors explained, rows in columns."""
+"""What the commands share: settings, error messages, tables and writing records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Turns what can go wrong outside of the program into one line and exit code 1."""
+    """Turns errors from outside of the program into one line and exit code 1."""
     try:
         yield
     except (SettingsError, ProjectionBehindError, UnwritableRecordError, BrokerUnreachableError) as problem:
@@ -35,7 +35,7 @@ def explained() -> Iterator[None]:
     except KafkaError as away:
         raise click.ClickException(f"the broker does not answer: {away}") from away
     except OSError as failed:
-        # A file that cannot be read, a folder that nobody may write to, a disk that is full.
+        # An unreadable file, a directory without write permission, a full disk.
         raise click.ClickException(f"{failed.filename or ''}: {failed.strerror or failed}".lstrip(": ")) from failed
 
 
@@ -44,7 +44,7 @@ def command_settings() -> IngestSettings:
 
 
 def quiet_settings() -> IngestSettings:
-    """For commands that use what services use: of its log only warnings are said, on stderr."""
+    """For commands that run code of the services: only warnings are logged, on stderr."""
     settings = command_settings()
     log.configure(settings.model_copy(update={"log_level": "WARNING"}), "ingest")
     return settings

@@ -14,7 +14,7 @@ from services.ingest.flow.connections_reload import PATH, reload_act
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.raw_cloudevents import raw_cloudevents
-from services.ingest.flow.shared import IngestMetrics, Shared, projection
+from services.ingest.flow.shared import IngestMetrics, Shared, projection_access
 from services.ingest.flow.source_watermarks import SourceWatermarks
 from services.ingest.flow.supervise import Parts, supervise
 from services.ingest.flow.tools.tool_records import tool_topics, topics_of
@@ -25,9 +25,9 @@ from services.runtime import log
 from services.runtime.health import Health, PartsReadiness, served
 from services.runtime.kafka import KafkaError, Producer, await_broker
 
-# Everything that was promised is acknowledged by then; the rest was answered 503 or nothing.
+# Every event that was answered 202 is acknowledged by then; the others were answered 503 or nothing.
 CLOSE_SECONDS = 0.2
-# Much longer than a request waits: while the producer still tries, what is sent again is recognised and written once.
+# Much longer than a request waits: while the producer still tries, a repeated request is recognised and written once.
 DELIVERY_SECONDS = 600
 # kafka-python's `send` waits for lost metadata on the caller's thread, here that of the event loop.
 METADATA_SECONDS = 2
@@ -45,21 +45,21 @@ def serve(
     connections: Mapping[str, Connection],
     listener: socket.socket | None = None,
 ) -> None:
-    """The gateway, on the listener of its parent if it is one of several workers. Returns after `stop`. Raises
-    KafkaError or OSError when it cannot start, and whatever is unexpected."""
+    """Runs the gateway, on the listener of its parent if it is one of several workers. Returns after `stop`. Raises
+    KafkaError or OSError when it cannot start, and any unexpected error."""
     port = settings.ingest_health_port
     run_parts(Composition(settings, connections, frozenset({"http"}), port, listener), stop)
 
 
 def work(settings: IngestSettings, stop: threading.Event, connections: Mapping[str, Connection]) -> None:
-    """The workers that the settings choose, as `serve`."""
+    """Runs the parts that the settings choose, as `serve`."""
     chosen = frozenset[AnyPart](settings.ingest_parts)
     run_parts(Composition(settings, connections, chosen, settings.ingest_work_health_port), stop)
 
 
 @dataclass(frozen=True)
 class Composition:
-    """What runs in one process."""
+    """The parts of one process."""
 
     settings: IngestSettings
     connections: Mapping[str, Connection]
@@ -77,20 +77,20 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
         if not await_broker(settings, writing, stop):
             return
         producer = stack.enter_context(_producer(settings, writing))
-        # The first record of a topic would else wait for what is known of it, on the event loop. The error names the
-        # topic that is missing.
+        # Loads the topics' metadata: otherwise the first record of each would wait for it on the event loop. The error
+        # names the missing topic.
         log_topic = EVENTS.at(settings.log_epoch)
-        ours = [log_topic, REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name]
-        producer.know([*ours, *topics_of(composition.connections)])
+        topics = [log_topic, REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name]
+        producer.know([*topics, *topics_of(composition.connections)])
         connections = _connections_file(composition, producer)
         if connections is not None:
             health.acts[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
         event_writer = EventWriter(producer, settings.ingest_remembered, log_topic)
-        watermarks = SourceWatermarks(producer, event_writer.spoken)
-        known = composition.connections if connections is None else connections
-        shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, known)
+        watermarks = SourceWatermarks(producer, event_writer.drain_progress)
+        current = composition.connections if connections is None else connections
+        shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, current)
         with _chosen(shared, composition, stop) as parts:
-            # Not before every other part has said that it is starting, or the whole would be ready without them.
+            # After every other part has reported that it is starting, or the process would be ready without them.
             writing.tell("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             watching = {} if connections is None else {"connections": partial(connections.run, stop)}
@@ -119,23 +119,23 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
 def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> Iterator[Parts]:
     chosen, parts = composition.parts, dict[str, Callable[[], None]]()
     with ExitStack() as stack:
-        # The gateway asks whose a relationship is; who met when is of tools.
-        known = stack.enter_context(projection(shared, roster_only=chosen == {"http"}))
-        parts |= known.parts(stop)
+        # The gateway needs the programme of each relationship; only tools need bookings.
+        access = stack.enter_context(projection_access(shared, roster_only=chosen == {"http"}))
+        parts |= access.parts(stop)
         if "projector" in chosen:
-            health, standing = shared.readiness.part("projector"), known.follower.standing
-            parts |= stack.enter_context(projector(shared.settings, health, stop, standing))
+            health, snapshots = shared.readiness.part("projector"), access.follower.snapshots
+            parts |= stack.enter_context(projector(shared.settings, health, stop, snapshots))
         if "http" in chosen:
-            # Workers serve no HTTP, and have no use for what would be a quarter of their start.
-            from services.ingest.gateway.app import over_http  # noqa: PLC0415
+            # Workers serve no HTTP, and importing it would be a quarter of their start.
+            from services.ingest.gateway.app import http_gateway  # noqa: PLC0415
 
-            parts |= stack.enter_context(over_http(shared, known, stop, composition.listener))
+            parts |= stack.enter_context(http_gateway(shared, access, stop, composition.listener))
         if "raw" in chosen:
-            parts |= stack.enter_context(raw_cloudevents(shared, known, stop))
+            parts |= stack.enter_context(raw_cloudevents(shared, access, stop))
         if "tools" in chosen:
-            parts |= stack.enter_context(tool_topics(shared, known, stop))
+            parts |= stack.enter_context(tool_topics(shared, access, stop))
         if "attendance" in chosen:
-            parts |= stack.enter_context(attendance(shared, known, stop))
+            parts |= stack.enter_context(attendance(shared, access, stop))
         yield parts
 
 
@@ -151,6 +151,6 @@ def _producer(settings: IngestSettings, writing: Health) -> Iterator[Producer]:
     try:
         yield producer
     finally:
-        # Fails if the broker is away, and then nothing is left that anybody was told is recorded.
+        # Fails if the broker is away, and then no acknowledged event is lost.
         with suppress(KafkaError):
             producer.close(CLOSE_SECONDS)

@@ -10,7 +10,7 @@ from schemas.primitives import Id, SourceUri
 from services.ingest.domain.scope import RESERVED, Scope
 from services.runtime.settings import Port, Settings
 
-# Whoever guesses the key finds out from a digest which address or which words it stands for.
+# Whoever guesses the key can find the address or the text behind a digest.
 SHORTEST_KEY = 16
 
 
@@ -19,7 +19,7 @@ def _comma_separated(text: object) -> object:
 
 
 def _hard_to_guess(key: SecretStr) -> SecretStr:
-    # "" is not set: whatever needs the key then refuses, and says so.
+    # "" means not set: code that needs the key then refuses and explains why.
     if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
         raise ValueError(f"must have at least {SHORTEST_KEY} characters")
     return key

@@ -1,4 +1,4 @@
-"""Several gateways on one port: processes of one listener, supervised together."""
+"""Several gateway processes on one port, supervised by their parent."""
 
 import json
 import os
@@ -27,7 +27,7 @@ STOP_SECONDS = 1.8
 
 
 class WorkerEndedError(Exception):
-    """The message says which, and how."""
+    """The message names the worker and its exit code."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class _Worker:
 
 
 def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int) -> None:
-    """Returns after `stop`, when all have ended. Raises OSError if the address is taken, and WorkerEndedError when one
-    ended by itself: then all end, for whatever started this to start it anew."""
+    """Returns after `stop`, when all have ended. Raises OSError if the address is in use, and WorkerEndedError when one
+    ended by itself: then all end, and the process manager restarts the parent."""
     health = Health()
     addresses = [f"{_reachable(settings.host)}:{settings.ingest_health_port + n}" for n in range(1, count + 1)]
     if settings.ingest_connections is not None:
@@ -48,7 +48,7 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
         listen(settings.host, settings.ingest_port) as listener,
         served(health, settings.host, settings.ingest_health_port),
         _launched(settings, listener, count) as workers,
-        # One for all questions: to make one reads the certificates that this machine trusts, 25 ms of CPU.
+        # One client for all requests: creating one loads the machine's certificates, 25 ms of CPU.
         httpx.Client(timeout=ASKED_SECONDS) as client,
     ):
         log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
@@ -57,14 +57,14 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
                 if (code := worker.process.poll()) is not None:
                     ended = f"worker {worker.number} ended with exit code {code}"
                     raise WorkerEndedError(f"{ended}; its last lines say why")
-            _tell(health, workers, client)
+            _report(health, workers, client)
         health.tell("stopping")
     log.get(__name__).info("stopped")
 
 
 def inherited(listener: int, stop: threading.Event) -> socket.socket:
-    """What a worker listens on. It stops when its parent has died: it would else keep the port for ever, and nobody
-    would start it anew."""
+    """The socket that a worker listens on. The worker stops when its parent has died: otherwise it would keep the port
+    for ever, and nobody would restart it."""
 
     def wait() -> None:
         sys.stdin.buffer.read()
@@ -78,13 +78,13 @@ def inherited(listener: int, stop: threading.Event) -> socket.socket:
 def _launched(settings: IngestSettings, listener: socket.socket, count: int) -> Iterator[Sequence[_Worker]]:
     workers: list[_Worker] = []
     try:
-        # One by one: those that run are in the list when the next one cannot be started.
+        # One by one, so that those that run are in the list if the next one cannot be started.
         workers.extend(_launch(settings, listener, number) for number in range(1, count + 1))
         yield workers
     finally:
         for worker in workers:
             worker.process.terminate()
-        # Killed is who has not ended in time.
+        # A worker that has not ended in time is killed.
         until = time.monotonic() + STOP_SECONDS
         for worker in workers:
             try:
@@ -110,17 +110,17 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)  # noqa: S104 (asked, not bound)
 
 
-def _tell(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
+def _report(health: Health, workers: Sequence[_Worker], client: httpx.Client) -> None:
     conditions = {worker.number: Condition("ready") for worker in workers}
     for worker in workers:
         if not worker.health_url:
             continue
         try:
-            told = client.get(worker.health_url).json()
+            condition = client.get(worker.health_url).json()
         except (httpx.TransportError, json.JSONDecodeError) as silent:
             conditions[worker.number] = Condition("starting", f"it does not say: {type(silent).__name__}")
         else:
-            conditions[worker.number] = Condition(told["state"], told["detail"])
+            conditions[worker.number] = Condition(condition["state"], condition["detail"])
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())

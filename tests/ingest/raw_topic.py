@@ -3,15 +3,15 @@
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import RAW_CLOUDEVENTS
-from services.ingest.domain.admission import Clock
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.intake import Gate
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.shared import IngestMetrics
@@ -24,8 +24,8 @@ from tests.ingest.conftest import DIGEST_KEY
 @contextmanager
 def raw_events(broker: Settings, scope: Scope, programs: ProgramLookup) -> Iterator[RawEvents]:
     with closing(Producer(broker)) as producer:
-        gate = Gate(lambda: Clock(datetime.now(UTC)), programs, lambda tenant: pseudonym_of(DIGEST_KEY, tenant))
-        sender = RawSender(scope, gate, pseudonym_of(DIGEST_KEY, scope.tenant))
+        admission = EventAdmission(partial(datetime.now, UTC), "wall", programs, partial(pseudonym_of, DIGEST_KEY))
+        sender = RawSender(scope, admission, pseudonym_of(DIGEST_KEY, scope.tenant))
         yield RawEvents(producer, EventWriter(producer, 1_000), sender, IngestMetrics(CollectorRegistry()))
 
 

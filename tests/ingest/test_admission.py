@@ -6,7 +6,7 @@ import pytest
 
 from schemas.events import EVENT_TYPES
 from schemas.models import models
-from services.ingest.domain.admission import PAST, Clock, admit
+from services.ingest.domain.admission import PAST_INSTANTS, Clock, admit
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Admitted, Rejected
 
@@ -272,7 +272,7 @@ def test_what_has_been_is_judged_as_time_is_and_what_is_planned_is_not() -> None
 
 def test_of_every_time_in_data_it_is_decided_whether_it_may_lie_ahead() -> None:
     ahead = {"starts_at", "ends_at", "from", "until"}
-    past = {name for names in PAST.values() for name in names}
+    past = {name for names in PAST_INSTANTS.values() for name in names}
 
     for name in EVENT_TYPES:
         schema = models()[name.removeprefix("mentoring.")].model_json_schema(by_alias=True)

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS
 from services.ingest.__main__ import main
+from services.ingest.gateway.limits import BURST_SECONDS
 from services.ingest.gateway.requests import (
     LONGEST_PAUSE_SECONDS,
     MOST_BYTES,
     MOST_PAUSED_OF_ONE,
     REFUSED_PER_SECOND,
 )
-from services.ingest.gateway.senders import BURST_SECONDS
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import BATCH, SOURCE, Gateway, Log, event, make_token, stored_id

@@ -5,6 +5,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import uuid4
@@ -24,15 +25,14 @@ from schemas.topics import (
     USUAL_BYTES,
     raw_of,
 )
-from services.ingest.domain.admission import Clock
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.dead_letters import quarantine
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.in_flight import PendingWrites, time_of
-from services.ingest.flow.intake import Gate
+from services.ingest.flow.in_flight import PendingWrites, record_time
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.shared import IngestMetrics
@@ -150,7 +150,7 @@ def test_headers_without_a_value_are_not_kept_and_those_of_no_bytes_count() -> N
 
 @pytest.mark.parametrize("stamp", [-1, -(2**63), 0, 2**62, 10**15])
 def test_a_record_of_any_time_has_one_of_ours(stamp: int) -> None:
-    assert 1970 <= time_of(Record("t", 0, 0, None, b"", (), stamp)).year <= 2199
+    assert 1970 <= record_time(Record("t", 0, 0, None, b"", (), stamp)).year <= 2199
 
 
 def test_an_error_of_ours_puts_its_record_aside_and_a_hundred_in_a_row_end_the_part(broker: Settings) -> None:
@@ -195,8 +195,8 @@ def test_what_the_broker_never_takes_is_put_aside_once_and_the_rest_is_sent_agai
         put_aside.append(why)
         return done()
 
-    pending_writes.of(aside)
-    pending_writes.owe(done(RecordRefusedError("t", KafkaError("x"))), done)
+    pending_writes.set_origin(aside)
+    pending_writes.add(done(RecordRefusedError("t", KafkaError("x"))), done)
     with pytest.raises(Exception, match="does not acknowledge"):
         pending_writes.settle()
     pending_writes.settle()
@@ -224,11 +224,13 @@ class Sizes:
 
 
 def raw_events(producer: Producer) -> RawEvents:
-    def clock() -> Clock:
+    def now() -> datetime:
         raise ZeroDivisionError("a secret that was sent")
 
     programs = ProgramLookup(lambda *_: None, lambda *_: True, lambda: False)
-    sender = RawSender(Scope("acme", frozenset({SOURCE})), Gate(clock, programs, partial(pseudonym_of, "")), str)
+    sender = RawSender(
+        Scope("acme", frozenset({SOURCE})), EventAdmission(now, "wall", programs, partial(pseudonym_of, "")), str
+    )
     return RawEvents(producer, EventWriter(producer, 10), sender, IngestMetrics(CollectorRegistry()))
 
 

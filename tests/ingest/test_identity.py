@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from schemas.events import MENTORING_EVENT, MentoringEvent
-from services.ingest.domain.admission import prepared
+from services.ingest.flow.event_writer import prepare
 
 EVENT = MENTORING_EVENT.validate_json(
     """{"source": "urn:chat", "id": "m-1", "type": "mentoring.message.sent.v1", "time": "2026-03-01T12:00:00+02:00",
@@ -15,17 +15,17 @@ def changed(**attributes: object) -> MentoringEvent:
 
 
 def test_tenant_source_and_id_make_an_event() -> None:
-    assert prepared(EVENT).identity == prepared(changed(subject="other")).identity
+    assert prepare(EVENT).identity == prepare(changed(subject="other")).identity
     assert (
-        len({prepared(EVENT).identity, *(prepared(changed(**{n: "x"})).identity for n in ("tenant", "source", "id"))})
+        len({prepare(EVENT).identity, *(prepare(changed(**{n: "x"})).identity for n in ("tenant", "source", "id"))})
         == 4
     )
 
 
 def test_content_is_everything_but_recordedtime() -> None:
-    assert prepared(EVENT).content == prepared(changed(recordedtime=datetime(2026, 4, 1, tzinfo=UTC))).content
-    assert prepared(EVENT).content != prepared(changed(program="other")).content
+    assert prepare(EVENT).content == prepare(changed(recordedtime=datetime(2026, 4, 1, tzinfo=UTC))).content
+    assert prepare(EVENT).content != prepare(changed(program="other")).content
 
 
 def test_the_same_instant_in_another_zone_is_the_same_content() -> None:
-    assert prepared(EVENT).content == prepared(changed(time=datetime(2026, 3, 1, 10, tzinfo=UTC))).content
+    assert prepare(EVENT).content == prepare(changed(time=datetime(2026, 3, 1, 10, tzinfo=UTC))).content

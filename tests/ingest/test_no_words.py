@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from schemas.models import models
 from schemas.topics import EVENTS, REJECTED, TOPICS
-from services.ingest.domain.admission import IDS, IDS_OF_A_TARGET, IDS_OF_DATA, IDS_OF_ORIGIN
+from services.ingest.domain.admission import IDS, IDS_IN_DATA, IDS_IN_ORIGIN, IDS_IN_RETRACTION
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.runtime.settings import Settings
@@ -192,7 +192,7 @@ def test_without_a_key_text_is_refused_with_the_name_of_the_setting(broker: Sett
 
 def test_every_text_of_the_catalogue_is_a_code_an_id_or_digested() -> None:
     """A new field that takes any text has to be named in `screening`."""
-    digested = {*IDS, *IDS_OF_DATA, *IDS_OF_A_TARGET, *IDS_OF_ORIGIN, "traceparent", "tracestate", "dataschema"}
+    digested = {*IDS, *IDS_IN_DATA, *IDS_IN_RETRACTION, *IDS_IN_ORIGIN, "traceparent", "tracestate", "dataschema"}
     # It must be tenant/subject.
     follows = {"partitionkey"}
 

@@ -1,4 +1,4 @@
-"""Of events and people that are handed in together each hears what became of it: on the real broker, which refuses the
+"""Of events and people that are handed in together each hears what settled of it: on the real broker, which refuses the
 records without a key that a compacted topic gets."""
 
 import asyncio
@@ -17,15 +17,16 @@ from kafka.errors import InvalidRecordError
 
 from deploy.local.kafka import LocalKafka
 from schemas.topics import EVENTS
-from services.ingest.domain.admission import Clock
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.ids import pseudonym_of
 from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Gate, HandedIn, InFlightLimiter, Turns, Writing
 from services.ingest.flow.people.program_lookup import ProgramLookup
-from services.ingest.gateway.directory_endpoint import answer_people, became
-from services.ingest.gateway.events_endpoint import Intake, Outcome, answer_batch, answer_single
+from services.ingest.gateway.directory_endpoint import answer_people, settled
+from services.ingest.gateway.events_endpoint import EventIntake, Outcome, answer_batch, answer_single
+from services.ingest.gateway.fair_scheduler import FairScheduler
+from services.ingest.gateway.limits import BoundedWriter, InFlightLimiter, RequestSize
 from services.runtime.http.problems import ProblemError
 from services.runtime.kafka import (
     OutgoingRecord,
@@ -63,12 +64,12 @@ def compacted(settings: Settings, partitions: int) -> str:
     return topic
 
 
-def intake(producer: Producer, topic: str) -> Intake:
+def intake(producer: Producer, topic: str) -> EventIntake:
     limiter = InFlightLimiter(2**20, 60.0, threading.Event())
     programs = ProgramLookup(lambda *_: None, lambda *_: False, lambda: False)
     now = datetime(2026, 6, 1, tzinfo=UTC)
-    gate = Gate(lambda: Clock(now, "log"), programs, partial(pseudonym_of, "a key for tests"))
-    return Intake(EventWriter(producer, 10_000, topic), Writing(limiter, Turns()), gate)
+    admission = EventAdmission(lambda: now, "log", programs, partial(pseudonym_of, "a key for tests"))
+    return EventIntake(EventWriter(producer, 10_000, topic), BoundedWriter(limiter, FairScheduler()), admission)
 
 
 def without_key() -> dict[str, Any]:
@@ -82,8 +83,8 @@ def without_key() -> dict[str, Any]:
     }
 
 
-def taken(to: Intake, events: Sequence[object]) -> list[Outcome]:
-    return asyncio.run(to.take(events, ADMIN, HandedIn("a sender", 1_000)))
+def taken(to: EventIntake, events: Sequence[object]) -> list[Outcome]:
+    return asyncio.run(to.record(events, ADMIN, RequestSize("a sender", 1_000)))
 
 
 def told(outcomes: Sequence[Outcome]) -> tuple[int, list[tuple[int, str]]]:
@@ -93,7 +94,7 @@ def told(outcomes: Sequence[Outcome]) -> tuple[int, list[tuple[int, str]]]:
     return answer.status_code, [(entry["status"], entry["reason"]) for entry in found["events"]]
 
 
-def told_at_last(to: Intake, events: Sequence[object]) -> tuple[int, list[tuple[int, str]]]:
+def told_at_last(to: EventIntake, events: Sequence[object]) -> tuple[int, list[tuple[int, str]]]:
     """While the producer is being replaced, the whole request is to come once more."""
     found = list[tuple[int, list[tuple[int, str]]]]()
 
@@ -129,7 +130,7 @@ def test_only_the_refused_event_hears_that_and_those_beside_it_are_recorded_once
 def test_beside_a_refused_one_in_another_window_all_others_are_recorded(
     settings: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.flow.intake.WINDOW", 20)
+    monkeypatch.setattr("services.ingest.gateway.limits.BATCH_RECORDS", 20)
     topic = compacted(settings, partitions=1)
     to, events = intake(producer, topic), [without_key(), *(event() for _ in range(50))]
 
@@ -175,10 +176,10 @@ def test_where_none_is_refused_and_the_broker_does_not_acknowledge_the_whole_req
     """A linger of seconds stands for a broker that does not acknowledge."""
     topic = compacted(settings, partitions=1)
     with closing(Producer(settings, linger_ms=5_000)) as slow:
-        to = Intake(
+        to = EventIntake(
             EventWriter(slow, 10, topic),
-            Writing(InFlightLimiter(2**20, 0.2, threading.Event()), Turns()),
-            intake(slow, topic)._gate,
+            BoundedWriter(InFlightLimiter(2**20, 0.2, threading.Event()), FairScheduler()),
+            intake(slow, topic)._admission,
         )
         with pytest.raises(UnavailableError, match="does not acknowledge"):
             taken(to, [event()])
@@ -195,7 +196,7 @@ def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> N
     assert not sending.written.done()
     handed[2].fail(ProducerReplacedError("may be sent again"))
 
-    answer = answer_people([became((f"p-{place}", Receipt(sending, place))) for place in places])
+    answer = answer_people([settled((f"p-{place}", Receipt(sending, place))) for place in places])
     people = json.loads(bytes(answer.body))["participants"]
     assert answer.status_code == 207
     assert [(one["id"], one["status"], one["reason"]) for one in people] == [
@@ -224,4 +225,4 @@ def test_what_fails_while_it_is_asked_for_is_not_taken_for_recorded() -> None:
     place = sending.send(OutgoingRecord("any", b"{}", b"a key", []))
     sending.close()
 
-    assert isinstance(Receipt(sending, place).became(), UnavailableError)
+    assert isinstance(Receipt(sending, place).outcome(), UnavailableError)

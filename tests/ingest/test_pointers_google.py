@@ -13,7 +13,7 @@ from schemas.sync_tokens import SyncToken
 from schemas.topics import SYNC_TOKENS
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected
-from services.ingest.fetching.calendars import GOOGLE_ALWAYS
+from services.ingest.fetching.calendars import GOOGLE_PARAMETERS
 from services.ingest.flow.tools.fetched_resources import FetchedResources
 from services.ingest.sources.google_calendar import EVENT, TOOL, GoogleCalendarSettings
 from services.runtime.kafka import read_to_end
@@ -70,7 +70,7 @@ def _asked_for(fields: str) -> dict[str, Any]:
 
 def test_all_that_is_read_of_an_event_is_asked_for() -> None:
     """Also whose copy it is, who may see the guests, and whom they bring along."""
-    asked = _asked_for(GOOGLE_ALWAYS["fields"])["items"]
+    asked = _asked_for(GOOGLE_PARAMETERS["fields"])["items"]
 
     assert set(asked) == set(EVENT.members)
     assert set(asked["organizer"]) == {"id", "email", "self"}, "an organizer has no more, and Google refuses others"

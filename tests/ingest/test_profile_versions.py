@@ -3,10 +3,10 @@ from datetime import UTC, datetime, timedelta
 from schemas.programs import FORMER_DEFAULTS, Coefficients, Profile, Programme
 from services.ingest.domain.profile_versions import (
     Present,
-    changes_the_past,
+    changes_past_scores,
     is_same,
     violations,
-    with_what_stays,
+    with_retained_versions,
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -61,31 +61,31 @@ def test_a_version_far_ahead_cannot_be_drawn_near() -> None:
 
 
 def test_a_first_description_that_is_not_the_default_changes_the_past() -> None:
-    assert changes_the_past(None, programme(FIRST))
-    assert not changes_the_past(None, programme(Profile(version="default-1"), second(LATER)))
-    assert not changes_the_past(programme(FIRST), programme(FIRST, second(LATER)))
+    assert changes_past_scores(None, programme(FIRST))
+    assert not changes_past_scores(None, programme(Profile(version="default-1"), second(LATER)))
+    assert not changes_past_scores(programme(FIRST), programme(FIRST, second(LATER)))
 
 
 def test_a_file_that_names_no_coefficients_still_means_the_defaults_that_it_meant_when_it_was_applied() -> None:
     held = programme(Profile(version="v1", coefficients=FORMER_DEFAULTS))
 
-    again = with_what_stays(held, programme(FIRST, second(LATER)))
+    again = with_retained_versions(held, programme(FIRST, second(LATER)))
 
     assert paths(held, again) == []
     assert [profile.coefficients for profile in again.profiles] == [FORMER_DEFAULTS, Coefficients()]
-    assert with_what_stays(None, programme(FIRST)) == programme(FIRST)
-    assert with_what_stays(programme(FIRST), programme(FIRST)) == programme(FIRST)
+    assert with_retained_versions(None, programme(FIRST)) == programme(FIRST)
+    assert with_retained_versions(programme(FIRST), programme(FIRST)) == programme(FIRST)
 
 
 def test_a_version_that_calibrate_appended_stays_though_the_file_does_not_name_it() -> None:
     learnt = Profile(version="silence-1", calibration="silence-1", effective_from=NOW - timedelta(days=9))
     held = programme(FIRST, learnt, second(LATER))
 
-    again = with_what_stays(held, programme(FIRST, second(LATER)))
+    again = with_retained_versions(held, programme(FIRST, second(LATER)))
 
     assert again == held
-    assert with_what_stays(held, held) == held
-    assert paths(held, with_what_stays(held, programme(FIRST))) == []
+    assert with_retained_versions(held, held) == held
+    assert paths(held, with_retained_versions(held, programme(FIRST))) == []
 
 
 def test_a_version_in_force_is_neither_changed_nor_dropped() -> None:

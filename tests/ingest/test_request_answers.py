@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.gateway import requests
+from services.ingest.gateway.limits import BURST_SECONDS
 from services.ingest.gateway.requests import (
     LONGEST_PAUSE_SECONDS,
     MOST_BYTES,
@@ -17,7 +18,6 @@ from services.ingest.gateway.requests import (
     REFUSED_PER_SECOND,
     RequestErrors,
 )
-from services.ingest.gateway.senders import BURST_SECONDS
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
 

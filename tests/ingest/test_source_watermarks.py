@@ -12,7 +12,7 @@ from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.programs import SourceWatermark
 from services.ingest.flow import source_watermarks
 from services.ingest.flow.event_writer import EventWriter, Receipt
-from services.ingest.flow.source_watermarks import EVERY_SECONDS, SourceWatermarks
+from services.ingest.flow.source_watermarks import WRITE_INTERVAL_SECONDS, SourceWatermarks
 from services.runtime.kafka import Producer, create_topics, read_to_end
 from services.runtime.settings import Settings
 
@@ -29,7 +29,7 @@ class Writing:
         create_topics(settings, {self.events: options, self.sources: options | {"num_partitions": 1}})
         self.producer = Producer(settings)
         self.writer = EventWriter(self.producer, 100, self.events)
-        self.watermarks = SourceWatermarks(self.producer, self.writer.spoken, self.sources)
+        self.watermarks = SourceWatermarks(self.producer, self.writer.drain_progress, self.sources)
 
     def speak(self, *events: MentoringEvent) -> None:
         for receipt in map(self.writer.record, events):
@@ -83,11 +83,11 @@ def test_a_source_is_written_at_once_and_then_once_a_minute_where_it_has_moved(w
     writing.speak(event(1))
     assert writing.watermarks.write(0) == 1
     writing.speak(event(2), event(3))
-    assert writing.watermarks.write(EVERY_SECONDS - 1) == 0
-    assert writing.watermarks.write(EVERY_SECONDS) == 1
+    assert writing.watermarks.write(WRITE_INTERVAL_SECONDS - 1) == 0
+    assert writing.watermarks.write(WRITE_INTERVAL_SECONDS) == 1
     writing.speak(event(3))
 
-    assert writing.watermarks.write(10 * EVERY_SECONDS) == 0
+    assert writing.watermarks.write(10 * WRITE_INTERVAL_SECONDS) == 0
     assert [mark.time - NOON for mark in writing.marks()] == [timedelta(minutes=1), timedelta(minutes=3)]
 
 

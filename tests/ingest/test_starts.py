@@ -187,7 +187,8 @@ def lookup(roster: Roster) -> ProgramLookup:
 
 def judged(found: ProgramLookup, raw: dict[str, Any]) -> Admitted | Rejected:
     scope = Scope("acme", frozenset({raw["source"]}), frozenset({raw["program"]}))
-    return found.claimed(admit(raw, scope, Clock(NOON), found.program_of), scope)
+    verdict = admit(raw, scope, Clock(NOON), found.program_of)
+    return verdict if isinstance(verdict, Rejected) else found.claim(verdict, scope)
 
 
 def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
@@ -212,7 +213,7 @@ def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
 
 def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "MOST_CLAIMS", 2)
-    monkeypatch.setattr(programs, "LOOKED_THROUGH_SECONDS", 0.0)
+    monkeypatch.setattr(programs, "SCAN_SECONDS", 0.0)
     roster = Roster()
     found = lookup(roster)
     heard = judged(found, started("rel-1", "a", time="2026-01-01T10:00:00Z"))
@@ -243,7 +244,8 @@ class Asked:
 
 def whole(found: ProgramLookup, raw: dict[str, Any]) -> Admitted | Rejected:
     scope = Scope("acme", frozenset({raw["source"]}))
-    return found.claimed(admit(raw, scope, Clock(NOON), found.program_of), scope)
+    verdict = admit(raw, scope, Clock(NOON), found.program_of)
+    return verdict if isinstance(verdict, Rejected) else found.claim(verdict, scope)
 
 
 def test_a_start_that_was_under_way_when_the_first_token_of_a_programme_came_is_known() -> None:

@@ -30,7 +30,7 @@ def test_the_last_token_of_each_calendar_counts(
 ) -> None:
     tokens = SyncTokens(broker, producer)
     for calendar, token in (("a", "1"), ("b", "2"), ("a", "3")):
-        tokens.keep(connection_scope, calendar, token, SUNDAY)
+        tokens.store(connection_scope, calendar, token, SUNDAY)
 
     again = SyncTokens(broker, producer)
 
@@ -43,7 +43,7 @@ def test_the_last_token_of_each_calendar_counts(
 def test_a_token_that_cannot_be_read_is_none(
     broker: Settings, producer: Producer, connection_scope: ConnectionScope, value: bytes | None
 ) -> None:
-    SyncTokens(broker, producer).keep(connection_scope, "a", "1", SUNDAY)
+    SyncTokens(broker, producer).store(connection_scope, "a", "1", SUNDAY)
     (key,) = [
         r.key for r in read_to_end(broker, [SYNC_TOKENS.name]) if connection_scope.connection.encode() in (r.key or b"")
     ]

@@ -17,7 +17,7 @@ from schemas.events import MentoringEvent, to_json
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
 from services.ingest.console import write
 from services.ingest.domain.admission import Clock, admit
-from services.ingest.domain.people.participants import replacing
+from services.ingest.domain.people.participants import replace_statement
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
@@ -137,7 +137,7 @@ def make_pair(broker: Settings, tenant: str = "acme", program: str = "onboarding
 
 def write_people(broker: Settings, people: Iterable[Participant]) -> None:
     """As the gateway does."""
-    said = [replacing(one, "urn:test:roster") for one in people]
+    said = [replace_statement(one, "urn:test:roster") for one in people]
     records = {f"{one.tenant}/{one.id}": one.model_dump_json().encode() for one in said}
     write(broker, DIRECTORY_STATEMENTS.name, records)
 

@@ -165,7 +165,7 @@ def test_a_preview_names_people_as_they_are_called_now(stack: Stack, pair: str) 
     stack.write(ALERTS.name, f"acme/{pair}", to_json(event))
     for id_, name in (("p-1041", "Ana Ruiz"), ("p-2077", "Ben Ode")):
         stack.write(DIRECTORY.name, f"acme/{id_}", participant(id_, name).model_dump_json().encode())
-    history = RelationshipHistory().told(read("relationship.started.v1"))  # type: ignore[arg-type]
+    history = RelationshipHistory().with_event(read("relationship.started.v1"))  # type: ignore[arg-type]
     stack.write(ROSTER.name, f"acme/{pair}", roster_value(1, history))
 
     mail = invoke("preview", event.data.dedup_key)

@@ -60,7 +60,7 @@ def test_a_destination_is_found_while_notify_runs_and_a_fault_of_the_file_stops_
 def test_what_is_sent_names_people_and_what_is_kept_of_the_erased_does_not(notify: Notify, tmp_path: Path) -> None:
     names = notify.names
     write(notify, names.directory, "acme/p-1041", participant("p-1041", "Ana Ruiz").model_dump_json().encode())
-    history = RelationshipHistory().told(read("relationship.started.v1"))  # type: ignore[arg-type]
+    history = RelationshipHistory().with_event(read("relationship.started.v1"))  # type: ignore[arg-type]
     write(notify, names.roster, "acme/4F2", roster_value(1, history))
     file = tmp_path / "destinations.yaml"
     with emulating(Slack()) as slack:
@@ -141,7 +141,7 @@ def test_what_waits_for_people_outlives_a_restart_and_goes_with_an_erasure(
     notify: Notify, receiver: Receiver, tmp_path: Path
 ) -> None:
     now, names = datetime.now(UTC), notify.names
-    history = RelationshipHistory().told(read("relationship.started.v1"))  # type: ignore[arg-type]
+    history = RelationshipHistory().with_event(read("relationship.started.v1"))  # type: ignore[arg-type]
     write(notify, names.roster, "acme/4F2", roster_value(1, history))
     file = tmp_path / "destinations.yaml"
     with emulating(Slack()) as slack:

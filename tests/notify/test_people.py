@@ -40,7 +40,7 @@ def named() -> Reading:
     found.apply(NAMES.programs, "acme/spruce", programme().model_dump_json().encode())
     history = RelationshipHistory()
     for name in ("relationship.started.v1", "relationship.paused.v1", "relationship.ended.v1"):
-        history = history.told(read(name))  # type: ignore[arg-type]
+        history = history.with_event(read(name))  # type: ignore[arg-type]
     found.apply(NAMES.roster, "acme/rel-4F2", roster_value(7, history))
     return found
 

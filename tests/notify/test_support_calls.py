@@ -200,7 +200,7 @@ def test_where_mails_do_not_go_to_persons_nobody_is_notified() -> None:
 
 def test_a_running_notify_plans_the_mail_with_the_score_that_says_so(notify: Notify, tmp_path: Path) -> None:
     mentee = participant("p-2077", "Ben Ode", addresses=("ben@acme.example",))
-    started = RelationshipHistory().told(read("relationship.started.v1"))  # type: ignore[arg-type]
+    started = RelationshipHistory().with_event(read("relationship.started.v1"))  # type: ignore[arg-type]
     write(notify, notify.names.directory, "acme/p-2077", mentee.model_dump_json().encode())
     write(notify, notify.names.roster, "acme/4F2", roster_value(1, started))
     file = tmp_path / "destinations.yaml"

@@ -15,7 +15,7 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.console import command_settings, explained, print_columns
 from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
-from services.ingest.flow.dead_letters import read_rejected, rehearse, requeued_keys
+from services.ingest.flow.dead_letters import read_rejected, requeue_dry_run, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
 from services.ingest.importing.cell_formats import InvalidCellError, instant
 
@@ -164,7 +164,7 @@ def requeue(*, origins: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     chosen = filter_from(options | {"reasons": options["reasons"] or (() if origins else DEFAULT_REASONS)}, origins)
     with explained():
         settings = command_settings()
-        done = rehearse(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))
+        done = requeue_dry_run(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))
     parts = [f"{done.again} {'would be sent again' if dry_run else 'sent again'}"]
     if done.before:
         parts.append(f"{done.before} had been already")

@@ -17,11 +17,11 @@ from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.console import command_settings, explained, write, write_to_all
 from services.ingest.domain.profile_versions import (
     Present,
-    changes_the_past,
+    changes_past_scores,
     is_same,
     profile_set,
     violations,
-    with_what_stays,
+    with_retained_versions,
 )
 from services.ingest.domain.verdict import Problem, explain
 from services.ingest.flow.log_reading import HeldProgrammes, held, log_end
@@ -100,7 +100,7 @@ def apply(file: Path) -> None:
         _publish(settings, profiles, present)
         write(settings, PROGRAMS.name, {key: record.model_dump_json().encode() for key, record in changed.items()})
     for key, record in requested.items():
-        is_late = key in changed and changes_the_past(existing_programmes.get(key), record)
+        is_late = key in changed and changes_past_scores(existing_programmes.get(key), record)
         click.echo(f"{key}: {'applied' if key in changed else 'unchanged'}{NEEDS_HEAL if is_late else ''}")
 
 
@@ -119,7 +119,7 @@ def upgrade() -> None:
 def _with_existing_versions(existing: HeldProgrammes, record: Programme | Faulty) -> Programme | Faulty:
     if isinstance(record, Faulty):
         return record
-    merged = with_what_stays(existing.programmes.get(_key(record)), record)
+    merged = with_retained_versions(existing.programmes.get(_key(record)), record)
     try:
         return Programme.model_validate_json(merged.model_dump_json())
     except ValidationError as invalid:

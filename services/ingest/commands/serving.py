@@ -14,7 +14,7 @@ import click
 
 from services.ingest import service
 from services.ingest.console import explained, quiet_settings
-from services.ingest.flow.people.projected_topics import FoldedOffsets
+from services.ingest.flow.people.projected_topics import ProjectionLag
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
@@ -119,24 +119,24 @@ def project() -> None:
     continuously, and may run at the same time. An interrupted run continues where it stopped."""
     with explained(), on_signal() as stop:
         settings, began = quiet_settings(), time.monotonic()
-        with closing(FoldedOffsets(settings)) as folded, projector(settings, Health(), stop) as parts:
-            supervise({**parts, "progress": partial(_report_progress, folded, stop)}, stop)
-        if folded.left:
+        with closing(ProjectionLag(settings)) as lag, projector(settings, Health(), stop) as parts:
+            supervise({**parts, "progress": partial(_report_progress, lag, stop)}, stop)
+        if lag.left:
             click.echo("stopped before the end of the log: run it again, it goes on from here", err=True)
             sys.exit(130)
         click.echo(f"projected up to the end of the log in {time.monotonic() - began:.0f} s")
 
 
-def _report_progress(folded: FoldedOffsets, stop: threading.Event) -> None:
+def _report_progress(lag: ProjectionLag, stop: threading.Event) -> None:
     """Return, and so end the other parts, once the end that the log had at the start is reached."""
     reported_at = time.monotonic()
     while not stop.wait(POLL_SECONDS):
         try:
             with later_if_away():
-                progress = f"{folded.ask():,} records of the log are left"
+                progress = f"{lag.refresh():,} records of the log are left"
         except TryLaterError as away:
             progress = str(away)
-        if not folded.left:
+        if not lag.left:
             return
         if time.monotonic() - reported_at >= REPORT_SECONDS:
             reported_at = time.monotonic()

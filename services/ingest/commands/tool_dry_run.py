@@ -24,7 +24,7 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
 from services.ingest.flow.attendance import admitted_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.statements import Directory, Statements, opened
+from services.ingest.flow.tools.statements import DirectoryStatementWriter, Statements, opened
 from services.ingest.sources.connections import ConnectionsError, load_connections
 from services.ingest.sources.tool import Connection, Received, Tool
 from services.runtime.kafka import OutgoingRecord, Record
@@ -130,7 +130,7 @@ class ToolDryRun:
 
     def __init__(self, connection: Connection, projection: Projection | None, now: datetime) -> None:
         self._connection, self._projection, self._now = connection, projection, now
-        self._log = InMemoryLog(projection.roster.known if projection else lambda *_: None)
+        self._log = InMemoryLog(projection.roster.registered if projection else lambda *_: None)
         self._event_writer = EventWriter(self._log, MOST_REMEMBERED)
         self._fold = AttendanceFold(projection.bookings.expected) if projection else None
         self._records = 0
@@ -193,7 +193,9 @@ class ToolDryRun:
 
     def _apply(self, activity: Activity, projection: Projection) -> StatementResult:
         clock = Clock(self._now)
-        statements = Statements(self._event_writer, Directory(self._log), projection, lambda: clock, lambda *_: ())
+        statements = Statements(
+            self._event_writer, DirectoryStatementWriter(self._log), projection, lambda: clock, lambda *_: ()
+        )
         result = statements.write((activity,), self._connection.connection_scope)
         events, participants = self._log.drain()
         for event in events:

@@ -1,1 +1,1 @@
-"""Decides what is let in, and why not; knows no clock and no transport."""
+"""Decides what is admitted and why not, without clock and transport."""

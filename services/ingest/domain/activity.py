@@ -1,4 +1,5 @@
-"""What a tool says, in words of mentoring but still about people: the roster knows later which relationship it is."""
+"""Activities that tools report, in terms of mentoring but about people; the roster later resolves their
+relationships."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +12,8 @@ from services.ingest.domain.verdict import Ignored, Rejected
 
 @dataclass(frozen=True)
 class Person:
-    """Someone as a tool knows them. Empty is unknown; one that is known suffices. `participant` is the id in our
-    directory, where the tool says it; `id` is the tool's own; `address` is compared without regard to case."""
+    """A person as identified by a tool. Empty means unknown; one identity suffices. `participant` is the id in our
+    directory, if the tool has it; `id` is the tool's own; `address` is case-insensitive."""
 
     id: str = ""
     address: str = ""
@@ -21,7 +22,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Native:
-    """How the tool calls what it sent: goes into `data.origin` and never holds an address."""
+    """The tool's own type and id of the message: goes into `data.origin` and never contains an address."""
 
     type: str
     id: str
@@ -29,8 +30,8 @@ class Native:
 
 @dataclass(frozen=True)
 class Meeting:
-    """`id` is the tool's, stable from booking to end; `instance` tells one date of a recurring meeting, or one run of
-    a meeting started twice, from the others."""
+    """`id` is the tool's, stable from booking to end; `instance` distinguishes the dates of a recurring meeting, or the
+    runs of a meeting that was started twice."""
 
     id: str
     instance: str = ""
@@ -38,8 +39,8 @@ class Meeting:
 
 @dataclass(frozen=True)
 class Statement:
-    """`key` tells it from everything else that this connection says: a repeat has the same key and the same content,
-    a new version has another. `time` is when it happened, UTC."""
+    """`key` is unique among the statements of a connection: a repeat has the same key and content, a new version has
+    another key. `time` is when it happened, UTC."""
 
     key: str
     time: datetime
@@ -48,11 +49,10 @@ class Statement:
 
 @dataclass(frozen=True)
 class Booked(Statement):
-    """A meeting stands in a calendar, new or changed: the roster knows which. `replaces` is the meeting that was moved
-    here, where the tool gives a moved meeting another id. Nobody else takes part than `people`. Of them some may be
-    unknown (empty, or by what the directory does not know): they may be anybody but those who `declined`, unless they
-    are `new`: then they took the place of somebody else. If it `is_partial`, nothing is said of others. `copy_of`: what
-    every copy of it is called, where each of those who take part has one, under an id of its own."""
+    """A meeting is in a calendar, new or changed. `replaces` is the meeting that was moved here, if the tool gives a
+    moved meeting another id. `people` are all attendees, unless it `is_partial`. Some may be unknown (empty, or not in
+    the directory): they may be anybody but those who `declined`, unless they are `new`: then they replaced somebody
+    else. `copy_of`: the common id of all copies, if each attendee has a copy with an id of its own."""
 
     meeting: Meeting
     starts_at: datetime
@@ -67,7 +67,7 @@ class Booked(Statement):
 
 @dataclass(frozen=True)
 class MoveRequested(Statement):
-    """A meeting is to take the place of another one once it is confirmed, which may not say so any more. Until then
+    """A meeting is to replace another one when it is confirmed; the confirmation may not mention that. Until then
     nothing has changed."""
 
     meeting: Meeting
@@ -76,9 +76,9 @@ class MoveRequested(Statement):
 
 @dataclass(frozen=True)
 class Cancelled(Statement):
-    """`people` may be empty: then it is of those who were booked. `starts_at` where the tool says it. `is_partial`: of
-    the pairs among `people` only; others meet all the same. `is_single`: of the meeting as it was before it recurred,
-    and of none of the dates that it has now. `copy_of` as in Booked."""
+    """`people` may be empty: then it applies to all who were booked. `starts_at` if the tool reports it. `is_partial`:
+    only the pairs among `people` are cancelled; others still meet. `is_single`: only the meeting as it was before it
+    became recurring, and none of its current dates. `copy_of` as in Booked."""
 
     meeting: Meeting
     people: tuple[Person, ...] = ()
@@ -90,11 +90,10 @@ class Cancelled(Statement):
 
 @dataclass(frozen=True)
 class MeetingMoved(Statement):
-    """A booked meeting takes place at another time, or with other people: for a tool that says only what changed. None
-    stays as it was, and so do the people where none are named. Of a meeting that nobody knows to be booked it says
-    nothing, unless it is a date `of_series`: of a series that is told as a whole, so that whoever meets on its other
-    dates meets on this one. One that was called off takes place again if it `is_back`, or names people. `copy_of` as in
-    Booked."""
+    """A booked meeting takes place at another time, or with other people, for a tool that reports only changes. A field
+    of None is unchanged, and so are the people if there are none. It has no effect on a meeting that is not booked,
+    unless it is a date `of_series`: of a series that is reported as one, so that the people of its other dates meet on
+    this one. A cancelled meeting takes place again if it `is_back`, or has people. `copy_of` as in Booked."""
 
     meeting: Meeting
     starts_at: datetime | None = None
@@ -107,7 +106,8 @@ class MeetingMoved(Statement):
 
 @dataclass(frozen=True)
 class Missed(Statement):
-    """Those in `absent` did not come to a booked meeting. `people` (with them) may be empty, as in Cancelled."""
+    """Those in `absent` did not come to a booked meeting. `people`, which includes them, may be empty as in
+    Cancelled."""
 
     meeting: Meeting
     absent: tuple[Person, ...]
@@ -117,7 +117,7 @@ class Missed(Statement):
 
 @dataclass(frozen=True)
 class Joined(Statement):
-    """Who a guest or a phone is may be unknown: then the person is empty, and somebody was there all the same."""
+    """A guest or a phone may be unidentified: then the person is empty, but somebody was there."""
 
     meeting: Meeting
     person: Person
@@ -131,7 +131,7 @@ class Left(Statement):
 
 @dataclass(frozen=True)
 class Ended(Statement):
-    """A meeting is over, whoever was there; it may be told several times."""
+    """A meeting is over for all attendees; it may be reported several times."""
 
     meeting: Meeting
 
@@ -139,9 +139,9 @@ class Ended(Statement):
 @dataclass(frozen=True)
 class GenericActivity(Statement):
     """Any other event of the catalogue: its type (`mentoring.goal.set.v1`) and its data without `by`, `evidence` and
-    `origin`. It is about `relationship` if that is given, else about the pairs among `by` and `people`. With nobody
-    but `by`, it is about their only relationship. `actor` is set where neither of the two said it: `by` then only
-    tells whose relationship it is. `part` tells what one statement says of one relationship several times apart."""
+    `origin`. It is about `relationship` if that is set, else about the pairs among `by` and `people`; without `people`
+    about the only relationship of `by`. `actor` is set if neither side is the author: `by` then only identifies the
+    relationship. `part` distinguishes several events of one statement for one relationship."""
 
     type: str
     data: Mapping[str, object]
@@ -155,7 +155,7 @@ class GenericActivity(Statement):
 
 @dataclass(frozen=True)
 class Voided(Statement):
-    """What this connection said under `target` (a key) shall stand no more; `slot` as in `event.retracted`."""
+    """Retracts the statement of this connection with the key `target`; `slot` as in `event.retracted`."""
 
     target: str
     slot: str = ""
@@ -163,10 +163,10 @@ class Voided(Statement):
 
 @dataclass(frozen=True)
 class Employed(Statement):
-    """A person of the directory. `left_on`: leave or exit takes effect that day, in `time_zone`; `back_on`: the day
-    they are back from leave, where it is known. `unsaid`: of `time_zone` and `consent`, what the feed does not speak
-    of, so that it holds only of somebody of whom nothing is known yet; of `leave`, so that who is active may be on
-    one."""
+    """The employment of a person. `left_on`: the day on which leave or exit takes effect, in `time_zone`. `back_on`:
+    the day of return from leave, if known. `unsaid`: the fields that the feed does not report. `time_zone` and
+    `consent` then apply only to a person who is new to the directory; with `leave`, an active person may be on
+    leave."""
 
     participant: str
     name: str
@@ -197,11 +197,11 @@ Activity = (
 
 @dataclass(frozen=True)
 class Pointer:
-    """The notification holds nothing itself: `resource` is what has to be fetched from the tool's API, in the words of
-    the tool's package."""
+    """A notification without content: `resource` is to be fetched from the tool's API, in the notation of the tool's
+    package."""
 
     resource: str
 
 
 Translation = tuple[Activity, ...] | Pointer | Ignored | Rejected
-"""A payload as a whole: what it says (never an empty tuple), or why it says nothing."""
+"""A translated payload: its activities (never an empty tuple), a pointer, or why there are none."""

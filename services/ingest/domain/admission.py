@@ -1,4 +1,4 @@
-"""Whether an event from outside may go onto the log: what of it goes further, its schema, its scope, its times."""
+"""Admission of events from outside to the log: attributes, schema, scope and times are checked."""
 
 import json
 import re
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from functools import cached_property
-from hashlib import blake2b
-from typing import Literal, NamedTuple
+from typing import Literal, Protocol
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -26,71 +25,71 @@ from schemas.events import (
 from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import ENCODED, normal_form
-from services.ingest.domain.ids import DIGEST_BYTES, NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
-from services.ingest.domain.scope import RESERVED, ProgramOf, Scope, unknown
+from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
+from services.ingest.domain.scope import RESERVED, ProgramOf, Scope, no_program
 from services.ingest.domain.verdict import LONGEST_COMPARED, Admitted, Rejected, Verdict, explain, rejected
 
-KNOWN = frozenset({*CloudEvent.model_fields, *RelationshipEvent.model_fields, ENCODED})
+ATTRIBUTES = frozenset({*CloudEvent.model_fields, *RelationshipEvent.model_fields, ENCODED})
 IDS = ("id", "correlationid", "causationid")
-IDS_OF_DATA = ("reply_to",)
-IDS_OF_A_TARGET = ("id", "slot")
-IDS_OF_ORIGIN = ("native_type", "native_id")
+IDS_IN_DATA = ("reply_to",)
+IDS_IN_RETRACTION = ("id", "slot")
+IDS_IN_ORIGIN = ("native_type", "native_id")
 RETRACTED = "mentoring.event.retracted.v1"
-# W3C Trace Context. Values of tracestate are any ASCII there; here they are tokens, as tracers write them. The schemas
-# are those that we publish; nobody else's says anything of what is in our events.
+# W3C Trace Context. There, values of tracestate are any ASCII; here they are tokens, as tracers write them. The schemas
+# are those that we publish: any other describes nothing that is in our events.
 _MEMBER = r"[a-z0-9][a-z0-9_*/-]{0,40}=[A-Za-z0-9+/=._:;~-]{1,80}"
-STRICT = {
+STRICT_FORMATS = {
     "traceparent": re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}"),
     "tracestate": re.compile(f"{_MEMBER}(,{_MEMBER}){{0,7}}"),
     "dataschema": re.compile(
         r"urn:rapport:mentoring\.[a-z_]{1,40}\.[a-z_]{1,40}\.v[0-9]{1,3}(#/\$defs/[A-Za-z]{1,60})?"
     ),
 }
-# Kept whatever they say: nearly all that is ever sent.
-PLAIN = KNOWN - STRICT.keys()
-MEANT = frozenset(name.replace("_", "") for name in PLAIN)
-# What the schema of an id refuses is left to it: it says why.
+# Kept whatever their value is. Nearly all events have no other attributes.
+PLAIN_ATTRIBUTES = ATTRIBUTES - STRICT_FORMATS.keys()
+ATTRIBUTE_LETTERS = frozenset(name.replace("_", "") for name in PLAIN_ATTRIBUTES)
+# A longer id is left to the schema, which refuses it and explains why.
 LONGEST_EVENT_ID = 256
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
-def screened(given: Mapping[str, object], pseudonym: Pseudonym) -> Mapping[str, object] | Rejected:
-    """`given` in normal form. Left out are extensions that we do not know, as gateways add them, whether or not an
-    attribute may be called so, and what traces and schemas say in another than their strict form. Ids become the same
-    each time: a repeat stays one, and what names another event by its id finds it. Rejected where an id may be text and
-    no key is set."""
-    # Of nearly all that is ever sent nothing is left out and nothing replaced: it is not copied.
-    kept = given if given.keys() <= PLAIN else {name: v for name, v in given.items() if _is_kept(name, v)}
+def sanitize(event: Mapping[str, object], pseudonym: Pseudonym) -> Mapping[str, object] | Rejected:
+    """Drops unknown extensions, which gateways add, whether or not their names are valid, and trace and schema
+    attributes that are not in their strict form. Replaces ids that may be text by their pseudonyms. These are the same
+    each time: a repeat stays a repeat, and a reference to another event's id still matches. Rejects an id that may be
+    text if no key is set. `event` is in normal form."""
+    # Nearly all events need no change and are not copied.
+    kept = event if event.keys() <= PLAIN_ATTRIBUTES else {name: v for name, v in event.items() if _is_kept(name, v)}
     try:
-        replaced = _replaced(kept, IDS, pseudonym) | _replaced_in_data(kept, pseudonym)
+        replaced = _pseudonyms(kept, IDS, pseudonym) | _pseudonyms_in_data(kept, pseudonym)
     except NoDigestKeyError as no_key:
         return rejected("invalid", no_key.path, str(no_key))
     return {**kept, **replaced} if replaced else kept
 
 
 def _is_kept(name: str, value: object) -> bool:
-    if name in STRICT:
-        return not isinstance(value, str) or STRICT[name].fullmatch(value) is not None
-    # `correlationId`, or `data-base64`, is meant as one of ours, and would be lost: what validates events refuses it.
-    return name in KNOWN or "".join(filter(str.isalnum, name.casefold())) in MEANT
+    if name in STRICT_FORMATS:
+        return not isinstance(value, str) or STRICT_FORMATS[name].fullmatch(value) is not None
+    # `correlationId`, or `data-base64`, is meant as one of ours and must not be dropped: validation refuses it.
+    return name in ATTRIBUTES or "".join(filter(str.isalnum, name.casefold())) in ATTRIBUTE_LETTERS
 
 
-def _replaced_in_data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object]:
+def _pseudonyms_in_data(event: Mapping[str, object], pseudonym: Pseudonym) -> dict[str, object]:
     data = event.get("data")
     if not isinstance(data, dict):
         return {}
-    names = (*IDS_OF_DATA, *IDS_OF_A_TARGET) if event.get("type") == RETRACTED else IDS_OF_DATA
-    replaced = _replaced(data, names, pseudonym, "data.")
+    names = (*IDS_IN_DATA, *IDS_IN_RETRACTION) if event.get("type") == RETRACTED else IDS_IN_DATA
+    replaced = _pseudonyms(data, names, pseudonym, "data.")
     origin = data.get("origin")
-    if isinstance(origin, dict) and (of_origin := _replaced(origin, IDS_OF_ORIGIN, pseudonym, "data.origin.")):
-        replaced["origin"] = {**origin, **of_origin}
+    if isinstance(origin, dict) and (in_origin := _pseudonyms(origin, IDS_IN_ORIGIN, pseudonym, "data.origin.")):
+        replaced["origin"] = {**origin, **in_origin}
     return {"data": {**data, **replaced}} if replaced else {}
 
 
-def _replaced(
-    members: Mapping[str, object], names: Iterable[str], pseudonym: Pseudonym, below: str = ""
+def _pseudonyms(
+    members: Mapping[str, object], names: Iterable[str], pseudonym: Pseudonym, prefix: str = ""
 ) -> dict[str, object]:
-    """Those members that may be text, by what stands for them."""
+    """The pseudonyms of those members that may be text, by name. `prefix` of their path, for errors."""
     found: dict[str, object] = {}
     for name in names:
         value = members.get(name)
@@ -102,34 +101,34 @@ def _replaced(
         try:
             found[name] = pseudonym(value)
         except NoDigestKeyError as no_key:
-            no_key.path = f"{below}{name}"
+            no_key.path = f"{prefix}{name}"
             raise
     return found
 
 
-# Clocks of tools run ahead by seconds to minutes; an effective date is data, not time.
+# Clocks of tools run ahead by seconds to minutes. An effective date belongs into data, not into time.
 TOLERANCE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
 class Clock:
-    """`now` is the wall's time, UTC. In mode log the system lives in the log's own time."""
+    """`now` is wall-clock time, UTC. In mode log the system runs on the log's own time."""
 
     now: datetime
     mode: Literal["wall", "log"] = "wall"
 
     @cached_property
     def now_text(self) -> str:
-        """Written once for all events of a request."""
+        """Formatted once for all events of a request."""
         return to_rfc3339(self.now)
 
     @cached_property
     def latest(self) -> datetime:
-        """What lies behind it lies in the future."""
+        """Any later time lies in the future."""
         return self.now + TOLERANCE
 
 
-OURS = (
+INTERNAL_TYPES = (
     "mentoring.score.",
     "mentoring.alert.",
     "mentoring.delivery.",
@@ -138,28 +137,28 @@ OURS = (
 )
 CLOCK_REACHED = "mentoring.clock.reached.v1"
 _TYPES = frozenset(EVENT_TYPES)
-# Low enough that `session.held` finds `mentoring.session.held.v1`.
-LIKENESS = 0.5
-# Anything else is no name of a type, and may be what somebody wrote.
+# Low enough that `session.held` suggests `mentoring.session.held.v1`.
+SIMILARITY_CUTOFF = 0.5
+# Anything else is no name of a type, and may be what a person wrote.
 CODE_LIKE = re.compile(r"[A-Za-z0-9_.\-]{1,100}")
-PAST: Mapping[type[object], tuple[str, ...]] = {
+PAST_INSTANTS: Mapping[type[object], tuple[str, ...]] = {
     SessionHeld: ("started_at",),
-    # A retraction of what has not happened, or a clock ahead of the world, would lie in wait on the log.
+    # A retraction of an event that has not happened, or a clock ahead of the world, would take effect later.
     EventRetracted: ("time",),
     KnownUntil: ("time",),
 }
-"""The instants in data that have been: they are judged as `time` is. All others may lie ahead: bookings, days until."""
+"""Fields of data that must lie in the past, as `time` must. All others may lie ahead: bookings, deadlines."""
 
 
-def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
+def type_refusal(name: object, scope: Scope, clock: Clock) -> Rejected | None:
     if name is None:
         return rejected("invalid", "type", "is required")
     if not isinstance(name, str):
         return rejected("invalid", "type", "Input should be a valid string")
     if name not in _TYPES:
-        if name.startswith(OURS):
+        if name.startswith(INTERNAL_TYPES):
             return rejected("forbidden", "type", "only Rapport itself writes this type")
-        close = get_close_matches(name[:LONGEST_COMPARED], EVENT_TYPES, cutoff=LIKENESS)
+        close = get_close_matches(name[:LONGEST_COMPARED], EVENT_TYPES, cutoff=SIMILARITY_CUTOFF)
         words = f"did you mean {' or '.join(close)}?" if close else "the types are mentoring.<thing>.<verb>.v1"
         shown = f"there is no type {name!r}" if CODE_LIKE.fullmatch(name) else "there is no such type"
         return rejected("unknown_type", "type", f"{shown}; {words}", f"there is no such type; {words}")
@@ -170,107 +169,136 @@ def refused_type(name: object, scope: Scope, clock: Clock) -> Rejected | None:
     return None
 
 
-# As `MENTORING_EVENT.validate_json`, which looks at its own options first, for each event.
-_read: Callable[[bytes], MentoringEvent] = MENTORING_EVENT.validator.validate_json
-# Of a partition's key: a longer subject is refused as subject, not once more as partitionkey.
+class RelationshipPrograms(Protocol):
+    """The programme of each relationship. `claim` reserves that of an admitted start, or rejects the start."""
+
+    def program_of(self, tenant: str, relationship: str, /) -> str | None: ...
+
+    def claim(self, started: Admitted, scope: Scope, /) -> Verdict: ...
+
+
+@dataclass(frozen=True)
+class EventAdmission:
+    """Admits the events of a request. `now`: in UTC. `pseudonym`: by tenant."""
+
+    now: Callable[[], datetime]
+    clock_mode: Literal["wall", "log"]
+    programs: RelationshipPrograms
+    pseudonym: Callable[[str], Pseudonym]
+
+    def for_scope(self, scope: Scope) -> Callable[[object], Verdict]:
+        """For the events of one request, which all have the same time of recording. The result raises UnavailableError
+        while the projection of relationships is behind the log."""
+        clock, programs, pseudonym = Clock(self.now(), self.clock_mode), self.programs, self.pseudonym(scope.tenant)
+
+        def admit_one(raw: object) -> Verdict:
+            verdict = admit(raw, scope, clock, programs.program_of, pseudonym)
+            if isinstance(verdict, Admitted) and verdict.event.type == "mentoring.relationship.started.v1":
+                return programs.claim(verdict, scope)
+            return verdict
+
+        return admit_one
+
+
+# As `MENTORING_EVENT.validate_json`, which reads its options again for each event.
+_validate_json: Callable[[bytes], MentoringEvent] = MENTORING_EVENT.validator.validate_json
+# Of a partition key: a longer subject is refused as subject, not once more as partitionkey.
 LONGEST_KEY = 257
-# A fault of each member takes time: with a mebibyte of unknown ones, half a second in one piece.
+# Explaining each unknown member takes time: with a mebibyte of them, half a second in one piece.
 MOST_MEMBERS = 2_000
 
 
 def admit(
-    raw: object, scope: Scope, clock: Clock, home: ProgramOf = unknown, pseudonym: Pseudonym | None = None
+    raw: object, scope: Scope, clock: Clock, program_of: ProgramOf = no_program, pseudonym: Pseudonym | None = None
 ) -> Verdict:
-    """`raw` is one parsed CloudEvent of the JSON format. `recordedtime` is ours whatever it says; `tenant` and
-    `partitionkey` may be left out. `home` is asked where the scope is limited to programmes. `pseudonym` of the scope's
-    tenant replaces ids that may be text; without it they are refused."""
+    """`raw` is one parsed CloudEvent in the JSON format. `recordedtime` is always set here; `tenant` and
+    `partitionkey` may be left out. `program_of` is called if the scope is limited to programmes. `pseudonym` of the
+    scope's tenant replaces ids that may be text; without it they are refused."""
     if not isinstance(raw, dict):
         kind = "an array" if isinstance(raw, list) else "a single value"
         return rejected("malformed", "", f"an event is a JSON object, not {kind}")
     normal = normal_form(raw)
     if isinstance(normal, Rejected):
         return normal
-    # What we say ourselves was made of such ids before.
-    given = normal if scope.internal else screened(normal, pseudonym or pseudonym_of("", scope.tenant))
+    # Internal events were built with pseudonyms already.
+    given = normal if scope.internal else sanitize(normal, pseudonym or pseudonym_of("", scope.tenant))
     if isinstance(given, Rejected):
         return given
-    if refusal := refused_type(given.get("type"), scope, clock):
+    if refusal := type_refusal(given.get("type"), scope, clock):
         return refusal
-    # Our model has it as a default, the specification has not: without it this is no CloudEvent.
+    # Our model has a default for it, the specification has not: without it this is no CloudEvent.
     if "specversion" not in given:
         return rejected("invalid", "specversion", "is required")
-    # As `partition_key`, which is called where somebody else has made it.
-    key = (
-        {}
-        if given["type"] == CLOCK_REACHED
-        else {"partitionkey": f"{scope.tenant}/{given.get('subject')}"[:LONGEST_KEY]}
-    )
+    # As `partition_key`, which checks the sender's own below.
+    key = {"partitionkey": f"{scope.tenant}/{given.get('subject')}"[:LONGEST_KEY]}
+    if given["type"] == CLOCK_REACHED:
+        key = {}
     event = _validated({"tenant": scope.tenant, **key, **given, "recordedtime": clock.now_text})
     if isinstance(event, Rejected):
         return event
-    refused = _out_of_scope(event, scope, home) or _refusal(event, given, clock)
-    return refused or Admitted(_recorded(event, clock), len(normal) - len(given))
+    refused = _scope_refusal(event, scope, program_of) or _content_refusal(event, given, clock)
+    return refused or Admitted(_with_recorded_time(event, clock), len(normal) - len(given))
 
 
 def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     try:
-        # Back to text, because only from JSON does a strict model read times and tuples.
+        # Back to text: a strict model reads times and tuples only from JSON.
         try:
             text = to_json(attributes)
         except ValueError:
-            # Half a character, or nested deeper than pydantic writes: Python's own writer says which, or can.
+            # Half a surrogate pair, or nested deeper than pydantic writes: Python's own encoder writes it or explains.
             text = json.dumps(attributes).encode()
         if len(text) > MOST_MEMBERS and text.count(b",") > MOST_MEMBERS:
             return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: no event of the catalogue does")
-        return _read(text)
+        return _validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     except ValidationError as invalid:
         problems = explain(invalid)
-        # It would name a place in our text, which the sender has never seen.
+        # The message would name a position in our own text, which the sender has never seen.
         if "recursion limit" in problems[0].reason:
             return rejected("invalid", "", "is nested too deeply")
         return Rejected("invalid", problems)
 
 
-def _refusal(event: MentoringEvent, given: Mapping[str, object], clock: Clock) -> Rejected | None:
-    named = given.get("partitionkey")  # where it is left out it is ours
-    if named is not None and not isinstance(event, OfPartition) and named != partition_key(event.tenant, event.subject):
+def _content_refusal(event: MentoringEvent, given: Mapping[str, object], clock: Clock) -> Rejected | None:
+    key = given.get("partitionkey")  # None: it was set here
+    if key is not None and not isinstance(event, OfPartition) and key != partition_key(event.tenant, event.subject):
         return rejected("invalid", "partitionkey", "must be tenant/subject, or left out")
     if event.time > clock.latest:
         return rejected("future", "time", "lies in the future; an effective date belongs into data")
-    for name in PAST.get(type(event.data), ()):
+    for name in PAST_INSTANTS.get(type(event.data), ()):
         if getattr(event.data, name) > clock.latest:
             return rejected("future", f"data.{name}", "lies in the future")
     return None
 
 
-def _recorded(event: MentoringEvent, clock: Clock) -> MentoringEvent:
-    # As a literal, by which the type checker knows what its data are.
+def _with_recorded_time(event: MentoringEvent, clock: Clock) -> MentoringEvent:
+    # A literal, which narrows the type of data for the type checker.
     if event.type == "mentoring.clock.reached.v1":
-        # Everything but the source follows from the instant, so that a repeated import says the same again.
+        # Everything but the source follows from the instant, so that a repeated import is a duplicate.
         time = event.data.time
-        known = {"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time}
-        return event.model_copy(update=known)
+        derived = {"id": f"clock-reached-{to_rfc3339(time)}", "time": time, "recordedtime": time}
+        return event.model_copy(update=derived)
     recorded = event.time if clock.mode == "log" else clock.now
     return event if recorded == event.recordedtime else event.model_copy(update={"recordedtime": recorded})
 
 
-def _out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf) -> Rejected | None:
+def _scope_refusal(event: MentoringEvent, scope: Scope, program_of: ProgramOf) -> Rejected | None:
     if event.tenant != scope.tenant:
         return rejected("forbidden", "tenant", f"this sender speaks for {scope.tenant!r} only")
-    if event.source not in scope.sources or _is_ours(event.source, scope):
+    if event.source not in scope.sources or _is_reserved(event.source, scope):
         return rejected("forbidden", "source", "this sender may not speak for this source")
     if event.type == "mentoring.event.retracted.v1" and (
-        event.data.source not in scope.sources or _is_ours(event.data.source, scope)
+        event.data.source not in scope.sources or _is_reserved(event.data.source, scope)
     ):
         return rejected("forbidden", "data.source", "a retraction reaches the sender's own sources only")
     if not scope.programs or isinstance(event, OfPartition):
         return None
     if event.program not in scope.programs:
         return rejected("forbidden", "program", "this sender may not speak for this programme")
-    # Whatever the event calls its programme: a relationship belongs to the one that started it.
-    if (home(event.tenant, event.subject) or event.program) not in scope.programs:
+    # A relationship belongs to the programme that started it, whichever programme the event names.
+    if (program_of(event.tenant, event.subject) or event.program) not in scope.programs:
         if event.type == "mentoring.relationship.started.v1":
             return started_elsewhere()
         return rejected("forbidden", "subject", "this sender may not speak for the programme of this relationship")
@@ -278,7 +306,7 @@ def _out_of_scope(event: MentoringEvent, scope: Scope, home: ProgramOf) -> Rejec
 
 
 def started_elsewhere() -> Rejected:
-    """The programme is not named: this sender may not know it."""
+    """Does not name the other programme, which this sender may not learn."""
     return rejected(
         "conflict",
         "subject",
@@ -287,33 +315,5 @@ def started_elsewhere() -> Rejected:
     )
 
 
-def _is_ours(source: str, scope: Scope) -> bool:
+def _is_reserved(source: str, scope: Scope) -> bool:
     return source.startswith(RESERVED) and not scope.internal
-
-
-# In JSON no text can hold this: its quotes would be escaped. The first is the event's own, data come later.
-_RECORDED = b',"recordedtime":"'
-
-
-class PreparedEvent(NamedTuple):
-    """An event as it goes to the log; `key` None: to every partition. `identity` is a digest of tenant, source and id,
-    by which it is known again; `content` one of everything but `recordedtime`, over normalised text: 12:00+02:00 and
-    10:00Z are the same."""
-
-    identity: bytes
-    key: bytes | None
-    value: bytes
-    content: bytes
-    event: MentoringEvent
-
-
-def prepared(event: MentoringEvent) -> PreparedEvent:
-    # Neither tenant nor source can hold the separator.
-    name = f"{event.tenant}\0{event.source}\0{event.id}".encode()
-    # As `schemas.events.to_json`, without one more call for each event.
-    value = event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)
-    before, _, rest = value.partition(_RECORDED)
-    content = before + rest[rest.index(b'"') :]
-    key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
-    identity, content = (blake2b(text, digest_size=DIGEST_BYTES).digest() for text in (name, content))
-    return PreparedEvent(identity, key, value, content, event)

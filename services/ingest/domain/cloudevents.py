@@ -1,4 +1,4 @@
-"""CloudEvents on the wire: JSON without its traps, what a content type announces, and attributes read from headers."""
+"""CloudEvents on the wire: strict JSON, content types, and attributes in headers."""
 
 import base64
 import binascii
@@ -12,10 +12,10 @@ from typing import NamedTuple
 from services.ingest.domain.verdict import Problem, Rejected, rejected
 
 LONGEST_NAME_SHOWN = 80
-# A member such as `"at":1234,` has some ten bytes. Reading a mebibyte of `[],[],[]` takes 160 ms in one piece, during
-# which no other thread runs; what is this dense describes nothing of ours.
+# A member such as `"at":1234,` has some ten bytes. Parsing a mebibyte of `[],[],[]` takes 160 ms in one piece, during
+# which no other thread runs; no valid event is so dense.
 BYTES_PER_VALUE = 8
-# Small texts may be as dense as they like: reading so many values takes a millisecond.
+# Small texts may be as dense as they like: parsing so many values takes a millisecond.
 FREE_VALUES = 10_000
 
 _MEMBER = re.compile(r"[A-Za-z0-9_.$-]{1,64}")
@@ -27,17 +27,17 @@ class Parsed:
 
 
 def read_json(raw: bytes) -> Parsed | Rejected:
-    """One JSON value, or Rejected("malformed") that says where it breaks. Takes time in proportion to the length."""
+    """One JSON value, or Rejected("malformed") with the position of the fault. Takes time linear in the length."""
     if is_too_dense(raw):
         return _malformed(
             f"holds more than one value for {BYTES_PER_VALUE} bytes: this is no text that describes anything"
         )
     try:
-        # RFC 8259 8.1: nobody shall write a byte order mark, and everybody may read over it.
+        # RFC 8259 8.1: a byte order mark must not be written, and a reader may ignore it.
         text = raw.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_named_once, parse_constant=_no_number, parse_float=_finite_number)
+        value = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_no_number, parse_float=_finite_number)
         if "\\u" in text:
-            _whole_characters(value)
+            _check_surrogates(value)
     except UnicodeDecodeError as broken:
         return _malformed(f"is not UTF-8: {broken.reason} at byte {broken.start}")
     except RecursionError:
@@ -50,7 +50,7 @@ def read_json(raw: bytes) -> Parsed | Rejected:
 
 
 class _QuotingError(ValueError):
-    """`stored`: the same without what was sent."""
+    """`stored`: the message without a quotation of the sender."""
 
     def __init__(self, words: str, stored: str) -> None:
         super().__init__(words)
@@ -62,13 +62,14 @@ def _malformed(words: str) -> Rejected:
 
 
 def is_too_dense(raw: bytes) -> bool:
-    """Before anything is built. What is opened and never closed is told apart: reading ends where it is too deep."""
+    """Checked before parsing, by counting commas and closing brackets. Brackets that are never closed are not counted:
+    parsing ends where they are nested too deeply."""
     allowed = FREE_VALUES + len(raw) // BYTES_PER_VALUE
-    # None can hold more values than bytes.
+    # No text has more values than bytes.
     return len(raw) > FREE_VALUES and len(raw) - len(raw.translate(None, b",]}")) > allowed
 
 
-def _named_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _unique_names(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
     if len(members) < len(pairs):
         seen = set[str]()
@@ -90,7 +91,7 @@ def _finite_number(text: str) -> float:
     return number
 
 
-def _whole_characters(value: object) -> None:
+def _check_surrogates(value: object) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as half:
@@ -100,19 +101,19 @@ def _whole_characters(value: object) -> None:
 STRUCTURED = "application/cloudevents+json"
 BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
-# JSON is exchanged in UTF-8 (RFC 8259), of which ASCII is a part.
+# JSON is exchanged in UTF-8 (RFC 8259), which includes ASCII.
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
-# A longer one is no content type, and parsing it costs time.
+# A longer value is no content type, and parsing it costs time.
 LONGEST = 1_000
-# A parameter as in RFC 9110, 5.6.6: its value is a token or a quoted string. It is looked for after a semicolon only,
-# and no alternative begins as another does, so that no text takes long to read.
+# A parameter as in RFC 9110, 5.6.6: its value is a token or a quoted string. It matches after a semicolon only, and no
+# two alternatives have a common beginning, so that no text takes long to match.
 WORD = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 PARAMETER = re.compile(rf"""(?:^|;)\s*({WORD})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))""", re.DOTALL)
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 
 class MediaType(NamedTuple):
-    """Both in lower case; `name` is empty where there is none that can be read."""
+    """Both in lower case; `name` is empty if there is no readable one."""
 
     name: str
     charset: str
@@ -124,13 +125,13 @@ class MediaType(NamedTuple):
 
 
 def read_media_type(content_type: str) -> MediaType:
-    """Never raises. What is no parameter as RFC 9110 writes them says nothing, other forms of `charset` included."""
+    """Never raises. Parameters that are not in the form of RFC 9110 are ignored, including other forms of `charset`."""
     name, _, parameters = content_type[:LONGEST].partition(";")
     name, charset = name.strip().lower(), ""
     if parameters:
-        # The first that is named. A quoted value may hold what separates parameters elsewhere.
-        named = (found for found in PARAMETER.findall(parameters) if found[0].lower() == "charset")
-        _, quoted, token = next(named, ("", "", ""))
+        # The first one counts. A quoted value may contain separators.
+        charsets = (found for found in PARAMETER.findall(parameters) if found[0].lower() == "charset")
+        _, quoted, token = next(charsets, ("", "", ""))
         charset = (ESCAPED.sub(r"\1", quoted) or token).strip().lower()
     return MediaType(name, charset or "utf-8")
 
@@ -139,23 +140,23 @@ ENCODED = "data_base64"
 
 
 def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
-    """A member of null is unset. JSON by any name (`text/json`, `application/vnd.acme+json; charset=utf-8`) is
-    `application/json`; data of another type stay as they are, and are refused by what validates the event."""
-    given = dict(event)
-    if None in given.values():
-        given = {name: value for name, value in event.items() if value is not None}
-    declared = given.get("datacontenttype", JSON)
+    """A null member is unset. The content type of any JSON (`text/json`, `application/vnd.acme+json; charset=utf-8`)
+    becomes `application/json`. Data of another type stay as they are, and validation of the event refuses them."""
+    members = dict(event)
+    if None in members.values():
+        members = {name: value for name, value in event.items() if value is not None}
+    declared = members.get("datacontenttype", JSON)
     if declared != JSON and (not isinstance(declared, str) or not read_media_type(declared).is_json):
-        return given
-    if "datacontenttype" in given:
-        given["datacontenttype"] = JSON
-    return _decoded(given) if ENCODED in given else given
+        return members
+    if "datacontenttype" in members:
+        members["datacontenttype"] = JSON
+    return _decoded(members) if ENCODED in members else members
 
 
-def _decoded(given: dict[str, object]) -> Mapping[str, object] | Rejected:
-    if "data" in given:
+def _decoded(members: dict[str, object]) -> Mapping[str, object] | Rejected:
+    if "data" in members:
         return rejected("invalid", ENCODED, "data is there too; an event has one of them")
-    encoded = given.pop(ENCODED)
+    encoded = members.pop(ENCODED)
     if not isinstance(encoded, str):
         return rejected("invalid", ENCODED, "is no text")
     try:
@@ -171,17 +172,17 @@ def _decoded(given: dict[str, object]) -> Mapping[str, object] | Rejected:
                 for error in data.errors
             ),
         )
-    return {**given, "data": data.value}
+    return {**members, "data": data.value}
 
 
-# They are said by other means in binary mode, or nothing is said.
+# These are no headers in binary mode: they are the body and its content type.
 NO_HEADER = frozenset({"", "data", "datacontenttype", ENCODED})
 LONGEST_HEADER_SHOWN = 80
 
 
 def read_attributes(headers: Iterable[tuple[str, bytes]], prefix: str) -> Mapping[str, object] | Rejected:
-    """Of the headers with this prefix, in lower case; their values are UTF-8. Other headers are left alone, and whether
-    an attribute may be called so is not judged here."""
+    """The attributes in the headers with this prefix. Header names are in lower case, values in UTF-8. Other headers
+    are ignored, and the names of attributes are not validated here."""
     found: dict[str, object] = {}
     for header, value in headers:
         if not header.startswith(prefix):
@@ -199,7 +200,7 @@ def read_attributes(headers: Iterable[tuple[str, bytes]], prefix: str) -> Mappin
 
 
 def read_binary(attributes: Mapping[str, object], content_type: str | None, body: bytes) -> Parsed | Rejected:
-    """The event in structured form. Without a content type the data are taken as JSON, which all of ours are."""
+    """The event in structured form. Without a content type the data are JSON, as all of ours are."""
     data = read_json(body)
     if isinstance(data, Rejected):
         return Rejected(data.reason, tuple(Problem("data", error.reason, error.stored) for error in data.errors))
@@ -213,12 +214,12 @@ LONGEST_SHOWN = 200
 
 
 def read_record(headers: Iterable[tuple[str, bytes | None]], value: bytes | None) -> Parsed | Rejected:
-    """One event in structured form, not yet judged. Header names are taken in any case, as the official SDKs do.
-    JSON without any `ce_` header is an event in structured mode whose sender has not set its content type."""
-    # A header of no value says nothing, as an attribute of null does.
-    given = [(name.lower(), said) for name, said in headers if said is not None]
-    content_type = _content_type(given)
-    attributes = read_attributes(given, PREFIX)
+    """One event in structured form, not yet admitted. Header names are case-insensitive, as in the official SDKs. JSON
+    without any `ce_` header is an event in structured mode whose sender has not set its content type."""
+    # A header without a value is unset, as a null attribute is.
+    present = [(name.lower(), content) for name, content in headers if content is not None]
+    content_type = _content_type(present)
+    attributes = read_attributes(present, PREFIX)
     if isinstance(content_type, Rejected):
         return content_type
     if value is None:
@@ -226,7 +227,7 @@ def read_record(headers: Iterable[tuple[str, bytes | None]], value: bytes | None
     declared = JSON if content_type is None else content_type
     media = read_media_type(declared)
     if media.name.startswith("application/cloudevents"):
-        # Attributes repeated in headers are allowed in structured mode, and say nothing there.
+        # In structured mode, attributes may be repeated in headers, which are ignored.
         return read_json(value) if media.name == STRUCTURED and media.is_json else _unsupported(declared)
     if isinstance(attributes, Rejected):
         return attributes

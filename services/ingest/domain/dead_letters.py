@@ -1,4 +1,4 @@
-"""Records in quarantine, as their headers tell of them, and which of them may be sent again."""
+"""Dead letters: quarantined records, which of them can be requeued, and what may be kept of an event."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, partition_key
 from schemas.known_names import UNKNOWN, known_path
 from schemas.topics import RAW_CLOUDEVENTS, RAW_TOOLS
-from services.ingest.domain.admission import screened
+from services.ingest.domain.admission import sanitize
 from services.ingest.domain.cloudevents import ENCODED, Parsed, normal_form, read_json
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.scope import Scope
@@ -20,14 +20,14 @@ from services.ingest.domain.verdict import Problem, Rejected
 ORIGINAL = "header."
 """The prefix under which the headers of the original are kept."""
 REQUEUED = "requeued"
-"""A record with this header is no rejection: it says that the one with its key was sent again."""
+"""A record with this header is a marker: the dead letter with its key was sent again."""
 REQUEUED_FROM = "requeued_from"
-"""On a record that was sent again: where it lay first."""
+"""On a record that was sent again: its first origin."""
 RAW_TOPICS = frozenset(topic.name for topic in (RAW_CLOUDEVENTS, *RAW_TOOLS))
 HEADERS_CUT, KEY_CUT = "headers_cut", "key_cut"
 NOTHING_KEPT = "nothing_kept"
-"""The header that says why a record lies there empty."""
-# Why the original cannot be had back, by the header that says so.
+"""The header with the reason why a dead letter is empty."""
+# Why the original cannot be restored, by header.
 LOSSES = {
     "cut_from_bytes": "its bytes were cut",
     HEADERS_CUT: "its headers were cut",
@@ -38,8 +38,8 @@ LOSSES = {
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """`key` is where the original lies: topic/partition/offset, and #n for one payload of several. `since` is when it
-    was set aside. `headers` are those of the original, `notes` all that quarantine says."""
+    """`key` is the origin: topic/partition/offset, and #n for one payload of several. `since` is when it was
+    quarantined. `headers` are those of the original, `notes` those that quarantine added."""
 
     key: str
     since: datetime
@@ -69,7 +69,7 @@ class DeadLetter:
         return f"{self.notes.get('path', '')}: {self.notes.get('detail', '')}".removeprefix(": ")
 
     def again(self) -> tuple[tuple[str, bytes], ...]:
-        """The headers with which it is sent again."""
+        """The headers to requeue it with."""
         kept = tuple((name, value) for name, value in self.headers if name != REQUEUED_FROM)
         return (*kept, (REQUEUED_FROM, self.key.encode()))
 
@@ -99,15 +99,15 @@ class DeadLetterFilter:
 def quarantined(
     key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]], since: datetime
 ) -> DeadLetter:
-    """Whatever lies on the topic; what it does not say is empty."""
-    given = [(name, content or b"") for name, content in headers]
-    said = dict(given)
+    """Reads any record of the topic; missing fields are empty."""
+    contents = [(name, content or b"") for name, content in headers]
+    by_name = dict(contents)
     return DeadLetter(
         key=(key or b"").decode(errors="backslashreplace"),
         since=since,
-        notes={name: text.decode(errors="replace") for name, text in said.items() if not name.startswith(ORIGINAL)},
-        headers=tuple((name.removeprefix(ORIGINAL), text) for name, text in given if name.startswith(ORIGINAL)),
-        origin_key=said.get("origin_key"),
+        notes={name: text.decode(errors="replace") for name, text in by_name.items() if not name.startswith(ORIGINAL)},
+        headers=tuple((name.removeprefix(ORIGINAL), text) for name, text in contents if name.startswith(ORIGINAL)),
+        origin_key=by_name.get("origin_key"),
         value=value or b"",
     )
 
@@ -117,19 +117,19 @@ def is_marker(one: DeadLetter) -> bool:
 
 
 def hindrance(one: DeadLetter) -> str | None:
-    """Why it cannot be sent again; None if it can."""
+    """Why it cannot be requeued; None if it can."""
     if one.topic not in RAW_TOPICS:
         return "it does not come from a raw topic"
     return next((words for header, words in LOSSES.items() if header in one.notes), None)
 
 
 def harmless(text: str) -> str:
-    """One line: what does not print, escape sequences and turned-around text among it, is written out."""
+    """One line: unprintable characters, such as escape sequences and bidirectional overrides, are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def shown(value: bytes, most: int) -> str:
-    """At most so many characters, JSON over several lines; says how much is left out."""
+    """At most `most` characters, JSON over several lines, with the number of characters left out."""
     parsed = read_json(value)
     text = value.decode(errors="backslashreplace")
     if isinstance(parsed, Parsed):
@@ -138,65 +138,66 @@ def shown(value: bytes, most: int) -> str:
     return f"{lines}\n... {len(text) - most} more characters" if len(text) > most else lines
 
 
-# By its schema an event without a known type is looked at.
+# An event of an unknown type is validated by the schema of this one.
 ANY_TYPE = "mentoring.relationship.expectations_agreed.v1"
-# A member that is wrong is taken out, and what stands around it is looked at again.
+# Invalid members are removed, and the rest is validated again, at most so often.
 MOST_ROUNDS = 8
-# Steps of a path that are of the protocol, not of our messages.
-OF_THE_PROTOCOL = frozenset({"content-type", "ce_data", "ce_datacontenttype", ENCODED})
+# Paths of the protocol, not of our messages.
+PROTOCOL_PATHS = frozenset({"content-type", "ce_data", "ce_datacontenttype", ENCODED})
 
 
-class Leavings(NamedTuple):
-    """`whole`: nothing but unknown extensions is missing, so that it may be sent again."""
+class StorableEvent(NamedTuple):
+    """What may be kept of an event. `is_complete`: only unknown extensions are missing, so that it may be requeued."""
 
     event: Mapping[str, object]
-    whole: bool
+    is_complete: bool
 
 
-def leavings(raw: object, scope: Scope, pseudonym: Pseudonym) -> Leavings:
-    """Empty where `raw` is no event at all."""
-    nothing = Leavings({}, whole=False)
+def storable(raw: object, scope: Scope, pseudonym: Pseudonym) -> StorableEvent:
+    """Empty if `raw` is no event at all."""
+    nothing = StorableEvent({}, is_complete=False)
     normal = normal_form(raw) if isinstance(raw, dict) else None
     if normal is None or isinstance(normal, Rejected):
         return nothing
-    found = screened(normal, pseudonym)
+    found = sanitize(normal, pseudonym)
     if isinstance(found, Rejected):
         return nothing
-    given = dict(found)
-    kept = _without_strangers(_pruned(given), scope)
-    return Leavings(kept, whole=kept == given)
+    event = dict(found)
+    kept = _without_foreign_sources(_pruned(event), scope)
+    return StorableEvent(kept, is_complete=kept == event)
 
 
 def without_words(rejected: Rejected) -> Rejected:
-    """What is written down of a rejection: places that are ours, and reasons without a word of the sender's."""
+    """The rejection as it may be stored: known paths, and reasons that do not quote the sender."""
     return Rejected(
         rejected.reason, tuple(Problem(_stored_path(one.path), one.stored or one.reason) for one in rejected.errors)
     )
 
 
 def _stored_path(path: str) -> str:
-    if path in OF_THE_PROTOCOL or not path:
+    if path in PROTOCOL_PATHS or not path:
         return path
     return f"ce_{UNKNOWN}" if path.startswith("ce_") else known_path(path.split("."))
 
 
-def _pruned(given: Mapping[str, object]) -> dict[str, object]:
-    named = given.get("type")
-    kept: dict[str, Any] = json.loads(json.dumps(given))
-    if named not in EVENT_TYPES:
-        # Of what is of no type nothing says which data it may have.
+def _pruned(event: Mapping[str, object]) -> dict[str, object]:
+    """The event without its invalid members."""
+    event_type = event.get("type")
+    kept: dict[str, Any] = json.loads(json.dumps(event))
+    if event_type not in EVENT_TYPES:
+        # Without a known type there is no schema for data.
         kept = {name: value for name, value in kept.items() if name != "data"} | {"type": ANY_TYPE}
     for _ in range(MOST_ROUNDS):
-        wrong = _wrong(kept)
-        if not wrong:
-            return kept if named in EVENT_TYPES else {name: v for name, v in kept.items() if name != "type"}
-        for path in wrong:
-            _take_out(kept, path)
+        invalid = _invalid_paths(kept)
+        if not invalid:
+            return kept if event_type in EVENT_TYPES else {name: v for name, v in kept.items() if name != "type"}
+        for path in invalid:
+            _remove(kept, path)
     return {}
 
 
-def _wrong(event: Mapping[str, object]) -> list[tuple[int | str, ...]]:
-    """The paths of what is there and should not be so. Longest first, so that taking out moves no other."""
+def _invalid_paths(event: Mapping[str, object]) -> list[tuple[int | str, ...]]:
+    """The paths of invalid members, longest first, so that removing one moves no other."""
     try:
         MENTORING_EVENT.validate_json(json.dumps(event))
     except ValidationError as invalid:
@@ -205,8 +206,8 @@ def _wrong(event: Mapping[str, object]) -> list[tuple[int | str, ...]]:
     return []
 
 
-def _take_out(event: dict[str, Any], path: tuple[int | str, ...]) -> None:
-    """The whole list where one of its entries is wrong."""
+def _remove(event: dict[str, Any], path: tuple[int | str, ...]) -> None:
+    """Removes the complete list if one of its entries is invalid."""
     at: Any = event
     for step in path[:-1]:
         following = at.get(step) if isinstance(at, dict) else None
@@ -221,8 +222,9 @@ def _take_out(event: dict[str, Any], path: tuple[int | str, ...]) -> None:
         event.clear()
 
 
-def _without_strangers(event: dict[str, Any], scope: Scope) -> dict[str, object]:
-    """A source may be any text of ASCII, those of the sender's scope are known; a key follows from its parts."""
+def _without_foreign_sources(event: dict[str, Any], scope: Scope) -> dict[str, object]:
+    """A source may be any ASCII text: only those of the sender's scope are kept. The partition key is kept if it
+    matches tenant and subject."""
     kept = dict(event)
     if kept.get("partitionkey") != partition_key(str(kept.get("tenant", scope.tenant)), str(kept.get("subject"))):
         kept.pop("partitionkey", None)

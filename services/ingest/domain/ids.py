@@ -1,5 +1,5 @@
-"""The digests that stand for ids that may be text, and ids that follow from what they stand for: whoever says the same
-again, on any machine, gives the same id, and nothing that a tool sent can be read in it."""
+"""Pseudonyms for ids that may be text, and ids derived from content: the same statement has the same id on any machine,
+and the id reveals nothing that a tool sent."""
 
 import hmac
 import json
@@ -16,15 +16,15 @@ from services.ingest.domain.scope import ConnectionScope
 DIGEST_BYTES = 16
 
 
-# Nobody finds such a digest by chance; in 32 hexadecimal digits it is valid wherever an id or an event's id is.
+# Long enough that nobody finds such a digest by chance; 32 hexadecimal digits are valid as any id.
 PSEUDONYM_BYTES = 16
 Pseudonym = Callable[[str], str]
-"""Of one tenant: the text itself where it is a plain id, else its digest. What it returned it leaves as it is."""
+"""For one tenant: returns a plain id as it is, and the digest of any other text. It is idempotent."""
 
 
 class NoDigestKeyError(ValueError):
-    """The setting that it names is not set: without a key a digest could be found by trying every address. `path`: of
-    the id, where that is known."""
+    """RAPPORT_INGEST_DIGEST_KEY is not set: without a key, a digest could be reversed by trying every address. `path`:
+    that of the id, if known."""
 
     path = ""
 
@@ -32,16 +32,16 @@ class NoDigestKeyError(ValueError):
         super().__init__("may be text, and RAPPORT_INGEST_DIGEST_KEY is not set: use an id without blanks and @")
 
 
-# Blanks, `@` and what is longer could be a sentence or an address, and so could `%`, which spells either in a URI;
-# other alphabets write sentences without blanks.
+# Text with blanks or `@`, or longer text, could be a sentence or an address, and so could `%`, which encodes either in
+# a URI; other alphabets write sentences without blanks.
 is_plain: Callable[[str], object] = re.compile(r"[!-$&-?A-~]{1,128}").fullmatch
-"""Of an id that cannot be text: at most 128 printing characters of ASCII, without blanks, `@` and `%`. Asked several
-times for each event."""
+"""Whether an id cannot be text: at most 128 printable ASCII characters without blanks, `@` and `%`. A bound method,
+because it is called several times for each event."""
 
 
 def pseudonym_of(key: str, tenant: str) -> Pseudonym:
-    """`key` is the installation's, from which each tenant's own follows: equal texts of two tenants have nothing in
-    common. Without a key, "", what is plain passes and anything else raises NoDigestKeyError."""
+    """Derives the tenant's key from `key`, the installation's: equal texts of two tenants have different pseudonyms.
+    Without a key (""), plain ids pass and any other text raises NoDigestKeyError."""
     own = hmac.digest(key.encode(), tenant.encode(), sha256)
 
     def pseudonym(text: str) -> str:
@@ -55,24 +55,24 @@ def pseudonym_of(key: str, tenant: str) -> Pseudonym:
 
 
 def any_pseudonym(text: str) -> str:
-    """As a gateway with a key would replace it; nothing is kept of it."""
+    """A pseudonym for checks only, with a fixed key; it is never stored."""
     return pseudonym_of("of what is judged and never written", "any")(text)
 
 
 def digest(*parts: str) -> str:
-    """32 hexadecimal digits; as an Id, a Code's tail or an EventId they are always valid."""
-    # JSON keeps the parts apart whatever they hold, and is ASCII whatever they hold.
+    """32 hexadecimal digits, which are always valid as an Id, the tail of a Code or an EventId."""
+    # JSON separates the parts, and is ASCII, whatever they contain.
     return blake2b(json.dumps(parts).encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
 def statement_id(key: str) -> str:
-    """What the ids of all events that one statement became begin with, see `event_id`."""
+    """The prefix of the ids of all events of one statement, see `event_id`."""
     return digest("statement", key)
 
 
 def event_id(key: str, *rest: str) -> str:
-    """Of the event that the statement `key` became, for the relationship (and whatever else tells it) in `rest`. The
-    statement can be found again by its beginning: a retraction names nothing else."""
+    """The id of the statement's event for the relationship (and further distinctions) in `rest`. The events of a
+    statement can be found by the prefix, which is all that a retraction has."""
     return f"{statement_id(key)}.{digest(*rest)}"
 
 
@@ -81,17 +81,17 @@ def session_id(source: str, meeting: Meeting) -> str:
 
 
 def series_id(source: str, meeting: Meeting) -> str:
-    """Of all dates and runs of a meeting."""
+    """Covers all dates and runs of a meeting."""
     return digest("series", source, meeting.id)
 
 
 def visitor_id(source: str, meeting: Meeting, participant: str) -> str:
-    """Tells the comings and goings of one person from those of the others of their side, in one meeting only."""
+    """Distinguishes the joins and leaves of one person from those of others on their side, within one meeting."""
     return digest("visitor", source, meeting.id, meeting.instance, participant)
 
 
 def outcome_id(kind: str, relationship: str, session: str, occasion: str = "") -> str:
-    """Of what became of a session; `occasion` tells two misses of a session that was moved from each other."""
+    """The id of a session's outcome; `occasion` distinguishes two misses of a session that was moved."""
     return digest("outcome", kind, relationship, session, occasion)
 
 
@@ -99,7 +99,7 @@ RawEvent = Mapping[str, object]
 
 
 class Subject(NamedTuple):
-    """Of which relationship, and who says so."""
+    """The relationship that an event is about, and its source."""
 
     source: str
     tenant: str
@@ -134,7 +134,7 @@ def raw_event(subject: Subject, content: EventContent) -> RawEvent:
 
 
 def origin(scope: ConnectionScope, native: Native) -> Mapping[str, str]:
-    """Calendars make ids that look like addresses: whatever might be one is not kept."""
+    """Ids of calendars may look like addresses: such an id is replaced by its digest."""
     return {
         "tool": scope.tool,
         "native_type": _without_addresses(native.type)[:128],

@@ -1,5 +1,5 @@
-"""What a new version of a programme may change: the scoring of the future, never that of the past; and its profiles as
-an event of the log, whose place among the other events decides what scores by them."""
+"""What a new version of a programme may change: future scoring, never past scoring. Its profiles become an event on the
+log, whose position decides which events are scored by them."""
 
 import hashlib
 from dataclasses import dataclass
@@ -22,20 +22,20 @@ from services.ingest.domain.verdict import Problem
 
 @dataclass(frozen=True)
 class Present:
-    """Up to where scores may be out: the wall's time or, on the log's clock, the end of the log."""
+    """The time up to which scores may be published: wall-clock time or, on the log's clock, the end of the log."""
 
     at: datetime
     words: str = "now"
 
     @property
     def earliest(self) -> datetime:
-        """From when on a version may begin."""
+        """The earliest time at which a version may begin."""
         return self.at + PROFILE_NOTICE
 
 
-def with_what_stays(held: Programme | None, wanted: Programme) -> Programme:
-    """What a file need not repeat: a version that names no coefficients, and named none when it was written, keeps the
-    defaults of that time; and versions that `rapport scoring calibrate` appended stay where they are."""
+def with_retained_versions(held: Programme | None, wanted: Programme) -> Programme:
+    """Completes `wanted` by what a file need not repeat. A version without coefficients, which had none when it was
+    written, keeps the defaults of that time. Versions that `rapport scoring calibrate` appended stay."""
     kept = {profile.version: profile for profile in held.profiles} if held else {}
     former = {version for version, profile in kept.items() if profile.coefficients == FORMER_DEFAULTS}
     versions = [
@@ -44,15 +44,15 @@ def with_what_stays(held: Programme | None, wanted: Programme) -> Programme:
         else profile
         for profile in wanted.profiles
     ]
-    named = {profile.version for profile in versions}
-    appended = [one for one in kept.values() if one.version == one.calibration and one.version not in named]
+    listed = {profile.version for profile in versions}
+    appended = [one for one in kept.values() if one.version == one.calibration and one.version not in listed]
     first, *later = *versions, *appended
     later.sort(key=lambda profile: profile.effective_from or wanted.recordedtime)
     return wanted.model_copy(update={"profiles": (first, *later)})
 
 
 def violations(held: Programme | None, wanted: Programme, present: Present) -> tuple[Problem, ...]:
-    """What keeps `wanted` from following `held`, the programme as it is now; empty if nothing does."""
+    """Why `wanted` may not replace `held`, the current programme; empty if it may."""
     kept = {profile.version: profile for profile in held.profiles} if held else {}
     wants = {profile.version: profile for profile in wanted.profiles}
     problems = [
@@ -62,7 +62,7 @@ def violations(held: Programme | None, wanted: Programme, present: Present) -> t
     ]
     begin = f"at least 1 hour from {present.words}, at {to_rfc3339(present.earliest)} or later"
     for index, profile in enumerate(wanted.profiles):
-        # The first version of a new programme holds from the beginning; that of a known one can only be a change.
+        # The first version of a new programme applies from the beginning; that of an existing one is a change.
         is_first = held is None and profile.effective_from is None
         if kept.get(profile.version) != profile and not is_first and _begins_before(present.earliest, profile):
             problems.append(Problem(f"profiles.{index}.effective_from", f"a new version must begin {begin}"))
@@ -73,9 +73,8 @@ def is_same(held: Programme | None, wanted: Programme) -> bool:
     return held is not None and held.model_copy(update={"recordedtime": wanted.recordedtime}) == wanted
 
 
-def changes_the_past(held: Programme | None, wanted: Programme) -> bool:
-    """Whether scores by the defaults that may be out already would have been others: those of a programme that nobody
-    had described."""
+def changes_past_scores(held: Programme | None, wanted: Programme) -> bool:
+    """Whether published scores by the defaults would have been different: those of a programme without a record."""
     return held is None and wanted.profiles[0] != DEFAULT_PROFILE
 
 
@@ -83,13 +82,13 @@ SOURCE = f"{RESERVED}programs"
 
 
 def profile_set(programme: Programme, recorded: datetime) -> ProfileSet:
-    """The id follows from what it says: a repeat is the same event."""
+    """The id is derived from the content: a repeat is the same event."""
     data = ProfilesSet(profiles=programme.profiles)
-    said = f"{partition_key(programme.tenant, programme.id)}\0{recorded.isoformat()}\0{data.model_dump_json()}"
+    content = f"{partition_key(programme.tenant, programme.id)}\0{recorded.isoformat()}\0{data.model_dump_json()}"
     return ProfileSet(
         type="mentoring.program.profile_set.v1",
         source=SOURCE,
-        id=f"profile-set-{hashlib.blake2b(said.encode(), digest_size=16).hexdigest()}",
+        id=f"profile-set-{hashlib.blake2b(content.encode(), digest_size=16).hexdigest()}",
         time=recorded,
         recordedtime=recorded,
         tenant=programme.tenant,

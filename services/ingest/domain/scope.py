@@ -1,4 +1,4 @@
-"""For whom a sender may speak: a token, a connection of a tool, or we ourselves."""
+"""The scope of a sender: a token, a connection of a tool, or Rapport itself."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,22 +7,22 @@ from functools import cached_property
 from schemas.topics import raw_of
 
 RESERVED = "urn:rapport:"
-"""Sources that begin like this are ours: those of connections, and of what ingest itself concludes."""
+"""Prefix of the sources of connections and of ingest itself."""
 
 
 ProgramOf = Callable[[str, str], str | None]
-"""Of a tenant's relationship: the programme that it belongs to, as far as it is known."""
+"""Returns the programme of a tenant's relationship; None while no start of it is projected."""
 
 
-def unknown(_tenant: str, _relationship: str) -> str | None:
-    """Where nobody knows relationships."""
+def no_program(_tenant: str, _relationship: str) -> str | None:
+    """A ProgramOf where relationships are not projected."""
     return None
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Empty `programs` means every programme of the tenant. `internal` is for ourselves only: it may speak for
-    reserved sources, and nobody else may, whatever a token or a setting names."""
+    """Empty `programs` means every programme of the tenant. `internal` is for Rapport itself: only an internal scope
+    may use reserved sources, whatever a token or a setting names."""
 
     tenant: str
     sources: frozenset[str]
@@ -32,13 +32,13 @@ class Scope:
 
 
 def any_scope(event: object, tenant: str) -> Scope:
-    """`tenant` is whose it is if the event does not say so."""
-    given = event if isinstance(event, dict) else {}
-    data = given.get("data")
-    sources = (given.get("source"), data.get("source") if isinstance(data, dict) else None)
-    named = given.get("tenant")
+    """A scope that the event is always within. `tenant` is the default if the event names none."""
+    attributes = event if isinstance(event, dict) else {}
+    data = attributes.get("data")
+    sources = (attributes.get("source"), data.get("source") if isinstance(data, dict) else None)
+    stated = attributes.get("tenant")
     return Scope(
-        named if isinstance(named, str) and named else tenant,
+        stated if isinstance(stated, str) and stated else tenant,
         frozenset(source for source in sources if isinstance(source, str)),
         admin=True,
     )
@@ -46,7 +46,7 @@ def any_scope(event: object, tenant: str) -> Scope:
 
 @dataclass(frozen=True)
 class ConnectionScope:
-    """One connection: a tool's account of one tenant. `program` None means every programme of the tenant."""
+    """A connection is one account of a tool of one tenant. `program` None means every programme of the tenant."""
 
     tenant: str
     program: str | None
@@ -55,7 +55,7 @@ class ConnectionScope:
 
     @cached_property
     def source(self) -> str:
-        """The CloudEvents source of whatever it says; two connections never share one."""
+        """The CloudEvents source of all its events; two connections never share one."""
         return f"{RESERVED}{self.tenant}:{self.tool}:{self.connection}"
 
     @cached_property

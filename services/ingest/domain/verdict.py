@@ -1,4 +1,4 @@
-"""What can become of what is handed in: it is admitted, ignored, or rejected with a reason and the paths at fault."""
+"""Verdicts on events and payloads: admitted, ignored, or rejected with a reason and the paths at fault."""
 
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -21,17 +21,17 @@ Reason = Literal[
     "conflict",
     "too_large",
     "unresolved",
-    # The broker takes everything but this record.
+    # The broker refuses this record alone.
     "refused",
-    # We met an error of ours over it.
+    # Processing it met an error of ours.
     "failed",
 ]
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong at a path such as `data.minutes`; an empty path means the whole event. `stored`: what is written
-    down instead, where `reason` quotes the sender."""
+    """A fault at a path such as `data.minutes`; an empty path means the full event. `stored`: the reason to store, if
+    `reason` quotes the sender."""
 
     path: str
     reason: str
@@ -45,7 +45,7 @@ class Rejected:
 
 
 class Admitted(NamedTuple):
-    """Complete and trusted, as it goes to the log. `dropped`: how many attributes of the sender's are not in it."""
+    """A complete and trusted event, as written to the log. `dropped`: how many of the sender's attributes it lacks."""
 
     event: MentoringEvent
     dropped: int = 0
@@ -53,7 +53,7 @@ class Admitted(NamedTuple):
 
 @dataclass(frozen=True)
 class Ignored:
-    """Rightly sent, and nothing that we need."""
+    """Valid, but not needed."""
 
     reason: str
 
@@ -65,15 +65,15 @@ def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejecte
     return Rejected(reason, (Problem(path, words, stored),))
 
 
-# An event with more faults than this is another format; listing them all helps nobody.
+# An event with more faults is in another format; listing them all is of no use.
 MOST_LISTED = 20
 LONGEST_PATH = 200
-# Longer text is no slip of the pen, and comparing it costs time.
+# Longer text is no misspelling, and comparing it costs time.
 LONGEST_COMPARED = 100
 WORDS = {
     "missing": "is required",
     "extra_forbidden": "is not known here",
-    # pydantic would name a class of ours.
+    # pydantic's message names an internal class.
     "model_type": "must be an object",
 }
 
@@ -82,7 +82,7 @@ def explain(invalid: ValidationError) -> tuple[Problem, ...]:
     listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_LISTED]
     found = []
     for error in listed:
-        # The first step into a union is the name of the member chosen, which the sender has never written as a path.
+        # The first step into a union is the name of its member, which is no path of the sender's event.
         steps = error["loc"][1:] if error["loc"] and error["loc"][0] in EVENT_TYPES else error["loc"]
         words = WORDS.get(error["type"]) or pattern_in_words(error["msg"].removeprefix("Value error, "))
         found.append(Problem(".".join(map(str, steps))[:LONGEST_PATH], words + _hint(error)))
@@ -90,7 +90,7 @@ def explain(invalid: ValidationError) -> tuple[Problem, ...]:
 
 
 def _hint(error: ErrorDetails) -> str:
-    """Of a member of an event that is not known: ours that is called most alike."""
+    """For an unknown member of an event: the known member with the most similar name."""
     if error["type"] != "extra_forbidden":
         return ""
     event, *steps = error["loc"]
@@ -102,7 +102,7 @@ def _hint(error: ErrorDetails) -> str:
 
 @lru_cache(maxsize=512)
 def _members(event: str, steps: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Of the object at that place of such an event."""
+    """The members of the object at that path of an event of that type."""
     schema = models()[event.removeprefix(PREFIX)].model_json_schema(by_alias=True)
     found: Any = schema
     for step in steps:

@@ -1,1 +1,1 @@
-"""What a notification points to is fetched from the tool's own API."""
+"""Fetches from the APIs of tools what their notifications point to."""

@@ -1,5 +1,4 @@
-"""Asks the API of a tool: page after page, with a sync token where there is one, and not before it wants to be
-asked."""
+"""A client of tools' APIs: pagination, sync tokens and Retry-After."""
 
 import re
 import time
@@ -23,26 +22,26 @@ from services.runtime.loop import TryLaterError
 
 @dataclass(frozen=True)
 class Gone:
-    """It is not there (any more), or not for us to see: tools tell that alike."""
+    """The resource does not exist (any more) or is not visible to us: APIs answer both alike."""
 
 
 @dataclass(frozen=True)
 class Stale:
-    """The sync token is too old, or was given for other questions: read everything again."""
+    """The sync token is too old, or belongs to another query: a full sync is needed."""
 
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~%+/=:-]{1,4096}")
 
 
 def sync_token(value: object) -> str | None:
-    """As a tool's API gives it; what is like no token is none, and the calendar is read anew next time."""
+    """The token as the API returns it. None for a malformed one: then the next fetch is a full sync."""
     return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
 
 
 @dataclass(frozen=True)
 class Round:
-    """`body` is what the tool answers, or all pages of it as one. With `token` one asks next time; None where the tool
-    has no such thing for this resource."""
+    """`body` is the response, or all pages of it as one. `token` is for the next incremental sync; None if the API has
+    none for this resource."""
 
     body: Mapping[str, object]
     token: str | None = None
@@ -51,69 +50,69 @@ class Round:
 Fetched = Round | Gone | Stale | Rejected
 
 
-# What is moved or cancelled after its time is still told; older entries are history.
+# Entries may be moved or cancelled after their time; older entries are ignored.
 BEHIND = timedelta(days=14)
 # People book a series for half a year; one without an end would go on for ever.
 AHEAD = timedelta(days=270)
-# The end of what is read moves on with each reading from the beginning: what lies so near is always known.
-ANEW_AFTER = timedelta(days=30)
+# The end of the window moves only with a full sync, so that it is always at least AHEAD less this in the future.
+FULL_SYNC_AFTER = timedelta(days=30)
 
 
 def window(now: datetime) -> tuple[str, str]:
     return to_rfc3339(now - BEHIND), to_rfc3339(now + AHEAD)
 
 
-# Whatever a tool says: later the operator would rather see it fail again than wait.
+# The longest Retry-After that is respected: beyond it an operator should see the fetch fail again.
 LONGEST_WAIT = timedelta(hours=1)
 NO_WAIT = timedelta(0)
 
 
 class RetryAfterGate:
-    """For any thread that asks for one connection at a time."""
+    """Remembers the Retry-After of each connection. For any thread, as long as no two use the same connection."""
 
     def __init__(self) -> None:
         self._until: dict[str, datetime] = {}
 
     def check(self, connection: str, now: datetime) -> None:
-        """Raises TryLaterError as long as the tool wants to be left alone."""
+        """Raises TryLaterError until the Retry-After has passed."""
         until = self._until.get(connection)
         if until is not None and now < until:
             raise TryLaterError(f"connection {connection}: its API asks to wait until {until.isoformat()}")
         self._until.pop(connection, None)
 
     def close(self, connection: str, answer: HttpAnswer, now: datetime) -> str:
-        """Says why. Retry-After is seconds, or a date (RFC 9110); without it, or where it is anything else, it is the
-        loop that waits, longer each time."""
-        told, wait = answer.headers.get("retry-after", ""), NO_WAIT
-        if told.isascii() and told.isdecimal():
-            wait = timedelta(seconds=int(told[:9]))
+        """Returns the reason. Retry-After is seconds or a date (RFC 9110). Without it, or for any other value, only the
+        backoff of the fetch applies."""
+        header, wait = answer.headers.get("retry-after", ""), NO_WAIT
+        if header.isascii() and header.isdecimal():
+            wait = timedelta(seconds=int(header[:9]))
         else:
             with suppress(ValueError, TypeError):  # no date, or one without a zone
-                wait = max(NO_WAIT, parsedate_to_datetime(told) - now)
+                wait = max(NO_WAIT, parsedate_to_datetime(header) - now)
         wait = min(wait, LONGEST_WAIT)
         self._until[connection] = now + wait
         return f"connection {connection}: the API answers {answer.status}, again in {wait.total_seconds():.0f} s"
 
 
 OK, NOT_FOUND, GONE, UNAUTHORIZED, FORBIDDEN, BAD_REQUEST = 200, 404, 410, 401, 403, 400
-# Beside 5xx: a timeout, too early, too many requests.
-AGAIN = frozenset({408, 425, 429})
-# Google says so with 403, and means 429.
-TOO_FAST = ("ratelimitexceeded", "quotaexceeded")
-# Graph's words for a sync token that it does not know any more, where it does not say 410.
+# Retryable beside 5xx: a timeout, too early, too many requests.
+RETRYABLE = frozenset({408, 425, 429})
+# Error codes of Google with status 403 that mean 429.
+RATE_LIMITED = ("ratelimitexceeded", "quotaexceeded")
+# Graph's error codes for an expired sync token, where it does not answer 410.
 STALE = ("syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired")
-# Its reason stands in the first lines of an error.
+# The error code is among the first bytes of an error response.
 MOST_READ = 2_000
-# For one answer, however slowly it comes, and for all of a reading: every page of a calendar.
+# For one response, however slowly it arrives, and for a complete fetch: every page of a calendar.
 ANSWER_SECONDS, MOST_SECONDS = 30.0, 300.0
-# Of all answers of a reading: ten thousand entries of a calendar with all who take part.
+# Of all responses of a fetch: ten thousand entries of a calendar with all attendees.
 MOST_OCTETS = 32 * 2**20
 
 
 @dataclass(frozen=True)
 class ApiQuestion:
-    """`path` is below the API's address, or a whole address that the API itself gave. `resumes`: asked with a sync
-    token, which the API may have forgotten."""
+    """A request. `path` is below the API's address, or a full URL that the API itself returned. `resumes`: it has a
+    sync token, which may have expired."""
 
     path: str
     query: Mapping[str, str] | None = None
@@ -122,14 +121,13 @@ class ApiQuestion:
 
 
 class Api:
-    """For one reading, which has so much time and so many bytes in all. `closed` remembers for all connections when a
-    tool wants to be asked again."""
+    """For one fetch, which has MOST_SECONDS and MOST_OCTETS in all. `gate` is shared by all connections."""
 
     def __init__(
-        self, http: BoundedHttp, connection: Connection, closed: RetryAfterGate, now: Callable[[], datetime]
+        self, http: BoundedHttp, connection: Connection, gate: RetryAfterGate, now: Callable[[], datetime]
     ) -> None:
         assert isinstance(connection.settings, ApiSettings)
-        self._http, self._connection, self._gate, self._now = http, connection, closed, now
+        self._http, self._connection, self._gate, self._now = http, connection, gate, now
         self._until, self._left = time.monotonic() + MOST_SECONDS, MOST_OCTETS
         self._base = connection.settings.api_url
         self._log = log.get(__name__)
@@ -139,7 +137,7 @@ class Api:
         return self._connection.connection_scope.connection
 
     def get(self, question: ApiQuestion) -> Fetched:
-        """Raises TryLaterError when the tool is away, or wants to be left alone for now."""
+        """Raises TryLaterError when the tool is away or its Retry-After has not passed."""
         self._gate.check(self.name, self._now())
         path = question.path
         url = path if path.startswith(("http://", "https://")) else f"{self._base}/{path}"
@@ -151,7 +149,7 @@ class Api:
                 "too_large", "", f"connection {self.name}: the API's answers have more than {MOST_OCTETS} bytes"
             )
         self._left -= len(answer.body)
-        return self._judged(answer, question)
+        return self._interpret(answer, question)
 
     def _answer(self, url: str, question: ApiQuestion) -> HttpAnswer:
         seconds = min(ANSWER_SECONDS, self._until - time.monotonic())
@@ -160,8 +158,8 @@ class Api:
         try:
             file = self._connection.api_token_file
             token = file.read_text("utf-8").strip() if file else self._connection.api_token
-            ours = {"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "rapport"}
-            headers = {**ours, **(question.headers or {})}
+            defaults = {"authorization": f"Bearer {token}", "accept": "application/json", "user-agent": "rapport"}
+            headers = {**defaults, **(question.headers or {})}
             answer = self._http.ask(
                 lambda: httpx.Request("GET", url, params=question.query, headers=headers), Bounds(seconds, self._left)
             )
@@ -173,7 +171,7 @@ class Api:
             raise TryLaterError(f"connection {self.name}: no whole answer from the API within {seconds:.0f} s")
         return answer
 
-    def _judged(self, answer: HttpAnswer, question: ApiQuestion) -> Fetched:
+    def _interpret(self, answer: HttpAnswer, question: ApiQuestion) -> Fetched:
         code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
         if code == OK:
             parsed = read_json(answer.body)
@@ -181,13 +179,14 @@ class Api:
             if isinstance(parsed, Parsed) and isinstance(parsed.value, dict):
                 return Round(parsed.value)
             return rejected("malformed", "", f"connection {self.name}: the API's answer {fault}")
-        if code in AGAIN or code >= 500 or (code == FORBIDDEN and _says(TOO_FAST, words)):  # noqa: PLR2004 (HTTP)
+        is_limited = code == FORBIDDEN and _contains(RATE_LIMITED, words)
+        if code in RETRYABLE or code >= 500 or is_limited:  # noqa: PLR2004 (HTTP)
             raise TryLaterError(self._gate.close(self.name, answer, self._now()))
-        if question.resumes and (code in {GONE, BAD_REQUEST} or _says(STALE, words)):
+        if question.resumes and (code in {GONE, BAD_REQUEST} or _contains(STALE, words)):
             return Stale()
         if code in {NOT_FOUND, GONE}:
             return Gone()
-        # Nothing of the answer's text is kept: tools quote addresses and tokens in it.
+        # The response's text is not kept: APIs quote addresses and tokens in it.
         self._log.error("tool_refuses_us", connection=self.name, tool=self._connection.tool.name, status=code)
         if code in {UNAUTHORIZED, FORBIDDEN}:
             words = "renew its api_token, or give it the scopes that the README names; then requeue"
@@ -195,7 +194,7 @@ class Api:
         return rejected("invalid", "", f"connection {self.name}: the API answers {code}")
 
 
-# More pages than any calendar has: an API that says `next` for ever is broken.
+# More pages than any calendar has: an API that always returns a next page is broken.
 MOST_PAGES = 400
 Body = Mapping[str, object]
 
@@ -207,8 +206,8 @@ def pages(
     following: Callable[[Body], ApiQuestion | None],
     token: Callable[[Body], str | None],
 ) -> Fetched:
-    """What stands under `items` of all pages, as one page. `following` is asked of each page for the question after
-    it, `token` of the last one."""
+    """The lists under `items` of all pages, as one page. `following` returns the request after a page, `token` the sync
+    token of the last one."""
     found: list[object] = []
     question = first
     for _ in range(MOST_PAGES):
@@ -224,5 +223,5 @@ def pages(
     return rejected("too_large", "", f"connection {api.name}: the API never comes to the last page")
 
 
-def _says(codes: tuple[str, ...], words: str) -> bool:
+def _contains(codes: tuple[str, ...], words: str) -> bool:
     return any(code in words.lower() for code in codes)

@@ -1,5 +1,5 @@
-"""What is asked of each calendar's API. Google Calendar: all pages of what changed since the sync token, or of a whole
-window. Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
+"""The requests to each calendar's API. Google Calendar: all pages of the changes since a sync token, or of a window of
+time. Microsoft Graph: the delta of a calendar view, an event of a group, the attendance reports of a meeting."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -19,8 +19,8 @@ from services.ingest.fetching.api import (
 )
 from services.ingest.sources.microsoft_graph.events import MASTER, REMOVED, without_master
 
-# Instead of series their instances come, each with its id. These must be alike in every question of a sync token.
-GOOGLE_ALWAYS = {
+# With these, instances are returned in place of series. They must be the same in every request with a sync token.
+GOOGLE_PARAMETERS = {
     "singleEvents": "true",
     "showDeleted": "true",
     "maxResults": "2500",
@@ -30,19 +30,20 @@ GOOGLE_ALWAYS = {
 }
 
 
-def google_changed(api: Api, resource: str, token: str) -> Fetched:
+def google_incremental_sync(api: Api, resource: str, token: str) -> Fetched:
     return _google_pages(api, resource, {"syncToken": token})
 
 
-def google_whole(api: Api, resource: str, now: datetime) -> Fetched:
+def google_full_sync(api: Api, resource: str, now: datetime) -> Fetched:
     earliest, latest = window(now)
     return _google_pages(api, resource, {"timeMin": earliest, "timeMax": latest})
 
 
-def _google_pages(api: Api, resource: str, asked: Mapping[str, str]) -> Fetched:
+def _google_pages(api: Api, resource: str, selection: Mapping[str, str]) -> Fetched:
     def question(page: object) -> ApiQuestion:
         token = {"pageToken": str(page)} if page else {}
-        return ApiQuestion(resource, {**GOOGLE_ALWAYS, **asked, **token}, resumes="syncToken" in asked)
+        parameters = {**GOOGLE_PARAMETERS, **selection, **token}
+        return ApiQuestion(resource, parameters, resumes="syncToken" in selection)
 
     def following(body: Body) -> ApiQuestion | None:
         page = body.get("nextPageToken")
@@ -57,13 +58,13 @@ MORE_RECORDS = "attendanceRecords@odata.nextLink"
 EXPANDED = {"$expand": "attendanceRecords"}
 
 
-def graph_changed(api: Api, resource: str, token: str) -> Fetched:
-    """Only calendar views give tokens."""
+def graph_incremental_sync(api: Api, resource: str, token: str) -> Fetched:
+    """Only calendar views have sync tokens."""
     found = _graph_pages(api, ApiQuestion(f"{resource}/delta", {"$deltatoken": token}, HEADERS, resumes=True))
     return _with_masters(api, resource, found)
 
 
-def graph_whole(api: Api, resource: str, now: datetime) -> Fetched:
+def graph_full_sync(api: Api, resource: str, now: datetime) -> Fetched:
     if resource.endswith(VIEW):
         found = _graph_pages(api, ApiQuestion(f"{resource}/delta", _between(now), HEADERS))
         return _with_masters(api, resource, found)
@@ -77,7 +78,7 @@ def _between(now: datetime) -> dict[str, str]:
 
 
 def _graph_pages(api: Api, first: ApiQuestion) -> Fetched:
-    """The sync token alone is kept of the link that holds it: the link names the owner of the mailbox."""
+    """Only the sync token of its link is kept: the link names the owner of the mailbox."""
 
     def following(body: Body) -> ApiQuestion | None:
         link = body.get("@odata.nextLink")
@@ -92,13 +93,13 @@ def _graph_pages(api: Api, first: ApiQuestion) -> Fetched:
 
 
 def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
-    """Occurrences say only when they are: a series that did not change itself is asked who takes part."""
+    """Occurrences have only their times: the attendees are fetched with the master of a series that did not change."""
     if not isinstance(found, Round):
         return found
     values = _values(found)
-    known = {one.get("id") for one in values if isinstance(one, dict)}
+    present = {one.get("id") for one in values if isinstance(one, dict)}
     for master in without_master(values):
-        if master in known:
+        if master in present:
             continue
         answer = api.get(ApiQuestion(f"{resource.removesuffix(VIEW)}/events/{quote(master, safe='@=')}", None, HEADERS))
         if isinstance(answer, Round):
@@ -109,17 +110,17 @@ def _with_masters(api: Api, resource: str, found: Fetched) -> Fetched:
 
 
 def _event(api: Api, resource: str, now: datetime) -> Fetched:
-    """One that is gone was deleted, which is told as a delta would. Of a series the occurrences are asked for."""
+    """A missing event was deleted, and is returned as in a delta. For a series its occurrences are fetched."""
     answer = api.get(ApiQuestion(resource, None, HEADERS))
     if isinstance(answer, Gone):
         return Round({"value": [{"id": resource.rpartition("/")[2], REMOVED: {"reason": "deleted"}}]})
     if not isinstance(answer, Round) or answer.body.get("type") != MASTER:
-        return _listed(answer)
+        return _as_list(answer)
     return _graph_pages(api, ApiQuestion(f"{resource}/instances", _between(now), HEADERS))
 
 
 def _reports(api: Api, resource: str) -> Fetched:
-    """The list leaves out who was there, so each of a meeting's reports is asked for."""
+    """The list has no attendees, so each report of a meeting is fetched."""
     listed = _graph_pages(api, ApiQuestion(resource))
     if not isinstance(listed, Round):
         return listed
@@ -135,11 +136,11 @@ def _reports(api: Api, resource: str) -> Fetched:
 
 
 def _report(api: Api, resource: str) -> Fetched:
-    """With everybody who was there: more than a page of them go on under a link of their own."""
+    """With all attendees: beyond one page, they continue under a link of their own."""
     answer = api.get(ApiQuestion(resource, EXPANDED))
     link = answer.body.get(MORE_RECORDS) if isinstance(answer, Round) else None
     if not isinstance(answer, Round) or not isinstance(link, str):
-        return _listed(answer)
+        return _as_list(answer)
     more = _graph_pages(api, ApiQuestion(link))
     if not isinstance(more, Round):
         return more
@@ -148,7 +149,7 @@ def _report(api: Api, resource: str) -> Fetched:
     return Round({"value": [{**answer.body, "attendanceRecords": records}]})
 
 
-def _listed(answer: Fetched) -> Fetched:
+def _as_list(answer: Fetched) -> Fetched:
     return Round({"value": [answer.body]}) if isinstance(answer, Round) else answer
 
 
@@ -159,13 +160,13 @@ def _values(found: Round) -> list[object]:
 
 
 class Vendor(NamedTuple):
-    """`changed`: what is new since a sync token. `whole`: everything around now."""
+    """`incremental_sync`: the changes since a sync token. `full_sync`: everything in the window around now."""
 
-    changed: Callable[[Api, str, str], Fetched]
-    whole: Callable[[Api, str, datetime], Fetched]
+    incremental_sync: Callable[[Api, str, str], Fetched]
+    full_sync: Callable[[Api, str, datetime], Fetched]
 
 
 VENDORS: Mapping[str, Vendor] = {
-    "google_calendar": Vendor(google_changed, google_whole),
-    "microsoft_graph": Vendor(graph_changed, graph_whole),
+    "google_calendar": Vendor(google_incremental_sync, google_full_sync),
+    "microsoft_graph": Vendor(graph_incremental_sync, graph_full_sync),
 }

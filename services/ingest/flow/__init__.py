@@ -1,1 +1,1 @@
-"""How ingest moves: what was admitted onto the log, what was not into quarantine, tokens as the log says."""
+"""Moves records and requests: the log, the raw topics, dead letters, tokens and what all parts of a process share."""

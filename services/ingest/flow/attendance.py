@@ -1,5 +1,5 @@
-"""The worker that concludes from the log: what became of booked sessions, from who joined and left, and what was told
-of people's employment before the log told who is paired with whom."""
+"""The attendance worker. It derives the outcomes of sessions from the joins and leaves on the log, and backfills the
+events of employment changes that were stated before a relationship began."""
 
 import re
 import threading
@@ -19,7 +19,7 @@ from schemas.topics import EVENTS
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import RawEvent
 from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, AttendanceFold, BookingLookup
-from services.ingest.domain.people.fan_out import told_before
+from services.ingest.domain.people.fan_out import backfill_employment
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted, Rejected
@@ -34,15 +34,15 @@ from services.runtime.loop import Batch, BatchLoop, later_if_away
 from services.runtime.unexpected import Breaker, described
 
 GROUP = "rapport-attendance"
-# In the bytes of an event: whatever else tells the time only, and is not parsed.
-TELLING = re.compile(rb'"mentoring\.(?:session|relationship|clock\.reached)\.')
+# Searched in the bytes of an event: events of other types only advance the clock and are not parsed.
+FOLDED_TYPES = re.compile(rb'"mentoring\.(?:session|relationship|clock\.reached)\.')
 RECORDED = re.compile(rb'"recordedtime":"([^"]{20,32})"')
 
 
 @dataclass(frozen=True)
 class AttendanceLog:
-    """The reader of the group, and what may be read besides: the records of the day before an offset, and those from
-    one offset to another. `is_fresh`: whether people and relationships are known up to some seconds ago."""
+    """The reader of the group. `day_before` reads the records of the day before an offset, `between` those from one
+    offset to another. `is_fresh`: whether the projection of people and relationships is some seconds old at most."""
 
     reader: Reader
     day_before: Callable[[Partition, int], Iterable[Record]]
@@ -51,59 +51,59 @@ class AttendanceLog:
 
 
 STARTED = "mentoring.relationship.started.v1"
-FIRST_READING = "v1;first"
-"""Noted beside the committed offset of a partition of which nothing is said yet."""
-MOST_KEPT = 100_000
-"""Outcomes of a partition, some 80 MB: beyond, the oldest are said although the log may hold them further on. They have
-the same ids there, and count once."""
+FIRST_READ = "v1;first"
+"""Metadata of the committed offset of a partition of which no outcome is emitted yet."""
+MOST_HELD = 100_000
+"""Outcomes of a partition, some 80 MB. Beyond, the oldest are emitted even if the log may hold them further on: they
+have the same ids there, and count once."""
 
 
 class FoldedPartition:
-    """A log that was copied, or has lost its offsets, holds outcomes of its own. So where it is read from its beginning
-    nothing is said before `quiet_until`, its end as it was: what was concluded until then is kept, up to MOST_KEPT,
-    unless it comes on the log itself. `next`: the offset of the next batch; `is_in_hand`: a batch is, which had
-    to wait."""
+    """The fold of one partition. A log that was copied, or has lost its offsets, holds outcomes already. If it is read
+    from its beginning, outcomes are therefore held back, up to MOST_HELD, until `hold_until`, the end offset at that
+    time, and dropped if the log itself has them. `next`: the offset of the next batch. `is_in_progress`: a batch had to
+    be retried."""
 
-    def __init__(self, expected: BookingLookup, begin: int, quiet_until: int) -> None:
-        self.next, self.quiet_until, self.is_in_hand = begin, quiet_until, False
+    def __init__(self, expected: BookingLookup, begin: int, hold_until: int) -> None:
+        self.next, self.hold_until, self.is_in_progress = begin, hold_until, False
         self._on_log: OrderedDict[str, None] = OrderedDict()
-        self._concluded: OrderedDict[str, RawEvent] = OrderedDict()
+        self._derived: OrderedDict[str, RawEvent] = OrderedDict()
         self.fold = AttendanceFold(expected, self._on_log.keys())
 
-    def found(self, outcome: str) -> None:
-        """On the log, by its id."""
-        if self.quiet_until:
+    def mark_on_log(self, outcome: str) -> None:
+        """`outcome` is an event id."""
+        if self.hold_until:
             self._on_log[outcome] = None
-            self._concluded.pop(outcome, None)
-            if len(self._on_log) > MOST_KEPT:
+            self._derived.pop(outcome, None)
+            if len(self._on_log) > MOST_HELD:
                 self._on_log.popitem(last=False)
 
-    def conclude(self, outcomes: Iterable[RawEvent]) -> None:
+    def add(self, outcomes: Iterable[RawEvent]) -> None:
         for one in outcomes:
-            self._concluded.setdefault(str(one["id"]), one)
+            self._derived.setdefault(str(one["id"]), one)
 
-    def to_say(self, reached: int) -> list[RawEvent]:
-        """When all before the offset `reached` is folded."""
-        if reached < self.quiet_until:
-            beyond = len(self._concluded) - MOST_KEPT
-            early = beyond + MOST_KEPT // 10 if beyond > 0 else 0
-            return [self._concluded.popitem(last=False)[1] for _ in range(early)]
-        self.quiet_until, said = 0, list(self._concluded.values())
-        self._concluded.clear()
-        return said
-
-
-LOOKED_AT_AGAIN_SECONDS = 60.0
-"""What a feed says while a pair begins may be fanned out where the pair is not known yet, and reach the directory only
-afterwards: several times as long as either takes."""
+    def take_due(self, reached: int) -> list[RawEvent]:
+        """Removes and returns the outcomes to emit when all records before the offset `reached` are folded."""
+        if reached < self.hold_until:
+            excess = len(self._derived) - MOST_HELD
+            early = excess + MOST_HELD // 10 if excess > 0 else 0
+            return [self._derived.popitem(last=False)[1] for _ in range(early)]
+        self.hold_until, due = 0, list(self._derived.values())
+        self._derived.clear()
+        return due
 
 
-class BegunPairs:
-    """Relationships that began, or whose start was taken back: looked at once, and once more a while later."""
+SECOND_CHECK_SECONDS = 60.0
+"""An employment change that is stated while a pair begins may be fanned out before the pair is projected, and reach the
+directory only afterwards. This is several times as long as either takes."""
+
+
+class StartedPairs:
+    """Relationships that began, or whose start was retracted. Each is checked at once, and a second time later."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[str, str], None] = {}
-        # In the order in which they are due: only those are gone through for each batch, however many began.
+        # In the order in which they are due, so that each batch visits only those, however many began.
         self._again: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def add(self, event: OfRelationship) -> None:
@@ -112,8 +112,8 @@ class BegunPairs:
             self._first[event.tenant, event.subject] = None
 
     def due(self, now: float) -> list[tuple[str, str]]:
-        """Whoever is looked at is not due again before the second look; `now` of any clock that only goes forward."""
-        again = list(takewhile(lambda pair: self._again[pair] + LOOKED_AT_AGAIN_SECONDS <= now, self._again))
+        """A pair is not due again before its second check. `now` is of any monotonic clock."""
+        again = list(takewhile(lambda pair: self._again[pair] + SECOND_CHECK_SECONDS <= now, self._again))
         for pair in again:
             del self._again[pair]
         found = [*self._first, *(pair for pair in again if pair not in self._first)]
@@ -125,8 +125,8 @@ class BegunPairs:
 
 
 class AttendanceWork:
-    """The work of a BatchLoop. What is due while a day is read again was said before the commit, and is not said
-    anew."""
+    """The work of a BatchLoop. Outcomes that become due while the day before the commit is read again were emitted
+    before it, and are not emitted again."""
 
     def __init__(
         self, log_: AttendanceLog, event_writer: EventWriter, projection: Projection, clock: Callable[[], Clock]
@@ -134,83 +134,83 @@ class AttendanceWork:
         self._log, self._event_writer, self._projection, self._clock = log_, event_writer, projection, clock
         self._partition_count = cache(log_.reader.partition_count)
         self._folded: dict[Partition, FoldedPartition] = {}
-        self._unsaid: list[RawEvent] = []
-        self._begun_pairs, self._pairs_failed = BegunPairs(), Breaker()
+        self._unsent: list[RawEvent] = []
+        self._started_pairs, self._pairs_failed = StartedPairs(), Breaker()
         self._pending_writes = PendingWrites()
-        self._pending_writes.of(self._given_up)
+        self._pending_writes.set_origin(self._give_up)
         self._unexpected = UnexpectedFailures()
         self._line = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         with later_if_away():
-            self._folded[partition] = self._begun(partition, committed or Committed(0, FIRST_READING))
+            self._folded[partition] = self._restored(partition, committed or Committed(0, FIRST_READ))
 
     def note(self, partition: Partition) -> str:
-        """Who finds it begins the partition again."""
-        known = self._folded.get(partition)
-        return FIRST_READING if known and known.quiet_until else ""
+        """With FIRST_READ, the next owner of the partition reads it from its beginning."""
+        folded = self._folded.get(partition)
+        return FIRST_READ if folded and folded.hold_until else ""
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
         if self._folded[batch.partition].next not in {0, batch.first}:
-            # Given away and taken back between two polls: another member has handled what lies between.
+            # Revoked and assigned again between two polls: another member has handled the records in between.
             with later_if_away():
                 committed = self._log.reader.committed(batch.partition) or Committed(0)
             self.resume(batch.partition, replace(committed, offset=batch.first))
-        known, notes = self._folded[batch.partition], Counter[str]()
-        known.is_in_hand = True
+        folded, notes = self._folded[batch.partition], Counter[str]()
+        folded.is_in_progress = True
         for record in batch.records:
-            known.conclude(self._apply(known, record, notes))
-        self._unsaid += known.to_say(batch.last + 1)
-        self._say(notes)
-        known.next, known.is_in_hand = batch.last + 1, False
+            folded.add(self._apply(folded, record, notes))
+        self._unsent += folded.take_due(batch.last + 1)
+        self._emit(notes)
+        folded.next, folded.is_in_progress = batch.last + 1, False
         return notes
 
     def idle(self) -> None:
-        """On the wall's clock a session is due when its time has come, whether or not anything else is recorded."""
+        """On the wall clock, a session is due when its time has come, even if nothing is recorded."""
         reader, clock, notes = self._log.reader, self._clock(), Counter[str]()
         assigned = reader.assignment()
-        self._folded = {one: known for one, known in self._folded.items() if one in assigned}
+        self._folded = {one: folded for one, folded in self._folded.items() if one in assigned}
         with later_if_away():
             is_at_end = reader.lag() == 0
-            for partition, known in self._folded.items() if is_at_end else ():
+            for partition, folded in self._folded.items() if is_at_end else ():
                 if clock.mode == "wall":
-                    known.conclude(known.fold.advance(clock.now))
+                    folded.add(folded.fold.advance(clock.now))
                 # A log may end with offsets that are no records.
-                self._unsaid += known.to_say(0 if known.is_in_hand else reader.position(partition))
-        for pair in self._begun_pairs.due(time.monotonic()) if self._log.is_fresh() else ():
-            self._unsaid += self._told_before(pair, clock)
-        self._say(notes)
+                self._unsent += folded.take_due(0 if folded.is_in_progress else reader.position(partition))
+        for pair in self._started_pairs.due(time.monotonic()) if self._log.is_fresh() else ():
+            self._unsent += self._backfill(pair, clock)
+        self._emit(notes)
         if notes:
             self._line.info("attendance_due", **notes)
 
-    def _begun(self, partition: Partition, committed: Committed) -> FoldedPartition:
+    def _restored(self, partition: Partition, committed: Committed) -> FoldedPartition:
         begin, expected = committed.offset, self._projection.bookings.expected
-        if begin and committed.metadata != FIRST_READING:
-            known = FoldedPartition(expected, begin, 0)
+        if begin and committed.metadata != FIRST_READ:
+            folded = FoldedPartition(expected, begin, 0)
             for record in self._log.day_before(partition, begin):
-                self._apply(known, record, Counter())
-            return known
-        known = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
+                self._apply(folded, record, Counter())
+            return folded
+        folded = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
         for record in self._log.between(partition, 0, begin):
-            known.conclude(self._apply(known, record, Counter()))
-            if early := known.to_say(0):
-                self._unsaid += early
-                self._say(Counter())
-        return known
+            folded.add(self._apply(folded, record, Counter()))
+            if early := folded.take_due(0):
+                self._unsent += early
+                self._emit(Counter())
+        return folded
 
-    def _apply(self, known: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
-        """What meets an error of ours is on the log all the same, and concludes nothing."""
-        found = self._unexpected.attempt(record, partial(self._heard, known, record, notes), KafkaError)
+    def _apply(self, folded: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
+        """A record that meets an error of ours yields no outcomes."""
+        found = self._unexpected.attempt(record, partial(self._fold, folded, record, notes), KafkaError)
         if isinstance(found, Rejected):
             notes["failed"] += 1
             return []
         return found
 
-    def _heard(self, known: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
-        value, fold = record.value or b"", known.fold
-        if not TELLING.search(value):
-            return list(fold.advance(_recorded(value) or fold.clock))
+    def _fold(self, folded: FoldedPartition, record: Record, notes: Counter[str]) -> list[RawEvent]:
+        value, fold = record.value or b"", folded.fold
+        if not FOLDED_TYPES.search(value):
+            return list(fold.advance(_recorded_time(value) or fold.clock))
         event = event_or_note(record, self._partition_count(record.topic), self._line, notes)
         if event is None:
             return []
@@ -219,47 +219,47 @@ class AttendanceWork:
         if isinstance(event, ProfileSet):
             return list(fold.advance(event.recordedtime))
         self._projection.apply(event)
-        self._begun_pairs.add(event)
+        self._started_pairs.add(event)
         if event.source == ATTENDANCE:
-            known.found(event.id)
+            folded.mark_on_log(event.id)
         if late := fold.apply(event):
             notes["late"] += 1
             self._line.warning("attendance_late", event_id=event.id, **late._asdict())
         return list(fold.advance(event.recordedtime))
 
-    def _told_before(self, pair: tuple[str, str], clock: Clock) -> list[RawEvent]:
-        """What meets an error of ours tells nothing of this pair; a hundred in a row are a bad deploy. Raises
+    def _backfill(self, pair: tuple[str, str], clock: Clock) -> list[RawEvent]:
+        """A pair that meets an error of ours gets no events; a hundred in a row are a bad deploy. Raises
         BadDeployError."""
         try:
-            found = told_before(*pair, self._projection.roster, clock)
-        except Exception as failure:  # noqa: BLE001 (told and counted)
+            found = backfill_employment(*pair, self._projection.roster, clock)
+        except Exception as failure:  # noqa: BLE001 (logged and counted)
             self._line.error("pair_failed", relationship="/".join(pair), **described(failure))
             self._pairs_failed.refused(type(failure).__name__)
             return []
         self._pairs_failed.passed()
         return found
 
-    def _say(self, notes: Counter[str]) -> None:
-        """What is concluded is kept until it is acknowledged: it will not be concluded again."""
+    def _emit(self, notes: Counter[str]) -> None:
+        """Outcomes are kept until they are acknowledged, because they will not be derived again."""
         self._pending_writes.settle()
         with later_if_away():
-            while self._unsaid:
-                raw = self._unsaid[0]
+            while self._unsent:
+                raw = self._unsent[0]
                 verdict = admitted_outcome(raw, self._clock())
                 result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
                 if isinstance(result, Rejected) or isinstance(verdict, Rejected):
-                    said = "rejected"
-                    names = {"event_id": raw["id"], "subject": raw["subject"]}
-                    self._line.error("outcome_rejected", **names, verdict=str(result))
+                    note = "rejected"
+                    event = {"event_id": raw["id"], "subject": raw["subject"]}
+                    self._line.error("outcome_rejected", **event, verdict=str(result))
                 else:
-                    said = "repeated" if result.repeat else verdict.event.type.split(".")[2]
-                    self._pending_writes.owe(result.written, partial(self._event_writer.record_again, verdict.event))
-                notes[said] += 1
-                del self._unsaid[0]
+                    note = "repeated" if result.duplicate else verdict.event.type.split(".")[2]
+                    self._pending_writes.add(result.written, partial(self._event_writer.record_again, verdict.event))
+                notes[note] += 1
+                del self._unsent[0]
         self._pending_writes.settle()
 
-    def _given_up(self, rejected: Rejected) -> Future[None]:
-        """It came of several records, none of which is at fault: the log tells of it."""
+    def _give_up(self, rejected: Rejected) -> Future[None]:
+        """The outcome derives from several records, none of which is at fault: it is only logged."""
         self._line.error("outcome_refused", reason=rejected.reason, detail=rejected.errors[0].reason)
         done: Future[None] = Future()
         done.set_result(None)
@@ -267,11 +267,11 @@ class AttendanceWork:
 
 
 def admitted_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
-    """Of what is concluded here, under whatever source of ours."""
+    """Admits an event that is derived here, under any reserved source."""
     return admit(raw, Scope(str(raw["tenant"]), frozenset({str(raw["source"])}), internal=True), clock)
 
 
-def _recorded(value: bytes) -> datetime | None:
+def _recorded_time(value: bytes) -> datetime | None:
     found = RECORDED.search(value)
     try:
         moment = datetime.fromisoformat(found[1].decode()) if found else None
@@ -280,19 +280,19 @@ def _recorded(value: bytes) -> datetime | None:
     return moment if moment and moment.tzinfo else None
 
 
-# A day of a busy log is read again before the first batch.
+# The poll interval: a day of a busy log is read again before the first batch.
 MOST_SECONDS = 900
 
 
 @contextmanager
-def attendance(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def attendance(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     settings = shared.settings
     with closing(Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)) as reader:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
         log = AttendanceLog(
-            reader, partial(day_before, settings), partial(between, settings), lambda: known.follower.is_fresh
+            reader, partial(day_before, settings), partial(between, settings), lambda: access.follower.is_fresh
         )
-        work = AttendanceWork(log, shared.event_writer, known.projection, shared.clock)
+        work = AttendanceWork(log, shared.event_writer, access.projection, shared.clock)
         loop = BatchLoop(reader, work, shared.readiness.part("attendance"))
-        yield {"attendance": partial(known.then, loop, stop)}
+        yield {"attendance": partial(access.run_caught_up, loop, stop)}

@@ -1,4 +1,4 @@
-"""Processes are told to read their file of connections again, at their health ports."""
+"""Makes processes reload their connections file, by a request to their health ports."""
 
 import hmac
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from services.ingest.sources.connections import ConnectionsError, ConnectionsFil
 from services.runtime.health import Act
 
 PATH = "/-/connections/reload"
-# Reading the file, beside all else that the process does.
-ANSWERED_WITHIN = 20.0
+# The process reads the file beside its other work.
+TIMEOUT_SECONDS = 20.0
 
 
 class ReloadRefusedError(Exception):
-    """The process goes on with what it had; the message says which process, and every fault and its place."""
+    """The process keeps the connections it had. The message names the process, and every fault with its path."""
 
 
-def proof(digest_key: str) -> str:
-    """Whoever has the installation's key may ask for it: what Authorization says."""
+def authorization_of(digest_key: str) -> str:
+    """The Authorization header of a reload: whoever has the installation's key may ask for one."""
     return f"Bearer {hmac.new(digest_key.encode(), b'reload the connections', sha256).hexdigest()}"
 
 
 def reload_act(connections: ConnectionsFile, digest_key: str) -> Act:
-    """Of a process that reads the file."""
+    """For a process that reads the file."""
     return _guarded(digest_key, lambda: list(listed(connections.reload())))
 
 
 def forwarding_act(addresses: list[str], digest_key: str) -> Act:
-    """Of the parent of several workers: all are asked, and the first that refuses is told."""
+    """For the parent of several workers: asks all of them, and reports the first that refuses."""
 
     def ask_all() -> list[str]:
         with ThreadPoolExecutor(len(addresses)) as threads:
@@ -42,23 +42,23 @@ def forwarding_act(addresses: list[str], digest_key: str) -> Act:
 
 
 def ask_to_reload(address: str, digest_key: str) -> list[str]:
-    """The connections that the process with this health port has from now on, a line each. Raises
+    """Returns the connections of the process with this health port after the reload, a line each. Raises
     ReloadRefusedError."""
     try:
-        headers = {"authorization": proof(digest_key)}
-        answer = httpx.post(f"http://{address}{PATH}", headers=headers, timeout=ANSWERED_WITHIN)
-        told = answer.json() if answer.status_code != HTTPStatus.NOT_FOUND else {}
+        headers = {"authorization": authorization_of(digest_key)}
+        answer = httpx.post(f"http://{address}{PATH}", headers=headers, timeout=TIMEOUT_SECONDS)
+        body = answer.json() if answer.status_code != HTTPStatus.NOT_FOUND else {}
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as silent:
         raise ReloadRefusedError(f"{address} does not answer: {silent}") from silent
     if answer.status_code == HTTPStatus.OK:
-        return list(told["connections"])
+        return list(body["connections"])
     words = "was started without RAPPORT_INGEST_CONNECTIONS, or is no process of ingest"
-    raise ReloadRefusedError("\n".join(f"{address}: {fault}" for fault in told.get("faults", [words])))
+    raise ReloadRefusedError("\n".join(f"{address}: {fault}" for fault in body.get("faults", [words])))
 
 
 def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> Act:
     def guarded(authorization: str) -> tuple[int, object]:
-        if not hmac.compare_digest(authorization.encode(), proof(digest_key).encode()):
+        if not hmac.compare_digest(authorization.encode(), authorization_of(digest_key).encode()):
             return HTTPStatus.UNAUTHORIZED, {"faults": ["it has another RAPPORT_INGEST_DIGEST_KEY than who asks"]}
         try:
             return HTTPStatus.OK, {"connections": reload()}

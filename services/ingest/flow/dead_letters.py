@@ -1,4 +1,5 @@
-"""Records that cannot be let in, kept on `mentoring.rejected` as they came, with the reason beside them."""
+"""Writes rejected records to the dead-letter topic `mentoring.rejected`, with the reason in their headers, reads them,
+and requeues them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,16 +21,16 @@ from services.ingest.domain.dead_letters import (
     quarantined,
 )
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.in_flight import acknowledged, time_of
+from services.ingest.flow.in_flight import acknowledgement, record_time
 from services.runtime import log
 from services.runtime.kafka import Headers, Producer, Record, UnwritableRecordError, read_to_end
 from services.runtime.settings import Settings
 
-# A broker takes 1 MiB by default, headers included. Whatever is larger is no event and is cut.
+# A broker accepts 1 MiB by default, headers included. A larger value is no event and is cut.
 MOST_BYTES_KEPT = 900_000
 MOST_HEADER_BYTES = 1_000
-# Of the record's own headers together, with what Kafka adds to each: nobody may make a record that cannot even be put
-# aside. An empty header is not free, neither there nor in the memory of whoever reads it.
+# Limits of the record's own headers together, with Kafka's overhead for each: there must be no record that cannot be
+# quarantined. An empty header is not free, neither there nor in the memory of a reader.
 MOST_ORIGINAL_HEADERS = 100
 MOST_ORIGINAL_HEADERS_BYTES = 16_000
 HEADER_OVERHEAD = 10
@@ -37,7 +38,7 @@ HEADER_OVERHEAD = 10
 
 @dataclass(frozen=True)
 class DeadLetterPart:
-    """What is put aside of a record: all of it, or one of its payloads; `notes` are headers that say more of it."""
+    """The part of a record to quarantine: the full value, or one of its payloads. `notes` are further headers."""
 
     value: bytes
     number: int | None = None
@@ -47,12 +48,12 @@ class DeadLetterPart:
 def quarantine(
     producer: Producer, record: Record, rejected: Rejected, part: DeadLetterPart | None = None
 ) -> Future[None]:
-    """Completes when the rejected record is on the log. Keyed by its origin, so that a repeat is recognised."""
+    """Completes when the record is on the topic. It is keyed by its origin, so that repeats are recognised."""
     kept = part or DeadLetterPart(record.value or b"")
     origin = f"{record.topic}/{record.partition}/{record.offset}"
     key = origin if kept.number is None else f"{origin}#{kept.number}"
     headers = [*_headers(record, rejected, kept), *_original(record.headers)]
-    return acknowledged(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
+    return acknowledgement(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
 
 
 def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequence[tuple[str, bytes]]:
@@ -76,7 +77,7 @@ def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequen
 
 
 def _original(headers: Headers) -> Iterator[tuple[str, bytes]]:
-    """Those of no value say nothing, and kafka-python cannot send them."""
+    """Skips headers without a value: they carry nothing, and kafka-python cannot send them."""
     left = MOST_ORIGINAL_HEADERS_BYTES
     for number, (name, value) in enumerate(headers):
         kept = f"{ORIGINAL}{name}"
@@ -88,28 +89,28 @@ def _original(headers: Headers) -> Iterator[tuple[str, bytes]]:
             yield kept, value
 
 
-# Sent, and then marked as sent, together.
-AT_ONCE = 500
+# Records that are sent, and then marked as sent, in one batch.
+BATCH_SIZE = 500
 ACKNOWLEDGED_SECONDS = 20
 
 
 @dataclass
 class Requeued:
-    """`again`: sent again. `before`: had been already. `hindered`: why the others cannot be, and how many."""
+    """Counts. `again`: sent again. `before`: requeued before. `hindered`: why others cannot be sent, and how many."""
 
     again: int = 0
     before: int = 0
     hindered: Counter[str] = field(default_factory=Counter)
 
     def hinder(self, failure: UnwritableRecordError) -> None:
-        """It was taken for one that can be sent again, and its topic does not take it."""
+        """Counts a record that was counted as sent, and that its topic refuses."""
         self.again -= 1
         self.hindered["its topic does not take it"] += 1
         log.get(__name__).error("not_requeued", reason=str(failure))
 
 
 def read_rejected(settings: Settings, wanted: DeadLetterFilter) -> Iterator[DeadLetter]:
-    """As they lie on the topic, partition by partition, each key once. Raises KafkaError."""
+    """In the order of the topic, partition by partition, each key once. Raises KafkaError."""
     seen: set[str] = set()
     for one in _all(settings):
         if not is_marker(one) and one.key not in seen and wanted.matches(one):
@@ -123,21 +124,21 @@ def requeued_keys(settings: Settings) -> frozenset[str]:
 
 
 def requeue(settings: Settings, wanted: DeadLetterFilter, now: datetime) -> Requeued:
-    """What is there at the call, and was not sent again before, is sent once; what is rejected anew lies there anew.
-    Raises KafkaError: then what was sent may be sent once more by the next call, which is harmless."""
+    """Sends each matching record once that was not requeued before. One that is rejected again becomes a new record.
+    Raises KafkaError: then the next call may send records again, which is harmless."""
     producer = Producer(settings)
     try:
-        return _requeued(settings, wanted, lambda some, found: _send(producer, some, found, now))
+        return _requeue(settings, wanted, lambda batch, found: _send(producer, batch, found, now))
     finally:
         producer.close(5)
 
 
-def rehearse(settings: Settings, wanted: DeadLetterFilter) -> Requeued:
+def requeue_dry_run(settings: Settings, wanted: DeadLetterFilter) -> Requeued:
     """What `requeue` would do. Raises KafkaError."""
-    return _requeued(settings, wanted, lambda _some, _found: None)
+    return _requeue(settings, wanted, lambda _batch, _found: None)
 
 
-def _requeued(
+def _requeue(
     settings: Settings, wanted: DeadLetterFilter, send: Callable[[Sequence[DeadLetter], Requeued], None]
 ) -> Requeued:
     done, found = requeued_keys(settings), Requeued()
@@ -151,17 +152,17 @@ def _requeued(
         else:
             batch.append(one)
             found.again += 1
-        if len(batch) == AT_ONCE:
+        if len(batch) == BATCH_SIZE:
             send(batch, found)
             batch = []
     send(batch, found)
     return found
 
 
-def _send(producer: Producer, some: Sequence[DeadLetter], found: Requeued, now: datetime) -> None:
-    # 1. Sent first: a crash in between sends it once more, where the other order would lose it.
+def _send(producer: Producer, batch: Sequence[DeadLetter], found: Requeued, now: datetime) -> None:
+    # 1. Send first: after a crash in between, the record is sent once more; the other order would lose it.
     sending = []
-    for one in some:
+    for one in batch:
         try:
             sending.append((one, producer.send(one.topic, one.origin_key, one.value, headers=one.again())))
         except UnwritableRecordError as failure:
@@ -174,7 +175,7 @@ def _send(producer: Producer, some: Sequence[DeadLetter], found: Requeued, now: 
             found.hinder(failure)
         else:
             written.append(one)
-    # 2. Marked, so that nobody sends it again.
+    # 2. Mark as sent, so that it is not sent again.
     marker = [(REQUEUED, to_rfc3339(now).encode())]
     for sent in [producer.send(REJECTED.name, one.key.encode(), b"", headers=marker) for one in written]:
         sent.get(ACKNOWLEDGED_SECONDS)
@@ -182,4 +183,4 @@ def _send(producer: Producer, some: Sequence[DeadLetter], found: Requeued, now: 
 
 def _all(settings: Settings) -> Iterator[DeadLetter]:
     for one in read_to_end(settings, [REJECTED.name]):
-        yield quarantined(one.key, one.value, one.headers, time_of(one))
+        yield quarantined(one.key, one.value, one.headers, record_time(one))

@@ -1,5 +1,5 @@
-"""The log as every reader of ingest takes it: what is no event, or lies where its key does not belong, counts for
-nothing. Scoring, which reads every record, puts it aside."""
+"""Reads events from the log. Every reader of ingest skips records that are no events, or that lie on a partition where
+their key does not belong. Scoring, which reads every record, quarantines them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -21,8 +21,8 @@ from services.validation_errors import field_errors
 
 
 def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
-    """`partitions` are those of the log. The clock's word is of a partition and has a copy on each. Raises pydantic's
-    ValidationError."""
+    """`partitions`: how many the log has. Events of all partitions, such as those of the clock, have a copy on each.
+    Raises pydantic's ValidationError."""
     event = MENTORING_EVENT.validate_json(record.value or b"")
     if isinstance(event, OfPartition):
         return event
@@ -32,7 +32,7 @@ def event_at(record: Record, partitions: int) -> MentoringEvent | Misplaced:
 
 
 def event_or_none(record: Record, partitions: int) -> MentoringEvent | None:
-    """None for what counts for nothing anywhere."""
+    """None for a record that every reader skips."""
     try:
         event = event_at(record, partitions)
     except ValidationError:
@@ -43,43 +43,43 @@ def event_or_none(record: Record, partitions: int) -> MentoringEvent | None:
 def event_or_note(
     record: Record, partitions: int, line: structlog.stdlib.BoundLogger, notes: Counter[str]
 ) -> MentoringEvent | None:
-    """As `event_or_none`, for those who read the log as it grows: what counts for nothing is told and counted."""
-    place = {"partition": record.partition, "offset": record.offset}
+    """As `event_or_none`, for readers that follow the log: skipped records are logged and counted."""
+    position = {"partition": record.partition, "offset": record.offset}
     try:
         event = event_at(record, partitions)
     except ValidationError as invalid:
-        line.error("unreadable", **place, places=field_errors(invalid))
+        line.error("unreadable", **position, places=field_errors(invalid))
         notes["unreadable"] += 1
         return None
     if isinstance(event, Misplaced):
-        line.error("misplaced", **place, at=event.path)
+        line.error("misplaced", **position, at=event.path)
         notes["misplaced"] += 1
         return None
     return event
 
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-LOOKED_AT = 1_000
-"""Records at the end of each partition: a history is imported in the order of its times, the latest is among them."""
+SCANNED_RECORDS = 1_000
+"""Records at the end of each partition. A history is imported in the order of its times: these include the latest."""
 
 
 def log_end(settings: Settings) -> datetime:
-    """The latest time of recording; BEGINNING when the log is empty. Raises KafkaError."""
+    """The latest `recordedtime`; BEGINNING if the log is empty. Raises KafkaError."""
     events = EVENTS.at(settings.log_epoch)
     latest = BEGINNING
     with reading(settings, [events]) as reader:
         partitions, ends = reader.partition_count(events), reader.end_offsets(sorted(reader.assignment()))
         for partition, end in ends.items():
-            reader.seek(partition, max(reader.position(partition), end - LOOKED_AT))
+            reader.seek(partition, max(reader.position(partition), end - SCANNED_RECORDS))
         for polled in reader.up_to(ends):
             for records in polled.values():
-                told = (event_or_none(record, partitions) for record in records)
-                latest = max([latest, *(event.recordedtime for event in told if event)])
+                found = (event_or_none(record, partitions) for record in records)
+                latest = max([latest, *(event.recordedtime for event in found if event)])
     return latest
 
 
 class HeldProgrammes(NamedTuple):
-    """By key. Where the last record cannot be read, the last one that can is in force; `unreadable` says why."""
+    """By key. If the last record cannot be read, the last readable one is in force; `unreadable` says why."""
 
     programmes: dict[str, Programme]
     unreadable: dict[str, str]
@@ -106,7 +106,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 
 
 def day_before(settings: Settings, partition: Partition, offset: int) -> Iterator[Record]:
-    """Up to that offset, by the time at which records came, however long ago that is. Raises KafkaError."""
+    """The records of the 24 hours before that offset, by record timestamp. Raises KafkaError."""
     with closing(Reader(settings, group=None)) as reader:
         reader.take([partition])
         last = next(_read(reader, partition, offset - 1, offset), None) if offset > 0 else None
@@ -116,7 +116,7 @@ def day_before(settings: Settings, partition: Partition, offset: int) -> Iterato
 
 
 def between(settings: Settings, partition: Partition, begin: int, end: int) -> Iterator[Record]:
-    """From one offset up to another, as far as the topic still holds them. Raises KafkaError."""
+    """The records from one offset up to another, as far as the topic still holds them. Raises KafkaError."""
     with closing(Reader(settings, group=None)) as reader:
         reader.take([partition])
         yield from _read(reader, partition, begin, end)

@@ -1,4 +1,4 @@
-"""The raw topic: CloudEvents, structured or binary, from enterprises that write to Kafka themselves."""
+"""The raw topic of CloudEvents, structured or binary, to which an enterprise writes itself."""
 
 import json
 import re
@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from schemas.topics import RAW_CLOUDEVENTS
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import Parsed, read_record
-from services.ingest.domain.dead_letters import leavings, without_words
+from services.ingest.domain.dead_letters import storable, without_words
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.flow.dead_letters import DeadLetterPart, quarantine
 from services.ingest.flow.event_writer import STRUCTURED, EventWriter, Receipt
-from services.ingest.flow.in_flight import UnavailableError, UnexpectedFailures, unwritable
-from services.ingest.flow.intake import Gate
+from services.ingest.flow.in_flight import UnavailableError, UnexpectedFailures, rejection_of
 from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
@@ -28,26 +28,26 @@ from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away
 GROUP = "rapport-ingest"
 # The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.
 MOST_BYTES = 2**20
-# No event has nearly as many: what has is not worth the time that it takes to read them.
+# No event has nearly as many, and reading them takes time.
 MOST_HEADERS = 10_000
-# kafka-python's producer has no back-pressure: at most this waits for the broker at a time.
+# kafka-python's producer has no back-pressure: at most this much waits for the broker at a time.
 MOST_PENDING_BYTES = 8 * 2**20
-# The loop polls again after this; the producer goes on trying meanwhile, and a repeat of the batch finds that out.
+# The loop polls again after this. The producer goes on trying meanwhile, and the repeated batch finds its records.
 MOST_SECONDS = 20.0
-# Of a record's key; any other may be what somebody wrote.
+# A record key that may be kept; any other may be what a person wrote.
 KEY = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,256}")
 
 
 @dataclass(frozen=True)
 class RawSender:
-    """For whom the topic speaks, and how what it says is judged."""
+    """The scope of the topic, and the admission of its events."""
 
     scope: Scope
-    gate: Gate
+    admission: EventAdmission
     pseudonym: Pseudonym
 
     def digest(self, value: bytes) -> str:
-        """Under the tenant's key, so that nobody finds what was said by trying."""
+        """Under the tenant's key, so that nobody can find the content by trying values."""
         try:
             return self.pseudonym(f"a record: {value.hex()}")
         except NoDigestKeyError:
@@ -64,10 +64,10 @@ class RawEvents:
         self._unexpected = UnexpectedFailures()
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Nothing is kept per partition."""
+        """Does nothing: there is no state per partition."""
 
     def idle(self) -> None:
-        """Nothing is due by time."""
+        """Does nothing: no work is due by time."""
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
@@ -75,7 +75,7 @@ class RawEvents:
         pending: list[tuple[Record, Future[None]]] = []
         size = 0
         for record in batch.records:
-            outcome, written = self._deal(record)
+            outcome, written = self._process(record)
             outcomes[outcome] += 1
             pending.append((record, written))
             size += len(record.value or b"")
@@ -87,49 +87,51 @@ class RawEvents:
             self._metrics.events.labels("raw", outcome).inc(count)
         return outcomes
 
-    def _deal(self, record: Record) -> tuple[str, Future[None]]:
-        work = partial(self._recorded, record)
+    def _process(self, record: Record) -> tuple[str, Future[None]]:
+        work = partial(self._record, record)
         try:
             result = self._unexpected.attempt(record, work, KafkaError, UnavailableError)
             if isinstance(result, Rejected):
-                return result.reason, self._put_aside(record, result)
+                return result.reason, self._quarantine(record, result)
         except KafkaError as away:
             raise TryLaterError(f"the broker is away: {away}") from away
         except UnavailableError as early:
             raise TryLaterError(str(early)) from early
-        return "duplicate" if result.repeat else "recorded", result.written
+        return "duplicate" if result.duplicate else "recorded", result.written
 
-    def _recorded(self, record: Record) -> Receipt | Rejected:
-        raw = _read(record)
-        verdict = raw if isinstance(raw, Rejected) else self._sender.gate.judge_of(self._sender.scope)(raw.value)
+    def _record(self, record: Record) -> Receipt | Rejected:
+        raw, sender = _read(record), self._sender
+        verdict = raw if isinstance(raw, Rejected) else sender.admission.for_scope(sender.scope)(raw.value)
         if isinstance(verdict, Rejected):
             return verdict
         self._metrics.dropped.labels("raw").inc(verdict.dropped)
         return self._event_writer.record(verdict.event)
 
-    def _put_aside(self, record: Record, refused: Rejected) -> Future[None]:
-        """In structured mode what may be kept of the event, and a digest of all of it; never a header, a key or a name
-        that anybody may have written."""
+    def _quarantine(self, record: Record, refused: Rejected) -> Future[None]:
+        """Keeps what may be kept of the event, in structured mode, and a digest of the full value; never a header, a
+        key or a name that a person may have written."""
         sender, size = self._sender, len(record.value or b"")
         try:
             raw = _read(record)
-        except Exception:  # noqa: BLE001 (told when it was judged)
+        except Exception:  # noqa: BLE001 (logged when it was processed)
             raw = Parsed(None)
-        kept = leavings(None if isinstance(raw, Rejected) else raw.value, sender.scope, sender.pseudonym)
+        kept = storable(None if isinstance(raw, Rejected) else raw.value, sender.scope, sender.pseudonym)
         value = json.dumps(kept.event, ensure_ascii=False).encode() if kept.event else b""
-        notes = () if kept.whole else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        notes = (
+            () if kept.is_complete else (("cut_from_bytes", str(size)), ("digest", sender.digest(record.value or b"")))
+        )
         key = record.key if KEY.fullmatch(record.key or b"") else None
         shown = record._replace(key=key, headers=STRUCTURED if value else ())
         return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
 
     def _settled(self, pending: list[tuple[Record, Future[None]]]) -> Counter[str]:
-        """What the broker never takes is put aside, and counts so besides."""
-        refused = {place: why for place, (_, one) in enumerate(pending) if (why := _refusal(one))}
+        """Waits for all writes. Quarantines the records that the broker refuses, and returns their outcomes."""
+        refused = [(record, why) for record, one in pending if (why := _refusal(one))]
         with later_if_away():
-            again = [self._put_aside(pending[place][0], why) for place, why in refused.items()]
-        for written in again:
+            quarantined = [self._quarantine(record, why) for record, why in refused]
+        for written in quarantined:
             _refusal(written)
-        return Counter(why.reason for why in refused.values())
+        return Counter(why.reason for _, why in refused)
 
 
 def _read(record: Record) -> Parsed | Rejected:
@@ -144,18 +146,18 @@ def _refusal(written: Future[None]) -> Rejected | None:
     try:
         written.result(MOST_SECONDS)
     except UnwritableRecordError as failure:
-        return unwritable(failure)
+        return rejection_of(failure)
     except (KafkaError, TimeoutError) as away:
         raise TryLaterError(f"the broker does not acknowledge: {away}") from away
     return None
 
 
-# Of the raw topic in one poll: few enough to stay well within the poll interval.
+# Records of one poll: few enough to stay well within the poll interval.
 MOST_RECORDS = 1_000
 
 
 @contextmanager
-def raw_cloudevents(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def raw_cloudevents(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     health, scope = shared.readiness.part("raw topic"), shared.settings.raw_scope()
     if scope is None:
         health.tell("ready", "not read, RAPPORT_INGEST_RAW_TENANT is not set")
@@ -163,8 +165,8 @@ def raw_cloudevents(shared: Shared, known: ProjectionAccess, stop: threading.Eve
         return
 
     if scope.programs:
-        known.wanted.set()
-    sender = RawSender(scope, shared.gate(known.programs), shared.pseudonym(scope.tenant))
+        access.wanted.set()
+    sender = RawSender(scope, shared.admission(access.programs), shared.pseudonym(scope.tenant))
     work = RawEvents(shared.producer, shared.event_writer, sender, shared.metrics)
     with closing(Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)) as reader:
         reader.subscribe([RAW_CLOUDEVENTS.name])

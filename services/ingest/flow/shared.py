@@ -1,20 +1,20 @@
-"""What all ways in share: the producer and its memory, the connections, counts and readiness."""
+"""What all parts of a process share: producer, event writer, connections, metrics, readiness and the projection."""
 
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property, lru_cache, partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from services.ingest.domain.admission import Clock
+from services.ingest.domain.admission import Clock, EventAdmission
 from services.ingest.domain.ids import Pseudonym, pseudonym_of
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Gate, clock_now
 from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.supervise import Parts
@@ -24,7 +24,7 @@ from services.runtime.health import PartsReadiness
 from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
 
-# Whose pseudonyms are at hand; those of others are made anew.
+# Tenants whose pseudonym functions are cached.
 MOST_TENANTS = 1_000
 
 
@@ -83,14 +83,14 @@ class Shared:
     def pseudonym(self, tenant: str) -> Pseudonym:
         return pseudonym_of(self.settings.ingest_digest_key.get_secret_value(), tenant)
 
-    def gate(self, programs: ProgramLookup) -> Gate:
+    def admission(self, programs: ProgramLookup) -> EventAdmission:
         key = self.settings.ingest_digest_key.get_secret_value()
-        # Made once: hashing lets other threads run first, which may take longer than all else that an event needs.
+        # Cached: hashing releases the interpreter lock, and waiting for it may take longer than admitting an event.
         pseudonyms = lru_cache(MOST_TENANTS)(partial(pseudonym_of, key))
-        return Gate(partial(clock_now, self.settings.clock), programs, pseudonyms)
+        return EventAdmission(partial(datetime.now, UTC), self.settings.clock, programs, pseudonyms)
 
     def clock(self) -> Clock:
-        return clock_now(self.settings.clock)
+        return Clock(datetime.now(UTC), self.settings.clock)
 
 
 WANTED_NOTICED_SECONDS = 0.2
@@ -98,7 +98,8 @@ WANTED_NOTICED_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class ProjectionAccess:
-    """Nothing is read before somebody asks: a gateway whose tokens are all of whole tenants follows nothing."""
+    """The projection, which is followed from the first time it is needed: a gateway whose tokens are all of whole
+    tenants never follows it."""
 
     projection: Projection
     follower: ProjectionFollower
@@ -106,11 +107,11 @@ class ProjectionAccess:
 
     @cached_property
     def programs(self) -> ProgramLookup:
-        """One for all ways in."""
-        return ProgramLookup(self._told, self.projection.roster.was_started, self.wanted.is_set)
+        """One for all parts."""
+        return ProgramLookup(self._projected_program, self.projection.roster.was_started, self.wanted.is_set)
 
-    def _told(self, tenant: str, relationship: str) -> str | None:
-        """The programme of a relationship. Raises UnavailableError while relationships are not known up to now."""
+    def _projected_program(self, tenant: str, relationship: str) -> str | None:
+        """Raises UnavailableError while the projection is behind the log."""
         self.wanted.set()
         if not self.follower.is_fresh:
             raise UnavailableError("relationships are still being read")
@@ -127,8 +128,8 @@ class ProjectionAccess:
                 return
         self.follower.run(stop)
 
-    def then(self, loop: BatchLoop, stop: threading.Event) -> None:
-        """Nobody is judged before everybody is known: a pair would be strangers."""
+    def run_caught_up(self, loop: BatchLoop, stop: threading.Event) -> None:
+        """Runs the loop after the projection has caught up: before, a pair would not be recognised as one."""
         self.wanted.set()
         self.follower.caught_up(stop)
         if not stop.is_set():
@@ -136,7 +137,8 @@ class ProjectionAccess:
 
 
 @contextmanager
-def projection(shared: Shared, *, roster_only: bool) -> Iterator[ProjectionAccess]:
-    known = Projection(Roster(shared.settings.ingest_digest_key.get_secret_value()))
+def projection_access(shared: Shared, *, roster_only: bool) -> Iterator[ProjectionAccess]:
+    projection = Projection(Roster(shared.settings.ingest_digest_key.get_secret_value()))
     health = shared.readiness.part("knowledge")
-    yield ProjectionAccess(known, ProjectionFollower(shared.settings, known, health, roster_only=roster_only))
+    follower = ProjectionFollower(shared.settings, projection, health, roster_only=roster_only)
+    yield ProjectionAccess(projection, follower)

@@ -1,4 +1,4 @@
-"""How far every source has spoken, at a bounded rate: the latest event of each, and when one was recorded last."""
+"""Writes the watermark of every source at a bounded rate: its latest event time, and when one was recorded last."""
 
 import threading
 import time
@@ -9,14 +9,14 @@ from typing import NamedTuple, Protocol
 
 from schemas.programs import SourceWatermark
 from schemas.topics import SOURCES
-from services.ingest.flow.event_writer import SpokenUntil
+from services.ingest.flow.event_writer import SourceProgress
 from services.runtime import log
 from services.runtime.kafka import KafkaError, Sent
 
-EVERY_SECONDS = 60.0
-LOOK_SECONDS = 1.0
+WRITE_INTERVAL_SECONDS = 60.0
+CHECK_INTERVAL_SECONDS = 1.0
 MOST_SOURCES = 10_000
-"""Of one process. Beyond, the source that has been quiet for longest is forgotten: what it had said is written."""
+"""Of one process. Beyond, the source that has been idle for longest is evicted: its watermark is written."""
 
 
 class RecordProducer(Protocol):
@@ -26,75 +26,76 @@ class RecordProducer(Protocol):
 
 
 class SourceWatermarks:
-    """For one thread; failures are told on any. Whoever reads takes the latest of several writers: each process knows
-    what it has written itself, and after a start begins anew."""
+    """For one thread; failures are reported on any. Readers take the latest watermark of several writers: each process
+    knows only its own, and starts without any."""
 
     def __init__(
         self,
         producer: RecordProducer,
-        spoken: Callable[[], Mapping[tuple[str, str], SpokenUntil]],
+        drain_progress: Callable[[], Mapping[tuple[str, str], SourceProgress]],
         topic: str = SOURCES.name,
     ) -> None:
-        """`spoken`: how far each tenant's source has spoken since the last call."""
-        self._producer, self._spoken, self._topic = producer, spoken, topic
-        self._known: OrderedDict[tuple[str, str], _WrittenWatermark] = OrderedDict()
+        """`drain_progress` returns the progress of each tenant's source since its last call."""
+        self._producer, self._drain_progress, self._topic = producer, drain_progress, topic
+        self._watermarks: OrderedDict[tuple[str, str], _TrackedWatermark] = OrderedDict()
         self._lock = threading.Lock()
 
     def run(self, stop: threading.Event) -> None:
-        """Writes what has moved, until `stop`; then all that has."""
-        while not stop.wait(LOOK_SECONDS):
+        """Writes the watermarks that are due until `stop`, and then all that have moved."""
+        while not stop.wait(CHECK_INTERVAL_SECONDS):
             self.write(time.monotonic())
         self.write(float("inf"))
 
     def write(self, now: float) -> int:
-        """How many were written. `now` in seconds: each that has moved and was not written within EVERY_SECONDS. What
-        cannot be written stays to be written."""
+        """Writes each watermark that has moved and was not written within WRITE_INTERVAL_SECONDS, and returns how many
+        were written. `now` is in seconds. A watermark that cannot be written is due again."""
         written = 0
         for (tenant, source), (at, recorded) in self._due(now):
-            mark = SourceWatermark(tenant=tenant, source=source, time=at, recordedtime=recorded)
+            watermark = SourceWatermark(tenant=tenant, source=source, time=at, recordedtime=recorded)
+            value = watermark.model_dump_json().encode()
             try:
-                sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), mark.model_dump_json().encode())
+                sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), value)
             except KafkaError as away:
-                self._again(tenant, source, away)
+                self._mark_unwritten(tenant, source, away)
                 continue
-            sent.add_errback(partial(self._again, tenant, source))
+            sent.add_errback(partial(self._mark_unwritten, tenant, source))
             written += 1
         return written
 
-    def _due(self, now: float) -> list[tuple[tuple[str, str], SpokenUntil]]:
-        """They count as written from here on."""
+    def _due(self, now: float) -> list[tuple[tuple[str, str], SourceProgress]]:
+        """Marks the returned watermarks as written."""
         with self._lock:
-            for key, spoken in self._spoken().items():
-                known = self._known.get(key)
-                if known is None:
-                    self._known[key] = _WrittenWatermark(spoken, moved=True)
-                elif spoken.time > known.spoken.time or spoken.recorded > known.spoken.recorded:
-                    latest = SpokenUntil(*map(max, spoken, known.spoken))
-                    self._known[key] = _WrittenWatermark(latest, moved=True, written=known.written)
-                self._known.move_to_end(key)
+            for key, progress in self._drain_progress().items():
+                tracked = self._watermarks.get(key)
+                if tracked is None:
+                    self._watermarks[key] = _TrackedWatermark(progress, moved=True)
+                elif progress.time > tracked.progress.time or progress.recorded > tracked.progress.recorded:
+                    latest = SourceProgress(*map(max, progress, tracked.progress))
+                    self._watermarks[key] = _TrackedWatermark(latest, moved=True, written=tracked.written)
+                self._watermarks.move_to_end(key)
             due = [
-                (key, known.spoken)
-                for key, known in self._known.items()
-                if known.moved and (known.written is None or now - known.written >= EVERY_SECONDS)
+                (key, one.progress)
+                for key, one in self._watermarks.items()
+                if one.moved and (one.written is None or now - one.written >= WRITE_INTERVAL_SECONDS)
             ]
-            for key, spoken in due:
-                self._known[key] = _WrittenWatermark(spoken, moved=False, written=now)
-            quiet = [key for key, known in self._known.items() if not known.moved]
-            for key in quiet[: max(0, len(self._known) - MOST_SOURCES)]:
-                del self._known[key]
+            for key, progress in due:
+                self._watermarks[key] = _TrackedWatermark(progress, moved=False, written=now)
+            idle = [key for key, one in self._watermarks.items() if not one.moved]
+            for key in idle[: max(0, len(self._watermarks) - MOST_SOURCES)]:
+                del self._watermarks[key]
         return due
 
-    def _again(self, tenant: str, source: str, failure: BaseException) -> None:
+    def _mark_unwritten(self, tenant: str, source: str, failure: BaseException) -> None:
         log.get(__name__).warning("watermark_not_written", tenant=tenant, reason=str(failure))
         with self._lock:
-            known = self._known.get((tenant, source))
-            if known is not None:
-                self._known[tenant, source] = known._replace(moved=True)
+            tracked = self._watermarks.get((tenant, source))
+            if tracked is not None:
+                self._watermarks[tenant, source] = tracked._replace(moved=True)
 
 
-class _WrittenWatermark(NamedTuple):
-    """`moved`: since it was written last, which was at `written`, in seconds."""
+class _TrackedWatermark(NamedTuple):
+    """`moved` since it was last written, which was at `written`, in seconds."""
 
-    spoken: SpokenUntil
+    progress: SourceProgress
     moved: bool
     written: float | None = None

@@ -1,4 +1,4 @@
-"""Several parts of one process, each on a thread of its own, that stop together."""
+"""Runs the parts of a process, each on a thread of its own. They stop together."""
 
 import threading
 import time
@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from services.runtime import log
 from services.runtime.unexpected import BadDeployError
 
-# A process that is told to stop has 2 s; closing its clients takes the rest.
+# A process has 2 s to stop; closing its clients takes the rest.
 STOP_SECONDS = 0.9
 
 Parts = Mapping[str, Callable[[], None]]
-"""What runs, each on a thread of its own, by name."""
+"""What to run, by name."""
 
 
 def supervise(parts: Parts, stop: threading.Event) -> None:
     """Returns after `stop`; the first part to end sets it for all. Raises what the first failed part raised. A part
-    that gave up on its own records, which may be one sender's, ends alone: the others are of use without it."""
+    that ends with BadDeployError, perhaps over one sender's records, ends alone: the others are of use without it."""
     failures: list[BaseException] = []
 
     def run(part: Callable[[], None]) -> None:
@@ -29,7 +29,7 @@ def supervise(parts: Parts, stop: threading.Event) -> None:
             failures.append(failure)
         stop.set()
 
-    # Daemons: one that waits for a broker that is away must not keep the process from ending in time.
+    # Daemon threads: one that waits for an absent broker must not keep the process from ending in time.
     threads = [threading.Thread(target=run, args=(part,), name=name, daemon=True) for name, part in parts.items()]
     for thread in threads:
         thread.start()

@@ -1,1 +1,1 @@
-"""The HTTP side of ingest: `POST /v1/events`."""
+"""The HTTP side of ingest: events, tools' requests and participants."""

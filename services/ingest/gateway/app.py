@@ -1,4 +1,4 @@
-"""The gateway: its web application, its routes, errors explained, its server."""
+"""The gateway: its web application, routes, error responses and server."""
 
 import socket
 import threading
@@ -13,17 +13,17 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from schemas.topics import TOKENS
-from services.ingest.flow.intake import InFlightLimiter, Turns, Writing
 from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.ingest.flow.tokens import TokenFollower, TokenTable
-from services.ingest.flow.tools.statements import Directory
+from services.ingest.flow.tools.statements import DirectoryStatementWriter
 from services.ingest.gateway import docs, openapi
 from services.ingest.gateway.directory_endpoint import DirectoryEndpoint
-from services.ingest.gateway.events_endpoint import EventsEndpoint, Intake
-from services.ingest.gateway.requests import Admission, DirectAnswer, RequestErrors
-from services.ingest.gateway.senders import BodyReading, InFlightBytes, RateLimiter, Senders
-from services.ingest.gateway.sources_endpoint import RawIntake, SourcesEndpoint
+from services.ingest.gateway.events_endpoint import EventIntake, EventsEndpoint
+from services.ingest.gateway.fair_scheduler import FairScheduler, FairThreadPool
+from services.ingest.gateway.limits import BoundedWriter, InFlightBytes, InFlightLimiter, RateLimiter, SenderLimits
+from services.ingest.gateway.requests import AdmissionControl, DirectAnswer, RequestErrors
+from services.ingest.gateway.sources_endpoint import RawPayloadWriter, SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
 from services.runtime.http.server import Door, listen, run_server
@@ -39,13 +39,13 @@ LINKS = {
 
 
 @contextmanager
-def over_http(
-    shared: Shared, known: ProjectionAccess, stop: threading.Event, listener: socket.socket | None = None
+def http_gateway(
+    shared: Shared, access: ProjectionAccess, stop: threading.Event, listener: socket.socket | None = None
 ) -> Iterator[Parts]:
-    """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
+    """Ready when every token is read: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
     with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
-        follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
+        follower = TokenFollower(reader, table, shared.readiness.part("gateway"), access.wanted)
         follower.catch_up(stop)
         metrics = shared.metrics
         limits = ConnectionLimits(
@@ -56,33 +56,36 @@ def over_http(
         )
         guard = ConnectionGuard(limits, metrics.connections_cut)
         metrics.connections.set_function(lambda: guard.number)
-        app = _app(shared, known, table, guard, stop)
+        app = _app(shared, access, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
         door = Door(listener, guard, settings.ingest_idle_seconds)
         yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
 
 
 def _app(
-    shared: Shared, known: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
+    shared: Shared, access: ProjectionAccess, table: TokenTable, guard: ConnectionGuard, stop: threading.Event
 ) -> Starlette:
     settings, metrics = shared.settings, shared.metrics
-    writing = Writing(
-        InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop), Turns()
-    )
-    metrics.outstanding.set_function(lambda: writing.in_flight.outstanding)
+    limiter = InFlightLimiter(settings.ingest_outstanding_bytes, settings.ingest_delivery_seconds, stop)
+    metrics.outstanding.set_function(lambda: limiter.outstanding)
+    scheduler = FairScheduler()
+    writer = BoundedWriter(limiter, scheduler)
     bodies = InFlightBytes(settings.ingest_body_bytes, settings.ingest_sender_bytes)
-    reading_aside, request_errors = BodyReading(writing.turns), RequestErrors(metrics)
+    threads, request_errors = FairThreadPool(scheduler), RequestErrors(metrics)
 
-    def admission(rate: int) -> Admission:
-        senders = Senders(RateLimiter(rate), settings.ingest_sender_requests, bodies, writing.turns)
-        return Admission(senders, reading_aside, request_errors)
+    def control(rate: int) -> AdmissionControl:
+        senders = SenderLimits(RateLimiter(rate), settings.ingest_sender_requests, bodies, scheduler)
+        return AdmissionControl(senders, threads, request_errors)
 
-    tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
+    tokens, tools = control(settings.ingest_token_rate), control(settings.ingest_connection_rate)
     unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
-    events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
-    raw = RawIntake(shared.producer, writing)
-    sources = SourcesEndpoint(shared.connections, raw, tools, unproven, metrics)
-    return create_app(events, sources, DirectoryEndpoint(table, Directory(shared.producer), writing, tokens))
+    intake = EventIntake(shared.event_writer, writer, shared.admission(access.programs))
+    raw = RawPayloadWriter(shared.producer, writer)
+    return create_app(
+        EventsEndpoint(table, intake, tokens, metrics),
+        SourcesEndpoint(shared.connections, raw, tools, unproven, metrics),
+        DirectoryEndpoint(table, DirectoryStatementWriter(shared.producer), writer, tokens),
+    )
 
 
 def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: DirectoryEndpoint) -> Starlette:
@@ -97,7 +100,7 @@ def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: Dire
     async def read_docs(_: Request) -> Response:
         return HTMLResponse(docs.page(document()), headers={"content-security-policy": docs.POLICY})
 
-    # Routes are tried in this order: nearly all that comes is events.
+    # Routes are tried in this order: nearly all requests carry events.
     routes = [
         Route(openapi.EVENTS, DirectAnswer(events.post), methods=["POST"]),
         Route(openapi.BATCH_OF_EVENTS, DirectAnswer(events.post), methods=["POST"]),

@@ -1,4 +1,4 @@
-"""`GET /docs`: what the gateway takes, for people: one page that loads nothing else, made from the catalogue and the
+"""`GET /docs`: one self-contained HTML page of the gateway's requests and events, built from the catalogue and the
 OpenAPI document."""
 
 from collections.abc import Iterator, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from schemas.catalogue import CLOCK_REACHED, CatalogueEntry, curl, entries
 from schemas.catalogue_words import GROUPS
 
-# Nothing is loaded, sent or run; the style stands in the page.
+# The page loads, sends and runs nothing; its style is inline.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1b1b1b }
@@ -26,7 +26,7 @@ def page(document: Mapping[str, Any]) -> str:
             f"<!doctype html><html lang=en><meta charset=utf-8><title>Rapport gateway</title><style>{STYLE}</style>",
             "<h1>Rapport gateway</h1><p>Clients are generated from <a href=openapi.json>openapi.json</a>.</p>",
             "<h2>Ways in</h2><table><tr><th>request<th>what<th>answers</tr>",
-            *_ways_in(document),
+            *_operations(document),
             "</table><h2>Events</h2><ul>",
             *(f"<li><a href='#{group}'>{group}</a>: {escape(GROUPS[group][0])}</li>" for group in GROUPS),
             "</ul>",
@@ -36,11 +36,11 @@ def page(document: Mapping[str, Any]) -> str:
     )
 
 
-def _ways_in(document: Mapping[str, Any]) -> Iterator[str]:
+def _operations(document: Mapping[str, Any]) -> Iterator[str]:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
             if method in METHODS:
-                answers = "; ".join(f"{code} {said['description']}" for code, said in operation["responses"].items())
+                answers = "; ".join(f"{code} {one['description']}" for code, one in operation["responses"].items())
                 request = f"<code>{method.upper()} {escape(path)}</code>"
                 yield f"<tr><td>{request}<td>{escape(operation['summary'])}<td>{escape(answers)}</tr>"
 

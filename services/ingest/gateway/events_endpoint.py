@@ -1,4 +1,4 @@
-"""`POST /v1/events`: events are judged, recorded and answered one by one."""
+"""`POST /v1/events`: each event is admitted, recorded and answered by itself."""
 
 import re
 from collections import Counter
@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from schemas.tokens import Token, authenticate
-from services.ingest.domain.admission import PreparedEvent, prepared
+from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import (
     BATCH,
     JSON,
@@ -28,18 +28,18 @@ from services.ingest.domain.cloudevents import (
 )
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.flow.event_writer import EventWriter, Receipt
+from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receipt, prepare
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Begun, Gate, HandedIn, Writing
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
+from services.ingest.gateway.limits import BoundedWriter, OnStarted, RequestSize
 from services.ingest.gateway.requests import (
     ANSWERED_BYTES,
     STATUS,
-    Admission,
-    Listing,
+    AdmissionControl,
+    ErrorListing,
     check_encoding,
-    not_too_many,
+    check_item_count,
     read_body,
     rejection,
 )
@@ -52,63 +52,64 @@ LONGEST_ID_SHOWN = 256
 
 
 class Outcome(NamedTuple):
-    """`id` as on the log if it got there, else as the sender wrote it, if that can be read. `dropped`: attributes that
-    are not on the log because we do not know them."""
+    """`id` as on the log if the event is there, else as the sender wrote it, if that can be read. `dropped`: unknown
+    attributes, which are not on the log."""
 
     id: str | None
     result: Receipt | Rejected | UnavailableError
     dropped: int = 0
 
     def settled(self) -> "Outcome":
-        return self._replace(result=self.result.became()) if isinstance(self.result, Receipt) else self
+        return self._replace(result=self.result.outcome()) if isinstance(self.result, Receipt) else self
 
 
-_Judged = Outcome | tuple[PreparedEvent, int]
-"""Refused already, or with the number of dropped attributes."""
+_AdmittedOrOutcome = Outcome | tuple[PreparedEvent, int]
+"""The outcome of a rejected event, or the admitted event with the number of its dropped attributes."""
 
 
-class Intake:
+class EventIntake:
     """For one event loop."""
 
-    def __init__(self, event_writer: EventWriter, writing: Writing, gate: Gate) -> None:
-        self._event_writer, self._writing, self._gate = event_writer, writing, gate
+    def __init__(self, event_writer: EventWriter, writer: BoundedWriter, admission: EventAdmission) -> None:
+        self._event_writer, self._writer, self._admission = event_writer, writer, admission
 
-    async def take(self, raw_events: Sequence[object], scope: Scope, handed_in: HandedIn) -> list[Outcome]:
+    async def record(self, raw_events: Sequence[object], scope: Scope, request: RequestSize) -> list[Outcome]:
         """Returns when it is known of every admitted event whether it is on the log. Raises UnavailableError when the
-        broker is away, too much waits for it already, or relationships are not known up to now; some events may have
-        been sent then."""
-        judge, outcomes = self._gate.judge_of(scope), list[Outcome]()
+        broker is away, too much waits for it already, or the projection of relationships is behind the log; some
+        events may have been sent then."""
+        admit, outcomes = self._admission.for_scope(scope), list[Outcome]()
 
-        def judged(raw: object) -> _Judged:
-            verdict = judge(raw)
+        def admit_one(raw: object) -> _AdmittedOrOutcome:
+            verdict = admit(raw)
             if isinstance(verdict, Rejected):
                 return Outcome(_id_of(raw), verdict)
-            return prepared(verdict.event), verdict.dropped
+            return prepare(verdict.event), verdict.dropped
 
-        async def send(window: Sequence[object], begun: Begun) -> Future[None]:
-            found, before = list[_Judged](), len(outcomes)
-            with self._writing.turns.slices(handed_in.sender) as slices:
-                # 1. All of it is judged before any of it is sent.
-                await slices.each(window, judged, found.extend)
-                # 2. Sent in its order, before the sender's other requests go on: what goes to the broker in one go
-                # shares a batch there, and a batch costs as much as sending twenty records.
-                with self._event_writer.recording() as recording:
-                    begun(recording.sending.written)
+        async def send(raw_batch: Sequence[object], on_started: OnStarted) -> Future[None]:
+            found, before = list[_AdmittedOrOutcome](), len(outcomes)
+            with self._writer.scheduler.time_slices(request.sender) as slices:
+                # 1. Admit all events of the batch before any is sent.
+                await slices.run(raw_batch, admit_one, found.extend)
+                # 2. Send them in order, before the sender's other requests go on: records sent together share a batch
+                # of the producer, and a batch costs as much as sending twenty records.
+                with self._event_writer.batch() as batch:
+                    on_started(batch.sending.written)
 
-                    def record(judged: _Judged) -> None:
-                        if not isinstance(judged, Outcome):
-                            one, dropped = judged
-                            judged = Outcome(one.event.id, self._event_writer.record_in(recording, one), dropped)
-                        outcomes.append(judged)
+                    def record_one(one: _AdmittedOrOutcome) -> None:
+                        if not isinstance(one, Outcome):
+                            prepared, dropped = one
+                            receipt = self._event_writer.record_in(batch, prepared)
+                            one = Outcome(prepared.event.id, receipt, dropped)
+                        outcomes.append(one)
 
                     try:
-                        await slices.each(found, record, lambda _: recording.sending.hand_over(), "first")
+                        await slices.run(found, record_one, lambda _: batch.sending.hand_over(), "front")
                     except KafkaError as failure:
-                        recording.cut_off(failure)
-                        outcomes.extend(map(_not_sent, window[len(outcomes) - before :]))
-            return recording.written
+                        batch.cut_off(failure)
+                        outcomes.extend(map(_not_sent, raw_batch[len(outcomes) - before :]))
+            return batch.written
 
-        if await self._writing.in_windows(raw_events, handed_in, send):
+        if await self._writer.write_in_batches(raw_events, request, send):
             return [*(one.settled() for one in outcomes), *map(_not_sent, raw_events[len(outcomes) :])]
         return outcomes
 
@@ -118,8 +119,8 @@ def _not_sent(raw: object) -> Outcome:
 
 
 def _id_of(raw: object) -> str | None:
-    given = raw.get("id") if isinstance(raw, dict) else None
-    return given[:LONGEST_ID_SHOWN] if isinstance(given, str) else None
+    found = raw.get("id") if isinstance(raw, dict) else None
+    return found[:LONGEST_ID_SHOWN] if isinstance(found, str) else None
 
 
 def answer_single(outcome: Outcome) -> Response:
@@ -128,16 +129,16 @@ def answer_single(outcome: Outcome) -> Response:
         raise outcome.result
     if isinstance(outcome.result, Rejected):
         raise rejection(outcome.result)
-    return Response(to_json(_entry(outcome, Listing())), ACCEPTED, media_type=JSON)
+    return Response(to_json(_entry(outcome, ErrorListing())), ACCEPTED, media_type=JSON)
 
 
 def answer_batch(outcomes: Sequence[Outcome]) -> Response:
-    """202 if all events are in, 207 if some are, or may be later. Raises ProblemError if none is."""
-    listing = Listing()
+    """202 if all events are on the log, 207 if some are, or may be later. Raises ProblemError if none is."""
+    listing = ErrorListing()
     entries = [{"index": index, **_entry(outcome, listing)} for index, outcome in enumerate(outcomes)]
     reasons = Counter([entry["reason"] for entry in entries])
-    taken = reasons["recorded"] + reasons["duplicate"]
-    rejected = len(outcomes) - taken - reasons["unavailable"]
+    accepted = reasons["recorded"] + reasons["duplicate"]
+    rejected = len(outcomes) - accepted - reasons["unavailable"]
     if rejected == len(outcomes):
         statuses = {STATUS[one.result.reason] for one in outcomes if isinstance(one.result, Rejected)}
         status = statuses.pop() if len(statuses) == 1 else 400
@@ -147,16 +148,16 @@ def answer_batch(outcomes: Sequence[Outcome]) -> Response:
         counts["unavailable"] = reasons["unavailable"]
     # pydantic writes ten thousand results in a millisecond.
     body = to_json({**counts, "events": entries})
-    return Response(body, ACCEPTED if taken == len(outcomes) else MIXED, media_type=JSON)
+    return Response(body, ACCEPTED if accepted == len(outcomes) else MIXED, media_type=JSON)
 
 
-def _entry(outcome: Outcome, listing: Listing) -> dict[str, object]:
+def _entry(outcome: Outcome, listing: ErrorListing) -> dict[str, object]:
     found: dict[str, object] = {"id": outcome.id, "status": ACCEPTED, "reason": _reason(outcome)}
     match outcome.result:
         case UnavailableError() as away:
-            return {**found, "status": UNAVAILABLE, "errors": listing.listed((away.problem,))}
+            return {**found, "status": UNAVAILABLE, "errors": listing.entries((away.problem,))}
         case Rejected(reason, errors):
-            return {**found, "status": STATUS[reason], "errors": listing.listed(errors)}
+            return {**found, "status": STATUS[reason], "errors": listing.entries(errors)}
         case _:
             return found
 
@@ -164,7 +165,7 @@ def _entry(outcome: Outcome, listing: Listing) -> dict[str, object]:
 def _reason(outcome: Outcome) -> str:
     match outcome.result:
         case Receipt() as receipt:
-            return "duplicate" if receipt.repeat else "recorded"
+            return "duplicate" if receipt.duplicate else "recorded"
         case Rejected(reason):
             return reason
         case _:
@@ -172,38 +173,39 @@ def _reason(outcome: Outcome) -> str:
 
 
 class EventsEndpoint:
-    def __init__(self, tokens: TokenTable, intake: Intake, admission: Admission, metrics: IngestMetrics) -> None:
-        self._tokens, self._intake, self._admission = tokens, intake, admission
+    def __init__(
+        self, tokens: TokenTable, intake: EventIntake, control: AdmissionControl, metrics: IngestMetrics
+    ) -> None:
+        self._tokens, self._intake, self._control = tokens, intake, control
         self._events, self._dropped = cache(partial(metrics.events.labels, "http")), metrics.dropped.labels("http")
 
     async def post(self, request: Request) -> Response:
         notes: dict[str, object] = {}
-        return await self._admission.request_errors.answer(request, self._answered(request, notes), notes)
+        return await self._control.request_errors.answer(request, self._answer(request, notes), notes)
 
-    async def _answered(self, request: Request, notes: dict[str, object]) -> Response:
-        token = proven(self._tokens, request)
-        notes |= {"token": token.token_id, "tenant": token.tenant}
+    async def _answer(self, request: Request, notes: dict[str, object]) -> Response:
+        token = authenticated(self._tokens, request)
+        sender = token.token_id
+        notes |= {"token": sender, "tenant": token.tenant}
         media = media_type(request.headers)
-        with self._admission.senders.entered(token.token_id) as entered:
-            body = await read_body(request, entered.held)
-            entered.pay_bytes(len(body))
-            async with self._admission.in_work(token.token_id, len(body)) as work:
-                content = await self._admission.aside(
-                    token.token_id, len(body), lambda: read_content(media, request.headers, body)
-                )
+        with self._control.senders.request(sender) as entered:
+            body = await read_body(request, entered.body_bytes)
+            entered.charge_bytes(len(body))
+            async with self._control.body_in_work(sender, len(body)) as work:
+                content = await self._control.run(sender, len(body), lambda: read_content(media, request.headers, body))
                 work.items = max(1, len(content.events))
-                entered.pay_items(len(content.events))
-                not_too_many(len(content.events))
-                handed_in = HandedIn(token.token_id, len(body))
-                outcomes = await self._intake.take(content.events, scope_of(token), handed_in)
-                notes |= {"bytes": len(body), **self._counted(outcomes)}
+                entered.charge_items(len(content.events))
+                check_item_count(len(content.events))
+                request_size = RequestSize(sender, len(body))
+                outcomes = await self._intake.record(content.events, scope_of(token), request_size)
+                notes |= {"bytes": len(body), **self._count(outcomes)}
                 if not content.is_batch:
                     return answer_single(outcomes[0])
-                # To answer for ten thousand takes as long as to read them.
+                # Encoding ten thousand entries takes as long as parsing them.
                 size = len(outcomes) * ANSWERED_BYTES
-                return await self._admission.aside(token.token_id, size, lambda: answer_batch(outcomes))
+                return await self._control.run(sender, size, lambda: answer_batch(outcomes))
 
-    def _counted(self, outcomes: Sequence[Outcome]) -> dict[str, int]:
+    def _count(self, outcomes: Sequence[Outcome]) -> dict[str, int]:
         counts = Counter(map(_reason, outcomes))
         for name, count in counts.items():
             self._events(name).inc(count)
@@ -211,7 +213,7 @@ class EventsEndpoint:
         return dict(counts)
 
 
-def proven(tokens: TokenTable, request: Request) -> Token:
+def authenticated(tokens: TokenTable, request: Request) -> Token:
     """Raises ProblemError 401."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     token = authenticate(secret.strip(), tokens.tokens) if scheme.lower() == "bearer" else None
@@ -233,7 +235,7 @@ ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 
 @dataclass(frozen=True)
 class RequestContent:
-    """The events of one request, parsed and not yet judged."""
+    """The events of one request, parsed and not yet admitted."""
 
     events: list[object]
     is_batch: bool
@@ -242,8 +244,8 @@ class RequestContent:
 def media_type(headers: Headers) -> str:
     """Raises ProblemError 415. In binary mode the type may be missing, or any kind of JSON."""
     check_encoding(headers)
-    given = headers.get("content-type")
-    found = read_media_type(given or (JSON if given is None and _is_binary(headers) else ""))
+    stated = headers.get("content-type")
+    found = read_media_type(stated or (JSON if stated is None and _is_binary(headers) else ""))
     may_be_data = found.is_json and not found.name.startswith("application/cloudevents")
     if found.name not in {STRUCTURED, BATCH, JSON} and not (_is_binary(headers) and may_be_data):
         raise _unsupported(f"the content type is {found.name or 'none'}; send {STRUCTURED}, {BATCH} or {JSON}")

@@ -1,4 +1,4 @@
-"""The OpenAPI document: the paths of the gateway, and what may be sent to each and comes back."""
+"""The OpenAPI document: the paths of the gateway with their request bodies and responses."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,13 +64,13 @@ _PROBLEMS = {
 }
 
 
-def _entry(place: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
-    """What is said of one of several that were handed in together; `accepted` are the reasons of those that are in."""
+def _entry(index_of: str, statuses: set[int], *accepted: str) -> dict[str, Any]:
+    """The schema of one item's entry in a response; `accepted` are the reasons of accepted items."""
     return {
         "type": "object",
         "required": ["id", "status", "reason"],
         "properties": {
-            "index": {"type": "integer", "description": place},
+            "index": {"type": "integer", "description": index_of},
             "id": {"type": ["string", "null"]},
             "status": {"enum": sorted(statuses)},
             "reason": {"enum": [*accepted, *STATUS, "unavailable"]},
@@ -93,15 +93,15 @@ _BATCH_RESULT = {
 
 _REFERENCE = "#/components/schemas/{model}"
 _ANY_EVENT = {"$ref": _REFERENCE.format(model="Event")}
-# What ingest adds where a sender leaves it out.
+# Attributes that ingest adds where a sender leaves them out.
 _ADDED = frozenset({"tenant", "partitionkey", "recordedtime"})
 
 
 def _event_schemas() -> dict[str, Any]:
-    """Every type of event as a sender writes it, and `Event`: one of them, by its type. An attribute that we do not
-    know is left out and no fault, so that each may have others."""
+    """The schema of every type of event as a sender writes it, and of `Event`: one of them, by its type. Additional
+    attributes are allowed, because unknown ones are dropped."""
     found: dict[str, Any] = {}
-    named: dict[str, str] = {}
+    references: dict[str, str] = {}
     for name in EVENT_TYPES:
         schema = models()[name.removeprefix(PREFIX)].model_json_schema(by_alias=True, ref_template=_REFERENCE)
         found |= schema.pop("$defs")
@@ -110,9 +110,9 @@ def _event_schemas() -> dict[str, Any]:
         # `SessionHeldEvent` for `mentoring.session.held.v1`.
         words = name.removeprefix(PREFIX).removesuffix(".v1").replace(".", "_").split("_")
         model = "".join(map(str.capitalize, words)) + "Event"
-        found[model], named[name] = schema, _REFERENCE.format(model=model)
-    one_of = [{"$ref": reference} for reference in named.values()]
-    return found | {"Event": {"oneOf": one_of, "discriminator": {"propertyName": "type", "mapping": named}}}
+        found[model], references[name] = schema, _REFERENCE.format(model=model)
+    one_of = [{"$ref": reference} for reference in references.values()]
+    return found | {"Event": {"oneOf": one_of, "discriminator": {"propertyName": "type", "mapping": references}}}
 
 
 _ANSWERS = {
@@ -128,19 +128,19 @@ _ANSWERS = {
 }
 
 
-def _taking(media_type: str, schema: Mapping[str, Any], words: str) -> dict[str, Any]:
+def _events_operation(media_type: str, schema: Mapping[str, Any], words: str) -> dict[str, Any]:
     body = {"required": True, "content": {media_type: {"schema": schema}}}
     return {"security": [{"token": []}], "description": words, "requestBody": body, "responses": _ANSWERS}
 
 
-# Generators of clients make nothing that runs of an operation with several content types: each has its own.
-_EVENTS_TAKEN = _taking(
+# Client generators fail on an operation with several content types: each content type has its own operation.
+_POST_EVENTS = _events_operation(
     STRUCTURED,
     _ANY_EVENT,
     f"One CloudEvent in structured mode. Also a batch ({BATCH}), and binary mode: attributes in `ce-` headers, `data` "
     f"as the body ({JSON}).",
 )
-_BATCHES_TAKEN = _taking(
+_POST_BATCH = _events_operation(
     BATCH, {"type": "array", "items": _ANY_EVENT, "minItems": 1}, "The same for several events: a JSON array of them."
 )
 
@@ -176,7 +176,7 @@ _TOOL_PROBLEMS = {
     **_AWAY,
 }
 
-_SENT: dict[str, Any] = {
+_SEND: dict[str, Any] = {
     "parameters": _CONNECTION,
     "requestBody": {"required": False, "content": {"application/json": {"schema": _ANY}, "text/csv": {"schema": _ANY}}},
     "responses": {
@@ -189,8 +189,8 @@ _SENT: dict[str, Any] = {
         **_problems(_TOOL_PROBLEMS),
     },
 }
-_SENT_TO_ROUTE: dict[str, Any] = {**_SENT, "parameters": _ROUTE}
-_ASKED: dict[str, Any] = {
+_SEND_TO_ROUTE: dict[str, Any] = {**_SEND, "parameters": _ROUTE}
+_ASK_ROUTE: dict[str, Any] = {
     "parameters": _ROUTE,
     "responses": {
         "200": _ANSWER,
@@ -220,7 +220,7 @@ _PEOPLE = {
         "participants": {"type": "array", "items": _PERSON},
     },
 }
-_WRITTEN: dict[str, Any] = {
+_WRITE_PEOPLE: dict[str, Any] = {
     "security": [{"token": []}],
     "requestBody": {
         "required": True,
@@ -235,7 +235,7 @@ _WRITTEN: dict[str, Any] = {
         **_problems(_OF_PEOPLE | _BODY),
     },
 }
-_ERASED: dict[str, Any] = {
+_ERASE_PERSON: dict[str, Any] = {
     "security": [{"token": []}],
     "parameters": [{"name": "participant", "in": "path", "required": True, "schema": {"type": "string"}}],
     "responses": {
@@ -253,28 +253,30 @@ _ROUTE_SUMMARY = "For tools with routes of their own"
 
 
 def document() -> dict[str, Any]:
-    """Clients are generated from it: they call their functions by these ids of operations."""
+    """Generated clients name their functions after these operation ids."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "Rapport gateway", "version": "1"},
         "paths": {
             "/": {"get": _operation("What is here", "hello__get", _HELLO)},
             BATCH_OF_EVENTS: {
-                "post": _operation("Hand in several events", "post_events_v1_events_batch_post", _BATCHES_TAKEN)
+                "post": _operation("Hand in several events", "post_events_v1_events_batch_post", _POST_BATCH)
             },
-            EVENTS: {"post": _operation("Hand in events", "post_events_v1_events_post", _EVENTS_TAKEN)},
+            EVENTS: {"post": _operation("Hand in events", "post_events_v1_events_post", _POST_EVENTS)},
             TOOL: {
-                "post": _operation("Hand in what a tool says", "post_source_v1_sources__tool___connection__post", _SENT)
+                "post": _operation("Hand in what a tool says", "post_source_v1_sources__tool___connection__post", _SEND)
             },
             TOOL_ROUTE: {
-                "get": _operation("What a tool asks first", _OF_ROUTE + "get", _ASKED),
-                "put": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "put", _SENT_TO_ROUTE),
-                "post": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "post", _SENT_TO_ROUTE),
+                "get": _operation("What a tool asks first", _OF_ROUTE + "get", _ASK_ROUTE),
+                "put": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "put", _SEND_TO_ROUTE),
+                "post": _operation(_ROUTE_SUMMARY, _OF_ROUTE + "post", _SEND_TO_ROUTE),
             },
-            PEOPLE: {"post": _operation("Write people", "post_participants_v1_directory_participants_post", _WRITTEN)},
+            PEOPLE: {
+                "post": _operation("Write people", "post_participants_v1_directory_participants_post", _WRITE_PEOPLE)
+            },
             PERSON: {
                 "delete": _operation(
-                    "Erase a person", "delete_participant_v1_directory_participants__participant__delete", _ERASED
+                    "Erase a person", "delete_participant_v1_directory_participants__participant__delete", _ERASE_PERSON
                 )
             },
         },
@@ -282,5 +284,5 @@ def document() -> dict[str, Any]:
     }
 
 
-def _operation(summary: str, operation: str, told: Mapping[str, Any]) -> dict[str, Any]:
-    return {"summary": summary, "operationId": operation, **told}
+def _operation(summary: str, operation_id: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    return {"summary": summary, "operationId": operation_id, **content}

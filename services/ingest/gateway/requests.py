@@ -1,4 +1,5 @@
-"""Requests: bodies read within limits, how long work on them takes its turn, and what refusals say and cost."""
+"""What all routes share: bodies are read within limits, large ones one at a time for each sender, and errors become
+problem responses, which cost their sender time."""
 
 import asyncio
 import time
@@ -15,17 +16,17 @@ from starlette.types import Receive, Scope, Send
 
 from services.ingest.domain.verdict import Problem, Reason, Rejected
 from services.ingest.flow.in_flight import RefusedError, UnavailableError
-from services.ingest.flow.intake import Turns
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.senders import BodyReading, InFlightBytes, RateLimiter, Senders, items_of, too_many
+from services.ingest.gateway.fair_scheduler import FairScheduler, FairThreadPool
+from services.ingest.gateway.limits import InFlightBytes, RateLimiter, SenderLimits, items_of, too_many
 from services.runtime import log
 from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError, answer
 
 RETRY_WHEN_AWAY_SECONDS = 5
-# Of an answer, for each thing in it.
+# Of a response, for each item in it.
 ANSWERED_BYTES = 100
-# Faults in one answer.
+# Errors in one response.
 MOST_LISTED = 1_000
 STATUS: Mapping[Reason, int] = {
     "malformed": 400,
@@ -43,8 +44,7 @@ STATUS: Mapping[Reason, int] = {
 
 @dataclass(frozen=True)
 class DirectAnswer:
-    """Nothing stands between a request and who answers it: Starlette would look for errors of its own, which ours do
-    not raise."""
+    """An endpoint without Starlette's wrapper, which looks for exceptions that our endpoints do not raise."""
 
     answer: Callable[[Request], Awaitable[Response]]
 
@@ -59,43 +59,43 @@ def rejection(rejected: Rejected) -> ProblemError:
         STATUS[rejected.reason],
         rejected.reason,
         f"{first.path or 'the body'}: {first.reason}",
-        extra={"errors": listed(rejected.errors)},
+        extra={"errors": error_entries(rejected.errors)},
     )
 
 
-def listed(errors: Sequence[Problem]) -> list[dict[str, str]]:
+def error_entries(errors: Sequence[Problem]) -> list[dict[str, str]]:
     return [{"path": error.path, "reason": error.reason} for error in errors]
 
 
-class Listing:
-    """The faults of many things in one answer: when very many are listed, each thing has its first one only, lest the
-    answer to a batch of nonsense be many times as large as the batch."""
+class ErrorListing:
+    """The errors of many items in one response. Beyond MOST_LISTED each item has only its first error: otherwise the
+    response to an invalid batch could be many times as large as the batch."""
 
     def __init__(self) -> None:
         self._left = MOST_LISTED
 
-    def listed(self, errors: Sequence[Problem]) -> list[dict[str, str]]:
+    def entries(self, errors: Sequence[Problem]) -> list[dict[str, str]]:
         shown = errors if len(errors) <= self._left else errors[:1]
         self._left -= len(shown)
-        return listed(shown)
+        return error_entries(shown)
 
 
 # A valid event has at most some 30 KiB; a batch of this size is about 3,000 of the usual ones.
 MOST_BYTES = 2**20
-# A sender whose body is longer than this is cut off. One below it is heard out first, since many clients lose an
-# answer that arrives while they are still sending.
-HEARD_OUT_BYTES = 16 * 2**20
+# A body that is refused is read to its end up to this size, because many clients lose a response that arrives while
+# they are still sending. A longer one is cut off.
+DRAINED_BYTES = 16 * 2**20
 
 
 async def read_body(request: Request, held: InFlightBytes.RequestBytes, most: int = MOST_BYTES) -> bytes:
     """Raises ProblemError 413 and those of `held`, before reading if the length is declared."""
-    if _declared(request) > most:
+    if _content_length(request) > most:
         raise _too_large(most)
-    held.check(_declared(request))
+    held.check(_content_length(request))
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)
-        if size > max(HEARD_OUT_BYTES, most):
+        if size > max(DRAINED_BYTES, most):
             break
         if size <= most:
             held.add(len(chunk))
@@ -105,7 +105,7 @@ async def read_body(request: Request, held: InFlightBytes.RequestBytes, most: in
     return bytes(body)
 
 
-def _declared(request: Request) -> int:
+def _content_length(request: Request) -> int:
     return int(request.headers.get("content-length", "0"))
 
 
@@ -117,9 +117,9 @@ COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress",
 
 
 def check_encoding(headers: Mapping[str, str]) -> None:
-    """Raises ProblemError 415. Some clients write a character set into this header: that says nothing."""
-    given = headers.get("content-encoding")
-    found = {one.strip().lower() for one in given.split(",")} & COMPRESSIONS if given else frozenset()
+    """Raises ProblemError 415. Some clients write a character set into this header, which is ignored."""
+    encodings = headers.get("content-encoding")
+    found = {one.strip().lower() for one in encodings.split(",")} & COMPRESSIONS if encodings else frozenset()
     if found:
         detail = f"the body is compressed ({', '.join(sorted(found))}): send it as it is, without Content-Encoding"
         raise ProblemError(415, "unsupported_media_type", detail, headers={"Accept-Encoding": "identity"})
@@ -128,76 +128,76 @@ def check_encoding(headers: Mapping[str, str]) -> None:
 UNPROVEN, AWAY = 401, 503
 # nginx's number for a client that went away; nobody receives it, the log shows it.
 CLIENT_GONE = 499
-# Of requests that are refused, in KiB: what a sender has in a second, and ten seconds of it at once. A refusal takes
-# time, too, and its body comes whether it is read or not.
+# The rate limit of refused requests for each sender, in KiB per second, with a burst of ten seconds. A refusal takes
+# time, too, and its body arrives whether it is read or not.
 REFUSED_PER_SECOND = 1_000
 # A head and a line in the log cost as much as this many KiB of a body.
 LEAST_REFUSED = 2
-# Whoever is refused more than that waits for each answer until it is paid for, at most so long; nothing of the body is
-# taken meanwhile.
+# Beyond that rate each response is delayed until the rate allows it, at most so long. The body is not read meanwhile.
 LONGEST_PAUSE_SECONDS = 3.0
-# Whoever waits holds a connection that nobody else may have: further ones are answered at once, and end.
+# A delayed response occupies a connection: beyond these limits, responses are sent at once and the connection ends.
 MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
 
 
 class RequestErrors:
-    """One for all routes of a gateway: what a sender was refused counts wherever it was."""
+    """One for all routes of a gateway: a sender's refusals count over all of them."""
 
     def __init__(self, metrics: IngestMetrics) -> None:
-        # By status, of which there are few: to find it by its label takes as long as to count.
+        # By status, of which there are few: looking up a label takes as long as counting.
         self._requests = cache(metrics.requests.labels)
         self._refused = RateLimiter(REFUSED_PER_SECOND)
         self._paused = Counter[str]()
         self._log = log.get(__name__)
 
     async def answer(self, request: Request, answering: Awaitable[Response], notes: dict[str, object]) -> Response:
-        """`notes` is what the line in the log says; it may grow while `answering` goes on."""
+        """Awaits `answering` and turns its errors into problem responses. `notes` are the fields of the request's line
+        in the log, which `answering` may add to."""
         began, is_refused = time.monotonic(), True
         try:
             response = await answering
             is_refused = False
         except ProblemError as error:
-            response = _explained(error, notes)
+            response = _problem_response(error, notes)
         except RefusedError as refused:
-            response = _explained(rejection(refused.rejected), notes)
+            response = _problem_response(rejection(refused.rejected), notes)
         except UnavailableError as away:
             headers = {"Retry-After": str(RETRY_WHEN_AWAY_SECONDS)}
             words = f"{away}; send the same again later"
-            response = _explained(ProblemError(503, "unavailable", words, headers=headers), notes)
+            response = _problem_response(ProblemError(503, "unavailable", words, headers=headers), notes)
         except ClientDisconnect:
             response, is_refused = Response(status_code=CLIENT_GONE), False
         if is_refused:
-            # Here nothing of what was sent is held any more, as an error with its frames would hold it.
-            await self._paid_for(response, request, notes)
+            # Outside of the `except` blocks: there, the exception's frames would keep the body in memory.
+            await self._delay_refusal(response, request, notes)
         seconds = time.monotonic() - began
         self._requests(response.status_code).observe(seconds)
         self._log.info("request_done", status=response.status_code, **notes, seconds=round(seconds, 4))
         return response
 
-    async def _paid_for(self, response: Response, request: Request, notes: Mapping[str, object]) -> None:
-        """Returns when the refusal is paid for: whoever is refused much waits for it."""
-        # The connection is closed where more may come than is worth hearing out: the server would take it for as long
-        # as it comes. Who has proven nothing is heard out no further than anybody may go.
-        most = MOST_BYTES if response.status_code == UNPROVEN else HEARD_OUT_BYTES
+    async def _delay_refusal(self, response: Response, request: Request, notes: Mapping[str, object]) -> None:
+        """Returns when the sender's rate of refusals allows one more."""
+        # The connection is closed if more of the body may follow than is drained: the server would read it for as long
+        # as it comes. Of an unauthenticated sender no more is drained than a request may have.
+        most = MOST_BYTES if response.status_code == UNPROVEN else DRAINED_BYTES
         is_chunked = "transfer-encoding" in request.headers
-        if is_chunked or _declared(request) > most:
+        if is_chunked or _content_length(request) > most:
             response.headers["connection"] = "close"
-        # That the broker is away is nobody's fault.
+        # That the broker is away is no sender's fault.
         if response.status_code == AWAY:
             return
         connection, now = request.scope["state"][CONNECTION], time.monotonic()
         connection.decided()
-        # Senders are told apart by what they have proven, else by their address.
-        proven = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
-        owner = str(proven or connection.address)
-        size = int(connection.received) if is_chunked else min(_declared(request), HEARD_OUT_BYTES)
+        # Senders are identified by their token or connection if authenticated, else by their address.
+        authenticated = notes.get("token") or (notes["connection"] if "tenant" in notes else None)
+        owner = str(authenticated or connection.address)
+        size = int(connection.received) if is_chunked else min(_content_length(request), DRAINED_BYTES)
         self._refused.charge(
             owner, max(LEAST_REFUSED, items_of(size)), now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND
         )
-        if pause := min(self._refused.take(owner, 0, now), LONGEST_PAUSE_SECONDS):
-            await self._wait(owner, pause, response)
+        if pause := min(self._refused.consume(owner, 0, now), LONGEST_PAUSE_SECONDS):
+            await self._pause(owner, pause, response)
 
-    async def _wait(self, owner: str, seconds: float, response: Response) -> None:
+    async def _pause(self, owner: str, seconds: float, response: Response) -> None:
         if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
             response.headers["connection"] = "close"
             return
@@ -210,47 +210,46 @@ class RequestErrors:
                 del self._paused[owner]
 
 
-def _explained(problem: ProblemError, notes: dict[str, object]) -> Response:
+def _problem_response(problem: ProblemError, notes: dict[str, object]) -> Response:
     notes["problem"] = problem.code
     return answer(problem)
 
 
 Result = TypeVar("Result")
-# Larger ones are read beside the event loop; reading this much takes a millisecond.
-QUICKLY_READ_BYTES = 64 * 2**10
-# How many senders may have a large body in work. What is read of it is many objects, each of which Python's collector
-# looks at while it stops all senders.
+# Larger bodies are parsed beside the event loop; parsing this much takes a millisecond.
+SMALL_BODY_BYTES = 64 * 2**10
+# How many senders may have a large body in work. A parsed body is many objects, and Python's collector stops all
+# senders while it visits them.
 LARGE_AT_ONCE = 4
-# One thing is read and judged in one piece, during which no other thread runs: a huge one costs others most and, if it
-# is refused, its sender least. So many bytes of a refused thing are looked at in a second; how long its sender waits at
-# most with the next large body, and how long a request waits for the one before.
-HUGE_BYTES_PER_SECOND, LONGEST_REST_SECONDS, LONGEST_WAIT_SECONDS = 32 * 2**10, 10.0, 30
+# One item is parsed and admitted in one piece, during which no other thread runs. A huge one that is refused costs
+# other senders most and its own sender least. So its sender's next large body waits: a second for so many bytes of the
+# refused item, up to a limit. The last is how long a request waits for the large body before it.
+HUGE_BYTES_PER_SECOND, LONGEST_COOLDOWN_SECONDS, LONGEST_WAIT_SECONDS = 32 * 2**10, 10.0, 30
 
 
 @dataclass
 class BodyWork:
-    """`items`: how many things the body holds, as soon as that is known."""
+    """`items`: how many items the body holds, set when it is parsed."""
 
     items: int = 1
 
 
 @dataclass(frozen=True)
-class Admission:
-    """What all routes share: who may have how much in work, where long work is done that is not in slices, and who
-    waits for a refusal."""
+class AdmissionControl:
+    """Limits of senders, threads for long work, and the responses to errors. `large` schedules large bodies."""
 
-    senders: Senders
-    reading: BodyReading
+    senders: SenderLimits
+    threads: FairThreadPool
     request_errors: RequestErrors
-    large: Turns = field(default_factory=lambda: Turns(LARGE_AT_ONCE))
+    large: FairScheduler = field(default_factory=lambda: FairScheduler(LARGE_AT_ONCE))
 
     @asynccontextmanager
-    async def in_work(self, sender: str, size: int) -> AsyncIterator[BodyWork]:
-        """While a body of so many bytes is read, written and answered: of large ones each sender has one in work, the
-        next waits as the bytes that it came in, and longer after one that was refused whole. Raises ProblemError 429
-        where that takes too long."""
+    async def body_in_work(self, sender: str, size: int) -> AsyncIterator[BodyWork]:
+        """Spans parsing, writing and answering a body of `size` bytes. Each sender has one large body in work. The next
+        one waits, still unparsed, and longer if the one before was refused entirely. Raises ProblemError 429 where
+        that takes too long."""
         work = BodyWork()
-        if size <= QUICKLY_READ_BYTES:
+        if size <= SMALL_BODY_BYTES:
             yield work
             return
         async with AsyncExitStack() as stack:
@@ -262,21 +261,20 @@ class Admission:
             try:
                 yield work
             except ProblemError:
-                turn.rest = min(size / work.items / HUGE_BYTES_PER_SECOND, LONGEST_REST_SECONDS)
+                turn.cooldown = min(size / work.items / HUGE_BYTES_PER_SECOND, LONGEST_COOLDOWN_SECONDS)
                 raise
 
-    async def aside(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
-        """What `work` makes of a body of so many bytes, beside the event loop if that takes long. Raises what it
-        does."""
-        return work() if size <= QUICKLY_READ_BYTES else await self.reading.read(sender, work)
+    async def run(self, sender: str, size: int, work: Callable[[], Result]) -> Result:
+        """Runs `work` on a body of `size` bytes, in a thread if that takes long. Raises what `work` raises."""
+        return work() if size <= SMALL_BODY_BYTES else await self.threads.run(sender, work)
 
 
-# As many as a mebibyte holds of the smallest that mean something.
+# As many as a mebibyte holds of the smallest valid ones.
 MOST_ITEMS = 10_000
 
 
-def not_too_many(count: int) -> None:
-    """Raises ProblemError 413: each is answered for itself."""
+def check_item_count(count: int) -> None:
+    """Raises ProblemError 413: the response has an entry for each item."""
     if count > MOST_ITEMS:
         words = f"a request holds at most {MOST_ITEMS:,} of them, not {count:,}: send fewer at once"
         raise ProblemError(413, "too_large", words)

@@ -4,12 +4,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from services.ingest.domain.admission import Clock, admit, prepared
+from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import Parsed, read_json
 from services.ingest.domain.ids import any_pseudonym
 from services.ingest.domain.people.participants import read_participant
 from services.ingest.domain.scope import any_scope
 from services.ingest.domain.verdict import Rejected, rejected
+from services.ingest.flow.event_writer import prepare
 from services.ingest.importing.entry import rejection_answer
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT, Endpoint, ImportAnswer
 
@@ -70,7 +71,7 @@ class DryRunRecipient:
         verdict = admit(value, any_scope(value, TENANT), self._clock(), pseudonym=any_pseudonym)
         if isinstance(verdict, Rejected):
             return rejection_answer(verdict)
-        prepared_event = prepared(verdict.event)
+        prepared_event = prepare(verdict.event)
         earlier = self._recent.setdefault(prepared_event.identity, prepared_event.content)
         self._recent.move_to_end(prepared_event.identity)
         if len(self._recent) > MOST_REMEMBERED:

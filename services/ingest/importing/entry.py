@@ -17,7 +17,7 @@ from typing import BinaryIO, Self, cast
 
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.gateway.requests import STATUS, listed
+from services.ingest.gateway.requests import STATUS, error_entries
 from services.ingest.importing.sender import EVENTS_ENDPOINT, Endpoint, ImportAnswer, ImportStoppedError
 from services.ingest.sources.tables import MOST_BYTES, NO_TEXT, Line
 
@@ -117,7 +117,7 @@ class ImportEntry:
 
 def rejection_answer(rejected: Rejected) -> ImportAnswer:
     """Return the answer that the gateway would give."""
-    return ImportAnswer(STATUS[rejected.reason], rejected.reason, listed(rejected.errors))
+    return ImportAnswer(STATUS[rejected.reason], rejected.reason, error_entries(rejected.errors))
 
 
 def batches(entries: Iterable[ImportEntry]) -> Iterator[list[ImportEntry]]:

@@ -96,7 +96,7 @@ class OwnLog:
         projection = Projection()
         known = ProjectionAccess(projection, ProjectionFollower(self.settings, projection, readiness.part("knowledge")))
         with (
-            projector(self.settings, readiness.part("projector"), stop, known.follower.standing) as projecting,
+            projector(self.settings, readiness.part("projector"), stop, known.follower.snapshots) as projecting,
             attendance(shared, known, stop) as concluding,
         ):
             parts = {**projecting, **concluding}

@@ -456,7 +456,7 @@ def test_what_is_known_of_one_tenant_says_nothing_to_another() -> None:
     assert say(projection, booked(0, 60), beta) == Ignored("strangers")
     assert say(projection, joined(ADA, 0), beta) == Ignored("strangers")
     assert projection.roster.relationship("beta", "rel-1") is None
-    assert projection.roster.known("beta", "p-ada") is None
+    assert projection.roster.registered("beta", "p-ada") is None
 
 
 @pytest.mark.parametrize("name", ["ada", "ben"])

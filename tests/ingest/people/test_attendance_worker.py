@@ -17,7 +17,7 @@ from schemas.events import OfRelationship, to_json
 from schemas.payloads import SessionHeld
 from schemas.primitives import to_rfc3339
 from schemas.topics import DIRECTORY_STATEMENTS
-from services.ingest.flow.attendance import GROUP, BegunPairs
+from services.ingest.flow.attendance import GROUP, StartedPairs
 from services.runtime.kafka import Partition, Reader
 from services.runtime.settings import Settings
 from tests import warm
@@ -213,7 +213,7 @@ def test_who_had_left_before_the_log_told_of_the_pair_ends_it(log: OwnLog) -> No
 
 
 def test_pairs_that_began_are_looked_at_twice() -> None:
-    pairs = BegunPairs()
+    pairs = StartedPairs()
     start = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]})
     target = {"source": start.source, "id": start.id, "type": start.type, "time": start.time, "slot": ""}
     for one in (start, tick(2, 0), start):

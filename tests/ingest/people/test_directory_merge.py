@@ -16,7 +16,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.statements import Directory, Result, Statements
+from services.ingest.flow.tools.statements import DirectoryStatementWriter, Result, Statements
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Gateway
@@ -48,7 +48,7 @@ def worker(producer: Producer, tenant: str, feed: str = "hr_feed", *known: Parti
     scope = ConnectionScope(tenant, None, "hr", feed)
     event_writer = EventWriter(producer, 10, EVENTS.name)
     clock = Clock(datetime.now(UTC))
-    statements = Statements(event_writer, Directory(producer), projection, lambda: clock, lambda *_: ())
+    statements = Statements(event_writer, DirectoryStatementWriter(producer), projection, lambda: clock, lambda *_: ())
 
     def say(said: Employed) -> Result:
         result = statements.write((said,), scope)

@@ -19,7 +19,7 @@ from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES, DirectoryStatemen
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.commands.erase import read_erasable
 from services.ingest.domain.people import participants
-from services.ingest.domain.people.participants import merging, replacing
+from services.ingest.domain.people.participants import merge_statement, replace_statement
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.people.directory_projector import MergedDirectory
@@ -27,7 +27,7 @@ from services.ingest.flow.people.followers import ProjectionBehindError, project
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
-from services.ingest.flow.tools.statements import Directory
+from services.ingest.flow.tools.statements import DirectoryStatementWriter
 from services.ingest.settings import IngestSettings
 from services.runtime.health import Health
 from services.runtime.kafka import Producer, Record, client_options, create_topics, read_to_end
@@ -51,9 +51,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def says(alone: Settings) -> Iterator[Directory]:
+def says(alone: Settings) -> Iterator[DirectoryStatementWriter]:
     with closing(Producer(alone)) as producer:
-        yield Directory(producer)
+        yield DirectoryStatementWriter(producer)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def projecting(alone: Settings) -> Iterator[Health]:
             thread.join(30)
 
 
-def say(says: Directory, *said: DirectoryStatement) -> None:
+def say(says: DirectoryStatementWriter, *said: DirectoryStatement) -> None:
     for one in said:
         written = says.write(one)
         assert not isinstance(written, Rejected)
@@ -90,13 +90,13 @@ def say(says: Directory, *said: DirectoryStatement) -> None:
 
 
 def row(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
-    said = merging(employed(name, "active", **changes), ConnectionScope(tenant, None, "hr", "hr_feed"))
+    said = merge_statement(employed(name, "active", **changes), ConnectionScope(tenant, None, "hr", "hr_feed"))
     assert isinstance(said, DirectoryStatement)
     return said
 
 
 def posted(tenant: str, name: str = "ada", **changes: Any) -> DirectoryStatement:  # noqa: ANN401 (any field)
-    return replacing(participant(name, tenant=tenant, **changes), "api:token")
+    return replace_statement(participant(name, tenant=tenant, **changes), "api:token")
 
 
 def records(alone: Settings, tenant: str) -> list[Record]:
@@ -111,9 +111,9 @@ def outcomes(health: Health) -> Counter[str]:
 
 
 def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
-    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+    alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.flow.people.followers.AWAITED_SECONDS", 1.0)
+    monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
     say(says, posted(tenant), posted(tenant, "ben"))
     says.erase(tenant, "p-ben", "api:token", NOW).result(20)
 
@@ -126,11 +126,13 @@ def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
         pass
 
     projection = projection_now(alone)
-    assert projection.roster.known(tenant, "p-ada") == person(alone, tenant)
-    assert projection.roster.known(tenant, "p-ben") is None
+    assert projection.roster.registered(tenant, "p-ada") == person(alone, tenant)
+    assert projection.roster.registered(tenant, "p-ben") is None
 
 
-def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(alone: Settings, says: Directory, tenant: str) -> None:
+def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(
+    alone: Settings, says: DirectoryStatementWriter, tenant: str
+) -> None:
     say(says, posted(tenant, identities=(ToolIdentity(tool="slack", id="UADA"),)), row(tenant, name="ben"))
     with projecting(alone):
         pass
@@ -151,7 +153,7 @@ def test_a_restart_goes_on_where_it_stopped_and_doubles_nothing(alone: Settings,
 
 
 def test_what_takes_many_transactions_is_the_same_directory(
-    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+    alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("projected_topics", "directory_projector"):
         monkeypatch.setattr(f"services.ingest.flow.people.{module}.MOST_WRITTEN_BYTES", 1)
@@ -166,7 +168,7 @@ def test_what_takes_many_transactions_is_the_same_directory(
 
 
 def test_where_the_offsets_are_lost_the_same_directory_comes_of_it(
-    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+    alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     say(says, posted(tenant), row(tenant, identities=(("zoom", "z-1"),)), posted(tenant, "ben"))
     says.erase(tenant, "p-ben", "api:token", NOW).result(20)
@@ -184,7 +186,7 @@ def test_where_the_offsets_are_lost_the_same_directory_comes_of_it(
 
 
 def test_a_directory_that_was_written_before_there_were_statements_is_what_they_are_merged_into(
-    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, writer: ForeignProducer, tenant: str
 ) -> None:
     ada = participant("ada", tenant=tenant)
     writer.put(DIRECTORY.name, f"{tenant}/p-ada".encode(), ada.model_dump_json().encode())
@@ -202,7 +204,7 @@ def test_a_directory_that_was_written_before_there_were_statements_is_what_they_
 
 
 def test_a_directory_that_was_made_anew_is_filled_with_what_the_statements_still_tell(
-    alone: Settings, says: Directory, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, tenant: str
 ) -> None:
     say(says, posted(tenant), row(tenant, identities=(("zoom", "z-1"),)))
     with projecting(alone):
@@ -218,7 +220,7 @@ def test_a_directory_that_was_made_anew_is_filled_with_what_the_statements_still
 
 
 def test_what_cannot_be_merged_is_told_and_counted_and_the_next_statement_is_merged(
-    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, writer: ForeignProducer, tenant: str
 ) -> None:
     full = tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(200))
     say(says, posted(tenant, identities=full))
@@ -267,7 +269,7 @@ def test_the_largest_statement_of_anybody_is_merged_and_one_more_is_not(
 
 @pytest.mark.parametrize(("more", "outcome"), [(MOST_IDENTITIES - 150, "merged"), (MOST_IDENTITIES - 149, "too_much")])
 def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_were(
-    alone: Settings, says: Directory, tenant: str, more: int, outcome: str
+    alone: Settings, says: DirectoryStatementWriter, tenant: str, more: int, outcome: str
 ) -> None:
     say(says, posted(tenant, identities=tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(150))))
     with projecting(alone):
@@ -282,7 +284,7 @@ def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_w
 
 
 def test_two_members_take_turns_and_one_that_leaves_loses_nothing(
-    alone: Settings, says: Directory, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, tenant: str
 ) -> None:
     with ExitStack() as first:
         first.enter_context(projecting(alone))
@@ -305,7 +307,7 @@ def test_two_members_take_turns_and_one_that_leaves_loses_nothing(
 
 
 def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
-    alone: Settings, says: Directory, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, tenant: str
 ) -> None:
     say(says, posted(tenant))
     with projecting(alone):
@@ -318,7 +320,7 @@ def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
     with projecting(alone):
         pass
 
-    known = projection_now(alone).roster.known
+    known = projection_now(alone).roster.registered
     assert known(tenant, "p-ada") is not None
     assert known(tenant, "p-ben") is None
 
@@ -335,12 +337,12 @@ def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() ->
 
     assert (first, again) == (["merged", "merged"], [None, None])
     assert directory.unwritten == unwritten
-    directory.written()
+    directory.mark_written()
     assert directory.unwritten == []
 
 
 def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merged(
-    alone: Settings, says: Directory, tenant: str, monkeypatch: pytest.MonkeyPatch
+    alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = participants.merged
 
@@ -361,7 +363,7 @@ def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merge
 
 
 def test_an_erasure_takes_away_what_was_said_before_and_what_comes_after_starts_anew(
-    alone: Settings, says: Directory, writer: ForeignProducer, tenant: str
+    alone: Settings, says: DirectoryStatementWriter, writer: ForeignProducer, tenant: str
 ) -> None:
     silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"}), "addresses": ()}
     say(says, posted(tenant), posted(tenant, "ben"), posted(tenant, "cat"))
@@ -380,5 +382,5 @@ def test_an_erasure_takes_away_what_was_said_before_and_what_comes_after_starts_
     assert ben is not None
     assert (ben.addresses, ben.identities, ben.time_zone, ben.consent) == ((), (), "UTC", False)
     roster = projection_now(alone).roster
-    assert roster.known(tenant, "p-ada") is None
-    assert roster.known(tenant, "p-ben") == ben
+    assert roster.registered(tenant, "p-ada") is None
+    assert roster.registered(tenant, "p-ben") == ben

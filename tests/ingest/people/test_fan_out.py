@@ -277,7 +277,7 @@ def test_a_leave_lasts_though_an_account_is_active_for_a_feed_that_knows_no_leav
     assert say(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=back_on), HR) == Ignored(
         "unchanged"
     )
-    person = projection.roster.known("acme", "p-ada")
+    person = projection.roster.registered("acme", "p-ada")
     assert person is not None
     assert person.status == "leave"
     renamed = employed("ada", "active", name="Ada B", time=NOON + DAY, unsaid=frozenset({"leave"}))
@@ -312,7 +312,7 @@ def test_who_told_of_a_leave_ends_it_though_it_has_no_word_for_leaves_any_more()
     (resumed,) = fanned(projection, employed("ada", "active", time=NOON + DAY, unsaid=frozenset({"leave"})))
 
     assert resumed.type == "mentoring.relationship.resumed.v1"
-    person = projection.roster.known("acme", "p-ada")
+    person = projection.roster.registered("acme", "p-ada")
     assert person is not None
     assert person.status == "active"
 

@@ -81,7 +81,7 @@ def test_what_is_written_later_becomes_known(log: OwnLog) -> None:
         put(log, participant("ada", tenant=tenant))
 
         eventually(lambda: projection.roster.relationship(tenant, "rel-1"))
-        eventually(lambda: projection.roster.known(tenant, "p-ada"))
+        eventually(lambda: projection.roster.registered(tenant, "p-ada"))
 
 
 def test_who_is_erased_is_forgotten_now_and_after_every_start(log: OwnLog) -> None:
@@ -89,12 +89,12 @@ def test_who_is_erased_is_forgotten_now_and_after_every_start(log: OwnLog) -> No
     log.write(pair(tenant=tenant))
     put(log, participant("ada", tenant=tenant))
     with following(log) as projection:
-        assert projection.roster.known(tenant, "p-ada")
+        assert projection.roster.registered(tenant, "p-ada")
         log.write(event("relationship.erased", {}, tenant=tenant, time=NOON))
         put(log, None, f"{tenant}/p-ada")
 
         eventually(lambda: projection.roster.is_erased(tenant, "rel-1"))
-        eventually(lambda: projection.roster.known(tenant, "p-ada") is None)
+        eventually(lambda: projection.roster.registered(tenant, "p-ada") is None)
 
     log.write(pair(tenant=tenant, time=minute(600)))
     with following(log) as again:
@@ -110,7 +110,7 @@ def test_what_cannot_be_read_is_passed_over_and_a_person_in_it_forgotten(log: Ow
     log.write(pair(tenant=tenant))
 
     with following(log) as projection:
-        assert projection.roster.known(tenant, "p-ada") is None
+        assert projection.roster.registered(tenant, "p-ada") is None
         assert projection.roster.relationship(tenant, "rel-1") is not None
 
 

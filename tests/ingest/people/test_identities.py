@@ -93,7 +93,7 @@ def test_a_tombstone_forgets_all_identities_and_frees_them() -> None:
     known.forget("acme", "p-nobody")
 
     assert known.participant("acme", "zoom", Person(address="ada@example.com")) == "p-ben"
-    assert known.known("acme", "p-ada") is None
+    assert known.registered("acme", "p-ada") is None
 
 
 def test_somebody_in_a_relationship_is_known_by_their_own_id_without_a_directory() -> None:

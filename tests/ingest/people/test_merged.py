@@ -16,7 +16,7 @@ from schemas.directory import (
     PersonDescription,
     ToolIdentity,
 )
-from services.ingest.domain.people.participants import is_same, merged, merging, replacing
+from services.ingest.domain.people.participants import is_same, merge_statement, merged, replace_statement
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.people.building import HR, NOON, employed, participant
 
@@ -125,7 +125,7 @@ def test_what_comes_after_an_erasure_starts_anew(
 def test_what_is_posted_is_the_person_as_posted() -> None:
     ada = participant("ada")
 
-    assert merged(replacing(ada, "api:token"), participant("ada", consent=False)) == ada
+    assert merged(replace_statement(ada, "api:token"), participant("ada", consent=False)) == ada
 
 
 def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
@@ -135,7 +135,9 @@ def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
 @pytest.mark.parametrize(("more", "fits"), [(MOST_IDENTITIES - 150, True), (MOST_IDENTITIES - 149, False)])
 def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and_no_more(more: int, fits: bool) -> None:  # noqa: FBT001
     known = participant("ada", identities=many("slack", 150))
-    said = merging(employed("ada", "active", identities=tuple(("zoom", f"{number}") for number in range(more))), HR)
+    said = merge_statement(
+        employed("ada", "active", identities=tuple(("zoom", f"{number}") for number in range(more))), HR
+    )
     assert isinstance(said, DirectoryStatement)
 
     found = merged(said, known)
@@ -152,7 +154,7 @@ def test_a_row_names_no_more_than_a_person_may_have(field: str, most: int) -> No
     def said(count: int) -> DirectoryStatement | Rejected:
         values = [f"{number}@example.com" for number in range(count)]
         named = tuple(("zoom", one) for one in values) if field == "identities" else tuple(values)
-        return merging(employed("ada", "active", **{field: named}), HR)
+        return merge_statement(employed("ada", "active", **{field: named}), HR)
 
     assert isinstance(said(most), DirectoryStatement)
     refused = said(most + 1)
@@ -161,7 +163,7 @@ def test_a_row_names_no_more_than_a_person_may_have(field: str, most: int) -> No
 
 
 def test_a_statement_is_of_the_connection_that_made_it() -> None:
-    said = merging(employed("ada", "leave", unsaid=frozenset({"consent"})), HR)
+    said = merge_statement(employed("ada", "leave", unsaid=frozenset({"consent"})), HR)
 
     assert isinstance(said, DirectoryStatement)
     assert (said.feed, said.kind, said.recordedtime) == ("urn:rapport:acme:hr:hr_feed", "merges", NOON)

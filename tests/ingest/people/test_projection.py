@@ -13,12 +13,12 @@ from services.ingest.domain.scope import RESERVED
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.projected_topics import (
     MOST_SESSIONS,
-    OVER_FOR,
+    RETENTION_AFTER_END,
     BookingsRecord,
     RosterRecord,
-    alive,
     dump,
     load,
+    retained,
 )
 from tests.ingest.people.building import NOON, START, event, minute, pair
 
@@ -65,7 +65,7 @@ def projected(whole: Projection, reader: Projection) -> None:
         record = RosterRecord(position=1, erased=erased, history=bounded_history(roster.history("acme", name)))
         told = load(RosterRecord, dump(record))
         reader.restore_history("acme", name, None if told.erased else told.history)
-        sessions = BookingsRecord(position=1, sessions=alive(bookings.of("acme", name), NOON))
+        sessions = BookingsRecord(position=1, sessions=retained(bookings.of("acme", name), NOON))
         reader.restore_bookings("acme", name, load(BookingsRecord, dump(sessions)).sessions)
 
 
@@ -133,12 +133,12 @@ def test_sessions_that_are_long_over_are_not_kept() -> None:
         bookings.apply(event("session.scheduled", {"session_id": f"s-{day}", **times}, id=f"e{day}"))
     now = NOON + timedelta(days=60)
 
-    kept = [one.booking.session for one in alive(bookings.of("acme", "rel-1"), now)]
+    kept = [one.booking.session for one in retained(bookings.of("acme", "rel-1"), now)]
 
     assert len(kept) == MOST_SESSIONS
     assert kept[-1] == "s-199"
-    early = [one.booking for one in alive(bookings.of("acme", "rel-1"), NOON + timedelta(days=180))]
-    assert min(one.ends_at for one in early) >= NOON + timedelta(days=180) - OVER_FOR
+    early = [one.booking for one in retained(bookings.of("acme", "rel-1"), NOON + timedelta(days=180))]
+    assert min(one.ends_at for one in early) >= NOON + timedelta(days=180) - RETENTION_AFTER_END
 
 
 def test_a_pair_is_kept_by_the_ids_of_its_people() -> None:

@@ -228,7 +228,7 @@ def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_f
 
 
 def test_nobody_is_judged_by_a_projection_that_nothing_writes(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.ingest.flow.people.followers.AWAITED_SECONDS", 1.0)
+    monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
     write(log, Projection(), range(1))
 
     with pytest.raises(ProjectionBehindError, match="rapport ingest project"):

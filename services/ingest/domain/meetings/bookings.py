@@ -10,7 +10,7 @@ from schemas.events import OfRelationship
 from schemas.primitives import Instant
 from services.ingest.domain.activity import Meeting
 from services.ingest.domain.ids import series_id, session_id
-from services.ingest.domain.people.roster import Sets, add, take
+from services.ingest.domain.people.roster import Sets, add, remove
 from services.ingest.domain.scope import RESERVED
 
 MOST_SESSIONS = 200_000
@@ -198,12 +198,12 @@ class Bookings:
         tenant, relationship, session = key
         del self._booked[tenant][relationship, session]
         self._number -= 1
-        take(self._sessions_of, (tenant, relationship), session)
-        take(self._relationships_of, (tenant, session), relationship)
+        remove(self._sessions_of, (tenant, relationship), session)
+        remove(self._relationships_of, (tenant, session), relationship)
         if (tenant, session) in self._relationships_of:
             return
         for correlation in self._correlations.pop((tenant, session), NONE):
             own, series, *shared = correlation.split(".")
             for name in (own, *shared):
                 self._moved.pop((tenant, name), None)
-            take(self._series, (tenant, series), session)
+            remove(self._series, (tenant, series), session)

@@ -1,1 +1,1 @@
-"""Who is who, and who is paired with whom."""
+"""Participants, their identities and their relationships."""

@@ -1,4 +1,4 @@
-"""A person of the directory as a sender hands them in, and as all statements together describe them."""
+"""Participants of the directory: parsed from a sender's request, stated by feeds, and merged from all statements."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from services.ingest.domain.ids import origin
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain, rejected
 
-# A fault of each of them takes time.
+# Explaining a fault of each member takes time.
 MOST_MEMBERS = 2_000
 
 PARTICIPANT_ID: TypeAdapter[str] = TypeAdapter(Id)
@@ -23,14 +23,14 @@ _DESCRIBED = tuple(name for name in PersonDescription.model_fields if name not i
 
 
 def read_participant(raw: object, tenant: str, now: datetime) -> Participant | Rejected:
-    """`tenant` may be left out and must be the sender's; `recordedtime` and `employment` are ours whatever it says."""
+    """`tenant` may be left out and must be the sender's; `recordedtime` and `employment` are never the sender's."""
     if not isinstance(raw, dict):
         return rejected("malformed", "", "a participant is a JSON object")
-    given = {name: value for name, value in raw.items() if value is not None and name != "employment"}
-    if given.get("tenant", tenant) != tenant:
+    members = {name: value for name, value in raw.items() if value is not None and name != "employment"}
+    if members.get("tenant", tenant) != tenant:
         return rejected("forbidden", "tenant", f"this sender speaks for {tenant!r} only")
     try:
-        text = json.dumps({**given, "tenant": tenant, "recordedtime": to_rfc3339(now)})
+        text = json.dumps({**members, "tenant": tenant, "recordedtime": to_rfc3339(now)})
         if text.count(",") > MOST_MEMBERS:
             return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: nobody has so many")
         return Participant.model_validate_json(text)
@@ -48,16 +48,17 @@ def is_participant_id(text: str) -> bool:
     return True
 
 
-def completed(said: Employed, known: Participant | None) -> Employed:
-    """With what is known of that of which the feed does not speak."""
-    if known is None or not said.unsaid:
-        return said
-    return replace(said, **{name: getattr(known, name) for name in said.unsaid & {"time_zone", "consent"}})
+def with_registered_fields(activity: Employed, registered: Participant | None) -> Employed:
+    """The fields that the feed leaves unsaid are taken from the directory."""
+    if registered is None or not activity.unsaid:
+        return activity
+    fields = activity.unsaid & {"time_zone", "consent"}
+    return replace(activity, **{name: getattr(registered, name) for name in fields})
 
 
-def replacing(participant: Participant, feed: str) -> DirectoryStatement:
-    """That this is all that is known of them. Thin, for there may be thousands in a request: what is a participant was
-    validated as one, and is not again."""
+def replace_statement(participant: Participant, feed: str) -> DirectoryStatement:
+    """States that this is the complete participant. A request may have thousands: a validated participant is not
+    validated again."""
     described = {name: getattr(participant, name) for name in _DESCRIBED}
     return DirectoryStatement.model_construct(
         id=participant.id,
@@ -69,8 +70,8 @@ def replacing(participant: Participant, feed: str) -> DirectoryStatement:
     )
 
 
-def merging(activity: Employed, scope: ConnectionScope) -> DirectoryStatement | Rejected:
-    """What a feed says of somebody of whom others may know more."""
+def merge_statement(activity: Employed, scope: ConnectionScope) -> DirectoryStatement | Rejected:
+    """States what a feed reports of a participant whom other feeds may describe as well."""
     change = {
         "status": activity.status,
         "told": to_rfc3339(activity.time),
@@ -106,17 +107,17 @@ def merging(activity: Employed, scope: ConnectionScope) -> DirectoryStatement | 
         return Rejected("invalid", explain(invalid))
 
 
-def merged(statement: DirectoryStatement, known: Participant | None) -> Participant | Rejected | None:
-    """Who is in the directory after the statement, None where nobody is. Addresses are replaced, unless none are named;
-    identities are replaced tool by tool: a feed that knows nothing of Slack leaves alone what another one named there.
-    That somebody was away stays true whoever describes them anew.
-    Rejected where a person would have more of either than the directory holds."""
+def merged(statement: DirectoryStatement, registered: Participant | None) -> Participant | Rejected | None:
+    """The participant after the statement; None after an erasure. Addresses are replaced unless the statement has none.
+    Identities are replaced tool by tool: a feed without Slack leaves the Slack identities of another feed alone. The
+    history of employment stays, whoever describes the person. Rejected if the person would have more addresses or
+    identities than the directory holds."""
     described = statement.person
     if described is None:
         return None
-    before = known if statement.kind == "merges" else None
-    named = {one.tool for one in described.identities}
-    others = [one for one in before.identities if one.tool not in named] if before else []
+    before = registered if statement.kind == "merges" else None
+    tools = {one.tool for one in described.identities}
+    others = [one for one in before.identities if one.tool not in tools] if before else []
     zone = before.time_zone if before and "time_zone" in described.unsaid else described.time_zone
     change = described.change and described.change.model_copy(update={"time_zone": zone})
     on_leave = stays_on_leave(described, before, statement.recordedtime, statement.feed)
@@ -130,28 +131,32 @@ def merged(statement: DirectoryStatement, known: Participant | None) -> Particip
             time_zone=zone,
             status="leave" if on_leave else described.status,
             consent=before.consent if before and "consent" in described.unsaid else described.consent,
-            employment=_employment(None if on_leave else change, known.employment if known else ()),
+            employment=_employment(None if on_leave else change, registered.employment if registered else ()),
             recordedtime=statement.recordedtime,
         )
     except ValidationError as invalid:
         return Rejected("invalid", explain(invalid))
 
 
-def stays_on_leave(said: Employed | PersonDescription, known: Participant | None, at: datetime, feed: str) -> bool:
-    """Whether somebody is active for a feed that knows nothing of leaves, and on one that is not over for another."""
-    if known is None or known.status != "leave" or said.status != "active" or "leave" not in said.unsaid:
+def stays_on_leave(
+    stated: Employed | PersonDescription, registered: Participant | None, at: datetime, feed: str
+) -> bool:
+    """Whether a feed that does not report leaves states active, while another feed's leave is not over."""
+    if registered is None or registered.status != "leave":
         return False
-    latest = known.employment[-1] if known.employment else None
+    if stated.status != "active" or "leave" not in stated.unsaid:
+        return False
+    latest = registered.employment[-1] if registered.employment else None
     if latest is None or latest.status != "leave":
         return True
-    # Who told of the leave knows of leaves, though what it tells now has no word for them.
-    told_by = ConnectionScope(known.tenant, latest.program, latest.tool, latest.connection)
-    is_over = latest.back_on is not None and at.astimezone(ZoneInfo(known.time_zone)).date() >= latest.back_on
-    return told_by.source != feed and not is_over
+    # The feed that reported the leave does report leaves, even if this statement has no field for them.
+    reporter = ConnectionScope(registered.tenant, latest.program, latest.tool, latest.connection)
+    is_over = latest.back_on is not None and at.astimezone(ZoneInfo(registered.time_zone)).date() >= latest.back_on
+    return reporter.source != feed and not is_over
 
 
 def is_same(one: Participant, other: Participant | None) -> bool:
-    """Whether both say the same, whenever it was recorded and in whatever order identities are told."""
+    """Whether both are equal but for their time of recording and the order of identities."""
     return other is not None and _content(one) == _content(other)
 
 
@@ -160,18 +165,18 @@ def _content(one: Participant) -> dict[str, object]:
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
 
 
-def _employment(change: EmploymentChange | None, known: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
-    """A feed tells every night what it told before, and another one may know the day: what was told already since the
-    status is this one is no change, nor is the work of somebody who never was away. A repeat changes nothing."""
-    if change is None or change in known or (not known and change.status == "active"):
-        return known
-    since = [*takewhile(lambda one: one.status == change.status, reversed(known))]
+def _employment(change: EmploymentChange | None, before: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
+    """Appends a change. A feed repeats its statements every night, and another feed may state the day: a statement that
+    was made since the status changed is no change, and neither is "active" of somebody who was never away."""
+    if change is None or change in before or (not before and change.status == "active"):
+        return before
+    since = [*takewhile(lambda one: one.status == change.status, reversed(before))]
     if change.status == "active" and since:
-        return known
-    # What a feed says of an absence counts until it says something else of it. Without a day it is of any.
+        return before
+    # A feed's statement on an absence counts until its next one. A statement without a day is about any absence.
     same = [one for one in since if one.left_on == change.left_on or None in (one.left_on, change.left_on)]
     feed = change.tool, change.connection
     latest = next((one for one in same if (one.tool, one.connection) == feed), same[0] if same else None)
     if latest is not None and (latest.left_on, latest.back_on) == (change.left_on, change.back_on):
-        return known
-    return (*known, change)[-MOST_CHANGES:]
+        return before
+    return (*before, change)[-MOST_CHANGES:]

@@ -1,4 +1,4 @@
-"""Who is paired with whom, and from when to when."""
+"""The history of a relationship: who is paired with whom, from when to when, and its pauses."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -10,15 +10,15 @@ from schemas.events import OfRelationship
 from schemas.primitives import Instant, Side
 
 MOST_STARTS = 15
-"""Of one relationship, the latest: a start names up to 200 people, and all of a record has to stay below 1 MiB."""
+"""The latest starts of one relationship: a start names up to 200 people, and a record must stay below 1 MiB."""
 MOST_CHANGES = 250
-"""Ends, pauses and resumptions of one relationship, the latest: years of leaves."""
+"""The latest ends, pauses and resumptions of one relationship: years of leaves."""
 MOST_RETRACTED = 200
 
 
 @dataclass(frozen=True)
 class Relationship:
-    """As its latest start before some moment says; `ended` is the end that followed, if one did."""
+    """As of some moment, by its latest start before it; `ended` is the end that followed, if any."""
 
     tenant: str
     id: str
@@ -39,7 +39,7 @@ class Relationship:
         return "mentee" if participant in self.mentees else None
 
     def meets(self, present: AbstractSet[str]) -> bool:
-        """Whether one of each side is there; somebody on both sides is no company for themselves."""
+        """Whether somebody of each side is present. One person on both sides does not meet themselves."""
         mentors, mentees = self.mentors & present, self.mentees & present
         return bool(mentors and mentees) and len(mentors | mentees) > 1
 
@@ -48,7 +48,7 @@ class Relationship:
 
 
 class FactKey(NamedTuple):
-    """Which fact: copies that differ in type or time are two."""
+    """Identifies a fact. Copies that differ in type or time are two facts."""
 
     source: str
     id: str
@@ -57,9 +57,9 @@ class FactKey(NamedTuple):
 
 
 def key_of(event: OfRelationship) -> FactKey:
-    """Of the fact that it tells, or retracts."""
-    told = event.data if isinstance(event.data, p.EventRetracted) else event
-    return FactKey(told.source, told.id, told.type, told.time)
+    """The key of the fact that the event states or retracts."""
+    stated = event.data if isinstance(event.data, p.EventRetracted) else event
+    return FactKey(stated.source, stated.id, stated.type, stated.time)
 
 
 class StartedFact(NamedTuple):
@@ -87,9 +87,9 @@ Fact = StartedFact | EndedFact | PausedFact | ResumedFact
 
 
 class Pause(NamedTuple):
-    """One that has not been closed by a resume; `told` is the fact to retract where it was wrong."""
+    """A pause that no resumption has closed; `fact` is the key to retract if the pause was wrong."""
 
-    told: FactKey
+    fact: FactKey
     pause_id: str
     begin: datetime
     until: datetime | None
@@ -97,92 +97,94 @@ class Pause(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RelationshipHistory:
-    """In the order of the log; of repeats the first stands. A retraction may come before what it retracts."""
+    """Facts in the order of the log; the first of repeats counts. A retraction may precede the fact that it
+    retracts."""
 
     facts: tuple[tuple[FactKey, Fact], ...] = ()
     retracted: frozenset[FactKey] = frozenset()
 
-    def told(self, event: OfRelationship) -> "RelationshipHistory":
+    def with_event(self, event: OfRelationship) -> "RelationshipHistory":
         if isinstance(event.data, p.EventRetracted):
             return replace(self, retracted=self.retracted | {key_of(event)})
         fact, key = _fact(event), key_of(event)
-        if fact is None or any(key == known for known, _ in self.facts):
+        if fact is None or any(key == existing for existing, _ in self.facts):
             return self
         return replace(self, facts=(*self.facts, (key, fact)))
 
     def merged(self, other: "RelationshipHistory") -> "RelationshipHistory":
-        """What either knows, the facts of `other` first."""
-        known = {told for told, _ in other.facts}
-        new = tuple((told, fact) for told, fact in self.facts if told not in known)
+        """The facts of both, those of `other` first."""
+        existing = {key for key, _ in other.facts}
+        new = tuple((key, fact) for key, fact in self.facts if key not in existing)
         return RelationshipHistory((*other.facts, *new), self.retracted | other.retracted)
 
     def at(self, tenant: str, relationship: str, moment: datetime) -> Relationship | None:
-        """None where no start stands. Before its first start it is what it is going to be."""
+        """None if no start is effective. Before its first start, the relationship is as that start states."""
+        effective = self.effective_facts()
         starts = sorted(
-            ((key.time, fact) for key, fact in self.standing() if isinstance(fact, StartedFact)), key=lambda s: s[0]
+            ((key.time, fact) for key, fact in effective if isinstance(fact, StartedFact)), key=lambda s: s[0]
         )
         if not starts:
             return None
         begin, start = next((s for s in reversed(starts) if s[0] <= moment), starts[0])
         following = next((time for time, _ in starts if time > begin), None)
-        ends = (key.time for key, fact in self.standing() if isinstance(fact, EndedFact))
+        ends = (key.time for key, fact in effective if isinstance(fact, EndedFact))
         ended = min((end for end in ends if begin <= end and not (following and end > following)), default=None)
         return Relationship(
             tenant, relationship, start.program, start.mentors, start.mentees, start.coordinator, begin, ended
         )
 
     def people(self) -> frozenset[str]:
-        """Everybody who ever was of it."""
+        """Everybody who was ever part of the relationship."""
         facts = [fact for _, fact in self.facts if isinstance(fact, StartedFact)]
         return frozenset().union(*(fact.mentors | fact.mentees for fact in facts))
 
     def pauses(self) -> tuple[Pause, ...]:
-        standing = self.standing()
-        resumed = [(key.time, fact.pause_id) for key, fact in standing if isinstance(fact, ResumedFact)]
+        effective = self.effective_facts()
+        resumed = [(key.time, fact.pause_id) for key, fact in effective if isinstance(fact, ResumedFact)]
         return tuple(
             Pause(key, fact.pause_id, fact.begin, fact.until)
-            for key, fact in standing
+            for key, fact in effective
             if isinstance(fact, PausedFact)
             and not any(time >= key.time and closed in {None, fact.pause_id} for time, closed in resumed)
         )
 
     def has(self, event: OfRelationship) -> bool:
-        """Whether it is told already, retracted or not, or, of a retraction, what it takes back is retracted."""
+        """Whether the event is in the history, retracted or not. For a retraction: whether its target is retracted."""
         if isinstance(event.data, p.EventRetracted):
             return key_of(event) in self.retracted
         keys = (*(key for key, _ in self.facts), *self.retracted)
         return any((key.source, key.id) == (event.source, event.id) for key in keys)
 
     def without(self, sources: AbstractSet[str]) -> "RelationshipHistory":
-        """What others than these say."""
+        """The history without the facts of these sources."""
         facts = tuple((key, fact) for key, fact in self.facts if key.source not in sources)
         return RelationshipHistory(facts, frozenset(one for one in self.retracted if one.source not in sources))
 
-    def standing(self) -> list[tuple[FactKey, Fact]]:
+    def effective_facts(self) -> list[tuple[FactKey, Fact]]:
+        """Those that are not retracted."""
         return [(key, fact) for key, fact in self.facts if key not in self.retracted]
 
 
 def bounded_history(history: RelationshipHistory, share: int = 1) -> RelationshipHistory:
-    """What of it is kept: of starts, of changes and of retractions the latest that were told; one of `share` of what is
-    kept usually."""
+    """The latest starts, changes and retractions of the history, up to the limits divided by `share`."""
     most_starts, most_changes, most_retracted = (
         max(1, most // share) for most in (MOST_STARTS, MOST_CHANGES, MOST_RETRACTED)
     )
-    starts = [told for told, fact in history.facts if isinstance(fact, StartedFact)]
-    changes = [told for told, fact in history.facts if not isinstance(fact, StartedFact)]
+    starts = [key for key, fact in history.facts if isinstance(fact, StartedFact)]
+    changes = [key for key, fact in history.facts if not isinstance(fact, StartedFact)]
     few = len(starts) <= most_starts and len(changes) <= most_changes
     if few and len(history.retracted) <= most_retracted:
         return history
     kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
-    facts = tuple((told, fact) for told, fact in history.facts if told in kept)
-    # A retraction whose fact is gone as well may still come before it; the latest are kept.
-    retracted = sorted(history.retracted, key=lambda told: told.time)[-most_retracted:]
+    facts = tuple((key, fact) for key, fact in history.facts if key in kept)
+    # A retraction without its fact may precede it; the latest are kept.
+    retracted = sorted(history.retracted, key=lambda key: key.time)[-most_retracted:]
     return replace(history, facts=facts, retracted=frozenset(retracted))
 
 
-def is_overgrown(history: RelationshipHistory) -> bool:
-    """Whether it has twice as much as is kept: nobody who tells of one relationship without end shall make each word
-    on it cost more than the last."""
+def exceeds_bounds(history: RelationshipHistory) -> bool:
+    """Whether the history is twice as large as its bounds. Otherwise endless events of one relationship would make each
+    one cost more than the last."""
     return len(history.facts) > 2 * (MOST_STARTS + MOST_CHANGES) or len(history.retracted) > 2 * MOST_RETRACTED
 
 

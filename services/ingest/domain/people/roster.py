@@ -1,5 +1,5 @@
-"""Who is who, and who is paired with whom. Under a tool's id or an address one person of the directory is known: where
-two claim it, it is nobody's, because a meeting must never count for the wrong person."""
+"""Identities and relationships of participants. A tool's id or an address identifies one participant of the directory.
+If two claim it, it identifies nobody, because a meeting must never count for the wrong person."""
 
 import re
 import unicodedata
@@ -19,22 +19,22 @@ from services.ingest.domain.people.relationship_history import (
     Relationship,
     RelationshipHistory,
     bounded_history,
-    is_overgrown,
+    exceeds_bounds,
 )
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 
 Key = tuple[str, str, str]
 ADDRESS = ""
-"""Stands for the tool where any tool may know the address."""
+"""In place of the tool in the key of an address, which any tool may use."""
 NOBODY: frozenset[str] = frozenset()
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 SHA1 = re.compile(r"[0-9a-f]{40}", re.ASCII)
-"""In place of an address, as xAPI may tell of somebody: that of `mailto:` and the address."""
+"""Digest of `mailto:` and the address, which xAPI may use in place of an address."""
 
 
 class Conflict(NamedTuple):
-    """An identity that several participants claim, by their ids; the identity itself is personal and is not told."""
+    """The ids of several participants that claim one identity. The identity itself is personal and not included."""
 
     tenant: str
     tool: str
@@ -42,15 +42,15 @@ class Conflict(NamedTuple):
 
 
 Sets = dict[tuple[str, ...], frozenset[str]]
-"""Sets are replaced, never changed, so that any thread may ask while one writes."""
+"""Sets are replaced and never mutated, so that any thread may read while one writes."""
 
 
 def add(sets: Sets, key: tuple[str, ...], one: str) -> None:
     sets[key] = sets.get(key, NOBODY) | {one}
 
 
-def take(sets: Sets, key: tuple[str, ...], one: str) -> None:
-    """The set goes with its last one."""
+def remove(sets: Sets, key: tuple[str, ...], one: str) -> None:
+    """Removes the key with its last element."""
     left = sets.get(key, NOBODY) - {one}
     if left:
         sets[key] = left
@@ -59,8 +59,8 @@ def take(sets: Sets, key: tuple[str, ...], one: str) -> None:
 
 
 def normal(value: str) -> str:
-    """Addresses are compared without regard to case and to how their letters are spelt (`bücher.example` is
-    `xn--bcher-kva.example`), UUIDs without regard to case, other ids of tools exactly."""
+    """Normalises an identity for comparison. Addresses ignore case and the encoding of their letters (`bücher.example`
+    is `xn--bcher-kva.example`), UUIDs ignore case, other ids of tools are compared exactly."""
     value = value.strip()
     if "@" not in value or value.isascii():
         return value.casefold() if "@" in value or UUID.fullmatch(value) else value
@@ -71,56 +71,56 @@ def normal(value: str) -> str:
         return f"{local}@{domain}"
 
 
-TOLD = "mentoring.relationship."
+RELATIONSHIP_TYPES = "mentoring.relationship."
 ERASED = "mentoring.relationship.erased.v1"
 LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Roster:
-    """One thread tells it at a time, any thread asks. With the installation's digest key, people are also known by the
-    digests that stand in payloads for ids of theirs that may be text."""
+    """One thread writes at a time, any thread reads. With the installation's digest key, participants are also found by
+    the digests that replace ids that may be text in payloads."""
 
     def __init__(self, digest_key: str = "") -> None:
         self._digest_key = digest_key
-        self._known: dict[tuple[str, str], Participant] = {}
+        self._participants: dict[tuple[str, str], Participant] = {}
         self._owners: Sets = {}
         self._hashed: dict[tuple[str, bytes], str] = {}
         self._histories: dict[tuple[str, str], RelationshipHistory] = {}
-        self._of: Sets = {}
+        self._relationships: Sets = {}
         self._erased: set[tuple[str, str]] = set()
 
     def apply(self, event: OfRelationship) -> None:
-        """Any event of the log; those that tell nothing of relationships change nothing."""
-        told = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
-        if not told.startswith(TOLD):
+        """Applies any event of the log. Events that are not about relationships change nothing."""
+        stated = event.data.type if isinstance(event.data, p.EventRetracted) else event.type
+        if not stated.startswith(RELATIONSHIP_TYPES):
             return
         key = event.tenant, event.subject
         if event.type == ERASED:
             self.erase(*key)
         elif key not in self._erased:
-            self._keep(key, self._histories.get(key, RelationshipHistory()).told(event))
+            self._store(key, self._histories.get(key, RelationshipHistory()).with_event(event))
 
     def restore(self, tenant: str, relationship: str, history: RelationshipHistory) -> None:
-        """What the projection holds of a relationship; what was heard besides stays."""
+        """Merges a projected history. Events that were applied before stay."""
         key = tenant, relationship
         if key not in self._erased:
-            self._keep(key, self._histories.get(key, RelationshipHistory()).merged(history))
+            self._store(key, self._histories.get(key, RelationshipHistory()).merged(history))
 
     def erase(self, tenant: str, relationship: str) -> None:
-        """For good: whatever is heard of it later is not kept."""
+        """Erases permanently: later events of the relationship are not stored."""
         key = tenant, relationship
         self._erased.add(key)
         for person in self._histories.pop(key, RelationshipHistory()).people():
-            take(self._of, (tenant, person), relationship)
+            remove(self._relationships, (tenant, person), relationship)
 
     def history(self, tenant: str, relationship: str) -> RelationshipHistory:
-        """Empty where nothing is known."""
+        """Empty for an unknown relationship."""
         return self._histories.get((tenant, relationship), RelationshipHistory())
 
     def upsert(self, participant: Participant) -> tuple[Conflict, ...]:
-        """Replaces what was known of the participant. Returns the identities that others claim as well."""
+        """Replaces the participant. Returns the identities that others claim as well."""
         self.forget(participant.tenant, participant.id)
-        self._known[participant.tenant, participant.id] = participant
+        self._participants[participant.tenant, participant.id] = participant
         self._hashed.update({(participant.tenant, digest): address for digest, address in _hashes(participant)})
         conflicts = []
         for key in set(self._keys(participant)):
@@ -130,19 +130,22 @@ class Roster:
         return tuple(conflicts)
 
     def forget(self, tenant: str, participant: str) -> None:
-        known = self._known.pop((tenant, participant), None)
-        for key in set(self._keys(known)) if known else ():
-            take(self._owners, key, participant)
-        for digest, address in _hashes(known) if known else ():
+        before = self._participants.pop((tenant, participant), None)
+        if before is None:
+            return
+        for key in set(self._keys(before)):
+            remove(self._owners, key, participant)
+        for digest, address in _hashes(before):
             if (tenant, ADDRESS, normal(address)) not in self._owners:
                 self._hashed.pop((tenant, digest), None)
 
-    def known(self, tenant: str, participant: str) -> Participant | None:
-        """As the directory has them; somebody may be in a relationship and not in the directory."""
-        return self._known.get((tenant, participant))
+    def registered(self, tenant: str, participant: str) -> Participant | None:
+        """The participant as in the directory. Somebody may be in a relationship and not in the directory."""
+        return self._participants.get((tenant, participant))
 
     def identify(self, tenant: str, tool: str, person: Person) -> frozenset[str]:
-        """Whom the tool means: nobody of ours, one, or several where what is known of the person contradicts itself."""
+        """The participants whom the tool may mean: none, one, or several if the person's identities contradict each
+        other."""
         claims: list[frozenset[str]] = []
         hashed = self._hashed.get((tenant, bytes.fromhex(person.id)), "") if SHA1.fullmatch(person.id) else ""
         for value in filter(None, (person.id, person.address, hashed)):
@@ -151,25 +154,25 @@ class Roster:
                 found |= self._claiming((tenant, ADDRESS, normal(value)))
             claims += [found] if found else []
         key = tenant, person.participant
-        if person.participant and (key in self._known or key in self._of):
+        if person.participant and (key in self._participants or key in self._relationships):
             claims.append(frozenset({person.participant}))
         if not claims:
             return NOBODY
         return frozenset.intersection(*claims) or frozenset.union(*claims)
 
     def participant(self, tenant: str, tool: str, person: Person) -> str | None:
-        """The one person whom the tool means, if it is one."""
+        """The participant whom the tool means, if it is exactly one."""
         found = self.identify(tenant, tool, person)
         return next(iter(found)) if len(found) == 1 else None
 
     def relationship(self, tenant: str, relationship: str, at: datetime = LATEST) -> Relationship | None:
-        life = self._histories.get((tenant, relationship))
-        return life.at(tenant, relationship, at) if life else None
+        history = self._histories.get((tenant, relationship))
+        return history.at(tenant, relationship, at) if history else None
 
     def was_started(self, tenant: str, relationship: str) -> bool:
-        """Whether a start was ever told of, also one that was retracted or erased since."""
-        life = self._histories.get((tenant, relationship))
-        return self.is_erased(tenant, relationship) or (life is not None and bool(life.people()))
+        """Whether a start was ever applied, including one that was retracted or erased since."""
+        history = self._histories.get((tenant, relationship))
+        return self.is_erased(tenant, relationship) or (history is not None and bool(history.people()))
 
     def is_erased(self, tenant: str, relationship: str) -> bool:
         return (tenant, relationship) in self._erased
@@ -181,36 +184,36 @@ class Roster:
     def pairs(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
     ) -> tuple[Relationship, ...]:
-        """The relationships with one of each side among the participants; a group is one, however many came."""
-        together = [one for one in self._open(tenant, program, participants, at) if one.meets(participants)]
-        return _begun(together, at)
+        """The relationships with somebody of each side among the participants. A group is one, however many came."""
+        found = [one for one in self._open(tenant, program, participants, at) if one.meets(participants)]
+        return _begun(found, at)
 
     def ever(self, tenant: str, participant: str) -> tuple[str, ...]:
         """The ids of all relationships that somebody was ever in and that are not erased."""
-        return tuple(sorted(self._of.get((tenant, participant), NOBODY)))
+        return tuple(sorted(self._relationships.get((tenant, participant), NOBODY)))
 
     def pauses(self, tenant: str, relationship: str) -> tuple[Pause, ...]:
-        life = self._histories.get((tenant, relationship))
-        return life.pauses() if life else ()
+        history = self._histories.get((tenant, relationship))
+        return history.pauses() if history else ()
 
     def _open(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
     ) -> Iterator[Relationship]:
-        ids = frozenset().union(*(self._of.get((tenant, one), NOBODY) for one in participants))
+        ids = frozenset().union(*(self._relationships.get((tenant, one), NOBODY) for one in participants))
         for relationship in sorted(ids):
             found = self.relationship(tenant, relationship, at)
             if found and not found.is_over(at) and found.people & participants and program in {None, found.program}:
                 yield found
 
-    def _keep(self, key: tuple[str, str], life: RelationshipHistory) -> None:
+    def _store(self, key: tuple[str, str], history: RelationshipHistory) -> None:
         tenant, relationship = key
-        if is_overgrown(life):
-            for person in life.people():
-                take(self._of, (tenant, person), relationship)
-            life = bounded_history(life)
-        self._histories[key] = life
-        for person in life.people():
-            add(self._of, (tenant, person), relationship)
+        if exceeds_bounds(history):
+            for person in history.people():
+                remove(self._relationships, (tenant, person), relationship)
+            history = bounded_history(history)
+        self._histories[key] = history
+        for person in history.people():
+            add(self._relationships, (tenant, person), relationship)
 
     def _keys(self, participant: Participant) -> Iterator[Key]:
         for address in participant.addresses:
@@ -222,25 +225,25 @@ class Roster:
                 yield participant.tenant, identity.tool, digest
 
     def _claiming(self, key: Key) -> frozenset[str]:
-        """Who has left gives an address free for somebody else."""
+        """Participants who have left release their addresses for others."""
         owners = self._owners.get(key, NOBODY)
-        known = ((owner, self._known.get((key[0], owner))) for owner in owners)
-        return frozenset(owner for owner, one in known if one is None or one.status != "exited") or owners
+        entries = ((owner, self._participants.get((key[0], owner))) for owner in owners)
+        return frozenset(owner for owner, one in entries if one is None or one.status != "exited") or owners
 
 
 STRANGERS = Ignored("strangers")
 
 
 def company(people: Iterable[Person], scope: ConnectionScope, roster: Roster) -> frozenset[str] | Rejected:
-    """The participants among the people; the others are none of our business. Rejected where one of them could be
-    several participants: it is not known then which pairs are together."""
-    known: set[str] = set()
-    for place, person in enumerate(people):
+    """The participants among the people; others are ignored. Rejected if one person could be several participants:
+    then it is unknown which pairs met."""
+    participants: set[str] = set()
+    for index, person in enumerate(people):
         found = roster.identify(scope.tenant, scope.tool, person)
         if len(found) > 1:
-            return several(f"people.{place}", found)
-        known |= found
-    return frozenset(known)
+            return several(f"people.{index}", found)
+        participants |= found
+    return frozenset(participants)
 
 
 def several(path: str, found: frozenset[str]) -> Rejected:
@@ -251,7 +254,7 @@ def several(path: str, found: frozenset[str]) -> Rejected:
 def pairs(
     present: frozenset[str], scope: ConnectionScope, roster: Roster, at: datetime
 ) -> tuple[Relationship, ...] | Ignored | Rejected:
-    """The relationships whose two sides are present; never an empty tuple."""
+    """The relationships of which both sides are present; never an empty tuple."""
     found = roster.pairs(scope.tenant, scope.program, present, at)
     if found:
         return found
@@ -268,14 +271,14 @@ def subject(scope: ConnectionScope, relationship: Relationship) -> Subject:
 
 
 def _hashes(participant: Participant) -> Iterator[tuple[bytes, str]]:
-    """Of addresses as the directory has them and in lower case: others write them so."""
+    """Of addresses as in the directory and in lower case, which other systems use."""
     for address in participant.addresses:
-        for written in {address, address.casefold()}:
-            yield sha1(f"mailto:{written}".encode(), usedforsecurity=False).digest(), address
+        for variant in {address, address.casefold()}:
+            yield sha1(f"mailto:{variant}".encode(), usedforsecurity=False).digest(), address
 
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:
-    """A tool may tell of a pair before its first day, but not of one that is to follow another one of the same two."""
+    """A tool may report a pair before its first day, but not a pair that follows another one of the same people."""
     several = tuple(found)
     begun = [one for one in several if one.started <= at]
     return tuple(one for one in several if one.started <= at or not any(b.meets(one.people) for b in begun))

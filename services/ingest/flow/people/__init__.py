@@ -1,1 +1,1 @@
-"""What is known of people, read and written."""
+"""Projects people, relationships and bookings to compacted topics, and follows these."""

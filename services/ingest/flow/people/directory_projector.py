@@ -1,5 +1,5 @@
-"""Merges what feeds say of people into the directory, in the order of their topic, and is its only writer: two feeds
-that know nothing of each other cannot undo each other's words."""
+"""Merges directory statements into the directory, in the order of their topic. It is the only writer of the directory,
+so that two independent feeds cannot undo each other's statements."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ from services.ingest.flow.people.projected_topics import (
     ProgressRecord,
     Projected,
     ProjectionWriter,
-    StandingRecords,
+    SnapshotCache,
     load,
 )
 from services.runtime import log
@@ -33,11 +33,11 @@ NOWHERE = -1
 
 
 class MergedDirectory:
-    """The people of the directory by their keys, each as their record says it: who is spoken of is parsed, and nobody
-    else. `unwritten` is what has changed since `written`."""
+    """The participants of the directory as encoded records, by key. A record is decoded when a statement is about it.
+    `unwritten` are the changes since `mark_written`."""
 
     def __init__(self, people: dict[bytes, bytes]) -> None:
-        """As they lie on the topic of the directory. A value that cannot be read is kept, to be erased or replaced."""
+        """`people` as on the topic of the directory. A value that cannot be read is kept, to be erased or replaced."""
         self._people = people
         self._next = 0
         self.unwritten: list[Projected] = []
@@ -45,14 +45,14 @@ class MergedDirectory:
         self._log = log.get(__name__)
 
     def apply(self, record: Record) -> str | None:
-        """What became of a statement; None where it was applied already, by a batch that could not be written."""
+        """The outcome of a statement; None if it was applied already, by a batch that could not be written."""
         if record.offset < self._next:
             return None
-        # Also where this raises: what meets an error of ours counts for nothing.
+        # Also if this raises: a statement that meets an error of ours is skipped.
         self._next = record.offset + 1
         key = record.key or b""
         if record.value is None:
-            return self._erased(key)
+            return self._erase(key)
         try:
             statement = DirectoryStatement.model_validate_json(record.value)
         except ValidationError as invalid:
@@ -61,28 +61,28 @@ class MergedDirectory:
         if key != statement.key:
             self._log.error("misplaced", topic=record.topic, offset=record.offset)
             return "misplaced"
-        return self._merged(key, statement)
+        return self._merge(key, statement)
 
-    def written(self) -> None:
+    def mark_written(self) -> None:
         self.unwritten.clear()
         self.unwritten_bytes = 0
 
-    def _merged(self, key: bytes, statement: DirectoryStatement) -> str:
-        known = self._known(key)
-        result = merged(statement, known)
+    def _merge(self, key: bytes, statement: DirectoryStatement) -> str:
+        registered = self._registered(key)
+        result = merged(statement, registered)
         if result is None:
-            return self._erased(key)
+            return self._erase(key)
         if isinstance(result, Rejected):
             faults = [f"{fault.path}: {fault.reason}" for fault in result.errors]
             self._log.error("statement_not_merged", participant=key.decode(), feed=statement.feed, faults=faults)
             return "too_much"
-        if is_same(result, known):
+        if is_same(result, registered):
             return "unchanged"
         self._people[key] = result.model_dump_json().encode()
         self._change(key)
         return "merged"
 
-    def _erased(self, key: bytes) -> str:
+    def _erase(self, key: bytes) -> str:
         if key not in self._people:
             return "unchanged"
         del self._people[key]
@@ -93,8 +93,8 @@ class MergedDirectory:
         self.unwritten.append(Projected(DIRECTORY.name, key, self._people.get(key)))
         self.unwritten_bytes += self.unwritten[-1].size
 
-    def _known(self, key: bytes) -> Participant | None:
-        """None as well for a record that cannot be read: it counts as forgotten with whoever follows the directory."""
+    def _registered(self, key: bytes) -> Participant | None:
+        """None also for a record that cannot be read: followers of the directory drop it as well."""
         value = self._people.get(key)
         if value is None:
             return None
@@ -106,17 +106,17 @@ class MergedDirectory:
 
 
 class DirectoryProjector:
-    """The work of a BatchLoop, of the one partition of statements."""
+    """The work of a BatchLoop, for the single partition of directory statements."""
 
     def __init__(
         self,
         settings: Settings,
         reader: Reader,
         writer: ProjectionWriter,
-        standing: StandingRecords,
+        snapshots: SnapshotCache,
         metrics: CollectorRegistry,
     ) -> None:
-        self._settings, self._reader, self._writer, self._standing = settings, reader, writer, standing
+        self._settings, self._reader, self._writer, self._snapshots = settings, reader, writer, snapshots
         self._directory, self._next = MergedDirectory({}), NOWHERE
         self._unexpected = UnexpectedFailures()
         self._outcomes = Counted(
@@ -129,8 +129,8 @@ class DirectoryProjector:
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Reads the directory back. Statements that were merged into a directory that is no more are merged again, as
-        far as their topic still holds them."""
+        """Restores the directory. If it ends before the committed offset, statements are merged again as far as their
+        topic still holds them."""
         with later_if_away():
             begin = max(committed.offset if committed else 0, self._reader.beginning_offsets([partition])[partition])
             self._next = NOWHERE
@@ -138,12 +138,13 @@ class DirectoryProjector:
             if reached < begin:
                 self._log.warning("merged_anew", first=reached, last=begin - 1)
                 records = read_partition(self._settings, partition)
-                self._merge(partition, (one for one in records if reached <= one.offset < begin), range(reached, begin))
+                missing = (one for one in records if reached <= one.offset < begin)
+                self._merge(partition, missing, range(reached, begin))
         self._next = begin
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         if self._next != batch.first:
-            # Given away and taken back between two polls: another member has merged what lies between.
+            # Revoked and assigned again between two polls: another member has merged the records in between.
             self.resume(batch.partition, Committed(batch.first))
         outcomes = self._merge(batch.partition, batch.records, range(batch.first, batch.last + 1))
         self._next = batch.last + 1
@@ -154,14 +155,14 @@ class DirectoryProjector:
             self._directory, self._next = MergedDirectory({}), NOWHERE
 
     def _restored(self, number: int) -> tuple[MergedDirectory, int]:
-        """What lies on the topic, and the offset of the statements up to which that is all."""
+        """The directory as on its topic, and the offset of the statements that it reaches."""
         people, reached = dict[bytes, bytes](), 0
-        for record in self._standing.of([Partition(DIRECTORY.name, number)]):
+        for record in self._snapshots.records([Partition(DIRECTORY.name, number)]):
             if record.key == PROGRESS_KEY:
                 try:
                     reached = load(ProgressRecord, record.value or b"").next_offset
                 except ValidationError as unknown:
-                    # To merge anew is harmless.
+                    # Merging again is harmless.
                     reached = 0
                     self._log.error(
                         "unreadable", topic=record.topic, offset=record.offset, places=field_errors(unknown)
@@ -173,11 +174,11 @@ class DirectoryProjector:
         return MergedDirectory(people), reached
 
     def _merge(self, partition: Partition, records: Iterable[Record], offsets: range) -> Counter[str]:
-        """All of them, written now and then: each word about a person may write a record of its own, much larger than
-        the word."""
+        """Merges the records, and writes whenever enough has changed: each statement may change a record that is much
+        larger than itself."""
         outcomes, start = Counter[str](), offsets.start
         for record in records:
-            # What meets an error of ours counts for nothing here; a hundred in a row are a bad deploy.
+            # A statement that meets an error of ours is skipped; a hundred in a row are a bad deploy.
             found = self._unexpected.attempt(record, partial(self._directory.apply, record))
             outcome = "failed" if isinstance(found, Rejected) else found
             if outcome is not None:
@@ -191,4 +192,4 @@ class DirectoryProjector:
 
     def _write(self, partition: Partition, offsets: range) -> None:
         self._writer.write(self._directory.unwritten, [DIRECTORY.name], partition, offsets)
-        self._directory.written()
+        self._directory.mark_written()

@@ -1,6 +1,6 @@
-"""The compacted topics that hold what is projected: their records; how they are written, which with how far they reach
-and the offset that they rest on is one transaction, so that neither a crash nor a member that lost its partition leaves
-an older word behind a newer one; and how they are read when a process starts, once for all of its parts that ask."""
+"""The compacted topics of the projection: their records, their writer and their readers. Records, progress and the
+committed offset are written in one transaction, so that neither a crash nor a member that lost its partition can leave
+an older record behind a newer one. A process that starts reads the topics once for all of its parts."""
 
 import threading
 import time
@@ -33,14 +33,14 @@ def topics_of(settings: Settings) -> ProjectionTopics:
 PROGRESS_KEY = b"\x00progress"
 """No tenant/relationship begins with a zero byte."""
 MOST_BYTES = 900_000
-"""Of one record: Kafka takes 1,048,588 with the key and all that it adds."""
+"""Of one record: Kafka accepts 1,048,588 with the key and all that it adds."""
 MOST_SESSIONS = 100
-"""Of one relationship, those that end last: two years of weekly meetings booked ahead."""
+"""The sessions of one relationship that end last: two years of weekly meetings booked ahead."""
 MOST_CORRELATIONS = 20
-"""Of one session: meetings of tools that it was moved from."""
-OVER_FOR = timedelta(days=35)
-"""A session that ended so long before the latest word on its relationship is asked for no more: tools tell of a
-meeting within days, and what is cancelled later was over anyway."""
+"""Meetings of tools that one session was moved from."""
+RETENTION_AFTER_END = timedelta(days=35)
+"""A session that ended so long before the latest event of its relationship is dropped: tools report a meeting within
+days, and a later cancellation has no effect."""
 
 
 class _ProjectionRecord(BaseModel):
@@ -48,7 +48,7 @@ class _ProjectionRecord(BaseModel):
 
 
 class RosterRecord(_ProjectionRecord):
-    """Of `mentoring.roster`, key tenant/relationship. An erased relationship keeps nothing but that it is erased."""
+    """Of `mentoring.roster`, key tenant/relationship. An erased relationship has no history."""
 
     version: Literal[1] = 1
     position: int
@@ -65,8 +65,8 @@ class BookingsRecord(_ProjectionRecord):
 
 
 class ProgressRecord(_ProjectionRecord):
-    """Of either topic, under PROGRESS_KEY: how far the partition of the log with the same number is folded. It comes
-    after all that it speaks of."""
+    """Of either topic, under PROGRESS_KEY: the offset up to which the log's partition of the same number is folded. It
+    comes after all records up to there."""
 
     version: Literal[1] = 1
     next_offset: int
@@ -80,23 +80,23 @@ def dump(record: RosterRecord | BookingsRecord | ProgressRecord) -> bytes:
 
 
 def load(model: type[AnyRecord], value: bytes) -> AnyRecord:
-    """Raises pydantic.ValidationError for a layout that this version does not know."""
+    """Raises pydantic.ValidationError for a layout that this version cannot read."""
     return model.model_validate_json(value)
 
 
 def roster_value(at: int, history: RelationshipHistory) -> bytes:
-    """Of a relationship that is not erased. Sources and ids may be long, and twice as long in JSON: then less is kept
-    than usually."""
+    """For a relationship that is not erased. Sources and ids may be long, and twice as long in JSON: then the bounds of
+    the history are reduced until the record fits."""
     share = 1
     while len(value := dump(RosterRecord(position=at, history=bounded_history(history, share)))) > MOST_BYTES:
         share *= 2
     return value
 
 
-def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
-    """Those that are not long over at the latest word on their relationship."""
-    lasting = (one for one in sessions if one.booking.ends_at >= latest - OVER_FOR)
-    in_order = sorted(lasting, key=lambda one: (one.booking.ends_at, one.booking.session))
+def retained(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
+    """The sessions to project. `latest`: the time of the relationship's latest event."""
+    recent = (one for one in sessions if one.booking.ends_at >= latest - RETENTION_AFTER_END)
+    in_order = sorted(recent, key=lambda one: (one.booking.ends_at, one.booking.session))
     return tuple(
         one
         if len(one.correlations) <= MOST_CORRELATIONS
@@ -106,7 +106,7 @@ def alive(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[Booked
 
 
 MOST_WRITTEN, MOST_WRITTEN_BYTES = 50_000, 16 * 2**20
-"""Of one transaction: it ends before the broker aborts it. Most batches are one."""
+"""Limits of one transaction, so that it ends before the broker aborts it. Most batches are one."""
 
 
 class Projected(NamedTuple):
@@ -123,18 +123,18 @@ class ProjectionWriter:
     """For one thread."""
 
     def __init__(self, reader: Reader, producer: Callable[[], Producer]) -> None:
-        """`producer` makes one that is transactional."""
-        self._reader, self._make = reader, producer
+        """`producer` creates a transactional one."""
+        self._reader, self._create = reader, producer
         self._producer: Producer | None = None
 
     def write(self, records: Iterable[Projected], reached: Sequence[str], partition: Partition, offsets: range) -> None:
-        """All of them, in transactions of a bounded size; the last says on the topics in `reached` how far the
-        partition is folded. `offsets` is what was folded of it since the last commit. Raises TryLaterError."""
+        """Writes the records in transactions of a bounded size. The last one adds the partition's progress to the
+        topics in `reached`. `offsets` are those folded since the last commit. Raises TryLaterError."""
         progress = dump(ProgressRecord(next_offset=offsets.stop))
         last = [Projected(topic, PROGRESS_KEY, progress) for topic in reached]
         try:
             if self._producer is None:
-                producer = self._make()
+                producer = self._create()
                 producer.start_transactions()
                 self._producer = producer
             producer = self._producer
@@ -145,7 +145,7 @@ class ProjectionWriter:
                 folded = Committed(offsets.stop if part[-1] is last[-1] else offsets.start)
                 producer.commit({partition: folded}, self._reader)
         except KafkaError as failed:
-            # Whether it was committed may be unknown. The same records are written again by a producer that fences
+            # The outcome of the commit may be unknown. The same records are written again by a producer that fences
             # this one; a member that has lost the partition is refused by its generation.
             self.close()
             self._producer = None
@@ -153,7 +153,7 @@ class ProjectionWriter:
 
     def close(self) -> None:
         if self._producer is not None:
-            # What was not committed is folded again by whoever takes the partition.
+            # The next owner of the partition folds again what was not committed.
             with suppress(KafkaError):
                 self._producer.close(0.2)
 
@@ -170,63 +170,64 @@ def _parts(records: Iterable[Projected]) -> Iterator[list[Projected]]:
         yield part
 
 
-KEPT_SECONDS = 60.0
-"""All parts of a process start within this; whoever is handed a partition later reads it from the broker."""
+CACHE_SECONDS = 60.0
+"""All parts of a process start within this; a partition that is assigned later is read from the broker."""
 
 
-class TopicsAtStart(NamedTuple):
-    """The newest record of each key, and the offsets up to which that is all."""
+class TopicsSnapshot(NamedTuple):
+    """The newest record of each key, and the offsets that the snapshot reaches."""
 
     records: Mapping[Partition, Sequence[Record]]
     reached: Mapping[Partition, int]
 
 
-NOTHING = TopicsAtStart({}, {})
+EMPTY = TopicsSnapshot({}, {})
 
 
-class StandingRecords:
-    """For any thread. Whoever asks first reads, who asks meanwhile waits and is told the same: to read what is there
-    costs each start as much as to understand it."""
+class SnapshotCache:
+    """For any thread. The first caller reads the topics, later ones wait and share the snapshot: reading it takes as
+    much of a start as decoding it."""
 
     def __init__(self, settings: Settings, topics: Sequence[str]) -> None:
-        """`topics`: those that are read whole. Of others, and of these after a while, what is asked for is read."""
+        """`topics` are read completely, once. Partitions of others, and of these after CACHE_SECONDS, are read when
+        they are requested."""
         self._settings, self._topics = settings, topics
         self._lock = threading.Lock()
-        self._standing: TopicsAtStart | None = None
+        self._snapshot: TopicsSnapshot | None = None
         self._read_at = 0.0
-        self._is_over = not topics
+        self._is_expired = not topics
 
-    def whole(self, done: Callable[[], bool]) -> TopicsAtStart | None:
-        """All partitions; None where it is `done` before they were read. Raises KafkaError."""
+    def snapshot(self, done: Callable[[], bool]) -> TopicsSnapshot | None:
+        """All partitions; None if `done` becomes true before they are read. Raises KafkaError."""
         with self._lock:
             return self._read_once(done)
 
-    def of(self, partitions: Sequence[Partition]) -> Iterator[Record]:
-        """The newest record of each key, up to the ends of these partitions as they are now. Raises KafkaError."""
+    def records(self, partitions: Sequence[Partition]) -> Iterator[Record]:
+        """The newest record of each key, up to the current ends of these partitions. Raises KafkaError."""
         with self._lock:
-            known = (None if self._is_over else self._read_once(lambda: False)) or NOTHING
+            snapshot = (None if self._is_expired else self._read_once(lambda: False)) or EMPTY
         with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             reader.take(partitions)
-            since = list(_between(reader, known.reached, reader.end_offsets(partitions), lambda: False))
-        return newest_of_keys(chain(*(known.records.get(one, ()) for one in partitions), since))
+            since = list(_between(reader, snapshot.reached, reader.end_offsets(partitions), lambda: False))
+        return newest_of_keys(chain(*(snapshot.records.get(one, ()) for one in partitions), since))
 
-    def forget(self) -> None:
-        """What was read a while ago: those who start together have asked by then."""
+    def expire(self) -> None:
+        """Drops an old snapshot: parts that start together have read it by then."""
         with self._lock:
-            if self._standing is not None and time.monotonic() - self._read_at > KEPT_SECONDS:
-                self._standing, self._is_over = None, True
+            if self._snapshot is not None and time.monotonic() - self._read_at > CACHE_SECONDS:
+                self._snapshot, self._is_expired = None, True
 
-    def _read_once(self, done: Callable[[], bool]) -> TopicsAtStart | None:
-        if self._standing is not None:
-            return self._standing
+    def _read_once(self, done: Callable[[], bool]) -> TopicsSnapshot | None:
+        if self._snapshot is not None:
+            return self._snapshot
         records: dict[Partition, list[Record]] = {}
         with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             partitions = reader.assign(self._topics)
             ends = reader.end_offsets(partitions)
             for record in newest_of_keys(_between(reader, {}, ends, done)):
                 records.setdefault(Partition(record.topic, record.partition), []).append(record)
-        self._standing, self._read_at = None if done() else TopicsAtStart(records, ends), time.monotonic()
-        return self._standing
+        self._snapshot, self._read_at = None if done() else TopicsSnapshot(records, ends), time.monotonic()
+        return self._snapshot
 
 
 def _between(
@@ -241,35 +242,35 @@ def _between(
             yield from (record for record in records if record.offset < ends.get(partition, 0))
 
 
-LOOKED_BACK = 4
-"""Records at the end of a partition; where none of them says it, sixteen times as many, and so on."""
+SCANNED_RECORDS = 4
+"""Records at the end of a partition that are searched for progress; then sixteen times as many, and so on."""
 
 
-class FoldedOffsets:
-    """For one thread. How far the log and the statements about people are folded, as the topics say it, whoever wrote
-    them: their last records are read, and no others."""
+class ProjectionLag:
+    """For one thread. How far the log and the directory statements are projected, by the progress records of the
+    projected topics, of which only the last records are read."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises KafkaError."""
         self._topics = topics_of(settings)
         self._reader = Reader(settings, group=None, isolation_level="read_committed")
         sources = (self._topics.events, DIRECTORY_STATEMENTS.name)
-        told = self._reader.assign([*sources, self._topics.roster, self._topics.bookings, DIRECTORY.name])
-        self._sources = [one for one in told if one.topic in sources]
-        self._told = [one for one in told if one.topic not in sources]
-        # Only their ends are asked for, and kafka-python answers for what is assigned alone.
+        assigned = self._reader.assign([*sources, self._topics.roster, self._topics.bookings, DIRECTORY.name])
+        self._sources = [one for one in assigned if one.topic in sources]
+        self._projected = [one for one in assigned if one.topic not in sources]
+        # Only their end offsets are needed, and kafka-python returns those of assigned partitions alone.
         self._reader.pause(self._sources)
-        self._wanted = self._reader.end_offsets(self._sources)
-        # Of what was there at the beginning, the records that were not folded when it was last asked.
-        self.left = sum(self._wanted.values())
+        self._targets = self._reader.end_offsets(self._sources)
+        # Records that were there at the beginning and were not projected at the last `refresh`.
+        self.left = sum(self._targets.values())
 
-    def ask(self) -> int:
-        """What is `left` now. Raises KafkaError."""
+    def refresh(self) -> int:
+        """Returns what is `left` now. Raises KafkaError."""
         reached, (events, roster, bookings) = self._reached(), self._topics
-        reflecting = {events: (roster, bookings), DIRECTORY_STATEMENTS.name: (DIRECTORY.name,)}
+        projected_to = {events: (roster, bookings), DIRECTORY_STATEMENTS.name: (DIRECTORY.name,)}
         self.left = sum(
-            max(0, end - min(reached.get((topic, source.number), 0) for topic in reflecting[source.topic]))
-            for source, end in self._wanted.items()
+            max(0, end - min(reached.get((topic, source.number), 0) for topic in projected_to[source.topic]))
+            for source, end in self._targets.items()
         )
         return self.left
 
@@ -278,13 +279,13 @@ class FoldedOffsets:
 
     def _reached(self) -> dict[tuple[str, int], int]:
         found: dict[tuple[str, int], int] = {}
-        begins, ends = self._reader.beginning_offsets(self._told), self._reader.end_offsets(self._told)
-        looked_back = LOOKED_BACK
+        begins, ends = self._reader.beginning_offsets(self._projected), self._reader.end_offsets(self._projected)
+        scanned = SCANNED_RECORDS
         while unknown := {one: end for one, end in ends.items() if (one.topic, one.number) not in found}:
-            since = {one: end - looked_back for one, end in unknown.items()}
+            since = {one: end - scanned for one, end in unknown.items()}
             for record in _between(self._reader, since, unknown, lambda: False):
                 if record.key == PROGRESS_KEY:
-                    # What cannot be read counts as nothing: its partition is folded from the beginning then.
+                    # An unreadable record counts as no progress: its partition is folded from the beginning then.
                     found[record.topic, record.partition] = 0
                     with suppress(ValidationError):
                         progress = load(ProgressRecord, record.value or b"")
@@ -292,5 +293,5 @@ class FoldedOffsets:
             for one in unknown:
                 if since[one] <= begins[one]:
                     found.setdefault((one.topic, one.number), 0)
-            looked_back *= 16
+            scanned *= 16
         return found

@@ -1,1 +1,1 @@
-"""From the raw topics of tools to the log."""
+"""Processes the raw topics of tools: payloads become events on the log and directory statements."""

@@ -1,4 +1,4 @@
-"""What notifications of tools only point to, asked for from the tool and recorded as if it had sent it."""
+"""Fetches the resources that notifications point to from the tool's API, and records them on the raw topic."""
 
 import json
 import threading
@@ -18,9 +18,9 @@ from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.fetching.api import ANEW_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
+from services.ingest.fetching.api import FULL_SYNC_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
-from services.ingest.flow.in_flight import acknowledged, all_of, unwritable
+from services.ingest.flow.in_flight import acknowledgement, rejection_of, when_all_complete
 from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
@@ -37,8 +37,8 @@ LONGEST_SHOWN = 300
 
 
 class SyncTokens:
-    """For any thread, as long as no two ask for one connection. Another process may go on from an older token: what it
-    reads again is a harmless repeat."""
+    """For any thread, as long as no two use the same connection. Another process may continue from an older token: the
+    repeated resources are harmless."""
 
     def __init__(self, settings: Settings, producer: Producer) -> None:
         """Reads the topic to its end. Raises KafkaError."""
@@ -51,17 +51,17 @@ class SyncTokens:
                 if record.value is not None:
                     self._tokens[key] = SyncToken.model_validate_json(record.value)
             except ValidationError as invalid:
-                # Without it the calendar is read anew, which repeats things and loses none.
+                # Without it the next fetch is a full sync, which repeats resources and loses none.
                 log.get(__name__).warning(
                     "sync_token_unreadable", key=key[:LONGEST_SHOWN], places=field_errors(invalid)
                 )
-            except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
+            except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next token is read)
                 log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
 
     def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
         return self._tokens.get(_key(scope, resource))
 
-    def keep(self, scope: ConnectionScope, resource: str, token: str, whole: datetime) -> None:
+    def store(self, scope: ConnectionScope, resource: str, token: str, full_sync_at: datetime) -> None:
         """Durable when it returns. Raises KafkaError."""
         key = _key(scope, resource)
         kept = SyncToken(
@@ -70,7 +70,7 @@ class SyncTokens:
             connection=scope.connection,
             resource=_digest(resource),
             token=token,
-            whole=whole,
+            whole=full_sync_at,
         )
         value = kept.model_dump_json().encode()
         self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
@@ -85,109 +85,111 @@ def _digest(resource: str) -> str:
     return blake2b(resource.encode(), digest_size=DIGEST_BYTES).hexdigest()
 
 
-# Beyond the longest delivery timeout, after which the producer itself gives up.
+# Longer than the longest delivery timeout, after which the producer itself gives up.
 MOST_SECONDS = 180.0
-# Clocks of gateways differ: a notification counts as answered by a question that was asked so long after it.
+# Clocks of gateways differ: a fetch covers the notifications that were recorded so long before it.
 SKEW = timedelta(seconds=5)
-# What is forgotten is only asked for once more.
-MOST_ASKED = 10_000
+# A forgotten fetch is only repeated.
+MOST_FETCH_TIMES = 10_000
 
 
 @dataclass(frozen=True)
 class FetchedResources:
-    """So many resources are recorded, each to be judged for itself. `rejected`: why others could not be."""
+    """`resources`: how many are recorded, each to be processed by itself. `rejected`: why others could not be."""
 
     resources: int
     rejected: Rejected | None = None
 
 
-class _CalendarReading(NamedTuple):
-    """`rounds` in the order in which they were asked for; the calendar was read from its beginning at `whole`."""
+class _CalendarSync(NamedTuple):
+    """`rounds` in the order of their requests. `full_sync_at`: when the calendar was last read completely."""
 
     rounds: tuple[Round, ...]
-    whole: datetime
+    full_sync_at: datetime
 
 
 class Fetcher:
-    """For any thread, as long as no two follow pointers of one connection. A crash between recording and keeping the
-    token repeats the reading, which is harmless."""
+    """For any thread, as long as no two fetch for the same connection. After a crash between recording resources and
+    storing the sync token they are fetched again, which is harmless."""
 
     def __init__(self, producer: Producer, tokens: SyncTokens, now: Callable[[], datetime]) -> None:
         self._producer, self._tokens, self._now = producer, tokens, now
         self._http = BoundedHttp(proxies_of_environment=True)
         self._gate = RetryAfterGate()
         self._lock = threading.Lock()
-        self._asked: OrderedDict[tuple[str, str], datetime] = OrderedDict()
+        self._fetched_at: OrderedDict[tuple[str, str], datetime] = OrderedDict()
         self._log = log.get(__name__)
 
     def fetch(
-        self, pointer: Pointer, connection: Connection, told_at: datetime
+        self, pointer: Pointer, connection: Connection, notified_at: datetime
     ) -> FetchedResources | Ignored | Rejected:
-        """`told_at` is when the notification was recorded: what was asked for since then is not asked for again.
-        Everything is durable when it returns. Raises TryLaterError when the tool or the broker is away."""
+        """`notified_at` is when the notification was recorded: a resource that was fetched since then is not fetched
+        again. Everything is durable when it returns. Raises TryLaterError when the tool or the broker is away."""
         name, vendor = connection.connection_scope.connection, VENDORS.get(connection.tool.name)
         if vendor is None or not (connection.api_token or connection.api_token_file):
             return rejected("forbidden", "", f"connection {name}: set its api_token, else nothing can be fetched")
-        asked = self._asked.get((name, pointer.resource))
-        if asked is not None and asked > told_at + SKEW:
+        fetched_at = self._fetched_at.get((name, pointer.resource))
+        if fetched_at is not None and fetched_at > notified_at + SKEW:
             return Ignored("just_fetched")
         now = self._now()
-        reading = self._read(vendor, connection, pointer.resource)
-        if isinstance(reading, Rejected):
-            return reading
-        if not isinstance(reading, _CalendarReading):
+        sync = self._sync(vendor, connection, pointer.resource)
+        if isinstance(sync, Rejected):
+            return sync
+        if not isinstance(sync, _CalendarSync):
             self._log.warning("pointer_leads_nowhere", connection=name)
             return Ignored("gone")
-        outcome = self._record(reading, connection, pointer.resource)
+        outcome = self._record(sync, connection, pointer.resource)
         if isinstance(outcome, FetchedResources):
             with self._lock:
-                self._asked.pop((name, pointer.resource), None)
-                self._asked[name, pointer.resource] = now
-                if len(self._asked) > MOST_ASKED:
-                    self._asked.popitem(last=False)
+                self._fetched_at.pop((name, pointer.resource), None)
+                self._fetched_at[name, pointer.resource] = now
+                if len(self._fetched_at) > MOST_FETCH_TIMES:
+                    self._fetched_at.popitem(last=False)
         return outcome
 
     def close(self) -> None:
         self._http.close()
 
-    def _read(
-        self, vendor: Vendor, connection: Connection, resource: str
-    ) -> _CalendarReading | Gone | Stale | Rejected:
+    def _sync(self, vendor: Vendor, connection: Connection, resource: str) -> _CalendarSync | Gone | Stale | Rejected:
+        """An incremental sync if there is a token; a full sync if there is none, it is stale, or the last full sync is
+        FULL_SYNC_AFTER ago."""
         api, now = Api(self._http, connection, self._gate, self._now), self._now()
-        kept = self._tokens.of(connection.connection_scope, resource)
-        found: Fetched = Stale() if kept is None else vendor.changed(api, resource, kept.token)
+        stored = self._tokens.of(connection.connection_scope, resource)
+        found: Fetched = Stale() if stored is None else vendor.incremental_sync(api, resource, stored.token)
         before: tuple[Round, ...] = ()
-        whole = now if kept is None else kept.whole
-        if kept is not None and isinstance(found, Stale):
-            self._log.warning("sync_token_stale", connection=api.name, kept_since=kept.whole.isoformat())
-        elif isinstance(found, Round) and now - whole > ANEW_AFTER:
+        full_sync_at = now if stored is None else stored.whole
+        if stored is not None and isinstance(found, Stale):
+            self._log.warning("sync_token_stale", connection=api.name, kept_since=stored.whole.isoformat())
+        elif isinstance(found, Round) and now - full_sync_at > FULL_SYNC_AFTER:
             before = (found,)
         if before or isinstance(found, Stale):
-            found, whole = vendor.whole(api, resource, now), now
-        return _CalendarReading((*before, found), whole) if isinstance(found, Round) else found
+            found, full_sync_at = vendor.full_sync(api, resource, now), now
+        return _CalendarSync((*before, found), full_sync_at) if isinstance(found, Round) else found
 
-    def _record(self, reading: _CalendarReading, connection: Connection, resource: str) -> FetchedResources | Rejected:
-        """What was fetched goes the way of what is pushed: taken apart, what is kept of it onto the raw topic."""
+    def _record(self, sync: _CalendarSync, connection: Connection, resource: str) -> FetchedResources | Rejected:
+        """Fetched resources take the path of pushed payloads: split, and what may be kept of each on the raw topic."""
         resources, unrecorded = 0, list[Rejected]()
-        for found in reading.rounds:
+        for found in sync.rounds:
             payloads = _payloads(found.body, connection, self._now())
             if isinstance(payloads, Rejected):
                 return payloads
             kept = [payload for payload in payloads if isinstance(payload, RedactedPayload)]
             try:
-                all_of([self._send(payload, connection.connection_scope) for payload in kept]).result(MOST_SECONDS)
+                when_all_complete([self._send(payload, connection.connection_scope) for payload in kept]).result(
+                    MOST_SECONDS
+                )
             except UnwritableRecordError as failure:
-                return unwritable(failure)
+                return rejection_of(failure)
             except (KafkaError, TimeoutError) as away:
                 raise TryLaterError(f"the broker does not acknowledge: {away}") from away
             resources += len(kept)
             unrecorded += [payload for payload in payloads if isinstance(payload, Rejected)]
-        if token := reading.rounds[-1].token:
+        if token := sync.rounds[-1].token:
             with later_if_away():
-                self._tokens.keep(connection.connection_scope, resource, token, reading.whole)
+                self._tokens.store(connection.connection_scope, resource, token, sync.full_sync_at)
         if not unrecorded:
             return FetchedResources(resources)
-        # Quarantine takes one reason for a notification: it says how many more there are.
+        # A quarantined notification has one reason, which counts the further ones.
         first, *others = unrecorded
         (problem, *_), more = first.errors, f"; {len(others)} more could not be recorded" if others else ""
         stored = problem.stored and f"{problem.stored}{more}"
@@ -195,7 +197,7 @@ class Fetcher:
 
     def _send(self, kept: RedactedPayload, scope: ConnectionScope) -> Future[None]:
         headers = kept.headers(scope.connection)
-        return acknowledged(
+        return acknowledgement(
             self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )
 
@@ -203,24 +205,24 @@ class Fetcher:
 def _payloads(
     body: Mapping[str, object], connection: Connection, now: datetime
 ) -> list[RedactedPayload | Rejected] | Rejected:
-    """One that cannot be recorded costs itself: the broker would refuse what is too large for ever, and with it all
-    that comes after it in this calendar."""
+    """A resource that cannot be recorded is rejected alone: the broker would always refuse one that is too large, and
+    with it all later ones of the calendar."""
     if not any(body.values()):
         return []
     page = Received({"content-type": JSON}, json.dumps(body, ensure_ascii=False).encode())
-    taken = connection.tool.split(page, connection.settings, now)
-    if isinstance(taken, Rejected):
-        return taken
+    split = connection.tool.split(page, connection.settings, now)
+    if isinstance(split, Rejected):
+        return split
     found: list[RedactedPayload | Rejected] = []
-    for number, payload in enumerate(taken.payloads):
-        name, place = connection.connection_scope.connection, f"resources.{number}"
-        kept = connection.redact(payload, taken.media_type)
+    for number, payload in enumerate(split.payloads):
+        name, path = connection.connection_scope.connection, f"resources.{number}"
+        kept = connection.redact(payload, split.media_type)
         if isinstance(kept, Rejected):
             first = kept.errors[0]
             words = f"connection {name}: {first.reason}"
-            kept = rejected(kept.reason, f"{place}.{first.path}", words, first.stored)
+            kept = rejected(kept.reason, f"{path}.{first.path}", words, first.stored)
         elif len(kept.payload) > MOST_BYTES:
             size = f"{len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
-            kept = rejected("too_large", place, f"connection {name}: a resource has {size}")
+            kept = rejected("too_large", path, f"connection {name}: a resource has {size}")
         found.append(kept)
     return found

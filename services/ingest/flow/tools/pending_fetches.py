@@ -1,8 +1,8 @@
-"""What notifications point to and is not fetched yet: waiting is per connection, so that a tool that is slow, away or
-wants to be left alone holds up nobody else.
+"""Pending fetches of the resources that notifications point to. Each connection has its own backoff, so that a tool
+that is slow, away or rate-limited delays no other.
 
-A pointer only says "look": several of one resource are one fetch. What waits is in memory, and the offset of the oldest
-is noted beside the committed one, so that a restart finds it on the raw topic again; to fetch twice is harmless."""
+Several notifications of one resource are one fetch. Pending fetches are in memory. The offset of the oldest is noted in
+the metadata of the committed offset, so that a restart finds them on the raw topic; fetching twice is harmless."""
 
 import re
 import threading
@@ -16,18 +16,18 @@ from typing import NamedTuple
 
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
-from services.ingest.flow.in_flight import time_of
+from services.ingest.flow.in_flight import record_time
 from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetcher
 from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import Backoff, TryLaterError
 
-# So many connections are asked at the same time, each one thing at a time.
+# How many connections are fetched for at the same time, one resource each.
 THREADS = 8
-# Of one connection, of all, and bytes of all: what is beyond goes to quarantine, from where it can be requeued.
+# Limits for one connection, for all, and of bytes for all. Beyond them notifications are quarantined, to be requeued.
 MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
-# Of a record that waits: only what quarantine needs, for it may be held for long.
+# The headers of a pending record that quarantine needs; it may be held for long.
 KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 _NOTE = re.compile(r"v1;waiting=(\d{1,19})")
 
@@ -42,14 +42,14 @@ class FetchKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Fetch:
-    """`first`: the offset of the oldest notification of it; `record` (without its value) and `payload` are of the
-    newest, recorded at `told_at`. `octets`: at most so many are held."""
+    """`first`: the offset of the oldest notification of the resource. `record` (without its value) and `payload` are of
+    the newest, recorded at `notified_at`. `octets`: an upper bound of the memory held."""
 
     key: FetchKey
     first: int
     record: Record
     payload: OpenedPayload
-    told_at: datetime
+    notified_at: datetime
     octets: int
 
 
@@ -59,7 +59,7 @@ def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
     )
     headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
     size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
-    return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, time_of(record), size)
+    return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, record_time(record), size)
 
 
 class FinishedFetch(NamedTuple):
@@ -73,7 +73,7 @@ class PendingFetches:
     def __init__(self, fetcher: Fetcher) -> None:
         self._fetcher = fetcher
         self._pending: OrderedDict[FetchKey, Fetch] = OrderedDict()
-        self._of: Counter[str] = Counter()
+        self._by_connection: Counter[str] = Counter()
         self._octets = 0
         self._backoffs: dict[str, Backoff] = {}
         self._busy: dict[str, FetchKey] = {}
@@ -86,28 +86,28 @@ class PendingFetches:
         return len(self._pending)
 
     def add(self, fetch: Fetch) -> Rejected | None:
-        """Rejected where too much waits already. It begins with the next `start`."""
-        known, name = self._pending.get(fetch.key), fetch.key.connection
-        octets = self._octets + fetch.octets - (known.octets if known else 0)
-        too_many = known is None and (len(self._pending) >= MOST or self._of[name] >= MOST_OF_ONE)
+        """Rejected if too much is pending already. The fetch begins with the next `start`."""
+        earlier, name = self._pending.get(fetch.key), fetch.key.connection
+        octets = self._octets + fetch.octets - (earlier.octets if earlier else 0)
+        too_many = earlier is None and (len(self._pending) >= MOST or self._by_connection[name] >= MOST_OF_ONE)
         if too_many or octets > MOST_OCTETS:
             words = f"connection {fetch.key.connection}: more wait for its API than are remembered; requeue it later"
             return rejected("unresolved", "", words)
-        self._of[name] += known is None
+        self._by_connection[name] += earlier is None
         self._octets = octets
-        self._pending[fetch.key] = fetch if known is None else replace(fetch, first=known.first)
+        self._pending[fetch.key] = fetch if earlier is None else replace(fetch, first=earlier.first)
         return None
 
     def start(self) -> None:
-        """Begins what is due: of every connection the oldest, if nothing of it is under way."""
-        begun: set[str] = set()
+        """Starts the oldest fetch of every connection that is due and not busy."""
+        started: set[str] = set()
         for key, fetch in self._pending.items():
             name = key.connection
             if len(self._busy) >= THREADS:
                 return
-            if name in begun or name in self._busy or not self._backoffs.setdefault(name, Backoff()).ready():
+            if name in started or name in self._busy or not self._backoffs.setdefault(name, Backoff()).ready():
                 continue
-            begun.add(name)
+            started.add(name)
             self._busy[name] = key
             self._inbox.put(fetch)
             if self._threads < min(THREADS, len(self._busy)):
@@ -115,7 +115,7 @@ class PendingFetches:
                 threading.Thread(target=self._work, name=f"fetch-{self._threads}", daemon=True).start()
 
     def done(self) -> Iterator[FinishedFetch]:
-        """What has ended since, to be counted or put aside; what has to wait longer is tried again by itself."""
+        """The fetches that have finished since the last call. One that raised TryLaterError is retried."""
         while not self._done.empty():
             fetch, outcome = self._done.get()
             name = fetch.key.connection
@@ -123,54 +123,54 @@ class PendingFetches:
             if isinstance(outcome, TryLaterError):
                 backoff = self._backoffs.setdefault(name, Backoff())
                 backoff.put_off()
-                waiting = {"connection": name, "waiting": self._of[name], "tries": backoff.tries}
+                waiting = {"connection": name, "waiting": self._by_connection[name], "tries": backoff.tries}
                 self._log.warning("fetch_put_off", **waiting, reason=str(outcome))
                 continue
             self._backoffs.pop(name, None)
-            known = self._pending.get(fetch.key)
-            # Of a partition that was given away nothing is kept; what was said meanwhile is looked at once more.
-            if known is not None and known.told_at <= fetch.told_at:
+            pending = self._pending.get(fetch.key)
+            # None if its partition was revoked. After a newer notification the resource is fetched once more.
+            if pending is not None and pending.notified_at <= fetch.notified_at:
                 self._remove(fetch.key)
-            if known is not None:
+            if pending is not None:
                 yield FinishedFetch(fetch, outcome)
 
     def oldest(self, partition: Partition) -> int | None:
         return min((fetch.first for key, fetch in self._pending.items() if key.partition == partition), default=None)
 
     def forget(self, partition: Partition) -> None:
-        """It was given away, or is read anew."""
+        """For a partition that was revoked, or is read again."""
         for key in [key for key in self._pending if key.partition == partition]:
             self._remove(key)
 
     def _remove(self, key: FetchKey) -> None:
         self._octets -= self._pending.pop(key).octets
-        self._of[key.connection] -= 1
+        self._by_connection[key.connection] -= 1
 
     def _work(self) -> None:
         while True:
             fetch = self._inbox.get()
-            self._done.put((fetch, self._fetched(fetch)))
+            self._done.put((fetch, self._fetch(fetch)))
 
-    def _fetched(self, fetch: Fetch) -> Outcome | TryLaterError:
+    def _fetch(self, fetch: Fetch) -> Outcome | TryLaterError:
         connection = fetch.payload.connection
         try:
-            return self._fetcher.fetch(Pointer(fetch.key.resource), connection, fetch.told_at)
+            return self._fetcher.fetch(Pointer(fetch.key.resource), connection, fetch.notified_at)
         except TryLaterError as later:
             return later
         except CancelledError:
             return TryLaterError("the process stops")
-        except Exception as failure:  # noqa: BLE001 (told, and put aside)
+        except Exception as failure:  # noqa: BLE001 (logged, and quarantined)
             self._log.exception("fetch_failed", connection=fetch.key.connection)
             words = f"connection {fetch.key.connection}: met an error of ours: {type(failure).__name__}"
             return rejected("failed", "", words)
 
 
 def note_of(oldest: int | None) -> str:
-    """What is noted beside the committed offset of a partition."""
+    """The metadata of a partition's committed offset."""
     return "" if oldest is None else f"v1;waiting={oldest}"
 
 
 def oldest_noted(note: str) -> int | None:
-    """None as well for a note of another version."""
+    """None also for metadata of another version."""
     found = _NOTE.fullmatch(note)
     return int(found[1]) if found else None

@@ -1,4 +1,5 @@
-"""The raw topics of tools: each payload becomes events, is ignored for a reason, or goes to quarantine with one."""
+"""Processes the raw topics of tools: each payload becomes events, is ignored for a reason, or is quarantined with
+one."""
 
 import re
 import threading
@@ -30,7 +31,7 @@ from services.ingest.flow.tools.statements import (
     CONNECTION,
     CONTENT_TYPE,
     NAME,
-    Directory,
+    DirectoryStatementWriter,
     OpenedPayload,
     Result,
     Statements,
@@ -48,33 +49,33 @@ from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, later
 from services.runtime.unexpected import described
 
 GROUP = "rapport-ingest-tools"
-# Of one batch: what is polled at once is handled before the next poll.
+# Records of one poll, which are handled before the next one.
 MOST_RECORDS = 100
-# Until the first connection of a file that had none.
-NOTICED_SECONDS = 0.5
-# So long such a batch may take before the group gives its partitions away.
+# How often a file without connections is checked for the first one.
+CHECK_INTERVAL_SECONDS = 0.5
+# The poll interval: a batch may take so long before the group revokes its partitions.
 MOST_SECONDS = 900
 
 
 @dataclass(frozen=True)
 class Tools:
-    """Who may speak, what has to be fetched for them, and what they said: `past` are the records of the last day before
-    an offset, `between` those from one offset up to another. `fresh_until`: see the follower."""
+    """The connections, their raw topics and fetches. `day_before` reads the records of the day before an offset,
+    `between` those from one offset up to another."""
 
     connections: Mapping[str, Connection]
     topics: "RawTopics"
     fetcher: Fetcher
-    past: Callable[[Partition, int], Iterable[Record]]
+    day_before: Callable[[Partition, int], Iterable[Record]]
     between: Callable[[Partition, int, int], Iterable[Record]]
     follower: ProjectionFollower
 
 
-class Waiting:
-    """It is fetched beside the batches, as soon as its tool answers."""
+class FetchPending:
+    """The outcome of a notification whose resource is fetched later, beside the batches."""
 
 
 class ToolRecords:
-    """The work of a BatchLoop: what every record became is acknowledged when its batch is done."""
+    """The work of a BatchLoop: all writes of a batch are acknowledged when it is done."""
 
     def __init__(self, tools: Tools, statements: Statements, producer: Producer, metrics: IngestMetrics) -> None:
         self._tools, self._statements, self._producer, self._metrics = tools, statements, producer, metrics
@@ -83,59 +84,59 @@ class ToolRecords:
         self._log = log.get(__name__)
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
-        """Hears once more what was not fetched yet; and who came and left within the last day: what comes now may be of
-        the same meetings."""
+        """Restores the pending fetches, and the activities of the last day: the next ones may be about the same
+        meetings."""
         self._fetches.forget(partition)
         if committed is None:
             return
 
-        def fetch(record: Record, payload: OpenedPayload, pointer: Translation) -> None:
-            if isinstance(pointer, Pointer):
-                self._fetches.add(fetch_of(record, payload, pointer))
+        def add_fetch(record: Record, payload: OpenedPayload, translation: Translation) -> None:
+            if isinstance(translation, Pointer):
+                self._fetches.add(fetch_of(record, payload, translation))
 
-        def attend(_: Record, payload: OpenedPayload, said: Translation) -> None:
-            for statement in said if isinstance(said, tuple) else ():
-                self._statements.projection.track(statement, payload.connection.connection_scope)
+        def track(_: Record, payload: OpenedPayload, translation: Translation) -> None:
+            for activity in translation if isinstance(translation, tuple) else ():
+                self._statements.projection.track(activity, payload.connection.connection_scope)
 
         oldest = oldest_noted(committed.metadata)
         with later_if_away():
             for record in () if oldest is None else self._tools.between(partition, oldest, committed.offset):
-                self._once_more(record, fetch)
-            for record in self._tools.past(partition, committed.offset):
-                self._once_more(record, attend)
+                self._replay(record, add_fetch)
+            for record in self._tools.day_before(partition, committed.offset):
+                self._replay(record, track)
 
     def idle(self) -> None:
-        """What was pointed to is fetched by time, beside the batches; and who may speak by now is listened to."""
+        """Finishes and starts fetches, and subscribes to the topics of new connections."""
         with later_if_away():
             self._tools.topics.subscribe()
         for fetch, outcome in self._fetches.done():
-            self._statements.pending_writes.of(partial(self._quarantined, fetch.record))
+            self._statements.pending_writes.set_origin(partial(self._quarantined, fetch.record))
             try:
-                told = self._told(fetch.record, fetch.payload, outcome)
+                label = self._settled(fetch.record, fetch.payload, outcome)
             except KafkaError as away:
-                # It could not be put aside, and is fetched once more.
+                # It could not be quarantined, and is fetched once more.
                 self._fetches.add(fetch)
                 raise TryLaterError(f"the broker is away: {away}") from away
-            self._metrics.payloads.labels(fetch.payload.connection.connection_scope.tool, "log", told).inc()
+            self._metrics.payloads.labels(fetch.payload.connection.connection_scope.tool, "log", label).inc()
         self._fetches.start()
         self._metrics.fetches.set(len(self._fetches))
         self._statements.pending_writes.settle()
 
     def note(self, partition: Partition) -> str:
-        """All before the committed offset is done, but for fetches, of which this is the oldest."""
+        """The oldest pending fetch: all else before the committed offset is done."""
         return note_of(self._fetches.oldest(partition))
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
         """Raises BadDeployError when an error of ours met too many records in a row."""
         outcomes: Counter[str] = Counter()
-        # A pair that began meanwhile would be strangers.
+        # A pair that began meanwhile would not be recognised.
         if time.monotonic() >= self._tools.follower.fresh_until:
             raise TryLaterError("the projection of the log is behind: does `rapport ingest work` run its projector?")
-        # What an earlier try wrote and the broker did not take comes first: what follows relies on it.
+        # Failed writes of an earlier try come first: later events rely on them.
         self._statements.pending_writes.settle()
         with later_if_away():
             for record in batch.records:
-                self._statements.pending_writes.of(partial(self._quarantined, record))
+                self._statements.pending_writes.set_origin(partial(self._quarantined, record))
                 outcomes.update(self._outcomes(record))
         self._statements.pending_writes.settle()
         for outcome, count in outcomes.items():
@@ -143,47 +144,47 @@ class ToolRecords:
             self._metrics.payloads.labels(tool, "log", outcome).inc(count)
         return outcomes
 
-    def _once_more(self, record: Record, take: Callable[[Record, OpenedPayload, Translation], object]) -> None:
-        """Whatever it meets it met before, and has been put aside for it."""
+    def _replay(self, record: Record, apply: Callable[[Record, OpenedPayload, Translation], object]) -> None:
+        """Any error was met before, when the record was processed and quarantined for it."""
         try:
             payloads = opened(record, self._tools.connections)
             for payload in payloads if isinstance(payloads, list) else ():
-                take(record, payload, payload.translated())
+                apply(record, payload, payload.translated())
         except KafkaError:
             raise
-        except Exception as failure:  # noqa: BLE001 (told; it counts for nothing)
-            place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            self._log.error("record_not_heard_again", **place, **described(failure))
+        except Exception as failure:  # noqa: BLE001 (logged; the record is skipped)
+            position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
+            self._log.error("record_not_heard_again", **position, **described(failure))
 
     def _outcomes(self, record: Record) -> list[str]:
-        """Of each payload. What was written of one before it met an error of ours stands, as with one that is
-        rejected."""
+        """The outcome of each payload. Events that were written before it is rejected, or meets an error, stand."""
         try:
             payloads = opened(record, self._tools.connections)
-        except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
+        except Exception as failure:  # noqa: BLE001 (quarantined, logged and counted)
             payloads = self._unexpected.rejected(record, failure)
         if isinstance(payloads, Rejected):
-            return [self._put_aside(record, payloads)]
+            return [self._reject(record, payloads)]
         outcomes: list[str] = []
         for payload in payloads:
             work = partial(self._result, record, payload)
             result = self._unexpected.attempt(record, work, KafkaError, TryLaterError)
-            outcomes.append(self._told(record, payload, result))
+            outcomes.append(self._settled(record, payload, result))
         return outcomes
 
-    def _result(self, record: Record, payload: OpenedPayload) -> Result | Waiting:
+    def _result(self, record: Record, payload: OpenedPayload) -> Result | FetchPending:
         match payload.translated():
             case Ignored() | Rejected() as nothing:
                 return nothing
             case Pointer() as pointer:
-                return self._fetches.add(fetch_of(record, payload, pointer)) or Waiting()
-            case said:
-                return self._statements.write(said, payload.connection.connection_scope)
+                return self._fetches.add(fetch_of(record, payload, pointer)) or FetchPending()
+            case activities:
+                return self._statements.write(activities, payload.connection.connection_scope)
 
-    def _told(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | Waiting) -> str:
+    def _settled(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | FetchPending) -> str:
+        """Quarantines a rejected payload, and returns the outcome as a label."""
         match result:
             case Rejected() as rejected:
-                return self._put_aside(record, rejected, payload)
+                return self._reject(record, rejected, payload)
             case Ignored(reason):
                 if reason in payload.connection.tool.operator_reasons:
                     scope = payload.connection.connection_scope
@@ -191,28 +192,28 @@ class ToolRecords:
                         "tool_needs_attention", tool=scope.tool, connection=scope.connection, reason=reason
                     )
                 return f"ignored:{reason}"
-            case Written(repeat):
-                return "duplicate" if repeat else "admitted"
+            case Written(duplicate):
+                return "duplicate" if duplicate else "admitted"
             case FetchedResources(rejected=unrecorded):
-                return "fetched" if unrecorded is None else self._put_aside(record, unrecorded, payload)
-            case Waiting():
+                return "fetched" if unrecorded is None else self._reject(record, unrecorded, payload)
+            case FetchPending():
                 return "waiting"
             case other:
                 assert_never(other)
 
-    def _put_aside(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
+    def _reject(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
         send = partial(self._quarantined, record, rejected, payload)
-        self._statements.pending_writes.owe(send(), send)
+        self._statements.pending_writes.add(send(), send)
         return f"rejected:{rejected.reason}"
 
     def _quarantined(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
         bare = without_text(record, self._tools.connections)
         try:
             part = part_of(record, self._tools.connections, payload)
-        except Exception as failure:  # noqa: BLE001 (told; what cannot be freed of text is not kept)
+        except Exception as failure:  # noqa: BLE001 (logged; a value that cannot be freed of text is not kept)
             self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **described(failure))
-            # Where it was is kept, nothing else.
-            part = replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
+            # Only its origin is kept.
+            part = replace(_empty_part(record.value or b"", ()), number=payload.number if payload else None)
         return quarantine(self._producer, bare, rejected, part)
 
 
@@ -227,55 +228,55 @@ HEADERS: Mapping[str, re.Pattern[bytes]] = {
 def part_of(
     record: Record, connections: Mapping[str, Connection], payload: OpenedPayload | None = None
 ) -> DeadLetterPart:
-    """What is put aside: what may be kept of the payload, or of the record as a whole if it could not be opened."""
-    known, whole = connection_of(record, connections), record.value or b""
-    if isinstance(known, Rejected):
+    """The part to quarantine: what may be kept of the payload, or of the full record if it could not be opened."""
+    connection, value = connection_of(record, connections), record.value or b""
+    if isinstance(connection, Rejected):
         name = header_of(record, CONNECTION)
-        return _nothing_of(whole, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
-    kept = payload.kept if payload else known.redact(whole, header_of(record, CONTENT_TYPE) or JSON)
-    notes = ((CONNECTION, known.connection_scope.connection),)
+        return _empty_part(value, ((CONNECTION, name),) if NAME.fullmatch(name) else ())
+    kept = payload.kept if payload else connection.redact(value, header_of(record, CONTENT_TYPE) or JSON)
+    notes = ((CONNECTION, connection.connection_scope.connection),)
     number = payload.number if payload else None
     if isinstance(kept, Rejected):
-        return replace(_nothing_of(whole, notes), number=number)
+        return replace(_empty_part(value, notes), number=number)
     is_cut = kept.was_cut or header_of(record, TEXT_CUT)
     return DeadLetterPart(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
 
 
 def without_text(record: Record, connections: Mapping[str, Connection]) -> Record:
-    """Its key and its headers as they may stand in quarantine: those that we read, with values such as we write. What
-    is kept beside them is JSON, in whichever form it came."""
-    known = connection_of(record, connections)
+    """The record with the key and headers that quarantine may keep: headers that are read here, with values of the form
+    that is written here. The kept value is JSON, in whichever format it was sent."""
+    connection = connection_of(record, connections)
     headers = [
         (name, value) for name, value in record.headers if name in HEADERS and HEADERS[name].fullmatch(value or b"")
     ]
     headers = [*headers, (CONTENT_TYPE, JSON.encode())]
     key = record.key
     if key is not None and not is_plain(key.decode(errors="replace")):
-        key = None if isinstance(known, Rejected) else known.connection_scope.connection.encode()
+        key = None if isinstance(connection, Rejected) else connection.connection_scope.connection.encode()
     return record._replace(key=key, headers=tuple(dict(reversed(headers)).items()))
 
 
-def _nothing_of(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
-    """Of an unknown connection, or unreadable. The original lies on its topic for a while."""
+def _empty_part(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
+    """For an unknown connection or an unreadable value. The original stays on its topic for its retention."""
     words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
     return DeadLetterPart(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 
 class RawTopics:
-    """Those of the tools that may speak, of which there may be more while this runs. For the thread that reads."""
+    """The raw topics of all connections, to which a reload may add. For the thread that reads."""
 
     def __init__(self, reader: Reader, connections: Mapping[str, Connection]) -> None:
         self._reader, self._connections = reader, connections
         self._subscribed = frozenset[str]()
 
     def subscribe(self) -> bool:
-        """True when there is anything to read. Of a tool that may speak no longer the rest is still read. Raises
-        KafkaError."""
-        wanted = self._subscribed | topics_of(self._connections)
-        if wanted != self._subscribed:
-            self._reader.subscribe(sorted(wanted))
-            self._subscribed = wanted
-        return bool(wanted)
+        """True if there is any topic to read. The rest of a topic is still read after its last connection was removed.
+        Raises KafkaError."""
+        topics = self._subscribed | topics_of(self._connections)
+        if topics != self._subscribed:
+            self._reader.subscribe(sorted(topics))
+            self._subscribed = topics
+        return bool(topics)
 
 
 def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
@@ -283,7 +284,7 @@ def topics_of(connections: Mapping[str, Connection]) -> frozenset[str]:
 
 
 @contextmanager
-def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
+def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     health = shared.readiness.part("tools")
     if not shared.connections and shared.settings.ingest_connections is None:
@@ -302,17 +303,17 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
         def clock() -> Clock:
             return Clock(datetime.now(UTC), settings.clock)
 
-        statements = Statements(shared.event_writer, Directory(producer), known.projection, clock, find)
-        past, span = partial(day_before, settings), partial(between, settings)
-        tools = Tools(shared.connections, topics, fetcher, past, span, known.follower)
+        statements = Statements(shared.event_writer, DirectoryStatementWriter(producer), access.projection, clock, find)
+        history = partial(day_before, settings), partial(between, settings)
+        tools = Tools(shared.connections, topics, fetcher, *history, access.follower)
         work = ToolRecords(tools, statements, producer, shared.metrics)
         loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
 
         def run() -> None:
             while not topics.subscribe():
                 health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
-                if stop.wait(NOTICED_SECONDS):
+                if stop.wait(CHECK_INTERVAL_SECONDS):
                     return
-            known.then(loop, stop)
+            access.run_caught_up(loop, stop)
 
         yield {"tools": run}

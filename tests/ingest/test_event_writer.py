@@ -14,9 +14,8 @@ import pytest
 from deploy.local.kafka import LocalKafka
 from schemas.events import MENTORING_EVENT, MentoringEvent
 from schemas.topics import EVENTS
-from services.ingest.domain.admission import prepared
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.event_writer import EventWriter, Receipt
+from services.ingest.flow.event_writer import EventWriter, Receipt, prepare
 from services.runtime.kafka import Producer, ProducerReplacedError, RecordRefusedError, create_topics, read_to_end
 from services.runtime.settings import Settings
 from tests.receiver import eventually
@@ -71,7 +70,7 @@ def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKa
         again = [receipt(event_writer.record(made(number))) for number in range(20)]
         contradicted = event_writer.record(made(0, minutes=45))
 
-        assert [one.repeat for one in first + again] == [False] * 20 + [True] * 20
+        assert [one.duplicate for one in first + again] == [False] * 20 + [True] * 20
         assert isinstance(contradicted, Rejected)
         written: list[Future[None]] = [one.written for one in again]
         for one in written:
@@ -91,9 +90,9 @@ def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: 
     configs = {"cleanup.policy": "compact"}
     create_topics(settings, {topic: {"num_partitions": 2, "replication_factor": 1, "configs": configs}})
 
-    with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.recording() as recorded:
-        event_writer.record_in(recorded, prepared(made(1)))
-        event_writer.record_in(recorded, prepared(of_all_partitions()))
+    with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.batch() as recorded:
+        event_writer.record_in(recorded, prepare(made(1)))
+        event_writer.record_in(recorded, prepare(of_all_partitions()))
         recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(RecordRefusedError):
         recorded.written.result(20)
@@ -102,8 +101,8 @@ def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: 
 def test_who_could_not_send_the_rest_hears_that_where_all_before_it_is_written(
     local_kafka: LocalKafka, topic: str
 ) -> None:
-    with recording(local_kafka, topic) as event_writer, event_writer.recording() as recorded:
-        event_writer.record_in(recorded, prepared(made(1)))
+    with recording(local_kafka, topic) as event_writer, event_writer.batch() as recorded:
+        event_writer.record_in(recorded, prepare(made(1)))
         recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(ProducerReplacedError):
         recorded.written.result(20)
@@ -116,7 +115,7 @@ def test_of_what_is_written_so_many_are_remembered_and_the_oldest_is_forgotten_f
         for number in range(REMEMBERED + 1):
             receipt(event_writer.record(made(number))).written.result(20)
 
-        repeats = [receipt(event_writer.record(made(number))).repeat for number in (1, 2, 3, 0)]
+        repeats = [receipt(event_writer.record(made(number))).duplicate for number in (1, 2, 3, 0)]
 
     assert repeats == [True, True, True, False]
 
@@ -128,9 +127,9 @@ def test_what_is_on_the_log_is_freed_without_a_search_for_garbage(local_kafka: L
         seen = [weakref.ref(one) for one in events]
         gc.disable()
         try:
-            with event_writer.recording() as recorded:
+            with event_writer.batch() as recorded:
                 for one in events:
-                    event_writer.record_in(recorded, prepared(one))
+                    event_writer.record_in(recorded, prepare(one))
             recorded.written.result(20)
             del recorded, events, one
 

@@ -13,7 +13,7 @@ from schemas.directory import Participant
 from schemas.events import OfRelationship
 from services.ingest.domain.activity import Employed
 from services.ingest.domain.admission import Clock
-from services.ingest.domain.people.fan_out import told_before
+from services.ingest.domain.people.fan_out import backfill_employment
 from services.ingest.domain.scope import ConnectionScope, Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Rejected
@@ -47,7 +47,7 @@ def tell(projection: Projection, one: Told) -> list[OfRelationship]:
         assert not isinstance(found, Rejected), found
         return found if isinstance(found, list) else []
     projection.apply(one)
-    raws = told_before(one.tenant, one.subject, projection.roster, CLOCK)
+    raws = backfill_employment(one.tenant, one.subject, projection.roster, CLOCK)
     late = [admitted(raw, Scope("acme", frozenset({str(raw["source"])}), internal=True)) for raw in raws]
     for event_ in late:
         projection.apply(event_)
@@ -120,7 +120,7 @@ def test_nothing_is_told_twice() -> None:
 
     assert tell(projection, start) == []
     assert tell(projection, replace(EXIT, key="next night", time=NOON + DAY)) == []
-    (person,) = [projection.roster.known("acme", "p-ada")]
+    (person,) = [projection.roster.registered("acme", "p-ada")]
     assert person
     assert [change.statement for change in person.employment] == [EXIT.key]
     retraction = {"source": ended.source, "id": ended.id, "type": ended.type, "time": ended.time, "slot": ""}
@@ -294,19 +294,19 @@ def test_what_a_feed_told_of_somebody_is_remembered_once_though_it_is_told_again
     told = [employed("ada", "leave"), employed("ada", "active", time=NOON + DAY)]
     projection, _ = history([*told, *told])
 
-    person = projection.roster.known("acme", "p-ada")
+    person = projection.roster.registered("acme", "p-ada")
     assert person
     assert [change.status for change in person.employment] == ["leave", "active"]
 
 
 def test_people_who_are_described_anew_were_away_all_the_same() -> None:
     projection, _ = history([EXIT])
-    person = projection.roster.known("acme", "p-ada")
+    person = projection.roster.registered("acme", "p-ada")
     assert isinstance(person, Participant)
 
     assert [change.left_on for change in person.employment] == [EXIT.left_on]
     tell(projection, employed("ada", "active", key="new name", name="Ada B", time=NOON + DAY))
-    after = projection.roster.known("acme", "p-ada")
+    after = projection.roster.registered("acme", "p-ada")
     assert after
     assert [change.status for change in after.employment] == ["exited", "active"]
 
@@ -319,7 +319,7 @@ def test_what_two_feeds_tell_every_night_and_two_absences_of_one_are_remembered_
             say(projection, employed("ada", "leave", key=f"hr-{night}-{number}", time=time, left_on=day), HR)
         say(projection, employed("ada", "leave", key=f"payroll-{night}", time=time), payroll)
 
-    person = projection.roster.known("acme", "p-ada")
+    person = projection.roster.registered("acme", "p-ada")
     assert person
     assert [change.statement for change in person.employment] == ["hr-0-0", "hr-0-1", "payroll-0"]
 

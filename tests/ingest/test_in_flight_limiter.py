@@ -7,7 +7,7 @@ from concurrent.futures import Future
 import pytest
 
 from services.ingest.flow.in_flight import UnavailableError
-from services.ingest.flow.intake import Begun, InFlightLimiter
+from services.ingest.gateway.limits import InFlightLimiter, OnStarted
 from services.runtime.kafka import KafkaError
 
 
@@ -23,12 +23,12 @@ from services.runtime.kafka import KafkaError
 def test_nothing_is_under_way_when_sending_raises(raised: BaseException, seen: type[BaseException]) -> None:
     in_flight = InFlightLimiter(1_000, 1.0, threading.Event())
 
-    async def send(_: Begun) -> Future[None]:
+    async def send(_: OnStarted) -> Future[None]:
         raise raised
 
     for _ in range(3):
         with pytest.raises(seen):
-            asyncio.run(in_flight.written(600, send))
+            asyncio.run(in_flight.write(600, send))
 
     assert in_flight.outstanding == 0
 
@@ -38,15 +38,15 @@ def test_what_was_handed_over_is_under_way_until_it_is_settled_however_sending_e
     """Else senders who go away in the midst of it could put any number of bytes before the broker."""
     in_flight, handed_over = InFlightLimiter(1_000, 1.0, threading.Event()), Future[None]()
 
-    async def send(begun: Begun) -> Future[None]:
-        begun(handed_over)
+    async def send(on_started: OnStarted) -> Future[None]:
+        on_started(handed_over)
         raise raised
 
     with pytest.raises((UnavailableError, asyncio.CancelledError)):
-        asyncio.run(in_flight.written(600, send))
+        asyncio.run(in_flight.write(600, send))
 
     assert in_flight.outstanding == 600
     with pytest.raises(UnavailableError, match="too many events"):
-        asyncio.run(in_flight.written(600, send))
+        asyncio.run(in_flight.write(600, send))
     handed_over.set_result(None)
     assert in_flight.outstanding == 0

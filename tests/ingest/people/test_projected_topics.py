@@ -10,9 +10,9 @@ from schemas.topics import BOOKINGS, DIRECTORY, ROSTER
 from services.ingest.flow.people import projected_topics
 from services.ingest.flow.people.projected_topics import (
     PROGRESS_KEY,
-    FoldedOffsets,
     ProgressRecord,
-    StandingRecords,
+    ProjectionLag,
+    SnapshotCache,
     dump,
 )
 from services.runtime.kafka import Partition, Record, create_topics
@@ -59,15 +59,15 @@ def values(records: Iterator[Record]) -> Mapping[bytes | None, bytes | None]:
 def test_who_asks_together_has_it_read_once_and_is_told_of_all(log: OwnLog, counting: Counting) -> None:
     for number in range(RELATIONSHIPS):
         put(log, f"k-{number}".encode(), b"1", number % PARTITIONS)
-    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+    cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
     ready = threading.Barrier(4)
 
     def asked(number: int) -> int:
         ready.wait(10)
         if number == 0:
-            found = standing.whole(lambda: False)
+            found = cache.snapshot(lambda: False)
             return sum(map(len, found.records.values())) if found else 0
-        return len(list(standing.of(roster(log)[:2])))
+        return len(list(cache.records(roster(log)[:2])))
 
     with ThreadPoolExecutor(4) as threads:
         told = list(threads.map(asked, range(4)))
@@ -79,12 +79,12 @@ def test_who_asks_together_has_it_read_once_and_is_told_of_all(log: OwnLog, coun
 def test_what_came_since_is_read_besides_and_of_each_key_the_newest_is_told(log: OwnLog, counting: Counting) -> None:
     put(log, b"old", b"1")
     put(log, b"changed", b"1")
-    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
-    standing.whole(lambda: False)
+    cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
+    cache.snapshot(lambda: False)
     put(log, b"changed", b"2")
     put(log, b"new", b"2")
 
-    found = list(standing.of(roster(log)[:1]))
+    found = list(cache.records(roster(log)[:1]))
 
     assert [(record.key, record.value) for record in found] == [(b"old", b"1"), (b"changed", b"2"), (b"new", b"2")]
     assert counting.records == 4
@@ -95,38 +95,38 @@ def test_what_was_read_is_not_kept_and_who_comes_later_reads_what_it_asks_for(
 ) -> None:
     for number in range(PARTITIONS):
         put(log, b"k", b"1", number)
-    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
-    standing.whole(lambda: False)
-    monkeypatch.setattr(projected_topics, "KEPT_SECONDS", 0.0)
-    standing.forget()
+    cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
+    cache.snapshot(lambda: False)
+    monkeypatch.setattr(projected_topics, "CACHE_SECONDS", 0.0)
+    cache.expire()
 
-    assert values(standing.of(roster(log)[1:2])) == {b"k": b"1"}
+    assert values(cache.records(roster(log)[1:2])) == {b"k": b"1"}
     assert counting.records == PARTITIONS + 1
 
 
 def test_topics_on_which_nothing_lies_are_read_too(log: OwnLog) -> None:
-    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name])
+    cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name])
 
-    assert values(standing.of(roster(log))) == {}
+    assert values(cache.records(roster(log))) == {}
 
 
 def test_whoever_stops_before_all_was_read_leaves_nothing_half_read(log: OwnLog) -> None:
     put(log, b"k", b"1")
-    standing = StandingRecords(log.settings, [ROSTER.at(log.epoch)])
+    cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
 
-    assert standing.whole(lambda: True) is None
-    assert values(standing.of(roster(log))) == {b"k": b"1"}
+    assert cache.snapshot(lambda: True) is None
+    assert values(cache.records(roster(log))) == {b"k": b"1"}
 
 
 def test_a_process_reads_what_is_projected_once_for_all_of_its_parts(log: OwnLog, counting: Counting) -> None:
     log.write(*(pair(subject=f"rel-{number}") for number in range(RELATIONSHIPS)))
     with log.projected():
-        folded = FoldedOffsets(log.settings)
-        eventually(lambda: folded.ask() == 0, what="everything is projected")
-        folded.close()
+        lag = ProjectionLag(log.settings)
+        eventually(lambda: lag.refresh() == 0, what="everything is projected")
+        lag.close()
     counting.records = 0
     topics = [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name]
-    StandingRecords(log.settings, topics).whole(lambda: False)
+    SnapshotCache(log.settings, topics).snapshot(lambda: False)
     once, counting.records = counting.records, 0
 
     with log.worker() as health:
@@ -137,11 +137,11 @@ def test_a_process_reads_what_is_projected_once_for_all_of_its_parts(log: OwnLog
 
 
 def left(log: OwnLog) -> int:
-    folded = FoldedOffsets(log.settings)
+    lag = ProjectionLag(log.settings)
     try:
-        return folded.ask()
+        return lag.refresh()
     finally:
-        folded.close()
+        lag.close()
 
 
 def folded(log: OwnLog, number: int, offset: int) -> None:

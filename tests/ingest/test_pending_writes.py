@@ -23,7 +23,7 @@ def never_again() -> Future[None]:
 
 def test_what_is_acknowledged_is_not_sent_again() -> None:
     pending_writes = PendingWrites()
-    pending_writes.owe(written(), never_again)
+    pending_writes.add(written(), never_again)
 
     pending_writes.settle()
     pending_writes.settle()
@@ -36,8 +36,8 @@ def test_what_failed_is_sent_again_before_anything_else_is_decided() -> None:
         sent.append("again")
         return written()
 
-    pending_writes.owe(written(KafkaError("away")), again)
-    pending_writes.owe(written(), never_again)
+    pending_writes.add(written(KafkaError("away")), again)
+    pending_writes.add(written(), never_again)
 
     with pytest.raises(TryLaterError):
         pending_writes.settle()
@@ -55,7 +55,7 @@ def test_what_cannot_even_be_sent_is_still_owed() -> None:
             raise KafkaError("away")
         return written()
 
-    pending_writes.owe(written(KafkaError("away")), again)
+    pending_writes.add(written(KafkaError("away")), again)
     for _ in range(2):
         with pytest.raises(TryLaterError):
             pending_writes.settle()
@@ -68,7 +68,7 @@ def test_what_cannot_even_be_sent_is_still_owed() -> None:
 def test_what_is_still_under_way_is_waited_for_and_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MOST_SECONDS", 0.01)
     pending_writes, under_way = PendingWrites(), Future[None]()
-    pending_writes.owe(under_way, never_again)
+    pending_writes.add(under_way, never_again)
 
     with pytest.raises(TryLaterError):
         pending_writes.settle()

@@ -13,7 +13,7 @@ import pytest
 from schemas.events import OfRelationship, to_json
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.tools.projection import Projection
-from services.ingest.flow.attendance import FIRST_READING, AttendanceLog, AttendanceWork
+from services.ingest.flow.attendance import FIRST_READ, AttendanceLog, AttendanceWork
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.log_reading import between, day_before
 from services.runtime.kafka import Committed, Partition, Reader, Record, partition_of, read_partition
@@ -69,7 +69,7 @@ def test_a_log_without_a_commit_is_read_once_and_only_at_its_end_is_anything_sai
     with worked(log_time) as (work, read):
         work.resume(partition, None)
         work.handle(Batch(partition, told[:-1]))
-        assert (log_time.outcomes(), work.note(partition)) == ([], FIRST_READING)
+        assert (log_time.outcomes(), work.note(partition)) == ([], FIRST_READ)
 
         work.handle(Batch(partition, told[-1:]))
 
@@ -120,7 +120,7 @@ def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time:
     (said,) = log_time.outcomes()
 
     with worked(log_time) as (work, _):
-        work.resume(partition, Committed(5, FIRST_READING))
+        work.resume(partition, Committed(5, FIRST_READ))
         work.handle(Batch(partition, records(log_time, 1)[5:]))
 
     assert log_time.outcomes() == [said]
@@ -129,12 +129,12 @@ def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time:
 def test_of_more_outcomes_than_are_kept_the_oldest_are_said_early_and_all_of_them_once(
     log_time: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.flow.attendance.MOST_KEPT", 20)
+    monkeypatch.setattr("services.ingest.flow.attendance.MOST_HELD", 20)
     numbers = [number for number in range(100) if place(log_time, number) == place(log_time, 1)]
     log_time.write(*(one for number in numbers for one in held(number)), tick(1, 60), tick(1, 61))
     partition, told = place(log_time, 1), records(log_time, 1)
     with worked(log_time) as (work, _):
-        work.resume(partition, Committed(len(told) - 1, FIRST_READING))
+        work.resume(partition, Committed(len(told) - 1, FIRST_READ))
         early = len(log_time.outcomes())
         work.handle(Batch(partition, told[-1:]))
 
