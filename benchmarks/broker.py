@@ -8,7 +8,7 @@ from services.runtime.kafka import Producer, create_topics
 from services.runtime.settings import Settings
 
 PARTITIONS = 4
-ACKNOWLEDGED_WITHIN = 60
+ACKNOWLEDGE_TIMEOUT_SECONDS = 60
 AT_ONCE = 10_000
 """Records under way."""
 
@@ -42,9 +42,9 @@ def fill(settings: Settings, topic: str, records: Iterable[Written]) -> tuple[in
     count = size = 0
     for some in _slices(iter(records)):
         sent = [producer.send(topic, record.key, record.value, partition=record.partition) for record in some]
-        producer.flush(ACKNOWLEDGED_WITHIN)
+        producer.flush(ACKNOWLEDGE_TIMEOUT_SECONDS)
         for acknowledgement in sent:
-            acknowledgement.get(ACKNOWLEDGED_WITHIN)
+            acknowledgement.get(ACKNOWLEDGE_TIMEOUT_SECONDS)
         count, size = count + len(some), size + sum(len(record.value) for record in some)
     producer.close()
     return count, size

@@ -1,4 +1,4 @@
-"""The `rapport` command: hands over to one service's own command line without importing the others."""
+"""The `rapport` command: hands over to one service's own command line without freeze_imports the others."""
 
 import importlib
 import os
@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
 from services.runtime import log
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 
 INTERRUPTED = 130
 OURS = frozenset({"schemas", "services", "deploy"})
@@ -69,7 +69,7 @@ def _run(name: str, arguments: Sequence[str]) -> None:
     # one take ten times the CPU of the whole, and make nothing sooner.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        with importing():
+        with freeze_imports():
             module = importlib.import_module(command.module)
         # It may import more as soon as it knows what it is to do.
         getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")

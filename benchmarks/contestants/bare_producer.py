@@ -13,7 +13,7 @@ from benchmarks.contestants.task import Meter, Task, asked
 
 TOPIC = "mentoring.events"
 HEADERS = [("content-type", b"application/cloudevents+json")]
-ACKNOWLEDGED_WITHIN = 120
+ACKNOWLEDGE_TIMEOUT_SECONDS = 120
 
 
 def produce(task: Task) -> None:
@@ -39,9 +39,9 @@ def produce(task: Task) -> None:
 
 def _at_once(producer: Any, records: list[tuple[bytes, bytes]]) -> dict[str, float]:  # noqa: ANN401 (not typed)
     sent = [producer.send(TOPIC, value=value, key=key, headers=HEADERS) for key, value in records]
-    producer.flush(timeout=ACKNOWLEDGED_WITHIN)
+    producer.flush(timeout=ACKNOWLEDGE_TIMEOUT_SECONDS)
     for acknowledgement in sent:
-        acknowledgement.get(ACKNOWLEDGED_WITHIN)
+        acknowledgement.get(ACKNOWLEDGE_TIMEOUT_SECONDS)
     return {}
 
 

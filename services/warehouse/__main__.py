@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
-from services.runtime.garbage import keep_what_is
+from services.runtime.gc_tuning import freeze_heap
 from services.runtime.kafka import KafkaError
 from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
@@ -55,7 +55,7 @@ def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
 def run(settings: WarehouseSettings, feed: Feed) -> None:
     """Serves until SIGTERM; one log line of level error and exit code 1 when it cannot go on."""
     log.configure(settings, "warehouse")
-    keep_what_is()
+    freeze_heap()
     with on_signal() as stop:
         try:
             service.serve(settings, feed, stop)
@@ -215,7 +215,7 @@ def ask(query: Query, given: Sequence[str], kind: str) -> str:
     settings = _settings()
     login = {"clickhouse_user": settings.warehouse_reader, "clickhouse_password": settings.warehouse_reader_password}
     with _explained(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
-        return written(reader.answer(query.statement, query.bound(given)), kind)
+        return written(reader.query_with_columns(query.statement, query.bound(given)), kind)
 
 
 def _lacking() -> str:

@@ -4,7 +4,7 @@ import threading
 from contextlib import closing
 
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.health import Health, served
+from services.runtime.health import Health, serve_health
 from services.runtime.kafka import Reader, await_broker
 from services.runtime.loop import BatchLoop, Limits
 from services.runtime.unexpected import Breaker
@@ -23,10 +23,13 @@ SCHEMA_WAIT_SECONDS = 60.0
 def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
     """Returns when `stop` is set and the batches in hand are stored. Raises SchemaError when the tables are too old."""
     health = Health()
-    with served(health, settings.host, settings.warehouse_health_port), closing(ClickHouse(settings)) as clickhouse:
+    with (
+        serve_health(health, settings.host, settings.warehouse_health_port),
+        closing(ClickHouse(settings)) as clickhouse,
+    ):
         if not await_broker(settings, health, stop):
             return
-        health.tell("starting", "waits for the schema")
+        health.report("starting", "waits for the schema")
         wait_for_schema(clickhouse, stop, SCHEMA_WAIT_SECONDS)
         store = Store(clickhouse, Breaker(), Meters(health.metrics))
         limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)

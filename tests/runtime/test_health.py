@@ -9,7 +9,7 @@ import pytest
 
 from deploy.local.ports import free_port
 from services.runtime import health as module
-from services.runtime.health import Health, PartsReadiness, State, served
+from services.runtime.health import Health, PartsReadiness, State, serve_health
 from tests import plain_http
 from tests.receiver import eventually
 
@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 30.0
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 1.0)
     number = free_port(set())
-    with served(Health(), "127.0.0.1", number):
+    with serve_health(Health(), "127.0.0.1", number):
         yield number
 
 
@@ -74,11 +74,11 @@ class SlowHealth(Health):
         super().__init__()
         self.is_held, self.first, self.go_on = False, threading.Event(), threading.Event()
 
-    def tell(self, state: State, detail: str = "") -> None:
+    def report(self, state: State, detail: str = "") -> None:
         if self.is_held and not self.first.is_set():
             self.first.set()
             self.go_on.wait(1.0)
-        super().tell(state, detail)
+        super().report(state, detail)
 
 
 def test_of_two_parts_that_tell_at_the_same_time_neither_is_forgotten() -> None:
@@ -87,10 +87,10 @@ def test_of_two_parts_that_tell_at_the_same_time_neither_is_forgotten() -> None:
     readiness = PartsReadiness(whole)
     one, other = readiness.part("one"), readiness.part("other")
     whole.is_held = True
-    slow = threading.Thread(target=one.tell, args=("ready",))
+    slow = threading.Thread(target=one.report, args=("ready",))
     slow.start()
     assert whole.first.wait(PATIENCE_SECONDS)
-    quick = threading.Thread(target=other.tell, args=("ready",))
+    quick = threading.Thread(target=other.report, args=("ready",))
     quick.start()
     quick.join(0.2)
     whole.go_on.set()

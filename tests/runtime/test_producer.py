@@ -28,7 +28,7 @@ from services.runtime.kafka import (
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.together import RecordAmongOthers, SentTogether, TopicLimits, record_size
+from services.runtime.kafka.write_group import GroupedRecord, TopicLimits, WriteGroup, record_size
 from services.runtime.settings import Settings
 from tests.receiver import eventually
 
@@ -52,7 +52,7 @@ def troubles() -> list[str | None]:
 @pytest.fixture
 def producer(settings: Settings, troubles: list[str | None]) -> Iterator[Producer]:
     """It gathers for a moment, so that what is sent together shares a batch."""
-    with closing(Producer(settings, trouble=troubles.append, linger_ms=200)) as producer:
+    with closing(Producer(settings, on_availability=troubles.append, linger_ms=200)) as producer:
         yield producer
 
 
@@ -111,7 +111,7 @@ def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings:
         heard.append(why)
         raise ValueError("an error of who listens")
 
-    with closing(Producer(settings, trouble=fails, linger_ms=200)) as producer:
+    with closing(Producer(settings, on_availability=fails, linger_ms=200)) as producer:
         topic = made(settings, {"cleanup.policy": "compact"})
 
         sent = [producer.send(topic, key, b"1") for key in (b"a", None, b"b")]
@@ -125,7 +125,7 @@ def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings:
 def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
     settings: Settings, producer: Producer
 ) -> None:
-    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
@@ -142,8 +142,8 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
 def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int) -> None:
     """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
     meet the same for ever."""
-    handed: list[RecordAmongOthers] = []
-    together = SentTogether(lambda _: None, handed.extend)
+    handed: list[GroupedRecord] = []
+    together = WriteGroup(lambda _: None, handed.extend)
     for number in range(3):
         together.send(OutgoingRecord("any", b"%d" % number, b"a key", []))
     together.close()
@@ -159,7 +159,7 @@ def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_
 def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
-    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
@@ -178,7 +178,7 @@ def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
 def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
     settings: Settings, producer: Producer
 ) -> None:
-    topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.together()
+    topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.write_group()
 
     for start in range(0, 2 * LIMIT, LIMIT // 4):
         together.send(OutgoingRecord(topic, NOISE[start : start + LIMIT // 4], b"a key", []))
@@ -196,7 +196,7 @@ def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hea
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     sending, several = [], 8
     for first in range(several):
-        together = producer.together()
+        together = producer.write_group()
         for number in range(60):
             value = b"%d " % (first * 60 + number) + NOISE[number * 500 : number * 500 + 500]
             together.send(OutgoingRecord(topic, value, b"a key", [], 0))
@@ -217,7 +217,7 @@ def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
     settings: Settings, producer: Producer
 ) -> None:
     """An error of ours: nothing would ever give back the room of what is waited for."""
-    topic, together = made(settings, {}), producer.together()
+    topic, together = made(settings, {}), producer.write_group()
     producer.partitions(topic)
 
     for number, name in enumerate(["a", "b", "\ud800", "c"]):
@@ -236,11 +236,11 @@ def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings
     them."""
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings, max_block_ms=10_000)) as producer:
-        producer.know([gone, there])
+        producer.preload([gone, there])
         delete(settings, producer, gone)
 
         began = time.monotonic()
-        lost, kept = producer.together(), producer.together()
+        lost, kept = producer.write_group(), producer.write_group()
         lost.send(OutgoingRecord(gone, b"1", b"a key", [], 0))
         lost.close()
         kept.send(OutgoingRecord(there, b"1", b"a key", [], 0))
@@ -258,9 +258,9 @@ def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_t
 ) -> None:
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings)) as producer:
-        producer.know([gone, there])
+        producer.preload([gone, there])
         delete(settings, producer, gone)
-        together = producer.together()
+        together = producer.write_group()
 
         for topic in (there, gone, there):
             together.send(OutgoingRecord(topic, b"1", b"a key", [], 0))
@@ -275,7 +275,7 @@ def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_t
 def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None:
     topic = made(settings, {})
     with closing(Producer(settings)) as producer:
-        producer.know([topic])
+        producer.preload([topic])
         assert failure_of(producer, OutgoingRecord(topic, b"before", b"a key", [])) is None
         delete(settings, producer, topic)
 
@@ -287,7 +287,7 @@ def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None
 
 
 def failure_of(producer: Producer, outgoing: OutgoingRecord) -> BaseException | None:
-    together = producer.together()
+    together = producer.write_group()
     together.send(outgoing)
     together.close()
     return together.written.exception(ACKNOWLEDGED_SECONDS)
@@ -309,9 +309,9 @@ def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
     settings: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = made(settings, {"max.message.bytes": str(LIMIT)}), made(settings, {})
-    producer.know([one, other])
-    monkeypatch.setattr("services.runtime.kafka.together.KafkaAdminClient", None)
-    together = producer.together()
+    producer.preload([one, other])
+    monkeypatch.setattr("services.runtime.kafka.write_group.KafkaAdminClient", None)
+    together = producer.write_group()
 
     for topic in (one, other):
         together.send(OutgoingRecord(topic, b"1", b"a key", []))
@@ -326,12 +326,12 @@ def test_a_producer_in_place_of_another_knows_its_topics(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
-    producer.know([compact, plain])
+    producer.preload([compact, plain])
     with pytest.raises(RecordRefusedError):
         producer.send(compact, None, b"without a key").get(ACKNOWLEDGED_SECONDS)
     eventually(lambda: len(troubles) == 2, ACKNOWLEDGED_SECONDS)
 
-    together = producer.together()
+    together = producer.write_group()
     together.send(OutgoingRecord(plain, b"1", b"a key", [], 0))
     together.close()
 
@@ -347,7 +347,7 @@ def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(setti
     batch = object()
     for number in range(3):
         suspect = Suspect(OutgoingRecord("any", b"1", None, []), Telling(number, told))
-        assert replacement.takes(replacement._client, batch, suspect)
+        assert replacement.accepts(replacement._client, batch, suspect)
 
     assert replacement.run() is None
 
@@ -383,7 +383,7 @@ class Telling:
 
 
 def test_who_waits_for_no_record_waits_until_nothing_more_is_sent(producer: Producer) -> None:
-    together = producer.together()
+    together = producer.write_group()
     assert not together.written.done()
 
     together.close()

@@ -16,7 +16,7 @@ from services.runtime.kafka import (
     Reader,
     Record,
     create_topics,
-    newest_of_keys,
+    latest_by_key,
     read_to_end,
 )
 from services.runtime.kafka import reader as reading
@@ -91,7 +91,7 @@ def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Read
     """A reader that has paused the partition of which it was handed some of a fetch, and read the other to its end; and
     the offsets that it has reached."""
     with closing(Reader(settings, group=None, max_poll_records=FEW)) as reader:
-        reader.take(two_full)
+        reader.assign_partitions(two_full)
         first = next(iter(read_on(reader, {}, bool)))
         reader.pause([first])
         (other,) = {*two_full} - {first}
@@ -117,10 +117,10 @@ def test_a_partition_that_was_given_away_while_it_was_paused_is_read_when_it_com
     reader, reached = paused
     first = min(reached, key=lambda partition: reached[partition])
     (other,) = {*reached} - {first}
-    reader.take([other])
+    reader.assign_partitions([other])
     reader.poll(0.1)
 
-    reader.take([first, other])
+    reader.assign_partitions([first, other])
     reader.seek(first, 0)
     reader.seek(other, MANY)
 
@@ -188,7 +188,7 @@ def test_a_topic_that_does_not_exist_is_named_while_the_client_asks_for_it_by_it
 def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -> None:
     told = [record("a", 0), record("b", 1), record("a", 2, b"2"), record("c", 3), record("b", 4, None)]
 
-    every, bounded = list(newest_of_keys(iter(told))), list(newest_of_keys(iter(told), most=2))
+    every, bounded = list(latest_by_key(iter(told))), list(latest_by_key(iter(told), most=2))
 
     assert [(one.key, one.offset) for one in every] == [(b"a", 2), (b"c", 3), (b"b", 4)]
     assert [(one.key, one.offset) for one in bounded] == [(b"a", 0), (b"b", 1), (b"a", 2), (b"c", 3), (b"b", 4)]
@@ -197,7 +197,7 @@ def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -
 def test_keys_of_other_partitions_and_topics_are_others() -> None:
     told = [Record(topic, number, 0, b"a", b"1", (), 0) for topic in ("x", "y") for number in (0, 1)]
 
-    assert list(newest_of_keys(iter(told))) == told
+    assert list(latest_by_key(iter(told))) == told
 
 
 def record(key: str, offset: int, value: bytes | None = b"1") -> Record:

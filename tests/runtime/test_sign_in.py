@@ -136,10 +136,10 @@ def test_a_topic_that_may_not_be_seen_any_more_is_not_told_as_missing(broker: Se
     settings, topic = by_password(broker), f"secured-{uuid4().hex[:8]}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1}})
     with closing(Producer(settings)) as producer:
-        producer.know([topic])
+        producer.preload([topic])
         deny(broker, topic)
         eventually(lambda: topic in _asked_again(producer).unauthorized_topics, 60)
-        together = producer.together()
+        together = producer.write_group()
 
         together.send(OutgoingRecord(topic, b"value", b"key", []))
         together.close()

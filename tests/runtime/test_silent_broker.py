@@ -85,7 +85,7 @@ def test_who_starts_waits_for_a_broker_that_stands_still_for_a_moment(kafka: Loc
     with closing(Producer(Settings(kafka=kafka.bootstrap))) as writer, ThreadPoolExecutor(1) as threads:
         writer.partitions(PLACE.topic)
         with standing_still(kafka):
-            known = threads.submit(writer.know, [PLACE.topic])
+            known = threads.submit(writer.preload, [PLACE.topic])
             time.sleep(4)
 
         known.result(30)
@@ -112,7 +112,7 @@ def state_of(thread: Path) -> str:
     [
         (lambda member: member.committed(PLACE), "has not told how far silent 0 is done within 1 s"),
         (lambda member: member.position(PLACE), "has not told where to read silent 0 within 1 s"),
-        (lambda member: member.behind({PLACE: 1}), "has not told how far silent 0 is done within 1 s"),
+        (lambda member: member.group_lag({PLACE: 1}), "has not told how far silent 0 is done within 1 s"),
     ],
     ids=["committed", "position", "behind"],
 )
@@ -129,9 +129,9 @@ def test_who_reads_up_to_an_end_waits_so_long_and_no_longer_and_goes_on_when_it_
     member.seek(PLACE, 0)
     words = "nothing of silent 0 has come for 2 s: it is read up to 0, its end is 1"
     with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
-        list(member.up_to({PLACE: 1}))
+        list(member.poll_until({PLACE: 1}))
 
-    found = [record.value for polled in member.up_to({PLACE: 1}) for record in polled[PLACE]]
+    found = [record.value for polled in member.poll_until({PLACE: 1}) for record in polled[PLACE]]
 
     assert found == [b"value"]
 
@@ -158,7 +158,7 @@ def test_a_record_that_expires_after_it_was_sent_leaves_a_producer_that_writes(k
         with standing_still(kafka), pytest.raises(KafkaError):
             writing.send("silent-too", b"key", b"meanwhile", partition=0).get(30)
 
-        together = writing.together()
+        together = writing.write_group()
         together.send(OutgoingRecord("silent-too", b"after", b"key", [], 0))
         together.close()
         with suppress(KafkaError):

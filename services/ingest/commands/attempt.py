@@ -56,7 +56,7 @@ class PretendedLog:
         if isinstance(found, Participant) and not is_same(found, known):
             self._participants.append(found)
 
-    def together(self) -> "_WrittenAtOnce":
+    def write_group(self) -> "_WrittenAtOnce":
         return _WrittenAtOnce(self)
 
     def taken(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:

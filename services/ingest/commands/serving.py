@@ -22,7 +22,7 @@ from services.ingest.sources.connections import ConnectionsError, listed
 from services.ingest.sources.tool import Connection
 from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 from services.runtime.health import Health
 from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import SettingsError, describe, load
@@ -58,7 +58,7 @@ def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT
     With several workers the health port tells of all; worker 1 has the next port for itself, with its metrics, and so
     on. When one ends by itself, all end."""
     # Of all commands only this one needs the web framework, and before `_run` sets aside what is imported.
-    with importing():
+    with freeze_imports():
         import_module("services.ingest.gateway.app")
     if listener is not None:
         _run(lambda settings, stop, tools: service.serve(settings, stop, tools, inherited(listener, stop)), check)

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import httpx
 
 from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, listed
-from services.runtime.health import Act
+from services.runtime.health import PostAction
 
 PATH = "/-/connections/reload"
 # Reading the file, beside all else that the process does.
@@ -25,12 +25,12 @@ def proof(digest_key: str) -> str:
     return f"Bearer {hmac.new(digest_key.encode(), b'reload the connections', sha256).hexdigest()}"
 
 
-def reload_act(connections: ConnectionsFile, digest_key: str) -> Act:
+def reload_act(connections: ConnectionsFile, digest_key: str) -> PostAction:
     """Of a process that reads the file."""
     return _guarded(digest_key, lambda: list(listed(connections.reload())))
 
 
-def forwarding_act(addresses: list[str], digest_key: str) -> Act:
+def forwarding_act(addresses: list[str], digest_key: str) -> PostAction:
     """Of the parent of several workers: all are asked, and the first that refuses is told."""
 
     def ask_all() -> list[str]:
@@ -56,7 +56,7 @@ def ask_to_reload(address: str, digest_key: str) -> list[str]:
     raise ReloadRefusedError("\n".join(f"{address}: {fault}" for fault in told.get("faults", [words])))
 
 
-def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> Act:
+def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> PostAction:
     def guarded(authorization: str) -> tuple[int, object]:
         if not hmac.compare_digest(authorization.encode(), proof(digest_key).encode()):
             return HTTPStatus.UNAUTHORIZED, {"faults": ["it has another RAPPORT_INGEST_DIGEST_KEY than who asks"]}

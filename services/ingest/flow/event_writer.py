@@ -28,7 +28,7 @@ CONFLICT = "this source has already said something else under this id; retract i
 
 
 class Together(Protocol):
-    """Many records, as `SentTogether` of the runtime."""
+    """Many records, as `WriteGroup` of the runtime."""
 
     written: Future[None]
     failures: dict[int, BaseException]
@@ -86,7 +86,7 @@ class LogProducer(Protocol):
 
     def partitions(self, topic: str) -> list[int]: ...
 
-    def together(self) -> Together: ...
+    def write_group(self) -> Together: ...
 
 
 class EventWriter:
@@ -125,7 +125,7 @@ class EventWriter:
     @contextmanager
     def recording(self) -> Iterator["RecordedTogether"]:
         """For events that are handed in together, by one thread."""
-        recording = RecordedTogether(self._producer.together())
+        recording = RecordedTogether(self._producer.write_group())
         try:
             yield recording
         finally:

@@ -26,8 +26,8 @@ from services.ingest.gateway.senders import BodyReading, InFlightBytes, RateLimi
 from services.ingest.gateway.sources_endpoint import RawIntake, SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
-from services.runtime.http.server import Door, listen, run_server
-from services.runtime.kafka import WAITING_FETCH_MS, reading
+from services.runtime.http.server import ServerEndpoint, listen, run_server
+from services.runtime.kafka import WAITING_FETCH_MS, open_reader
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 LINKS = {
@@ -44,7 +44,7 @@ def over_http(
 ) -> Iterator[Parts]:
     """Ready when every token is known: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
-    with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
+    with open_reader(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"), known.wanted)
         follower.catch_up(stop)
         metrics = shared.metrics
@@ -58,8 +58,8 @@ def over_http(
         metrics.connections.set_function(lambda: guard.number)
         app = _app(shared, known, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
-        door = Door(listener, guard, settings.ingest_idle_seconds)
-        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
+        endpoint = ServerEndpoint(listener, guard, settings.ingest_idle_seconds)
+        yield {"http": partial(run_server, app, endpoint, stop), "tokens": partial(follower.run, stop)}
 
 
 def _app(
@@ -78,7 +78,9 @@ def _app(
         return Admission(senders, reading_aside, request_errors)
 
     tokens, tools = admission(settings.ingest_token_rate), admission(settings.ingest_connection_rate)
-    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
+    unproven = InFlightBytes(
+        settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.evict_body
+    )
     events = EventsEndpoint(table, Intake(shared.event_writer, writing, shared.gate(known.programs)), tokens, metrics)
     raw = RawIntake(shared.producer, writing)
     sources = SourcesEndpoint(shared.connections, raw, tools, unproven, metrics)

@@ -75,7 +75,7 @@ class RawIntake:
     async def _send(self, payloads: Sequence[Kept], connection_scope: ConnectionScope, begun: Begun) -> Future[None]:
         # One key for a connection: its payloads stay in the order in which they came.
         topic, key = connection_scope.raw_topic, connection_scope.connection.encode()
-        sending = self._producer.together()
+        sending = self._producer.write_group()
         begun(sending.written)
 
         def send(kept: Kept) -> None:
@@ -138,7 +138,7 @@ class SourcesEndpoint:
                 notes["outcome"] = "handshake" if connection else "handshake of an unknown connection"
                 return Response(body, status, media_type=media_type)
             case Verified() if connection is not None:
-                request.scope["state"][CONNECTION].proven()
+                request.scope["state"][CONNECTION].authenticated()
                 notes["tenant"] = connection.connection_scope.tenant
                 return await self._recorded(request, received, connection, notes)
             case Unverified(reason):

@@ -87,7 +87,7 @@ def _await_scoring(settings: Settings, patience: float) -> int:
     try:
         ends = reader.end_offsets(reader.assign([EVENTS.at(settings.log_epoch)]))
         while True:
-            behind = reader.behind(ends)
+            behind = reader.group_lag(ends)
             if not behind or time.monotonic() > until:
                 return behind
             time.sleep(LOOK_SECONDS)

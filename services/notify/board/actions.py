@@ -19,7 +19,7 @@ from services.notify.board.wanted import ActInvalidError, WantedAct, way_back
 from services.notify.domain.deliveries import replayed
 from services.notify.flow.commanding import DISCARD, HEADER, REPLAY
 from services.notify.names import Names
-from services.runtime.kafka import Producer, acknowledged
+from services.runtime.kafka import Producer, await_acknowledged
 
 UNDO_SECONDS = 10
 UNDO_GRACE_SECONDS = 3
@@ -161,7 +161,7 @@ class Acting:
 
         def write() -> None:
             key = letter.delivery_id.encode()
-            acknowledged([self._writer().send(self._names.deliveries, key, value, headers=headers)])
+            await_acknowledged([self._writer().send(self._names.deliveries, key, value, headers=headers)])
 
         await asyncio.to_thread(write)
         results = [ActResult(letter.delivery_id, "done", DONE[what])]
@@ -169,7 +169,7 @@ class Acting:
 
     def _write(self, wanted: Sequence[WantedAct]) -> None:
         producer = self._writer()
-        acknowledged(
+        await_acknowledged(
             producer.send(self._names.commands, one.key.encode(), one.command.model_dump_json().encode())
             for one in wanted
         )

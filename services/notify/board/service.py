@@ -35,10 +35,10 @@ from services.notify.service import now
 from services.notify.settings import NotifySettings
 from services.runtime import log
 from services.runtime.following import Follower
-from services.runtime.garbage import keep_what_is
-from services.runtime.health import Health, served
+from services.runtime.gc_tuning import freeze_heap
+from services.runtime.health import Health, serve_health
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
-from services.runtime.http.server import Door, listen, run_server
+from services.runtime.http.server import ServerEndpoint, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
 from services.runtime.settings import Settings
 
@@ -144,7 +144,7 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
     pages show would grow old without a word."""
     health, ended = Health(), threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(served(health, settings.host, settings.notify_board_health_port))
+        stack.enter_context(serve_health(health, settings.host, settings.notify_board_health_port))
         if not await_broker(settings, health, stop):
             return
         listener = listen(settings.host, settings.notify_board_port)
@@ -152,7 +152,7 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         # 1. All that pages show is known before the first one is served.
         state, people, rules = BoardState(names), NameBook(), RuleBook(settings.clock)
         followers = _follow(stack, settings, names, (state, people, rules))
-        keep_what_is()
+        freeze_heap()
         acting = Acting(lambda: writer(settings), names, state, now)
         stack.callback(acting.close)
         history = StoredHistory(settings)
@@ -182,8 +182,8 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
         guard = ConnectionGuard(LIMITS, cut)
         count = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
         count.set_function(lambda: guard.number)
-        door = Door(listener, guard, IDLE_SECONDS)
-        server = threading.Thread(target=run_server, args=(create_app(board), door, ended), name="board")
+        endpoint = ServerEndpoint(listener, guard, IDLE_SECONDS)
+        server = threading.Thread(target=run_server, args=(create_app(board), endpoint, ended), name="board")
         server.start()
         stack.callback(server.join)
         stack.callback(ended.set)
@@ -194,8 +194,8 @@ def serve_board(settings: NotifySettings, names: Names, stop: threading.Event) -
             if not server.is_alive():
                 raise RuntimeError("the server of the board has ended")
             open_ = sum(one.is_open for one in state.alerts())
-            health.tell("ready", f"{open_} open alerts")
-        health.tell("stopping")
+            health.report("ready", f"{open_} open alerts")
+        health.report("stopping")
 
 
 def writer(settings: Settings) -> Producer:

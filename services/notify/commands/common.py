@@ -11,7 +11,7 @@ from services.notify.flow.destinations import configured
 from services.notify.names import Names
 from services.notify.settings import NotifySettings
 from services.runtime import settings as environment
-from services.runtime.kafka import OutgoingRecord, Producer, acknowledged
+from services.runtime.kafka import OutgoingRecord, Producer, await_acknowledged
 
 LEAST_KEY = 6
 """Characters of the key of an alert or of the id of a delivery: with fewer two of them are too easily taken for each
@@ -43,7 +43,7 @@ def write(settings: NotifySettings, records: Iterable[OutgoingRecord]) -> None:
     """Returns when all are on their topics. Raises KafkaError."""
     producer = Producer(settings)
     try:
-        acknowledged(producer.send(one.topic, one.key, one.value, one.partition, one.headers) for one in records)
+        await_acknowledged(producer.send(one.topic, one.key, one.value, one.partition, one.headers) for one in records)
     finally:
         producer.close(5)
 

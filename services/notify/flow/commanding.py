@@ -31,7 +31,7 @@ from services.notify.flow.asking import GivenAlert
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import places
 
 REPLAY, DISCARD = b"replay", b"discard"
@@ -127,7 +127,7 @@ class Commanding:
             except ValidationError as invalid:
                 self._refuse(record, "; ".join(places(invalid)))
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
-                found = described(failure)
+                found = error_fields(failure)
                 self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
         # Those whose time has come.
         over_now = [key for key, silence in self._silences.items() if silence.until <= self._now()]

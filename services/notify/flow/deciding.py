@@ -24,7 +24,7 @@ from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 from services.validation_errors import places
 
 
@@ -70,7 +70,9 @@ class Deciding:
                 decisions += self._decided(partition_alerts, record, decided_at, silences)
             for key, failure in partition_alerts.forgotten():
                 self._metrics.forgotten.inc()
-                self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
+                self._log.error(
+                    "watch_begun_anew", partition=partition.number, relationship=key, **error_fields(failure)
+                )
         return decisions
 
     def settle(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
@@ -179,7 +181,7 @@ class Deciding:
             self._refuse(record, "; ".join(places(invalid)))
             return []
         except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
-            found = described(failure)
+            found = error_fields(failure)
             self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
             return []
         self._breaker.passed()
@@ -304,7 +306,7 @@ class Deciding:
 
     def _failed(self, what: str, failure: Exception) -> None:
         self._metrics.forgotten.inc()
-        self._log.error(what, **described(failure))
+        self._log.error(what, **error_fields(failure))
 
     def _refuse(self, record: Record, reason: str) -> None:
         self._metrics.refused.inc()

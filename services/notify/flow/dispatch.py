@@ -28,7 +28,7 @@ from services.notify.flow.destinations import Posts
 from services.notify.flow.senders import Answered, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 OVERDUE_SECONDS = 1.0
 """How often what waits is looked through for what has waited too long."""
@@ -276,7 +276,7 @@ class Dispatch:
         try:
             return begun if begun.body is not None else self._renderer.rendered(begun)
         except Exception as failure:  # noqa: BLE001 (told, listed with the dead letters, and no other waits for it)
-            found = described(failure)
+            found = error_fields(failure)
             self._log.error("rendering_failed", delivery_id=due.delivery_id, channel=due.channel, **found)
             outcome = refused(begun, f"cannot be rendered: {found['error']} at {found['raised_at']}", now)
             self._posts.holding(due).outbox.take_back(outcome)

@@ -19,7 +19,7 @@ from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import places
 
 STARTED = "mentoring.relationship.started.v1"
@@ -58,7 +58,7 @@ class PeopleRecords:
         except ValidationError as invalid:
             self._leave_out(record, tenant, subject, "; ".join(places(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
-            self._leave_out(record, tenant, subject, str(described(failure)))
+            self._leave_out(record, tenant, subject, str(error_fields(failure)))
 
     def _applied(self, record: Record, tenant: str, subject: str) -> None:
         if record.value is None:
@@ -160,7 +160,7 @@ class SubjectInputs:
         except ValidationError as invalid:
             self._leave_out(record, "; ".join(places(invalid)))
         except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next record is read)
-            self._leave_out(record, str(described(failure)))
+            self._leave_out(record, str(error_fields(failure)))
 
     def _check_levels(self, programme: Programme) -> None:
         """A level that no row crosses fires late: with the next row of the pair, at midnight at the latest."""

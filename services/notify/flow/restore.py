@@ -25,7 +25,7 @@ from services.notify.names import Names
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import places
 
 LONGEST_SHOWN = 100
@@ -138,7 +138,7 @@ def parsed(load: Callable[[bytes], Read], value: bytes) -> Read:
     except ValidationError as invalid:
         raise UnreadableRecordError("; ".join(places(invalid))) from invalid
     except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
+        raise UnreadableRecordError(str(error_fields(failure))) from failure
 
 
 def subject_of(key: str, value: bytes) -> SubjectWatch:

@@ -14,7 +14,7 @@ from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
 from services.notify.domain.deliveries import AttemptResult, Never, Unknown, Verdict
 from services.runtime import log
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 AT_A_TIME = 8
 """Requests to one destination that are open at once, where its channel takes more than one."""
@@ -78,7 +78,7 @@ class DestinationSender:
         try:
             return await self._channel.send(delivery)
         except Exception as failure:  # noqa: BLE001 (told, listed with the dead letters, and no other waits for it)
-            found = described(failure)
+            found = error_fields(failure)
             log.get(__name__).error("sending_failed", delivery_id=delivery.delivery_id, **found)
             return Never(f"an error of ours: {found['error']} at {found['raised_at']}")
 
@@ -121,7 +121,7 @@ class SenderPool:
         self._closing.discard(closing)
         failure = closing.exception()
         if failure is not None:
-            log.get(__name__).error("destination_not_closed", **described(failure))
+            log.get(__name__).error("destination_not_closed", **error_fields(failure))
 
     def answered(self) -> list[Answered]:
         """Everything that has come back since."""

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, ProfileSet, partition_key
 from schemas.known_names import known_path
 from services.runtime.kafka import Partition
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.runtime.unexpected import Breaker
 from services.scoring.domain.write_phases import LogRecord
 

@@ -70,7 +70,7 @@ class Recomputing:
             self._derived.recompute_if_due()
         except ClickHouseAwayError as away:
             self._away = f"ClickHouse is away: {away}"
-            backoff.put_off()
+            backoff.record_failure()
             return backoff
         self._away = ""
         return Backoff()

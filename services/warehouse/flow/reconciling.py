@@ -9,7 +9,7 @@ from typing import Any
 
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Reader, Record
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.warehouse.domain.reconciliation import RANGE, ExpectedRows, differing, differing_days, first_difference
 from services.warehouse.domain.record import Place, StoredRow
 from services.warehouse.domain.target import Feed, Target
@@ -67,13 +67,13 @@ class _PartitionLog:
 
     def read(self, expected: list[ExpectedRows], aside: set[int]) -> int:
         """Folds its records; `aside` are offsets of those that were set aside. Returns with which the log begins."""
-        self.reader.take([self.partition])
+        self.reader.assign_partitions([self.partition])
         first = self.reader.beginning_offsets([self.partition])[self.partition]
         committed = self.reader.committed(self.partition)
         end = committed.offset if committed else first
         self.reader.seek(self.partition, first)
         by_table = {one.table.name: one for one in expected}
-        for polled in self.reader.up_to({self.partition: end}):
+        for polled in self.reader.poll_until({self.partition: end}):
             for record in (one for one in polled.get(self.partition, ()) if one.offset < end):
                 for row in () if record.offset in aside else self._rows(record):
                     by_table[row.table].add(row)

@@ -6,9 +6,9 @@ from functools import cache
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.kafka import Committed, Partition, Reader, Record
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.runtime.loop import Batch, TryLaterError
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.warehouse.domain.plan import Plan, broken, plan, read_note
 from services.warehouse.domain.record import Outcome, Place, Refused
 from services.warehouse.domain.sorting import Sorted, sort_out
@@ -96,7 +96,7 @@ class Sink:
         try:
             outcome = target.read(value, Place(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers))
         except Exception as failure:  # noqa: BLE001
-            found = described(failure)
+            found = error_fields(failure)
             log.get(__name__).error("record_failed", partition=partition, offset=offset, **found)
             return Refused("failed", found["error"])
         if target.key_of is None or not isinstance(outcome, tuple):

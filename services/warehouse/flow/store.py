@@ -7,7 +7,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
+from services.runtime.clickhouse import INVALID_DATA, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Outcome, Refused, StoredRow
@@ -90,7 +90,7 @@ class Store:
         try:
             self._insert(table.name, table.columns, [row.values for row in rows], token)
         except ClickHouseError as error:
-            if error.code not in POISON:
+            if error.code not in INVALID_DATA:
                 raise
             return self._bisect(table, rows, token, error.code)
         self._breaker.passed()

@@ -24,7 +24,7 @@ from services.ingest.flow.people.projected_topics import (
     roster_value,
 )
 from services.runtime.kafka import Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import places
 
 Read = TypeVar("Read")
@@ -143,5 +143,5 @@ def _or_unreadable(record: Record, read: Callable[[], Read]) -> Read:
     try:
         return read()
     except Exception as failure:
-        why = ", ".join(places(failure)) if isinstance(failure, ValidationError) else str(described(failure))
+        why = ", ".join(places(failure)) if isinstance(failure, ValidationError) else str(error_fields(failure))
         raise UnreadableProjectionError(f"{record.topic} {record.partition}/{record.offset}: {why}") from failure

@@ -25,7 +25,7 @@ from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, Record, read_partition
 from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
@@ -146,7 +146,7 @@ class Projector:
             try:
                 told = list(projection.records(at, touched))
             except Exception as failure:  # noqa: BLE001 (told and counted)
-                self._log.error("relationship_failed", relationship="/".join(touched), **described(failure))
+                self._log.error("relationship_failed", relationship="/".join(touched), **error_fields(failure))
                 self._written.refused(type(failure).__name__)
             else:
                 self._written.passed()

@@ -27,11 +27,11 @@ from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
 from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import places
 
 DIGEST_BYTES = 16
-ACKNOWLEDGED_WITHIN = 30.0
+ACKNOWLEDGE_TIMEOUT_SECONDS = 30.0
 # A key may have a megabyte.
 LONGEST_SHOWN = 300
 
@@ -54,7 +54,7 @@ class SyncTokens:
                 # Without it the calendar is read anew, which repeats things and loses none.
                 log.get(__name__).warning("sync_token_unreadable", key=key[:LONGEST_SHOWN], places=places(invalid))
             except Exception as failure:  # noqa: BLE001 (told; whatever it was, the next token is read)
-                log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
+                log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **error_fields(failure))
 
     def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
         return self._tokens.get(_key(scope, resource))
@@ -71,7 +71,7 @@ class SyncTokens:
             whole=whole,
         )
         value = kept.model_dump_json().encode()
-        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
+        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGE_TIMEOUT_SECONDS)
         self._tokens[key] = kept
 
 

@@ -98,14 +98,14 @@ class Directory:
 
     def write(self, statement: DirectoryStatement) -> Future[None] | Rejected:
         """Rejected where it is more than a record may hold."""
-        sending = self._producer.together()
+        sending = self._producer.write_group()
         receipt = self.write_for(sending, statement)
         sending.close()
         return receipt if isinstance(receipt, Rejected) else receipt.written
 
     def together(self) -> Together:
         """For many statements, which complete together."""
-        return self._producer.together()
+        return self._producer.write_group()
 
     def write_for(self, sending: Together, statement: DirectoryStatement) -> Receipt | Rejected:
         """One of many."""

@@ -45,7 +45,7 @@ from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, later_if_away
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 GROUP = "rapport-ingest-tools"
 # Of one batch: what is polled at once is handled before the next poll.
@@ -121,7 +121,7 @@ class ToolRecords:
         self._metrics.fetches.set(len(self._fetches))
         self._statements.pending_writes.settle()
 
-    def note(self, partition: Partition) -> str:
+    def offset_metadata(self, partition: Partition) -> str:
         """All before the committed offset is done, but for fetches, of which this is the oldest."""
         return note_of(self._fetches.oldest(partition))
 
@@ -153,7 +153,7 @@ class ToolRecords:
             raise
         except Exception as failure:  # noqa: BLE001 (told; it counts for nothing)
             place = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            self._log.error("record_not_heard_again", **place, **described(failure))
+            self._log.error("record_not_heard_again", **place, **error_fields(failure))
 
     def _outcomes(self, record: Record) -> list[str]:
         """Of each payload. What was written of one before it met an error of ours stands, as with one that is
@@ -210,7 +210,7 @@ class ToolRecords:
         try:
             part = part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (told; what cannot be freed of text is not kept)
-            self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **described(failure))
+            self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **error_fields(failure))
             # Where it was is kept, nothing else.
             part = replace(_nothing_of(record.value or b"", ()), number=payload.number if payload else None)
         return quarantine(self._producer, bare, rejected, part)
@@ -287,7 +287,7 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
     """Raises KafkaError."""
     health = shared.readiness.part("tools")
     if not shared.connections and shared.settings.ingest_connections is None:
-        health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
+        health.report("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
         yield {}
         return
     producer, settings = shared.producer, shared.settings
@@ -310,7 +310,7 @@ def tool_topics(shared: Shared, known: ProjectionAccess, stop: threading.Event) 
 
         def run() -> None:
             while not topics.subscribe():
-                health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
+                health.report("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
                 if stop.wait(NOTICED_SECONDS):
                     return
             known.then(loop, stop)
