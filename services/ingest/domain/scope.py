@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from schemas.topics import raw_of
+from schemas.topics import raw_topic
 
 RESERVED = "urn:rapport:"
 """Sources that begin like this are ours: those of connections, and of what ingest itself concludes."""
@@ -60,7 +60,7 @@ class ConnectionScope:
 
     @cached_property
     def raw_topic(self) -> str:
-        return raw_of(self.tool)
+        return raw_topic(self.tool)
 
     @cached_property
     def scope(self) -> Scope:

@@ -53,7 +53,7 @@ def held_at(rule: Rule, fall: Fall, rows: Window) -> Fall:
     """As it is with the newest row: further down, the new level begins anew."""
     for at, _, _, values in reversed(rows):
         if values is not None:
-            lower = rule.is_sure_of(values) and values.health < fall.level - SAME_LEVEL
+            lower = rule.has_confidence(values) and values.health < fall.level - SAME_LEVEL
             return fall._replace(level=values.health, held=at) if lower else fall
     return fall
 
@@ -61,13 +61,13 @@ def held_at(rule: Rule, fall: Fall, rows: Window) -> Fall:
 def regained(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Run | None:
     """For how long so much of the fall has been regained; None if it is not."""
     wanted = fall.level + drop.regained * (fall.peak - fall.level)
-    return unbroken_run(rows, lambda values: rule.is_sure_of(values) and values.health >= wanted)
+    return unbroken_run(rows, lambda values: rule.has_confidence(values) and values.health >= wanted)
 
 
 def settles(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | None:
     """When the new level will have held for long enough, paused time left out; None while paused or unsure."""
     values = newest(rows)
-    if values is None or values.status == "paused" or not rule.is_sure_of(values):
+    if values is None or values.status == "paused" or not rule.has_confidence(values):
         return None
     paused, later = _NO_TIME, None
     for at, _, _, row in reversed(rows):
@@ -100,12 +100,12 @@ def _below(rule: Rule, drop: Drawdown, rows: Window) -> Fallen | None:
         if values is None:
             continue
         if last is None:
-            if not rule.is_sure_of(values):
+            if not rule.has_confidence(values):
                 return None
             last = at, values
         if later is not None and values.status != "paused":
             left -= later - at
-        if rule.is_sure_of(values):
+        if rule.has_confidence(values):
             points += 1
             is_lowest = is_lowest and values.health >= last[1].health
             peak = (values.health, at) if peak is None or values.health > peak[0] else peak

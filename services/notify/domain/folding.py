@@ -6,7 +6,7 @@ of which nobody was told appears, moves or vanishes with the rows beneath it."""
 from dataclasses import dataclass, field, replace
 
 from schemas.primitives import Instant
-from schemas.rules import OF_SCORES, Rule
+from schemas.rules import SCORE_MEASURES, Rule
 from services.notify.domain.lifecycle import OPEN, RuleState, closed, judged, turned
 from services.notify.domain.window import StoredInstant, Window, aged, lasting, up_to
 
@@ -44,7 +44,7 @@ def folded(rule: Rule, anchor: Anchor, window: Window, until: Instant) -> RuleSt
 def moved_up(rule: Rule, anchor: Anchor, window: Window, left: Window) -> Anchor:
     """The anchor where only so much of the window is left. What a rule without levels has come to, its newest row
     says."""
-    if rule.measure not in OF_SCORES:
+    if rule.measure not in SCORE_MEASURES:
         return anchor
     begin = aged(left, rule.longest_hold)
     if begin is None or (anchor.at is not None and anchor.at >= begin):

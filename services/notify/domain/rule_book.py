@@ -15,7 +15,7 @@ from schemas.rule_sets import (
     ShadowResult,
     differing,
 )
-from schemas.rules import OF_SUBJECTS, RULES, Rule
+from schemas.rules import RULES, SUBJECT_MEASURES, Rule
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.folding import Anchor, folded
 from services.notify.domain.guards import Clock
@@ -38,7 +38,7 @@ class InForce:
 
     @property
     def of_subjects(self) -> Mapping[str, Rule]:
-        return {rule.name: rule for rule in self.rules if rule.measure in OF_SUBJECTS}
+        return {rule.name: rule for rule in self.rules if rule.measure in SUBJECT_MEASURES}
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class ShadowCount:
         self._rules = [
             (before, after, _Tally(name))
             for name, before, after in differing(shadow.now.rules, shadow.then.rules)
-            if not any(rule is not None and rule.measure in OF_SUBJECTS for rule in (before, after))
+            if not any(rule is not None and rule.measure in SUBJECT_MEASURES for rule in (before, after))
         ]
 
     def go_on(self, most: int) -> bool:
@@ -195,7 +195,7 @@ def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant)
 
 
 def _made(version: str, rules: tuple[Rule, ...], clock: Clock) -> InForce:
-    of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
+    of_pairs = tuple(rule for rule in rules if rule.measure not in SUBJECT_MEASURES)
     names = {rule.name for rule in of_pairs}
     off = tuple(rule for rule in RULES if rule.name not in names)
     return InForce(version, rules, Evaluator(of_pairs, clock, off))

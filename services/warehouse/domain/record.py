@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.known_names import known_path
+from schemas.field_names import safe_path
 from schemas.primitives import EPOCH, to_micros
 
 # How DateTime64(6) columns say "none".
@@ -70,7 +70,7 @@ def event_id(tenant: str, source: str, id_: str) -> int:
 def refusal(invalid: ValidationError) -> Refused:
     """The first of the errors, without what the record said."""
     first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    return Refused(first["type"], known_path(first["loc"]))
+    return Refused(first["type"], safe_path(first["loc"]))
 
 
 def month(moment: datetime) -> int:

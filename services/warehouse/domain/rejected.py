@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 
 from schemas import topics
-from schemas.known_names import known_path
+from schemas.field_names import safe_path
 from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, appended
 from services.warehouse.domain.tables import WarehouseTable
 
@@ -52,7 +52,7 @@ def rejected_row(value: bytes, place: Place) -> Outcome:
         int(origin[4] or 0),
         _REQUEUED in notes,
         _word(notes, "reason"),
-        known_path(notes.get("path", "")[:1000].split(".")) if notes.get("path") else "",
+        safe_path(notes.get("path", "")[:1000].split(".")) if notes.get("path") else "",
         _tool(notes),
         int(cut_from) if _SIZE.fullmatch(cut_from) else len(value),
         hashlib.sha256(value).hexdigest(),

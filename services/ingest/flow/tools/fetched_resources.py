@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from schemas.sync_tokens import SyncToken
-from schemas.topics import SYNC_TOKENS, raw_of
+from schemas.topics import SYNC_TOKENS, raw_topic
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
@@ -194,7 +194,7 @@ class Fetcher:
     def _send(self, kept: Kept, scope: ConnectionScope) -> Future[None]:
         headers = kept.headers(scope.connection)
         return acknowledged(
-            self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
+            self._producer.send(raw_topic(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )
 
 
