@@ -1,4 +1,4 @@
-"""`rapport warehouse`: the sink, the schema, the readers' login and the ready queries."""
+"""`rapport warehouse`: the sink, the schema, the dictionary, backups, logins and the prepared queries."""
 
 import sys
 from collections import Counter
@@ -38,13 +38,13 @@ MOST_DIFFERENCES = 20
 
 @click.group()
 def main() -> None:
-    """Topics into ClickHouse, for data teams."""
+    """Store the topics in ClickHouse, for data teams."""
 
 
 @main.command()
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and exit.")
 def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
-    """Store what arrives on the log, until SIGTERM."""
+    """Store the records of the log until SIGTERM."""
     settings = _settings()
     if check:
         click.echo(describe(settings))
@@ -53,7 +53,7 @@ def serve(check: bool) -> None:  # noqa: FBT001 (click passes options by name)
 
 
 def run(settings: WarehouseSettings, feed: Feed) -> None:
-    """Serves until SIGTERM; one log line of level error and exit code 1 when it cannot go on."""
+    """Serve until SIGTERM. On a failure, log one line of level error and exit with code 1."""
     log.configure(settings, "warehouse")
     freeze_heap()
     with on_signal() as stop:
@@ -62,7 +62,7 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
         except SchemaError as problem:
             log.get(__name__).error("schema_too_old", error=str(problem))
             sys.exit(1)
-        except Exception as failure:  # noqa: BLE001 (the last line of a process that must not live on)
+        except Exception as failure:  # noqa: BLE001 (logs why the process ends)
             log.get(__name__).error("warehouse_failed", error=reason_of(failure), exc_info=failure)
             sys.exit(1)
 
@@ -72,8 +72,8 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
 @click.option("--cluster", help="Another cluster than RAPPORT_WAREHOUSE_CLUSTER names; empty: one server.")
 @click.option("--fill", is_flag=True, help="Fill new tables too, as `recompute` does: dashboards see what is in them.")
 def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
-    """Create the tables and views, or bring them up to date, and let rows leave as RAPPORT_WAREHOUSE_KEEP_..._DAYS say.
-    Harmless to repeat."""
+    """Create or update the tables and views, and set the retention of rows to RAPPORT_WAREHOUSE_KEEP_..._DAYS.
+    Idempotent."""
     settings = _settings() if cluster is None else _settings(warehouse_cluster=cluster)
     topology = Topology(settings.warehouse_cluster)
     if printed:
@@ -89,7 +89,7 @@ def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
 
 @main.command()
 def recompute() -> None:
-    """Compute all derived tables anew, for example after the scores were replaced. The service may run on."""
+    """Recompute all derived tables, for example after the scores were replaced. The service may keep running."""
     settings = _settings()
     with _explained(), closing(ClickHouse(settings)) as clickhouse:
         relationships, days = recompute_everything(
@@ -100,8 +100,8 @@ def recompute() -> None:
 
 @main.command()
 def reconcile() -> None:
-    """Compare the log with the tables, by ranges of offsets and by days, up to what is stored. Ends with 1 if they
-    differ, or if a table is still to be filled; the service may run on."""
+    """Compare the log with the tables, by ranges of offsets and by days, up to the stored offsets. Exits with code 1 if
+    they differ or if a table must be filled. The service may keep running."""
     settings = _settings()
     rows: Counter[str] = Counter()
     differences: list[str] = []
@@ -124,7 +124,7 @@ def reconcile() -> None:
 @main.command()
 @click.argument("name")
 def backup(name: str) -> None:
-    """Back up all databases under NAME, where RAPPORT_WAREHOUSE_BACKUPS says. The service may run on."""
+    """Back up all databases under NAME, to RAPPORT_WAREHOUSE_BACKUPS. The service may keep running."""
     settings = _settings()
     with _explained():
         back_up(settings, feed_of(settings.log_epoch), name, lambda doing: click.echo(f"  {doing}", err=True))
@@ -137,8 +137,8 @@ def backup(name: str) -> None:
     "--offsets-only", is_flag=True, help="The databases are restored: set back only where the service goes on."
 )
 def restore(name: str, *, offsets_only: bool) -> None:
-    """Restore the backup NAME into a server without our databases, with the service stopped; then it reads again what
-    was stored after the backup."""
+    """Restore the backup NAME into a server without our databases while the service is stopped. Afterwards the service
+    reads again what was stored after the backup."""
     settings = _settings()
     feed = feed_of(settings.log_epoch)
     with _explained():
@@ -152,15 +152,15 @@ def restore(name: str, *, offsets_only: bool) -> None:
 @main.command()
 @click.option("--format", "kind", type=click.Choice(dictionary.FORMATS), default="markdown", show_default=True)
 def docs(kind: str) -> None:
-    """Print the data dictionary: every table, view and column in its own words, and above all which tables are still to
-    be filled; `dbt`: the marts as its sources."""
+    """Print the data dictionary: every table, view and column with its comment, preceded by the tables that must be
+    filled. `dbt` prints the marts as dbt sources."""
     with _explained(), closing(ClickHouse(_settings())) as clickhouse:
         click.echo(dictionary.written(dictionary.read_dictionary(clickhouse), kind, _lacking()), nl=False)
 
 
 @main.group()
 def roles() -> None:
-    """Logins of a server: what the sink, migrations, analysts, readers and single programmes may do."""
+    """Manage logins of a server: the rights of the sink, migrations, analysts, readers and single programmes."""
 
 
 @roles.command("apply")
@@ -193,7 +193,7 @@ def apply_roles(file: Path) -> None:
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
 @click.option("--sql", is_flag=True, help="Print the statement instead of asking it, its question on stderr.")
 def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -> None:
-    """List the ready queries with their questions, or ask the one named NAME with the reader's login."""
+    """List the prepared queries with their questions, or run the one named NAME with the reader's login."""
     known = {query.name: query for query in ready_queries()}
     if name is None:
         width = max(map(len, known))
@@ -211,7 +211,7 @@ def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -
 
 
 def ask(query: Query, given: Sequence[str], kind: str) -> str:
-    """The answer as text, asked with the reader's login."""
+    """Run the query with the reader's login and return the answer as text."""
     settings = _settings()
     login = {"clickhouse_user": settings.warehouse_reader, "clickhouse_password": settings.warehouse_reader_password}
     with _explained(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
@@ -219,7 +219,8 @@ def ask(query: Query, given: Sequence[str], kind: str) -> str:
 
 
 def _lacking() -> str:
-    """What is said beside answers, where our own login may see it: they may lack what was stored before. Or nothing."""
+    """Return a warning for answers if tables may lack earlier rows and our own login can see that; otherwise
+    nothing."""
     with suppress(ClickHouseError), closing(ClickHouse(_settings())) as clickhouse:
         if lacking := unfilled(clickhouse):
             return f"answers may lack what was stored before, {FILL}: {', '.join(lacking)}"
@@ -239,7 +240,7 @@ def _settings(**others: str) -> WarehouseSettings:
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Turns what can go wrong outside of the program into one line and exit code 1."""
+    """Turn external failures into one line on stderr and exit code 1."""
     try:
         yield
     except (SchemaError, RolesError, ParameterError, BackupError) as problem:

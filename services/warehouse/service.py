@@ -21,7 +21,7 @@ SCHEMA_WAIT_SECONDS = 60.0
 
 
 def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
-    """Returns when `stop` is set and the batches in hand are stored. Raises SchemaError when the tables are too old."""
+    """Run until `stop` is set and the current batches are stored. Raises SchemaError when the tables are outdated."""
     health = Health()
     with (
         serve_health(health, settings.host, settings.warehouse_health_port),
@@ -38,7 +38,7 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
 
 
 def recomputing(settings: WarehouseSettings, stop: threading.Event) -> Recomputing:
-    """With a client of its own: one is for one thread."""
+    """Creates its own client, because a client is for one thread."""
     topology, seconds = Topology(settings.warehouse_cluster), settings.warehouse_recompute_seconds
     return Recomputing(Derived(ClickHouse(settings), seconds, stop, topology, settings.retention))
 
@@ -47,10 +47,10 @@ def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
     reader = Reader(
         settings,
         feed.group,
-        # Alerts are written in transactions: what was aborted is not for us.
+        # Alerts are written in transactions: skip aborted records.
         isolation_level="read_committed",
-        # What is stored at once can be fetched at once: behind by much, batches would else be as small as a fetch, and
-        # every batch costs two commits and an insert for each table and month.
+        # Fetch as much as one batch stores. With a large lag, batches would otherwise be as small as a fetch, and every
+        # batch costs two commits and an insert for each table and month.
         max_poll_records=settings.warehouse_flush_records,
         max_partition_fetch_bytes=Limits.octets,
     )

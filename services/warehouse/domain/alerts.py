@@ -1,4 +1,4 @@
-"""`mentoring.alerts` into the tables `alert_log`, `alert_acts` and `delivery_log`."""
+"""Maps `mentoring.alerts` to the tables `alert_log`, `alert_acts` and `delivery_log`."""
 
 import re
 from collections.abc import Iterator
@@ -104,17 +104,17 @@ DELIVERIES = WarehouseTable(
     time="planned_at",
     kind="alerts",
 )
-# What a channel answered is a stranger's text: of it only what names a protocol's own answer is kept.
+# A channel's answer is untrusted text: only codes of the protocol are kept.
 _STATUS = re.compile(r"HTTP [0-9]{3}|[0-9]{3}|[a-z_]{1,40}")
 
 
-# An alert of a programme or a source rests on no score: band none says so.
+# An alert of a programme or a source has no score, shown as band none.
 _NO_READING: tuple[object, ...] = (NEVER, 0, "none", 0, 0, False, NEVER)
 _NO_TRIGGER = ("", "", "")
 
 
 def alert_row(value: bytes, place: Place) -> Outcome:
-    """Of a delivery one row for every alert that the message tells of."""
+    """A delivery becomes one row for every alert in its message."""
     try:
         event = ALERT_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -153,7 +153,7 @@ def _changed(event: AlertChanged, place: Place) -> tuple[object, ...]:
 
 
 def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
-    """Without who acted: that is a matter between colleagues, and no question of data teams."""
+    """The actor is omitted: it concerns colleagues only and is not needed for analysis."""
     act, kind = event.data, _subject_kind(event)
     return (
         event.tenant,
@@ -181,7 +181,7 @@ def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
 
 
 def _subject_kind(event: AlertHandled) -> str:
-    """An act does not say of what kind its subject is; the key of its record does."""
+    """An action does not state the kind of its subject, but the record's key does."""
     if event.partitionkey == partition_key(event.tenant, event.subject):
         return "relationship"
     return event.partitionkey.removeprefix(partition_key(event.tenant, "")).partition("/")[0]
@@ -213,8 +213,8 @@ def _alert(alert: Alert) -> tuple[object, ...]:
 
 
 def _deliveries(event: DeliveryChanged, place: Place) -> Iterator[tuple[object, ...]]:
-    """Of the message's first alert, and of each that it lists beside it: each belongs to its own relationship, and is
-    erased with that. Without the recipient, which is an address or a URL."""
+    """Yield rows for the message's first alert and each listed alert. Each belongs to its own relationship and is
+    erased with it. The recipient is omitted, because it is an address or a URL."""
     one = event.data
     listed = ((item.program, item.relationship, item.alert) for item in one.items)
     for number, (program, subject, alert) in enumerate(((event.program, event.subject, one.alert), *listed)):

@@ -1,5 +1,5 @@
-"""The range that is about to be stored, written beside the committed offset before anything is sent. After a crash
-exactly this range is sent again, so that a range is either in the table or will be, and can be counted."""
+"""The plan of a batch: the range to be stored, kept as offset metadata before any insert. After a crash exactly this
+range is sent again, so that each range is eventually stored and its rows can be counted."""
 
 import re
 import zlib
@@ -11,7 +11,7 @@ _FORM = re.compile(r"v1;last=(\d+);n=(\d+);crc=([0-9a-f]{8})")
 
 @dataclass(frozen=True)
 class Plan:
-    """`first` is the committed offset itself; `count` and `crc` are of the values from `first` to `last`."""
+    """`first` is the committed offset itself; `count` and `crc` cover the values from `first` to `last`."""
 
     first: int
     last: int
@@ -24,7 +24,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Broken:
-    """The log no longer holds what was planned."""
+    """The log no longer holds the planned range."""
 
     reason: str
 
@@ -37,13 +37,13 @@ def plan(offsets: Sequence[int], values: Sequence[bytes | None]) -> Plan:
 
 
 def read_note(first: int, note: str) -> Plan | None:
-    """None where nothing was planned, or in a form of another version: the range is then stored as it comes."""
+    """Return None if there is no plan, or one of another version: the range is then stored as it is polled."""
     found = _FORM.fullmatch(note)
     return Plan(first, int(found[1]), int(found[2]), int(found[3], 16)) if found else None
 
 
 def broken(planned: Plan, found: Plan, *, plain: bool) -> Broken | None:
-    """Whether what the log gives is what was planned; only the ends where the topic has holes."""
+    """Compare the log with the plan; topics with holes are compared by the ends of the range only."""
     if found.last != planned.last or (plain and found.first != planned.first):
         return Broken(f"planned {planned.first}..{planned.last}, the log gives {found.first}..{found.last}")
     if plain and (found.count, found.crc) != (planned.count, planned.crc):

@@ -1,4 +1,4 @@
-"""`mentoring.programs` into the table `programs`: what is known of a programme beside its relationships."""
+"""Maps `mentoring.programs` to the table `programs`: the attributes of a programme."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,12 +29,12 @@ COLUMNS = (
     "is_deleted",
 )
 PROGRAMS = WarehouseTable("mentoring.programs", key=("tenant_id", "program_id"), columns=COLUMNS)
-# Days of these years are told in the programme's own zone; before and after by the nearest offset.
+# Days of these years are computed in the programme's time zone; days outside of them with the nearest offset.
 FIRST_YEAR, LAST_YEAR = 2010, 2045
 
 
 def program_row(value: bytes, place: Place) -> Outcome:
-    """A record without a value takes its programme away."""
+    """A tombstone withdraws its programme."""
     if not value:
         return _withdrawn(place)
     try:
@@ -65,14 +65,14 @@ def program_row(value: bytes, place: Place) -> Outcome:
 
 @cache
 def transitions(zone: str) -> tuple[tuple[int, int], ...]:
-    """(since, offset), both in seconds: how far the zone's clocks are ahead of UTC. ClickHouse takes no time zone from
-    a column, so that days of a zone are computed from these."""
+    """Return pairs of (since, UTC offset), both in seconds. ClickHouse cannot take a time zone from a column, so local
+    days are computed from these."""
     place = ZoneInfo(zone)
     return tuple(_changes(place))
 
 
 def _changes(place: ZoneInfo) -> Iterator[tuple[int, int]]:
-    """Zones change at whole minutes, seldom: found day by day, then by halving."""
+    """Offsets change at whole minutes and rarely: search day by day, then bisect."""
     at, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
     before = _offset(place, at)
     yield int(at.timestamp()), before
@@ -85,7 +85,7 @@ def _changes(place: ZoneInfo) -> Iterator[tuple[int, int]]:
 
 
 def _first(place: ZoneInfo, low: datetime, high: datetime) -> int:
-    """The first second between the two at which the offset is that of `high`."""
+    """Return the first second between the two at which the offset is that of `high`."""
     before, after = int(low.timestamp()), int(high.timestamp())
     new = _offset(place, high)
     while after - before > 1:

@@ -1,4 +1,4 @@
-"""`mentoring.rejected` into the table `rejected`: what did not get in and why, never its bytes."""
+"""Maps `mentoring.rejected` to the table `rejected`: what was rejected and why, never its bytes."""
 
 import hashlib
 import re
@@ -29,17 +29,18 @@ REJECTED = WarehouseTable(
     key=("origin_topic", "origin_partition", "origin_offset", "part", "requeued"),
     columns=COLUMNS,
 )
-# Where the original lies, and which of its payloads is meant.
+# The location of the original record, and the payload within it.
 _ORIGIN = re.compile(rb"(mentoring\.[a-z0-9_.-]{1,100})/([0-9]{1,6})/([0-9]{1,18})(?:#([0-9]{1,9}))?")
 _SIZE = re.compile(r"[0-9]{1,18}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# Headers that a quarantine writes; the originals' own begin with another word.
+# Headers that our dead-letter writer adds; headers of the original have another prefix.
 _REQUEUED = "requeued"
 OTHER = "other"
 
 
 def rejected_row(value: bytes, place: Place) -> Outcome:
-    """What is no key or word of a quarantine's is refused, or named `other`: a stranger may have written it."""
+    """Values that our dead-letter writer does not use are refused or replaced by `other`: a stranger may have written
+    them."""
     origin = _ORIGIN.fullmatch(place.key)
     if origin is None:
         return Refused("key")

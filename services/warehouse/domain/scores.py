@@ -1,5 +1,5 @@
-"""`mentoring.scores` into the tables `score_history`, where a correction replaces, and `score_revisions`, which keeps
-every version."""
+"""Maps `mentoring.scores` to the tables `score_history`, where a correction replaces a row, and `score_revisions`,
+which keeps every version."""
 
 from pydantic import ValidationError
 
@@ -128,7 +128,7 @@ def score_row(value: bytes, place: Place) -> Outcome:
 
 
 def version(row: ScoreRow) -> int:
-    """The greatest is valid; at equal positions a healing row is."""
+    """The greatest version is valid; at equal positions a healing row wins."""
     return 2 * row.position + (row.mode == "heal")
 
 

@@ -1,5 +1,5 @@
-"""The derived tables recomputed as a whole, and the copy of events filled, after the tables below them were replaced or
-when there was none; a running sink may go on."""
+"""Recomputes all derived tables and fills the copy of events, after their source tables were replaced or when nothing
+was derived yet. A running sink may continue."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,8 +16,8 @@ Progress = Callable[[str], None]
 
 
 def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Retention = FOREVER) -> tuple[int, int]:
-    """How many relationships, and how many days of programmes; days whose rows have left stay as they are. Raises
-    ClickHouseError; a repeat is harmless."""
+    """Return the number of relationships and of programme days; days whose rows have expired are not recomputed.
+    Idempotent. Raises ClickHouseError."""
     for [month] in clickhouse.query("SELECT DISTINCT toYYYYMM(occurred_at) AS m FROM mentoring.events ORDER BY m"):
         tell(f"events by type, {month}")
         clickhouse.command(statement("events_by_type"), {"month": month})
@@ -33,12 +33,12 @@ def recompute_everything(clickhouse: ClickHouse, tell: Progress, retention: Rete
         parameters = {"days": list(some), "months": months(some), "since": 0, "version": _version(clickhouse)}
         for table in of_scope("day"):
             clickhouse.command(statement(table.short), parameters)
-    # Last, so that it is told again after a crash before it.
+    # Last, so that a crash before it repeats the warning.
     mark_filled(clickhouse)
     return len(relationships), len(days)
 
 
 def _version(clickhouse: ClickHouse) -> int:
-    """Now, before the rows are read: whatever is stored later is recomputed by the sink, at a later version."""
+    """The time before the rows are read: rows stored later are recomputed by the sink with a greater version."""
     [(now, upto)] = clickhouse.query(statement("progress"))
     return int(max(now, upto + 1))

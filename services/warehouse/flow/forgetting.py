@@ -1,4 +1,4 @@
-"""Rows of erased relationships are deleted for good, and once more whenever a replay of the log brings them back."""
+"""Deletes the rows of erased relationships physically, and again whenever a replay of the log restores them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from services.warehouse.domain.target import TABLES
 from services.warehouse.domain.touched import Day, portions
 from services.warehouse.flow.statements import statement
 
-# Keys are part of a statement's text, and each statement rewrites parts of a table: few at a time, yet not one by one.
+# Keys are part of the statement's text, and each statement rewrites table parts: use medium portions.
 FORGOTTEN_AT_ONCE = 500
 ERASURE_LOG = ("tenant_id", "erased_at", "table_name", "relationships", "rows")
 FRESH = "inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')"
@@ -21,8 +21,8 @@ FRESH = "inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')"
 
 @dataclass(frozen=True)
 class Holder:
-    """A table with rows of relationships: one of the registry's, or one that a replay of the scores made. Which of them
-    has a name changes when a replay exchanges them; its `uuid` stays."""
+    """A table with rows of relationships: one of the registry, or one that a replay of the scores created. A replay may
+    exchange the tables behind a name; the `uuid` stays."""
 
     name: str
     uuid: UUID
@@ -30,22 +30,22 @@ class Holder:
 
     @property
     def names(self) -> dict[str, str]:
-        """A table that does not say when a row was stored is looked through when anything is erased."""
+        """A table without insertion time is scanned completely whenever anything is erased."""
         known = TABLES.get(self.name)
         kept = known.kept if known and known.kept else "0"
         return {"table": self.name, "kept": kept, "fresh": FRESH if self.dated else "0"}
 
 
 def forget_erased(clickhouse: ClickHouse, topology: Topology, since: int) -> list[Day]:
-    """`since`: what was stored before, in microseconds of the server's clock, is known to be in order. Returns the days
-    of programmes that count other rows now. Raises ClickHouseError; a repeat is harmless."""
+    """`since`: rows stored before it are already checked, in microseconds of the server's clock. Returns the programme
+    days whose counts change. Idempotent. Raises ClickHouseError."""
     clickhouse.command(statement("erased_now"), {"since": since})
     [(anything,)] = clickhouse.query("SELECT count() > 0 FROM mentoring.erased")
     if not anything:
         return []
     days: list[Any] = []
     looked_through, holders = list[Holder](), _holders(clickhouse)
-    # A replay may have made, renamed or exchanged tables meanwhile: then one of them was perhaps passed over.
+    # Repeat if a replay created, renamed or exchanged tables meanwhile: one of them may have been skipped.
     while holders != looked_through:
         days += _forget_in(clickhouse, topology, holders, since)
         looked_through, holders = holders, _holders(clickhouse)
@@ -64,9 +64,9 @@ def _forget_in(clickhouse: ClickHouse, topology: Topology, holders: list[Holder]
             found.update(clickhouse.query(statement("to_forget", holder.names), {"since": since}))
     days: list[Any] = []
     for some in portions(sorted(found), FORGOTTEN_AT_ONCE):
-        # 1. Asked first: afterwards nobody knows.
+        # 1. The days come first: they cannot be found after the deletion.
         days += clickhouse.query(statement("days_to_forget"), {"relationships": list(some)})
-        # 2. Counted, then deleted: after a crash in between the rest is counted by the pass that deletes it.
+        # 2. Count, then delete: after a crash in between, the pass that deletes the remaining rows counts them.
         for holder in _in_order(holders):
             with _unless_moved(clickhouse, holder):
                 _forget(clickhouse, topology, holder, list(some))
@@ -77,8 +77,8 @@ def _forget_in(clickhouse: ClickHouse, topology: Topology, holders: list[Holder]
 
 @contextmanager
 def _unless_moved(clickhouse: ClickHouse, holder: Holder) -> Iterator[None]:
-    """What ClickHouse refuses because the table is another one by now, or none, is no failure. One of the registry's
-    that is gone is one."""
+    """Ignore errors of a table that a replay has exchanged or dropped meanwhile. A missing table of the registry stays
+    an error."""
     try:
         yield
     except ClickHouseAwayError:
@@ -91,7 +91,7 @@ def _unless_moved(clickhouse: ClickHouse, holder: Holder) -> Iterator[None]:
 
 
 def _in_order(holders: list[Holder]) -> Iterator[Holder]:
-    """What the days are found by goes last."""
+    """The tables from which the days are found come last."""
     last = ("mentoring.alert_log", "mentoring.score_history", "mentoring.events")
     yield from (holder for holder in holders if holder.name not in last)
     yield from (holder for name in last for holder in holders if holder.name == name)

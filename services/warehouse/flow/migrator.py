@@ -1,4 +1,4 @@
-"""Applies the numbered SQL files, and tells whether the schema of a database is new enough for this code."""
+"""Applies the numbered SQL files, and checks whether the schema of a database is recent enough for this code."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -17,20 +17,19 @@ NOTHING_THERE = frozenset({60, 81})
 
 
 class SchemaError(Exception):
-    """The tables are not those of this code; the message says what to do."""
+    """The tables do not match this code; the message says what to do."""
 
 
 def migrations() -> tuple[Migration, ...]:
-    """The files of this code in order, the ledger's own first."""
+    """Return the files of this code in order, the ledger's own first."""
     folder = files("services.warehouse") / "migrations"
     paths = sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name)
     return tuple(Migration(p.name.removesuffix(".sql"), p.read_text(encoding="utf-8")) for p in paths)
 
 
 def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], None]) -> None:
-    """Brings the database to this code's schema, and tells which tables are to be filled, until they were. A repeat is
-    harmless, also after a crash.
-    Raises SchemaError when a file was changed after it was applied, and ClickHouseError."""
+    """Bring the database to this code's schema, and report tables that must be filled until they are. Idempotent, also
+    after a crash. Raises SchemaError when a file was changed after it was applied, and ClickHouseError."""
     ledger, *numbered = migrations()
     _run(clickhouse, topology, ledger)
     match decide(numbered, recorded(clickhouse)):
@@ -50,8 +49,8 @@ def migrate(clickhouse: ClickHouse, topology: Topology, tell: Callable[[str], No
 
 
 def script(topology: Topology, retention: Retention) -> Iterator[str]:
-    """All statements that bring a server without our tables to this code's schema, the ledger's rows too; to be run by
-    hand, one after the other. They may be repeated."""
+    """Yield all statements that create this code's schema on an empty server, with the ledger's rows, to be run by hand
+    in order. They are idempotent."""
     ledger, *numbered = migrations()
     for migration in (ledger, *numbered):
         yield from statements(topology.fill(migration.sql))
@@ -63,8 +62,8 @@ def script(topology: Topology, retention: Retention) -> Iterator[str]:
 
 
 def retain(clickhouse: ClickHouse, topology: Topology, retention: Retention, tell: Callable[[str], None]) -> None:
-    """Gives every table the TTL that follows from it, or none. Rows that are too old leave in the background, at once
-    and then whenever parts are merged. Raises ClickHouseError."""
+    """Set the TTL of every table. Expired rows are deleted in the background, at once and then whenever parts are
+    merged. Raises ClickHouseError."""
     rows = clickhouse.query(
         "SELECT concat('mentoring.', name), engine_full FROM system.tables WHERE database = 'mentoring'"
     )
@@ -87,8 +86,8 @@ def recorded(clickhouse: ClickHouse) -> dict[str, Recorded]:
 
 
 def wait_for_schema(clickhouse: ClickHouse, stop: threading.Event, seconds: float) -> None:
-    """Returns when every migration of this code is completed, or `stop` is set. Raises SchemaError when that takes
-    longer than `seconds`, and at once for what waiting does not help."""
+    """Return when every migration of this code is completed, or `stop` is set. Raises SchemaError when that takes
+    longer than `seconds`, and at once for problems that waiting does not solve."""
     problem, waited = _problem(clickhouse), 0.0
     while problem and waited < seconds and not stop.wait(0.5):
         waited += 0.5

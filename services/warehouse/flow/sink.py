@@ -1,4 +1,4 @@
-"""Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
+"""Stores batches of the log in tables, each row exactly once: plan, insert, dead-letter; the loop commits last."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -20,7 +20,7 @@ NO_VALUE = Refused("no_value")
 
 
 class PlanBrokenError(Exception):
-    """The log does not hold the range that was being stored when the service last stopped."""
+    """The log lacks the range that was being stored when the service stopped."""
 
 
 class Sink:
@@ -34,12 +34,12 @@ class Sink:
         self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
-        """What was planned and perhaps not finished is sent again, exactly that range."""
+        """A planned range that may be unfinished is stored again, exactly that range."""
         self._sorted.pop(partition, None)
         self._planned.pop(partition, None)
         planned = read_note(committed.offset, committed.metadata) if committed else None
         if planned is None or self._feed.targets[partition.topic].holes == "compacted":
-            # Of a compacted topic the last record that was planned may be gone: what is left is sent anew.
+            # Compaction may have removed the last planned record: the remaining records are stored anew.
             return None
         self._planned[partition] = planned
         return planned.last
@@ -48,7 +48,7 @@ class Sink:
         target = self._feed.targets[batch.partition.topic]
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
         self._expect(batch.partition, found, target)
-        # 1. Decide what every record becomes.
+        # 1. Decide the outcome of every record.
         sorted_out = self._sort(batch, target)
         try:
             refused = self._put(batch, found, sorted_out)
@@ -59,7 +59,8 @@ class Sink:
         return {"rows": sorted_out.rows, "ignored": sorted_out.ignored, "refused": len(refused)}
 
     def idle(self) -> None:
-        """One instance recomputes, beside its loop: the owner of the first partition. Raises what ended that."""
+        """One instance recomputes, on another thread: the owner of the first partition. Raises the failure that ended
+        it."""
         problem = self._recomputing.look(owned=self._first in self._reader.assignment())
         if problem:
             raise TryLaterError(problem)
@@ -74,7 +75,7 @@ class Sink:
             )
 
     def _sort(self, batch: Batch, target: Target) -> Sorted:
-        """Once per batch, also when it has to be sent several times: a refusal counts once."""
+        """Runs once per batch, also if it is stored several times: each refusal is counted once."""
         known = self._sorted.get(batch.partition)
         if known is not None and known[0] is batch:
             return known[1]
@@ -85,11 +86,11 @@ class Sink:
         return found
 
     def _read(self, record: Record, target: Target, partitions: int) -> Outcome:
-        """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that. Thin: of
-        every record all of it is done."""
+        """Map a record to its outcome. A bug that a record triggers dead-letters the record like an invalid one, and
+        counts as a refusal. Thin: it runs for every record."""
         _, partition, offset, key, value, headers, timestamp_ms = record
         if value is None and target.holes == "compacted":
-            # Of a compacted topic a key without a value says that it is no more.
+            # In a compacted topic a tombstone deletes its key.
             value = b""
         if value is None:
             return NO_VALUE
@@ -112,7 +113,7 @@ class Sink:
             raise TryLaterError("a rebalance is under way")
         # 3. Insert.
         refused = {**sorted_out.refused, **self._store.put(batch, sorted_out.blocks)}
-        # 4. Set aside what cannot be stored, before the commit says that the range is done.
+        # 4. Dead-letter the records that cannot be stored, before the commit completes the range.
         self._store.set_aside(batch, refused)
         self._recomputing.stored()
         return refused
