@@ -32,9 +32,9 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, Reader, partition_of
 from services.warehouse.domain.events import EVENTS, event_row
 from services.warehouse.domain.migration import ONE_SERVER
-from services.warehouse.domain.record import Place
+from services.warehouse.domain.record import RecordMetadata
 from services.warehouse.domain.target import feed_of
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.migrator import migrate
 from services.warehouse.flow.store import INSERT
 from services.warehouse.settings import WarehouseSettings
@@ -109,7 +109,7 @@ def measure(bench: Bench, relationships: int, rounds: int) -> None:
 
 
 def read(value: bytes, offset: int) -> tuple[object, ...]:
-    outcome = event_row(value, Place(0, offset))
+    outcome = event_row(value, RecordMetadata(0, offset))
     assert isinstance(outcome, tuple), outcome
     return outcome[0].values
 
@@ -184,7 +184,7 @@ def serving(bench: Bench) -> Iterator[list[int]]:
 def store_only() -> None:
     """`rapport warehouse serve` without derived tables, which are not what is measured: what it recomputes as soon as
     it has started would else take as much of ClickHouse as all inserts."""
-    with mock.patch.object(Derived, "recompute_if_due"):
+    with mock.patch.object(DerivedTables, "recompute_if_due"):
         cli.main()
 
 

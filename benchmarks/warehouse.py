@@ -21,9 +21,9 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.catalogue import Query, queries
 from services.warehouse.domain.migration import ONE_SERVER
-from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.filling import unfilled
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.migrator import migrate
+from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.settings import WarehouseSettings
 
 # A year of programmes: their pairs have an event and a score about as often as a live organisation's.
@@ -153,9 +153,9 @@ def measure(clickhouse: ClickHouse, server: Server, size: Size) -> None:
         with told(server, "filled"):
             fill(clickhouse, size, there)
     # Also where it was filled by the code of before, whose derived tables were other ones.
-    if there < size.rows or unfilled(clickhouse):
+    if there < size.rows or unfilled_tables(clickhouse):
         with told(server, "recomputed"):
-            recompute_everything(clickhouse, lambda _: None)
+            recompute_all(clickhouse, lambda _: None)
     with told(server, "merged"):
         merge(clickhouse)
     for name, count, on_disk in clickhouse.query(
@@ -210,7 +210,7 @@ def timed(clickhouse: ClickHouse, server: Server, query: Query, program: str, ro
         "tenant": "acme",
         "program": program,
     }
-    bound = query.bound([f"{key}={value}" for key, value in given.items()])
+    bound = query.parsed_parameters([f"{key}={value}" for key, value in given.items()])
     seconds: list[tuple[float, float]] = []
     for _ in range(rounds):
         began, cpu = time.monotonic(), server.cpu()

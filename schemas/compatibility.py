@@ -4,7 +4,7 @@ accept with the same meaning."""
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from schemas.narrowing import Schema, narrowed
+from schemas.narrowing import Schema, narrowings
 
 
 class Break(NamedTuple):
@@ -39,7 +39,7 @@ def _breaks(pair: _Pair) -> Iterator[Break]:
     if _choices(pair.old) or _choices(pair.new):
         yield from _choice_breaks(pair)
         return
-    yield from (Break(pair.path, reason) for reason in narrowed(pair.old, pair.new))
+    yield from (Break(pair.path, reason) for reason in narrowings(pair.old, pair.new))
     yield from _member_breaks(pair)
     yield from _nested_breaks(pair, "items", "[]")
     yield from _nested_breaks(pair, "additionalProperties", "*")
@@ -63,14 +63,16 @@ def _choices(schema: Schema) -> list[Schema]:
 def _choice_breaks(pair: _Pair) -> Iterator[Break]:
     """Each old alternative must fit a new one. Reports why it does not fit the closest one."""
     default = [{"default": schema["default"]} if "default" in schema else {} for schema in (pair.old, pair.new)]
-    yield from (Break(pair.path, reason) for reason in narrowed(*default))
+    yield from (Break(pair.path, reason) for reason in narrowings(*default))
     for old in _choices(pair.old) or [pair.old]:
         candidates = _choices(pair.new) or [pair.new]
-        found = (list(_breaks(pair._replace(old=_bare(old), new=_bare(new)))) for new in candidates)
+        found = (
+            list(_breaks(pair._replace(old=_without_choices(old), new=_without_choices(new)))) for new in candidates
+        )
         yield from min(found, key=len)
 
 
-def _bare(schema: Schema) -> Schema:
+def _without_choices(schema: Schema) -> Schema:
     return {name: value for name, value in schema.items() if name != "default"}
 
 

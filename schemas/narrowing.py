@@ -17,13 +17,13 @@ FIRST = ": the first bound where there was none"
 COMPARED = STRUCTURE | SPOKEN | RANGE | {*LOWER, *UPPER, "type", "const", "enum", "default"}
 
 
-def narrowed(old: Schema, new: Schema) -> Iterator[str]:
+def narrowings(old: Schema, new: Schema) -> Iterator[str]:
     """Yield a reason for each way in which `new` is stricter or has another meaning. What cannot be compared, such as
     two patterns, counts as stricter unless it was removed."""
     if gone := _types(old) - _types(new):
-        yield f"may no longer be {_listed(gone)}"
+        yield f"may no longer be {_join(gone)}"
     if gone := _values(old) - _values(new) if "const" in new or "enum" in new else frozenset():
-        yield f"may no longer be {_listed(gone)}"
+        yield f"may no longer be {_join(gone)}"
     if ("const" in new or "enum" in new) and not _values(old) and "type" in old:
         yield "takes some values only"
     yield from (f"{name} is narrower{'' if _had(old, name) else FIRST}" for name in _narrower_limits(old, new))
@@ -68,5 +68,5 @@ def _ceiling(schema: Schema) -> tuple[float, bool]:
     return min((schema.get("maximum", math.inf), True), (schema.get("exclusiveMaximum", math.inf), False))
 
 
-def _listed(values: frozenset[str]) -> str:
+def _join(values: frozenset[str]) -> str:
     return ", ".join(sorted(values))

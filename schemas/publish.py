@@ -22,7 +22,7 @@ def current() -> Mapping[str, dict[str, Any]]:
     return {name: json_schema(name, model) for name, model in models().items()}
 
 
-def published(file: Path) -> Mapping[str, dict[str, Any]]:
+def read_published(file: Path) -> Mapping[str, dict[str, Any]]:
     """Return the published schemas; empty if nothing has been published."""
     found: dict[str, dict[str, Any]] = json.loads(file.read_bytes()) if file.exists() else {}
     return found
@@ -30,7 +30,7 @@ def published(file: Path) -> Mapping[str, dict[str, Any]]:
 
 def publish(file: Path, passes: Callable[[Break], bool] = lambda _: False) -> list[Break]:
     """Return the breaking changes; if there are none, write the file."""
-    found = [one for one in breaks(published(file), current()) if not passes(one)]
+    found = [one for one in breaks(read_published(file), current()) if not passes(one)]
     if not found:
         file.write_text(json.dumps(current(), indent=1, sort_keys=True) + "\n")
     return found

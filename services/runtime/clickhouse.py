@@ -98,7 +98,7 @@ class ClickHouse:
                 self._client = self._connect()
             return use(self._client)
         except (DriverError, OSError) as error:
-            raise _classified(error, self._settings) from error
+            raise _classify(error, self._settings) from error
 
     def _connect(self) -> Client:
         url, trusted = urlsplit(self._settings.clickhouse), self._settings.clickhouse_ssl_cafile
@@ -119,7 +119,7 @@ class ClickHouse:
         )
 
 
-def _classified(error: Exception, settings: Settings) -> ClickHouseError:
+def _classify(error: Exception, settings: Settings) -> ClickHouseError:
     text = str(error)
     if reason := _unreachable(error):
         url = settings.clickhouse.rpartition("@")[2]

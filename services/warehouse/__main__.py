@@ -17,7 +17,7 @@ from services.runtime.settings import SettingsError, describe, load
 from services.runtime.stop import on_signal
 from services.validation_errors import reason_of
 from services.warehouse import dictionary, service
-from services.warehouse.answers import FORMATS, written
+from services.warehouse.answers import FORMATS, format_answer
 from services.warehouse.catalogue import ParameterError, Query
 from services.warehouse.catalogue import queries as ready_queries
 from services.warehouse.domain.migration import Topology
@@ -26,10 +26,10 @@ from services.warehouse.domain.target import Feed, feed_of
 from services.warehouse.flow.applying import RolesError, apply, passwords, read_roles
 from services.warehouse.flow.backups import BackupError, back_up, set_back
 from services.warehouse.flow.backups import restore as restore_backup
-from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.filling import unfilled
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.migrator import SchemaError, retain, script
 from services.warehouse.flow.migrator import migrate as bring_up_to_date
+from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.flow.reconciling import reconcile as compare
 from services.warehouse.settings import WarehouseSettings
 
@@ -79,11 +79,11 @@ def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
     if printed:
         click.echo("".join(f"{one};\n\n" for one in script(topology, settings.retention)), nl=False)
         return
-    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+    with _reported_errors(), closing(ClickHouse(settings)) as clickhouse:
         bring_up_to_date(clickhouse, topology, click.echo)
         retain(clickhouse, topology, settings.retention, click.echo)
-        if fill and (lacking := unfilled(clickhouse)):
-            recompute_everything(clickhouse, lambda doing: click.echo(f"  {doing}", err=True), settings.retention)
+        if fill and (lacking := unfilled_tables(clickhouse)):
+            recompute_all(clickhouse, lambda doing: click.echo(f"  {doing}", err=True), settings.retention)
             click.echo(f"filled   {', '.join(lacking)}")
 
 
@@ -91,8 +91,8 @@ def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
 def recompute() -> None:
     """Recompute all derived tables, for example after the scores were replaced. The service may keep running."""
     settings = _settings()
-    with _explained(), closing(ClickHouse(settings)) as clickhouse:
-        relationships, days = recompute_everything(
+    with _reported_errors(), closing(ClickHouse(settings)) as clickhouse:
+        relationships, days = recompute_all(
             clickhouse, lambda doing: click.echo(f"  {doing}", err=True), settings.retention
         )
     click.echo(f"recomputed {relationships} relationships and {days} days of programmes")
@@ -105,13 +105,13 @@ def reconcile() -> None:
     settings = _settings()
     rows: Counter[str] = Counter()
     differences: list[str] = []
-    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+    with _reported_errors(), closing(ClickHouse(settings)) as clickhouse:
         for one in compare(
             settings, feed_of(settings.log_epoch), clickhouse, lambda doing: click.echo(doing, err=True)
         ):
             rows[one.table] += one.rows
             differences += [f"{one.table}, partition {one.partition}: {words}" for words in one.differences]
-        differences += [f"{table}: perhaps not filled, {FILL}" for table in unfilled(clickhouse)]
+        differences += [f"{table}: perhaps not filled, {FILL}" for table in unfilled_tables(clickhouse)]
     for table, count in rows.items():
         click.echo(f"{table}: {count} rows on the log")
     for words in differences[:MOST_DIFFERENCES]:
@@ -126,7 +126,7 @@ def reconcile() -> None:
 def backup(name: str) -> None:
     """Back up all databases under NAME, to RAPPORT_WAREHOUSE_BACKUPS. The service may keep running."""
     settings = _settings()
-    with _explained():
+    with _reported_errors():
         back_up(settings, feed_of(settings.log_epoch), name, lambda doing: click.echo(f"  {doing}", err=True))
     click.echo(f"backed up as {name}")
 
@@ -141,7 +141,7 @@ def restore(name: str, *, offsets_only: bool) -> None:
     reads again what was stored after the backup."""
     settings = _settings()
     feed = feed_of(settings.log_epoch)
-    with _explained():
+    with _reported_errors():
         if offsets_only:
             set_back(settings, feed, name)
         else:
@@ -154,8 +154,8 @@ def restore(name: str, *, offsets_only: bool) -> None:
 def docs(kind: str) -> None:
     """Print the data dictionary: every table, view and column with its comment, preceded by the tables that must be
     filled. `dbt` prints the marts as dbt sources."""
-    with _explained(), closing(ClickHouse(_settings())) as clickhouse:
-        click.echo(dictionary.written(dictionary.read_dictionary(clickhouse), kind, _lacking()), nl=False)
+    with _reported_errors(), closing(ClickHouse(_settings())) as clickhouse:
+        click.echo(dictionary.render(dictionary.read_dictionary(clickhouse), kind, _unfilled_warning()), nl=False)
 
 
 @main.group()
@@ -178,7 +178,7 @@ def apply_roles(file: Path) -> None:
     password_env = "SPRUCE_PASSWORD"
     """
     settings = _settings()
-    with _explained(), closing(ClickHouse(settings)) as clickhouse:
+    with _reported_errors(), closing(ClickHouse(settings)) as clickhouse:
         logins = passwords(read_roles(file))
         apply(clickhouse, Topology(settings.warehouse_cluster), logins)
         for login, _ in logins:
@@ -194,19 +194,19 @@ def apply_roles(file: Path) -> None:
 @click.option("--sql", is_flag=True, help="Print the statement instead of asking it, its question on stderr.")
 def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -> None:
     """List the prepared queries with their questions, or run the one named NAME with the reader's login."""
-    known = {query.name: query for query in ready_queries()}
+    by_name = {query.name: query for query in ready_queries()}
     if name is None:
-        width = max(map(len, known))
-        for query in known.values():
+        width = max(map(len, by_name))
+        for query in by_name.values():
             click.echo(f"{query.name.ljust(width)}  {query.question}")
-    elif name not in known:
-        raise click.ClickException(f"there is no query {name!r}; there are {', '.join(known)}")
+    elif name not in by_name:
+        raise click.ClickException(f"there is no query {name!r}; there are {', '.join(by_name)}")
     elif sql:
-        click.echo(known[name].comment, nl=False, err=True)
-        click.echo(known[name].statement, nl=False)
+        click.echo(by_name[name].comment, nl=False, err=True)
+        click.echo(by_name[name].statement, nl=False)
     else:
-        click.echo(ask(known[name], given, kind), nl=False)
-        if lacking := _lacking():
+        click.echo(ask(by_name[name], given, kind), nl=False)
+        if lacking := _unfilled_warning():
             click.echo(lacking, err=True)
 
 
@@ -214,15 +214,15 @@ def ask(query: Query, given: Sequence[str], kind: str) -> str:
     """Run the query with the reader's login and return the answer as text."""
     settings = _settings()
     login = {"clickhouse_user": settings.warehouse_reader, "clickhouse_password": settings.warehouse_reader_password}
-    with _explained(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
-        return written(reader.query_with_columns(query.statement, query.bound(given)), kind)
+    with _reported_errors(), closing(ClickHouse(settings.model_copy(update=login))) as reader:
+        return format_answer(reader.query_with_columns(query.statement, query.parsed_parameters(given)), kind)
 
 
-def _lacking() -> str:
+def _unfilled_warning() -> str:
     """Return a warning for answers if tables may lack earlier rows and our own login can see that; otherwise
     nothing."""
     with suppress(ClickHouseError), closing(ClickHouse(_settings())) as clickhouse:
-        if lacking := unfilled(clickhouse):
+        if lacking := unfilled_tables(clickhouse):
             return f"answers may lack what was stored before, {FILL}: {', '.join(lacking)}"
     return ""
 
@@ -239,7 +239,7 @@ def _settings(**others: str) -> WarehouseSettings:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def _reported_errors() -> Iterator[None]:
     """Turn external failures into one line on stderr and exit code 1."""
     try:
         yield

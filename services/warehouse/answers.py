@@ -13,7 +13,7 @@ FORMATS = ("table", "csv", "json")
 NOTHING = "-"
 
 
-def written(answer: QueryResult, kind: str) -> str:
+def format_answer(answer: QueryResult, kind: str) -> str:
     """Instants are UTC, in RFC 3339; NULL is empty in CSV, null in JSON and a dash in a table."""
     rows = [[_value(value) for value in row] for row in answer.rows]
     match kind:

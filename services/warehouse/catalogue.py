@@ -41,7 +41,7 @@ class Query:
         declared = {name: default or None for name, default in _DECLARED.findall(self.comment)}
         return dict.fromkeys(COMMON, "") | declared
 
-    def bound(self, given: Sequence[str]) -> dict[str, str]:
+    def parsed_parameters(self, given: Sequence[str]) -> dict[str, str]:
         """Parse the parameters from `name=value`. Raises ParameterError."""
         values = dict(map(self._pair, given))
         missing = [name for name, default in self.parameters.items() if default is None and name not in values]

@@ -73,7 +73,7 @@ def read_dictionary(clickhouse: ClickHouse) -> list[DescribedDatabase]:
     return [DescribedDatabase(name, words.get(name, ""), tables[name]) for name in DATABASES if name in tables]
 
 
-def written(databases: Sequence[DescribedDatabase], kind: str, lacking: str = "") -> str:
+def render(databases: Sequence[DescribedDatabase], kind: str, lacking: str = "") -> str:
     """`lacking` states which tables are incomplete, for readers who use no command of ours."""
     if kind == "dbt":
         # The dbt file is kept: a temporary state does not belong into it.

@@ -31,7 +31,7 @@ GRANTS: Mapping[Role, Sequence[str]] = {
     # Rights on its own database, which are part of each login's grants.
     "program": (),
 }
-READING = frozenset({"analyst", "reader", "program"})
+READER_ROLES = frozenset({"analyst", "reader", "program"})
 # Limits of a reader for one statement, and its quota for an hour. 0 would mean unlimited and is refused here.
 MOST_SECONDS, MOST_MEMORY_BYTES, MOST_THREADS = 30, 4_000_000_000, 8
 MOST_ROWS, MOST_RESULT_BYTES = 10_000_000, 1 << 30
@@ -137,7 +137,7 @@ def statements(
         yield from (f"GRANT {on} {grant} TO {login.granted}" for grant in grants(login))
         yield _user(login, password.get_secret_value(), on)
         yield f"GRANT {on} {login.granted} TO {login.name}"
-    readers = sorted({login.granted for login, _ in logins if login.role in READING})
+    readers = sorted({login.granted for login, _ in logins if login.role in READER_ROLES})
     if readers:
         within = ", ".join(f"{what} = {most}" for what, most in MOST_IN_AN_HOUR.items())
         yield (
@@ -175,7 +175,7 @@ def program_views(login: ServerLogin, topology: Topology, columns: Sequence[Mart
 def _user(login: ServerLogin, password: str, on: str) -> str:
     salt = secrets.token_hex(16)
     digest = hashlib.sha256(f"{password}{salt}".encode()).hexdigest()
-    profile = " SETTINGS PROFILE 'rapport_reader'" if login.role in READING else ""
+    profile = " SETTINGS PROFILE 'rapport_reader'" if login.role in READER_ROLES else ""
     return (
         f"CREATE USER OR REPLACE {login.name} {on} IDENTIFIED WITH sha256_hash BY '{digest}' SALT '{salt}' "
         f"DEFAULT ROLE {login.granted}{profile}"

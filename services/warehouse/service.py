@@ -10,9 +10,9 @@ from services.runtime.loop import BatchLoop, Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.migrator import wait_for_schema
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store
 from services.warehouse.settings import WarehouseSettings
@@ -37,10 +37,10 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
             BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
 
 
-def recomputing(settings: WarehouseSettings, stop: threading.Event) -> Recomputing:
+def recomputing(settings: WarehouseSettings, stop: threading.Event) -> RecomputeThread:
     """Creates its own client, because a client is for one thread."""
     topology, seconds = Topology(settings.warehouse_cluster), settings.warehouse_recompute_seconds
-    return Recomputing(Derived(ClickHouse(settings), seconds, stop, topology, settings.retention))
+    return RecomputeThread(DerivedTables(ClickHouse(settings), seconds, stop, topology, settings.retention))
 
 
 def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:

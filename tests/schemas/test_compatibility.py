@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.compatibility import Break, breaks
-from schemas.publish import PUBLISHED, is_first_bound, publish, published
+from schemas.publish import PUBLISHED, is_first_bound, publish, read_published
 from tests.schemas.golden import NAMES, current_schemas
 
 Schema = dict[str, Any]
@@ -160,7 +160,7 @@ def test_no_member_of_a_real_schema_may_go(name: str) -> None:
 
 
 def test_no_schema_of_the_tree_breaks_readers_of_what_was_published() -> None:
-    found = breaks(published(PUBLISHED), current_schemas())
+    found = breaks(read_published(PUBLISHED), current_schemas())
 
     told = "\n".join(f"{place}: {reason}" for place, reason in found)
     assert not found, (
@@ -169,7 +169,7 @@ def test_no_schema_of_the_tree_breaks_readers_of_what_was_published() -> None:
 
 
 def test_every_schema_of_the_tree_was_published() -> None:
-    missing = sorted(current_schemas().keys() - published(PUBLISHED).keys())
+    missing = sorted(current_schemas().keys() - read_published(PUBLISHED).keys())
 
     assert missing == [], "run `python -m schemas.publish`"
 
@@ -178,14 +178,14 @@ def test_a_first_publication_and_a_wider_one_are_written_and_one_that_breaks_is_
     file = tmp_path / "published.json"
 
     first = publish(file)
-    narrower = dict(published(file))
+    narrower = dict(read_published(file))
     narrower["session.held.v1"] = {}
     file.write_text(json.dumps(narrower))
     refused = publish(file)
 
     assert first == []
     assert {found.path.split(" ")[0] for found in refused} == {"session.held.v1"}
-    assert published(file) == narrower
+    assert read_published(file) == narrower
 
 
 def changed(path: str, value: object) -> Schema:

@@ -21,8 +21,8 @@ from services.runtime.kafka import Committed, Partition, Producer, Reader, creat
 from services.runtime.loop import Batch, BatchLoop, Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import Feed
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
@@ -39,7 +39,7 @@ AnyEvent = CloudEvent[Any, Any]
 class NotingSink(Sink):
     """Remembers the ranges that it was given, in order."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: RecomputeThread) -> None:
         super().__init__(reader, feed, store, recomputing)
         self.ranges: list[tuple[int, int]] = []
 
@@ -48,7 +48,7 @@ class NotingSink(Sink):
         return super().handle(batch)
 
 
-class NeverDue(Derived):
+class NeverDue(DerivedTables):
     """For sinks of which only what they store is looked at: each beginning looks at all that was stored within three
     minutes, other tests' rows too, which takes more of the engine's CPU than the test does."""
 
@@ -125,18 +125,18 @@ class Warehouse:
         [(rows,)] = self.ask(f"SELECT count() FROM {table} FINAL WHERE tenant_id = {{tenant}}")
         return int(rows)
 
-    def sink_on(self, reader: Reader, recomputing: Recomputing) -> NotingSink:
+    def sink_on(self, reader: Reader, recomputing: RecomputeThread) -> NotingSink:
         store = Store(ClickHouse(self.settings), Breaker(), Meters(CollectorRegistry()))
         return NotingSink(reader, self.feed, store, recomputing)
 
-    def recomputing(self, stop: threading.Event) -> Recomputing:
-        return Recomputing(Derived(ClickHouse(self.settings), 0.1, stop))
+    def recomputing(self, stop: threading.Event) -> RecomputeThread:
+        return RecomputeThread(DerivedTables(ClickHouse(self.settings), 0.1, stop))
 
     @contextmanager
-    def running(self, instance: str = "1", derived: Derived | None = None) -> Iterator[Running]:
+    def running(self, instance: str = "1", derived: DerivedTables | None = None) -> Iterator[Running]:
         reader = group_reader(self.settings.model_copy(update={"instance": instance}), self.feed)
         stop, health = threading.Event(), Health()
-        beside = Recomputing(derived) if derived else self.recomputing(stop)
+        beside = RecomputeThread(derived) if derived else self.recomputing(stop)
         sink = self.sink_on(reader, beside)
         limits = Limits(records=self.settings.warehouse_flush_records, seconds=self.settings.warehouse_flush_seconds)
         found = Running(sink, BatchLoop(reader, sink, health, limits), health, stop)
@@ -150,7 +150,7 @@ class Warehouse:
                 thread.join(60)
                 reader.close()
 
-    def never_due(self) -> Derived:
+    def never_due(self) -> DerivedTables:
         """For `running`, where nobody looks at what is derived."""
         return NeverDue(self.clickhouse, 0.1, threading.Event())
 
@@ -172,7 +172,7 @@ class Warehouse:
 
     def recompute(self) -> None:
         """The derived tables, as a sink does it when it has stored something."""
-        Derived(self.clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(self.clickhouse, 0, threading.Event()).recompute_if_due()
 
     def is_committed(self) -> bool:
         ends = self.asker.end_offsets([Partition(t, n) for t in self.feed.targets for n in range(PARTITIONS)])

@@ -15,8 +15,8 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import Batch
 from services.runtime.unexpected import Breaker
-from services.warehouse.domain.record import Place
-from services.warehouse.domain.sorting import sort_out
+from services.warehouse.domain.record import RecordMetadata
+from services.warehouse.domain.sorting import sort_outcomes
 from services.warehouse.domain.target import (
     ALERT_LOG,
     EVENT_LOG,
@@ -45,8 +45,8 @@ def put(
     """As the sink stores one batch of a topic; offsets go on from call to call. Returns the first.
     `tables`: into no others."""
     records = [Record("told", 0, next(OFFSETS), key, value, (), 0) for value in values]
-    outcomes = [(r.offset, target.read(r.value or b"", Place(0, r.offset, key=key))) for r in records]
-    found = sort_out(outcomes)
+    outcomes = [(r.offset, target.read(r.value or b"", RecordMetadata(0, r.offset, key=key))) for r in records]
+    found = sort_outcomes(outcomes)
     assert not found.refused, found.refused
     blocks = [block for block in found.blocks if block.table in tables]
     Store(clickhouse, Breaker(), Meters(CollectorRegistry())).put(Batch(Partition("told", 0), records), blocks)

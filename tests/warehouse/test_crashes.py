@@ -40,7 +40,7 @@ def test_after_a_crash_between_plan_and_insert_exactly_the_planned_range_is_sent
     with closing(outsider(warehouse)) as reader:
         batch = first_batch(warehouse, reader, "events", 20)
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
-        assert reader.commit({batch.partition: Committed(batch.first, found.note())})
+        assert reader.commit({batch.partition: Committed(batch.first, found.to_metadata())})
     warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(30, 40)))
 
     ranges = warehouse.store_all()
@@ -66,7 +66,7 @@ def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_t
     warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(3)))
     with closing(outsider(warehouse)) as reader:
         batch = first_batch(warehouse, reader, "events", 3)
-        reader.commit({batch.partition: Committed(0, plan([0, 1, 2], [b"a", b"b", b"c"]).note())})
+        reader.commit({batch.partition: Committed(0, plan([0, 1, 2], [b"a", b"b", b"c"]).to_metadata())})
 
     with pytest.raises(PlanBrokenError, match=r"0\.\.2 holds other records than were planned"):
         warehouse.store_all()

@@ -14,7 +14,7 @@ import pytest
 from schemas.events import SessionHeld
 from schemas.scores import Score, ScoreRow
 from services.runtime.clickhouse import ClickHouse
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import alert, band, changed, corrected, held, retracted, row, score
 
@@ -115,12 +115,12 @@ def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: W
     with closing(ClickHouse(warehouse.settings)) as clickhouse:
         stopped = threading.Event()
         stopped.set()
-        dies = Derived(clickhouse, 0.1, stopped)
+        dies = DerivedTables(clickhouse, 0.1, stopped)
         with warehouse.running(derived=dies) as running:
             running.until(warehouse.is_committed, "the commit")
         assert states_of(warehouse) == {}
 
-        Derived(clickhouse, 0.1, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0.1, threading.Event()).recompute_if_due()
 
     assert len(states_of(warehouse)) == 1
     assert len(days_of(warehouse)) == 1
@@ -131,7 +131,7 @@ def test_what_was_recomputed_is_left_alone_until_something_is_stored_and_a_late_
 ) -> None:
     monkeypatch.setattr("services.warehouse.flow.derived.WIDE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("services.warehouse.flow.derived.SETTLED_MICROS", 0)
-    derived = Derived(warehouse.clickhouse, 0, threading.Event())
+    derived = DerivedTables(warehouse.clickhouse, 0, threading.Event())
     warehouse.write("scores", changed(row(), tenant=warehouse.tenant))
     warehouse.store_all()
     derived.recompute_if_due()

@@ -14,7 +14,7 @@ from schemas.payloads import RelationshipErased as Erased
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.warehouse.domain.migration import ONE_SERVER
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, TABLES
-from services.warehouse.flow.forgetting import forget_erased
+from services.warehouse.flow.erasing import delete_erased
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.known_history import event, put
@@ -185,7 +185,7 @@ def test_a_table_that_a_replay_drops_right_before_a_statement_is_passed_over(
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS[kind], f"DROP TABLE {SHADOW}")) as door,
     ):
-        days = forget_erased(door, ONE_SERVER, 0)
+        days = delete_erased(door, ONE_SERVER, 0)
 
         assert door.done
         assert ("spruce", NOON.date()) in {(program, day) for of, program, day in days if of == tenant}
@@ -200,7 +200,7 @@ def test_tables_that_a_replay_exchanges_meanwhile_are_both_looked_through(
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS[kind], f"EXCHANGE TABLES {HISTORY} AND {SHADOW}")) as door,
     ):
-        forget_erased(door, ONE_SERVER, 0)
+        delete_erased(door, ONE_SERVER, 0)
 
         assert door.done
         assert left(clickhouse, HISTORY, tenant) == left(clickhouse, SHADOW, tenant) == ["r-2"]
@@ -212,7 +212,7 @@ def test_a_table_that_gets_another_name_meanwhile_is_looked_through_under_that(s
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS["delete"], renamed)) as door,
     ):
-        forget_erased(door, ONE_SERVER, 0)
+        delete_erased(door, ONE_SERVER, 0)
         kept = left(clickhouse, f"mentoring.{KEPT}", tenant)
         clickhouse.command(f"DROP TABLE mentoring.{KEPT}")
 
@@ -227,7 +227,7 @@ def test_a_table_that_is_still_there_and_cannot_be_looked_through_is_a_failure(s
     ):
         clickhouse.command(f"ALTER TABLE {SHADOW} DROP INDEX by_insertion")
         with pytest.raises(ClickHouseError, match="inserted_at"):
-            forget_erased(door, ONE_SERVER, 0)
+            delete_erased(door, ONE_SERVER, 0)
 
         assert left(clickhouse, HISTORY, tenant) == ["r-1", "r-2"]
 
@@ -240,6 +240,6 @@ def test_a_table_of_the_registry_that_is_gone_is_a_failure(settings: WarehouseSe
     ):
         try:
             with pytest.raises(ClickHouseError, match="score_history"):
-                forget_erased(door, ONE_SERVER, 0)
+                delete_erased(door, ONE_SERVER, 0)
         finally:
             clickhouse.command(put_back)

@@ -12,7 +12,7 @@ from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.marts import MARTS
 from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED, EVENT_LOG
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.filling import mark_filled
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import at, event, put, tell
@@ -28,7 +28,7 @@ def filled(warehouse_server: LocalClickHouse) -> Iterator[ClickHouse]:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         for tenant in (f"one-{uuid.uuid4().hex[:8]}", f"two-{uuid.uuid4().hex[:8]}"):
             tell(clickhouse, tenant)
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
         yield clickhouse
 
 
@@ -144,7 +144,7 @@ def test_a_session_that_is_booked_again_is_scheduled_once(filled: ClickHouse) ->
         for day, session in ((1, "s"), (2, "s"), (3, "t"))
     ]
     put(filled, EVENT_LOG, [to_json(one) for one in booked])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     found = filled.query(f"SELECT sessions_scheduled FROM mentoring_mart.relationships WHERE tenant_id = '{tenant}'")
 
@@ -173,7 +173,7 @@ def test_what_happened_after_an_alert_is_known_when_its_horizon_has_passed(fille
     ]
     put(filled, EVENT_LOG, [to_json(one) for one in told])
     put(filled, ALERT_LOG, [to_json(one) for one in fired])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     found = filled.query(
         "SELECT relationship_id, toString(next_contact), ended_early, came_true, horizon_days "
@@ -190,12 +190,12 @@ def test_what_happened_after_an_alert_is_known_when_its_horizon_has_passed(fille
 def test_a_withdrawal_is_counted_on_the_day_of_firing_when_it_comes_later(filled: ClickHouse) -> None:
     tenant = f"late-{uuid.uuid4().hex[:8]}"
     put(filled, ALERT_LOG, [to_json(alert(at(1), "a", tenant))])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
     before = filled.query(f"SELECT alerts FROM mentoring_mart.program_day WHERE tenant_id = '{tenant}'")
     gone = alert(at(9), "a", tenant, transition="resolved", why="corrected: it was never so")
     put(filled, ALERT_LOG, [to_json(gone)])
 
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     assert before == [(1,)]
     assert filled.query(f"SELECT alerts FROM mentoring_mart.program_day WHERE tenant_id = '{tenant}'") == [(0,)]

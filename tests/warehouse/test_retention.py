@@ -18,7 +18,7 @@ from services.warehouse.domain.alerts import ALERTS
 from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.programs import PROGRAMS
 from services.warehouse.domain.reconciliation import ExpectedRows
-from services.warehouse.domain.record import Place
+from services.warehouse.domain.record import RecordMetadata
 from services.warehouse.domain.retention import FOREVER, Retention, ttl, ttl_of
 from services.warehouse.domain.target import EVENT_LOG
 from services.warehouse.settings import WarehouseSettings
@@ -40,8 +40,8 @@ def test_the_ttl_of_a_table_is_read_as_it_is_written() -> None:
 def test_days_of_which_rows_have_left_are_not_computed_anew() -> None:
     days = [("acme", "spruce", date(2026, 1, 1)), ("acme", "spruce", date(2026, 5, 1))]
 
-    assert Retention(events=90, alerts=400).whole(days, NOW) == days[1:]
-    assert FOREVER.whole(days, NOW) == days
+    assert Retention(events=90, alerts=400).complete_days(days, NOW) == days[1:]
+    assert FOREVER.complete_days(days, NOW) == days
 
 
 def test_what_is_compared_begins_a_day_after_what_may_leave() -> None:
@@ -54,7 +54,7 @@ def test_what_is_compared_begins_a_day_after_what_may_leave() -> None:
 def test_a_row_from_before_is_not_expected_in_the_table() -> None:
     expected = ExpectedRows(EVENTS, set(), NOW)
     for at in (NOW - DAY, NOW + DAY):
-        outcome = EVENT_LOG.read(to_json(held(at)), Place(0, at.day))
+        outcome = EVENT_LOG.read(to_json(held(at)), RecordMetadata(0, at.day))
         assert isinstance(outcome, tuple)
         expected.add(outcome[0])
 

@@ -231,6 +231,6 @@ def test_a_bad_deploy_is_noticed_before_the_rest_of_the_batch_is_read(warehouse:
     store, records = Store(warehouse.clickhouse, Breaker(3), Meters(CollectorRegistry())), iter(range(10))
 
     with pytest.raises(BadDeployError):
-        store.judged((offset, Refused("failed", "KeyError")) for offset in records)
+        store.collect((offset, Refused("failed", "KeyError")) for offset in records)
 
     assert list(records) == list(range(3, 10))

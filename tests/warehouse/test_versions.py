@@ -14,7 +14,7 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import BEGIN, put
 from tests.warehouse.samples import changed, corrected, held, row, score
@@ -134,7 +134,7 @@ def test_rows_of_the_time_before_versions_were_kept_are_known_since_their_last_e
 
 
 def test_the_newest_score_that_was_known_is_one_row_per_relationship(clickhouse: ClickHouse) -> None:
-    Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+    DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
 
     [(rows, pairs)] = clickhouse.query(
         "SELECT count(), uniqExact(tenant_id, relationship_id) FROM mentoring_at.relationships_known(known_at = "

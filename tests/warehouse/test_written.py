@@ -14,13 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.events import log
 from schemas.events import MENTORING_EVENT, OfPartition, RelationshipEvent, to_json
 from schemas.primitives import EventId, Id, SourceUri
+from services.warehouse.domain.event_parser import EVENT_ID, ID, NOTE, SOURCE, TIME, parse_written
 from services.warehouse.domain.events import event_row
-from services.warehouse.domain.record import Place, Refused
-from services.warehouse.domain.written import EVENT_ID, ID, NOTE, SOURCE, TIME, as_written
+from services.warehouse.domain.record import RecordMetadata, Refused
 from tests.warehouse.samples import held, started
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-PLACE = Place(3, 17)
+PLACE = RecordMetadata(3, 17)
 
 
 def examples() -> Iterator[Any]:
@@ -37,10 +37,10 @@ def examples() -> Iterator[Any]:
 def same(value: bytes) -> bool:
     """Whether it was read by the expression; either way its rows are those of the schema."""
     with pytest.MonkeyPatch.context() as only_the_schema:
-        only_the_schema.setattr("services.warehouse.domain.events.as_written", lambda _value: None)
+        only_the_schema.setattr("services.warehouse.domain.events.parse_written", lambda _value: None)
         expected = event_row(value, PLACE)
     assert event_row(value, PLACE) == expected
-    return as_written(value) is not None
+    return parse_written(value) is not None
 
 
 def test_every_type_is_read_by_the_expression_as_rapport_writes_it() -> None:

@@ -250,7 +250,7 @@ class Guarded:
         return self._lines > MOST_HEAD_LINES or self._progress.received - behind > MOST_HEAD_BYTES
 
 
-def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+def guarded_protocol_class(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
     """Return the protocol class for uvicorn; `protocol` is one of uvicorn's own."""
     return type("GuardedProtocol", (Guarded, protocol), {"guard": guard})
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded
+from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded_protocol_class
 
 # Also the number of connections accepted in one go, during which no request is served.
 BACKLOG = 256
@@ -60,7 +60,7 @@ def run_server(app: ASGIApp, endpoint: ServerEndpoint, stop: threading.Event) ->
     """Serve until `stop` is set and the requests in progress are answered. Runs on any thread."""
     config = uvicorn.Config(
         UnambiguousHead(app),
-        http=guarded(endpoint.guard, endpoint.protocol),
+        http=guarded_protocol_class(endpoint.guard, endpoint.protocol),
         log_config=None,
         access_log=False,
         server_header=False,

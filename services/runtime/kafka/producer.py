@@ -183,7 +183,7 @@ class Producer:
         try:
             sent, is_awaited = append_record(client, outgoing)
         except IllegalStateError as closed:
-            raise _replaced(closed) from closed
+            raise _replaced_error(closed) from closed
         if is_awaited:
             client._sender.wakeup()  # noqa: SLF001
         self._await(client, sent, Suspect(outgoing, pending))
@@ -218,7 +218,7 @@ class Producer:
             ]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
-            failure = _replaced(closed)
+            failure = _replaced_error(closed)
         except KafkaError as away:
             failure = away
         finally:
@@ -306,7 +306,7 @@ class Producer:
             log.get(__name__).error("producer_trouble_not_told", **error_fields(failure))
 
 
-def _replaced(closed: IllegalStateError) -> ProducerReplacedError:
+def _replaced_error(closed: IllegalStateError) -> ProducerReplacedError:
     return ProducerReplacedError(f"the producer has been replaced: {closed}")
 
 

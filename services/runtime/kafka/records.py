@@ -74,7 +74,7 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
                 raise CorruptRecordError(f"a batch of {tp} at offset {batch.base_offset} failed its check")
             try:
                 if not isinstance(batch, DefaultRecordBatch):
-                    yield from self._of_old_format(batch, tp)
+                    yield from self._legacy_records(batch, tp)
                 elif not self._is_skipped(batch):
                     yield from self._records(batch, tp)
             except (ValueError, IndexError) as broken:
@@ -121,7 +121,7 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         if at != len(buffer):
             raise ValueError(f"{len(buffer) - at} bytes follow the last record")
 
-    def _of_old_format(self, batch: Any, tp: Any) -> Iterator[Record]:  # noqa: ANN401
+    def _legacy_records(self, batch: Any, tp: Any) -> Iterator[Record]:  # noqa: ANN401
         """Message formats of before 2017, which kafka-python decodes."""
         for record in batch:
             if self.check_crcs and not record.validate_crc():

@@ -5,10 +5,11 @@ from pydantic import ValidationError
 from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, partition_key
 from schemas.primitives import to_micros
 from schemas.topics import position
+from services.warehouse.domain.event_parser import Envelope, parse_written
 from services.warehouse.domain.record import (
     NotStored,
     Outcome,
-    Place,
+    RecordMetadata,
     Refused,
     StoredRow,
     event_id,
@@ -16,7 +17,6 @@ from services.warehouse.domain.record import (
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
-from services.warehouse.domain.written import Envelope, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -69,10 +69,10 @@ TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_i
 FIRST_WINS = 2**63
 
 
-def event_row(value: bytes, place: Place) -> Outcome:
-    event = as_written(value) or _checked(value)
+def event_row(value: bytes, metadata: RecordMetadata) -> Outcome:
+    event = parse_written(value) or _parse_envelope(value)
     if isinstance(event, tuple):
-        return (StoredRow(EVENTS.name, place.offset, month(event[3]), _values(event, place)),)
+        return (StoredRow(EVENTS.name, metadata.offset, month(event[3]), _values(event, metadata)),)
     return event
 
 
@@ -81,7 +81,7 @@ def key_of(row: StoredRow) -> str:
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _checked(value: bytes) -> Envelope | NotStored | Refused:
+def _parse_envelope(value: bytes) -> Envelope | NotStored | Refused:
     try:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -104,10 +104,10 @@ def _checked(value: bytes) -> Envelope | NotStored | Refused:
     )
 
 
-def _values(event: Envelope, place: Place) -> tuple[object, ...]:
+def _values(event: Envelope, metadata: RecordMetadata) -> tuple[object, ...]:
     """Thin: it runs for every stored event."""
     source, id_, type_, time, recorded, tenant, correlation, data, subject, program = event
-    place_on_log = position(place.epoch, place.offset)
+    log_position = position(metadata.epoch, metadata.offset)
     # Not getattr or isinstance: pydantic's lookup of a missing field takes longer than everything else here.
     fields = data.__dict__
     field, origin = fields.get, fields["origin"]
@@ -131,8 +131,8 @@ def _values(event: Envelope, place: Place) -> tuple[object, ...]:
         data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
         correlation or "",
         # It increases within a relationship, which has one partition.
-        place_on_log,
-        FIRST_WINS - place_on_log,
-        place.partition,
-        place.offset,
+        log_position,
+        FIRST_WINS - log_position,
+        metadata.partition,
+        metadata.offset,
     )

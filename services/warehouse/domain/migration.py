@@ -37,7 +37,7 @@ class Topology:
         if not self.cluster:
             return sql.replace("{on_cluster}", "").replace("{engine}", "")
         parts = _BEFORE_TABLE.split(sql)
-        return "".join(map(_replicated, parts)).replace("{on_cluster}", f"ON CLUSTER '{self.cluster}'")
+        return "".join(map(_replicate, parts)).replace("{on_cluster}", f"ON CLUSTER '{self.cluster}'")
 
 
 ONE_SERVER = Topology()
@@ -79,7 +79,7 @@ def statements(sql: str) -> tuple[str, ...]:
     return tuple(part.strip().removesuffix(";") for part in f"{sql}\n".split(";\n") if part.strip())
 
 
-def _replicated(sql: str) -> str:
+def _replicate(sql: str) -> str:
     named = _TABLE.match(sql)
     if named is None:
         return sql

@@ -18,7 +18,7 @@ class Plan:
     count: int
     crc: int
 
-    def note(self) -> str:
+    def to_metadata(self) -> str:
         return f"v1;last={self.last};n={self.count};crc={self.crc:08x}"
 
 
@@ -36,9 +36,9 @@ def plan(offsets: Sequence[int], values: Sequence[bytes | None]) -> Plan:
     return Plan(offsets[0], offsets[-1], len(offsets), crc)
 
 
-def read_note(first: int, note: str) -> Plan | None:
+def parse_metadata(first: int, metadata: str) -> Plan | None:
     """Return None if there is no plan, or one of another version: the range is then stored as it is polled."""
-    found = _FORM.fullmatch(note)
+    found = _FORM.fullmatch(metadata)
     return Plan(first, int(found[1]), int(found[2]), int(found[3], 16)) if found else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from schemas import topics
 from schemas.field_names import safe_path
-from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, appended
+from services.warehouse.domain.record import Outcome, RecordMetadata, Refused, StoredRow, appended_micros
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -38,13 +38,13 @@ _REQUEUED = "requeued"
 OTHER = "other"
 
 
-def rejected_row(value: bytes, place: Place) -> Outcome:
+def rejected_row(value: bytes, metadata: RecordMetadata) -> Outcome:
     """Values that our dead-letter writer does not use are refused or replaced by `other`: a stranger may have written
     them."""
-    origin = _ORIGIN.fullmatch(place.key)
+    origin = _ORIGIN.fullmatch(metadata.key)
     if origin is None:
         return Refused("key")
-    notes = {name: text.decode(errors="replace") for name, text in place.headers}
+    notes = {name: text.decode(errors="replace") for name, text in metadata.headers}
     cut_from = notes.get("cut_from_bytes", "")
     values = (
         origin[1].decode(),
@@ -57,11 +57,11 @@ def rejected_row(value: bytes, place: Place) -> Outcome:
         _tool(notes),
         int(cut_from) if _SIZE.fullmatch(cut_from) else len(value),
         hashlib.sha256(value).hexdigest(),
-        appended(place),
-        place.partition,
-        place.offset,
+        appended_micros(metadata),
+        metadata.partition,
+        metadata.offset,
     )
-    return (StoredRow(REJECTED.name, place.offset, 0, values),)
+    return (StoredRow(REJECTED.name, metadata.offset, 0, values),)
 
 
 def _word(notes: Mapping[str, str], name: str) -> str:

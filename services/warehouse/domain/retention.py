@@ -29,7 +29,7 @@ class Retention:
         days = self.days_of(table.kind)
         return _midnight(now) - timedelta(days=days - 1) if days else None
 
-    def whole(self, days: Sequence[Day], now: datetime) -> Sequence[Day]:
+    def complete_days(self, days: Sequence[Day], now: datetime) -> Sequence[Day]:
         """Return the days whose source rows are all present; the counts of other days stay as they are."""
         shortest = min(filter(None, (self.events, self.scores, self.alerts)), default=0)
         first = (_midnight(now) - timedelta(days=shortest - 1)).date()
@@ -52,7 +52,7 @@ def ttl_of(engine_full: str) -> str:
     return found[1] if found else ""
 
 
-def altered(table: WarehouseTable, wanted: str, topology: Topology) -> str:
+def alter_ttl(table: WarehouseTable, wanted: str, topology: Topology) -> str:
     on = topology.fill("{on_cluster}")
     change = f"MODIFY TTL {wanted.replace(' WHERE ', ' DELETE WHERE ')}" if wanted else "REMOVE TTL"
     return f"ALTER TABLE {table.name} {on} {change}"

@@ -16,7 +16,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Sorted:
+class SortedBatch:
     blocks: Sequence[Block]
     refused: Mapping[int, Refused]
     ignored: int
@@ -26,7 +26,7 @@ class Sorted:
         return sum(len(block.rows) for block in self.blocks)
 
 
-def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
+def sort_outcomes(outcomes: Sequence[tuple[int, Outcome]]) -> SortedBatch:
     """`outcomes` are pairs of offset and outcome, in offset order."""
     blocks: dict[tuple[str, int], list[StoredRow]] = {}
     refused: dict[int, Refused] = {}
@@ -40,4 +40,4 @@ def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
         else:
             ignored += 1
     found = tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items()))
-    return Sorted(found, refused, ignored)
+    return SortedBatch(found, refused, ignored)

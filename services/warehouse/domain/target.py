@@ -8,7 +8,7 @@ from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
 from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
-from services.warehouse.domain.record import Outcome, Place, StoredRow
+from services.warehouse.domain.record import Outcome, RecordMetadata, StoredRow
 from services.warehouse.domain.rejected import REJECTED, rejected_row
 from services.warehouse.domain.scores import HISTORY, REVISIONS, score_row
 from services.warehouse.domain.tables import Scope, WarehouseTable
@@ -41,7 +41,7 @@ DERIVED = (
 )
 
 
-def of_scope(scope: Scope) -> Sequence[WarehouseTable]:
+def tables_of(scope: Scope) -> Sequence[WarehouseTable]:
     """Return the tables that are recomputed for touched keys of this kind, in their order."""
     return [table for table in DERIVED if table.derived == scope]
 
@@ -53,7 +53,7 @@ class Target:
     row's record must have, which determines its partition; None if only we write the topic."""
 
     tables: tuple[WarehouseTable, ...]
-    read: Callable[[bytes, Place], Outcome]
+    read: Callable[[bytes, RecordMetadata], Outcome]
     holes: Literal["none", "markers", "compacted"]
     key_of: Callable[[StoredRow], str] | None = None
 

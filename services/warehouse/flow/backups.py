@@ -17,16 +17,16 @@ OFFSETS = ("name", "topic", "log_partition", "log_offset")
 POLL_SECONDS = 0.5
 # A stopped member with an instance name stays in its group until its session expires (10 s).
 MEMBER_GONE_SECONDS = 15.0
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class BackupError(Exception):
     """The message says why, and what to do."""
 
 
-def back_up(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
+def back_up(settings: WarehouseSettings, feed: Feed, name: str, report: Report) -> None:
     """The service may keep running. Raises BackupError, ClickHouseError and KafkaError."""
-    place = _place(settings, name)
+    destination = _destination(settings, name)
     with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
         # 1. The offsets come first: rows stored meanwhile are stored again after a restore, and none is missing.
         found = {p: reader.committed(p) for p in reader.assign(sorted(feed.targets))}
@@ -34,13 +34,13 @@ def back_up(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> N
         clickhouse.insert("mentoring.backup_offsets", OFFSETS, rows, {"async_insert": 0})
         # 2. The databases.
         on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
-        _run(clickhouse, f"BACKUP {DATABASES} {on} TO {place} ASYNC", tell)
+        _run(clickhouse, f"BACKUP {DATABASES} {on} TO {destination} ASYNC", report)
 
 
-def restore(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
+def restore(settings: WarehouseSettings, feed: Feed, name: str, report: Report) -> None:
     """Restore into a server without our databases while the service is stopped. If it is interrupted after the
     databases, `set_back` completes it. Raises BackupError, ClickHouseError and KafkaError."""
-    place = _place(settings, name)
+    destination = _destination(settings, name)
     with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
         # 1. Refuse to restore over existing databases, or while the service runs.
         _check_stopped(reader, feed)
@@ -51,7 +51,7 @@ def restore(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> N
             )
         # 2. The databases.
         on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
-        _run(clickhouse, f"RESTORE {DATABASES} {on} FROM {place} ASYNC", tell)
+        _run(clickhouse, f"RESTORE {DATABASES} {on} FROM {destination} ASYNC", report)
     # 3. The offsets from which the service continues.
     set_back(settings, feed, name)
 
@@ -82,13 +82,13 @@ def _check_stopped(reader: Reader, feed: Feed) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _place(settings: WarehouseSettings, name: str) -> str:
+def _destination(settings: WarehouseSettings, name: str) -> str:
     if not NAME.fullmatch(name):
         raise BackupError("a backup's name has up to 100 letters, digits, - and _")
     return settings.warehouse_backups.get_secret_value().replace("{name}", name)
 
 
-def _run(clickhouse: ClickHouse, statement: str, tell: Tell) -> None:
+def _run(clickhouse: ClickHouse, statement: str, report: Report) -> None:
     """Run the statement asynchronously: it may take longer than any HTTP timeout."""
     [(number, *_)] = clickhouse.query(statement)
     while True:
@@ -102,5 +102,5 @@ def _run(clickhouse: ClickHouse, statement: str, tell: Tell) -> None:
             return
         if status not in {"CREATING_BACKUP", "RESTORING"}:
             raise BackupError(f"{status.lower()}: {error}")
-        tell(status.lower())
+        report(status.lower())
         time.sleep(POLL_SECONDS)

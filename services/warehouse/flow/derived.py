@@ -14,10 +14,10 @@ from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.migration import ONE_SERVER, Topology
 from services.warehouse.domain.retention import FOREVER, Retention
 from services.warehouse.domain.tables import FILL
-from services.warehouse.domain.target import of_scope
+from services.warehouse.domain.target import tables_of
 from services.warehouse.domain.touched import months, portions
-from services.warehouse.flow.filling import unfilled
-from services.warehouse.flow.forgetting import forget_erased
+from services.warehouse.flow.erasing import delete_erased
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.statements import statement
 
 # Overlap of two scans. Our own insert has returned before the next scan, so its inserted_at is later than the last one;
@@ -34,7 +34,7 @@ SETTLED_MICROS = 10_000_000
 KEYS_AT_ONCE = 500
 
 
-class Derived:
+class DerivedTables:
     """Stops between statements once `stop` is set; the next start completes the work."""
 
     def __init__(
@@ -49,7 +49,7 @@ class Derived:
         self._topology, self._retention = topology, retention
         self._stale = False
         self._lacking: Sequence[str] = ()
-        self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
+        self._scanned_at = self._wide_scan_at = -WIDE_EVERY_SECONDS
         # Rows of `stored.sql`: inserts whose keys are all recomputed.
         self._settled = set[tuple[str, int, int, int]]()
         self._log = log.get(__name__)
@@ -58,25 +58,25 @@ class Derived:
         """Rows were stored: recompute soon."""
         self._stale = True
 
-    def leave(self) -> None:
+    def pause(self) -> None:
         """Another instance recomputes for now; when this one resumes, its first scan is a wide one."""
-        self._looked_wide = -WIDE_EVERY_SECONDS
+        self._wide_scan_at = -WIDE_EVERY_SECONDS
 
     def recompute_if_due(self) -> None:
         """Idempotent. Raises ClickHouseError."""
         now = time.monotonic()
-        wide = now - self._looked_wide >= WIDE_EVERY_SECONDS
-        if wide or (self._stale and now - self._looked >= self._every_seconds):
+        wide = now - self._wide_scan_at >= WIDE_EVERY_SECONDS
+        if wide or (self._stale and now - self._scanned_at >= self._every_seconds):
             if wide:
                 self._warn_of_unfilled()
             self._recompute(WIDE_MICROS if wide else NARROW_MICROS)
-            self._stale, self._looked = False, time.monotonic()
-            self._looked_wide = self._looked if wide else self._looked_wide
+            self._stale, self._scanned_at = False, time.monotonic()
+            self._wide_scan_at = self._scanned_at if wide else self._wide_scan_at
 
     def _warn_of_unfilled(self) -> None:
         """Log the unfilled tables once, and again when they change: scans do not cover rows from before a table was
         created."""
-        lacking = unfilled(self._clickhouse)
+        lacking = unfilled_tables(self._clickhouse)
         if lacking and lacking != self._lacking:
             self._log.warning("tables_to_fill", tables=lacking, hint=FILL)
         self._lacking = lacking
@@ -87,19 +87,19 @@ class Derived:
         [(now, upto)] = self._ask("progress")
         version, since = max(now, upto + 1), max(0, upto - back)
         # First, so that nothing of an erased relationship is counted.
-        forgotten = forget_erased(self._clickhouse, self._topology, since)
+        forgotten = delete_erased(self._clickhouse, self._topology, since)
         # Before any rows are read: inserts that become visible later are new to the next scan.
         stored = {(name, partition, at, rows) for name, partition, at, rows in self._ask("stored", since=since)}
         # From the first insert that still has keys to recompute; without one, from now on.
         since = min((at for _, _, at, _ in stored - self._settled), default=version)
         relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
-        touched = self._retention.whole(list({*days, *forgotten}), datetime.now(UTC))
+        touched = self._retention.complete_days(list({*days, *forgotten}), datetime.now(UTC))
         days = sorted(touched, key=lambda day: (day[2], day))
         for some in portions(relationships, KEYS_AT_ONCE):
-            for table in of_scope("relationship"):
+            for table in tables_of("relationship"):
                 self._run(table.short, relationships=list(some), since=since, version=version)
         for some in portions(days, KEYS_AT_ONCE):
-            for table in of_scope("day"):
+            for table in tables_of("day"):
                 self._run(table.short, days=list(some), months=months(some), since=since, version=version)
         if self._stop.is_set():
             return

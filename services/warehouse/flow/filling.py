@@ -13,7 +13,7 @@ _FILLED = "SELECT DISTINCT name FROM mentoring.filled"
 _SOURCES = (EVENTS.name, HISTORY.name, ALERT_LOG.tables[0].name)
 
 
-def unfilled(clickhouse: ClickHouse) -> Sequence[str]:
+def unfilled_tables(clickhouse: ClickHouse) -> Sequence[str]:
     """Return the names of tables that may lack rows from before they were created. In a database without rows all
     tables count as filled from now on. Raises ClickHouseError."""
     filled = {name for (name,) in clickhouse.query(_FILLED)}

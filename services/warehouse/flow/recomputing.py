@@ -7,17 +7,17 @@ from typing import Self
 
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.loop import Backoff
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 
 # A stop does not wait longer for a running statement; the next start repeats unfinished work.
 LEAVE_SECONDS = 1.0
-LOOK_SECONDS = 0.1
+SCAN_SECONDS = 0.1
 
 
-class Recomputing:
+class RecomputeThread:
     """A context manager that runs the thread. Only this thread uses `derived`."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: DerivedTables) -> None:
         self._derived = derived
         self._stop, self._owned, self._fresh = threading.Event(), threading.Event(), threading.Event()
         self._away = ""
@@ -39,7 +39,7 @@ class Recomputing:
         """Rows were stored: recompute soon."""
         self._fresh.set()
 
-    def look(self, *, owned: bool) -> str:
+    def supervise(self, *, owned: bool) -> str:
         """Called by the loop once per round. `owned`: whether this instance recomputes for now. Returns why it
         currently cannot, and raises the failure that ended the thread."""
         if self._failure is not None:
@@ -53,19 +53,19 @@ class Recomputing:
     def _run(self) -> None:
         backoff, owned = Backoff(), False
         try:
-            while not self._stop.wait(LOOK_SECONDS):
+            while not self._stop.wait(SCAN_SECONDS):
                 if self._fresh.is_set():
                     self._fresh.clear()
                     self._derived.stored()
                 if owned and not self._owned.is_set():
-                    self._derived.leave()
+                    self._derived.pause()
                 owned = self._owned.is_set()
                 if owned and backoff.ready():
-                    backoff = self._recomputed(backoff)
+                    backoff = self._recompute(backoff)
         except Exception as failure:  # noqa: BLE001 (raised again in the loop, which ends the service)
             self._failure = failure
 
-    def _recomputed(self, backoff: Backoff) -> Backoff:
+    def _recompute(self, backoff: Backoff) -> Backoff:
         try:
             self._derived.recompute_if_due()
         except ClickHouseAwayError as away:

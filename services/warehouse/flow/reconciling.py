@@ -11,7 +11,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Reader, Record
 from services.runtime.key_placement import misplaced
 from services.warehouse.domain.reconciliation import RANGE, ExpectedRows, differing, differing_days, first_difference
-from services.warehouse.domain.record import Place, StoredRow
+from services.warehouse.domain.record import RecordMetadata, StoredRow
 from services.warehouse.domain.target import Feed, Target
 from services.warehouse.settings import WarehouseSettings
 
@@ -30,7 +30,7 @@ class PartitionComparison:
 
 
 def reconcile(
-    settings: WarehouseSettings, feed: Feed, clickhouse: ClickHouse, tell: Callable[[str], None]
+    settings: WarehouseSettings, feed: Feed, clickhouse: ClickHouse, report: Callable[[str], None]
 ) -> Iterator[PartitionComparison]:
     """Ignores rows of erased relationships, dead letters and expired rows, and tables without days (programmes and
     rejected inputs). Raises ClickHouseError and KafkaError."""
@@ -43,9 +43,9 @@ def reconcile(
         # Like the service: aborted records are no rows.
         with closing(Reader(settings, feed.group, isolation_level="read_committed")) as reader:
             for partition in reader.assign([topic]):
-                tell(f"{topic} {partition.number}")
+                report(f"{topic} {partition.number}")
                 log = _PartitionLog(reader, feed, target, partition)
-                first = log.read(expected, _aside(clickhouse, partition))
+                first = log.read(expected, _dead_letters(clickhouse, partition))
                 for one in expected:
                     part = _TablePart(clickhouse, one, partition.number, first, feed.epoch)
                     found = tuple(part.differences())
@@ -65,8 +65,8 @@ class _PartitionLog:
     target: Target
     partition: Partition
 
-    def read(self, expected: list[ExpectedRows], aside: set[int]) -> int:
-        """Fold the records; `aside` are the offsets of dead letters. Returns the first offset of the log."""
+    def read(self, expected: list[ExpectedRows], dead_letters: set[int]) -> int:
+        """Fold the records; `dead_letters` are the offsets of dead letters. Returns the first offset of the log."""
         self.reader.assign_partitions([self.partition])
         first = self.reader.beginning_offsets([self.partition])[self.partition]
         committed = self.reader.committed(self.partition)
@@ -75,13 +75,15 @@ class _PartitionLog:
         by_table = {one.table.name: one for one in expected}
         for polled in self.reader.poll_until({self.partition: end}):
             for record in (one for one in polled.get(self.partition, ()) if one.offset < end):
-                for row in () if record.offset in aside else self._rows(record):
+                for row in () if record.offset in dead_letters else self._rows(record):
                     by_table[row.table].add(row)
         return first
 
     def _rows(self, record: Record) -> tuple[StoredRow, ...]:
-        place = Place(record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b"")
-        outcome = self.target.read(record.value or b"", place)
+        metadata = RecordMetadata(
+            record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b""
+        )
+        outcome = self.target.read(record.value or b"", metadata)
         if not isinstance(outcome, tuple):
             return ()
         key_of, count = self.target.key_of, self.reader.partition_count(self.partition.topic)
@@ -126,7 +128,7 @@ class _TablePart:
         )
 
 
-def _aside(clickhouse: ClickHouse, partition: Partition) -> set[int]:
+def _dead_letters(clickhouse: ClickHouse, partition: Partition) -> set[int]:
     rows = clickhouse.query(
         "SELECT log_offset FROM mentoring.dead_letter WHERE topic = {topic:String} AND log_partition = {number:UInt32}",
         {"topic": partition.topic, "number": partition.number},

@@ -9,11 +9,11 @@ from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.key_placement import misplaced
 from services.runtime.loop import Batch, TryLaterError
 from services.runtime.unexpected import error_fields
-from services.warehouse.domain.plan import Plan, broken, plan, read_note
-from services.warehouse.domain.record import Outcome, Place, Refused
-from services.warehouse.domain.sorting import Sorted, sort_out
+from services.warehouse.domain.plan import Plan, broken, parse_metadata, plan
+from services.warehouse.domain.record import Outcome, RecordMetadata, Refused
+from services.warehouse.domain.sorting import SortedBatch, sort_outcomes
 from services.warehouse.domain.target import Feed, Target
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.store import Store
 
 NO_VALUE = Refused("no_value")
@@ -26,18 +26,18 @@ class PlanBrokenError(Exception):
 class Sink:
     """The work of the batch loop."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: RecomputeThread) -> None:
         self._reader, self._feed, self._store, self._recomputing = reader, feed, store, recomputing
         self._first = Partition(min(feed.targets), 0)
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
-        self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
+        self._sorted: dict[Partition, tuple[Batch, SortedBatch]] = {}
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
         """A planned range that may be unfinished is stored again, exactly that range."""
         self._sorted.pop(partition, None)
         self._planned.pop(partition, None)
-        planned = read_note(committed.offset, committed.metadata) if committed else None
+        planned = parse_metadata(committed.offset, committed.metadata) if committed else None
         if planned is None or self._feed.targets[partition.topic].holes == "compacted":
             # Compaction may have removed the last planned record: the remaining records are stored anew.
             return None
@@ -49,19 +49,19 @@ class Sink:
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
         self._expect(batch.partition, found, target)
         # 1. Decide the outcome of every record.
-        sorted_out = self._sort(batch, target)
+        sorted_batch = self._sort(batch, target)
         try:
-            refused = self._put(batch, found, sorted_out)
+            refused = self._put(batch, found, sorted_batch)
         except ClickHouseAwayError as away:
             raise TryLaterError(f"ClickHouse is away: {away}") from away
         self._sorted.pop(batch.partition, None)
         self._planned.pop(batch.partition, None)
-        return {"rows": sorted_out.rows, "ignored": sorted_out.ignored, "refused": len(refused)}
+        return {"rows": sorted_batch.rows, "ignored": sorted_batch.ignored, "refused": len(refused)}
 
     def idle(self) -> None:
         """One instance recomputes, on another thread: the owner of the first partition. Raises the failure that ended
         it."""
-        problem = self._recomputing.look(owned=self._first in self._reader.assignment())
+        problem = self._recomputing.supervise(owned=self._first in self._reader.assignment())
         if problem:
             raise TryLaterError(problem)
 
@@ -74,14 +74,14 @@ class Sink:
                 f"set the offset of group {self._feed.group} for this partition anew"
             )
 
-    def _sort(self, batch: Batch, target: Target) -> Sorted:
+    def _sort(self, batch: Batch, target: Target) -> SortedBatch:
         """Runs once per batch, also if it is stored several times: each refusal is counted once."""
-        known = self._sorted.get(batch.partition)
-        if known is not None and known[0] is batch:
-            return known[1]
+        cached = self._sorted.get(batch.partition)
+        if cached is not None and cached[0] is batch:
+            return cached[1]
         partitions = self._partition_count(batch.partition.topic)
         read = ((record.offset, self._read(record, target, partitions)) for record in batch.records)
-        found = sort_out(self._store.judged(read))
+        found = sort_outcomes(self._store.collect(read))
         self._sorted[batch.partition] = (batch, found)
         return found
 
@@ -95,7 +95,9 @@ class Sink:
         if value is None:
             return NO_VALUE
         try:
-            outcome = target.read(value, Place(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers))
+            outcome = target.read(
+                value, RecordMetadata(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers)
+            )
         except Exception as failure:  # noqa: BLE001
             found = error_fields(failure)
             log.get(__name__).error("record_failed", partition=partition, offset=offset, **found)
@@ -105,15 +107,15 @@ class Sink:
         elsewhere = misplaced(key, partition, partitions, target.key_of(outcome[0]))
         return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
-    def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
-        if not sorted_out.rows and not sorted_out.refused:
+    def _put(self, batch: Batch, found: Plan, sorted_batch: SortedBatch) -> Mapping[int, Refused]:
+        if not sorted_batch.rows and not sorted_batch.refused:
             return {}
         # 2. Plan: after a crash from here on exactly this range is sent again.
-        if not self._reader.commit({batch.partition: Committed(batch.first, found.note())}):
+        if not self._reader.commit({batch.partition: Committed(batch.first, found.to_metadata())}):
             raise TryLaterError("a rebalance is under way")
         # 3. Insert.
-        refused = {**sorted_out.refused, **self._store.put(batch, sorted_out.blocks)}
+        refused = {**sorted_batch.refused, **self._store.put(batch, sorted_batch.blocks)}
         # 4. Dead-letter the records that cannot be stored, before the commit completes the range.
-        self._store.set_aside(batch, refused)
+        self._store.store_dead_letters(batch, refused)
         self._recomputing.stored()
         return refused

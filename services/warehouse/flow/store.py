@@ -45,7 +45,7 @@ class Store:
     def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
         self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
 
-    def judged(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
+    def collect(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
         """Collect the outcomes of a batch in offset order. Raises BadDeployError when too many in a row are refused:
         then nothing of the batch is stored, and the rest is not read."""
         found = []
@@ -68,7 +68,7 @@ class Store:
             refused |= found
         return refused
 
-    def set_aside(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
+    def store_dead_letters(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
         """Store hash and size of the refused records, never their bytes, which may be personal data."""
         records = [record for record in batch.records if record.offset in refused]
         rows = [

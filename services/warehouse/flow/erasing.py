@@ -20,7 +20,7 @@ FRESH = "inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')"
 
 
 @dataclass(frozen=True)
-class Holder:
+class ErasableTable:
     """A table with rows of relationships: one of the registry, or one that a replay of the scores created. A replay may
     exchange the tables behind a name; the `uuid` stays."""
 
@@ -31,12 +31,12 @@ class Holder:
     @property
     def names(self) -> dict[str, str]:
         """A table without insertion time is scanned completely whenever anything is erased."""
-        known = TABLES.get(self.name)
-        kept = known.kept if known and known.kept else "0"
+        registered = TABLES.get(self.name)
+        kept = registered.kept if registered and registered.kept else "0"
         return {"table": self.name, "kept": kept, "fresh": FRESH if self.dated else "0"}
 
 
-def forget_erased(clickhouse: ClickHouse, topology: Topology, since: int) -> list[Day]:
+def delete_erased(clickhouse: ClickHouse, topology: Topology, since: int) -> list[Day]:
     """`since`: rows stored before it are already checked, in microseconds of the server's clock. Returns the programme
     days whose counts change. Idempotent. Raises ClickHouseError."""
     clickhouse.command(statement("erased_now"), {"since": since})
@@ -44,39 +44,39 @@ def forget_erased(clickhouse: ClickHouse, topology: Topology, since: int) -> lis
     if not anything:
         return []
     days: list[Any] = []
-    looked_through, holders = list[Holder](), _holders(clickhouse)
+    scanned, tables = list[ErasableTable](), _erasable_tables(clickhouse)
     # Repeat if a replay created, renamed or exchanged tables meanwhile: one of them may have been skipped.
-    while holders != looked_through:
-        days += _forget_in(clickhouse, topology, holders, since)
-        looked_through, holders = holders, _holders(clickhouse)
+    while tables != scanned:
+        days += _forget_in(clickhouse, topology, tables, since)
+        scanned, tables = tables, _erasable_tables(clickhouse)
     return days
 
 
-def _holders(clickhouse: ClickHouse) -> list[Holder]:
+def _erasable_tables(clickhouse: ClickHouse) -> list[ErasableTable]:
     found = clickhouse.query(statement("of_relationships"))
-    return [Holder(name, uuid, bool(dated)) for name, uuid, dated in found]
+    return [ErasableTable(name, uuid, bool(dated)) for name, uuid, dated in found]
 
 
-def _forget_in(clickhouse: ClickHouse, topology: Topology, holders: list[Holder], since: int) -> list[Any]:
+def _forget_in(clickhouse: ClickHouse, topology: Topology, tables: list[ErasableTable], since: int) -> list[Any]:
     found = set[tuple[Any, ...]]()
-    for holder in holders:
-        with _unless_moved(clickhouse, holder):
-            found.update(clickhouse.query(statement("to_forget", holder.names), {"since": since}))
+    for table in tables:
+        with _ignore_exchanged(clickhouse, table):
+            found.update(clickhouse.query(statement("to_forget", table.names), {"since": since}))
     days: list[Any] = []
     for some in portions(sorted(found), FORGOTTEN_AT_ONCE):
         # 1. The days come first: they cannot be found after the deletion.
         days += clickhouse.query(statement("days_to_forget"), {"relationships": list(some)})
         # 2. Count, then delete: after a crash in between, the pass that deletes the remaining rows counts them.
-        for holder in _in_order(holders):
-            with _unless_moved(clickhouse, holder):
-                _forget(clickhouse, topology, holder, list(some))
+        for table in _deletion_order(tables):
+            with _ignore_exchanged(clickhouse, table):
+                _forget(clickhouse, topology, table, list(some))
     if found:
         log.get(__name__).info("forgotten", relationships=len(found), days=len(days))
     return days
 
 
 @contextmanager
-def _unless_moved(clickhouse: ClickHouse, holder: Holder) -> Iterator[None]:
+def _ignore_exchanged(clickhouse: ClickHouse, table: ErasableTable) -> Iterator[None]:
     """Ignore errors of a table that a replay has exchanged or dropped meanwhile. A missing table of the registry stays
     an error."""
     try:
@@ -84,24 +84,24 @@ def _unless_moved(clickhouse: ClickHouse, holder: Holder) -> Iterator[None]:
     except ClickHouseAwayError:
         raise
     except ClickHouseError as refused:
-        there = {one.name: one.uuid for one in _holders(clickhouse)}.get(holder.name)
-        if there == holder.uuid or (there is None and holder.name in TABLES):
+        there = {one.name: one.uuid for one in _erasable_tables(clickhouse)}.get(table.name)
+        if there == table.uuid or (there is None and table.name in TABLES):
             raise
-        log.get(__name__).info("table_moved", table=holder.name, code=refused.code)
+        log.get(__name__).info("table_moved", table=table.name, code=refused.code)
 
 
-def _in_order(holders: list[Holder]) -> Iterator[Holder]:
+def _deletion_order(tables: list[ErasableTable]) -> Iterator[ErasableTable]:
     """The tables from which the days are found come last."""
     last = ("mentoring.alert_log", "mentoring.score_history", "mentoring.events")
-    yield from (holder for holder in holders if holder.name not in last)
-    yield from (holder for name in last for holder in holders if holder.name == name)
+    yield from (table for table in tables if table.name not in last)
+    yield from (table for name in last for table in tables if table.name == name)
 
 
-def _forget(clickhouse: ClickHouse, topology: Topology, holder: Holder, some: list[tuple[Any, ...]]) -> None:
-    counted = clickhouse.query(statement("erased_rows", holder.names), {"relationships": some})
+def _forget(clickhouse: ClickHouse, topology: Topology, table: ErasableTable, some: list[tuple[Any, ...]]) -> None:
+    counted = clickhouse.query(statement("erased_rows", table.names), {"relationships": some})
     if not counted:
         return
-    clickhouse.command(statement("forget", holder.names, topology), {"relationships": some})
+    clickhouse.command(statement("forget", table.names, topology), {"relationships": some})
     [(now,)] = clickhouse.query("SELECT now64(6, 'UTC')")
-    rows = [(tenant, now, holder.name, relationships, count) for tenant, relationships, count in counted]
+    rows = [(tenant, now, table.name, relationships, count) for tenant, relationships, count in counted]
     clickhouse.insert("mentoring.erasure_log", ERASURE_LOG, rows, {"async_insert": 0})

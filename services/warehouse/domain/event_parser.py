@@ -39,7 +39,7 @@ Envelope = tuple[str, str, str, datetime, datetime, str, str | None, p.Payload, 
 bare tuple, because there is one for every stored event."""
 
 
-def as_written(value: bytes) -> Envelope | None:
+def parse_written(value: bytes) -> Envelope | None:
     try:
         found = _ENVELOPE.fullmatch(value.decode("ascii"))
         if found is None:
