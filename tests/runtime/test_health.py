@@ -29,7 +29,7 @@ def threads() -> int:
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
 
 
-def test_a_crowd_that_says_nothing_keeps_nobody_out_and_holds_no_threads(port: int) -> None:
+def test_idle_connections_lock_nobody_out_and_hold_no_threads(port: int) -> None:
     crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
 
     answer = plain_http.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
@@ -81,7 +81,7 @@ class SlowHealth(Health):
         super().report(state, detail)
 
 
-def test_of_two_parts_that_tell_at_the_same_time_neither_is_forgotten() -> None:
+def test_two_parts_that_report_at_the_same_time_are_both_counted() -> None:
     """Nobody tells it once more: a part tells what has changed."""
     whole = SlowHealth()
     readiness = PartsReadiness(whole)

@@ -31,7 +31,7 @@ class LookingWork:
         """Nothing is due."""
 
 
-def test_what_is_in_hand_is_not_handled_yet(local_kafka: LocalKafka) -> None:
+def test_buffered_records_count_as_lag(local_kafka: LocalKafka) -> None:
     """A batch may take seconds: whoever waits until nothing is left to do would else see nothing meanwhile."""
     settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
@@ -57,7 +57,7 @@ class SlowWork(LookingWork):
         time.sleep(0.7)
 
 
-def test_a_stop_begins_no_more_batches_than_there_is_time_for(local_kafka: LocalKafka) -> None:
+def test_a_stop_starts_no_more_batches_than_there_is_time_for(local_kafka: LocalKafka) -> None:
     """Whoever waits for it kills it after a few seconds."""
     settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})

@@ -15,7 +15,7 @@ from services.runtime.stop import on_signal
 from services.runtime.unexpected import BadDeployError, Breaker
 
 
-def test_health_is_alive_at_once_and_ready_only_when_told() -> None:
+def test_health_is_alive_at_once_and_ready_only_when_reported() -> None:
     health, port = Health(), free_port(taken=set())
     Counter("rapport_test_things", "Things", registry=health.metrics).inc(3)
 

@@ -73,7 +73,7 @@ def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_b
     assert [len(record.value or b"") for record in read_to_end(settings, [topic])] == [spare]
 
 
-def test_what_a_request_may_hold_bounds_a_record_where_its_topic_would_take_more(settings: Settings) -> None:
+def test_the_maximum_request_size_bounds_a_record_if_its_topic_allows_more(settings: Settings) -> None:
     topic = made(settings, {"max.message.bytes": str(10 * LIMIT)})
 
     with closing(Producer(settings, max_request_size=LIMIT)) as producer:
@@ -82,7 +82,7 @@ def test_what_a_request_may_hold_bounds_a_record_where_its_topic_would_take_more
             producer.send(topic, None, NOISE[:LIMIT])
 
 
-def test_headers_count_however_empty_they_are(settings: Settings, producer: Producer) -> None:
+def test_empty_headers_count_too(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
 
     with pytest.raises(RecordTooLargeError):
@@ -103,7 +103,7 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
     assert troubles[1] is None
 
 
-def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings: Settings) -> None:
+def test_a_failing_availability_listener_costs_no_record(settings: Settings) -> None:
     """It is called on threads of the client, which would lose the records that they settle."""
     heard: list[str | None] = []
 
@@ -122,7 +122,7 @@ def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings:
     assert heard[1] is None
 
 
-def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
+def test_in_a_write_group_the_refused_record_is_reported_and_the_others_are_written(
     settings: Settings, producer: Producer
 ) -> None:
     topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
@@ -139,7 +139,7 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
 
 
 @pytest.mark.parametrize("refused_at", [0, 1, 2])
-def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int) -> None:
+def test_the_refused_record_is_reported_whatever_else_failed_because_of_it(refused_at: int) -> None:
     """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
     meet the same for ever."""
     handed: list[GroupedRecord] = []
@@ -156,7 +156,7 @@ def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_
     assert isinstance(together.written.exception(), RecordRefusedError)
 
 
-def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
+def test_the_refused_record_is_reported_even_if_more_is_sent_long_after_its_batch(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
     topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
@@ -175,7 +175,7 @@ def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
     assert {record.key for record in read_to_end(settings, [topic])} == {b"a", b"b", b"c"}
 
 
-def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
+def test_all_records_of_a_batch_that_is_too_large_for_their_topic_are_awaited(
     settings: Settings, producer: Producer
 ) -> None:
     topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.write_group()
@@ -189,7 +189,7 @@ def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
     assert b"".join(record.value or b"" for record in read_to_end(settings, [topic])) == NOISE[: 2 * LIMIT]
 
 
-def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hears_of_it(
+def test_a_batch_that_is_split_repeatedly_has_each_record_once_and_settles_each(
     settings: Settings, producer: Producer
 ) -> None:
     """The topic takes a tenth of what is gathered; meanwhile more goes into the batches that were split off."""
@@ -213,7 +213,7 @@ def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hea
     assert sorted(found) == list(range(several * 60))
 
 
-def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
+def test_a_record_that_no_client_can_write_leaves_no_other_record_unsettled(
     settings: Settings, producer: Producer
 ) -> None:
     """An error of ours: nothing would ever give back the room of what is waited for."""
@@ -231,7 +231,7 @@ def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
     assert [record.value for record in read_to_end(settings, [topic])] == [b"0", b"1"]
 
 
-def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings: Settings) -> None:
+def test_a_deleted_topic_delays_no_record_of_another(settings: Settings) -> None:
     """Those who share a producer would else wait for it in turn, an event loop or whoever waits for a lock among
     them."""
     gone, there = made(settings, {}), made(settings, {})
@@ -253,7 +253,7 @@ def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings
     assert seconds < 3
 
 
-def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_there_fail_alone(
+def test_in_a_write_group_only_the_records_of_a_missing_topic_fail(
     settings: Settings,
 ) -> None:
     gone, there = made(settings, {}), made(settings, {})
@@ -272,7 +272,7 @@ def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_t
     assert [record.value for record in read_to_end(settings, [there])] == [b"1", b"1"]
 
 
-def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None:
+def test_a_topic_that_is_recreated_is_written_again(settings: Settings) -> None:
     topic = made(settings, {})
     with closing(Producer(settings)) as producer:
         producer.preload([topic])
@@ -305,7 +305,7 @@ def forgets(producer: Producer, topic: str) -> bool:
     return producer._client._metadata.partitions_for_topic(topic) is None
 
 
-def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
+def test_sending_to_preloaded_topics_sends_no_request_for_metadata(
     settings: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = made(settings, {"max.message.bytes": str(LIMIT)}), made(settings, {})
@@ -322,7 +322,7 @@ def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
     together.written.result(ACKNOWLEDGED_SECONDS)
 
 
-def test_a_producer_in_place_of_another_knows_its_topics(
+def test_a_replacement_producer_knows_the_topics_of_its_predecessor(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
@@ -338,7 +338,7 @@ def test_a_producer_in_place_of_another_knows_its_topics(
     together.written.result(ACKNOWLEDGED_SECONDS)
 
 
-def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(settings: Settings) -> None:
+def test_a_producer_that_is_closed_while_it_is_replaced_settles_no_record_twice(settings: Settings) -> None:
     """Who heard twice of one record would take another for settled."""
     told: list[tuple[int, str]] = []
     replacement = Replacement(
@@ -382,7 +382,7 @@ class Telling:
         self.told.append((self.number, type(failure).__name__))
 
 
-def test_who_waits_for_no_record_waits_until_nothing_more_is_sent(producer: Producer) -> None:
+def test_an_empty_write_group_completes_when_it_is_closed(producer: Producer) -> None:
     together = producer.write_group()
     assert not together.written.done()
 
@@ -403,7 +403,7 @@ def test_a_producer_goes_on_after_a_refusal(settings: Settings, producer: Produc
     assert [record.value for record in read_to_end(settings, [plain])] == [b"0", b"1", b"2"]
 
 
-def test_what_was_under_way_elsewhere_may_be_sent_again_and_is_no_more_refused(
+def test_records_in_flight_on_other_partitions_may_be_sent_again_and_are_accepted(
     settings: Settings, producer: Producer
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
@@ -437,7 +437,7 @@ def test_a_limit_that_was_lowered_meanwhile_refuses_the_record_and_nothing_else(
         producer.send(topic, None, NOISE[: LIMIT + 5_000])
 
 
-def test_a_time_that_the_topic_does_not_take_refuses_its_record_only(settings: Settings, producer: Producer) -> None:
+def test_a_timestamp_that_the_topic_rejects_refuses_its_record_only(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {"message.timestamp.after.max.ms": "1000"})
     (target,) = partitions_of(topic)
     ahead = round(time.time() * 1000) + 10**9
@@ -447,7 +447,7 @@ def test_a_time_that_the_topic_does_not_take_refuses_its_record_only(settings: S
     assert [outcome(one) for one in sent] == ["written", "refused", "written"]
 
 
-def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: Producer) -> None:
+def test_a_sealed_topic_is_not_the_fault_of_a_record(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {})
     producer.send(topic, None, b"before").get(ACKNOWLEDGED_SECONDS)
     seal(settings, [topic])

@@ -48,17 +48,17 @@ def member(settings: Settings, topic: str) -> Iterator[Reader]:
         yield reader
 
 
-def test_the_first_member_of_a_group_shares_out_every_partition_when_it_first_joins(member: Reader, topic: str) -> None:
+def test_the_first_member_of_a_group_assigns_every_partition_when_it_first_joins(member: Reader, topic: str) -> None:
     poll_until(member, {Partition(topic, 0)}, seconds=1.0)
 
     assert member.group_metadata().generation_id == 1
 
 
-def test_a_join_goes_on_when_polls_end_in_its_middle(member: Reader, topic: str) -> None:
+def test_a_join_continues_when_polls_end_in_its_middle(member: Reader, topic: str) -> None:
     poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
 
 
-def test_a_join_for_new_partitions_goes_on_when_polls_end_in_its_middle(
+def test_a_join_for_new_partitions_continues_when_polls_end_in_its_middle(
     member: Reader, topic: str, settings: Settings
 ) -> None:
     poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
@@ -100,7 +100,7 @@ def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Read
         yield reader, {first: reader.position(first), other: MANY}
 
 
-def test_a_partition_that_was_paused_in_the_middle_of_a_fetch_goes_on_when_it_is_resumed(
+def test_a_partition_that_was_paused_during_a_fetch_continues_when_it_is_resumed(
     paused: tuple[Reader, dict[Partition, int]],
 ) -> None:
     reader, reached = paused
@@ -111,7 +111,7 @@ def test_a_partition_that_was_paused_in_the_middle_of_a_fetch_goes_on_when_it_is
     assert read_on(reader, reached, lambda reached: reached[first] == MANY)[first] == MANY
 
 
-def test_a_partition_that_was_given_away_while_it_was_paused_is_read_when_it_comes_back(
+def test_a_partition_that_was_revoked_while_paused_is_read_when_it_is_reassigned(
     paused: tuple[Reader, dict[Partition, int]],
 ) -> None:
     reader, reached = paused
@@ -142,7 +142,7 @@ def read_on(
 
 
 @pytest.mark.parametrize("isolation", ["read_committed", "read_uncommitted"])
-def test_a_log_that_ends_with_what_was_given_up_and_with_marks_is_read_to_its_end(
+def test_a_log_that_ends_with_aborted_records_and_markers_is_read_to_its_end(
     settings: Settings, topic: str, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of none of these a record comes, however long somebody waits: to the end it is read all the same."""
@@ -185,7 +185,7 @@ def test_a_topic_that_does_not_exist_is_named_while_the_client_asks_for_it_by_it
                 reader.assign([f"misspelt-{number}"])
 
 
-def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -> None:
+def test_the_newest_record_of_each_key_is_kept_up_to_a_number_of_keys() -> None:
     told = [record("a", 0), record("b", 1), record("a", 2, b"2"), record("c", 3), record("b", 4, None)]
 
     every, bounded = list(latest_by_key(iter(told))), list(latest_by_key(iter(told), most=2))
@@ -194,7 +194,7 @@ def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -
     assert [(one.key, one.offset) for one in bounded] == [(b"a", 0), (b"b", 1), (b"a", 2), (b"c", 3), (b"b", 4)]
 
 
-def test_keys_of_other_partitions_and_topics_are_others() -> None:
+def test_equal_keys_of_other_partitions_and_topics_are_distinct() -> None:
     told = [Record(topic, number, 0, b"a", b"1", (), 0) for topic in ("x", "y") for number in (0, 1)]
 
     assert list(latest_by_key(iter(told))) == told

@@ -56,7 +56,7 @@ def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reade
         yield found
 
 
-def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
+def test_a_transaction_without_answer_times_out_and_its_successor_writes(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 1.0)
@@ -81,7 +81,7 @@ def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
     assert told[-1:] == [b"2"]
 
 
-def test_who_starts_waits_for_a_broker_that_stands_still_for_a_moment(kafka: LocalKafka) -> None:
+def test_a_start_waits_for_a_broker_that_stalls_for_a_moment(kafka: LocalKafka) -> None:
     with closing(Producer(Settings(kafka=kafka.bootstrap))) as writer, ThreadPoolExecutor(1) as threads:
         writer.partitions(PLACE.topic)
         with standing_still(kafka):
@@ -116,14 +116,14 @@ def state_of(thread: Path) -> str:
     ],
     ids=["committed", "position", "behind"],
 )
-def test_what_it_does_not_answer_is_an_error_that_names_it(
+def test_a_request_without_an_answer_is_an_error_that_names_it(
     kafka: LocalKafka, member: Reader, ask: Callable[[Reader], object], words: str
 ) -> None:
     with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
         ask(member)
 
 
-def test_who_reads_up_to_an_end_waits_so_long_and_no_longer_and_goes_on_when_it_is_back(
+def test_reading_up_to_an_end_times_out_and_continues_when_the_broker_is_back(
     kafka: LocalKafka, member: Reader
 ) -> None:
     member.seek(PLACE, 0)
@@ -136,7 +136,7 @@ def test_who_reads_up_to_an_end_waits_so_long_and_no_longer_and_goes_on_when_it_
     assert found == [b"value"]
 
 
-def test_a_follower_does_not_wait_for_ever_for_what_is_there(
+def test_a_follower_does_not_wait_for_ever_for_existing_records(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "SILENT_SECONDS", 1.0)

@@ -75,7 +75,7 @@ AWAY = object()
         ("properties/weights/propertyNames", {"pattern": "^a"}, "weights", "propertyNames has changed"),
     ],
 )
-def test_a_change_that_breaks_readers_is_told_with_its_place(path: str, value: object, place: str, reason: str) -> None:
+def test_a_breaking_change_is_reported_with_its_path(path: str, value: object, place: str, reason: str) -> None:
     found = breaks({"made.v1": BASE}, {"made.v1": changed(path, value)})
 
     assert any(reason in one.reason for one in found), found
