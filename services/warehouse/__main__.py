@@ -68,9 +68,9 @@ def run(settings: WarehouseSettings, feed: Feed) -> None:
 
 
 @main.command()
-@click.option("--print", "printed", is_flag=True, help="Print all statements, for a server of nothing, and run none.")
-@click.option("--cluster", help="Another cluster than RAPPORT_WAREHOUSE_CLUSTER names; empty: one server.")
-@click.option("--fill", is_flag=True, help="Fill new tables too, as `recompute` does: dashboards see what is in them.")
+@click.option("--print", "printed", is_flag=True, help="Print all statements for an empty server, and run none.")
+@click.option("--cluster", help="Overrides RAPPORT_WAREHOUSE_CLUSTER; empty: one server.")
+@click.option("--fill", is_flag=True, help="Fill new tables too, as `recompute` does, before dashboards read them.")
 def migrate(*, printed: bool, cluster: str | None, fill: bool) -> None:
     """Create or update the tables and views, and set the retention of rows to RAPPORT_WAREHOUSE_KEEP_..._DAYS.
     Idempotent."""
@@ -134,7 +134,7 @@ def backup(name: str) -> None:
 @main.command()
 @click.argument("name")
 @click.option(
-    "--offsets-only", is_flag=True, help="The databases are restored: set back only where the service goes on."
+    "--offsets-only", is_flag=True, help="The databases are restored already: reset only the offsets of the service."
 )
 def restore(name: str, *, offsets_only: bool) -> None:
     """Restore the backup NAME into a server without our databases while the service is stopped. Afterwards the service
@@ -188,10 +188,10 @@ def apply_roles(file: Path) -> None:
 @main.command()
 @click.argument("name", required=False)
 @click.option(
-    "--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; tenant and program limit any."
+    "--param", "given", multiple=True, metavar="NAME=VALUE", help="A parameter; every query accepts tenant and program."
 )
 @click.option("--format", "kind", type=click.Choice(FORMATS), default="table", show_default=True)
-@click.option("--sql", is_flag=True, help="Print the statement instead of asking it, its question on stderr.")
+@click.option("--sql", is_flag=True, help="Print the statement instead of running it, and its question on stderr.")
 def queries(name: str | None, *, given: tuple[str, ...], kind: str, sql: bool) -> None:
     """List the prepared queries with their questions, or run the one named NAME with the reader's login."""
     by_name = {query.name: query for query in ready_queries()}

@@ -1,4 +1,4 @@
-"""What our loop makes of a fetched batch, beside what kafka-python makes of the same bytes."""
+"""Compares our decoding of a fetched batch with that of kafka-python."""
 
 import struct
 from collections import namedtuple

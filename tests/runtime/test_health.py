@@ -1,4 +1,4 @@
-"""The small server of each process: whoever asks is answered, whatever others do."""
+"""The health endpoint of each process answers everyone, whatever other clients do."""
 
 import socket
 import threading
@@ -14,7 +14,7 @@ from tests import plain_http
 from tests.receiver import eventually
 
 PATIENCE_SECONDS = 30.0
-"""For what a slow machine does in one or two."""
+"""For operations that take a slow machine one or two seconds."""
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_what_is_asked_is_answered(port: int) -> None:
 
 
 class SlowHealth(Health):
-    """Of the process; what is told first is taken up last, if nobody sees to the order."""
+    """The health of the process. Without ordering, the first report would be applied last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class SlowHealth(Health):
 
 
 def test_two_parts_that_report_at_the_same_time_are_both_counted() -> None:
-    """Nobody tells it once more: a part tells what has changed."""
+    """A part reports only changes, so a lost report is not repeated."""
     whole = SlowHealth()
     readiness = PartsReadiness(whole)
     one, other = readiness.part("one"), readiness.part("other")

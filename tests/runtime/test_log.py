@@ -1,4 +1,4 @@
-"""No line of a log holds what a sender wrote, whichever way an error of validation gets there."""
+"""No log line contains the input of a sender, however a validation error gets there."""
 
 import logging
 import sys
@@ -42,7 +42,7 @@ REFUSED: tuple[object, ...] = (
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
-    """What a service that logs in this format writes to stderr."""
+    """Returns what a service with this log format writes to stderr."""
     root, stderr = logging.getLogger(), StringIO()
     before, level = root.handlers[:], root.level
     root.handlers.clear()

@@ -1,4 +1,4 @@
-"""What a process says of itself, how it stops, and when it refuses to go on."""
+"""How a process reports its health, how it stops, and when it refuses to continue."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One record that cannot be written stops no other: on the real broker, which refuses for its own reasons."""
+"""A record that cannot be written blocks no other record: on the real broker, which refuses for its own reasons."""
 
 import time
 import uuid
@@ -34,7 +34,7 @@ from tests.receiver import eventually
 
 ACKNOWLEDGED_SECONDS = 30
 LIMIT = 20_000
-# No two of its bytes tell anything of each other: compression saves nothing.
+# Bytes without redundancy: compression saves nothing.
 NOISE = Random(1).randbytes(3 * LIMIT)
 
 
@@ -45,13 +45,13 @@ def settings(local_kafka: LocalKafka) -> Settings:
 
 @pytest.fixture
 def troubles() -> list[str | None]:
-    """What the producer has said of itself."""
+    """The availability reports of the producer."""
     return []
 
 
 @pytest.fixture
 def producer(settings: Settings, troubles: list[str | None]) -> Iterator[Producer]:
-    """It gathers for a moment, so that what is sent together shares a batch."""
+    """With a linger, so that records sent together share a batch."""
     with closing(Producer(settings, on_availability=troubles.append, linger_ms=200)) as producer:
         yield producer
 
@@ -62,7 +62,7 @@ def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_b
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     headers = [("content-type", b"application/json"), ("ü" * 40, b"x" * 300)]
     spare = LIMIT - record_size(OutgoingRecord(topic, b"", b"a key", headers))
-    # Lengths of more than a byte are counted in more than one.
+    # Long lengths are encoded in several bytes.
     spare -= record_size(OutgoingRecord(topic, NOISE[:spare], b"a key", headers)) - LIMIT
 
     producer.send(topic, b"a key", NOISE[:spare], headers=headers).get(ACKNOWLEDGED_SECONDS)
@@ -104,7 +104,7 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
 
 
 def test_a_failing_availability_listener_costs_no_record(settings: Settings) -> None:
-    """It is called on threads of the client, which would lose the records that they settle."""
+    """The listener runs on the client's threads, which would lose the records that they settle."""
     heard: list[str | None] = []
 
     def fails(why: str | None) -> None:
@@ -140,8 +140,8 @@ def test_in_a_write_group_the_refused_record_is_reported_and_the_others_are_writ
 
 @pytest.mark.parametrize("refused_at", [0, 1, 2])
 def test_the_refused_record_is_reported_whatever_else_failed_because_of_it(refused_at: int) -> None:
-    """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
-    meet the same for ever."""
+    """Records in flight to other partitions fail at once and may be sent again; resending the refused record would fail
+    again for ever."""
     handed: list[GroupedRecord] = []
     together = WriteGroup(lambda _: None, handed.extend)
     for number in range(3):
@@ -192,7 +192,8 @@ def test_all_records_of_a_batch_that_is_too_large_for_their_topic_are_awaited(
 def test_a_batch_that_is_split_repeatedly_has_each_record_once_and_settles_each(
     settings: Settings, producer: Producer
 ) -> None:
-    """The topic takes a tenth of what is gathered; meanwhile more goes into the batches that were split off."""
+    """The topic accepts a tenth of the gathered records; meanwhile more are appended to the batches that were split
+    off."""
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     sending, several = [], 8
     for first in range(several):
@@ -216,7 +217,7 @@ def test_a_batch_that_is_split_repeatedly_has_each_record_once_and_settles_each(
 def test_a_record_that_no_client_can_write_leaves_no_other_record_unsettled(
     settings: Settings, producer: Producer
 ) -> None:
-    """An error of ours: nothing would ever give back the room of what is waited for."""
+    """A bug of ours: nothing would ever release the capacity of the awaited records."""
     topic, together = made(settings, {}), producer.write_group()
     producer.partitions(topic)
 
@@ -232,8 +233,8 @@ def test_a_record_that_no_client_can_write_leaves_no_other_record_unsettled(
 
 
 def test_a_deleted_topic_delays_no_record_of_another(settings: Settings) -> None:
-    """Those who share a producer would else wait for it in turn, an event loop or whoever waits for a lock among
-    them."""
+    """Otherwise all users of the producer would wait for the topic in turn, among them an event loop or holders of a
+    lock."""
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings, max_block_ms=10_000)) as producer:
         producer.preload([gone, there])
@@ -294,7 +295,7 @@ def failure_of(producer: Producer, outgoing: OutgoingRecord) -> BaseException | 
 
 
 def delete(settings: Settings, producer: Producer, topic: str) -> None:
-    """Until the producer knows that it is gone."""
+    """Repeats until the producer has noticed the deletion."""
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         admin.delete_topics([topic])
     eventually(lambda: forgets(producer, topic), ACKNOWLEDGED_SECONDS)
@@ -339,7 +340,7 @@ def test_a_replacement_producer_knows_the_topics_of_its_predecessor(
 
 
 def test_a_producer_that_is_closed_while_it_is_replaced_settles_no_record_twice(settings: Settings) -> None:
-    """Who heard twice of one record would take another for settled."""
+    """A second notification would be taken for the settlement of another record."""
     told: list[tuple[int, str]] = []
     replacement = Replacement(
         Refusing(), InvalidRecordError(), lambda: Refusing(replacement.stop), TopicLimits(settings, LIMIT)
@@ -355,7 +356,7 @@ def test_a_producer_that_is_closed_while_it_is_replaced_settles_no_record_twice(
 
 
 class Refusing:
-    """A client of a broker that takes nothing; `closing` is called when it is closed."""
+    """A client of a broker that accepts nothing; `closing` is called when it is closed."""
 
     def __init__(self, closing: Callable[[], None] = lambda: None) -> None:
         self._closing = closing
@@ -408,7 +409,7 @@ def test_records_in_flight_on_other_partitions_may_be_sent_again_and_are_accepte
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
 
-    # Both topics are known before: to ask for one takes a busy machine longer than the batch gathers.
+    # Both topics are preloaded: on a busy machine, fetching one takes longer than the linger of the batch.
     producer.partitions(plain)
     producer._limits.check(OutgoingRecord(plain, b"", None, []))
 
@@ -464,7 +465,7 @@ def test_a_sealed_topic_is_not_the_fault_of_a_record(settings: Settings, produce
 
 
 def made(settings: Settings, configs: dict[str, str]) -> str:
-    """A new topic of one partition."""
+    """Creates a topic of one partition."""
     name = f"producer-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
     return name
@@ -473,7 +474,7 @@ def made(settings: Settings, configs: dict[str, str]) -> str:
 def configure(settings: Settings, topic: str, configs: dict[str, str]) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
-    time.sleep(1)  # the controller answers first, the broker follows a moment later
+    time.sleep(1)  # the controller answers first, the broker applies the change a moment later
 
 
 def partitions_of(topic: str) -> list[Partition]:
@@ -491,7 +492,7 @@ def outcome(sent: Sent) -> str:
 
 
 def eventually_sent(producer: Producer, topic: str, value: bytes) -> Sent:
-    """As every caller does: what fails for now is sent again later."""
+    """Like every caller: resends retriable failures later."""
     until = time.monotonic() + ACKNOWLEDGED_SECONDS
     while True:
         try:

@@ -1,4 +1,4 @@
-"""How a member of a group comes by its partitions, on the real broker."""
+"""How a group member gets its partitions, on the real broker."""
 
 import time
 import uuid
@@ -34,7 +34,7 @@ def settings(local_kafka: LocalKafka) -> Settings:
 
 @pytest.fixture
 def topic(settings: Settings) -> str:
-    """A new topic of one partition."""
+    """Creates a topic of one partition."""
     name = f"reader-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     return name
@@ -42,7 +42,7 @@ def topic(settings: Settings) -> str:
 
 @pytest.fixture
 def member(settings: Settings, topic: str) -> Iterator[Reader]:
-    """Of a new group; it hears of new partitions at once."""
+    """A reader of a new group, which notices new partitions at once."""
     with closing(Reader(settings, f"group-of-{topic}", metadata_max_age_ms=200)) as reader:
         reader.subscribe([topic])
         yield reader
@@ -70,12 +70,12 @@ def test_a_join_for_new_partitions_continues_when_polls_end_in_its_middle(
 
 
 MANY, FEW = 2_000, 100
-"""Records of a partition, which one fetch brings, and those that one poll hands out."""
+"""The records of a partition, which one fetch returns, and the records that one poll returns."""
 
 
 @pytest.fixture
 def two_full(settings: Settings) -> list[Partition]:
-    """A new topic of two partitions, with records in both."""
+    """Creates a topic of two partitions with records in both."""
     name = f"reader-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 2, "replication_factor": 1, "configs": {}}})
     with closing(Producer(settings)) as producer:
@@ -88,8 +88,8 @@ def two_full(settings: Settings) -> list[Partition]:
 
 @pytest.fixture
 def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Reader, dict[Partition, int]]]:
-    """A reader that has paused the partition of which it was handed some of a fetch, and read the other to its end; and
-    the offsets that it has reached."""
+    """Returns a reader that has paused a partition after some records of a fetch, and has read the other partition to
+    its end; and the offsets that it has reached."""
     with closing(Reader(settings, group=None, max_poll_records=FEW)) as reader:
         reader.assign_partitions(two_full)
         first = next(iter(read_on(reader, {}, bool)))
@@ -130,7 +130,7 @@ def test_a_partition_that_was_revoked_while_paused_is_read_when_it_is_reassigned
 def read_on(
     reader: Reader, reached: dict[Partition, int], enough: Callable[[dict[Partition, int]], bool]
 ) -> dict[Partition, int]:
-    """Polls until it has read so far; nothing is left out or read twice."""
+    """Polls until these offsets are reached; no record is skipped or read twice."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while not enough(reached):
         assert time.monotonic() < deadline, f"it stands at {reached}"
@@ -145,7 +145,7 @@ def read_on(
 def test_a_log_that_ends_with_aborted_records_and_markers_is_read_to_its_end(
     settings: Settings, topic: str, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of none of these a record comes, however long somebody waits: to the end it is read all the same."""
+    """None of these yields a record, however long one waits; the log is read to its end nevertheless."""
     monkeypatch.setattr(reading, "SILENT_SECONDS", 10.0)
     with (
         closing(Reader(settings, group=None)) as nobody,
@@ -205,7 +205,7 @@ def record(key: str, offset: int, value: bytes | None = b"1") -> Record:
 
 
 def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None:
-    """Polls of so many seconds each until the member has these partitions."""
+    """Polls, each for this many seconds, until the member has these partitions."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while member.assignment() != assigned:
         assert time.monotonic() < deadline, f"it has only {member.assignment()}"
@@ -213,7 +213,7 @@ def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None
 
 
 class RawName(str):
-    """A header's name of any bytes, which Kafka takes and kafka-python would not write."""
+    """A header name of arbitrary bytes, which Kafka accepts and kafka-python does not write."""
 
     __slots__ = ()
 

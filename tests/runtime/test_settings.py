@@ -1,4 +1,4 @@
-"""Settings: every name known or refused, secrets hidden, errors that name the variable."""
+"""Settings: unknown names are refused, secrets are masked, errors name the variable."""
 
 from typing import Self
 

@@ -1,4 +1,4 @@
-"""Signing in to a broker that asks for it: by password or by certificate, and what is said when it refuses."""
+"""Signing in to a broker by password or certificate, and the messages of a rejection."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.conftest import JARS_CACHE
 from tests.receiver import eventually
 from tests.secured import MECHANISMS, USER, SecuredKafka, secured_kafka
 
-# The client itself would try for half a minute.
+# The client itself would retry for half a minute.
 REFUSED_WITHIN_SECONDS = 20
 
 
@@ -50,7 +50,7 @@ def settings_of(environment: dict[str, Any]) -> Settings:
 
 
 def use(settings: Settings) -> list[bytes | None]:
-    """A topic made, a record written, and read again."""
+    """Creates a topic, writes a record and reads it."""
     topic = f"secured-{uuid4().hex[:8]}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     with closing(Producer(settings)) as producer:

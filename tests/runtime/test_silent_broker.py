@@ -1,4 +1,4 @@
-"""A broker that takes every question and answers none, as one whose process or disk stands still."""
+"""A broker that accepts requests and answers none, like one whose process or disk hangs."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ PLACE = Partition("silent", 0)
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker of its own: the others' tests need theirs."""
+    """A separate broker: other tests need theirs."""
     config = KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)
     with LocalKafka(config) as found:
         settings = Settings(kafka=found.bootstrap)
@@ -47,7 +47,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
 
 @pytest.fixture
 def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """One of a group that asks about what it has committed, and is not patient."""
+    """A group member that requests its committed offset with a short timeout."""
     monkeypatch.setattr(reader, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(reader, "SILENT_SECONDS", 2.0)
     with closing(Reader(Settings(kafka=kafka.bootstrap), "silent-group")) as found:
@@ -95,7 +95,7 @@ def test_a_start_waits_for_a_broker_that_stalls_for_a_moment(kafka: LocalKafka) 
 def standing_still(kafka: LocalKafka) -> Iterator[None]:
     os.kill(kafka.pid, signal.SIGSTOP)
     try:
-        # On a busy machine some of its threads go on for a while, and answer.
+        # On a busy machine some of its threads continue for a while, and answer.
         eventually(lambda: set(map(state_of, Path(f"/proc/{kafka.pid}/task").iterdir())) == {"T"}, what="its threads")
         yield
     finally:
@@ -103,7 +103,7 @@ def standing_still(kafka: LocalKafka) -> Iterator[None]:
 
 
 def state_of(thread: Path) -> str:
-    """As proc(5) has it: T is stopped. The name before it may hold anything."""
+    """The state field of proc(5), where T means stopped. The name before it may contain anything."""
     return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
@@ -140,7 +140,7 @@ def test_a_follower_does_not_wait_for_ever_for_existing_records(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "SILENT_SECONDS", 1.0)
-    # Nothing of it is fetched: as good as a broker that stands still between the question for the end and the answer.
+    # Nothing is fetched: equivalent to a broker that hangs between the request for the end and the answer.
     monkeypatch.setattr(Reader, "poll", lambda *_: {})
 
     with (
@@ -151,7 +151,7 @@ def test_a_follower_does_not_wait_for_ever_for_existing_records(
 
 
 def test_a_record_that_expires_after_it_was_sent_leaves_a_producer_that_writes(kafka: LocalKafka) -> None:
-    """kafka-python would neither write nor fail anything more, for ever."""
+    """Otherwise kafka-python would neither write nor fail a record any more."""
     settings = Settings(kafka=kafka.bootstrap)
     with closing(Producer(settings, request_timeout_ms=1_000, delivery_timeout_ms=1_500)) as writing:
         writing.send("silent-too", b"key", b"before", partition=0).get(30)

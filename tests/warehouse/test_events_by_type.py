@@ -59,9 +59,7 @@ def test_it_has_every_event_of_its_types_once_however_often_a_batch_is_stored(
         assert [row[5] for row in found if row[8]] == ["no"]
 
 
-def test_recompute_fills_it_with_what_was_stored_before_it_was_there(
-    warehouse_server: LocalClickHouse, tenant: str
-) -> None:
+def test_recompute_fills_it_with_rows_from_before_it_existed(warehouse_server: LocalClickHouse, tenant: str) -> None:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for one in events(tenant)])
         clickhouse.command("DELETE FROM mentoring.events_by_type WHERE tenant_id = %(tenant)s", {"tenant": tenant})
@@ -72,9 +70,7 @@ def test_recompute_fills_it_with_what_was_stored_before_it_was_there(
         assert rows(clickhouse, "events_by_type", tenant) == rows(clickhouse, "events", tenant) != []
 
 
-def test_recompute_brings_nothing_of_an_erased_relationship_back(
-    warehouse_server: LocalClickHouse, tenant: str
-) -> None:
+def test_recompute_restores_nothing_of_an_erased_relationship(warehouse_server: LocalClickHouse, tenant: str) -> None:
     erased = event("relationship.erased", 60, "a", tenant, by="admin", evidence="admin")
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for one in (*events(tenant), erased)])

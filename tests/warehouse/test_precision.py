@@ -112,7 +112,7 @@ def test_the_mart_counts_the_last_vote_on_each_alert_and_what_happened_within_th
     ]
 
 
-def test_a_reader_asks_for_it_by_the_ready_query(known: Known) -> None:
+def test_a_reader_gets_it_from_the_prepared_query(known: Known) -> None:
     asked = CliRunner().invoke(
         main,
         ["queries", "alert_precision", "--param", f"tenant={known.tenant}", "--format", "csv"],
@@ -127,7 +127,7 @@ def test_a_reader_asks_for_it_by_the_ready_query(known: Known) -> None:
     ]
 
 
-def test_the_board_says_the_same(known: Known) -> None:
+def test_the_board_shows_the_same(known: Known) -> None:
     world = World(Names(), now=at(60))
     for past in PASTS:
         for one in past.alerts(known.tenant):

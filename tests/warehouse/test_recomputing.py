@@ -35,7 +35,7 @@ class Failing(DerivedTables):
             raise self._failures.pop(0)
 
 
-def test_batches_are_stored_while_a_recomputation_is_under_way(warehouse: Warehouse) -> None:
+def test_batches_are_stored_during_a_recomputation(warehouse: Warehouse) -> None:
     with closing(ClickHouse(warehouse.settings)) as clickhouse:
         slow = Slow(clickhouse)
         try:
@@ -50,7 +50,7 @@ def test_batches_are_stored_while_a_recomputation_is_under_way(warehouse: Wareho
             slow.let_go.set()
 
 
-def test_while_clickhouse_is_away_it_says_so_and_goes_on_afterwards(warehouse: Warehouse) -> None:
+def test_while_clickhouse_is_unavailable_it_reports_it_and_then_continues(warehouse: Warehouse) -> None:
     failing = Failing(warehouse.clickhouse, ClickHouseAwayError("too many queries", 202))
 
     with RecomputeThread(failing) as recomputing:
@@ -58,7 +58,7 @@ def test_while_clickhouse_is_away_it_says_so_and_goes_on_afterwards(warehouse: W
         eventually(lambda: recomputing.supervise(owned=True) == "")
 
 
-def test_what_it_does_not_expect_ends_the_service(warehouse: Warehouse) -> None:
+def test_an_unexpected_error_ends_the_service(warehouse: Warehouse) -> None:
     with (
         pytest.raises(ZeroDivisionError),
         warehouse.running(derived=Failing(warehouse.clickhouse, ZeroDivisionError())) as running,

@@ -170,7 +170,7 @@ def test_answers_are_those_of_every_event_and_score_whatever_happens_to_them(tel
     assert_same(telling)
 
 
-def test_what_was_just_stored_of_a_pair_is_in_its_timeline_at_once(telling: Telling) -> None:
+def test_rows_of_a_pair_are_in_its_timeline_as_soon_as_they_are_stored(telling: Telling) -> None:
     """It reads the scores themselves, also of a pair that no derived table knows yet."""
     of_pair = {one.as_of for pair, one in telling.scores if pair == PAIRS[0]}
 

@@ -72,7 +72,7 @@ def rapport(server: LocalClickHouse, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("applied", [BEFORE, LAST], ids=["version", "commit"])
-def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them(
+def test_its_rows_are_kept_and_derived_tables_are_computed_from_them(
     local_clickhouse: LocalClickHouse, empty: ClickHouse, applied: int
 ) -> None:
     old = filled(empty, applied)
@@ -99,9 +99,7 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert old.query("SELECT count(), countIf(retracted) FROM mentoring_mart.events_by_type") == [(22, 0)]
 
 
-def test_what_is_new_is_filled_at_once_where_that_is_asked_for(
-    local_clickhouse: LocalClickHouse, old: ClickHouse
-) -> None:
+def test_new_tables_are_filled_at_once_on_request(local_clickhouse: LocalClickHouse, old: ClickHouse) -> None:
     done, docs, again = (
         rapport(local_clickhouse, *words) for words in (("migrate",), ("docs",), ("migrate", "--fill"))
     )
@@ -129,7 +127,7 @@ def dying(at: str) -> Callable[[str], None]:
     return hear
 
 
-def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
+def test_tables_to_fill_are_reported_until_they_are_filled_whatever_crashed_in_between(
     local_clickhouse: LocalClickHouse, old: ClickHouse
 ) -> None:
     def told() -> bool:
@@ -185,7 +183,7 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
     assert old.query("SELECT side, hours FROM mentoring_mart.replies") == [("mentor", 6.0)]
 
 
-def test_who_asks_before_they_are_filled_is_told_that_answers_may_lack_what_was_stored(
+def test_answers_before_the_filling_come_with_a_warning_that_they_may_lack_rows(
     local_clickhouse: LocalClickHouse, empty: ClickHouse
 ) -> None:
     old = filled(empty, LAST)

@@ -107,7 +107,7 @@ def test_what_was_known_at_a_moment_is_what_a_replay_of_the_log_up_to_then_gives
             assert asked(clickhouse, tenant, moment) == known, moment
 
 
-def test_of_now_the_versions_and_the_scores_say_the_same(clickhouse: ClickHouse) -> None:
+def test_versions_as_of_now_equal_the_scores(clickhouse: ClickHouse) -> None:
     now = clickhouse.query(
         "SELECT tenant_id, relationship_id, as_of, health FROM mentoring_mart.score_versions "
         "WHERE known_to IS NULL AND startsWith(tenant_id, 'known-') ORDER BY ALL"

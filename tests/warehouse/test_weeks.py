@@ -79,7 +79,7 @@ def test_weeks_are_those_of_a_recount_after_corrections_and_deletions_and_when_r
     assert len(expected) == 4
 
 
-def test_a_week_of_which_nothing_is_left_is_gone(warehouse: Warehouse) -> None:
+def test_a_week_without_remaining_rows_is_deleted(warehouse: Warehouse) -> None:
     history = History()
     chance = random.Random(3)
     tell_history(warehouse, history, chance)

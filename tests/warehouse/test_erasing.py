@@ -93,7 +93,7 @@ def day_of(warehouse: Warehouse) -> tuple[int, ...]:
     return days[0] if days else ()
 
 
-def test_an_erased_relationship_leaves_no_row_and_comes_back_by_no_replay(warehouse: Warehouse) -> None:
+def test_an_erased_relationship_leaves_no_row_and_no_replay_restores_it(warehouse: Warehouse) -> None:
     with warehouse.running() as running:
         tell(warehouse, "r-1")
         tell(warehouse, "r-2")
@@ -178,7 +178,7 @@ def left(clickhouse: ClickHouse, table: str, tenant: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_a_table_that_a_replay_drops_right_before_a_statement_is_passed_over(
+def test_a_table_that_a_replay_drops_right_before_a_statement_is_skipped(
     settings: WarehouseSettings, kind: str
 ) -> None:
     with (
@@ -193,9 +193,7 @@ def test_a_table_that_a_replay_drops_right_before_a_statement_is_passed_over(
 
 
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_tables_that_a_replay_exchanges_meanwhile_are_both_looked_through(
-    settings: WarehouseSettings, kind: str
-) -> None:
+def test_tables_that_a_replay_exchanges_meanwhile_are_both_scanned(settings: WarehouseSettings, kind: str) -> None:
     with (
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS[kind], f"EXCHANGE TABLES {HISTORY} AND {SHADOW}")) as door,
@@ -206,7 +204,7 @@ def test_tables_that_a_replay_exchanges_meanwhile_are_both_looked_through(
         assert left(clickhouse, HISTORY, tenant) == left(clickhouse, SHADOW, tenant) == ["r-2"]
 
 
-def test_a_table_that_gets_another_name_meanwhile_is_looked_through_under_that(settings: WarehouseSettings) -> None:
+def test_a_table_that_is_renamed_meanwhile_is_scanned_under_its_new_name(settings: WarehouseSettings) -> None:
     renamed = f"RENAME TABLE {SHADOW} TO mentoring.{KEPT}"
     with (
         replaying(settings) as (clickhouse, tenant),
@@ -219,7 +217,7 @@ def test_a_table_that_gets_another_name_meanwhile_is_looked_through_under_that(s
         assert kept == ["r-2"]
 
 
-def test_a_table_that_is_still_there_and_cannot_be_looked_through_is_a_failure(settings: WarehouseSettings) -> None:
+def test_an_existing_table_that_cannot_be_scanned_is_a_failure(settings: WarehouseSettings) -> None:
     broken = f"ALTER TABLE {SHADOW} DROP COLUMN inserted_at SETTINGS alter_sync = 2"
     with (
         replaying(settings) as (clickhouse, tenant),
@@ -232,7 +230,7 @@ def test_a_table_that_is_still_there_and_cannot_be_looked_through_is_a_failure(s
         assert left(clickhouse, HISTORY, tenant) == ["r-1", "r-2"]
 
 
-def test_a_table_of_the_registry_that_is_gone_is_a_failure(settings: WarehouseSettings) -> None:
+def test_a_missing_table_of_the_registry_is_a_failure(settings: WarehouseSettings) -> None:
     gone, put_back = (f"RENAME TABLE {a} TO {b}" for a, b in ((HISTORY, "mentoring.away"), ("mentoring.away", HISTORY)))
     with (
         replaying(settings) as (clickhouse, _),
