@@ -17,8 +17,8 @@ _READ_DATA: dict[str, Callable[[str], p.Payload]] = {
 }
 _READ_TIME = datetime.fromisoformat
 # Each text is visible ASCII without `"` and `\`, so that the text between two quotes is the value itself. Each pattern
-# accepts less than its type in `schemas.primitives` (tests/warehouse/test_event_parser.py). Newer versions of Python parse
-# 24:00 as the next day, which the schema refuses.
+# accepts less than its type in `schemas.primitives` (tests/warehouse/test_event_parser.py). Newer versions of Python
+# parse 24:00 as the next day, which the schema refuses.
 ID = r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}"
 EVENT_ID = r"[ !#-\[\]-~]{1,256}"
 SOURCE = r"[!#-\[\]-~]{1,512}"
