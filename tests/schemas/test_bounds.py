@@ -1,4 +1,4 @@
-"""Nothing is of any size: not a string, not a list, not a number. Whatever is valid fits into a record of its topic."""
+"""Every string, list and number is bounded, and the largest valid message fits into a record of its topic."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from services.runtime.kafka.write_group import DEFAULT_MAX_MESSAGE_BYTES, record
 from tests.schemas.bounds import Schema, largest, unbounded
 from tests.schemas.golden import NAMES, current_schemas
 
-# tenant/relationship is the longest of all keys but that of sync tokens, which has a digest besides.
+# tenant/relationship is the longest of all keys except for sync tokens, which add a digest.
 LONGEST_KEY = b"x" * 512
 HEADERS = [("content-type", b"application/cloudevents+json")]
 CARRYING = [topic for topic in TOPICS if carried(topic.payload)]

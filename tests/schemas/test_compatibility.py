@@ -1,4 +1,4 @@
-"""Every kind of change: that which breaks readers is told with its place, that which does not passes."""
+"""Every kind of schema change: breaking changes are reported with their path, others pass."""
 
 import json
 from copy import deepcopy
@@ -189,7 +189,7 @@ def test_a_first_publication_and_a_wider_one_are_written_and_one_that_breaks_is_
 
 
 def changed(path: str, value: object) -> Schema:
-    """A copy of BASE with another value at the path."""
+    """Return a copy of BASE with another value at the path."""
     copy = deepcopy(BASE)
     *steps, last = path.split("/")
     node: Any = copy
@@ -203,7 +203,7 @@ def changed(path: str, value: object) -> Schema:
 
 
 def members(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:  # noqa: ANN401 (JSON)
-    """The path of every member of every object that a schema describes."""
+    """Yield the path of every member of every object that a schema describes."""
     if not isinstance(tree, dict):
         return []
     own = [(*path, name) for name in tree] if path[-1:] == ("properties",) else []

@@ -1,4 +1,4 @@
-"""The golden examples as the services read them: services meet in topics, and here."""
+"""The golden examples, parsed by every service that consumes them."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -40,7 +40,7 @@ def test_only_an_erasure_describes_nobody(change: dict[str, object]) -> None:
 
 
 def test_empty_fields_that_were_added_later_are_not_written() -> None:
-    """Readers of before refuse a field that they do not know."""
+    """Older readers refuse unknown fields."""
     person = put(example("participant"), ("employment",), [])
     statement = put(example("directorystatement"), ("person", "change"), None)
 
