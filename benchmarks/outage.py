@@ -60,7 +60,9 @@ class Flow:
 
     def listen(self) -> None:
         with closing(Reader(self.settings, "outage")) as reader:
-            reader.take([Partition(SCORES.name, n) for n in range(partition_count(self.settings, SCORES.name))])
+            reader.assign_partitions(
+                [Partition(SCORES.name, n) for n in range(partition_count(self.settings, SCORES.name))]
+            )
             for place, end in reader.end_offsets(list(reader.assignment())).items():
                 reader.seek(place, end)
             while not self.stop.is_set():

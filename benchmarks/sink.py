@@ -32,9 +32,9 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, Reader, partition_of
 from services.warehouse.domain.events import EVENTS, event_row
 from services.warehouse.domain.migration import ONE_SERVER
-from services.warehouse.domain.record import Place
+from services.warehouse.domain.record import RecordMetadata
 from services.warehouse.domain.target import feed_of
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.migrator import migrate
 from services.warehouse.flow.store import INSERT
 from services.warehouse.settings import WarehouseSettings
@@ -115,7 +115,7 @@ def measure(bench: Bench, relationships: int, rounds: int) -> None:
 
 
 def decode_row(value: bytes, offset: int) -> tuple[object, ...]:
-    outcome = event_row(value, Place(0, offset))
+    outcome = event_row(value, RecordMetadata(0, offset))
     assert isinstance(outcome, tuple), outcome
     return outcome[0].values
 
@@ -190,7 +190,7 @@ def serving(bench: Bench) -> Iterator[list[int]]:
 def store_only() -> None:
     """Run `rapport warehouse serve` without derived tables, which are not measured: recomputing them right after the
     start would cost ClickHouse as much as all inserts."""
-    with mock.patch.object(Derived, "recompute_if_due"):
+    with mock.patch.object(DerivedTables, "recompute_if_due"):
         cli.main()
 
 

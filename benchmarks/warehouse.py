@@ -21,9 +21,9 @@ from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.catalogue import Query, queries
 from services.warehouse.domain.migration import ONE_SERVER
-from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.filling import unfilled
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.migrator import migrate
+from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.settings import WarehouseSettings
 
 # A year of programmes: pairs have events and scores about as often as in a live organisation.
@@ -153,9 +153,9 @@ def measure(clickhouse: ClickHouse, server: ServerProcess, size: Size) -> None:
         with report_cost(server, "filled"):
             fill(clickhouse, size, filled_rows)
     # Also if it was filled by an earlier version with other derived tables.
-    if filled_rows < size.rows or unfilled(clickhouse):
+    if filled_rows < size.rows or unfilled_tables(clickhouse):
         with report_cost(server, "recomputed"):
-            recompute_everything(clickhouse, lambda _: None)
+            recompute_all(clickhouse, lambda _: None)
     with report_cost(server, "merged"):
         merge(clickhouse)
     for name, count, on_disk in clickhouse.query(
@@ -212,7 +212,7 @@ def time_query(
         "tenant": "acme",
         "program": program,
     }
-    bound = query.bound([f"{key}={value}" for key, value in parameters.items()])
+    bound = query.parsed_parameters([f"{key}={value}" for key, value in parameters.items()])
     seconds: list[tuple[float, float]] = []
     for _ in range(rounds):
         began, cpu = time.monotonic(), server.cpu()

@@ -1,6 +1,7 @@
-"""What people ask of alerts, on `mentoring.alert-commands`, and the silences that come of it.
+"""Commands that people give about alerts, on `mentoring.alert-commands`, and the silences that result.
 
-Free text is a coordinator's note, of one line; it is shown on the board and in the messages of its alert only."""
+The only free text is a coordinator's note of one line. It is shown on the board and in the messages of its alert
+only."""
 
 from typing import Annotated, Literal, Self
 
@@ -16,7 +17,7 @@ MOST_PROGRAMS = 200
 
 
 class Acknowledge(Message):
-    """Somebody looks after it. Without `until` for three working days."""
+    """Somebody is looking after the alert. Without `until` this holds for three working days."""
 
     kind: Literal["acknowledge"]
     until: Instant | None = None
@@ -28,7 +29,7 @@ class Unacknowledge(Message):
 
 
 class Snooze(Message):
-    """Nothing is sent before `until`; where it wakes on a change, before it gets worse."""
+    """Sends nothing before `until`. With wake on change, it ends earlier if the condition gets worse."""
 
     kind: Literal["snooze"]
     until: Instant
@@ -37,7 +38,7 @@ class Snooze(Message):
 
 
 class Assign(Message):
-    """Without an assignee nobody has it."""
+    """Assigns the alert. Without an assignee it is unassigned."""
 
     kind: Literal["assign"]
     assignee: Id | None = None
@@ -49,7 +50,7 @@ class AddNote(Message):
 
 
 class Vote(Message):
-    """Whether the alert was of use, and what became of it."""
+    """Whether the alert was useful, and how it ended."""
 
     kind: Literal["vote"]
     useful: bool
@@ -57,7 +58,7 @@ class Vote(Message):
 
 
 class PutSilence(Message):
-    """What matches all that is given is not sent until then; its end always is."""
+    """Notifications that match every given field are not sent until then; the end of an alert is always sent."""
 
     kind: Literal["silence"]
     silence: Id
@@ -74,7 +75,7 @@ class EndSilence(Message):
 
 
 class SwitchOff(Message):
-    """Whoever acts wants no more mails of what matches all that is given; of nothing given: none but P1."""
+    """Unsubscribes the actor from mails that match every given field. With no field given only P1 is still sent."""
 
     kind: Literal["switch_off"]
     rule: Name | None = None
@@ -82,7 +83,7 @@ class SwitchOff(Message):
 
 
 class SwitchOn(Message):
-    """Takes back what was switched off in the same words."""
+    """Reverts a `switch_off` with the same fields."""
 
     kind: Literal["switch_on"]
     rule: Name | None = None
@@ -90,15 +91,15 @@ class SwitchOn(Message):
 
 
 class DigestAt(Message):
-    """When whoever acts wants the digest, in their zone; without `at` when everybody gets it."""
+    """When the actor receives the digest, in their time zone; without `at` at the common time."""
 
     kind: Literal["digest_at"]
     at: TimeOfDay | None = None
 
 
 class OpensWith(Message):
-    """Which alerts the board opens with for whoever acts: what they hold, those of programmes that name them, or all
-    that they may see."""
+    """Which alerts the board shows first for the actor: those assigned to them, those of programmes that name them, or
+    all that they may see."""
 
     kind: Literal["opens_with"]
     scope: Literal["mine", "team", "all"]
@@ -109,7 +110,7 @@ Act = OnAlert | PutSilence | EndSilence | SwitchOff | SwitchOn | DigestAt | Open
 
 
 class AlertReference(Message):
-    """Which alert is meant: `dedup_key` names the episode that the person saw."""
+    """The alert that is meant. `dedup_key` names the episode that the person saw."""
 
     subject_kind: SubjectKind = "relationship"
     subject: Id
@@ -118,9 +119,9 @@ class AlertReference(Message):
 
 
 class AlertCommand(Message):
-    """One act of one person. `id` is the idempotency key. `programs`: on whose alerts the person may act, as whoever
-    let the person in vouches; None: on all of the tenant. `alert` is left out where the act is about silences
-    or the person's own settings."""
+    """One action of one person. `id` is the idempotency key. `programs`: the programmes on whose alerts the person may
+    act, as vouched for by the component that authenticated them; None means all of the tenant. `alert` is omitted if
+    the action concerns silences or the person's own settings."""
 
     id: EventId
     tenant: Id
@@ -138,7 +139,7 @@ class AlertCommand(Message):
 
 
 class AlertSilence(Message):
-    """A silence as it stands on `mentoring.notify-state`; one that is over is replaced by nothing."""
+    """A silence, as stored on `mentoring.notify-state`. An expired silence is replaced by a tombstone."""
 
     id: Id
     tenant: Id

@@ -1,4 +1,4 @@
-"""What notify says: every transition of an alert on `mentoring.alerts`, and the deliveries to people."""
+"""What notify writes: every transition of an alert on `mentoring.alerts`, and the deliveries to people."""
 
 from typing import Annotated, Literal
 
@@ -21,15 +21,16 @@ Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DedupKey = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{32}-[0-9]+$")]
 Sentence = Annotated[str, Field(max_length=200)]
 MOST_ITEMS = 9
-"""Of a message beside its first alert: nobody reads a list of more than ten lines, the rest is counted."""
+"""Listed in a message beside its first alert: nobody reads a list of more than ten lines. Further alerts are
+counted."""
 MOST_PEOPLE = 100
 MOST_BODY = 60_000
-"""Characters: more than any channel takes. With all items the record still fits into its topic."""
+"""Characters: more than any channel accepts. With all items the record still fits into its topic."""
 
 
 class Reason(Message):
-    """One plain sentence of why, with the points it stands for: of health what is missing from 100, as a negative
-    number; of risk what it adds to the log-odds."""
+    """One sentence that explains the score, with its points: for health the points missing from 100, as a negative
+    number; for risk the addition to the log-odds."""
 
     name: Name
     points: float
@@ -37,7 +38,7 @@ class Reason(Message):
 
 
 class Reading(Message):
-    """The score that an alert was decided on."""
+    """The score on which an alert was decided."""
 
     as_of: Instant
     health: Annotated[float, Field(ge=0, le=100)]
@@ -50,7 +51,7 @@ class Reading(Message):
 
 
 class StageDecision(Message):
-    """What one stage on the way to people made of a transition, and why."""
+    """The decision of one stage of the notification pipeline about a transition, and its reason."""
 
     stage: StageName
     outcome: Literal["passed", "held", "stopped"]
@@ -58,7 +59,7 @@ class StageDecision(Message):
 
 
 class InputOffset(Message):
-    """The record that a decision rests on."""
+    """A record on which a decision rests."""
 
     topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._\-]{1,249}$")]
     partition: Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -66,13 +67,13 @@ class InputOffset(Message):
 
 
 class Alert(Message):
-    """One transition. `alert_key` names rule and subject, `dedup_key` the episode: both the same after any crash.
-    `seq` counts the transitions of the alert over all its episodes; those of the time before they were counted have 0.
-    `at` is event time, when it took effect; `since` when the values of the episode became bad; `decided_at` is wall
-    time, journaled. A transition that only a deadline brought about has no trigger. An alert of a programme or of a
-    source rests on no reading. `inputs`: the records it rests on. `decisions` say what each stage made of it, in their
-    order; `not_sent` repeats the reason of the stage that stopped it. `after_silence`: the first notice since that
-    silence."""
+    """One transition. `alert_key` identifies rule and subject, `dedup_key` the episode; both are deterministic across
+    crashes. `seq` counts the transitions of the alert over all its episodes; transitions from before this count have 0.
+    `at` is the event time at which it took effect; `since` is when the values of the episode became bad; `decided_at`
+    is wall time, journaled. A transition caused only by a deadline has no trigger. An alert of a programme or a source
+    has no reading. `inputs`: the records on which it rests. `decisions`: the decision of each pipeline stage, in their
+    order; `not_sent` repeats the reason of the stage that stopped it. `after_silence`: set on the first notification
+    after that silence."""
 
     alert_key: Hash
     dedup_key: DedupKey
@@ -100,8 +101,8 @@ class Alert(Message):
 
 
 class Handling(Message):
-    """Who looks after an alert, until when. Handling never hides the condition. Notes are no part of it: they may hold
-    what only lies where it can be erased."""
+    """Who looks after an alert, and until when. Handling never hides the condition. Notes are not included: they may
+    hold personal data, which must stay where it can be erased."""
 
     state: Literal["open", "acknowledged", "snoozed"] = "open"
     by: Id | None = None
@@ -111,8 +112,8 @@ class Handling(Message):
 
 
 class AlertAct(Message):
-    """What a person did with an alert, and how it stands after that; or why it was refused. `verdict` is the vote on
-    it, `closing` what became of it."""
+    """An action of a person on an alert and the resulting handling, or why it was refused. `verdict` is the vote on the
+    alert, `closing` how it ended."""
 
     alert_key: Hash
     dedup_key: DedupKey
@@ -128,7 +129,7 @@ class AlertAct(Message):
 
 
 class DeliveryItem(Message):
-    """A further alert that the same message tells of."""
+    """A further alert that the same message reports."""
 
     program: Id
     relationship: Id
@@ -136,17 +137,17 @@ class DeliveryItem(Message):
 
 
 class Delivery(Message):
-    """One message to one destination, complete: the record alone is enough to send it, or to send it again.
+    """One message to one destination, complete: the record alone suffices to send it, or to send it again.
 
     `recipient` is the name of the destination, never an address. `held`: it waits until it may be sent; `started`
-    without an outcome, and `unknown`: nobody knows whether it arrived; `superseded`: what came later made it needless.
-    `due_at`: not to be sent before; `started_at`: the first attempt; `latency_seconds`: of the last attempt;
-    `provider_id`: what the receiver calls it. `items` and `more`: what else the message lists, and how many it only
-    counts. `body`: as the channel renders it when it is first sent, with the names of `people`; it stands on
-    `mentoring.deliveries` alone. `repeat`: it says that it may be a repeat. `fallback_of`: the delivery that it stands
-    in for. `person`: to whom it goes, where the destination is whoever looks after a programme. `group`: with what it
-    is folded into one message: the digest of the day, the batch of a programme and class, a storm, what came to light
-    late, or what is handed over."""
+    without an outcome, and `unknown`: it is unknown whether it arrived; `superseded`: a later delivery made it
+    unnecessary. `due_at`: the earliest time to send it; `started_at`: the first attempt; `latency_seconds`: of the last
+    attempt; `provider_id`: the receiver's id of it. `items` and `more`: the further alerts that the message lists, and
+    the number that it only counts. `body`: as rendered for the channel at the first attempt, with the names of
+    `people`; it is stored on `mentoring.deliveries` only. `repeat`: the message states that it may be a duplicate.
+    `fallback_of`: the delivery that it replaces. `person`: the recipient if the destination is whoever looks after a
+    programme. `group`: what it is folded into: the digest of the day, the batch of a programme and class, a storm, late
+    findings, or a handover."""
 
     delivery_id: Hash
     dedup_key: DedupKey

@@ -1,4 +1,5 @@
-"""All topics as one AsyncAPI 3.0 document: what each carries, how it is keyed and kept, who writes and who reads it."""
+"""All topics as one AsyncAPI 3.0 document: their messages, keys and retention, and which services write and read
+them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,7 +7,8 @@ from typing import Any
 from schemas.models import PREFIX, carried, is_event, models
 from schemas.topics import FOREVER, TOPICS, Topic
 
-# Our schemas use no keyword that draft 07 and 2020-12 read differently; AsyncAPI 3.0 asks its tools for draft 07 only.
+# AsyncAPI 3.0 requires tools to support draft 07 only. Our schemas use no keyword that draft 07 and 2020-12 interpret
+# differently.
 DIALECT = "application/schema+json;version=draft-07"
 KAFKA_BINDING = "0.5.0"
 STRUCTURED = "application/cloudevents+json"
@@ -34,21 +36,21 @@ def document() -> Tree:
 
 
 def _channel(topic: Topic) -> Tree:
-    kafka = {"topic": topic.name, "topicConfiguration": _kept(topic), "bindingVersion": KAFKA_BINDING}
+    kafka = {"topic": topic.name, "topicConfiguration": _topic_configuration(topic), "bindingVersion": KAFKA_BINDING}
     return {
         "address": topic.name,
         "description": f"{topic.payload}. Written by {' and '.join(topic.producers)}, "
         f"read by {' and '.join(topic.consumers)}.",
-        # A topic without a model carries one kind of message, of bytes.
+        # A topic without a model carries one kind of message, as bytes.
         "messages": {_id(name): {"$ref": f"#/components/messages/{_id(name)}"} for name in carried(topic.payload)}
-        or {"record": {"contentType": "application/octet-stream", "summary": topic.payload} | _keyed(topic)},
+        or {"record": {"contentType": "application/octet-stream", "summary": topic.payload} | _key_binding(topic)},
         "bindings": {"kafka": kafka | ({"partitions": topic.partitions} if topic.partitions else {})},
     }
 
 
 def _message(name: str, topic: Topic) -> Tree:
     payload = {"schemaFormat": DIALECT, "schema": {"$ref": f"./json/{name}.json"}}
-    message = {"name": _id(name), "payload": payload} | _keyed(topic)
+    message = {"name": _id(name), "payload": payload} | _key_binding(topic)
     if not is_event(models()[name]):
         return message | {"contentType": "application/json"}
     header = {"type": "string", "const": STRUCTURED}
@@ -56,12 +58,12 @@ def _message(name: str, topic: Topic) -> Tree:
     return message | {"contentType": STRUCTURED, "headers": headers}
 
 
-def _keyed(topic: Topic) -> Tree:
+def _key_binding(topic: Topic) -> Tree:
     kafka = {"key": {"type": "string", "description": topic.key}, "bindingVersion": KAFKA_BINDING}
     return {"bindings": {"kafka": kafka}}
 
 
-def _kept(topic: Topic) -> Tree:
+def _topic_configuration(topic: Topic) -> Tree:
     if topic.cleanup == "compact":
         return {"cleanup.policy": ["compact"], "max.message.bytes": topic.most_bytes}
     forever = topic.retention == FOREVER

@@ -1,4 +1,4 @@
-"""The catalogue for people: a page of Markdown for each group of event types, made from the models."""
+"""The event catalogue for people: one Markdown page for each group of event types, generated from the models."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from schemas.models import PREFIX, models
 from schemas.primitives import PATTERN_WORDS
 
 EXAMPLES = Path(__file__).parent / "examples"
-# What ingest adds, or what says where an event came from.
+# Attributes that ingest adds, or that say where an event came from.
 LEFT_OUT = frozenset({"tenant", "partitionkey", "recordedtime", "dataschema", "correlationid", "causationid"})
 SOURCE, PROGRAM, RELATIONSHIP = "/calendar", "spring", "ann-and-ben"
 CLOCK_REACHED = f"{PREFIX}clock.reached.v1"
@@ -27,7 +27,7 @@ ADMIN_HOW = """
 
 
 class CatalogueField(NamedTuple):
-    """`form`: type and bounds in words. `default`: what holds where it is left out; None where it is needed."""
+    """`form`: type and bounds in words. `default`: the value if the field is omitted; None if it is required."""
 
     name: str
     form: str
@@ -36,7 +36,7 @@ class CatalogueField(NamedTuple):
 
 
 class CatalogueEntry(NamedTuple):
-    """`event` is one that the gateway takes from a token of SOURCE."""
+    """`event`: an example that the gateway accepts from a token of SOURCE."""
 
     type: str
     words: TypeWords
@@ -46,7 +46,7 @@ class CatalogueEntry(NamedTuple):
 
 @cache
 def entries() -> Mapping[str, tuple[CatalogueEntry, ...]]:
-    """By group, in the order of the catalogue."""
+    """Return the entries by group, in the order of the catalogue."""
     return {
         group: tuple(_entry(f"{name}.v1", words) for name, words in types.items())
         for group, (_, types) in GROUPS.items()
@@ -54,7 +54,7 @@ def entries() -> Mapping[str, tuple[CatalogueEntry, ...]]:
 
 
 def pages() -> Iterator[tuple[str, str]]:
-    """The name of each file, and its text."""
+    """Yield the name and text of each file."""
     rows = [
         f"| [{group}]({group}.md): {GROUPS[group][0]} | {', '.join(f'`{one.type}`' for one in found)} |"
         for group, found in entries().items()
@@ -78,10 +78,10 @@ def curl(entry: CatalogueEntry) -> str:
 def _entry(name: str, words: TypeWords) -> CatalogueEntry:
     schema = models()[name].model_json_schema(mode="validation", by_alias=True)
     data = _resolved(schema["properties"]["data"], schema)
-    needed = frozenset(data.get("required", ()))
-    # The first say what happened; who and how it is known is the same everywhere.
+    required = frozenset(data.get("required", ()))
+    # Fields that are the same in every event come last.
     members = sorted(data.get("properties", {}).items(), key=lambda one: one[0] in {"by", "evidence", "origin"})
-    fields = (_field(field, inner, field in needed, schema) for field, inner in members)
+    fields = (_field(field, inner, field in required, schema) for field, inner in members)
     return CatalogueEntry(f"{PREFIX}{name}", words, tuple(fields), _event(name))
 
 
@@ -90,33 +90,33 @@ def _event(name: str) -> Mapping[str, Any]:
     found = {member: value for member, value in event.items() if member not in LEFT_OUT}
     found |= {"source": SOURCE, "id": f"example-{name.removesuffix('.v1')}"}
     if "subject" in found:
-        # What is erased is never heard of again: not the pair of all other examples.
+        # An erased relationship accepts no more events: do not erase the pair of the other examples.
         found |= {"subject": "cam-and-dee" if "erased" in name else RELATIONSHIP, "program": PROGRAM}
     if name == "event.retracted.v1":
         found["data"] = {**found["data"], "source": SOURCE}
     return found
 
 
-def _field(name: str, schema: Mapping[str, Any], needed: bool, whole: Mapping[str, Any]) -> CatalogueField:  # noqa: FBT001 (of the schema)
+def _field(name: str, schema: Mapping[str, Any], required: bool, document: Mapping[str, Any]) -> CatalogueField:  # noqa: FBT001 (of the schema)
     default = schema.get("default")
     written = "" if default is None or default == "" else json.dumps(default).strip('"')
-    return CatalogueField(name, _form(schema, whole), None if needed else written, FIELDS[name])
+    return CatalogueField(name, _form(schema, document), None if required else written, FIELDS[name])
 
 
-def _resolved(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> Mapping[str, Any]:
+def _resolved(schema: Mapping[str, Any], document: Mapping[str, Any]) -> Mapping[str, Any]:
     reference = schema.get("$ref")
-    return whole["$defs"][reference.rpartition("/")[2]] if reference else schema
+    return document["$defs"][reference.rpartition("/")[2]] if reference else schema
 
 
-def _form(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
-    found = _resolved(schema, whole)
+def _form(schema: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    found = _resolved(schema, document)
     if "anyOf" in found:
-        return " or ".join(_form(one, whole) for one in found["anyOf"] if one.get("type") != "null")
+        return " or ".join(_form(one, document) for one in found["anyOf"] if one.get("type") != "null")
     if "enum" in found or "const" in found:
         return ", ".join(f"`{value}`" for value in found.get("enum", [found.get("const")]))
     match found.get("type"):
         case "array":
-            return f"{found.get('minItems', 0)} to {found['maxItems']} of: {_form(found['items'], whole)}"
+            return f"{found.get('minItems', 0)} to {found['maxItems']} of: {_form(found['items'], document)}"
         case "object":
             return "{" + ", ".join(found["properties"]) + "}"
         case "boolean":
@@ -128,10 +128,10 @@ def _form(schema: Mapping[str, Any], whole: Mapping[str, Any]) -> str:
 
 
 def _number(schema: Mapping[str, Any]) -> str:
-    whole = "a whole number" if schema["type"] == "integer" else "a number"
+    kind = "an integer" if schema["type"] == "integer" else "a number"
     low = f" above {schema['exclusiveMinimum']:g}" if "exclusiveMinimum" in schema else ""
     low = f" from {schema['minimum']:g}" if "minimum" in schema else low
-    return whole + low + (f" up to {schema['maximum']:g}" if "maximum" in schema else "")
+    return kind + low + (f" up to {schema['maximum']:g}" if "maximum" in schema else "")
 
 
 def _text(schema: Mapping[str, Any]) -> str:
@@ -141,26 +141,26 @@ def _text(schema: Mapping[str, Any]) -> str:
     return words if "pattern" in schema else f"text, at most {schema['maxLength']}"
 
 
-OVERVIEW = """# The catalogue of events
-What Rapport understands, made from the models by `python -m schemas.generate`. Every event is a CloudEvent: who says it
-(`source`), under which id (a repeat of both is harmless), what happened (`type`), when (`time`, with its offset, never
-ahead), about which relationship (`subject`) of which programme (`program`), and `data`. Ids only: no names, no
-addresses, no text that people wrote.
+OVERVIEW = """# The event catalogue
+All events that Rapport accepts, generated from the models by `python -m schemas.generate`. Every event is a CloudEvent:
+its sender (`source`) and its id (events with the same source and id are deduplicated), what happened (`type`), when
+(`time`, with its UTC offset, not in the future), the relationship (`subject`), the programme (`program`), and `data`.
+Events contain ids only: no names, no addresses, no free text.
 """
-ANSWERS = """Answers: 202 when the event is on the log; else problem details with the paths at fault. Several events at
-once: a JSON array as `application/cloudevents-batch+json`. `GET /docs` of the gateway shows the same, `GET
-/openapi.json` is what clients are generated from.
+ANSWERS = """The response is 202 when the event is on the log, otherwise problem details with the invalid paths. To send
+several events at once, send a JSON array as `application/cloudevents-batch+json`. `GET /docs` of the gateway shows the
+same catalogue; generate clients from `GET /openapi.json`.
 """
 
 
 def _section(entry: CatalogueEntry) -> Iterator[str]:
     yield from (f"## {entry.type}", entry.words.means, "")
-    yield f"- **Sent by** {entry.words.sent_by}."
-    yield f"- **Moves** {entry.words.moves}."
-    yield from ("", "| `data` | what | needed | meaning |", "|---|---|---|---|")
+    yield f"- **Sent by**: {entry.words.sent_by}."
+    yield f"- **Affects**: {entry.words.moves}."
+    yield from ("", "| `data` | type | required | meaning |", "|---|---|---|---|")
     for field in entry.fields:
-        needed = "yes" if field.default is None else f"no; `{field.default}`" if field.default else "no"
-        yield f"| `{field.name}` | {field.form} | {needed} | {field.words} |"
+        required = "yes" if field.default is None else f"no; `{field.default}`" if field.default else "no"
+        yield f"| `{field.name}` | {field.form} | {required} | {field.words} |"
     if entry.type != CLOCK_REACHED:
         yield from ("", "```sh", curl(entry), "```")
     yield ""

@@ -1,21 +1,21 @@
-"""What stands in the catalogue beside each type and field: what it means, who sends it, what it moves."""
+"""The texts of the event catalogue: what each type and field means, who sends it, and what it affects."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
 
 class TypeWords(NamedTuple):
-    """`moves`: the factors of health that such an event may change, and what else."""
+    """`moves`: the factors of the health score that the event can change, and other effects."""
 
     means: str
     sent_by: str
     moves: str
 
 
-ADMINISTRATION = "the programme's administration: an HR tool, a table, your own code"
-CALENDAR = "a calendar or booking tool; else your own code or a table"
-SURVEY = "a survey tool; else your own code or a table"
-PLATFORM = "a learning or mentoring platform; else your own code"
+ADMINISTRATION = "the programme's administration: an HR tool, an imported table or your own code"
+CALENDAR = "a calendar or booking tool; otherwise your own code or an imported table"
+SURVEY = "a survey tool; otherwise your own code or an imported table"
+PLATFORM = "a learning or mentoring platform; otherwise your own code"
 NOTHING = "nothing by itself"
 
 GROUPS: Mapping[str, tuple[str, Mapping[str, TypeWords]]] = {
@@ -23,180 +23,192 @@ GROUPS: Mapping[str, tuple[str, Mapping[str, TypeWords]]] = {
         "Who mentors whom, from when to when.",
         {
             "relationship.started": TypeWords(
-                "A mentor and a mentee, or a group, begin. Send it first: it says who the people are, which tools' "
-                "events about people need, and how often the pair means to meet.",
+                "A relationship between a mentor and a mentee, or a group, starts. Send it first: it names the "
+                "participants, which events from tools refer to, and how often they intend to meet.",
                 ADMINISTRATION,
-                "the clock of every factor begins; `cadence_days` is what rhythm is measured by",
+                "starts every factor; rhythm is measured against `cadence_days`",
             ),
             "relationship.expectations_agreed": TypeWords(
-                "Both have agreed on what they expect of each other.", PLATFORM, "expectations"
+                "Both sides have agreed on what they expect of each other.", PLATFORM, "expectations"
             ),
             "relationship.paused": TypeWords(
-                "A leave, a holiday: until it ends no silence counts.",
-                "an HR feed, which says it by itself; else your own code",
-                "every factor stands still meanwhile",
+                "A pause such as a leave or a holiday begins. Silence during a pause does not count.",
+                "an HR feed, from which Rapport derives it; otherwise your own code",
+                "freezes every factor until the pause ends",
             ),
-            "relationship.resumed": TypeWords("A pause is over.", "as paused", "every factor goes on"),
+            "relationship.resumed": TypeWords("A pause is over.", "as for paused", "unfreezes every factor"),
             "relationship.ended": TypeWords(
-                "The relationship is over, as planned or not.", ADMINISTRATION, "the last score stays"
+                "The relationship has ended, as planned or early.",
+                ADMINISTRATION,
+                "freezes the score at its last value",
             ),
         },
     ),
     "preparation": (
-        "What people do before they meet.",
+        "Steps that people take before they meet.",
         {
             "preparation.completed": TypeWords(
-                "One of them has taken the training, the briefing or the call.", PLATFORM, "expectations"
+                "One side has completed the training, the briefing or the introductory call.", PLATFORM, "expectations"
             )
         },
     ),
     "session": (
-        "Meetings: booked, moved, held, missed.",
+        "Meetings that are booked, moved, cancelled, held or missed.",
         {
-            "session.scheduled": TypeWords("A meeting is booked.", CALENDAR, "lowers the risk while it lies ahead"),
+            "session.scheduled": TypeWords(
+                "A meeting is booked.", CALENDAR, "lowers the risk while the meeting is in the future"
+            ),
             "session.rescheduled": TypeWords(
-                "A booked meeting has moved; it is no cancellation.", CALENDAR, "as scheduled, at its new time"
+                "A booked meeting has moved to another time. This does not count as a cancellation.",
+                CALENDAR,
+                "as for scheduled, at the new time",
             ),
             "session.cancelled": TypeWords(
-                "A booked meeting will not take place. Less than 24 hours of notice count as late.",
+                "A booked meeting will not take place. Notice of less than 24 hours counts as late.",
                 CALENDAR,
                 "reliability",
             ),
-            "session.held": TypeWords("They have met.", CALENDAR, "rhythm, reliability, silence"),
-            "session.missed": TypeWords("A booked meeting had nobody, or one side.", CALENDAR, "reliability"),
+            "session.held": TypeWords("A meeting took place.", CALENDAR, "rhythm, reliability, silence"),
+            "session.missed": TypeWords("Nobody or only one side came to a booked meeting.", CALENDAR, "reliability"),
             "session.joined": TypeWords(
-                "Somebody came into a meeting. When it is over, Rapport itself says whether it was held or missed.",
-                "a video tool; its webhook is enough",
-                "what it is concluded to: held or missed",
+                "Somebody joined a meeting. After its end Rapport itself concludes whether it was held or missed.",
+                "a video tool, through its webhook",
+                "as for the concluded held or missed",
             ),
-            "session.left": TypeWords("Somebody left a meeting.", "as joined", "as joined"),
+            "session.left": TypeWords("Somebody left a meeting.", "as for joined", "as for joined"),
         },
     ),
     "contact": (
-        "What is written and answered between meetings; never what it says.",
+        "Messages and check-ins between meetings, without their content.",
         {
             "message.sent": TypeWords(
-                "One wrote to the other.", "a chat tool; else your own code", "mutual, responsiveness, silence"
+                "One side wrote to the other.",
+                "a chat tool; otherwise your own code",
+                "mutual, responsiveness, silence",
             ),
             "checkin.answered": TypeWords(
-                "One answered how it goes, perhaps with a rating.", SURVEY, "feedback, where it has a rating"
+                "One side answered a check-in, optionally with a rating.", SURVEY, "feedback, if it has a rating"
             ),
         },
     ),
     "goal": (
-        "What they want to reach, and how far they are.",
+        "Goals of the pair and their progress.",
         {
-            "goal.set": TypeWords("They have agreed on a goal.", PLATFORM, "goals"),
-            "goal.revised": TypeWords("The goal is another one now; that is work, never a penalty.", PLATFORM, "goals"),
-            "goal.progressed": TypeWords("So much of it is done.", PLATFORM, "goals"),
-            "goal.achieved": TypeWords("It is reached.", PLATFORM, "goals"),
-            "goal.missed": TypeWords("Its day has passed without it.", PLATFORM, "goals"),
-            "goal.abandoned": TypeWords("They do not pursue it any more.", PLATFORM, "goals"),
-            "milestone.celebrated": TypeWords("They celebrated what they reached.", PLATFORM, "growth"),
+            "goal.set": TypeWords("The pair has agreed on a goal.", PLATFORM, "goals"),
+            "goal.revised": TypeWords(
+                "The goal has changed. This counts as work on it, never as a penalty.", PLATFORM, "goals"
+            ),
+            "goal.progressed": TypeWords("Progress towards the goal, in percent.", PLATFORM, "goals"),
+            "goal.achieved": TypeWords("The goal is reached.", PLATFORM, "goals"),
+            "goal.missed": TypeWords("The due date has passed and the goal is not reached.", PLATFORM, "goals"),
+            "goal.abandoned": TypeWords("The pair no longer pursues the goal.", PLATFORM, "goals"),
+            "milestone.celebrated": TypeWords("The pair celebrated a milestone.", PLATFORM, "growth"),
         },
     ),
     "feedback": (
-        "What each says of the other, and of how they are.",
+        "Ratings of sessions and relationships, and self-reported well-being.",
         {
             "feedback.given": TypeWords("A rating of a session or of the relationship.", SURVEY, "feedback"),
             "fit.rated": TypeWords(
-                "Whether the two fit.", SURVEY, "the band: while a side finds the fit not good it is strained at best"
+                "One side rates whether the two are a good match.",
+                SURVEY,
+                "the band: at best strained while either side rates the fit as not good",
             ),
             "pulse.answered": TypeWords(
-                "How somebody is, said by themselves and with consent.", SURVEY, "support, where the mentee says it"
+                "Self-reported well-being, given with consent.", SURVEY, "support, if the mentee reports it"
             ),
         },
     ),
     "growth": (
-        "What both learn.",
+        "What the participants learn.",
         {
-            "reflection.recorded": TypeWords("Somebody wrote down what they learnt.", PLATFORM, "growth"),
-            "skill.assessed": TypeWords("A skill, before and after.", PLATFORM, "growth"),
-            "introduction.made": TypeWords("One brought the other together with somebody.", PLATFORM, "growth"),
-            "resource.shared": TypeWords("One gave the other something to read or use.", PLATFORM, "growth"),
+            "reflection.recorded": TypeWords("Somebody recorded a reflection on what they learnt.", PLATFORM, "growth"),
+            "skill.assessed": TypeWords("A skill was assessed, before and after.", PLATFORM, "growth"),
+            "introduction.made": TypeWords("One side introduced the other to somebody.", PLATFORM, "growth"),
+            "resource.shared": TypeWords("One side shared a resource, such as something to read.", PLATFORM, "growth"),
         },
     ),
     "support": (
-        "When somebody needs help.",
+        "Requests for help and their resolution.",
         {
             "support.requested": TypeWords(
-                "A pair asks for help.",
+                "The pair asks for help.",
                 PLATFORM,
-                "the band: while an immediate request is open it is strained at best; people are told at once",
+                "the band: at best strained while an immediate request is open; an alert is sent at once",
             ),
-            "support.resolved": TypeWords("The request is dealt with.", PLATFORM, "the band is free again"),
+            "support.resolved": TypeWords("The request is resolved.", PLATFORM, "lifts the limit on the band"),
         },
     ),
     "control": (
-        "Corrections, erasure, and the log's own clock.",
+        "Retractions, erasures, and the clock of the log.",
         {
             "event.retracted": TypeWords(
-                "What an earlier event said is not so: it counts no more, from its own time on. To correct a fact, "
-                "retract it and send the right one under a new id.",
-                "whoever sent that event",
-                "whatever that event moved",
+                "An earlier event was wrong. It no longer counts, from its own time on. To correct a fact, retract it "
+                "and send the right one under a new id.",
+                "the sender of that event",
+                "everything that the retracted event affected",
             ),
             "relationship.erased": TypeWords(
-                "Everything about the relationship is forgotten, for good. `rapport ingest erase` says it, too.",
+                "Everything about the relationship is erased permanently. `rapport ingest erase` sends it, too.",
                 "an administrator",
-                "all of it goes away",
+                "removes all scores of the relationship",
             ),
             "clock.reached": TypeWords(
-                "The log is complete up to this time: silence until then may be judged. Only where RAPPORT_CLOCK=log; "
-                "`rapport ingest import --clock-reached` says it.",
-                "an administrator who imports a past",
-                "all that time moves",
+                "The log is complete up to this time, so that silence until then can be scored. Only with "
+                "RAPPORT_CLOCK=log; `rapport ingest import --clock-reached` sends it.",
+                "an administrator who imports history",
+                "everything that depends on time",
             ),
         },
     ),
 }
 
 FIELDS: Mapping[str, str] = {
-    "by": "who said or did it",
-    "evidence": "how it is known; of several tools that tell of one meeting the strongest wins",
-    "origin": "where a tool keeps the original",
-    "mentors": "ids of people, no names",
-    "mentees": "likewise",
-    "kind": "of which kind",
-    "cadence_days": "how many days are to lie between two meetings",
-    "planned_end": "its last day",
-    "coordinator": "who looks after the pair; alerts go there",
-    "cohort": "with whom it is compared",
-    "pause_id": "names the pause; resumed without it ends all",
+    "by": "who reported or did it",
+    "evidence": "how it is known; if several tools report one meeting, the strongest evidence wins",
+    "origin": "the original record in the tool",
+    "mentors": "ids of the mentors, no names",
+    "mentees": "ids of the mentees, no names",
+    "kind": "which kind",
+    "cadence_days": "the intended number of days between two meetings",
+    "planned_end": "the planned last day",
+    "coordinator": "the id of the coordinator, who receives the alerts",
+    "cohort": "the group that the relationship is compared with",
+    "pause_id": "identifies the pause; a `resumed` without it ends all pauses",
     "from": "when the pause begins, if not at `time`",
-    "until": "when it ends by itself",
+    "until": "when the pause ends without a further event",
     "reason": "a code such as `leave`",
-    "planned": "whether it was to end now",
+    "planned": "whether the end was planned",
     "reason_code": "a code such as `moved_away`",
-    "initiated_by": "who ended it",
-    "session_id": "names the meeting, the same in all events about it",
-    "starts_at": "its booked begin, in the past or ahead",
-    "ends_at": "its booked end, after `starts_at`",
-    "started_at": "when they began; it may not lie ahead",
-    "minutes": "how long they met",
-    "notice_hours": "how long before its begin it was cancelled",
+    "initiated_by": "which side ended it",
+    "session_id": "identifies the meeting in all its events",
+    "starts_at": "the booked start, in the past or the future",
+    "ends_at": "the booked end, after `starts_at`",
+    "started_at": "the actual start; not in the future",
+    "minutes": "the duration of the meeting",
+    "notice_hours": "how many hours before its start it was cancelled",
     "absent": "who did not come",
-    "role": "which side; `unidentified` where nobody knows",
+    "role": "which side; `unidentified` if unknown",
     "channel": "a code such as `slack`",
-    "reply_to": "the id of the event of the message that it answers: how soon is what counts",
-    "rating": "how good",
-    "goal_id": "names the goal, the same in all events about it",
+    "reply_to": "the event id of the message that it answers; the response time counts",
+    "rating": "the rating, higher is better",
+    "goal_id": "identifies the goal in all its events",
     "smart": "five flags, all or none: specific, measurable, achievable, relevant, time_bound",
-    "due": "by which day",
-    "percent": "how much is done",
+    "due": "the due date",
+    "percent": "the progress",
     "scale_min": "the worst rating of the scale",
     "scale_max": "the best rating of the scale",
     "about": "what is rated",
-    "fit": "good, undecided or not_good",
+    "fit": "`good`, `undecided` or `not_good`",
     "skill": "a code such as `public_speaking`",
-    "before": "before the mentoring",
-    "after": "now",
-    "request_id": "names the request; resolved with the same",
-    "priority": "`immediate` is told at once",
+    "before": "the level before the mentoring",
+    "after": "the level now",
+    "request_id": "identifies the request, also in `resolved`",
+    "priority": "`immediate` alerts at once",
     "topic": "a code such as `conflict`",
-    "source": "of the event that is retracted",
-    "id": "of the event that is retracted",
-    "type": "of the event that is retracted",
-    "time": "of the event that is retracted, to the microsecond; of a clock: up to when the log is complete",
-    "slot": "its side, its goal's id, `late` for a late cancellation, else nothing",
+    "source": "the source of the retracted event",
+    "id": "the id of the retracted event",
+    "type": "the type of the retracted event",
+    "time": "the time of the retracted event, to the microsecond; of a clock: up to when the log is complete",
+    "slot": "the side, the goal's id, `late` for a late cancellation, otherwise empty",
 }

@@ -1,4 +1,4 @@
-"""People: the only place for names, addresses and time zones."""
+"""People: the only messages with names, addresses and time zones."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -9,17 +9,17 @@ from schemas.events import partition_key
 from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri, TimeZone
 
 MOST_ADDRESSES, MOST_IDENTITIES = 100, 200
-"""Far more than anybody has; a record with all of them stays well below what its topic takes."""
+"""Far more than anybody has; a record with all of them stays well below the topic's limit."""
 
 MOST_CHANGES = 20
-"""Of one person's employment, the latest: two a year for ten years."""
+"""The latest changes of one person's employment: two a year for ten years."""
 
 
 Address = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", max_length=320)]
 
 
 class ToolIdentity(Message):
-    """Who the person is in one tool: the tool's own id, or the address it knows."""
+    """The identity of a person in one tool: the tool's own id, or the address that it knows."""
 
     tool: Code
     id: Annotated[str, Field(min_length=1, max_length=320)]
@@ -32,14 +32,14 @@ Status = Literal["active", "leave", "exited"]
 
 
 def _is_empty(value: object) -> bool:
-    """A field that came later is not written where it says nothing: readers of before refuse what they do not know, and
-    forget whom it describes."""
+    """A field that was added later is omitted while it is empty: older readers refuse unknown fields, and would drop
+    the person."""
     return not value
 
 
 class EmploymentChange(Message):
-    """Leave, exit or return as a connection told it, `told` then; it means something for pairs that are told of later
-    as well. `statement` tells it from others, `left_on` and `back_on` are days in `time_zone`."""
+    """A leave, exit or return as a connection reported it at `told`; it also applies to pairs that are announced later.
+    `statement` identifies it; `left_on` and `back_on` are days in `time_zone`."""
 
     status: Status
     told: Instant
@@ -55,8 +55,8 @@ class EmploymentChange(Message):
 
 
 class Participant(Message):
-    """A person of the directory, as all feeds together have described them. `employment`: how they left and came back,
-    the latest of it, in the order in which it was told; empty while nobody has told that they were away."""
+    """A person of the directory, merged from all feeds. `employment`: their leaves and returns, the latest ones, in the
+    order of reporting; empty if no absence was ever reported."""
 
     id: Id
     tenant: Id
@@ -71,10 +71,9 @@ class Participant(Message):
 
 
 class PersonDescription(Message):
-    """What a feed says of a person. `unsaid`: of `time_zone` and `consent` what it does not speak of; the value then
-    holds only of somebody who is not in the directory yet. With `leave` among them, who is active may be on a leave
-    that another feed has told. `change`: since when the status holds, where a connection
-    tells it."""
+    """What a feed states about a person. `unsaid`: which of `time_zone`, `consent` and `leave` the feed does not cover;
+    the value then applies only if the person is not in the directory yet. With `leave` uncovered, an active person may
+    be on a leave that another feed has reported. `change`: since when the status holds, if a connection reports it."""
 
     name: Name
     addresses: Addresses = ()
@@ -87,11 +86,11 @@ class PersonDescription(Message):
 
 
 class DirectoryStatement(Message):
-    """What one feed says of one person; the directory is all statements merged in the order of their topic.
+    """What one feed states about one person. The directory is all statements, merged in the order of their topic.
 
-    `replaces`: nothing else is known of the person from now on. `merges`: addresses are replaced unless none are named,
-    identities only of the tools that are named. `erases`: nothing is known from now on. `feed` is the source of a
-    connection, or `api:` and the id of a token."""
+    `replaces`: nothing else is known of the person from now on. `merges`: addresses are replaced unless none are given,
+    identities only for the given tools. `erases`: the person is forgotten. `feed` is the source of a connection, or
+    `api:` and the id of a token."""
 
     id: Id
     tenant: Id
@@ -102,7 +101,7 @@ class DirectoryStatement(Message):
 
     @property
     def key(self) -> bytes:
-        """Under which it lies on its topic, and the person in the directory."""
+        """The record key on the topic, which also identifies the person in the directory."""
         return partition_key(self.tenant, self.id).encode()
 
     @model_validator(mode="after")

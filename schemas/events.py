@@ -1,4 +1,4 @@
-"""The envelope (CloudEvents 1.0) and the whole catalogue of mentoring events as one discriminated union."""
+"""The envelope (CloudEvents 1.0), and the catalogue of mentoring events as one discriminated union."""
 
 from typing import Annotated, Any, Generic, Literal, TypeVar, final, get_args
 
@@ -41,7 +41,7 @@ class RelationshipEvent(CloudEvent[Type, Data], Generic[Type, Data]):
 
 
 def type_of(model: type[CloudEvent[Any, Any]]) -> str:
-    """The type string of a member of one of the unions."""
+    """Return the type string of a member of one of the unions."""
     name: str = get_args(model.model_fields["type"].annotation)[0]
     return name
 
@@ -83,12 +83,13 @@ RelationshipErased = RelationshipEvent[Literal["mentoring.relationship.erased.v1
 
 @final
 class ClockReached(CloudEvent[Literal["mentoring.clock.reached.v1"], p.KnownUntil]):
-    """Of a partition, not of a relationship: there is no subject."""
+    """Belongs to a partition, not to a relationship: it has no subject."""
 
 
 @final
 class ProfileSet(CloudEvent[Literal["mentoring.program.profile_set.v1"], ProfilesSet]):
-    """How a programme is scored. Every partition of the log has a copy, so that its place among the events decides."""
+    """How a programme is scored. Every partition of the log has a copy, so that its position among the events
+    decides."""
 
     program: Id
 
@@ -129,15 +130,15 @@ OfRelationship = (
     | RelationshipErased
 )
 OfPartition = ClockReached | ProfileSet
-"""They have no key: every partition of the log has a copy."""
+"""These have no key: every partition of the log has a copy."""
 MentoringEvent = OfRelationship | OfPartition
 
 # One validator for every record of `mentoring.events`; it raises pydantic.ValidationError with the path.
-# Only the names of fields are looked up among the strings that were read before: most values come once.
+# Only field names are cached as strings: most values occur once.
 MENTORING_EVENT: TypeAdapter[MentoringEvent] = TypeAdapter(
     Annotated[MentoringEvent, Field(discriminator="type")], config=ConfigDict(cache_strings="keys")
 )
-# The types that may be sent in; what only Rapport writes is not among them.
+# The types that senders may send; types that only Rapport writes are excluded.
 EVENT_TYPES: tuple[str, ...] = tuple(type_of(model) for model in get_args(OfRelationship | ClockReached))
 ADMIN_TYPES = frozenset({"mentoring.relationship.erased.v1", "mentoring.clock.reached.v1"})
 
@@ -147,5 +148,5 @@ def partition_key(tenant: str, relationship: str) -> str:
 
 
 def to_json(event: CloudEvent[Any, Any]) -> bytes:
-    """The event in structured mode, unset attributes left out: the value of a Kafka record."""
+    """Serialise the event in structured mode, without unset attributes: the value of a Kafka record."""
     return event.__pydantic_serializer__.to_json(event, by_alias=True, exclude_none=True)

@@ -1,6 +1,6 @@
-"""`python -m schemas.generate` writes what follows from the models: `schemas/json`, one JSON Schema per event type and
-version and per record, of what stands on the log as the models read it; `schemas/asyncapi.json`, all topics; and
-`schemas/catalogue`, the event types for people."""
+"""`python -m schemas.generate` writes the files that follow from the models: `schemas/json`, one JSON Schema per event
+type and version and per record, as they are on the log; `schemas/asyncapi.json`, all topics; and `schemas/catalogue`,
+the event types for people."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ FOLDER, ASYNCAPI, CATALOGUE = "json", "asyncapi.json", "catalogue"
 
 
 def files() -> Mapping[str, bytes]:
-    """Every generated file, by its path below `schemas`; the same models give the same bytes."""
+    """Return every generated file by its path below `schemas`. The output is deterministic."""
     described = {f"{FOLDER}/{name}.json": _text(json_schema(name, model)) for name, model in models().items()}
     catalogue = {f"{CATALOGUE}/{name}": text.encode() for name, text in pages()}
     return described | catalogue | {ASYNCAPI: _text(document())}
@@ -33,7 +33,7 @@ def json_schema(name: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def stale(root: Path) -> Iterator[str]:
-    """What is wrong with the files below `root`, a line each; nothing if they are as they would be written now."""
+    """Yield a line for each file below `root` that is missing, superfluous or outdated."""
     wanted, found = files(), {str(path.relative_to(root)): path.read_bytes() for path in _written(root)}
     yield from (f"{name} is missing" for name in sorted(wanted.keys() - found.keys()))
     yield from (f"{name} is superfluous" for name in sorted(found.keys() - wanted.keys()))
@@ -41,7 +41,7 @@ def stale(root: Path) -> Iterator[str]:
 
 
 def write(root: Path) -> None:
-    """Makes `root` hold these files, and no others where they lie."""
+    """Write the generated files below `root` and delete others from the generated folders."""
     for folder in (FOLDER, CATALOGUE):
         (root / folder).mkdir(parents=True, exist_ok=True)
     wanted = files()

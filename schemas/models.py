@@ -1,4 +1,4 @@
-"""Every model that stands on a topic, by the name that its JSON Schema and its golden example share."""
+"""Every model that is carried by a topic, by the name of its JSON Schema and its golden example."""
 
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -37,13 +37,13 @@ RECORDS: tuple[type[BaseModel], ...] = (
 
 
 def models() -> Mapping[str, type[BaseModel]]:
-    """`session.held.v1` for an event, `participant` for a record."""
+    """Return the models by name: `session.held.v1` for an event, `participant` for a record."""
     events = {name: model for union in UNIONS.values() for name, model in _of(union).items()}
     return events | {model.__name__.lower(): model for model in RECORDS}
 
 
 def carried(payload: str) -> tuple[str, ...]:
-    """The names of the models that a topic of this payload carries; none where it is bytes that no schema describes."""
+    """Return the names of the models that a topic of this payload carries; empty for bytes without a schema."""
     if payload in UNIONS:
         return tuple(_of(UNIONS[payload]))
     return tuple(model.__name__.lower() for model in RECORDS if model.__name__ == payload)

@@ -1,4 +1,4 @@
-"""What one JSON Schema refuses, of a single value, that an earlier one took."""
+"""Compares two JSON Schemas of a single value: what does the newer one refuse that the older one accepted?"""
 
 import json
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 Schema = Mapping[str, Any]
 TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-# Compared elsewhere, or said to people and tools only.
+# Compared elsewhere, or annotations for people and tools only.
 STRUCTURE = frozenset({"$defs", "$ref", "additionalProperties", "anyOf", "items", "oneOf", "properties", "required"})
 SPOKEN = frozenset({"$comment", "$id", "$schema", "deprecated", "description", "discriminator", "examples", "title"})
 LOWER = ("minLength", "minItems", "minProperties")
@@ -17,13 +17,13 @@ FIRST = ": the first bound where there was none"
 COMPARED = STRUCTURE | SPOKEN | RANGE | {*LOWER, *UPPER, "type", "const", "enum", "default"}
 
 
-def narrowed(old: Schema, new: Schema) -> Iterator[str]:
-    """A reason for each way in which `new` is stricter, or means something else. What cannot be compared, such as two
-    patterns, is taken for stricter unless it is gone."""
+def narrowings(old: Schema, new: Schema) -> Iterator[str]:
+    """Yield a reason for each way in which `new` is stricter or has another meaning. What cannot be compared, such as
+    two patterns, counts as stricter unless it was removed."""
     if gone := _types(old) - _types(new):
-        yield f"may no longer be {_listed(gone)}"
+        yield f"may no longer be {_join(gone)}"
     if gone := _values(old) - _values(new) if "const" in new or "enum" in new else frozenset():
-        yield f"may no longer be {_listed(gone)}"
+        yield f"may no longer be {_join(gone)}"
     if ("const" in new or "enum" in new) and not _values(old) and "type" in old:
         yield "takes some values only"
     yield from (f"{name} is narrower{'' if _had(old, name) else FIRST}" for name in _narrower_limits(old, new))
@@ -33,13 +33,13 @@ def narrowed(old: Schema, new: Schema) -> Iterator[str]:
 
 
 def _types(schema: Schema) -> frozenset[str]:
-    said = schema.get("type", TYPES)
-    types = frozenset({said} if isinstance(said, str) else said)
+    given = schema.get("type", TYPES)
+    types = frozenset({given} if isinstance(given, str) else given)
     return types | {"integer"} if "number" in types else types
 
 
 def _values(schema: Schema) -> frozenset[str]:
-    """As JSON, since 1 and true are equal in Python."""
+    """As JSON text, since 1 and True are equal in Python."""
     values = [schema["const"]] if "const" in schema else schema.get("enum", ())
     return frozenset(map(json.dumps, values))
 
@@ -54,19 +54,19 @@ def _narrower_limits(old: Schema, new: Schema) -> Iterator[str]:
 
 
 def _had(old: Schema, name: str) -> bool:
-    """Any lower limit counts as one: only what could grow without end may get its first bound."""
+    """Any lower limit counts as one: only unbounded values may get their first bound."""
     return name in old or name not in {*UPPER, "maximum"} or (name == "maximum" and "exclusiveMaximum" in old)
 
 
 def _floor(schema: Schema) -> tuple[float, bool]:
-    """The lowest number, and whether it is itself excluded: more is stricter."""
+    """Return the lowest number, and whether it is excluded; a greater pair is stricter."""
     return max((schema.get("minimum", -math.inf), False), (schema.get("exclusiveMinimum", -math.inf), True))
 
 
 def _ceiling(schema: Schema) -> tuple[float, bool]:
-    """The highest number, and whether it is itself included: less is stricter."""
+    """Return the highest number, and whether it is included; a smaller pair is stricter."""
     return min((schema.get("maximum", math.inf), True), (schema.get("exclusiveMaximum", math.inf), False))
 
 
-def _listed(values: frozenset[str]) -> str:
+def _join(values: frozenset[str]) -> str:
     return ", ".join(sorted(values))

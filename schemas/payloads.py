@@ -1,4 +1,4 @@
-"""What each type of mentoring event says: the `data` of the catalogue, ids and codes only, no free text."""
+"""The `data` of each mentoring event type: ids and codes only, no free text."""
 
 from datetime import date
 from typing import Annotated, Literal, Self
@@ -14,7 +14,7 @@ People = Annotated[tuple[Id, ...], Field(min_length=1, max_length=100)]
 
 
 class Origin(Message):
-    """Where a tool keeps the original."""
+    """The original record in the tool."""
 
     tool: Code
     native_type: Annotated[str, Field(max_length=128)]
@@ -28,7 +28,7 @@ class Payload(Message):
 
 
 class OneSided(Payload):
-    """Said or done by one of the two."""
+    """Reported or done by one side of the relationship."""
 
     by: Side
 
@@ -48,7 +48,8 @@ class ExpectationsAgreed(Payload):
 
 
 class RelationshipPaused(Payload):
-    """`from` and `until` are effective dates: they may lie ahead of the event's time; open-ended without `until`."""
+    """`from` and `until` are effective dates and may be later than the event's time. Without `until` the pause is
+    open-ended."""
 
     pause_id: Id
     from_: Annotated[Instant | None, Field(alias="from")] = None
@@ -63,7 +64,7 @@ class RelationshipPaused(Payload):
 
 
 class RelationshipResumed(Payload):
-    """Without `pause_id` it closes every open pause."""
+    """Without `pause_id` it ends every open pause."""
 
     pause_id: Id | None = None
 
@@ -111,14 +112,14 @@ class SessionMissed(Payload):
 
 
 class SessionAttendance(Payload):
-    """`unidentified`: somebody was there of whom nobody knows who it was; it may have been either side."""
+    """`unidentified`: somebody attended who could not be identified; it may have been either side."""
 
     session_id: Id
     role: Side | Literal["unidentified"]
 
 
 class MessageSent(OneSided):
-    """That a message was sent, never what it says. `reply_to` is the event id of the message it answers."""
+    """That a message was sent, without its content. `reply_to` is the event id of the message that it answers."""
 
     channel: Code
     reply_to: EventId | None = None
@@ -203,7 +204,8 @@ class SupportResolved(Payload):
 
 
 class EventRetracted(Payload):
-    """Names a fact that shall stand no more. `slot` chooses its group: a side, a goal id, `late`, or nothing."""
+    """Identifies a fact that is no longer valid. `slot` selects the fact's group: a side, a goal id, `late`, or
+    nothing."""
 
     source: SourceUri
     id: EventId
@@ -217,6 +219,6 @@ class RelationshipErased(Payload):
 
 
 class KnownUntil(Message):
-    """The whole log is known up to this instant: silence until then may be judged (log mode only)."""
+    """The whole log is known up to this instant, so that silence until then can be scored (log mode only)."""
 
     time: Instant

@@ -1,5 +1,5 @@
-"""The small types that every message is made of: ids that cannot carry names, UTC instants, exact millionths; and what
-their patterns mean, in words: an expression alone tells nobody what to write."""
+"""The scalar types of all messages: ids that cannot carry names, UTC instants, exact millionths. Also describes their
+patterns in words, because a regular expression does not tell people what to write."""
 
 import re
 from collections.abc import Mapping
@@ -21,27 +21,28 @@ from pydantic import (
 
 MICROSECOND = timedelta(microseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Earlier years have negative epochs and, before 1000, no four digits; the latest overflow when turned to UTC.
+# Earlier years have negative epochs and, before 1000, no four digits; the latest ones overflow when converted to UTC.
 FIRST_YEAR, LAST_YEAR = 1971, 2199
 _ISO = TypeAdapter(datetime).serializer.to_python
 
 
 def to_utc(moment: datetime) -> datetime:
-    """Raises ValueError outside of the years in which text, databases and Python's own arithmetic agree."""
+    """Raises ValueError outside of the years on which text, databases and Python's arithmetic agree."""
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise ValueError(f"must lie in the years {FIRST_YEAR} to {LAST_YEAR}")
     return moment.astimezone(UTC)
 
 
 def to_rfc3339(moment: datetime) -> str:
-    """RFC 3339 with exactly six digits of fraction, so that equal instants are equal text. `moment` is in UTC."""
-    # Several times for every event: pydantic takes a third of the time of isoformat, and leaves a fraction of zero out.
+    """Format as RFC 3339 with exactly six fractional digits, so that equal instants have equal text. `moment` is
+    UTC."""
+    # Called several times per event: pydantic takes a third of isoformat's time, and omits a fraction of zero.
     text: str = _ISO(moment, mode="json")
     return f"{text[:26]}Z" if text[19:20] == "." else f"{text[:19]}.000000Z"
 
 
 def to_micros(moment: datetime) -> int:
-    """Whole microseconds since 1970-01-01 UTC, exactly."""
+    """Return the whole microseconds since 1970-01-01 UTC, exactly."""
     return (moment - EPOCH) // MICROSECOND
 
 
@@ -53,7 +54,7 @@ Instant = Annotated[
     AwareDatetime,
     AfterValidator(to_utc),
     PlainSerializer(to_rfc3339, return_type=str, when_used="json"),
-    # Validators of JSON Schema need not check formats; every one checks this: no time without a zone.
+    # JSON Schema validators need not check formats, but all check patterns: the pattern requires a UTC offset.
     WithJsonSchema({"type": "string", "format": "date-time", "pattern": r"([Zz]|[+\-][0-9]{2}:[0-9]{2})$"}),
 ]
 
@@ -69,17 +70,17 @@ TimeOfDay = Annotated[
     AfterValidator(_without_zone),
     WithJsonSchema({"type": "string", "pattern": r"^[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?$"}),
 ]
-"""In the zone of whoever it is about."""
+"""A time of day in the time zone of the person it concerns."""
 
-# Neither pattern admits "@" or blanks: no address and no free text fits into an id or a code.
-# "/" is left out because tenant/relationship is the Kafka key.
+# Neither pattern allows "@" or blanks: an id or a code cannot hold an address or free text.
+# "/" is excluded because tenant/relationship is the Kafka key.
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}$")]
 Code = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
-# CloudEvents admits no control characters in any attribute; a source has no blanks either.
+# CloudEvents forbids control characters in all attributes; a source must not have blanks either.
 EventId = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[^\x00-\x1F\x7F-\x9F]*$")]
 SourceUri = Annotated[str, Field(pattern=r"^[!-~]{1,512}$")]
 
-# Whole numbers fit into 64 bits, in every database and every language.
+# Integers fit into 64 bits, in every database and every language.
 Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 Side = Literal["mentor", "mentee"]
@@ -87,8 +88,8 @@ Rating = Annotated[int, Field(ge=1, le=5)]
 
 
 class Message(BaseModel):
-    """A value on the wire: frozen, and nothing that its schema does not name is let through.
-    Strict: `"5"` is no number and `5` is no time. Read it with `validate_json`."""
+    """A message on the wire: frozen, and unknown fields are refused. Strict: `"5"` is not a number and `5` is not a
+    time. Read it with `validate_json`."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -100,11 +101,11 @@ class Message(BaseModel):
     )
 
 
-# What systems list beside the zones: one says where this machine stands, the other that nobody has said so.
-NO_PLACES = frozenset({"localtime", "Factory"})
+# Entries of the system's list that are no zones: one stands for the machine's own zone, the other for an unset one.
+PSEUDO_ZONES = frozenset({"localtime", "Factory"})
 
 
-def known_zone(name: str) -> str:
+def iana_zone(name: str) -> str:
     if name not in _zones():
         raise ValueError(f"{name!r} is no IANA time zone")
     return name
@@ -112,16 +113,16 @@ def known_zone(name: str) -> str:
 
 @cache
 def _zones() -> frozenset[str]:
-    # It walks a folder of 600 files every time it is asked.
-    return frozenset(available_timezones()) - NO_PLACES
+    # `available_timezones` walks a folder of 600 files at every call.
+    return frozenset(available_timezones()) - PSEUDO_ZONES
 
 
-# The longest name of a zone has half as many characters.
-TimeZone = Annotated[str, Field(max_length=64), AfterValidator(known_zone)]
+# The longest zone name has half as many characters.
+TimeZone = Annotated[str, Field(max_length=64), AfterValidator(iana_zone)]
 
 
 def _pattern(annotated: Any) -> str:  # noqa: ANN401 (an Annotated type)
-    """Of its first note that has one."""
+    """Return the pattern of the first annotation that has one."""
     notes = [note for one in annotated.__metadata__ for note in (one, *getattr(one, "metadata", ()))]
     return next(str(note.pattern) for note in notes if getattr(note, "pattern", None))
 
@@ -140,7 +141,7 @@ _NAMED = re.compile(r"^String should match pattern '(?P<pattern>.*)'$", re.DOTAL
 
 
 def pattern_in_words(message: str) -> str:
-    """What pydantic says of a text that does not fit, in our words; as it is where we have none."""
+    """Replace pydantic's message about a pattern by our description of it, if there is one."""
     found = _NAMED.match(message)
     words = PATTERN_WORDS.get(found["pattern"]) if found else None
     return f"must be {words}" if words else message

@@ -1,4 +1,4 @@
-"""Programmes: whose relationships they are, who is called, and by which profile their scores are computed."""
+"""Programmes: their relationships' tenant, their coordinators, and the profiles by which their scores are computed."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -9,9 +9,9 @@ from pydantic import Field, model_validator
 from schemas.payloads import Days
 from schemas.primitives import Id, Instant, Message, SourceUri, TimeZone
 
-# A version takes effect at least this long after it was recorded, so that no row that is out already changes.
+# A version takes effect at least this long after it was recorded, so that no row that was emitted changes.
 PROFILE_NOTICE = timedelta(hours=1)
-# Each far beyond what a programme needs, all together within what its topic takes.
+# Each is far beyond what a programme needs; all together fit into a record of the topic.
 MOST_LEVELS, MOST_HOLIDAYS, MOST_SOURCES, MOST_PROFILES = 32, 1_000, 200, 200
 Weight = Annotated[float, Field(ge=0, le=100)]
 
@@ -31,7 +31,7 @@ class Weights(Message):
 
 
 class WatchLevels(Message):
-    """Levels whose crossing is an instant of its own; alert rules may only use these."""
+    """Levels at whose crossing a row is emitted; alert rules may only use these levels."""
 
     health: Annotated[tuple[Annotated[float, Field(gt=0, lt=100)], ...], Field(max_length=MOST_LEVELS)] = (
         75,
@@ -46,10 +46,10 @@ Coefficient = Annotated[float, Field(ge=0, le=100)]
 
 
 class Coefficients(Message):
-    """The disengagement model's coefficients: of the linear predictor, and the weights of its covariates.
-    All but `base` are signed by the model itself. Defaults: fitted on seven public temporal contact data sets.
-    A record from before `elapsed` and `activity` names all others and neither of these: it has 0 for both, so that it
-    gives the risks that it gave."""
+    """The coefficients of the disengagement model: of the linear predictor, and the weights of its covariates. All but
+    `base` are signed by the model itself. Defaults: fitted on seven public temporal contact data sets. A record from
+    before `elapsed` and `activity` names all other fields and neither of these: both are 0 then, so that its risks do
+    not change."""
 
     base: Annotated[float, Field(ge=-100, le=100)] = 1.0
     silence: Coefficient = 0.45
@@ -65,20 +65,20 @@ class Coefficients(Message):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_the_later_terms(cls, said: object) -> object:
+    def _zero_missing_terms(cls, given: object) -> object:
         later = {"elapsed", "activity"}
-        if isinstance(said, Mapping) and cls.model_fields.keys() - later == said.keys():
-            return {**said, **dict.fromkeys(later, 0.0)}
-        return said
+        if isinstance(given, Mapping) and cls.model_fields.keys() - later == given.keys():
+            return {**given, **dict.fromkeys(later, 0.0)}
+        return given
 
 
 FORMER_DEFAULTS = Coefficients(base=0.5, silence=0.9, pace=0.55, history=1.3, elapsed=0, activity=0)
-"""What a version had that named no coefficients before `elapsed` and `activity` were known."""
+"""The coefficients of versions that named none, from before `elapsed` and `activity` existed."""
 
 
 class CalibrationEvidence(Message):
-    """What calibrated coefficients rest on: so many cases were learnt from; on `judged` newer ones the risk that was
-    predicted and the share that fell silent lay `apart`, on the average of ten bins."""
+    """The data behind calibrated coefficients: the number of cases that they were fitted on, and the calibration error
+    on `judged` newer cases. `apart` is the mean difference between predicted risk and observed share over ten bins."""
 
     cases: Annotated[int, Field(ge=0, le=2**31 - 1)]
     judged: Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -92,9 +92,9 @@ class CalibrationEvidence(Message):
 
 
 class Profile(Message):
-    """One version of how a programme is scored. The first holds from the beginning.
-    `calibration` names what `rapport scoring calibrate` learnt `coefficients` as, `evidence` says what they rest on;
-    without a calibration the scores are told as uncalibrated."""
+    """One version of how a programme is scored. The first version is valid from the beginning. `calibration` is the
+    name under which `rapport scoring calibrate` fitted `coefficients`, `evidence` the data behind it. Without a
+    calibration the scores are marked as uncalibrated."""
 
     version: Id
     effective_from: Instant | None = None
@@ -114,11 +114,11 @@ class Profile(Message):
 
 
 DEFAULT_PROFILE = Profile(version="default-1")
-"""Scores the programmes that nobody has described."""
+"""Scores programmes that have no record."""
 
 
 def certainty(evidence: CalibrationEvidence | None, *, calibrated: bool) -> str:
-    """How far a risk can be trusted, in the words that everybody uses who shows one."""
+    """Describe how far a risk can be trusted, in the words that every view uses."""
     if evidence is not None:
         return evidence.words()
     return "calibrated on this organisation's history" if calibrated else "uncalibrated: general defaults"
@@ -129,7 +129,7 @@ Profiles = Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MOST_PR
 
 
 class ProfilesSet(Message):
-    """How a programme is scored from here on: all versions, so that one still to come can be changed or taken back."""
+    """How a programme is scored from here on: all versions, so that a future one can be changed or withdrawn."""
 
     profiles: Profiles
 
@@ -140,7 +140,7 @@ class ProfilesSet(Message):
 
 
 def check_versions(profiles: Profiles) -> None:
-    """Raises ValueError where one does not follow the other."""
+    """Raises ValueError if the versions are not in order."""
     first, *later = profiles
     if first.effective_from is not None:
         raise ValueError("profiles.0.effective_from: the first version holds from the beginning, leave it out")
@@ -154,15 +154,15 @@ def check_versions(profiles: Profiles) -> None:
 
 
 class Source(Message):
-    """A feed that is expected to speak, and how often."""
+    """A feed that is expected to send events, and how often."""
 
     source: SourceUri
     interval_hours: Annotated[float, Field(gt=0, le=24 * 90)]
 
 
 class SourceWatermark(Message):
-    """How far a source has spoken. `time`: the latest event of it, as it says; `recordedtime`: when one was recorded
-    last. Several writers say it: the latest counts, in whatever order they come."""
+    """The progress of a source. `time`: the time of its latest event, as it states it; `recordedtime`: when its last
+    event was recorded. There are several writers: the latest value counts, regardless of the order of arrival."""
 
     tenant: Id
     source: SourceUri

@@ -1,4 +1,4 @@
-"""What makes an alert rule valid: by its grammar, and by the levels that a profile watches."""
+"""Validation of alert rules: by their grammar, and by the levels that a profile watches."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from schemas.rules import (
     LONGEST_HOLD,
     MOST_TIERS,
     NO_TIME,
-    OF_SCORES,
+    SCORE_MEASURES,
     Drawdown,
     Measure,
     Rule,
@@ -20,24 +20,25 @@ from schemas.rules import (
 )
 
 MOST_POINTS = 100
-OF_HEALTH = frozenset({"health", "drawdown"})
-"""Where a score that rests on too few facts counts for nothing."""
+HEALTH_MEASURES = frozenset({"health", "drawdown"})
+"""Measures for which a score that rests on too few facts is ignored."""
 LEAST_GAP = {"health": 5.0, "risk": 0.05, "share": 0.02, "watermark": 0.5, "lag": 0.5}
-"""Between firing and clearing: within it a value goes up and down from day to day without meaning anything."""
+"""The minimum distance between firing and clearing level: within it a value fluctuates from day to day without
+meaning."""
 LEAST_REGAINED = 0.1
 MILLIONTH = 1e-6
-"""Of these numbers are multiples."""
+"""Levels are multiples of it."""
 
 
 def problems(rules: Sequence[Rule], watch: WatchLevels) -> list[str]:
-    """Why these rules cannot be used; empty when they can."""
+    """Return why these rules cannot be used; empty if they can."""
     twice = [f"{name}: there are two rules of this name" for name, n in Counter(r.name for r in rules).items() if n > 1]
     found = [(rule, problem) for rule in rules for problem in (*faults(rule), *unwatched(rule, watch))]
     return twice + [f"{rule.name}: {problem}" for rule, problem in found]
 
 
 def faults(rule: Rule) -> list[str]:
-    """Why the rule cannot be used, whatever a profile watches."""
+    """Return why the rule cannot be used, regardless of the levels that a profile watches."""
     found = _faults_of_all(rule)
     match rule.measure:
         case "health" | "risk":
@@ -56,13 +57,13 @@ def faults(rule: Rule) -> list[str]:
 
 def _faults_of_all(rule: Rule) -> list[str]:
     found = [] if 1 <= len(rule.tiers) <= MOST_TIERS else [f"needs 1 to {MOST_TIERS} tiers"]
-    if rule.least_confidence and rule.measure not in OF_HEALTH:
+    if rule.least_confidence and rule.measure not in HEALTH_MEASURES:
         found.append("only rules of health wait for confidence: the others need no facts to be of use")
     if not NO_TIME <= rule.keep <= LONGEST_HOLD:
         found.append(f"keep: {hours(rule.keep)} does not lie between 0 h and {hours(LONGEST_HOLD)}")
     if rule.is_urgent and rule.keep:
         found.append("keep: a request for support that is resolved is over")
-    if rule.min_points != 1 and rule.measure not in OF_SCORES:
+    if rule.min_points != 1 and rule.measure not in SCORE_MEASURES:
         found.append(f"min_points: one row says all that there is to say of {rule.measure}")
     elif not 1 <= rule.min_points <= MOST_POINTS:
         found.append(f"min_points: {rule.min_points} does not lie between 1 and {MOST_POINTS}")
@@ -117,7 +118,7 @@ def _faults_of_a_subject(rule: Rule) -> list[str]:
 
 
 def unwatched(rule: Rule, watch: WatchLevels) -> list[str]:
-    """The levels that have no row of their own, so that the rule would fire late."""
+    """Return the levels whose crossing emits no row, so that the rule would fire late."""
     if rule.measure not in LEVELLED:
         return []
     watched = watch.health if rule.measure == "health" else watch.risk
@@ -129,7 +130,7 @@ def unwatched(rule: Rule, watch: WatchLevels) -> list[str]:
 
 
 def _disorder(rule: Rule) -> list[str]:
-    """Each tier must be worse and more urgent than the one before; to clear must be stricter than not to fire."""
+    """Each tier must be worse and more urgent than the one before; clearing must be stricter than not firing."""
     found = []
     for mild, severe in zip(rule.tiers, rule.tiers[1:], strict=False):
         if not _worse(rule.measure, severe.level, mild.level) or not more_urgent(severe.urgency, mild.urgency):
@@ -141,6 +142,6 @@ def _disorder(rule: Rule) -> list[str]:
 
 
 def _worse(measure: Measure, one: float, other: float, gap: float = MILLIONTH) -> bool:
-    """Levels are decimal fractions: what is short of the gap by less than half a millionth has it."""
+    """Levels are decimal fractions: a difference within half a millionth of the gap counts as the gap."""
     better = other - one if measure == "health" else one - other
     return better > gap - MILLIONTH / 2

@@ -1,4 +1,5 @@
-"""Alert rules as data of a programme: what a file may change of them, and how that stands on the topic of rules."""
+"""Alert rules as versioned configuration of a programme: what a file may change, and the events on the topic of
+rules."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,11 +16,12 @@ from schemas.rule_faults import faults, unwatched
 from schemas.rules import RULES, SUBJECT_RULES, Rule, Tier
 
 DEFAULTS: Mapping[str, Rule] = {rule.name: rule for rule in (*RULES, *SUBJECT_RULES)}
-"""Of a programme that has set no others."""
+"""The rules of a programme that has set no others."""
 SHADOW_NOTICE = timedelta(hours=1)
-"""What a new version would have fired is published so long before it may page, so that it can be taken back."""
+"""How long before a new version may page its shadow result is published, so that the version can be withdrawn."""
 LEAST_SHADOW_HOURS, LONGEST_SHADOW_HOURS = 2, 168
-"""Rows are kept for two weeks: with a week before it, a shadow of a week is judged as if it had always been there."""
+"""Rows are kept for two weeks. With a week of history before it, a shadow of one week is evaluated as if the rule had
+always been active."""
 Hours = Annotated[float, Field(ge=0, le=24 * 366)]
 SomeDays = Annotated[float, Field(gt=0, le=366)]
 Level = Annotated[float, Field(gt=0, le=100)]
@@ -27,7 +29,7 @@ _DAYS = frozenset({"window_days", "settles_days", "least_days", "unmet_days"})
 
 
 class RuleTier(Message):
-    """Fires at the level, or past it, for so long. Of a contact there are no levels."""
+    """Fires when the value stays at or beyond the level for this long. A contact rule has no levels."""
 
     level: Level | None = None
     for_hours: Hours = 0
@@ -35,11 +37,11 @@ class RuleTier(Message):
 
 
 class RuleChange(Message):
-    """What of a rule is other than by default: whatever is left out is as it is there. `disabled`: it watches nothing.
+    """The differences of a rule from its default; omitted fields keep their default. `disabled`: the rule is off.
 
-    Of all: `tiers`, `clear` (the level), `clear_hours`, `keep_hours` (what has fired stays open so long), `min_points`
-    (rows that must show it). Of a fall: `window_days`, `regained`, `settles_days`. Of contacts: `intervals`,
-    `least_days`, `unmet_days`. Of a shift of the programme: `least_pairs`, `median_fall`, `window_days`."""
+    All rules: `tiers`, `clear` (the level), `clear_hours`, `keep_hours` (the minimum time that an alert stays open),
+    `min_points` (the number of rows that must show it). Falls: `window_days`, `regained`, `settles_days`. Contacts:
+    `intervals`, `least_days`, `unmet_days`. Shifts of the programme: `least_pairs`, `median_fall`, `window_days`."""
 
     disabled: bool = False
     tiers: Annotated[tuple[RuleTier, ...], Field(min_length=1, max_length=2)] | None = None
@@ -58,8 +60,8 @@ class RuleChange(Message):
 
 
 class RuleChanges(Message):
-    """Of each rule what is other than by default. What is not here may not be changed: whoever asks for support is
-    heard, whatever a programme sets."""
+    """The changes by rule. Rules that are not listed here cannot be changed: a request for support always alerts,
+    whatever a programme configures."""
 
     health_low: RuleChange | None = None
     health_drop: RuleChange | None = None
@@ -72,13 +74,13 @@ class RuleChanges(Message):
 
     @property
     def named(self) -> dict[str, RuleChange]:
-        """Those of which the file says something."""
+        """Return the rules that the file changes."""
         return {name: change for name, change in self if change is not None}
 
 
 class RuleSet(Message):
-    """A file of rules. `version` names them in every transition; a rule that is left out keeps its defaults. For
-    `shadow_hours` a new version only counts what it would have fired."""
+    """A file of rules. `version` names them in every transition; a rule that is omitted keeps its defaults. For
+    `shadow_hours` a new version only counts the alerts that it would have fired."""
 
     tenant: Id
     program: Id
@@ -88,7 +90,7 @@ class RuleSet(Message):
 
 
 class RuleVersion(Message):
-    """A version that was applied: from `since` on it runs in shadow, from `pages_from` on it decides."""
+    """An applied version: from `since` on it runs in shadow, from `pages_from` on it decides."""
 
     version: Id
     since: Instant
@@ -96,13 +98,13 @@ class RuleVersion(Message):
     rules: RuleChanges
 
     def decides(self) -> tuple[Rule, ...]:
-        """All rules of the programme, of relationships and of others."""
+        """Return all rules of the programme, for relationships and other subjects."""
         return rules_of(self.version, self.rules)
 
 
 class RuleDifference(Message):
-    """Of one rule, over the shadow: how often it has fired, how often it would have; pairs for which only the new one
-    would (`gained`), or only the present one has (`lost`)."""
+    """The result for one rule over the shadow: how often it fired, how often the new version would have fired; the
+    pairs for which only the new version would fire (`gained`), or only the current one fired (`lost`)."""
 
     rule: Annotated[str, Field(pattern=r"^[a-z_]{1,64}$")]
     now: Count
@@ -112,7 +114,7 @@ class RuleDifference(Message):
 
 
 class ShadowResult(Message):
-    """What a version would have fired on the pairs of its programme, between two instants."""
+    """The alerts that a version would have fired on the pairs of its programme, between two instants."""
 
     version: Id
     before: Id
@@ -130,7 +132,7 @@ class RulesSet(CloudEvent[Literal["mentoring.program.rules_set.v1"], RuleVersion
 
 
 class RulesShadowed(CloudEvent[Literal["mentoring.program.rules_shadowed.v1"], ShadowResult]):
-    """The shadow of a version is over; it pages from then on, unless another one is applied before."""
+    """The shadow of a version has ended; it pages from then on unless another version is applied before."""
 
     program: Id
 
@@ -140,7 +142,7 @@ RULE_EVENT: TypeAdapter[RuleEvent] = TypeAdapter(Annotated[RuleEvent, Field(disc
 
 
 def rules_of(version: str, changes: RuleChanges) -> tuple[Rule, ...]:
-    """Raises ValueError where a rule has no such field."""
+    """Raises ValueError if a rule lacks a changed field."""
     found, named = [], changes.named
     for name, rule in DEFAULTS.items():
         change = named.get(name)
@@ -152,7 +154,7 @@ def rules_of(version: str, changes: RuleChanges) -> tuple[Rule, ...]:
 
 
 def changed(rule: Rule, change: RuleChange, version: str) -> Rule:
-    """The rule with all that the change names. Raises ValueError where the rule has no such field."""
+    """Apply the change to the rule. Raises ValueError if the rule lacks a changed field."""
     given = {name: value for name, value in change if value is not None and name != "disabled"}
     if strange := sorted(given.keys() - _fields(rule)):
         raise ValueError(f"{rule.name} has no {', '.join(strange)}: only {', '.join(sorted(_fields(rule)))}")
@@ -176,7 +178,7 @@ def changed(rule: Rule, change: RuleChange, version: str) -> Rule:
 
 
 def problems_of(rules: RuleSet, programme: Programme | None, now: Instant) -> list[str]:
-    """Why this file cannot be applied to its programme, in words that say what to do; empty when it can."""
+    """Return why this file cannot be applied to its programme, with what to do; empty if it can."""
     found: list[str] = []
     for name, change in rules.rules.named.items():
         if change.disabled:
@@ -192,7 +194,7 @@ def problems_of(rules: RuleSet, programme: Programme | None, now: Instant) -> li
 
 
 def _unwatched(rule: Rule, programme: Programme | None, now: Instant) -> list[str]:
-    """Of the profile that is in force, and of those still to come: a crossing of another level has no row."""
+    """Check the profile in force and future profiles: the crossing of an unwatched level emits no row."""
     if programme is None:
         return []
     began = [
@@ -214,7 +216,7 @@ _PARTS: Mapping[str, Mapping[str, str]] = {
 
 
 def _fields(rule: Rule) -> frozenset[str]:
-    """What a change of this rule may name."""
+    """Return the fields that a change of this rule may name."""
     found = {"tiers", "keep_hours"}
     found |= {"clear_hours"} if rule.measure != "contact" else set()
     found |= {"clear"} if rule.measure not in {"contact", "drawdown"} else set()
@@ -236,7 +238,7 @@ def _hours(given: float | None, default: timedelta) -> timedelta:
 
 
 def differing(before: Sequence[Rule], after: Sequence[Rule]) -> list[tuple[str, Rule | None, Rule | None]]:
-    """The rules of these versions that are not the same, by name; None where it is off."""
+    """Return the rules that differ between the versions, by name; None if the rule is off."""
     ours, theirs = ({rule.name: rule for rule in rules} for rules in (before, after))
     names = [name for name in DEFAULTS if name in ours or name in theirs]
     return [

@@ -1,5 +1,5 @@
-"""When a relationship, a programme or a source needs a person: the grammar of alert rules, what makes a rule valid, and
-the rules that hold where nobody has set others. Notify decides by them, and scoring tries them on another profile."""
+"""The grammar of alert rules on relationships, programmes and sources, and the default rules. Notify decides by them,
+and scoring evaluates them on another profile."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,27 +9,27 @@ from schemas.alerts import Urgency
 from schemas.primitives import Instant
 
 Measure = Literal["health", "risk", "contact", "support", "drawdown", "share", "watermark", "lag"]
-"""Of a relationship: health, risk, contact, support, drawdown (of health). Of a programme: share (of its pairs that
-alert), lag (of its scores behind its events). Of a source: its watermark."""
+"""Relationships: health, risk, contact, support, drawdown (of health). Programmes: share (of pairs that alert), lag (of
+scores behind events). Sources: watermark."""
 
 LOW_CONFIDENCE = 0.25
-"""Below it a health score rests on too few facts to call somebody for (services/scoring/README.md)."""
+"""Below it a health score rests on too few facts to call somebody (services/scoring/README.md)."""
 LONGEST_HOLD = timedelta(days=14)
-"""Nobody looks further back."""
+"""Rows are never examined further back."""
 MOST_TIERS = 2
 """One escalation per episode: its transition has one name, hence one delivery id."""
-OF_SUBJECTS = frozenset({"share", "watermark", "lag"})
-"""Of a programme or a source: they live by the lowest clock of all partitions."""
+SUBJECT_MEASURES = frozenset({"share", "watermark", "lag"})
+"""Measures of a programme or a source; they advance with the lowest clock of all partitions."""
 LEVELLED = frozenset({"health", "risk"})
-OF_SCORES = frozenset({"health", "risk", "drawdown"})
-"""What rows of scores show over time; the others the newest row says alone."""
+SCORE_MEASURES = frozenset({"health", "risk", "drawdown"})
+"""Measures that need rows of scores over time; for the others the newest row suffices."""
 _RANK = {"P1": 1, "P2": 2, "P3": 3}
 
 
 class RuleValues(Protocol):
-    """What rules look at. Numbers are scoring's, rounded to millionths: a crossing row carries the level itself.
-    `silent_from`: the last contact, or the start where there was none yet, and then there is no interval either;
-    `booked`: a meeting lies ahead; `support`: an immediate request is open."""
+    """The values that rules evaluate. Numbers come from scoring, rounded to millionths: a crossing row carries the
+    level itself. `silent_from`: the last contact, or the start if there was none; then there is no interval either.
+    `booked`: a future meeting is booked; `support`: an immediate request is open."""
 
     @property
     def health(self) -> float: ...
@@ -49,7 +49,7 @@ class RuleValues(Protocol):
 
 @dataclass(frozen=True)
 class Tier:
-    """Fires when the value has been at the level or past it for `hold` of active time."""
+    """Fires when the value has been at or beyond the level for `hold` of active time."""
 
     level: float
     hold: timedelta
@@ -58,8 +58,8 @@ class Tier:
 
 @dataclass(frozen=True)
 class Age:
-    """How old the last contact may be: so many agreed intervals, and never less than `least`; `unmet`: where there was
-    none, since the start. `unless_booked`: a meeting that lies ahead is as good as one."""
+    """The maximum age of the last contact: `intervals` agreed intervals, but at least `least`; `unmet`: since the
+    start, if there was no contact yet. `unless_booked`: a booked future meeting counts as a contact."""
 
     intervals: float
     least: timedelta
@@ -74,9 +74,9 @@ class Age:
 
 @dataclass(frozen=True)
 class Drawdown:
-    """How far health has fallen from its highest value within `window` of active time. It clears when the share
-    `regained` of the fall is regained, or when the new level has held for `settles` of active time: whoever was told of
-    the fall knows that level by then."""
+    """The fall of health from its maximum within `window` of active time. It clears when the share `regained` of the
+    fall is recovered, or when the new level has held for `settles` of active time: by then the people who were alerted
+    know that level."""
 
     window: timedelta
     regained: float
@@ -85,8 +85,8 @@ class Drawdown:
 
 @dataclass(frozen=True)
 class Shift:
-    """What a programme's pairs show together: the share of those that alert, `least` of them at the least; or the
-    median of their health, `fall` points below its highest value within `window`."""
+    """A shift of all pairs of a programme: the share of alerting pairs, at least `least` of them; or their median
+    health, `fall` points below its maximum within `window`."""
 
     least: int
     fall: float
@@ -95,13 +95,14 @@ class Shift:
 
 @dataclass(frozen=True)
 class Rule:
-    """Tiers from mild to severe. Clears when the value has been past `clear_level` for `clear_hold` of active time;
-    the level itself still counts as firing for a tier, and not yet as clear. Of a contact and of support there are no
-    levels: a tier fires `hold` after the contact is too old, or while a request is open. The level of a drawdown is how
-    many points health has fallen, of a share that share, of a watermark and of a lag how many expected intervals.
+    """Tiers are ordered from mild to severe. The rule clears when the value has been beyond `clear_level` for
+    `clear_hold` of active time; the level itself still counts as firing for a tier, and not yet as clear. Contact and
+    support have no levels: a tier fires `hold` after the contact is too old, or while a request is open. The level of a
+    drawdown is the points that health has fallen, of a share that share, of a watermark or a lag the number of expected
+    intervals.
 
-    `keep`: what has fired stays open at least so long. `min_points`: so many rows at least must show it, so that none
-    fires on a single one."""
+    `keep`: the minimum time that an alert stays open. `min_points`: the minimum number of rows that show the condition,
+    so that a single row does not fire it."""
 
     name: str
     version: str
@@ -122,22 +123,22 @@ class Rule:
 
     @property
     def is_urgent(self) -> bool:
-        """Whoever asks for support waits for nothing."""
+        """Return whether the rule bypasses waiting, as a request for support does."""
         return self.measure == "support"
 
     @property
     def longest_hold(self) -> timedelta:
-        """How far back rows may decide."""
+        """Return how far back rows may decide."""
         hold = max(self.clear_hold, *(tier.hold for tier in self.tiers))
         return hold if self.drop is None else hold + self.drop.window
 
-    def is_sure_of(self, values: RuleValues) -> bool:
-        """A row of low confidence reaches nothing, and clears nothing."""
+    def has_confidence(self, values: RuleValues) -> bool:
+        """Return whether confidence suffices: a row of low confidence neither reaches nor clears a level."""
         return values.confidence >= self.least_confidence
 
     def reaches(self, values: RuleValues, level: float) -> bool:
-        """Raises ValueError for what is not seen in a single row."""
-        if not self.is_sure_of(values):
+        """Raises ValueError for a measure that a single row does not show."""
+        if not self.has_confidence(values):
             return False
         match self.measure:
             case "health":
@@ -147,15 +148,15 @@ class Rule:
             case "support":
                 return values.support
             case "contact":
-                return values.silent_from is not None and not (values.booked and self._heeds_bookings)
+                return values.silent_from is not None and not (values.booked and self._accepts_bookings)
             case "drawdown" | "share" | "watermark" | "lag":
                 raise ValueError(f"no single row shows the {self.measure}")
             case _:
                 assert_never(self.measure)
 
     def clears(self, values: RuleValues, since: Instant | None) -> bool:
-        """`since`: when what is open began. Raises ValueError as `reaches`."""
-        if not self.is_sure_of(values):
+        """`since`: when the open condition began. Raises ValueError as `reaches`."""
+        if not self.has_confidence(values):
             return False
         match self.measure:
             case "health":
@@ -172,7 +173,7 @@ class Rule:
                 assert_never(self.measure)
 
     @property
-    def _heeds_bookings(self) -> bool:
+    def _accepts_bookings(self) -> bool:
         return self.age is not None and self.age.unless_booked
 
 
@@ -182,11 +183,12 @@ HEALTH_LOW = Rule(
     version="1",
     measure="health",
     tiers=(
-        # Watch levels of scoring. A day rides out a meeting that is entered late; the critical band waits 6 h only.
+        # The levels that scoring watches. One day tolerates a meeting that is recorded late; the critical band waits 6
+        # h only.
         Tier(level=40, hold=timedelta(hours=24), urgency="P3"),
         Tier(level=25, hold=timedelta(hours=6), urgency="P2"),
     ),
-    # Back in the band "steady" for two days: one good meeting between two bad weeks closes nothing.
+    # Two days in the band "steady": one good meeting between two bad weeks closes nothing.
     clear_level=50,
     clear_hold=timedelta(hours=48),
     least_confidence=LOW_CONFIDENCE,
@@ -195,24 +197,24 @@ HEALTH_DROP = Rule(
     name="health_drop",
     version="1",
     measure="drawdown",
-    # A fifth of the scale within a week is more than one missed meeting, wherever it began.
+    # A fifth of the scale within a week is more than one missed meeting, regardless of the initial level.
     tiers=(Tier(level=20, hold=NO_TIME, urgency="P2"),),
     clear_level=0,
     clear_hold=NO_TIME,
     least_confidence=LOW_CONFIDENCE,
     drop=Drawdown(window=timedelta(days=7), regained=0.5, settles=timedelta(days=14)),
-    # A fall needs a before and an after.
+    # A fall needs a row before and a row after it.
     min_points=2,
 )
 DISENGAGING = Rule(
     name="disengaging",
     version="1",
     measure="risk",
-    # More likely than two in three to fall silent for the horizon, for a day.
+    # For a day, more than two in three likely to stay silent for the horizon.
     tiers=(Tier(level=0.70, hold=timedelta(hours=24), urgency="P2"),),
     clear_level=0.55,
     clear_hold=timedelta(hours=48),
-    # The silence model starts from the cadence and needs no facts to be of use.
+    # The silence model starts from the cadence and is useful without any facts.
     least_confidence=0.0,
 )
 NO_CONTACT = Rule(
@@ -221,13 +223,13 @@ NO_CONTACT = Rule(
     measure="contact",
     tiers=(
         Tier(level=0, hold=NO_TIME, urgency="P3"),
-        # Whoever read of it in a digest and did nothing for a week is told again.
+        # Repeated for people who saw it in a digest and did nothing for a week.
         Tier(level=0, hold=timedelta(days=7), urgency="P2"),
     ),
     clear_level=0,
     clear_hold=NO_TIME,
     least_confidence=0.0,
-    # Two meetings may fall out for good reasons, and nobody is late within three weeks.
+    # Two meetings may be skipped for good reasons, and within three weeks nobody is late.
     age=Age(intervals=3, least=timedelta(days=21), unmet=timedelta(days=14)),
 )
 CLOSE_PROPOSED = Rule(
@@ -238,7 +240,7 @@ CLOSE_PROPOSED = Rule(
     clear_level=0,
     clear_hold=NO_TIME,
     least_confidence=0.0,
-    # After a quarter without a word and nothing booked most pairs do not meet again: ask whether it shall be ended.
+    # After a quarter without contact or booking most pairs do not meet again: ask whether to end the relationship.
     age=Age(intervals=6, least=timedelta(days=90), unmet=timedelta(days=90), unless_booked=True),
 )
 SUPPORT_REQUESTED = Rule(
@@ -254,7 +256,7 @@ PROGRAMME_SHIFT = Rule(
     name="programme_shift",
     version="1",
     measure="share",
-    # One pair in seven at once has a cause that no pair has alone.
+    # One pair in seven at the same time has a common cause.
     tiers=(Tier(level=0.15, hold=NO_TIME, urgency="P1"),),
     clear_level=0.10,
     clear_hold=timedelta(hours=48),
@@ -265,9 +267,9 @@ SOURCE_SILENT = Rule(
     name="source_silent",
     version="1",
     measure="watermark",
-    # Twice: one delivery that comes late is no outage.
+    # Two intervals: one late delivery is not an outage.
     tiers=(Tier(level=2, hold=NO_TIME, urgency="P1"),),
-    # Within one interval again: it speaks, and what had piled up is here.
+    # Within one interval: the source sends again and has caught up.
     clear_level=1,
     clear_hold=NO_TIME,
     least_confidence=0.0,
@@ -282,11 +284,11 @@ SCORE_STALE = Rule(
     least_confidence=0.0,
 )
 RULES = (HEALTH_LOW, HEALTH_DROP, DISENGAGING, NO_CONTACT, CLOSE_PROPOSED, SUPPORT_REQUESTED)
-"""Of relationships."""
+"""The rules of relationships."""
 SUBJECT_RULES = (PROGRAMME_SHIFT, SOURCE_SILENT, SCORE_STALE)
-"""Of programmes and sources."""
+"""The rules of programmes and sources."""
 LEVELLED_RULES = tuple(rule for rule in RULES if rule.measure in LEVELLED)
-"""Those that look at the level of a score: another profile changes what they find."""
+"""The rules that use the level of a score: another profile changes their results."""
 
 
 def more_urgent(one: Urgency, other: Urgency) -> bool:

@@ -1,4 +1,4 @@
-"""What scoring says: `score.changed`, `score.corrected` and `clock.advanced` on `mentoring.scores`."""
+"""What scoring writes on `mentoring.scores`: `score.changed`, `score.corrected` and `clock.advanced`."""
 
 from typing import Annotated, Literal
 
@@ -34,7 +34,7 @@ class RiskTerm(Message):
 
 
 class Before(Message):
-    """What the deltas are measured against: the preceding row, or the score 28 days earlier where that is later."""
+    """The baseline of the deltas: the preceding row, or the score 28 days earlier if that is later."""
 
     as_of: Instant
     health: Annotated[float, Field(ge=0, le=100)]
@@ -43,7 +43,7 @@ class Before(Message):
 
 
 class Trigger(Message):
-    """The event that brought a row about; a row that only time brought about has none."""
+    """The event that caused a row; a row caused only by time has none."""
 
     source: SourceUri
     id: EventId
@@ -53,18 +53,17 @@ class Trigger(Message):
 
 
 class SupportCall(Message):
-    """What the event that brought a row about says of a request for support: which one, and, of one that one of the two
-    has made, who. Never what it is about."""
+    """The request for support that the triggering event opens or resolves: its id and, if one side of the pair made it,
+    which side. Never its content."""
 
     request_id: Id
     by: Side | None = None
 
 
 class Score(Message):
-    """Health and risk of one relationship at one instant, with everything that explains them.
-    Numbers are multiples of a millionth. `caps`: what holds the band at strained at the best, whatever the health:
-    support_open (an open immediate request) or fit_not_good (either side says so). `evidence`: what a calibrated risk
-    rests on."""
+    """Health and risk of one relationship at one instant, with all terms that explain them. Numbers are multiples of a
+    millionth. `caps`: conditions that limit the band to strained at best, whatever the health: support_open (an open
+    immediate request) or fit_not_good (either side rates it so). `evidence`: the data behind a calibrated risk."""
 
     causes: Annotated[tuple[Cause, ...], Field(max_length=256)]
     health: Annotated[float, Field(ge=0, le=100)]
@@ -91,9 +90,9 @@ class Score(Message):
 
 
 class ScoreRow(Message):
-    """One row of a relationship's history. `position` is the version of the row: the greatest one is valid, at equal
-    positions the one of mode heal. `deleted` says that the instant exists no more; `score` is then null. `call`: where
-    a request for support, or its end, brought the newest row about."""
+    """One row of a relationship's history. `position` is the version of the row: the greatest position is valid; at
+    equal positions the row of mode heal. `deleted`: the instant no longer exists; `score` is null then. `call`: set if
+    a request for support, or its end, caused the newest row."""
 
     as_of: Instant
     position: Count
@@ -105,7 +104,7 @@ class ScoreRow(Message):
 
 
 class PartitionClock(Message):
-    """All rows of this partition up to `clock` are out."""
+    """All rows of this partition up to `clock` have been emitted."""
 
     partition: Annotated[int, Field(ge=0, le=2**31 - 1)]
     clock: Instant
@@ -116,7 +115,7 @@ ScoreCorrected = RelationshipEvent[Literal["mentoring.score.corrected.v1"], Scor
 
 
 class ClockAdvanced(CloudEvent[Literal["mentoring.clock.advanced.v1"], PartitionClock]):
-    """Of a partition, not of a relationship: there is no subject."""
+    """Belongs to a partition, not to a relationship: it has no subject."""
 
 
 ScoreEvent = ScoreChanged | ScoreCorrected | ClockAdvanced

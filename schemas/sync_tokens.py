@@ -1,4 +1,4 @@
-"""How far a calendar was read: what a tool's API gave us to ask with for what changed since."""
+"""Sync tokens of calendars: what a tool's API returned for the next incremental sync."""
 
 from typing import Annotated
 
@@ -8,8 +8,8 @@ from schemas.primitives import Code, Id, Instant, Message
 
 
 class SyncToken(Message):
-    """`resource` is a digest: names of calendars are addresses. `token` is the tool's, opaque. `whole` is when the
-    calendar was last read from its beginning."""
+    """`resource` is a digest, because names of calendars are addresses. `token` is the tool's opaque value. `whole` is
+    the time of the last full sync."""
 
     tenant: Id
     tool: Code

@@ -1,4 +1,4 @@
-"""Who may send what, and who may see and do what on the board: scopes of tokens, whose secrets are kept as hashes."""
+"""Access tokens: who may send events, and who may view and act on the board. Secrets are stored as hashes."""
 
 import hashlib
 import hmac
@@ -11,13 +11,13 @@ from schemas.primitives import Code, Id, Instant, Message, SourceUri
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 BoardRole = Literal["viewer", "coordinator", "admin"]
-# Compared with when there is no such token, so that the answer takes as long either way.
+# Compared with for unknown ids, so that the response time does not reveal whether a token exists.
 NO_HASH = "0" * 64
 
 
 class Token(Message):
-    """`sha256` is of the secret. Empty `programs` means every programme of the tenant. `sources` are the CloudEvents
-    sources it may speak for; `admin` may also erase relationships and advance the log's clock."""
+    """`sha256` is the hash of the secret. Empty `programs` means every programme of the tenant. `sources` are the
+    CloudEvents sources that the token may use; `admin` may also erase relationships and advance the log's clock."""
 
     PREFIX: ClassVar[str] = "rpt_"
 
@@ -32,8 +32,9 @@ class Token(Message):
 
 
 class BoardToken(Message):
-    """Signs `person` in on the board until it expires. A viewer sees, a coordinator also acts on the alerts of
-    `programs`, an admin on all of the tenant and on dead letters. Empty `programs` means every programme."""
+    """Signs `person` in to the board until it expires. A viewer can view; a coordinator can also act on the alerts of
+    `programs`; an admin can act on all alerts of the tenant and on dead letters. Empty `programs` means every
+    programme."""
 
     PREFIX: ClassVar[str] = "rpb_"
 
@@ -67,12 +68,12 @@ AnyToken = TypeVar("AnyToken", Token, BoardToken)
 
 
 def secret_of(kind: type[Token] | type[BoardToken], token_id: str, random: str) -> str:
-    """`random` is hexadecimal: without an underscore, so that the token id can be read back."""
+    """`random` is hexadecimal, without an underscore, so that the token id can be parsed from the secret."""
     return f"{kind.PREFIX}{token_id}_{random}"
 
 
 def authenticate(secret: str, tokens: Mapping[str, AnyToken]) -> AnyToken | None:
-    """The token, of those by their ids, that the secret proves, unless it was revoked."""
+    """Return the unrevoked token that the secret authenticates, or None. `tokens` maps ids to tokens."""
     token = tokens.get(secret.partition("_")[2].rpartition("_")[0])
     is_proven = hmac.compare_digest(hashed(secret), token.sha256 if token else NO_HASH)
     return token if token and is_proven and token.revoked is None else None

@@ -1,4 +1,4 @@
-"""The single registry of topics: what they carry, how they are keyed and kept, who writes and who reads them."""
+"""The registry of topics: their payloads, keys, retention, producers and consumers."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -6,12 +6,12 @@ from typing import Any, Literal
 
 DEFAULT_PARTITIONS = 12
 FOREVER = timedelta(days=-1)
-# Of a record with all that Kafka adds. It is what Kafka takes unless it is told otherwise, and is said for each topic
-# all the same: what is valid under the schemas fits, whatever the cluster's own limit.
-USUAL_BYTES = 1_048_588
-# A payload of 1 MiB, as it is taken over HTTP, and what Kafka adds to it.
+# Kafka's default, in bytes of a record with Kafka's overhead. It is set explicitly for each topic, so that every
+# message that the schemas allow fits, whatever the cluster's default.
+DEFAULT_MAX_BYTES = 1_048_588
+# A payload of 1 MiB, the limit over HTTP, and Kafka's overhead.
 PAYLOAD_BYTES = 2 * 2**20
-# A state of the most facts that are kept, each by a source and under a name of its own, those of full length.
+# A state with the maximum number of facts, each with its own source and id of maximum length.
 STATE_BYTES = 16 * 2**20
 PROGRAMME_BYTES = 2 * 2**20
 TOOLS = (
@@ -20,16 +20,16 @@ TOOLS = (
 )
 
 DAY_MS = str(24 * 3_600_000)
-# Of topics that every start reads to their end: Kafka compacts no segment that is written to, one of 1 GiB unless it is
-# told otherwise, so that a start would read each version of each record. A fifth that is new is compacted.
-READ_AT_STARTS = (("segment.bytes", str(8 * 2**20)), ("min.cleanable.dirty.ratio", "0.2"))
+# For topics that every start reads to their end. Kafka does not compact the active segment, of 1 GiB by default, so
+# that a start would read every version of every record. Compaction starts at a fifth of new records.
+COMPACTED_SOON = (("segment.bytes", str(8 * 2**20)), ("min.cleanable.dirty.ratio", "0.2"))
 
 
 @dataclass(frozen=True)
 class Topic:
-    """`partitions` None: as many as the log has, so that a relationship lives on the same number everywhere.
-    `grows`: what it holds belongs to partitions of the log, so that a log with more of them has another such topic.
-    `most_bytes`: of a record, with its key, its headers and what Kafka adds."""
+    """`partitions` None: as many as the log, so that a relationship has the same partition number everywhere. `grows`:
+    its content belongs to partitions of the log, so that a log with more partitions gets a new topic. `most_bytes`: the
+    maximum of a record with its key, its headers and Kafka's overhead."""
 
     name: str
     payload: str
@@ -41,20 +41,20 @@ class Topic:
     retention: timedelta = FOREVER
     config: tuple[tuple[str, str], ...] = field(default=())
     grows: bool = False
-    most_bytes: int = USUAL_BYTES
+    most_bytes: int = DEFAULT_MAX_BYTES
 
     def at(self, epoch: int) -> str:
-        """Its name in that epoch of the log; the first has number 0."""
+        """Return the topic's name in that epoch of the log; the first epoch is 0."""
         return f"{self.name}.epoch{epoch}" if self.grows and epoch else self.name
 
     def options(self, partitions: int, replication: int) -> dict[str, Any]:
-        """How it is created, where the log has so many partitions."""
+        """Return the creation options for a log of this many partitions."""
         retention = round(self.retention.total_seconds() * 1000) if self.retention.days >= 0 else -1
         configs = {"cleanup.policy": self.cleanup, "max.message.bytes": str(self.most_bytes), **dict(self.config)}
         if self.cleanup == "delete":
             configs |= {"retention.ms": str(retention), "retention.bytes": "-1"}
         if self.cleanup == "delete" and retention >= 0:
-            # Whole segments are deleted, by their newest record.
+            # Retention deletes whole segments, by their newest record.
             configs["segment.ms"] = DAY_MS
         return {
             "num_partitions": self.partitions or partitions,
@@ -64,12 +64,13 @@ class Topic:
 
 
 def position(epoch: int, offset: int) -> int:
-    """The place of a record on the log, whatever number of partitions it had: it grows within a relationship."""
+    """Return a record's position across epochs of the log. It increases within a relationship, also after a
+    repartition."""
     return epoch << 48 | offset
 
 
-def raw_of(tool: str) -> str:
-    """The topic on which a tool's payloads come as they are."""
+def raw_topic(tool: str) -> str:
+    """Return the topic for a tool's unmodified payloads."""
     return f"mentoring.raw.{tool}"
 
 
@@ -84,11 +85,11 @@ RAW_CLOUDEVENTS = Topic(
 )
 RAW_TOOLS = tuple(
     Topic(
-        name=raw_of(tool),
-        payload="a payload of the tool; headers say of which connection",
+        name=raw_topic(tool),
+        payload="a payload of the tool; a header names its connection",
         key="connection",
         cleanup="delete",
-        # Enough for several gateways; one connection stays on one, in the order in which its tool spoke.
+        # Enough for several gateways; a connection stays on one partition, in the order in which its tool sent.
         partitions=3,
         retention=timedelta(days=14),
         most_bytes=PAYLOAD_BYTES,
@@ -100,7 +101,7 @@ RAW_TOOLS = tuple(
 EVENTS = Topic(
     name="mentoring.events",
     payload="MentoringEvent",
-    key="tenant/relationship; none where every partition has a copy",
+    key="tenant/relationship; none for events that every partition has a copy of",
     cleanup="delete",
     producers=("ingest", "operators"),
     consumers=("ingest", "scoring", "warehouse"),
@@ -108,7 +109,7 @@ EVENTS = Topic(
 )
 REJECTED = Topic(
     name="mentoring.rejected",
-    payload="the original bytes; headers say reason, path and where they came from",
+    payload="the original bytes; headers state the reason, the path and the origin",
     key="origin",
     cleanup="delete",
     retention=timedelta(days=30),
@@ -120,7 +121,7 @@ DIRECTORY_STATEMENTS = Topic(
     payload="DirectoryStatement",
     key="tenant/participant",
     cleanup="delete",
-    # One order over all feeds: what is merged is merged in it.
+    # One partition: statements of all feeds are merged in one order.
     partitions=1,
     retention=timedelta(days=14),
     producers=("ingest", "operators"),
@@ -129,9 +130,9 @@ DIRECTORY_STATEMENTS = Topic(
 DIRECTORY = Topic(
     name="mentoring.directory",
     payload="Participant",
-    key="tenant/participant, or how far the statements are merged",
+    key="tenant/participant, or the offset up to which the statements are merged",
     cleanup="compact",
-    # What an erasure replaces lies on for so long.
+    # An erased record stays on the topic at most this long.
     config=(("max.compaction.lag.ms", DAY_MS),),
     partitions=1,
     producers=("ingest",),
@@ -139,20 +140,20 @@ DIRECTORY = Topic(
 )
 ROSTER = Topic(
     name="mentoring.roster",
-    payload="who is paired with whom and since when, as ingest's projector folds it from the log",
-    key="tenant/relationship, or how far the partition of the log is folded",
+    payload="the relationships, their participants and start times, as ingest's projector derives them from the log",
+    key="tenant/relationship, or the offset up to which a partition of the log is projected",
     cleanup="compact",
-    config=READ_AT_STARTS,
+    config=COMPACTED_SOON,
     producers=("ingest",),
     consumers=("ingest", "notify"),
     grows=True,
 )
 BOOKINGS = Topic(
     name="mentoring.bookings",
-    payload="which sessions are booked for when, as ingest's projector folds it from the log",
-    key="tenant/relationship, or how far the partition of the log is folded",
+    payload="the booked sessions and their times, as ingest's projector derives them from the log",
+    key="tenant/relationship, or the offset up to which a partition of the log is projected",
     cleanup="compact",
-    config=READ_AT_STARTS,
+    config=COMPACTED_SOON,
     producers=("ingest",),
     consumers=("ingest",),
     grows=True,
@@ -164,7 +165,7 @@ PROGRAMS = Topic(
     cleanup="compact",
     partitions=1,
     producers=("operators",),
-    # Scoring reads it when it calibrates only: what it scores by stands on the log.
+    # Scoring reads it only for calibration: the profiles that it scores by are on the log.
     consumers=("ingest", "scoring", "notify", "warehouse"),
     most_bytes=PROGRAMME_BYTES,
 )
@@ -209,7 +210,7 @@ SCORING_STATE = Topic(
     payload="a relationship's state in scoring's binary layout, the partition's watermark, or a programme's profiles",
     key="tenant/relationship, watermark or programme, and the generation of its writer",
     cleanup="compact",
-    # A zombie's late record of an older generation must stay readable until recovery has merged it.
+    # A late record of a fenced generation must stay readable until recovery has merged it.
     config=(("min.compaction.lag.ms", "86400000"),),
     most_bytes=STATE_BYTES,
     producers=("scoring",),
@@ -248,7 +249,7 @@ DELIVERIES = Topic(
     payload="Delivery",
     key="delivery id",
     cleanup="compact",
-    # What an erasure replaces lies on for so long.
+    # An erased record stays on the topic at most this long.
     config=(("max.compaction.lag.ms", DAY_MS),),
     producers=("notify", "operators"),
     consumers=("notify",),
@@ -258,7 +259,7 @@ ALERT_COMMANDS = Topic(
     payload="AlertCommand",
     key="tenant/subject, or the silence",
     cleanup="delete",
-    # One order over all acts.
+    # One partition: one order of all commands.
     partitions=1,
     # Notes are free text.
     retention=timedelta(days=14),
@@ -270,7 +271,7 @@ ALERT_RULES = Topic(
     payload="RuleEvent",
     key="tenant/program",
     cleanup="delete",
-    # All versions that ever held, in one order.
+    # One partition: all versions that were ever valid, in one order.
     partitions=1,
     producers=("operators", "notify"),
     consumers=("notify",),
@@ -280,7 +281,7 @@ NOTIFY_STATE = Topic(
     payload="AlertSilence",
     key="tenant/silence/id",
     cleanup="compact",
-    # What belongs to no partition of the log.
+    # It belongs to no partition of the log.
     partitions=1,
     producers=("notify",),
     consumers=("notify",),
@@ -290,14 +291,14 @@ SUBJECT_STATE = Topic(
     payload="notify's state of the rules of one programme or source",
     key="tenant/programme/id or tenant/source/id",
     cleanup="compact",
-    # They live by the lowest clock of all partitions.
+    # The rules advance with the lowest clock of all partitions.
     partitions=1,
     producers=("notify",),
     consumers=("notify",),
 )
 NOTIFY_LEADER = Topic(
     name="mentoring.notify-leader",
-    payload="nothing: the instance of notify that owns the partition works, the others stand by",
+    payload="no records: the instance of notify that owns the partition is active, the others are on standby",
     key="none",
     cleanup="delete",
     partitions=1,

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import NamedTuple, NoReturn
 
 from services.runtime import log
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 
 INTERRUPTED = 130
 OWN_PACKAGES = frozenset({"schemas", "services", "deploy"})
@@ -74,7 +74,7 @@ def _run(name: str, arguments: Sequence[str]) -> None:
     # save no time.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        with importing():
+        with freeze_imports():
             module = importlib.import_module(command.module)
         # The command may import more once it knows its arguments.
         getattr(module, command.attribute)(args=list(arguments), prog_name=f"rapport {name}")

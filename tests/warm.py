@@ -24,7 +24,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 
 ROOT = Path(__file__).parents[1]
 SCORING = ROOT / "services" / "scoring" / "__main__.py"
@@ -212,7 +212,7 @@ def _tell_who_ended(statuses: dict[int, int]) -> None:
 
 
 def _serve(script: str, number: str) -> None:
-    with importing():
+    with freeze_imports():
         runpy.run_path(script, run_name="imported")
     arguments = _forked(socket.socket(fileno=int(number)))
     if arguments is not None:

@@ -4,7 +4,7 @@ from importlib import import_module
 
 import click
 
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 
 COMMANDS = {
     "serve": ("services.ingest.commands.serving", "serve"),
@@ -32,7 +32,7 @@ class IngestCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, attribute = COMMANDS[cmd_name]
-        with importing():
+        with freeze_imports():
             found: click.Command = getattr(import_module(module), attribute)
         return found
 

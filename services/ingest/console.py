@@ -13,7 +13,7 @@ from services.runtime.kafka import (
     KafkaError,
     Producer,
     UnwritableRecordError,
-    acknowledged,
+    await_acknowledged,
     partition_count,
 )
 from services.runtime.settings import Settings, SettingsError, load
@@ -53,14 +53,14 @@ def quiet_settings() -> IngestSettings:
 def write(settings: Settings, topic: str, records: Mapping[str, bytes]) -> None:
     """Returns when every record is acknowledged. Raises KafkaError."""
     with _producing(settings) as producer:
-        acknowledged(producer.send(topic, key.encode(), value) for key, value in records.items())
+        await_acknowledged(producer.send(topic, key.encode(), value) for key, value in records.items())
 
 
 def write_to_all(settings: Settings, topic: str, values: Sequence[bytes]) -> None:
     """To every partition of the topic, without a key. Returns when all is acknowledged. Raises KafkaError."""
     partitions = range(partition_count(settings, topic))
     with _producing(settings) as producer:
-        acknowledged(producer.send(topic, None, value, number) for number in partitions for value in values)
+        await_acknowledged(producer.send(topic, None, value, number) for number in partitions for value in values)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from services.ingest.settings import AnyPart, IngestSettings
 from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, load_connections
 from services.ingest.sources.tool import Connection
 from services.runtime import log
-from services.runtime.health import Health, PartsReadiness, served
+from services.runtime.health import Health, PartsReadiness, serve_health
 from services.runtime.kafka import KafkaError, Producer, await_broker
 
 # Every event that was answered 202 is acknowledged by then; the others were answered 503 or nothing.
@@ -73,7 +73,7 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
     readiness = PartsReadiness(health)
     writing = readiness.part("producer")
     with ExitStack() as stack:
-        stack.enter_context(served(health, settings.host, composition.health_port))
+        stack.enter_context(serve_health(health, settings.host, composition.health_port))
         if not await_broker(settings, writing, stop):
             return
         producer = stack.enter_context(_producer(settings, writing))
@@ -81,17 +81,17 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
         # names the missing topic.
         log_topic = EVENTS.at(settings.log_epoch)
         topics = [log_topic, REJECTED.name, DIRECTORY_STATEMENTS.name, SOURCES.name]
-        producer.know([*topics, *topics_of(composition.connections)])
+        producer.preload([*topics, *topics_of(composition.connections)])
         connections = _connections_file(composition, producer)
         if connections is not None:
-            health.acts[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
+            health.post_actions[PATH] = reload_act(connections, settings.ingest_digest_key.get_secret_value())
         event_writer = EventWriter(producer, settings.ingest_remembered, log_topic)
         watermarks = SourceWatermarks(producer, event_writer.drain_progress)
         current = composition.connections if connections is None else connections
         shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, current)
         with _chosen(shared, composition, stop) as parts:
             # After every other part has reported that it is starting, or the process would be ready without them.
-            writing.tell("ready")
+            writing.report("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             watching = {} if connections is None else {"connections": partial(connections.run, stop)}
             supervise({**parts, **watching, "watermarks": partial(watermarks.run, stop)}, stop)
@@ -106,7 +106,7 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
     def load() -> Mapping[str, Connection]:
         found = connections_of(settings)
         try:
-            producer.know(topics_of(found))
+            producer.preload(topics_of(found))
         except KafkaError as missing:
             raise ConnectionsError(str(missing)) from missing
         return found
@@ -144,7 +144,7 @@ def _producer(settings: IngestSettings, writing: Health) -> Iterator[Producer]:
     """`writing` is red while nothing can be written."""
     producer = Producer(
         settings,
-        trouble=lambda why: writing.tell("degraded", why) if why else writing.tell("ready"),
+        on_availability=lambda why: writing.report("degraded", why) if why else writing.report("ready"),
         delivery_timeout_ms=DELIVERY_SECONDS * 1000,
         max_block_ms=METADATA_SECONDS * 1000,
     )

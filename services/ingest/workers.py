@@ -16,7 +16,7 @@ import httpx
 from services.ingest.flow.connections_reload import PATH, forwarding_act
 from services.ingest.settings import IngestSettings
 from services.runtime import log
-from services.runtime.health import Condition, Health, served
+from services.runtime.health import Condition, Health, serve_health
 from services.runtime.http.server import listen
 
 HEALTH_PORT = "RAPPORT_INGEST_HEALTH_PORT"
@@ -43,10 +43,10 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
     health = Health()
     addresses = [f"{_reachable(settings.host)}:{settings.ingest_health_port + n}" for n in range(1, count + 1)]
     if settings.ingest_connections is not None:
-        health.acts[PATH] = forwarding_act(addresses, settings.ingest_digest_key.get_secret_value())
+        health.post_actions[PATH] = forwarding_act(addresses, settings.ingest_digest_key.get_secret_value())
     with (
         listen(settings.host, settings.ingest_port) as listener,
-        served(health, settings.host, settings.ingest_health_port),
+        serve_health(health, settings.host, settings.ingest_health_port),
         _launched(settings, listener, count) as workers,
         # One client for all requests: creating one loads the machine's certificates, 25 ms of CPU.
         httpx.Client(timeout=ASKED_SECONDS) as client,
@@ -58,7 +58,7 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
                     ended = f"worker {worker.number} ended with exit code {code}"
                     raise WorkerEndedError(f"{ended}; its last lines say why")
             _report(health, workers, client)
-        health.tell("stopping")
+        health.report("stopping")
     log.get(__name__).info("stopped")
 
 
@@ -124,4 +124,4 @@ def _report(health: Health, workers: Sequence[_Worker], client: httpx.Client) ->
     unready = {number: one for number, one in conditions.items() if one.state != "ready"}
     worst = next(iter(unready.values()), Condition("ready"))
     details = (f"worker {number}: {one.detail or one.state}" for number, one in conditions.items())
-    health.tell(worst.state, "; ".join(details))
+    health.report(worst.state, "; ".join(details))

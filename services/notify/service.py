@@ -37,8 +37,8 @@ from services.notify.settings import NotifySettings
 from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
-from services.runtime.garbage import keep_what_is
-from services.runtime.health import Health, served
+from services.runtime.gc_tuning import freeze_heap
+from services.runtime.health import Health, serve_health
 from services.runtime.kafka import KafkaError, Producer, await_broker, is_fenced, read_to_end
 
 
@@ -47,7 +47,7 @@ def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event)
     else ends it before."""
     health = Health()
     with ExitStack() as stack:
-        stack.enter_context(served(health, settings.host, settings.notify_health_port))
+        stack.enter_context(serve_health(health, settings.host, settings.notify_health_port))
         if not await_broker(settings, health, stop):
             return
         metrics = Metrics(health.metrics)
@@ -61,7 +61,7 @@ def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event)
                 if not is_fenced(failure):
                     raise
                 log.get(__name__).warning("leadership_lost", reason=f"{type(failure).__name__}: {failure}")
-        health.tell("stopping")
+        health.report("stopping")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             ),
             report=Report(instance.health, metrics),
         )
-        keep_what_is()
+        freeze_heap()
         flow.run(stop, restored.open)
 
 

@@ -1,4 +1,4 @@
-"""HTTP requests that end: whatever the other side does, an answer is waited for so long and read so far, all in all."""
+"""An HTTP client with a total deadline and a maximum body size for each request."""
 
 import asyncio
 import threading
@@ -10,14 +10,14 @@ from typing import Literal, TypeVar
 import httpx
 
 CLOSE_SECONDS = 2.0
-"""What is under way is given up on; this is for the loop to notice."""
+"""The time that the loop has to end its cancelled requests."""
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """`seconds` for all of it: the name, the connection, sending, every header and the body; `octets` of the body."""
+    """`seconds` for the whole request: name lookup, connection, sending, headers and body; `octets` of the body."""
 
     seconds: float
     octets: int
@@ -25,7 +25,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class HttpAnswer:
-    """`cut`: why the body is not all there."""
+    """`cut`: the bound that truncated the body, if any."""
 
     status: int
     headers: httpx.Headers
@@ -34,7 +34,7 @@ class HttpAnswer:
 
 
 class BodyBrokenError(httpx.ReadError):
-    """The connection has broken in the middle of the body. `answer`: the status and the headers, without it."""
+    """The connection broke within the body. `answer` has the status and the headers only."""
 
     def __init__(self, broken: httpx.TransportError, answer: HttpAnswer) -> None:
         super().__init__(str(broken))
@@ -42,8 +42,8 @@ class BodyBrokenError(httpx.ReadError):
 
 
 class AsyncBoundedHttp:
-    """For the tasks of one loop. httpx bounds each read only: a server that sends one byte of a header every second
-    would be waited for without end. Of headers h11 takes 100 KiB at most."""
+    """For the tasks of one loop. httpx limits only single reads: it would wait without end for a server that sends one
+    byte of a header every second. h11 accepts headers of 100 KiB at most."""
 
     def __init__(self, *, proxies_of_environment: bool = False) -> None:
         self._client = httpx.AsyncClient(
@@ -53,13 +53,13 @@ class AsyncBoundedHttp:
         )
 
     async def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
-        """`prepare` may look a name up: it has its part of the time, on a thread. Raises TimeoutError when no status
-        has come in time, httpx.HTTPError (BodyBrokenError after the status), and whatever `prepare` does."""
+        """`prepare` runs on a thread within the deadline, so it may resolve names. Raises TimeoutError when no status
+        arrives in time, httpx.HTTPError (BodyBrokenError after the status), and whatever `prepare` raises."""
         loop = asyncio.get_running_loop()
         until = loop.time() + bounds.seconds
         async with asyncio.timeout_at(until):
-            request = await _on_a_thread(prepare, loop)
-            # An answer is taken as it is: a few bytes of gzip can be a gigabyte.
+            request = await _run_on_thread(prepare, loop)
+            # No decompression: a few bytes of gzip can expand to a gigabyte.
             request.headers["accept-encoding"] = "identity"
             answer = await self._client.send(request, stream=True)
         try:
@@ -72,12 +72,12 @@ class AsyncBoundedHttp:
 
     async def close(self) -> None:
         await self._client.aclose()
-        # Closed transports say goodbye in a turn of the loop of their own.
+        # Closed transports end in the next turn of the loop.
         await asyncio.sleep(0.01)
 
 
 class BoundedHttp:
-    """For any thread, which waits for its answer; the requests themselves run on one loop."""
+    """For any thread, which blocks until the answer is there; the requests run on one loop."""
 
     def __init__(self, *, proxies_of_environment: bool = False) -> None:
         self._loop = asyncio.new_event_loop()
@@ -86,11 +86,11 @@ class BoundedHttp:
         self._http = AsyncBoundedHttp(proxies_of_environment=proxies_of_environment)
 
     def ask(self, prepare: Callable[[], httpx.Request], bounds: Bounds) -> HttpAnswer:
-        """As of AsyncBoundedHttp."""
+        """As AsyncBoundedHttp.ask."""
         return asyncio.run_coroutine_threadsafe(self._http.ask(prepare, bounds), self._loop).result()
 
     def close(self) -> None:
-        """Whoever still waits gets a CancelledError. A second time changes nothing."""
+        """Idempotent. Callers that still wait get a CancelledError."""
         if self._loop.is_closed():
             return
         asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(CLOSE_SECONDS)
@@ -119,12 +119,12 @@ async def _read(answer: httpx.Response, octets: int, until: float) -> tuple[byte
     return bytes(body), ""
 
 
-async def _on_a_thread(work: Callable[[], Result], loop: asyncio.AbstractEventLoop) -> Result:
-    """A thread of its own, for which nobody waits at the end: a name server may be silent for half a minute."""
+async def _run_on_thread(work: Callable[[], Result], loop: asyncio.AbstractEventLoop) -> Result:
+    """Run it in a daemon thread that is not joined: a name server may take half a minute to answer."""
     found: asyncio.Future[Result] = loop.create_future()
 
     def settle(outcome: Result | Exception) -> None:
-        if found.done():  # too late: it was given up
+        if found.done():  # too late: it was cancelled
             return
         if isinstance(outcome, Exception):
             found.set_exception(outcome)
@@ -135,9 +135,9 @@ async def _on_a_thread(work: Callable[[], Result], loop: asyncio.AbstractEventLo
         outcome: Result | Exception
         try:
             outcome = work()
-        except Exception as fault:  # noqa: BLE001 (handed to whoever asked)
+        except Exception as fault:  # noqa: BLE001 (raised again in the caller)
             outcome = fault
-        with suppress(RuntimeError):  # the loop has ended, and so has whoever asked
+        with suppress(RuntimeError):  # the loop has ended, and its caller with it
             loop.call_soon_threadsafe(settle, outcome)
 
     threading.Thread(target=run, name="bounded-http-prepare", daemon=True).start()

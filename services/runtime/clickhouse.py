@@ -1,4 +1,4 @@
-"""A typed door to clickhouse-connect: rows in, rows out, and errors told apart by what one can do about them."""
+"""A typed wrapper of clickhouse-connect that classifies errors by what the caller can do about them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from clickhouse_connect.driver.exceptions import DataError
 
 from services.runtime.settings import Settings
 
-# Timeouts, too many queries or parts, no replica, memory: ClickHouse's word for "later".
+# Timeouts, too many queries or parts, no replica, memory limit: ClickHouse's codes for a temporary failure.
 RETRYABLE = frozenset({159, 202, 209, 210, 241, 242, 252, 285, 319, 999})
-# Authentication failed, by its names of several versions.
-REFUSED = frozenset({192, 193, 194, 516})
-# What the engine refuses of the data itself: one row of the batch is to blame.
-POISON = frozenset({6, 27, 53, 117, 469})
-# What the driver cannot write as its column's type never reaches the engine, which would say "type mismatch".
+# Authentication failed; the codes of several versions.
+AUTHENTICATION_FAILED = frozenset({192, 193, 194, 516})
+# The engine rejects the data itself: one row of the batch is at fault.
+INVALID_DATA = frozenset({6, 27, 53, 117, 469})
+# The driver rejects a value that does not fit its column's type before the engine can report a type mismatch.
 TYPE_MISMATCH = 53
 
 _CODE = re.compile(r"(?:[Cc]ode:? |error code )(\d+)")
@@ -55,7 +55,7 @@ class ClickHouse:
         result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
         return [tuple(row) for row in result.result_rows]
 
-    def answer(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryResult:
+    def query_with_columns(self, sql: str, parameters: Mapping[str, Any] | None = None) -> QueryResult:
         """The same with the names of the columns."""
         result = self._call(lambda c: c.query(sql, parameters=dict(parameters or {})))
         return QueryResult(tuple(result.column_names), [tuple(row) for row in result.result_rows])
@@ -92,13 +92,13 @@ class ClickHouse:
             self._client.close()
             self._client = None
 
-    def _call(self, use: Any) -> Any:  # noqa: ANN401 (one door for three result types of the driver)
+    def _call(self, use: Any) -> Any:  # noqa: ANN401 (one entry for three result types of the driver)
         try:
             if self._client is None:
                 self._client = self._connect()
             return use(self._client)
         except (DriverError, OSError) as error:
-            raise _explained(error, self._settings) from error
+            raise _classify(error, self._settings) from error
 
     def _connect(self) -> Client:
         url, trusted = urlsplit(self._settings.clickhouse), self._settings.clickhouse_ssl_cafile
@@ -112,14 +112,14 @@ class ClickHouse:
             database=self._database,
             # A session would serialise the queries of one client and hold state on the server.
             autogenerate_session_id=False,
-            # Whoever waits for a command hears within 5 s that nobody answers.
+            # A command reports within 5 s that no server answers.
             connect_timeout=3,
             send_receive_timeout=60,
             query_retries=0,
         )
 
 
-def _explained(error: Exception, settings: Settings) -> ClickHouseError:
+def _classify(error: Exception, settings: Settings) -> ClickHouseError:
     text = str(error)
     if reason := _unreachable(error):
         url = settings.clickhouse.rpartition("@")[2]
@@ -128,7 +128,7 @@ def _explained(error: Exception, settings: Settings) -> ClickHouseError:
         return ClickHouseError(text, TYPE_MISMATCH)
     found = _CODE.search(text)
     code = int(found.group(1)) if found else 0
-    if code in REFUSED:
+    if code in AUTHENTICATION_FAILED:
         text = f"{text.strip()} (see RAPPORT_CLICKHOUSE_USER and RAPPORT_CLICKHOUSE_PASSWORD)"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         text = f"{text} (see RAPPORT_CLICKHOUSE_SSL_CAFILE and the name in RAPPORT_CLICKHOUSE)"
@@ -138,15 +138,15 @@ def _explained(error: Exception, settings: Settings) -> ClickHouseError:
 
 
 def _unreachable(error: BaseException | None) -> str:
-    """Why there was no connection at all, as the system says; empty where there was one. Errors are told by the names
-    of urllib3, which is the driver's own and no dependency of ours."""
+    """Return the system's reason when no connection could be made, else an empty string. Errors are matched by
+    urllib3's class names: urllib3 is a dependency of the driver, not of ours."""
     while error is not None:
         names = {kind.__name__ for kind in type(error).__mro__}
         if "NewConnectionError" in names:
             return str(error).rpartition(": ")[2].rpartition("] ")[2].rstrip(")")
         if "ConnectTimeoutError" in names:
             return "timed out"
-        # The driver and urllib3 wrap one another in one of these ways; a `reason` of ssl is a word.
+        # The driver and urllib3 wrap each other in one of these ways; a `reason` of ssl is a string.
         inner = getattr(error, "reason", None)
         error = inner if isinstance(inner, BaseException) else error.__cause__ or error.__context__
     return ""

@@ -1,4 +1,4 @@
-"""Topics that are followed beside the work of a process: read to their end first, and on from there."""
+"""Follow topics beside the main work of a process: read them to their current end, then tail them on a thread."""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,20 +9,20 @@ from services.runtime.kafka import WAITING_FETCH_MS, Partition, Reader, Record
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.5
-"""A record ends the wait at once; a stop waits for it."""
+"""Bounds how long the thread needs to notice a stop; a record ends the poll at once."""
 END_SECONDS = 1.0
 
 
 class Follower:
-    """`apply` is called for each record in the order of its partition: by whoever begins to follow until all that was
-    there is applied, then by a thread of its own. It must not raise for what a record holds."""
+    """Calls `apply` for each record, in the order of its partition: first on the calling thread up to the current end,
+    then on a thread of its own. `apply` must not raise because of a record's content."""
 
     def __init__(self, apply: Callable[[Record], None]) -> None:
         self._apply = apply
         self._failure: Exception | None = None
 
     def check(self) -> None:
-        """Raises whatever ended the following: what is known would grow old without a word."""
+        """Raise the failure that ended the following, if any: otherwise the projection would go stale unnoticed."""
         if self._failure is not None:
             raise self._failure
 
@@ -30,9 +30,10 @@ class Follower:
     def following(
         self, settings: Settings, topics: Sequence[str], since: Literal["beginning", "now"] | int = "beginning"
     ) -> Iterator[None]:
-        """While the block runs. From the beginning of each topic all up to the end as it is at the call is applied when
-        the block begins; `now`: only what comes after the call; a number: from the first record on that is not older
-        than so many milliseconds since 1970. Raises KafkaError."""
+        """Follow the topics while the block runs. Raises KafkaError.
+
+        `since`: "beginning" applies everything up to the current end before the block begins; "now" applies only later
+        records; a number applies records that are not older than these milliseconds since 1970."""
         stop = threading.Event()
         reader = Reader(settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=WAITING_FETCH_MS)
         try:
@@ -42,8 +43,8 @@ class Follower:
             for partition, begin in begins.items():
                 at = reader.offset_at(partition, since) if isinstance(since, int) else begin
                 reader.seek(partition, ends[partition] if at is None else at)
-            for polled in reader.up_to(ends):
-                self._take(polled)
+            for polled in reader.poll_until(ends):
+                self._apply_all(polled)
             thread = threading.Thread(target=self._follow, args=(reader, stop), name="follower", daemon=True)
             thread.start()
             try:
@@ -57,11 +58,11 @@ class Follower:
     def _follow(self, reader: Reader, stop: threading.Event) -> None:
         try:
             while not stop.is_set():
-                self._take(reader.poll(POLL_SECONDS))
-        except Exception as failure:  # noqa: BLE001 (raised again by `check`; a thread's end is heard by nobody)
+                self._apply_all(reader.poll(POLL_SECONDS))
+        except Exception as failure:  # noqa: BLE001 (raised again by `check`: an exception that ends a thread is lost)
             self._failure = failure
 
-    def _take(self, polled: Mapping[Partition, Sequence[Record]]) -> None:
+    def _apply_all(self, polled: Mapping[Partition, Sequence[Record]]) -> None:
         for records in polled.values():
             for record in records:
                 self._apply(record)

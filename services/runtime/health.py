@@ -1,5 +1,5 @@
-"""What a process, or all parts of one, says of itself: `/healthz` (alive), `/readyz` (state and detail), `/metrics`
-(Prometheus); and what it may be asked to do."""
+"""The health endpoint of a process: `/healthz` (liveness), `/readyz` (state and detail), `/metrics` (Prometheus), and
+the actions that a service offers by POST."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-# From its first byte to the last one of the answer.
+# From the first byte of the request to the last byte of the response.
 REQUEST_SECONDS = 5.0
 MOST_REQUESTS = 32
 
@@ -30,55 +30,57 @@ class Condition:
     detail: str = ""
 
 
-Act = Callable[[str], tuple[int, object]]
-"""Is given what the header Authorization says, and returns a status and what is answered as JSON. It raises nothing."""
+PostAction = Callable[[str], tuple[int, object]]
+"""Receives the Authorization header; returns a status and a value that is sent as JSON. It never raises."""
 
 
 class Health:
-    """The condition of this process; any thread may tell it, the HTTP server shows it. `acts` are what may be asked of
-    it by POST, by path."""
+    """The condition of this process. Any thread may report it; the HTTP server shows it. `post_actions` maps a path to
+    the action that a POST to it runs."""
 
     def __init__(self) -> None:
         self.condition = Condition("starting")
         self.metrics = CollectorRegistry()
-        self.acts: dict[str, Act] = {}
+        self.post_actions: dict[str, PostAction] = {}
 
-    def tell(self, state: State, detail: str = "") -> None:
+    def report(self, state: State, detail: str = "") -> None:
         self.condition = Condition(state, detail)
 
 
-# The first of these that any part is in is the state of the whole.
+# The state of the process is the first of these that any part is in.
 WORST_FIRST: tuple[State, ...] = ("stopping", "degraded", "starting", "ready")
 
 
 class PartsReadiness:
-    """For any thread."""
+    """Aggregates the readiness of several parts of one process. Safe for any thread."""
 
-    def __init__(self, whole: Health) -> None:
-        self._whole = whole
+    def __init__(self, process: Health) -> None:
+        self._process = process
         self._parts: dict[str, Condition] = {}
         self._lock = threading.Lock()
-        self._measured = _Measured()
-        whole.metrics.register(self._measured)
+        self._measured = _MergedMetrics()
+        process.metrics.register(self._measured)
 
     def part(self, name: str) -> Health:
-        """What tells the condition of this part; until it does, the part is starting."""
+        """Return the health of one part, which is `starting` until it reports something else."""
         health = _ReadinessPart(name, self)
         self._measured.registries[name] = health.metrics
-        health.tell("starting")
+        health.report("starting")
         return health
 
-    def tell(self, name: str, condition: Condition) -> None:
-        # What is told last is what all of them say: a part that does not change says nothing more.
+    def report(self, name: str, condition: Condition) -> None:
+        # Setting the overall state stays under the lock: a part reports only changes, so an out-of-order update would
+        # persist.
         with self._lock:
             self._parts[name] = condition
             states = {condition.state for condition in self._parts.values()}
             worst = next(state for state in WORST_FIRST if state in states)
-            self._whole.tell(worst, "; ".join(f"{name}: {c.detail or c.state}" for name, c in self._parts.items()))
+            self._process.report(worst, "; ".join(f"{name}: {c.detail or c.state}" for name, c in self._parts.items()))
 
 
-class _Measured(Collector):
-    """What the parts measure, each with a label `part`: consumers of one process tell their lag by one name."""
+class _MergedMetrics(Collector):
+    """The metrics of all parts, each sample with a label `part`: several consumers of one process share a metric
+    name."""
 
     def __init__(self) -> None:
         self.registries: dict[str, CollectorRegistry] = {}
@@ -87,10 +89,10 @@ class _Measured(Collector):
         found: dict[str, Metric] = {}
         for name, registry in dict(self.registries).items():
             for measured in registry.collect():
-                whole = found.setdefault(
+                merged = found.setdefault(
                     measured.name, Metric(measured.name, measured.documentation, measured.type, measured.unit)
                 )
-                whole.samples += [
+                merged.samples += [
                     sample._replace(labels={**sample.labels, "part": name}) for sample in measured.samples
                 ]
         yield from found.values()
@@ -101,14 +103,14 @@ class _ReadinessPart(Health):
         super().__init__()
         self._name, self._readiness = name, readiness
 
-    def tell(self, state: State, detail: str = "") -> None:
-        super().tell(state, detail)
-        self._readiness.tell(self._name, self.condition)
+    def report(self, state: State, detail: str = "") -> None:
+        super().report(state, detail)
+        self._readiness.report(self._name, self.condition)
 
 
 @contextmanager
-def served(health: Health, host: str, port: int) -> Iterator[None]:
-    """Serves the health of the process while the block runs; port 0 serves nothing."""
+def serve_health(health: Health, host: str, port: int) -> Iterator[None]:
+    """Serve the health of the process while the block runs. Port 0 disables the listener."""
     if port == 0:
         yield
         return
@@ -123,12 +125,11 @@ def served(health: Health, host: str, port: int) -> Iterator[None]:
 
 
 class _BoundedServer(ThreadingHTTPServer):
-    """Each request has a thread for a few seconds at most. When too many are open, the oldest ends: a crowd that says
-    nothing neither holds threads nor keeps out whoever asks whether this process lives."""
+    """Each request has a thread for a few seconds at most. When too many are open, the oldest is closed: idle
+    connections neither exhaust threads nor lock out liveness probes."""
 
     daemon_threads = True
-    # Who waits to be let in. By default they are 5: the rest of a crowd, and whoever comes behind it, would try again
-    # after 1, 3 and 7 seconds.
+    # The accept backlog. The default is 5: further clients of a burst would retry after 1, 3 and 7 seconds.
     request_queue_size = 128
 
     def __init__(self, address: tuple[str, int], requests: type[BaseHTTPRequestHandler]) -> None:
@@ -150,7 +151,7 @@ class _BoundedServer(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def service_actions(self) -> None:
-        """Called by the base class in each round of its loop."""
+        """Close overdue requests. The base class calls this in each round of its loop."""
         latest = time.monotonic() - REQUEST_SECONDS
         with self._lock:
             for request in [one for one, began in self._open.items() if began < latest]:
@@ -158,13 +159,13 @@ class _BoundedServer(ThreadingHTTPServer):
                 self._open.pop(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the base class's)
-        """Whoever went away, or was ended, is no error of ours."""
+        """A client that disconnected, or that we cut off, is not an error."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
 
 def _end(request: socket.socket) -> None:
-    """Its thread, which reads or writes there, sees the end of the connection."""
+    """The thread that reads or writes this socket sees the end of the connection."""
     with suppress(OSError):
         request.shutdown(socket.SHUT_RDWR)
 
@@ -181,12 +182,12 @@ def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
             self._answer(*pages.get(self.path.partition("?")[0], _not_found)())
 
         def do_POST(self) -> None:
-            act = health.acts.get(self.path)
-            if act is None:
+            action = health.post_actions.get(self.path)
+            if action is None:
                 self._answer(*_not_found())
                 return
-            status, told = act(self.headers.get("Authorization", ""))
-            self._answer(status, "application/json", json.dumps(told).encode() + b"\n")
+            status, content = action(self.headers.get("Authorization", ""))
+            self._answer(status, "application/json", json.dumps(content).encode() + b"\n")
 
         def _answer(self, status: int, content_type: str, body: bytes) -> None:
             self.send_response(status)
@@ -196,7 +197,7 @@ def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the base class names it so)
-            """Probes every second are no news."""
+            """Log nothing: probes arrive every second."""
 
     return Request
 

@@ -1,4 +1,4 @@
-"""Logs of a process: one line per event with fields, readable on a terminal, JSON elsewhere."""
+"""Structured logging: one line per event with fields, readable on a terminal, JSON elsewhere."""
 
 import logging
 import sys
@@ -8,7 +8,7 @@ import structlog
 from services.runtime.settings import Settings
 from services.validation_errors import QUOTES_INPUT, traceback_of, without_inputs
 
-# Libraries that speak at INFO about every connection; their warnings still come through.
+# Libraries that log every connection at INFO. Their warnings are kept.
 QUIET = (
     "kafka",
     "aiokafka",
@@ -20,13 +20,13 @@ QUIET = (
     "clickhouse_connect",
     "uvicorn",
 )
-# kafka-python calls each lost connection an error and makes it anew, even one that a closing client has just closed
-# itself. What it cannot mend is raised where it is awaited, and told there.
-MENDED_BY_THE_CLIENT = frozenset({"kafka.net.transport", "kafka.net.connection", "kafka.net.manager"})
+# kafka-python logs each lost connection as an error and reconnects, even one that a closing client has closed itself.
+# What it cannot repair is raised to the caller, which logs it.
+RECONNECTING_LOGGERS = frozenset({"kafka.net.transport", "kafka.net.connection", "kafka.net.manager"})
 
 
 def configure(settings: Settings, service: str) -> None:
-    """Sends structlog's and the standard library's events through one formatter to stderr."""
+    """Send events of structlog and of the standard library through one formatter to stderr."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -39,13 +39,13 @@ def configure(settings: Settings, service: str) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
-    for name in MENDED_BY_THE_CLIENT:
-        logging.getLogger(name).addFilter(_no_error)
-    # It calls a refresh that a closing client cancelled an error; what matters is raised where it is awaited.
+    for name in RECONNECTING_LOGGERS:
+        logging.getLogger(name).addFilter(_cap_at_warning)
+    # It logs a refresh that a closing client cancelled as an error; real failures are raised to the caller.
     logging.getLogger("kafka.cluster").setLevel(logging.CRITICAL)
-    # It warns whenever a busy machine has let one of its steps take more than 100 ms.
+    # It warns whenever one of its steps takes more than 100 ms, which happens on a busy machine.
     logging.getLogger("kafka.net.selector").setLevel(logging.ERROR)
-    _leave_to_who_asked()
+    _silence_driver_loggers()
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -59,9 +59,9 @@ def configure(settings: Settings, service: str) -> None:
 
 
 def to_stderr() -> None:
-    """Before anything is configured: what a command prints on stdout is its output alone, to be piped on."""
+    """For commands, before `configure`: stdout carries only the command's output, so that it can be piped."""
     structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
-    _leave_to_who_asked()
+    _silence_driver_loggers()
 
 
 def get(name: str) -> structlog.stdlib.BoundLogger:
@@ -69,21 +69,21 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
-def _no_error(record: logging.LogRecord) -> bool:
-    """Every record passes, none as more than a warning."""
+def _cap_at_warning(record: logging.LogRecord) -> bool:
+    """Downgrade errors to warnings; let every record pass."""
     if record.levelno > logging.WARNING:
         record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
     return True
 
 
-def _leave_to_who_asked() -> None:
-    """What the driver and its pool of connections call unexpected is raised as well, and whoever asked tells it."""
+def _silence_driver_loggers() -> None:
+    """The ClickHouse driver and its connection pool log what they also raise: the caller logs it."""
     for name in ("clickhouse_connect", "urllib3"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
-    """Of errors, nothing that was refused is written down: a log outlives every erasure."""
+    """Render errors without the rejected input: logs outlive every erasure."""
     first: list[structlog.typing.Processor] = [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
         structlog.processors.ExceptionRenderer(lambda exc_info: traceback_of(exc_info[1])),
@@ -91,13 +91,13 @@ def _rendering(settings: Settings) -> list[structlog.typing.Processor]:
     ]
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
     if console:
-        # The formatter that it takes by default prints the variables of every frame.
+        # The default formatter prints the variables of every frame.
         return [*first, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [*first, structlog.processors.JSONRenderer()]
 
 
 def _without_inputs(_logger: object, _name: str, fields: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What libraries make of an error is text by now. Thin: nearly all that is ever written quotes nothing."""
+    """Strip quoted input from text that libraries made of an error. Thin, because nearly all fields quote nothing."""
     for name, value in fields.items():
         if isinstance(value, str) and QUOTES_INPUT(value):
             fields[name] = without_inputs(value)

@@ -1,5 +1,5 @@
-"""The batch loop of a consuming service: poll, gather, handle, commit last. What cannot be handled now waits, with its
-partition paused and polling going on, so that the service stays a member of its group."""
+"""The batch loop of a consumer: poll, gather, handle, commit last. A batch that cannot be handled yet is retried later:
+its partition is paused and polling continues, so that the consumer stays a member of its group."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ LONGEST_WAIT_SECONDS = 30.0
 
 
 class Backoff:
-    """How often something was put off, and when it is due again: later each time, with jitter."""
+    """Exponential backoff with jitter: how many attempts failed, and when the next one is due."""
 
     def __init__(self) -> None:
         self.tries = 0
@@ -31,7 +31,7 @@ class Backoff:
     def ready(self) -> bool:
         return self._due <= time.monotonic()
 
-    def put_off(self) -> None:
+    def record_failure(self) -> None:
         longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**self.tries)
         self.tries += 1
         self._due = time.monotonic() + longest * (0.5 + random.random() / 2)  # noqa: S311 (jitter, no secret)
@@ -39,7 +39,7 @@ class Backoff:
 
 @dataclass(frozen=True)
 class Batch:
-    """Records of one partition, in offset order, without anything between them left out."""
+    """Records of one partition in offset order, without gaps."""
 
     partition: Partition
     records: Sequence[Record]
@@ -55,8 +55,8 @@ class Batch:
 
 @dataclass(frozen=True)
 class Limits:
-    """A batch is complete with so many records or bytes, or when its first record has waited so long; whichever
-    comes first. By default it is what a poll brings."""
+    """A batch is complete at this number of records or bytes, or when its first record has waited this long,
+    whichever comes first. By default a batch is what one poll returns."""
 
     records: int = 10_000
     octets: int = 8 * 1024 * 1024
@@ -64,9 +64,10 @@ class Limits:
 
 
 class PartitionBuffer:
-    """`records` are in hand. `until` is the offset at which the next batch must end, None where it may end anywhere;
-    `notes` are what was said of the batch in hand when it was handled, None before; `committed` is what the group has
-    of the partition."""
+    """Records of one partition that are polled and not yet handled.
+
+    `until`: the offset at which the next batch must end, or None. `notes`: log fields of the current batch once it is
+    handled, None before. `committed`: the group's committed offset of the partition."""
 
     def __init__(self, partition: Partition) -> None:
         self.resumed = False
@@ -85,10 +86,10 @@ class PartitionBuffer:
     def busy(self) -> bool:
         return bool(self.records or self.backoff.tries)
 
-    def overtakes(self, records: Sequence[Record]) -> bool:
+    def rewinds(self, records: Sequence[Record]) -> bool:
         return records[0].offset < self._next
 
-    def take(self, records: Sequence[Record]) -> None:
+    def append(self, records: Sequence[Record]) -> None:
         if not self.records:
             self._since = time.monotonic()
         self.records += records
@@ -96,7 +97,7 @@ class PartitionBuffer:
         self._next = records[-1].offset + 1
 
     def batch(self, limits: Limits) -> Batch | None:
-        """The next complete batch; the same object until it is dropped."""
+        """Return the next complete batch, or None. It is the same object until it is dropped."""
         if self._batch is None and self._complete(limits):
             found = self.records[: limits.records]
             if self.until is not None and self.records[0].offset <= self.until:
@@ -123,21 +124,21 @@ def _octets(records: Sequence[Record]) -> int:
 
 
 IDLE_POLL_SECONDS = 0.5
-# While something is in hand or waits, a round may not sleep longer than this.
+# The poll timeout while records are buffered or a retry is pending.
 BUSY_POLL_SECONDS = 0.1
-# A stop starts no batch after so long: supervisors give a service a few seconds before they kill it.
+# After a stop no further batch starts beyond this: supervisors wait a few seconds before they kill a service.
 DRAIN_SECONDS = 1.0
 
 Answer = TypeVar("Answer")
 
 
 class TryLaterError(Exception):
-    """What the work needs is away for now; the same batch is handed over again after a while."""
+    """A dependency is unavailable. The loop hands over the same batch again after a backoff."""
 
 
 @contextmanager
 def later_if_away() -> Iterator[None]:
-    """Raises TryLaterError where the block raises KafkaError."""
+    """Turn a KafkaError of the block into TryLaterError."""
     try:
         yield
     except KafkaError as away:
@@ -145,27 +146,27 @@ def later_if_away() -> Iterator[None]:
 
 
 class Work(Protocol):
-    """What a service does with its records. Everything `handle` did is durable when it returns, and a repeat of it
-    changes nothing: a crash before the commit repeats the batch. Each may raise TryLaterError; whatever else they
-    raise ends the service."""
+    """What a service does with its records. `handle` is durable when it returns, and idempotent: after a crash before
+    the commit the batch is handed over again. Each method may raise TryLaterError; any other exception ends the
+    service."""
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
-        """A partition was assigned; called before its first batch. Returns the offset at which that batch must end,
-        None where it may end anywhere."""
+        """Called when a partition is assigned, before its first batch. Returns the offset at which that batch must end,
+        or None."""
 
     def handle(self, batch: Batch) -> Mapping[str, object] | None:
-        """Returns what the batch's log line says besides offsets and seconds."""
+        """Process the batch. Returns fields for its log line, besides offsets and seconds."""
 
     def idle(self) -> None:
-        """Called once a round, after the batches; for what is due by time."""
+        """Called once per round, after the batches, for time-driven work."""
 
 
 @runtime_checkable
-class NotingWork(Protocol):
-    """Work that has something in hand when a batch is done, and finds it again by its note."""
+class MetadataWork(Protocol):
+    """Work that is unfinished when a batch is done, and that is found again by metadata beside the committed offset."""
 
-    def note(self, partition: Partition) -> str:
-        """What is kept beside the offset that is about to be committed; `resume` is handed it."""
+    def offset_metadata(self, partition: Partition) -> str:
+        """Return the metadata of the next committed offset. `resume` receives it after an assignment."""
 
 
 class BatchLoop:
@@ -177,51 +178,54 @@ class BatchLoop:
         self._log = log.get(__name__)
 
     def run(self, stop: threading.Event) -> None:
-        """Returns when `stop` is set and what is in hand was tried once; raises what the work raises."""
+        """Run until `stop` is set and every buffered batch was tried once. Raises what the work raises."""
         try:
             while not stop.is_set():
                 self._round(stop.is_set)
         except BadDeployError as reason:
-            # Others may go on in this process: whoever looks after it is told by its readiness.
-            self._health.tell("degraded", f"stopped: {reason}")
+            # Other parts of the process may continue: readiness tells the operator that this one has stopped.
+            self._health.report("degraded", f"stopped: {reason}")
             raise
-        self._health.tell("stopping")
+        self._health.report("stopping")
         deadline = time.monotonic() + DRAIN_SECONDS
         for partition, buffer in self._buffers.items():
-            # What had to wait is not waited for: its new owner repeats it.
+            # A partition in backoff is not retried: its next owner repeats the batch.
             if not buffer.backoff.tries:
                 last = Limits(records=self._limits.records)
-                self._proceed(partition, buffer, last, lambda: time.monotonic() >= deadline)
+                self._process(partition, buffer, last, lambda: time.monotonic() >= deadline)
 
-    def _round(self, over: Callable[[], bool]) -> None:
+    def _round(self, should_stop: Callable[[], bool]) -> None:
         busy = any(buffer.busy for buffer in self._buffers.values())
         polled = self._reader.poll(BUSY_POLL_SECONDS if busy else IDLE_POLL_SECONDS)
         assigned = self._reader.assignment()
         self._buffers = {p: self._buffers.get(p) or PartitionBuffer(p) for p in sorted(assigned)}
         for partition, records in polled.items():
-            if self._buffers[partition].overtakes(records):
-                # Given away and taken back between two polls: what is in hand is read again from the committed offset.
+            if self._buffers[partition].rewinds(records):
+                # The partition was revoked and reassigned between two polls: it is read again from the committed
+                # offset.
                 self._buffers[partition] = PartitionBuffer(partition)
-            self._buffers[partition].take(records)
+            self._buffers[partition].append(records)
         if polled:
-            # A batch may take seconds: whoever waits until nothing is left to do has to see what is in hand.
+            # A batch may take seconds: the reported lag must include it meanwhile, for those who wait until it is 0.
             self._report()
         for partition, buffer in self._buffers.items():
             if buffer.backoff.ready():
-                self._proceed(partition, buffer, self._limits, over)
-        self._rest()
+                self._process(partition, buffer, self._limits, should_stop)
+        self._run_idle()
         self._report()
 
-    def _proceed(self, partition: Partition, buffer: PartitionBuffer, limits: Limits, over: Callable[[], bool]) -> None:
-        """Batch after batch, until `over`."""
-        if over():
+    def _process(
+        self, partition: Partition, buffer: PartitionBuffer, limits: Limits, should_stop: Callable[[], bool]
+    ) -> None:
+        """Handle and commit batch after batch, until `should_stop`."""
+        if should_stop():
             return
         try:
             if not buffer.resumed:
-                buffer.committed = _unless_away(lambda: self._reader.committed(partition))
+                buffer.committed = _try_later_if_away(lambda: self._reader.committed(partition))
                 buffer.until = self._work.resume(partition, buffer.committed)
                 buffer.resumed = True
-            while not over() and (batch := buffer.batch(limits)):
+            while not should_stop() and (batch := buffer.batch(limits)):
                 if buffer.notes is None:
                     began = time.monotonic()
                     notes = self._work.handle(batch) or {}
@@ -229,7 +233,7 @@ class BatchLoop:
                 self._commit(batch, buffer.notes)
                 buffer.drop(batch)
         except TryLaterError as reason:
-            self._put_off(buffer.backoff, str(partition), reason)
+            self._back_off(buffer.backoff, str(partition), reason)
             self._reader.pause([partition])
         else:
             if buffer.backoff.tries:
@@ -237,9 +241,9 @@ class BatchLoop:
                 self._reader.resume([partition])
 
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
-        note = self._work.note(batch.partition) if isinstance(self._work, NotingWork) else ""
+        note = self._work.offset_metadata(batch.partition) if isinstance(self._work, MetadataWork) else ""
         done = Committed(batch.last + 1, note)
-        committed = _unless_away(lambda: self._reader.commit({batch.partition: done}))
+        committed = _try_later_if_away(lambda: self._reader.commit({batch.partition: done}))
         if not committed and batch.partition in self._reader.assignment():
             raise TryLaterError("a rebalance is under way")
         self._buffers[batch.partition].committed = done
@@ -254,34 +258,36 @@ class BatchLoop:
             outcome="committed" if committed else "partition_lost",
         )
 
-    def _rest(self) -> None:
+    def _run_idle(self) -> None:
         if not self._idle.ready():
             return
         try:
             self._work.idle()
-            if isinstance(self._work, NotingWork):
-                self._renew_notes(self._work)
+            if isinstance(self._work, MetadataWork):
+                self._renew_metadata(self._work)
         except TryLaterError as reason:
-            self._put_off(self._idle, "none", reason)
+            self._back_off(self._idle, "none", reason)
         else:
             self._idle = Backoff()
 
-    def _renew_notes(self, work: NotingWork) -> None:
-        """What was in hand may have ended without a batch: a restart would begin it anew."""
+    def _renew_metadata(self, work: MetadataWork) -> None:
+        """Commit changed metadata of partitions that have no new batch: a restart would redo work that ended since."""
         for partition, buffer in self._buffers.items():
             if buffer.committed is not None:
-                renewed = Committed(buffer.committed.offset, work.note(partition))
-                if renewed != buffer.committed and _unless_away(partial(self._reader.commit, {partition: renewed})):
+                renewed = Committed(buffer.committed.offset, work.offset_metadata(partition))
+                if renewed != buffer.committed and _try_later_if_away(
+                    partial(self._reader.commit, {partition: renewed})
+                ):
                     buffer.committed = renewed
 
-    def _put_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
-        backoff.put_off()
+    def _back_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
+        backoff.record_failure()
         self._log.warning("work_put_off", partition=partition, tries=backoff.tries, reason=str(reason))
 
     def _report(self) -> None:
         waiting = sum(bool(buffer.backoff.tries) for buffer in self._buffers.values())
         try:
-            lag = _unless_away(self._reader.lag) + sum(len(buffer.records) for buffer in self._buffers.values())
+            lag = _try_later_if_away(self._reader.lag) + sum(len(buffer.records) for buffer in self._buffers.values())
         except TryLaterError as away:
             found = Condition("degraded", str(away))
         else:
@@ -292,12 +298,12 @@ class BatchLoop:
             elif not self._buffers:
                 return
         if found != self._health.condition:
-            self._health.tell(found.state, found.detail)
+            self._health.report(found.state, found.detail)
 
 
-def _unless_away(ask: Callable[[], Answer]) -> Answer:
-    """A broker that is away for a while ends no service: whatever else runs in its process may still be of use.
-    Raises TryLaterError; what no waiting mends is raised as it is."""
+def _try_later_if_away(ask: Callable[[], Answer]) -> Answer:
+    """Turn a retriable KafkaError into TryLaterError and raise others as they are: other parts of the process stay of
+    use while the broker is away."""
     try:
         return ask()
     except KafkaError as away:

@@ -1,4 +1,4 @@
-"""Settings of a service: frozen, from `RAPPORT_*` in the environment, every name known or refused."""
+"""Settings of a service: frozen, read from `RAPPORT_*` environment variables; unknown names are refused."""
 
 import difflib
 import os
@@ -9,16 +9,16 @@ from pydantic import Field, FilePath, SecretStr, ValidationError, model_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "RAPPORT_"
-# One environment serves all services: a service leaves the names of the others alone.
+# All services share one environment: a service ignores the variables of the others.
 SERVICES = ("ingest", "scoring", "warehouse", "notify")
-# Read by the local stack, not by a service.
+# Variables of the local stack, which services ignore.
 STACK_NAMES = ("RAPPORT_DATA",)
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
 class Settings(BaseSettings):
-    """What every service needs. Port 0 means: do not listen."""
+    """Settings shared by all services. Port 0 disables a listener."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", case_sensitive=False)
 
@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
-    def _able_to_sign_in(self) -> Self:
+    def _sasl_is_complete(self) -> Self:
         sasl = ("kafka_sasl_mechanism", "kafka_sasl_username", "kafka_sasl_password")
         missing = [_variable(name) for name in sasl if not getattr(self, name)]
         if missing and self.kafka_security_protocol.startswith("SASL"):
@@ -61,22 +61,22 @@ class Settings(BaseSettings):
 
 
 class SettingsError(Exception):
-    """The environment does not make valid settings; the message names each variable and the reason."""
+    """The environment is invalid; the message names each variable and the reason."""
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os.environ) -> AnySettings:
-    """The settings of one service. Raises SettingsError for unknown names and invalid values."""
+    """Return the settings of one service. Raises SettingsError for unknown names and invalid values."""
     problems = _unknown_names(model, service, environ)
     try:
         settings = model()
     except ValidationError as invalid:
         for error in invalid.errors(include_input=False):
-            # The variable at fault; a rule that joins several has no single one.
-            place = _variable(str(error["loc"][0])) if error["loc"] else "settings"
-            problems.append(f"{place}: {error['msg']}")
+            # The variable at fault; a rule across several fields has no single one.
+            variable = _variable(str(error["loc"][0])) if error["loc"] else "settings"
+            problems.append(f"{variable}: {error['msg']}")
         raise SettingsError("\n".join(problems)) from invalid
     if problems:
         raise SettingsError("\n".join(problems))
@@ -84,7 +84,7 @@ def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os
 
 
 def describe(settings: Settings) -> str:
-    """One line per variable: its value, secrets hidden, and whether it was set or is the default."""
+    """Return one line per variable: its value, with secrets masked, and whether it was set or is the default."""
     lines = []
     for name, value in settings:
         origin = "set" if name in settings.model_fields_set else "default"
@@ -95,8 +95,8 @@ def describe(settings: Settings) -> str:
 def _unknown_names(model: type[Settings], service: str, environ: Mapping[str, str]) -> list[str]:
     known = {_variable(name) for name in model.model_fields} | set(STACK_NAMES)
     others = tuple(f"{PREFIX}{name.upper()}_" for name in SERVICES if name != service)
-    names = [n for n in environ if n.startswith(PREFIX) and n not in known and not n.startswith(others)]
-    close = {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in sorted(names)}
+    unknown = [n for n in environ if n.startswith(PREFIX) and n not in known and not n.startswith(others)]
+    close = {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in sorted(unknown)}
     hints = {name: f", did you mean {like}?" if like else "" for name, like in close.items()}
     return [f"{name}: there is no such setting{hint}" for name, hint in hints.items()]
 

@@ -1,4 +1,4 @@
-"""A graceful stop: SIGTERM and SIGINT ask, the work in hand is finished, then the process ends."""
+"""Graceful shutdown: after SIGTERM or SIGINT the current work is finished, then the process ends."""
 
 import signal
 import threading
@@ -9,17 +9,17 @@ from types import FrameType
 
 @contextmanager
 def on_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM or SIGINT sets; the second signal interrupts at once."""
+    """Yield an event that SIGTERM or SIGINT sets. A second signal raises KeyboardInterrupt."""
     stop = threading.Event()
 
-    def ask(number: int, _frame: FrameType | None) -> None:
+    def request_stop(number: int, _frame: FrameType | None) -> None:
         if stop.is_set():
             raise KeyboardInterrupt(f"second signal {signal.Signals(number).name}")
         stop.set()
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    previous = {number: signal.signal(number, request_stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield stop
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""YAML or JSON files that people write: dates stay text, which schemas read, and no name may appear twice."""
+"""YAML or JSON files that people write: timestamps stay text, which schemas parse, and duplicate keys are refused."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import yaml
 
 
 class UnreadableError(Exception):
-    """The file is no YAML or JSON, or not what it should hold of it; the message says where."""
+    """The file is not YAML or JSON, or has the wrong number of documents; the message says where."""
 
 
 def documents(file: Path) -> list[object]:
@@ -20,7 +20,7 @@ def documents(file: Path) -> list[object]:
 
 
 def one_document(file: Path) -> object:
-    """Raises UnreadableError, also where there are several or none."""
+    """Raises UnreadableError, also if the file has several documents or none."""
     found = documents(file)
     if len(found) != 1:
         raise UnreadableError(f"{file}: holds {len(found)} documents instead of one")

@@ -1,5 +1,6 @@
-"""Errors that nobody expected: what may be said of one, never its message, which often quotes what was sent; and how
-many in a row are rather a bad deploy, which must stop the service, than poison records, which quarantine takes."""
+"""Unexpected errors: the fields that may be logged of one (never its message, which often quotes the input), and the
+number in a row that indicates a bad deploy rather than poison records. A bad deploy must stop the service; poison
+records go to the dead letters."""
 
 from pathlib import Path
 from traceback import extract_tb
@@ -7,22 +8,22 @@ from traceback import extract_tb
 _ROOT = Path(__file__).parents[2]
 
 
-def described(failure: BaseException) -> dict[str, str]:
-    """Fields for a line of the log."""
-    frames, place = list(extract_tb(failure.__traceback__)), ""
-    # The innermost line of our own: a library's says less of what was going on.
+def error_fields(failure: BaseException) -> dict[str, str]:
+    """Return fields for a log line."""
+    frames, raised_at = list(extract_tb(failure.__traceback__)), ""
+    # The innermost frame of our own code: a library's frame says less about the operation.
     for frame in [one for one in frames if _ROOT in Path(one.filename).parents][-1:] or frames[-1:]:
         file = Path(frame.filename)
-        place = f"{file.relative_to(_ROOT) if _ROOT in file.parents else file.name}:{frame.lineno}"
-    return {"error": type(failure).__name__, "raised_at": place}
+        raised_at = f"{file.relative_to(_ROOT) if _ROOT in file.parents else file.name}:{frame.lineno}"
+    return {"error": type(failure).__name__, "raised_at": raised_at}
 
 
 class BadDeployError(Exception):
-    """So many records in a row were refused that the fault is more likely ours than theirs."""
+    """So many records in a row failed that the fault is more likely in the service than in the records."""
 
 
 class Breaker:
-    """Counts refusals in a row; a record that gets through resets the count, as `passed` does."""
+    """Counts consecutive refusals; `passed` resets the count."""
 
     def __init__(self, limit: int = 100) -> None:
         self._limit = limit
@@ -32,7 +33,7 @@ class Breaker:
         self.in_a_row = 0
 
     def refused(self, reason: str) -> None:
-        """Raises BadDeployError at the limit: nothing of the batch in hand is committed, so nothing is lost."""
+        """Raises BadDeployError at the limit. The current batch is not committed then, so no record is lost."""
         self.in_a_row += 1
         if self.in_a_row >= self._limit:
             raise BadDeployError(f"{self.in_a_row} records in a row were refused, the last because of: {reason}")

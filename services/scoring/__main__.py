@@ -8,7 +8,7 @@ import click
 
 from schemas.primitives import to_micros
 from services.runtime.clickhouse import ClickHouseError
-from services.runtime.garbage import collect_seldom
+from services.runtime.gc_tuning import raise_thresholds
 from services.runtime.settings import describe
 from services.scoring.commands.console import command_settings, explained, rfc3339
 from services.scoring.commands.explain import explain_
@@ -25,7 +25,7 @@ from services.scoring.topics import Topics
 @click.group()
 def main() -> None:
     """Events to scores: health and risk of disengagement of every relationship."""
-    collect_seldom()
+    raise_thresholds()
 
 
 @main.command()

@@ -6,7 +6,7 @@ import sys
 
 from services.runtime import health as health_
 from services.runtime import log
-from services.runtime.garbage import collect_seldom
+from services.runtime.gc_tuning import raise_thresholds
 from services.runtime.kafka import KafkaError, partition_count
 from services.scoring.flow.faust.application import Application, execute
 from services.scoring.flow.settings import ScoringSettings
@@ -18,9 +18,9 @@ def run(settings: ScoringSettings, names: Topics) -> None:
     # Until Faust sets its own handler there is nothing to finish.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.configure(settings, "scoring")
-    collect_seldom()
+    raise_thresholds()
     health = health_.Health()
-    with health_.served(health, settings.host, settings.scoring_health_port):
+    with health_.serve_health(health, settings.host, settings.scoring_health_port):
         try:
             execute(Application(settings, health, names, _partitions(settings, names, health)))
         except KafkaError as problem:
@@ -38,5 +38,5 @@ def _partitions(settings: ScoringSettings, names: Topics, health: health_.Health
         except KafkaError as away:
             if not away.retriable:
                 raise
-            health.tell("starting", f"waits for the broker: {away}")
+            health.report("starting", f"waits for the broker: {away}")
             log.get(__name__).warning("broker_away", reason=str(away))

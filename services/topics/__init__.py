@@ -1,1 +1,1 @@
-"""The admin step that creates the Kafka topics."""
+"""The admin command that creates the Kafka topics."""

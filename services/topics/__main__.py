@@ -1,4 +1,4 @@
-"""`rapport topics create`: makes the cluster's topics those of the registry."""
+"""`rapport topics create`: creates the topics of the registry on the cluster."""
 
 import sys
 
@@ -12,7 +12,7 @@ from services.runtime.settings import Settings, SettingsError, load
 
 @click.group()
 def main() -> None:
-    """Kafka topics, from the registry in schemas/topics.py."""
+    """Create Kafka topics from the registry in schemas/topics.py."""
 
 
 @main.command()
@@ -21,13 +21,14 @@ def main() -> None:
     type=click.IntRange(1, 1024),
     default=DEFAULT_PARTITIONS,
     show_default=True,
-    help="Of the log and all that follows it. Fixed from then on, for a relationship lives on one partition; "
-    "`rapport scoring repartition` makes a log with more.",
+    help="Partitions of the event log and of the topics derived from it. Fixed after creation, because a relationship "
+    "stays on one partition; `rapport scoring repartition` creates a log with more.",
 )
 @click.option("--replication", type=click.IntRange(1, 9), default=1, show_default=True)
 def create(partitions: int, replication: int) -> None:
-    """Create the topics that do not exist yet. Those that do are left as they are, but for the size of a record where
-    it is less than the registry says, and for options of the registry about which nobody has said anything there."""
+    """Create the topics that do not exist yet. Existing topics keep their configuration, except that max.message.bytes
+    is raised to the registry's value, and that options of the registry are added where the topic has no value of its
+    own."""
     try:
         settings = load(Settings, "topics")
         options = {topic.at(settings.log_epoch): topic.options(partitions, replication) for topic in TOPICS}

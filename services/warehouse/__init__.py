@@ -1,1 +1,1 @@
-"""The warehouse service: what the log says, as tables for data teams."""
+"""The warehouse service: stores the log in ClickHouse tables for data teams."""

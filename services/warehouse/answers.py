@@ -1,4 +1,4 @@
-"""An answer of ClickHouse as text: a table for people, CSV or JSON for programs."""
+"""Formats an answer of ClickHouse: a table for people, CSV or JSON for programs."""
 
 import csv
 import io
@@ -13,8 +13,8 @@ FORMATS = ("table", "csv", "json")
 NOTHING = "-"
 
 
-def written(answer: QueryResult, kind: str) -> str:
-    """Instants are UTC, in RFC 3339; what is nothing is empty in CSV, null in JSON and a dash in a table."""
+def format_answer(answer: QueryResult, kind: str) -> str:
+    """Instants are UTC, in RFC 3339; NULL is empty in CSV, null in JSON and a dash in a table."""
     rows = [[_value(value) for value in row] for row in answer.rows]
     match kind:
         case "csv":
@@ -43,7 +43,7 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _value(value: Any) -> Any:  # noqa: ANN401 (whatever a column of ClickHouse holds)
-    """clickhouse-connect gives naive datetimes where the column's zone is UTC."""
+    """clickhouse-connect returns naive datetimes if the column's time zone is UTC."""
     if isinstance(value, datetime):
         moment = value if value.tzinfo else value.replace(tzinfo=UTC)
         return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"

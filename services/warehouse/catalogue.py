@@ -1,4 +1,4 @@
-"""The ready queries for data teams: each file begins with the question that it answers."""
+"""The prepared queries for data teams: each file starts with the question that it answers."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from functools import cached_property
 from importlib.resources import files
 from itertools import dropwhile
 
-# What every query takes: empty means all.
+# Parameters of every query: empty means all.
 COMMON = ("tenant", "program")
 LONGEST_VALUE = 512
 _DECLARED = re.compile(r"-- Parameter (\w+)(?: = (\S+))?: ", re.MULTILINE)
@@ -31,18 +31,18 @@ class Query:
 
     @cached_property
     def statement(self) -> str:
-        """Without its comment, which the local ClickHouse refuses from readers."""
+        """The SQL without its comment, which the local ClickHouse refuses from readers."""
         lines = self.sql.splitlines(keepends=True)
         return "".join(dropwhile(lambda line: line.startswith("--"), lines))
 
     @property
     def parameters(self) -> Mapping[str, str | None]:
-        """Their defaults by name; None where one must be given."""
+        """The default of each parameter; None if it is required."""
         declared = {name: default or None for name, default in _DECLARED.findall(self.comment)}
         return dict.fromkeys(COMMON, "") | declared
 
-    def bound(self, given: Sequence[str]) -> dict[str, str]:
-        """What the statement is asked with, from `name=value`. Raises ParameterError."""
+    def parsed_parameters(self, given: Sequence[str]) -> dict[str, str]:
+        """Parse the parameters from `name=value`. Raises ParameterError."""
         values = dict(map(self._pair, given))
         missing = [name for name, default in self.parameters.items() if default is None and name not in values]
         if missing:

@@ -1,5 +1,5 @@
-"""The data dictionary: every table, view and column in the words of its own comment, as Markdown or HTML, and the marts
-as sources for dbt."""
+"""The data dictionary: every table, view and column with its comment, as Markdown or HTML, and the marts as dbt
+sources."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.marts import MARTS
 
 FORMATS = ("markdown", "html", "dbt")
-# What data teams read comes first; what lies below it last.
+# What data teams read first; the underlying tables come last.
 DATABASES = ("mentoring_mart", "mentoring_at", "mentoring")
-# In these something is stored every day where anything happens at all: without it the log does not arrive.
+# Tables that gain rows every day in any active programme: without new rows, the log does not arrive.
 FRESH = ("events", "scores", "relationship_current")
 _DATABASES = "SELECT name, comment FROM system.databases WHERE name IN {names:Array(String)}"
 _TABLES = "SELECT database, name, comment FROM system.tables WHERE database IN {names:Array(String)} ORDER BY name"
@@ -43,7 +43,7 @@ class DescribedColumn:
 
 @dataclass(frozen=True)
 class DescribedTable:
-    """A table or view; `key` are the columns of which it has one row each, where that is promised."""
+    """A table or view. `key`: the columns that are unique together, if that is guaranteed."""
 
     name: str
     words: str
@@ -59,7 +59,7 @@ class DescribedDatabase:
 
 
 def read_dictionary(clickhouse: ClickHouse) -> list[DescribedDatabase]:
-    """As far as the login sees it. Raises ClickHouseError."""
+    """Read what the login can see. Raises ClickHouseError."""
     names = {"names": list(DATABASES)}
     words = dict(clickhouse.query(_DATABASES, names))
     columns: dict[tuple[str, str], list[DescribedColumn]] = {}
@@ -73,10 +73,10 @@ def read_dictionary(clickhouse: ClickHouse) -> list[DescribedDatabase]:
     return [DescribedDatabase(name, words.get(name, ""), tables[name]) for name in DATABASES if name in tables]
 
 
-def written(databases: Sequence[DescribedDatabase], kind: str, lacking: str = "") -> str:
-    """`lacking` says which tables are incomplete, to whoever reads them without a command of ours."""
+def render(databases: Sequence[DescribedDatabase], kind: str, lacking: str = "") -> str:
+    """`lacking` states which tables are incomplete, for readers who use no command of ours."""
     if kind == "dbt":
-        # A file that is kept: what holds today does not belong into it.
+        # The dbt file is kept: a temporary state does not belong into it.
         return "".join(_dbt(databases))
     return "".join(_html(databases, lacking) if kind == "html" else _markdown(databases, lacking))
 
@@ -119,7 +119,7 @@ def _html(databases: Sequence[DescribedDatabase], lacking: str) -> Iterator[str]
 
 
 def _dbt(databases: Sequence[DescribedDatabase]) -> Iterator[str]:
-    """JSON is YAML: whatever a comment holds stays a string."""
+    """JSON is valid YAML: any comment stays a string."""
     yield "# Written by `rapport warehouse docs --format dbt`.\nversion: 2\nsources:\n"
     for marts in (one for one in databases if one.name == DATABASES[0]):
         yield f"  - name: rapport\n    schema: {marts.name}\n    description: {json.dumps(marts.words)}\n    tables:\n"

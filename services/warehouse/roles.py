@@ -1,4 +1,4 @@
-"""Roles and logins on a server that keeps its users in SQL, from a file: who may what, and how much of it."""
+"""Roles and logins of a server with SQL-driven access control, from a file: their rights and their limits."""
 
 import hashlib
 import secrets
@@ -14,7 +14,7 @@ from services.warehouse.domain.migration import Topology
 
 Role = Literal["sink", "migrator", "analyst", "reader", "program"]
 MARTS, CALLED, TABLES = "mentoring_mart", "mentoring_at", "mentoring"
-# What each role may do. A view runs with the rights of whoever made it: a reader of views needs none on the tables.
+# The rights of each role. Views run with their definer's rights, so readers of views need no right on the tables.
 GRANTS: Mapping[Role, Sequence[str]] = {
     "sink": ("SELECT, INSERT, ALTER DELETE ON mentoring.*", "SELECT ON system.columns", "SELECT ON system.tables"),
     "migrator": (
@@ -28,11 +28,11 @@ GRANTS: Mapping[Role, Sequence[str]] = {
     ),
     "analyst": tuple(f"SELECT, SHOW ON {database}.*" for database in (TABLES, MARTS, CALLED)),
     "reader": tuple(f"SELECT, SHOW ON {database}.*" for database in (MARTS, CALLED)),
-    # Of its own database, which is named in each login's grants.
+    # Rights on its own database, which are part of each login's grants.
     "program": (),
 }
-READING = frozenset({"analyst", "reader", "program"})
-# What one statement of a reader may take, and all of them within an hour. 0 would mean no limit: it is no value here.
+READER_ROLES = frozenset({"analyst", "reader", "program"})
+# Limits of a reader for one statement, and its quota for an hour. 0 would mean unlimited and is refused here.
 MOST_SECONDS, MOST_MEMORY_BYTES, MOST_THREADS = 30, 4_000_000_000, 8
 MOST_ROWS, MOST_RESULT_BYTES = 10_000_000, 1 << 30
 MOST_STATEMENTS_AT_ONCE = 8
@@ -44,7 +44,7 @@ LIMITS = {
     "max_result_rows": MOST_ROWS,
     "max_result_bytes": MOST_RESULT_BYTES,
 }
-# A reader cannot change these at all. `readonly = 1`: nothing else either, but what CHANGEABLE names.
+# Settings that a reader cannot change at all. `readonly = 1` allows changes only to CHANGEABLE.
 FIXED = {
     "readonly": 1,
     "allow_ddl": 0,
@@ -54,8 +54,8 @@ FIXED = {
     "max_temporary_data_on_disk_size_for_query": MOST_RESULT_BYTES,
     "cancel_http_readonly_queries_on_client_close": 1,
 }
-# How an answer looks and what a statement means: drivers and data teams ask for these, and none reaches further. JDBC
-# speaks of insertion with every statement.
+# Output formats and SQL semantics, which drivers and data teams set and which grant nothing. JDBC sends insert settings
+# with every statement.
 CHANGEABLE = (
     *("async_insert", "wait_for_async_insert"),
     *("date_time_input_format", "date_time_output_format", "extremes", "group_by_use_nulls", "join_use_nulls"),
@@ -66,7 +66,7 @@ MOST_LOGINS = 1_000
 
 
 class ServerLogin(BaseModel):
-    """`password_env` names the variable of the environment that holds the password: no file does. A login of role
+    """`password_env` names the environment variable with the password, which no file contains. A login of role
     `program` reads the rows of one programme."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -86,12 +86,13 @@ class ServerLogin(BaseModel):
 
     @property
     def granted(self) -> str:
-        """The engine's role: one for all of a kind, one for each programme."""
+        """The role in the engine: one per kind of login, and one per programme."""
         return f"rapport_{self.role}" if self.database is None else f"rapport_{self.database}"
 
     @property
     def database(self) -> str | None:
-        """Of the programme's views. Ids may hold what names of databases may not, so that a hash tells them apart."""
+        """The database of the programme's views. Ids may contain characters that database names must not, so a hash
+        tells them apart."""
         if self.tenant is None or self.program is None:
             return None
         digest = hashlib.blake2b(f"{self.tenant}\0{self.program}".encode(), digest_size=8).hexdigest()
@@ -100,7 +101,7 @@ class ServerLogin(BaseModel):
 
 
 class RolesFile(BaseModel):
-    """What `rapport warehouse roles apply` reads."""
+    """The file of `rapport warehouse roles apply`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,7 +116,7 @@ class RolesFile(BaseModel):
 
 @dataclass(frozen=True)
 class MartColumn:
-    """Of a mart, as the engine describes it."""
+    """A column of a mart, as the engine describes it."""
 
     mart: str
     name: str
@@ -126,7 +127,7 @@ class MartColumn:
 def statements(
     topology: Topology, logins: Sequence[tuple[ServerLogin, SecretStr]], columns: Sequence[MartColumn]
 ) -> Iterator[str]:
-    """Each may be repeated. Passwords go over the wire, and into the query log, as salted SHA-256 only."""
+    """All statements are idempotent. Passwords are sent, and logged by the server, as salted SHA-256 only."""
     on = topology.fill("{on_cluster}")
     yield f"CREATE SETTINGS PROFILE OR REPLACE rapport_reader {on} SETTINGS {', '.join(_constraints())}"
     for login, password in logins:
@@ -136,7 +137,7 @@ def statements(
         yield from (f"GRANT {on} {grant} TO {login.granted}" for grant in grants(login))
         yield _user(login, password.get_secret_value(), on)
         yield f"GRANT {on} {login.granted} TO {login.name}"
-    readers = sorted({login.granted for login, _ in logins if login.role in READING})
+    readers = sorted({login.granted for login, _ in logins if login.role in READER_ROLES})
     if readers:
         within = ", ".join(f"{what} = {most}" for what, most in MOST_IN_AN_HOUR.items())
         yield (
@@ -150,8 +151,8 @@ def grants(login: ServerLogin) -> Sequence[str]:
 
 
 def program_views(login: ServerLogin, topology: Topology, columns: Sequence[MartColumn]) -> Iterator[str]:
-    """The marts of one programme, in a database of their own. A policy on the tables would be passed over by a view
-    that runs with its maker's rights; what a login has no right on, it cannot reach by any way of naming it."""
+    """The marts of one programme, in a database of its own. A row policy on the tables would not apply to a view with
+    definer's rights. A login has no right on anything else, so it cannot reach other rows under any name."""
     on = topology.fill("{on_cluster}")
     yield (
         f"CREATE DATABASE IF NOT EXISTS {login.database} {on} "
@@ -174,7 +175,7 @@ def program_views(login: ServerLogin, topology: Topology, columns: Sequence[Mart
 def _user(login: ServerLogin, password: str, on: str) -> str:
     salt = secrets.token_hex(16)
     digest = hashlib.sha256(f"{password}{salt}".encode()).hexdigest()
-    profile = " SETTINGS PROFILE 'rapport_reader'" if login.role in READING else ""
+    profile = " SETTINGS PROFILE 'rapport_reader'" if login.role in READER_ROLES else ""
     return (
         f"CREATE USER OR REPLACE {login.name} {on} IDENTIFIED WITH sha256_hash BY '{digest}' SALT '{salt}' "
         f"DEFAULT ROLE {login.granted}{profile}"
@@ -182,8 +183,8 @@ def _user(login: ServerLogin, password: str, on: str) -> str:
 
 
 def _constraints() -> Iterator[str]:
-    """`readonly = 1` refuses every change by URL, SETTINGS or SET, but to less of a limit and to what CHANGEABLE
-    names."""
+    """`readonly = 1` refuses every change by URL, SETTINGS or SET, except lower limits and the settings in
+    CHANGEABLE."""
     for name, value in FIXED.items():
         yield f"{name} = {value} CONST"
     for name, most in LIMITS.items():

@@ -4,15 +4,15 @@ import threading
 from contextlib import closing
 
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.health import Health, served
+from services.runtime.health import Health, serve_health
 from services.runtime.kafka import Reader, await_broker
 from services.runtime.loop import BatchLoop, Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.migrator import wait_for_schema
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store
 from services.warehouse.settings import WarehouseSettings
@@ -21,12 +21,15 @@ SCHEMA_WAIT_SECONDS = 60.0
 
 
 def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> None:
-    """Returns when `stop` is set and the batches in hand are stored. Raises SchemaError when the tables are too old."""
+    """Run until `stop` is set and the current batches are stored. Raises SchemaError when the tables are outdated."""
     health = Health()
-    with served(health, settings.host, settings.warehouse_health_port), closing(ClickHouse(settings)) as clickhouse:
+    with (
+        serve_health(health, settings.host, settings.warehouse_health_port),
+        closing(ClickHouse(settings)) as clickhouse,
+    ):
         if not await_broker(settings, health, stop):
             return
-        health.tell("starting", "waits for the schema")
+        health.report("starting", "waits for the schema")
         wait_for_schema(clickhouse, stop, SCHEMA_WAIT_SECONDS)
         store = Store(clickhouse, Breaker(), Meters(health.metrics))
         limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)
@@ -34,20 +37,20 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
             BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
 
 
-def recomputing(settings: WarehouseSettings, stop: threading.Event) -> Recomputing:
-    """With a client of its own: one is for one thread."""
+def recomputing(settings: WarehouseSettings, stop: threading.Event) -> RecomputeThread:
+    """Creates its own client, because a client is for one thread."""
     topology, seconds = Topology(settings.warehouse_cluster), settings.warehouse_recompute_seconds
-    return Recomputing(Derived(ClickHouse(settings), seconds, stop, topology, settings.retention))
+    return RecomputeThread(DerivedTables(ClickHouse(settings), seconds, stop, topology, settings.retention))
 
 
 def group_reader(settings: WarehouseSettings, feed: Feed) -> Reader:
     reader = Reader(
         settings,
         feed.group,
-        # Alerts are written in transactions: what was aborted is not for us.
+        # Alerts are written in transactions: skip aborted records.
         isolation_level="read_committed",
-        # What is stored at once can be fetched at once: behind by much, batches would else be as small as a fetch, and
-        # every batch costs two commits and an insert for each table and month.
+        # Fetch as much as one batch stores. With a large lag, batches would otherwise be as small as a fetch, and every
+        # batch costs two commits and an insert for each table and month.
         max_poll_records=settings.warehouse_flush_records,
         max_partition_fetch_bytes=Limits.octets,
     )

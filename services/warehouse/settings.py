@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from services.runtime.settings import Port, Settings
 from services.warehouse.domain.retention import FOREVER, Retention
 
-# A quarter is the least that reports need.
+# Reports need at least a quarter.
 LEAST_KEPT_DAYS = 90
 
 
@@ -23,7 +23,7 @@ KeptDays = Annotated[int, Field(ge=0, le=36_500), AfterValidator(_long_enough)]
 class WarehouseSettings(Settings):
     warehouse_health_port: Port = 0
     warehouse_flush_records: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        # With 10,000 the insert of a row costs ClickHouse twice as much. 8 MiB still end a batch.
+        # With 10,000 records ClickHouse needs twice as long per row. 8 MiB still end a batch.
         20_000,
         description="records of one partition that are stored at once",
     )

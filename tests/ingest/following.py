@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from schemas.topics import raw_of
+from schemas.topics import raw_topic
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Ignored, Rejected
@@ -45,7 +45,7 @@ class Following:
     log: Log = field(init=False)
 
     def __post_init__(self) -> None:
-        self.log = Log(self.settings, raw_of(self.connection.tool.name))
+        self.log = Log(self.settings, raw_topic(self.connection.tool.name))
 
     def follow(self, resource: str) -> FetchedResources | Ignored | Rejected:
         self.clock.now += timedelta(minutes=1)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from schemas.topics import EVENTS, raw_of
+from schemas.topics import EVENTS, raw_topic
 from services.ingest.settings import IngestSettings
 from tests import plain_http
 from tests.conftest import JARS_CACHE
@@ -93,7 +93,7 @@ def test_a_broker_that_stands_still_loses_nothing_that_was_promised_and_doubles_
                 future.result()
 
             written = Counter(json.loads(r.value or b"")["id"] for r in _all(broker, EVENTS.name))
-            meetings = Counter(_meeting(r.value) for r in _all(broker, raw_of("zoom")))
+            meetings = Counter(_meeting(r.value) for r in _all(broker, raw_topic("zoom")))
     promised = [one for sender in senders for one in sender.promised]
     assert all(sender.statuses[503] for sender in senders)
     assert all(sender.statuses[202] for sender in senders)

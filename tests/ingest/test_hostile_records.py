@@ -14,6 +14,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from schemas.topics import (
+    DEFAULT_MAX_BYTES,
     DIRECTORY,
     DIRECTORY_STATEMENTS,
     EVENTS,
@@ -22,8 +23,7 @@ from schemas.topics import (
     REJECTED,
     SYNC_TOKENS,
     TOKENS,
-    USUAL_BYTES,
-    raw_of,
+    raw_topic,
 )
 from services.ingest.domain.admission import EventAdmission
 from services.ingest.domain.cloudevents import Parsed, read_record
@@ -39,7 +39,7 @@ from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.supervise import supervise
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.records import OutgoingRecord
-from services.runtime.kafka.together import record_size
+from services.runtime.kafka.write_group import record_size
 from services.runtime.loop import Batch
 from services.runtime.settings import Settings
 from services.runtime.unexpected import BadDeployError
@@ -76,7 +76,7 @@ def test_each_hostile_record_of_a_raw_topic_is_put_aside_and_the_next_good_one_i
     ways: Gateway, writer: ForeignProducer, broker: Settings, count: int
 ) -> None:
     pair, log, kept = make_pair(broker), Log(broker, EVENTS.name), Log(broker, REJECTED.name)
-    topics = (RAW_CLOUDEVENTS.name, raw_of("zoom"))
+    topics = (RAW_CLOUDEVENTS.name, raw_topic("zoom"))
 
     for topic in topics:
         for one in hostile((), count, seed=count):
@@ -85,7 +85,7 @@ def test_each_hostile_record_of_a_raw_topic_is_put_aside_and_the_next_good_one_i
     good, meeting = event(), meeting_id()
     writer.put(RAW_CLOUDEVENTS.name, b"k", json.dumps(good).encode(), partition=0)
     for address in (pair.mentor, pair.mentee):
-        writer.put(raw_of("zoom"), b"k", json.dumps(zoom(JOINED, meeting, address)).encode(), HEADERS, partition=0)
+        writer.put(raw_topic("zoom"), b"k", json.dumps(zoom(JOINED, meeting, address)).encode(), HEADERS, partition=0)
 
     eventually(lambda: len(of(pair, log)) >= 2, 300)
     eventually(lambda: any(good["id"].encode() in (one.value or b"") for one in log.records()), 300)
@@ -133,7 +133,7 @@ def test_every_record_is_read_or_rejected_and_can_be_put_aside(count: int) -> No
         assert isinstance(result, Parsed | Rejected)
         quarantine(writing, record, result if isinstance(result, Rejected) else rejected("failed", "", "x"))  # type: ignore[arg-type]
 
-    assert writing.largest <= USUAL_BYTES
+    assert writing.largest <= DEFAULT_MAX_BYTES
 
 
 def test_headers_without_a_value_are_not_kept_and_those_of_no_bytes_count() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from schemas.topics import EVENTS, raw_of
+from schemas.topics import EVENTS, raw_topic
 from services.ingest.__main__ import main
 from services.ingest.settings import IngestSettings
 from services.runtime.kafka import Producer
@@ -96,7 +96,7 @@ def test_no_other_account_ends_a_meeting_or_lets_somebody_leave(
 
 
 def test_the_secret_of_one_account_opens_no_other(tools: Gateway, broker: Settings) -> None:
-    raw = Log(broker, raw_of("zoom"))
+    raw = Log(broker, raw_topic("zoom"))
 
     tried = {
         (mine, theirs): post_zoom(tools, zoom(JOINED, meeting_id()), theirs, secret=SECRETS[mine]).status_code
@@ -181,7 +181,9 @@ def test_a_record_in_the_name_of_a_connection_of_another_tool_is_put_aside(tools
     pair, meeting, log = make_pair(broker), meeting_id(), Log(broker, EVENTS.name)
     producer = Producer(broker)
     for told in (zoom(JOINED, meeting, pair.mentor), zoom(JOINED, meeting, pair.mentee)):
-        producer.send(raw_of("slack"), b"k", json.dumps(told).encode(), headers=[("connection", b"zoom_acme")]).get(60)
+        producer.send(raw_topic("slack"), b"k", json.dumps(told).encode(), headers=[("connection", b"zoom_acme")]).get(
+            60
+        )
     producer.close()
 
     own = meeting_id()

@@ -36,7 +36,7 @@ from services.runtime.kafka import (
     create_topics,
     read_to_end,
 )
-from services.runtime.kafka.together import RecordAmongOthers, SentTogether
+from services.runtime.kafka.write_group import GroupedRecord, WriteGroup
 from services.runtime.settings import Settings
 from tests.ingest.conftest import SOURCE, event
 from tests.receiver import eventually
@@ -186,8 +186,8 @@ def test_where_none_is_refused_and_the_broker_does_not_acknowledge_the_whole_req
 
 
 def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> None:
-    handed: list[RecordAmongOthers] = []
-    sending = SentTogether(lambda _: None, handed.extend)
+    handed: list[GroupedRecord] = []
+    sending = WriteGroup(lambda _: None, handed.extend)
     places = [sending.send(OutgoingRecord("any", b"{}", b"a key", [])) for _ in range(3)]
     sending.close()
 
@@ -219,8 +219,8 @@ class FailingMeanwhile(Future[None]):
 
 
 def test_what_fails_while_it_is_asked_for_is_not_taken_for_recorded() -> None:
-    handed: list[RecordAmongOthers] = []
-    sending = SentTogether(lambda _: None, handed.extend)
+    handed: list[GroupedRecord] = []
+    sending = WriteGroup(lambda _: None, handed.extend)
     sending.written = FailingMeanwhile(lambda: handed[0].fail(ProducerReplacedError("may be sent again")))
     place = sending.send(OutgoingRecord("any", b"{}", b"a key", []))
     sending.close()

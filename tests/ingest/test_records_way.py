@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from schemas.topics import EVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, REJECTED, raw_topic
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
@@ -101,7 +101,7 @@ def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broke
 def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
     tools: Gateway, broker: Settings, log: Log, kept: Log
 ) -> None:
-    pair, raw, directory = make_pair(broker), Log(broker, raw_of("hr")), DirectoryLog(broker)
+    pair, raw, directory = make_pair(broker), Log(broker, raw_topic("hr")), DirectoryLog(broker)
     known = f"mentee-{pair.relationship}"
     body = (
         "Employee ID;Name;E-Mail;Status;Leave Start\r\n"
@@ -125,7 +125,7 @@ def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
 
 
 def test_a_form_is_heard_and_no_word_of_it_is_kept(tools: Gateway, broker: Settings, log: Log) -> None:
-    pair, raw = make_pair(broker), Log(broker, raw_of("typeform"))
+    pair, raw = make_pair(broker), Log(broker, raw_topic("typeform"))
     answers = (typeform.rated(4, "rating"), typeform.answer("why", "long_text", text="secret words"))
     fields = [typeform.asked("how_was_it", "rating", steps=5)]
     value = typeform.response(*answers, fields=fields, hidden={"mail": pair.mentee.upper()}, token=uuid4().hex)

@@ -16,7 +16,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES
 from schemas.events import MENTORING_EVENT
-from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_topic
 from services.ingest.__main__ import main
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.event_writer import EventWriter, Receipt
@@ -158,7 +158,7 @@ def test_a_webhook_has_at_most_a_mebibyte(ways: Gateway) -> None:
 def test_a_row_of_hr_with_more_addresses_than_anybody_has_is_put_aside_and_the_next_is_taken(
     writer: ForeignProducer, broker: Settings, kept: Log
 ) -> None:
-    log, topic = DirectoryLog(broker), raw_of("hr")
+    log, topic = DirectoryLog(broker), raw_topic("hr")
 
     def put(addresses: int) -> str:
         many = [f"{number}@example.com" for number in range(addresses)]
@@ -287,7 +287,7 @@ def test_what_is_kept_of_a_payload_may_be_longer_than_the_payload_and_is_answere
     ways: Gateway, broker: Settings
 ) -> None:
     """An id that may be text becomes a digest, many times as long; and a table's row names all of its columns."""
-    raw, ids = Log(broker, raw_of("hr")), "\n".join(f"ü{number:x};a;active" for number in range(1_000))
+    raw, ids = Log(broker, raw_topic("hr")), "\n".join(f"ü{number:x};a;active" for number in range(1_000))
     rows = f"id;name;status\n{ids}\n".encode()
     blank = json.dumps([{"id": " a", "name": "A", "addresses": ["ü" * 8] * 50_000}], ensure_ascii=False).encode()
 

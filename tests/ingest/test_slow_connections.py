@@ -21,9 +21,9 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.runtime.http.connection_guard import TOLD_AFTER, ConnectionGuard, ConnectionLimits
+from services.runtime.http.connection_guard import ANSWER_AFTER_SECONDS, ConnectionGuard, ConnectionLimits
 from services.runtime.http.guarded_protocol import CONNECTION, MOST_HEAD_BYTES, MOST_HEAD_LINES
-from services.runtime.http.server import Door, listen, run_server
+from services.runtime.http.server import ServerEndpoint, listen, run_server
 from tests.receiver import eventually
 
 LIMITS = ConnectionLimits(most=40, most_per_address=30, head_seconds=1.0, body_seconds=2.0)
@@ -43,7 +43,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] != "http":
         return
     if scope["path"] == "/proven":
-        scope["state"][CONNECTION].proven()
+        scope["state"][CONNECTION].authenticated()
     if scope["path"] == "/begin":
         BEGUN.append(scope)
         try:
@@ -110,8 +110,8 @@ def started(protocol: type, limits: ConnectionLimits = LIMITS) -> Served:
     guard = ConnectionGuard(limits, Counter("cut", "", ["why"], registry=registry))
     listener, stop = listen("127.0.0.1", 0), threading.Event()
     port = listener.getsockname()[1]
-    door = Door(listener, guard, IDLE_SECONDS, protocol)
-    thread = threading.Thread(target=run_server, args=(application, door, stop), daemon=True)
+    endpoint = ServerEndpoint(listener, guard, IDLE_SECONDS, protocol)
+    thread = threading.Thread(target=run_server, args=(application, endpoint, stop), daemon=True)
     thread.start()
     return Served(port, guard, registry, stop, thread)
 
@@ -282,7 +282,7 @@ def test_who_makes_room_is_told_so_after_a_while_and_cannot_come_back_at_once(se
     crowd = [served.connect(HEAD) for _ in range(LIMITS.most_per_address + 10)]
     eventually(lambda: served.ended("too_many") >= 10)
     first = crowd[0]
-    first.settimeout(TOLD_AFTER["too_many"] / 2)
+    first.settimeout(ANSWER_AFTER_SECONDS["too_many"] / 2)
 
     with pytest.raises(TimeoutError):
         first.recv(1)
@@ -290,7 +290,7 @@ def test_who_makes_room_is_told_so_after_a_while_and_cannot_come_back_at_once(se
     answer = answer_of(first)
 
     assert b" 503 " in answer
-    assert TOLD_AFTER["too_many"] <= time.monotonic() - began
+    assert ANSWER_AFTER_SECONDS["too_many"] <= time.monotonic() - began
     assert served.guard.number <= LIMITS.most_per_address
 
 

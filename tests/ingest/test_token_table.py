@@ -8,7 +8,7 @@ from schemas.tokens import Token, authenticate, hashed, secret_of
 from schemas.topics import TOKENS
 from services.ingest.flow.tokens import TokenFollower, TokenTable
 from services.runtime.health import Health
-from services.runtime.kafka import Record, reading
+from services.runtime.kafka import Record, open_reader
 from services.runtime.settings import Settings
 from tests.ingest.conftest import make_token
 from tests.receiver import eventually
@@ -52,7 +52,7 @@ def test_what_is_logged_of_an_unreadable_token_holds_nothing_of_it() -> None:
 
 def test_relationships_are_wanted_as_soon_as_a_token_of_a_programme_is_there(broker: Settings) -> None:
     stop, wanted, found = threading.Event(), threading.Event(), TokenTable()
-    with reading(broker, [TOKENS.name]) as reader:
+    with open_reader(broker, [TOKENS.name]) as reader:
         for partition, end in reader.end_offsets(sorted(reader.assignment())).items():
             reader.seek(partition, end)
         follower = threading.Thread(target=TokenFollower(reader, found, Health(), wanted).run, args=(stop,))

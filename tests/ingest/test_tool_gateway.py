@@ -13,7 +13,7 @@ import pytest
 import yaml
 from structlog.testing import capture_logs
 
-from schemas.topics import EVENTS, raw_of
+from schemas.topics import EVENTS, raw_topic
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, event, make_token, running_gateway
@@ -30,7 +30,7 @@ from tests.ingest.tooling import (
 )
 from tests.receiver import eventually
 
-RAW_ZOOM = raw_of("zoom")
+RAW_ZOOM = raw_topic("zoom")
 # On a machine that is slow and busy with other tests; a vendor is waited for longer.
 PROMPT_SECONDS = 20.0
 
@@ -75,7 +75,7 @@ def test_what_people_wrote_is_cut_before_anything_is_stored(tools: Gateway, raw:
 
 
 def test_a_slack_message_leaves_no_word_of_it(tools: Gateway, broker: Settings) -> None:
-    log = Log(broker, raw_of("slack"))
+    log = Log(broker, raw_topic("slack"))
     message = {"type": "message", "channel": "C1", "user": "U1", "text": "dear diary", "ts": "1772445600.000100"}
     body = json.dumps({"type": "event_callback", "event_id": "Ev1", "event_time": 1772445600, "event": message})
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.topics import EVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, REJECTED, raw_topic
 from services.runtime.kafka import Record
 from services.runtime.settings import Settings
 from tests.foreign import ForeignProducer, foreign_producer
@@ -14,7 +14,7 @@ from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
 from tests.ingest.tooling import JOINED, LEFT, Pair, connections_file, make_pair, meeting_id, of, post_zoom, zoom
 from tests.receiver import eventually
 
-RAW_ZOOM = raw_of("zoom")
+RAW_ZOOM = raw_topic("zoom")
 HEADERS = [("connection", b"zoom_acme"), ("content-type", b"application/json")]
 
 

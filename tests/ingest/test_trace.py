@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
-from schemas.topics import raw_of
+from schemas.topics import raw_topic
 from services.ingest.__main__ import main
 from services.ingest.commands.trace import OriginError, parse_origin
 from services.runtime.kafka import Partition
@@ -97,7 +97,7 @@ def test_an_unknown_event_says_where_else_to_look(gateway: Gateway) -> None:
 
 
 def test_a_payload_is_followed_to_its_event_or_to_quarantine(gateway: Gateway, broker: Settings) -> None:
-    pair, meeting, log = make_pair(broker), meeting_id(), Log(broker, raw_of("zoom"))
+    pair, meeting, log = make_pair(broker), meeting_id(), Log(broker, raw_topic("zoom"))
     invited = {"meeting_invitees": [{"email": pair.mentor}, {"email": pair.mentee}]}
     more: dict[str, Any] = {"type": 2, "start_time": "2026-03-06T10:00:00Z", "duration": 30, "settings": invited}
     assert post_zoom(gateway, zoom("created", meeting, host_email=pair.mentor, **more)).status_code == 200
@@ -117,10 +117,17 @@ def test_a_payload_is_followed_to_its_event_or_to_quarantine(gateway: Gateway, b
 
 
 def test_an_origin_is_a_position_on_a_raw_topic(gateway: Gateway) -> None:
-    gone = f"{raw_of('zoom')}/0/{10**12}"
+    gone = f"{raw_topic('zoom')}/0/{10**12}"
 
-    assert parse_origin(f"{raw_of('zoom')}/3/17#2") == (Partition(raw_of("zoom"), 3), 17)
-    for origin in ("", "mentoring.events/0/1", raw_of("zoom"), f"{raw_of('zoom')}/0/x", f"{raw_of('zoom')}/-1/2"):
+    assert parse_origin(f"{raw_topic('zoom')}/3/17#2") == (Partition(raw_topic("zoom"), 3), 17)
+    malformed = ("", "mentoring.events/0/1", raw_topic("zoom"), f"{raw_topic('zoom')}/0/x", f"{raw_topic('zoom')}/-1/2")
+    for origin in malformed:
+        "",
+        "mentoring.events/0/1",
+        raw_topic("zoom"),
+        f"{raw_topic('zoom')}/0/x",
+        f"{raw_topic('zoom')}/-1/2",
+    ):
         with pytest.raises(OriginError, match="is not written topic/partition/offset"):
             parse_origin(origin)
     assert "is not on its topic: payloads stay for 14 days" in trace("--payload", gone).stdout

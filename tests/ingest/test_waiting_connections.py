@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from schemas.topics import EVENTS, REJECTED, raw_of
+from schemas.topics import EVENTS, REJECTED, raw_topic
 from services.ingest.fetching import api
 from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
@@ -165,7 +165,7 @@ def test_what_is_refused_while_others_go_on_lies_in_quarantine(broker: Settings,
 
     (said,) = of(two.slow, kept)
     assert said["reason"] == b"forbidden"
-    assert said["origin_topic"] == raw_of("google_calendar").encode()
+    assert said["origin_topic"] == raw_topic("google_calendar").encode()
 
 
 def nothing_is_left(running: Gateway) -> None:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
 from schemas.events import to_json
-from schemas.topics import EVENTS, REJECTED, TOPICS, raw_of
+from schemas.topics import EVENTS, REJECTED, TOPICS, raw_topic
 from services.ingest.console import write
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.sources.google_calendar import is_push
@@ -85,13 +85,13 @@ class Way:
     def put(self, tool: str, value: object) -> None:
         """As an enterprise would write it."""
         headers = [("connection", f"{tool}_one".encode()), ("content-type", b"application/json"), WRITER]
-        self.producer.send(raw_of(tool), f"{tool}_one".encode(), json.dumps(value).encode(), headers=headers)
+        self.producer.send(raw_topic(tool), f"{tool}_one".encode(), json.dumps(value).encode(), headers=headers)
 
     def all_handled(self, tool: str) -> None:
         """What lies on the raw topic until now, since one connection stays on one partition."""
         rejected, headers = Log(self.gateway.settings, REJECTED.name), [("connection", f"{tool}_one".encode())]
-        sent = self.producer.send(raw_of(tool), f"{tool}_one".encode(), b"no JSON", headers=headers).get(30)
-        origin = f"{raw_of(tool)}/{sent.partition}/{sent.offset}".encode()
+        sent = self.producer.send(raw_topic(tool), f"{tool}_one".encode(), b"no JSON", headers=headers).get(30)
+        origin = f"{raw_topic(tool)}/{sent.partition}/{sent.offset}".encode()
         eventually(lambda: rejected.growth() and any(one.key == origin for one in rejected.records()), seconds=120)
 
     def rows(self, table: str, tenant: str) -> list[tuple[Any, ...]]:
@@ -181,7 +181,7 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
         way.all_handled(tool)
 
     found = list(way.ours())
-    assert {topic for topic, _ in found} >= {raw_of(tool), REJECTED.name}
+    assert {topic for topic, _ in found} >= {raw_topic(tool), REJECTED.name}
     assert any(topic == EVENTS.name and tool.encode() in (record.value or b"") for topic, record in found)
     for _, record in found:
         assert not is_marked(repr((record.key, record.value, record.headers)).encode())
@@ -197,7 +197,7 @@ def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, conten
 
     with capture_logs() as lines:
         plain_http.post(url(way.gateway, tool, f"{tool}_one"), content=body.encode(), headers=headers, timeout=30)
-        way.producer.send(raw_of(tool), f"{tool}_one".encode(), body.encode(), headers=raw)
+        way.producer.send(raw_topic(tool), f"{tool}_one".encode(), body.encode(), headers=raw)
         way.all_handled(tool)
 
     for topic, record in way.ours():

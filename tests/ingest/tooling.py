@@ -25,7 +25,7 @@ from services.ingest.flow.people.followers import ProjectionFollower
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load
 from services.ingest.sources.tool import hmac_hex
 from services.runtime.health import Health
-from services.runtime.kafka import Record, read_to_end, reading
+from services.runtime.kafka import Record, open_reader, read_to_end
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log
@@ -162,7 +162,7 @@ class DirectoryLog(Log):
 
 def await_merged(broker: Settings) -> None:
     """All that is said of people until now is in the directory."""
-    with reading(broker, [DIRECTORY_STATEMENTS.name]) as reader:
+    with open_reader(broker, [DIRECTORY_STATEMENTS.name]) as reader:
         (end,) = reader.end_offsets(sorted(reader.assignment())).values()
 
     def reached() -> int:

@@ -12,7 +12,7 @@ import pytest
 
 from schemas.alert_commands import AlertCommand, AlertReference
 from services.notify.domain.ids import AlertSubject, alert_key, dedup_key
-from services.runtime.kafka import Producer, acknowledged
+from services.runtime.kafka import Producer, await_acknowledged
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import Notify
 from tests.receiver import eventually
@@ -54,7 +54,7 @@ def acting(notify: Notify) -> Iterator[list[int]]:
 
     def act() -> None:
         while not ended.wait(ACT_SECONDS):
-            acknowledged([producer.send(notify.names.commands, b"k", given_to(len(done)))])
+            await_acknowledged([producer.send(notify.names.commands, b"k", given_to(len(done)))])
             done.append(len(done))
 
     def score() -> None:

@@ -12,7 +12,7 @@ from services.notify.flow.rounds import RoundReader
 from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.service import serve
 from services.notify.settings import NotifySettings
-from services.runtime.kafka import Partition, Producer, Record, acknowledged
+from services.runtime.kafka import Partition, Producer, Record, await_acknowledged
 from tests.notify.building import Pair, clock, day, hour
 from tests.notify.conftest import PARTITIONS, Notify
 from tests.receiver import eventually
@@ -23,10 +23,12 @@ MANY = 12_000
 
 def test_what_people_ask_comes_before_the_scores_that_were_fetched_already(notify: Notify) -> None:
     producer, asked = Producer(notify.settings), Partition(notify.names.commands, 0)
-    acknowledged(producer.send(notify.names.scores, b"k", b"x" * 600, partition=n % PARTITIONS) for n in range(MANY))
+    await_acknowledged(
+        producer.send(notify.names.scores, b"k", b"x" * 600, partition=n % PARTITIONS) for n in range(MANY)
+    )
     reader = RoundReader(notify.settings, notify.names)
     assert sum(map(len, reader.poll_batch(5.0).values())) > 0
-    acknowledged([producer.send(notify.names.commands, b"k", b"first")])
+    await_acknowledged([producer.send(notify.names.commands, b"k", b"first")])
 
     time.sleep(0.5)  # as long as a round takes
 

@@ -1,4 +1,4 @@
-"""What our loop makes of a fetched batch, beside what kafka-python makes of the same bytes."""
+"""Compares our decoding of a fetched batch with that of kafka-python."""
 
 import struct
 from collections import namedtuple
@@ -70,7 +70,7 @@ def test_records_are_those_that_kafka_python_reads(
     assert ours == theirs
 
 
-def test_of_transactions_what_was_aborted_and_the_markers_are_left_out() -> None:
+def test_aborted_transactions_and_control_records_are_skipped() -> None:
     aborted, kept = batch([b"1", b"2"], 0, producer=8), batch([b"3"], 2, producer=9)
     octets = aborted + kept + marker(3, 8) + batch([b"4"], 4, producer=8)
     committed = {"isolation_level": IsolationLevel.READ_COMMITTED, "aborted_transactions": [Aborted(8, 0)]}
@@ -106,7 +106,7 @@ def marker(base: int, producer: int) -> bytes:
     return at(build.build(), base)
 
 
-def test_what_a_poll_leaves_the_next_one_takes() -> None:
+def test_a_poll_returns_the_records_that_the_one_before_left() -> None:
     records = read(batch([b"1", b"2", b"3"], 5), first=6)
 
     assert [one.offset for one in records.take(1)] == [6]
@@ -126,7 +126,7 @@ def test_a_batch_of_the_old_format_is_read() -> None:
 
 
 @pytest.mark.parametrize("checked", [True, False])
-def test_what_is_broken_is_told_after_the_records_before_it(checked: bool) -> None:  # noqa: FBT001
+def test_a_corrupt_batch_is_reported_after_the_records_before_it(checked: bool) -> None:  # noqa: FBT001
     broken = bytearray(batch([b"2", b"3"], 1))
     broken[-9] += 2  # the length of the last record
     records = read(batch([b"1"]) + bytes(broken), check_crcs=checked)

@@ -30,9 +30,7 @@ def write(settings: Settings, topic: str, *values: bytes) -> None:
     producer.close()
 
 
-def test_all_that_was_there_is_applied_before_the_block_and_what_comes_within_it(
-    settings: Settings, topic: str
-) -> None:
+def test_existing_records_are_applied_before_the_block_and_new_ones_within_it(settings: Settings, topic: str) -> None:
     write(settings, topic, b"1", b"2", b"3")
     found: list[bytes | None] = []
     follower = Follower(lambda record: found.append(record.value))
@@ -44,7 +42,7 @@ def test_all_that_was_there_is_applied_before_the_block_and_what_comes_within_it
     follower.check()
 
 
-def test_from_now_on_only_what_comes_is_applied(settings: Settings, topic: str) -> None:
+def test_since_now_only_new_records_are_applied(settings: Settings, topic: str) -> None:
     write(settings, topic, b"1", b"2")
     found: list[bytes | None] = []
 
@@ -55,7 +53,7 @@ def test_from_now_on_only_what_comes_is_applied(settings: Settings, topic: str) 
     assert found == [b"3"]
 
 
-def test_from_an_instant_on_what_is_older_is_left_out(settings: Settings, topic: str) -> None:
+def test_since_an_instant_older_records_are_skipped(settings: Settings, topic: str) -> None:
     producer = Producer(settings)
     for value, at in ((b"1", 1_000), (b"3", 5_000), (b"5", 9_000)):
         producer._client.send(topic, value, partition=1, timestamp_ms=at).get(10)
@@ -69,7 +67,7 @@ def test_from_an_instant_on_what_is_older_is_left_out(settings: Settings, topic:
     assert found == [b"3", b"5", b"7"]
 
 
-def test_what_ended_the_following_is_told_to_whoever_asks(settings: Settings, topic: str) -> None:
+def test_a_check_raises_the_failure_that_ended_the_following(settings: Settings, topic: str) -> None:
     def apply(record: Record) -> None:
         raise RuntimeError(f"offset {record.offset}")
 

@@ -1,4 +1,4 @@
-"""The small server of each process: whoever asks is answered, whatever others do."""
+"""The health endpoint of each process answers everyone, whatever other clients do."""
 
 import socket
 import threading
@@ -9,19 +9,19 @@ import pytest
 
 from deploy.local.ports import free_port
 from services.runtime import health as module
-from services.runtime.health import Health, PartsReadiness, State, served
+from services.runtime.health import Health, PartsReadiness, State, serve_health
 from tests import plain_http
 from tests.receiver import eventually
 
 PATIENCE_SECONDS = 30.0
-"""For what a slow machine does in one or two."""
+"""For operations that take a slow machine one or two seconds."""
 
 
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(module, "REQUEST_SECONDS", 1.0)
     number = free_port(set())
-    with served(Health(), "127.0.0.1", number):
+    with serve_health(Health(), "127.0.0.1", number):
         yield number
 
 
@@ -29,7 +29,7 @@ def threads() -> int:
     return sum("process_request_thread" in thread.name for thread in threading.enumerate())
 
 
-def test_a_crowd_that_says_nothing_keeps_nobody_out_and_holds_no_threads(port: int) -> None:
+def test_idle_connections_lock_nobody_out_and_hold_no_threads(port: int) -> None:
     crowd = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(200)]
 
     answer = plain_http.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
@@ -68,29 +68,29 @@ def test_what_is_asked_is_answered(port: int) -> None:
 
 
 class SlowHealth(Health):
-    """Of the process; what is told first is taken up last, if nobody sees to the order."""
+    """The health of the process. Without ordering, the first report would be applied last."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_held, self.first, self.go_on = False, threading.Event(), threading.Event()
 
-    def tell(self, state: State, detail: str = "") -> None:
+    def report(self, state: State, detail: str = "") -> None:
         if self.is_held and not self.first.is_set():
             self.first.set()
             self.go_on.wait(1.0)
-        super().tell(state, detail)
+        super().report(state, detail)
 
 
-def test_of_two_parts_that_tell_at_the_same_time_neither_is_forgotten() -> None:
-    """Nobody tells it once more: a part tells what has changed."""
+def test_two_parts_that_report_at_the_same_time_are_both_counted() -> None:
+    """A part reports only changes, so a lost report is not repeated."""
     whole = SlowHealth()
     readiness = PartsReadiness(whole)
     one, other = readiness.part("one"), readiness.part("other")
     whole.is_held = True
-    slow = threading.Thread(target=one.tell, args=("ready",))
+    slow = threading.Thread(target=one.report, args=("ready",))
     slow.start()
     assert whole.first.wait(PATIENCE_SECONDS)
-    quick = threading.Thread(target=other.tell, args=("ready",))
+    quick = threading.Thread(target=other.report, args=("ready",))
     quick.start()
     quick.join(0.2)
     whole.go_on.set()

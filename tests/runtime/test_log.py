@@ -1,4 +1,4 @@
-"""No line of a log holds what a sender wrote, whichever way an error of validation gets there."""
+"""No log line contains the input of a sender, however a validation error gets there."""
 
 import logging
 import sys
@@ -42,7 +42,7 @@ REFUSED: tuple[object, ...] = (
 
 @pytest.fixture(params=["json", "console"])
 def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[StringIO]:
-    """What a service that logs in this format writes to stderr."""
+    """Returns what a service with this log format writes to stderr."""
     root, stderr = logging.getLogger(), StringIO()
     before, level = root.handlers[:], root.level
     root.handlers.clear()
@@ -92,7 +92,7 @@ def test_no_line_of_the_log_holds_an_input(written: StringIO, way: str, value: o
     assert "diary" not in line
 
 
-def test_a_text_made_of_an_error_by_others_loses_the_value(written: StringIO) -> None:
+def test_text_that_a_library_made_of_an_error_loses_the_value(written: StringIO) -> None:
     invalid = refused({"kind": "cup", "sips": MARK})
 
     log.get("t").error("failed", error=str(invalid))
@@ -103,7 +103,7 @@ def test_a_text_made_of_an_error_by_others_loses_the_value(written: StringIO) ->
     assert "diary" not in line
 
 
-def test_places_and_kinds_of_faults_are_told() -> None:
+def test_locations_and_kinds_of_faults_are_logged() -> None:
     many = refused({"kind": "cup", "sips": "x", **{f"more {number}": 1 for number in range(9)}})
 
     assert field_errors_in_line(refused({"kind": "cup"})) == "cup.sips: missing"
@@ -112,7 +112,7 @@ def test_places_and_kinds_of_faults_are_told() -> None:
 
 
 @pytest.mark.parametrize("name", ["kafka.net.transport", "kafka.net.connection", "kafka.net.manager"])
-def test_a_connection_that_the_client_makes_anew_is_a_warning(written: StringIO, name: str) -> None:
+def test_a_connection_that_the_client_reopens_is_a_warning(written: StringIO, name: str) -> None:
     logging.getLogger(name).error("socket disconnected")
     logging.getLogger(name).error("closing socket", exc_info=AttributeError("recv"))
 
@@ -123,7 +123,7 @@ def test_a_connection_that_the_client_makes_anew_is_a_warning(written: StringIO,
     assert '"level": "error"' not in written.getvalue()
 
 
-def test_what_the_client_cannot_mend_is_an_error(written: StringIO) -> None:
+def test_a_failure_that_the_client_cannot_recover_from_is_an_error(written: StringIO) -> None:
     logging.getLogger("kafka.net.selector").error("fatal")
 
     assert "error" in written.getvalue()
@@ -138,7 +138,7 @@ def test_a_traceback_is_still_one(written: StringIO) -> None:
     assert "model_attributes_type" in line or "dict_type" in line or "model_type" in line
 
 
-def test_that_the_machine_was_busy_while_a_client_of_kafka_worked_is_no_line_of_the_log(written: StringIO) -> None:
+def test_slow_steps_of_a_kafka_client_on_a_busy_machine_are_not_logged(written: StringIO) -> None:
     logging.getLogger("kafka.net.selector").warning("Task %r ran for %.3fs (>%.3fs threshold).", object(), 0.2, 0.1)
 
     assert written.getvalue() == ""

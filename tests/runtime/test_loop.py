@@ -1,4 +1,4 @@
-"""The batch loop of a consuming service, on the real broker."""
+"""The batch loop of a consumer, on the real broker."""
 
 import threading
 import time
@@ -13,14 +13,14 @@ from services.runtime.settings import Settings
 
 
 class LookingWork:
-    """Looks at the metrics while it is at work, once."""
+    """Reads the metrics once during its work."""
 
     def __init__(self, health: Health, stop: threading.Event) -> None:
         self._health, self._stop = health, stop
         self.seen: list[float | None] = []
 
     def resume(self, partition: Partition, committed: object) -> None:
-        """Any batch may come."""
+        """Accepts any batch."""
 
     def handle(self, batch: Batch) -> None:
         self.seen.append(self._health.metrics.get_sample_value("rapport_consumer_lag"))
@@ -31,8 +31,8 @@ class LookingWork:
         """Nothing is due."""
 
 
-def test_what_is_in_hand_is_not_handled_yet(local_kafka: LocalKafka) -> None:
-    """A batch may take seconds: whoever waits until nothing is left to do would else see nothing meanwhile."""
+def test_buffered_records_count_as_lag(local_kafka: LocalKafka) -> None:
+    """A batch may take seconds: those who wait for a lag of 0 would otherwise miss it meanwhile."""
     settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     health, stop = Health(), threading.Event()
@@ -49,7 +49,7 @@ def test_what_is_in_hand_is_not_handled_yet(local_kafka: LocalKafka) -> None:
 
 
 class SlowWork(LookingWork):
-    """Is told to stop while it is at its first batch."""
+    """Receives the stop during its first batch."""
 
     def handle(self, batch: Batch) -> None:
         self.seen.append(batch.last)
@@ -57,8 +57,8 @@ class SlowWork(LookingWork):
         time.sleep(0.7)
 
 
-def test_a_stop_begins_no_more_batches_than_there_is_time_for(local_kafka: LocalKafka) -> None:
-    """Whoever waits for it kills it after a few seconds."""
+def test_a_stop_starts_no_more_batches_than_there_is_time_for(local_kafka: LocalKafka) -> None:
+    """Supervisors kill a service that takes more than a few seconds to stop."""
     settings, topic = Settings(kafka=local_kafka.bootstrap), f"loop-{uuid4().hex}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     health, stop = Health(), threading.Event()

@@ -1,4 +1,4 @@
-"""What a process says of itself, how it stops, and when it refuses to go on."""
+"""How a process reports its health, how it stops, and when it refuses to continue."""
 
 import json
 import os
@@ -10,18 +10,18 @@ import pytest
 from prometheus_client import Counter
 
 from deploy.local.ports import free_port
-from services.runtime.health import Health, served
+from services.runtime.health import Health, serve_health
 from services.runtime.stop import on_signal
 from services.runtime.unexpected import BadDeployError, Breaker
 
 
-def test_health_is_alive_at_once_and_ready_only_when_told() -> None:
+def test_health_is_alive_at_once_and_ready_only_when_reported() -> None:
     health, port = Health(), free_port(taken=set())
     Counter("rapport_test_things", "Things", registry=health.metrics).inc(3)
 
-    with served(health, "127.0.0.1", port):
+    with serve_health(health, "127.0.0.1", port):
         alive, starting = _get(port, "/healthz"), _get(port, "/readyz")
-        health.tell("ready", "4 partitions")
+        health.report("ready", "4 partitions")
         ready, metrics, missing = _get(port, "/readyz"), _get(port, "/metrics"), _get(port, "/nothing")
 
     assert alive == (200, "alive\n")
@@ -33,7 +33,7 @@ def test_health_is_alive_at_once_and_ready_only_when_told() -> None:
 
 
 def test_port_0_listens_nowhere() -> None:
-    with served(Health(), "127.0.0.1", 0):
+    with serve_health(Health(), "127.0.0.1", 0):
         pass
 
 

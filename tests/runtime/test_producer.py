@@ -1,4 +1,4 @@
-"""One record that cannot be written stops no other: on the real broker, which refuses for its own reasons."""
+"""A record that cannot be written blocks no other record: on the real broker, which refuses for its own reasons."""
 
 import time
 import uuid
@@ -28,13 +28,13 @@ from services.runtime.kafka import (
 from services.runtime.kafka.admin import seal, unseal
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.together import RecordAmongOthers, SentTogether, TopicLimits, record_size
+from services.runtime.kafka.write_group import GroupedRecord, TopicLimits, WriteGroup, record_size
 from services.runtime.settings import Settings
 from tests.receiver import eventually
 
 ACKNOWLEDGED_SECONDS = 30
 LIMIT = 20_000
-# No two of its bytes tell anything of each other: compression saves nothing.
+# Bytes without redundancy: compression saves nothing.
 NOISE = Random(1).randbytes(3 * LIMIT)
 
 
@@ -45,14 +45,14 @@ def settings(local_kafka: LocalKafka) -> Settings:
 
 @pytest.fixture
 def troubles() -> list[str | None]:
-    """What the producer has said of itself."""
+    """The availability reports of the producer."""
     return []
 
 
 @pytest.fixture
 def producer(settings: Settings, troubles: list[str | None]) -> Iterator[Producer]:
-    """It gathers for a moment, so that what is sent together shares a batch."""
-    with closing(Producer(settings, trouble=troubles.append, linger_ms=200)) as producer:
+    """With a linger, so that records sent together share a batch."""
+    with closing(Producer(settings, on_availability=troubles.append, linger_ms=200)) as producer:
         yield producer
 
 
@@ -62,7 +62,7 @@ def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_b
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     headers = [("content-type", b"application/json"), ("ü" * 40, b"x" * 300)]
     spare = LIMIT - record_size(OutgoingRecord(topic, b"", b"a key", headers))
-    # Lengths of more than a byte are counted in more than one.
+    # Long lengths are encoded in several bytes.
     spare -= record_size(OutgoingRecord(topic, NOISE[:spare], b"a key", headers)) - LIMIT
 
     producer.send(topic, b"a key", NOISE[:spare], headers=headers).get(ACKNOWLEDGED_SECONDS)
@@ -73,7 +73,7 @@ def test_the_largest_record_of_a_topic_is_written_and_one_byte_more_is_refused_b
     assert [len(record.value or b"") for record in read_to_end(settings, [topic])] == [spare]
 
 
-def test_what_a_request_may_hold_bounds_a_record_where_its_topic_would_take_more(settings: Settings) -> None:
+def test_the_maximum_request_size_bounds_a_record_if_its_topic_allows_more(settings: Settings) -> None:
     topic = made(settings, {"max.message.bytes": str(10 * LIMIT)})
 
     with closing(Producer(settings, max_request_size=LIMIT)) as producer:
@@ -82,7 +82,7 @@ def test_what_a_request_may_hold_bounds_a_record_where_its_topic_would_take_more
             producer.send(topic, None, NOISE[:LIMIT])
 
 
-def test_headers_count_however_empty_they_are(settings: Settings, producer: Producer) -> None:
+def test_empty_headers_count_too(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
 
     with pytest.raises(RecordTooLargeError):
@@ -103,15 +103,15 @@ def test_a_refused_record_fails_alone_and_those_of_its_batch_are_written(
     assert troubles[1] is None
 
 
-def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings: Settings) -> None:
-    """It is called on threads of the client, which would lose the records that they settle."""
+def test_a_failing_availability_listener_costs_no_record(settings: Settings) -> None:
+    """The listener runs on the client's threads, which would lose the records that they settle."""
     heard: list[str | None] = []
 
     def fails(why: str | None) -> None:
         heard.append(why)
         raise ValueError("an error of who listens")
 
-    with closing(Producer(settings, trouble=fails, linger_ms=200)) as producer:
+    with closing(Producer(settings, on_availability=fails, linger_ms=200)) as producer:
         topic = made(settings, {"cleanup.policy": "compact"})
 
         sent = [producer.send(topic, key, b"1") for key in (b"a", None, b"b")]
@@ -122,10 +122,10 @@ def test_who_hears_of_troubles_and_fails_over_it_costs_nobody_a_record(settings:
     assert heard[1] is None
 
 
-def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the_others_are_written(
+def test_in_a_write_group_the_refused_record_is_reported_and_the_others_are_written(
     settings: Settings, producer: Producer
 ) -> None:
-    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
@@ -139,11 +139,11 @@ def test_of_records_that_are_waited_for_together_the_refused_one_is_told_and_the
 
 
 @pytest.mark.parametrize("refused_at", [0, 1, 2])
-def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_at: int) -> None:
-    """What is under way to other partitions fails at once, and may be sent again; who sent the refused one again would
-    meet the same for ever."""
-    handed: list[RecordAmongOthers] = []
-    together = SentTogether(lambda _: None, handed.extend)
+def test_the_refused_record_is_reported_whatever_else_failed_because_of_it(refused_at: int) -> None:
+    """Records in flight to other partitions fail at once and may be sent again; resending the refused record would fail
+    again for ever."""
+    handed: list[GroupedRecord] = []
+    together = WriteGroup(lambda _: None, handed.extend)
     for number in range(3):
         together.send(OutgoingRecord("any", b"%d" % number, b"a key", []))
     together.close()
@@ -156,10 +156,10 @@ def test_the_refused_one_is_told_whatever_else_has_failed_because_of_it(refused_
     assert isinstance(together.written.exception(), RecordRefusedError)
 
 
-def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
+def test_the_refused_record_is_reported_even_if_more_is_sent_long_after_its_batch(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
-    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.together()
+    topic, together = made(settings, {"cleanup.policy": "compact"}), producer.write_group()
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
@@ -175,10 +175,10 @@ def test_the_refused_one_is_told_also_where_more_is_sent_long_after_its_batch(
     assert {record.key for record in read_to_end(settings, [topic])} == {b"a", b"b", b"c"}
 
 
-def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
+def test_all_records_of_a_batch_that_is_too_large_for_their_topic_are_awaited(
     settings: Settings, producer: Producer
 ) -> None:
-    topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.together()
+    topic, together = made(settings, {"max.message.bytes": str(LIMIT)}), producer.write_group()
 
     for start in range(0, 2 * LIMIT, LIMIT // 4):
         together.send(OutgoingRecord(topic, NOISE[start : start + LIMIT // 4], b"a key", []))
@@ -189,14 +189,15 @@ def test_records_whose_batch_is_too_large_for_their_topic_are_all_waited_for(
     assert b"".join(record.value or b"" for record in read_to_end(settings, [topic])) == NOISE[: 2 * LIMIT]
 
 
-def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hears_of_it(
+def test_a_batch_that_is_split_repeatedly_has_each_record_once_and_settles_each(
     settings: Settings, producer: Producer
 ) -> None:
-    """The topic takes a tenth of what is gathered; meanwhile more goes into the batches that were split off."""
+    """The topic accepts a tenth of the gathered records; meanwhile more are appended to the batches that were split
+    off."""
     topic = made(settings, {"max.message.bytes": str(LIMIT)})
     sending, several = [], 8
     for first in range(several):
-        together = producer.together()
+        together = producer.write_group()
         for number in range(60):
             value = b"%d " % (first * 60 + number) + NOISE[number * 500 : number * 500 + 500]
             together.send(OutgoingRecord(topic, value, b"a key", [], 0))
@@ -213,11 +214,11 @@ def test_a_batch_that_is_split_again_and_again_has_each_record_once_and_each_hea
     assert sorted(found) == list(range(several * 60))
 
 
-def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
+def test_a_record_that_no_client_can_write_leaves_no_other_record_unsettled(
     settings: Settings, producer: Producer
 ) -> None:
-    """An error of ours: nothing would ever give back the room of what is waited for."""
-    topic, together = made(settings, {}), producer.together()
+    """A bug of ours: nothing would ever release the capacity of the awaited records."""
+    topic, together = made(settings, {}), producer.write_group()
     producer.partitions(topic)
 
     for number, name in enumerate(["a", "b", "\ud800", "c"]):
@@ -231,16 +232,16 @@ def test_a_record_that_no_client_can_write_leaves_none_of_those_beside_it_open(
     assert [record.value for record in read_to_end(settings, [topic])] == [b"0", b"1"]
 
 
-def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings: Settings) -> None:
-    """Those who share a producer would else wait for it in turn, an event loop or whoever waits for a lock among
-    them."""
+def test_a_deleted_topic_delays_no_record_of_another(settings: Settings) -> None:
+    """Otherwise all users of the producer would wait for the topic in turn, among them an event loop or holders of a
+    lock."""
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings, max_block_ms=10_000)) as producer:
-        producer.know([gone, there])
+        producer.preload([gone, there])
         delete(settings, producer, gone)
 
         began = time.monotonic()
-        lost, kept = producer.together(), producer.together()
+        lost, kept = producer.write_group(), producer.write_group()
         lost.send(OutgoingRecord(gone, b"1", b"a key", [], 0))
         lost.close()
         kept.send(OutgoingRecord(there, b"1", b"a key", [], 0))
@@ -253,14 +254,14 @@ def test_a_topic_that_is_not_there_any_more_delays_no_record_of_another(settings
     assert seconds < 3
 
 
-def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_there_fail_alone(
+def test_in_a_write_group_only_the_records_of_a_missing_topic_fail(
     settings: Settings,
 ) -> None:
     gone, there = made(settings, {}), made(settings, {})
     with closing(Producer(settings)) as producer:
-        producer.know([gone, there])
+        producer.preload([gone, there])
         delete(settings, producer, gone)
-        together = producer.together()
+        together = producer.write_group()
 
         for topic in (there, gone, there):
             together.send(OutgoingRecord(topic, b"1", b"a key", [], 0))
@@ -272,10 +273,10 @@ def test_of_records_that_are_handed_over_together_those_of_a_topic_that_is_not_t
     assert [record.value for record in read_to_end(settings, [there])] == [b"1", b"1"]
 
 
-def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None:
+def test_a_topic_that_is_recreated_is_written_again(settings: Settings) -> None:
     topic = made(settings, {})
     with closing(Producer(settings)) as producer:
-        producer.know([topic])
+        producer.preload([topic])
         assert failure_of(producer, OutgoingRecord(topic, b"before", b"a key", [])) is None
         delete(settings, producer, topic)
 
@@ -287,14 +288,14 @@ def test_a_topic_that_is_made_again_is_written_again(settings: Settings) -> None
 
 
 def failure_of(producer: Producer, outgoing: OutgoingRecord) -> BaseException | None:
-    together = producer.together()
+    together = producer.write_group()
     together.send(outgoing)
     together.close()
     return together.written.exception(ACKNOWLEDGED_SECONDS)
 
 
 def delete(settings: Settings, producer: Producer, topic: str) -> None:
-    """Until the producer knows that it is gone."""
+    """Repeats until the producer has noticed the deletion."""
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         admin.delete_topics([topic])
     eventually(lambda: forgets(producer, topic), ACKNOWLEDGED_SECONDS)
@@ -305,13 +306,13 @@ def forgets(producer: Producer, topic: str) -> bool:
     return producer._client._metadata.partitions_for_topic(topic) is None
 
 
-def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
+def test_sending_to_preloaded_topics_sends_no_request_for_metadata(
     settings: Settings, producer: Producer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, other = made(settings, {"max.message.bytes": str(LIMIT)}), made(settings, {})
-    producer.know([one, other])
-    monkeypatch.setattr("services.runtime.kafka.together.KafkaAdminClient", None)
-    together = producer.together()
+    producer.preload([one, other])
+    monkeypatch.setattr("services.runtime.kafka.write_group.KafkaAdminClient", None)
+    together = producer.write_group()
 
     for topic in (one, other):
         together.send(OutgoingRecord(topic, b"1", b"a key", []))
@@ -322,24 +323,24 @@ def test_of_topics_that_are_known_the_broker_is_asked_nothing_more_by_who_sends(
     together.written.result(ACKNOWLEDGED_SECONDS)
 
 
-def test_a_producer_in_place_of_another_knows_its_topics(
+def test_a_replacement_producer_knows_the_topics_of_its_predecessor(
     settings: Settings, producer: Producer, troubles: list[str | None]
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
-    producer.know([compact, plain])
+    producer.preload([compact, plain])
     with pytest.raises(RecordRefusedError):
         producer.send(compact, None, b"without a key").get(ACKNOWLEDGED_SECONDS)
     eventually(lambda: len(troubles) == 2, ACKNOWLEDGED_SECONDS)
 
-    together = producer.together()
+    together = producer.write_group()
     together.send(OutgoingRecord(plain, b"1", b"a key", [], 0))
     together.close()
 
     together.written.result(ACKNOWLEDGED_SECONDS)
 
 
-def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(settings: Settings) -> None:
-    """Who heard twice of one record would take another for settled."""
+def test_a_producer_that_is_closed_while_it_is_replaced_settles_no_record_twice(settings: Settings) -> None:
+    """A second notification would be taken for the settlement of another record."""
     told: list[tuple[int, str]] = []
     replacement = Replacement(
         Refusing(), InvalidRecordError(), lambda: Refusing(replacement.stop), TopicLimits(settings, LIMIT)
@@ -347,7 +348,7 @@ def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(setti
     batch = object()
     for number in range(3):
         suspect = Suspect(OutgoingRecord("any", b"1", None, []), Telling(number, told))
-        assert replacement.takes(replacement._client, batch, suspect)
+        assert replacement.accepts(replacement._client, batch, suspect)
 
     assert replacement.run() is None
 
@@ -355,7 +356,7 @@ def test_a_producer_that_is_closed_while_it_is_replaced_tells_nobody_twice(setti
 
 
 class Refusing:
-    """A client of a broker that takes nothing; `closing` is called when it is closed."""
+    """A client of a broker that accepts nothing; `closing` is called when it is closed."""
 
     def __init__(self, closing: Callable[[], None] = lambda: None) -> None:
         self._closing = closing
@@ -382,8 +383,8 @@ class Telling:
         self.told.append((self.number, type(failure).__name__))
 
 
-def test_who_waits_for_no_record_waits_until_nothing_more_is_sent(producer: Producer) -> None:
-    together = producer.together()
+def test_an_empty_write_group_completes_when_it_is_closed(producer: Producer) -> None:
+    together = producer.write_group()
     assert not together.written.done()
 
     together.close()
@@ -403,12 +404,12 @@ def test_a_producer_goes_on_after_a_refusal(settings: Settings, producer: Produc
     assert [record.value for record in read_to_end(settings, [plain])] == [b"0", b"1", b"2"]
 
 
-def test_what_was_under_way_elsewhere_may_be_sent_again_and_is_no_more_refused(
+def test_records_in_flight_on_other_partitions_may_be_sent_again_and_are_accepted(
     settings: Settings, producer: Producer
 ) -> None:
     compact, plain = made(settings, {"cleanup.policy": "compact"}), made(settings, {})
 
-    # Both topics are known before: to ask for one takes a busy machine longer than the batch gathers.
+    # Both topics are preloaded: on a busy machine, fetching one takes longer than the linger of the batch.
     producer.partitions(plain)
     producer._limits.check(OutgoingRecord(plain, b"", None, []))
 
@@ -437,7 +438,7 @@ def test_a_limit_that_was_lowered_meanwhile_refuses_the_record_and_nothing_else(
         producer.send(topic, None, NOISE[: LIMIT + 5_000])
 
 
-def test_a_time_that_the_topic_does_not_take_refuses_its_record_only(settings: Settings, producer: Producer) -> None:
+def test_a_timestamp_that_the_topic_rejects_refuses_its_record_only(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {"message.timestamp.after.max.ms": "1000"})
     (target,) = partitions_of(topic)
     ahead = round(time.time() * 1000) + 10**9
@@ -447,7 +448,7 @@ def test_a_time_that_the_topic_does_not_take_refuses_its_record_only(settings: S
     assert [outcome(one) for one in sent] == ["written", "refused", "written"]
 
 
-def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: Producer) -> None:
+def test_a_sealed_topic_is_not_the_fault_of_a_record(settings: Settings, producer: Producer) -> None:
     topic = made(settings, {})
     producer.send(topic, None, b"before").get(ACKNOWLEDGED_SECONDS)
     seal(settings, [topic])
@@ -464,7 +465,7 @@ def test_a_sealed_topic_is_no_fault_of_any_record(settings: Settings, producer: 
 
 
 def made(settings: Settings, configs: dict[str, str]) -> str:
-    """A new topic of one partition."""
+    """Creates a topic of one partition."""
     name = f"producer-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": configs}})
     return name
@@ -473,7 +474,7 @@ def made(settings: Settings, configs: dict[str, str]) -> str:
 def configure(settings: Settings, topic: str, configs: dict[str, str]) -> None:
     with closing(KafkaAdminClient(bootstrap_servers=settings.kafka)) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, configs)])
-    time.sleep(1)  # the controller answers first, the broker follows a moment later
+    time.sleep(1)  # the controller answers first, the broker applies the change a moment later
 
 
 def partitions_of(topic: str) -> list[Partition]:
@@ -491,7 +492,7 @@ def outcome(sent: Sent) -> str:
 
 
 def eventually_sent(producer: Producer, topic: str, value: bytes) -> Sent:
-    """As every caller does: what fails for now is sent again later."""
+    """Like every caller: resends retriable failures later."""
     until = time.monotonic() + ACKNOWLEDGED_SECONDS
     while True:
         try:

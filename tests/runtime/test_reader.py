@@ -1,4 +1,4 @@
-"""How a member of a group comes by its partitions, on the real broker."""
+"""How a group member gets its partitions, on the real broker."""
 
 import time
 import uuid
@@ -16,7 +16,7 @@ from services.runtime.kafka import (
     Reader,
     Record,
     create_topics,
-    newest_of_keys,
+    latest_by_key,
     read_to_end,
 )
 from services.runtime.kafka import reader as reading
@@ -34,7 +34,7 @@ def settings(local_kafka: LocalKafka) -> Settings:
 
 @pytest.fixture
 def topic(settings: Settings) -> str:
-    """A new topic of one partition."""
+    """Creates a topic of one partition."""
     name = f"reader-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     return name
@@ -42,23 +42,23 @@ def topic(settings: Settings) -> str:
 
 @pytest.fixture
 def member(settings: Settings, topic: str) -> Iterator[Reader]:
-    """Of a new group; it hears of new partitions at once."""
+    """A reader of a new group, which notices new partitions at once."""
     with closing(Reader(settings, f"group-of-{topic}", metadata_max_age_ms=200)) as reader:
         reader.subscribe([topic])
         yield reader
 
 
-def test_the_first_member_of_a_group_shares_out_every_partition_when_it_first_joins(member: Reader, topic: str) -> None:
+def test_the_first_member_of_a_group_assigns_every_partition_when_it_first_joins(member: Reader, topic: str) -> None:
     poll_until(member, {Partition(topic, 0)}, seconds=1.0)
 
     assert member.group_metadata().generation_id == 1
 
 
-def test_a_join_goes_on_when_polls_end_in_its_middle(member: Reader, topic: str) -> None:
+def test_a_join_continues_when_polls_end_in_its_middle(member: Reader, topic: str) -> None:
     poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
 
 
-def test_a_join_for_new_partitions_goes_on_when_polls_end_in_its_middle(
+def test_a_join_for_new_partitions_continues_when_polls_end_in_its_middle(
     member: Reader, topic: str, settings: Settings
 ) -> None:
     poll_until(member, {Partition(topic, 0)}, SHORT_POLL_SECONDS)
@@ -70,12 +70,12 @@ def test_a_join_for_new_partitions_goes_on_when_polls_end_in_its_middle(
 
 
 MANY, FEW = 2_000, 100
-"""Records of a partition, which one fetch brings, and those that one poll hands out."""
+"""The records of a partition, which one fetch returns, and the records that one poll returns."""
 
 
 @pytest.fixture
 def two_full(settings: Settings) -> list[Partition]:
-    """A new topic of two partitions, with records in both."""
+    """Creates a topic of two partitions with records in both."""
     name = f"reader-{uuid.uuid4().hex[:8]}"
     create_topics(settings, {name: {"num_partitions": 2, "replication_factor": 1, "configs": {}}})
     with closing(Producer(settings)) as producer:
@@ -88,10 +88,10 @@ def two_full(settings: Settings) -> list[Partition]:
 
 @pytest.fixture
 def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Reader, dict[Partition, int]]]:
-    """A reader that has paused the partition of which it was handed some of a fetch, and read the other to its end; and
-    the offsets that it has reached."""
+    """Returns a reader that has paused a partition after some records of a fetch, and has read the other partition to
+    its end; and the offsets that it has reached."""
     with closing(Reader(settings, group=None, max_poll_records=FEW)) as reader:
-        reader.take(two_full)
+        reader.assign_partitions(two_full)
         first = next(iter(read_on(reader, {}, bool)))
         reader.pause([first])
         (other,) = {*two_full} - {first}
@@ -100,7 +100,7 @@ def paused(settings: Settings, two_full: list[Partition]) -> Iterator[tuple[Read
         yield reader, {first: reader.position(first), other: MANY}
 
 
-def test_a_partition_that_was_paused_in_the_middle_of_a_fetch_goes_on_when_it_is_resumed(
+def test_a_partition_that_was_paused_during_a_fetch_continues_when_it_is_resumed(
     paused: tuple[Reader, dict[Partition, int]],
 ) -> None:
     reader, reached = paused
@@ -111,16 +111,16 @@ def test_a_partition_that_was_paused_in_the_middle_of_a_fetch_goes_on_when_it_is
     assert read_on(reader, reached, lambda reached: reached[first] == MANY)[first] == MANY
 
 
-def test_a_partition_that_was_given_away_while_it_was_paused_is_read_when_it_comes_back(
+def test_a_partition_that_was_revoked_while_paused_is_read_when_it_is_reassigned(
     paused: tuple[Reader, dict[Partition, int]],
 ) -> None:
     reader, reached = paused
     first = min(reached, key=lambda partition: reached[partition])
     (other,) = {*reached} - {first}
-    reader.take([other])
+    reader.assign_partitions([other])
     reader.poll(0.1)
 
-    reader.take([first, other])
+    reader.assign_partitions([first, other])
     reader.seek(first, 0)
     reader.seek(other, MANY)
 
@@ -130,7 +130,7 @@ def test_a_partition_that_was_given_away_while_it_was_paused_is_read_when_it_com
 def read_on(
     reader: Reader, reached: dict[Partition, int], enough: Callable[[dict[Partition, int]], bool]
 ) -> dict[Partition, int]:
-    """Polls until it has read so far; nothing is left out or read twice."""
+    """Polls until these offsets are reached; no record is skipped or read twice."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while not enough(reached):
         assert time.monotonic() < deadline, f"it stands at {reached}"
@@ -142,10 +142,10 @@ def read_on(
 
 
 @pytest.mark.parametrize("isolation", ["read_committed", "read_uncommitted"])
-def test_a_log_that_ends_with_what_was_given_up_and_with_marks_is_read_to_its_end(
+def test_a_log_that_ends_with_aborted_records_and_markers_is_read_to_its_end(
     settings: Settings, topic: str, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of none of these a record comes, however long somebody waits: to the end it is read all the same."""
+    """None of these yields a record, however long one waits; the log is read to its end nevertheless."""
     monkeypatch.setattr(reading, "SILENT_SECONDS", 10.0)
     with (
         closing(Reader(settings, group=None)) as nobody,
@@ -185,19 +185,19 @@ def test_a_topic_that_does_not_exist_is_named_while_the_client_asks_for_it_by_it
                 reader.assign([f"misspelt-{number}"])
 
 
-def test_of_each_key_the_newest_record_is_kept_and_no_more_than_so_many_keys() -> None:
+def test_the_newest_record_of_each_key_is_kept_up_to_a_number_of_keys() -> None:
     told = [record("a", 0), record("b", 1), record("a", 2, b"2"), record("c", 3), record("b", 4, None)]
 
-    every, bounded = list(newest_of_keys(iter(told))), list(newest_of_keys(iter(told), most=2))
+    every, bounded = list(latest_by_key(iter(told))), list(latest_by_key(iter(told), most=2))
 
     assert [(one.key, one.offset) for one in every] == [(b"a", 2), (b"c", 3), (b"b", 4)]
     assert [(one.key, one.offset) for one in bounded] == [(b"a", 0), (b"b", 1), (b"a", 2), (b"c", 3), (b"b", 4)]
 
 
-def test_keys_of_other_partitions_and_topics_are_others() -> None:
+def test_equal_keys_of_other_partitions_and_topics_are_distinct() -> None:
     told = [Record(topic, number, 0, b"a", b"1", (), 0) for topic in ("x", "y") for number in (0, 1)]
 
-    assert list(newest_of_keys(iter(told))) == told
+    assert list(latest_by_key(iter(told))) == told
 
 
 def record(key: str, offset: int, value: bytes | None = b"1") -> Record:
@@ -205,7 +205,7 @@ def record(key: str, offset: int, value: bytes | None = b"1") -> Record:
 
 
 def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None:
-    """Polls of so many seconds each until the member has these partitions."""
+    """Polls, each for this many seconds, until the member has these partitions."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while member.assignment() != assigned:
         assert time.monotonic() < deadline, f"it has only {member.assignment()}"
@@ -213,7 +213,7 @@ def poll_until(member: Reader, assigned: set[Partition], seconds: float) -> None
 
 
 class RawName(str):
-    """A header's name of any bytes, which Kafka takes and kafka-python would not write."""
+    """A header name of arbitrary bytes, which Kafka accepts and kafka-python does not write."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""Settings: every name known or refused, secrets hidden, errors that name the variable."""
+"""Settings: unknown names are refused, secrets are masked, errors name the variable."""
 
 from typing import Self
 
@@ -54,7 +54,7 @@ def test_the_names_of_other_services_are_left_alone_but_own_unknown_ones_are_not
         load(WarehouseLike, "warehouse")
 
 
-def test_all_problems_are_told_at_once_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_problems_are_reported_at_once_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAPPORT_WAREHOUSE_ROWS", "none")
     monkeypatch.setenv("RAPPORT_CLOCK", "sundial")
 
@@ -65,7 +65,7 @@ def test_all_problems_are_told_at_once_by_their_variables(monkeypatch: pytest.Mo
     assert "RAPPORT_CLOCK: " in str(told.value)
 
 
-def test_a_rule_over_several_settings_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rule_over_several_settings_is_reported_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAPPORT_KAFKA_SASL_USERNAME", "me")
 
     with pytest.raises(SettingsError, match=r"settings: .*rows must be even"):

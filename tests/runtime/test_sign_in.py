@@ -1,4 +1,4 @@
-"""Signing in to a broker that asks for it: by password or by certificate, and what is said when it refuses."""
+"""Signing in to a broker by password or certificate, and the messages of a rejection."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from tests.conftest import JARS_CACHE
 from tests.receiver import eventually
 from tests.secured import MECHANISMS, USER, SecuredKafka, secured_kafka
 
-# The client itself would try for half a minute.
+# The client itself would retry for half a minute.
 REFUSED_WITHIN_SECONDS = 20
 
 
@@ -50,7 +50,7 @@ def settings_of(environment: dict[str, Any]) -> Settings:
 
 
 def use(settings: Settings) -> list[bytes | None]:
-    """A topic made, a record written, and read again."""
+    """Creates a topic, writes a record and reads it."""
     topic = f"secured-{uuid4().hex[:8]}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
     with closing(Producer(settings)) as producer:
@@ -68,12 +68,12 @@ def test_every_client_signs_in_by_certificate(broker: SecuredKafka) -> None:
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS)
-def test_a_wrong_password_is_told_at_once_by_its_setting(broker: SecuredKafka, mechanism: str) -> None:
+def test_a_wrong_password_is_reported_at_once_by_its_setting(broker: SecuredKafka, mechanism: str) -> None:
     refused(by_password(broker, mechanism, kafka_sasl_password="wrong"), "RAPPORT_KAFKA_SASL_PASSWORD")
     refused(by_password(broker, mechanism, kafka_sasl_username="nobody"), "RAPPORT_KAFKA_SASL_USERNAME")
 
 
-def test_a_broker_that_nobody_vouches_for_is_not_trusted(broker: SecuredKafka) -> None:
+def test_a_broker_without_a_trusted_certificate_is_not_trusted(broker: SecuredKafka) -> None:
     refused(by_password(broker, kafka_ssl_cafile=None), "RAPPORT_KAFKA_SSL_CAFILE")
     refused(by_certificate(broker, kafka_ssl_cafile=None), "RAPPORT_KAFKA_SSL_CAFILE")
 
@@ -84,18 +84,18 @@ def test_a_broker_of_another_name_is_not_trusted(broker: SecuredKafka) -> None:
     refused(by_password(broker, kafka=f"localhost:{port}"), "the name in RAPPORT_KAFKA")
 
 
-def test_a_client_without_the_certificate_that_is_asked_for_is_told(broker: SecuredKafka) -> None:
+def test_a_client_without_the_required_certificate_is_reported(broker: SecuredKafka) -> None:
     refused(by_certificate(broker, kafka_ssl_certfile=None), "RAPPORT_KAFKA_SSL_CERTFILE")
 
 
-def test_a_listener_that_speaks_another_protocol_is_told(broker: SecuredKafka) -> None:
+def test_a_listener_with_another_protocol_is_reported(broker: SecuredKafka) -> None:
     plain = broker.kafka.bootstrap
 
     refused(by_password(broker, kafka=plain), "RAPPORT_KAFKA_SECURITY_PROTOCOL")
     refused(by_password(broker, kafka=plain, kafka_security_protocol="SASL_PLAINTEXT"), "RAPPORT_KAFKA_SASL_MECHANISM")
 
 
-def test_a_file_of_another_kind_is_told_by_its_setting(broker: SecuredKafka, tmp_path: Path) -> None:
+def test_a_file_of_another_kind_is_reported_by_its_setting(broker: SecuredKafka, tmp_path: Path) -> None:
     other = tmp_path / "notes.txt"
     other.write_text("no certificate\n")
 
@@ -103,7 +103,7 @@ def test_a_file_of_another_kind_is_told_by_its_setting(broker: SecuredKafka, tmp
     refused(by_certificate(broker, kafka_ssl_certfile=str(other)), "RAPPORT_KAFKA_SSL_CERTFILE")
 
 
-def test_one_broker_that_lets_us_in_is_enough(broker: SecuredKafka) -> None:
+def test_one_broker_that_accepts_us_is_enough(broker: SecuredKafka) -> None:
     away = f"{LOOPBACK}:{free_port(set())}"
 
     with closing(Reader(by_password(broker, kafka=f"{away},{broker.addresses['SASL_SSL']}"), None)) as reader:
@@ -132,14 +132,14 @@ def test_settings_that_cannot_sign_in_are_refused_before_anything_starts(
         load(Settings, "topics")
 
 
-def test_a_topic_that_may_not_be_seen_any_more_is_not_told_as_missing(broker: SecuredKafka) -> None:
+def test_a_topic_that_is_no_longer_visible_is_not_reported_as_missing(broker: SecuredKafka) -> None:
     settings, topic = by_password(broker), f"secured-{uuid4().hex[:8]}"
     create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1}})
     with closing(Producer(settings)) as producer:
-        producer.know([topic])
+        producer.preload([topic])
         deny(broker, topic)
         eventually(lambda: topic in _asked_again(producer).unauthorized_topics, 60)
-        together = producer.together()
+        together = producer.write_group()
 
         together.send(OutgoingRecord(topic, b"value", b"key", []))
         together.close()

@@ -1,4 +1,4 @@
-"""A broker that takes every question and answers none, as one whose process or disk stands still."""
+"""A broker that accepts requests and answers none, like one whose process or disk hangs."""
 
 import os
 import signal
@@ -34,7 +34,7 @@ PLACE = Partition("silent", 0)
 
 @pytest.fixture(scope="module")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
-    """A broker of its own: the others' tests need theirs."""
+    """A separate broker: other tests need theirs."""
     config = KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)
     with LocalKafka(config) as found:
         settings = Settings(kafka=found.bootstrap)
@@ -47,7 +47,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
 
 @pytest.fixture
 def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """One of a group that asks about what it has committed, and is not patient."""
+    """A group member that requests its committed offset with a short timeout."""
     monkeypatch.setattr(reader, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(reader, "SILENT_SECONDS", 2.0)
     with closing(Reader(Settings(kafka=kafka.bootstrap), "silent-group")) as found:
@@ -56,7 +56,7 @@ def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reade
         yield found
 
 
-def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
+def test_a_transaction_without_answer_times_out_and_its_successor_writes(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 1.0)
@@ -81,11 +81,11 @@ def test_a_transaction_that_nobody_takes_is_given_up_and_its_successor_writes(
     assert told[-1:] == [b"2"]
 
 
-def test_who_starts_waits_for_a_broker_that_stands_still_for_a_moment(kafka: LocalKafka) -> None:
+def test_a_start_waits_for_a_broker_that_stalls_for_a_moment(kafka: LocalKafka) -> None:
     with closing(Producer(Settings(kafka=kafka.bootstrap))) as writer, ThreadPoolExecutor(1) as threads:
         writer.partitions(PLACE.topic)
         with standing_still(kafka):
-            known = threads.submit(writer.know, [PLACE.topic])
+            known = threads.submit(writer.preload, [PLACE.topic])
             time.sleep(4)
 
         known.result(30)
@@ -95,7 +95,7 @@ def test_who_starts_waits_for_a_broker_that_stands_still_for_a_moment(kafka: Loc
 def standing_still(kafka: LocalKafka) -> Iterator[None]:
     os.kill(kafka.pid, signal.SIGSTOP)
     try:
-        # On a busy machine some of its threads go on for a while, and answer.
+        # On a busy machine some of its threads continue for a while, and answer.
         eventually(lambda: set(map(state_of, Path(f"/proc/{kafka.pid}/task").iterdir())) == {"T"}, what="its threads")
         yield
     finally:
@@ -103,7 +103,7 @@ def standing_still(kafka: LocalKafka) -> Iterator[None]:
 
 
 def state_of(thread: Path) -> str:
-    """As proc(5) has it: T is stopped. The name before it may hold anything."""
+    """The state field of proc(5), where T means stopped. The name before it may contain anything."""
     return (thread / "stat").read_text().rpartition(")")[2].split()[0]
 
 
@@ -112,35 +112,35 @@ def state_of(thread: Path) -> str:
     [
         (lambda member: member.committed(PLACE), "has not told how far silent 0 is done within 1 s"),
         (lambda member: member.position(PLACE), "has not told where to read silent 0 within 1 s"),
-        (lambda member: member.behind({PLACE: 1}), "has not told how far silent 0 is done within 1 s"),
+        (lambda member: member.group_lag({PLACE: 1}), "has not told how far silent 0 is done within 1 s"),
     ],
     ids=["committed", "position", "behind"],
 )
-def test_what_it_does_not_answer_is_an_error_that_names_it(
+def test_a_request_without_an_answer_is_an_error_that_names_it(
     kafka: LocalKafka, member: Reader, ask: Callable[[Reader], object], words: str
 ) -> None:
     with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
         ask(member)
 
 
-def test_who_reads_up_to_an_end_waits_so_long_and_no_longer_and_goes_on_when_it_is_back(
+def test_reading_up_to_an_end_times_out_and_continues_when_the_broker_is_back(
     kafka: LocalKafka, member: Reader
 ) -> None:
     member.seek(PLACE, 0)
     words = "nothing of silent 0 has come for 2 s: it is read up to 0, its end is 1"
     with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
-        list(member.up_to({PLACE: 1}))
+        list(member.poll_until({PLACE: 1}))
 
-    found = [record.value for polled in member.up_to({PLACE: 1}) for record in polled[PLACE]]
+    found = [record.value for polled in member.poll_until({PLACE: 1}) for record in polled[PLACE]]
 
     assert found == [b"value"]
 
 
-def test_a_follower_does_not_wait_for_ever_for_what_is_there(
+def test_a_follower_does_not_wait_for_ever_for_existing_records(
     kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "SILENT_SECONDS", 1.0)
-    # Nothing of it is fetched: as good as a broker that stands still between the question for the end and the answer.
+    # Nothing is fetched: equivalent to a broker that hangs between the request for the end and the answer.
     monkeypatch.setattr(Reader, "poll", lambda *_: {})
 
     with (
@@ -151,14 +151,14 @@ def test_a_follower_does_not_wait_for_ever_for_what_is_there(
 
 
 def test_a_record_that_expires_after_it_was_sent_leaves_a_producer_that_writes(kafka: LocalKafka) -> None:
-    """kafka-python would neither write nor fail anything more, for ever."""
+    """Otherwise kafka-python would neither write nor fail a record any more."""
     settings = Settings(kafka=kafka.bootstrap)
     with closing(Producer(settings, request_timeout_ms=1_000, delivery_timeout_ms=1_500)) as writing:
         writing.send("silent-too", b"key", b"before", partition=0).get(30)
         with standing_still(kafka), pytest.raises(KafkaError):
             writing.send("silent-too", b"key", b"meanwhile", partition=0).get(30)
 
-        together = writing.together()
+        together = writing.write_group()
         together.send(OutgoingRecord("silent-too", b"after", b"key", [], 0))
         together.close()
         with suppress(KafkaError):

@@ -1,4 +1,4 @@
-"""How large a value of a JSON Schema can be, and where it has no bound."""
+"""Computes the size of the largest value of a JSON Schema, and finds values without a bound."""
 
 import math
 import re
@@ -7,23 +7,23 @@ from re import _parser  # the only way to know how long a match of a pattern may
 from typing import Any
 
 Schema = dict[str, Any]
-# In JSON a character takes at most six bytes (a control character, escaped), in UTF-8 at most four.
+# A character takes at most six bytes in JSON (an escaped control character) and four in UTF-8.
 MOST_BYTES_PER_CHARACTER = 6
-# Of a float with all its digits; of a whole number that fits into 64 bits.
+# The longest float, and the longest integer of 64 bits.
 MOST_BYTES_OF_A_NUMBER = 25
-# "2026-03-01T10:00:00.000000Z" and quotes; pydantic writes every instant so.
+# "2026-03-01T10:00:00.000000Z" with quotes; pydantic writes every instant in this form.
 MOST_BYTES_OF_A_TIME = 29
 WIDEST_INTEGER = 2**64
 SEPARATOR = 2
 
 
 def unbounded(name: str, schema: Schema) -> Iterator[str]:
-    """The path of every string, list, map and whole number that may be of any size."""
+    """Return the path of every string, list, map and integer without a bound."""
     yield from sorted(set(_unbounded(name, schema, schema)))
 
 
 def largest(schema: Schema) -> float:
-    """In bytes, as JSON without blanks; infinite where something has no bound."""
+    """Return the size in bytes, as JSON without blanks; infinite if something is unbounded."""
     return _largest(schema, schema)
 
 
@@ -86,7 +86,7 @@ def _most_characters(node: Schema) -> float:
 
 
 def _most_bytes_per_character(node: Schema) -> int:
-    """Of printable ASCII two, the second for a backslash that escapes."""
+    """Return two for printable ASCII: the second byte is an escaping backslash."""
     pattern = node.get("pattern", "")
     is_ascii = pattern and all(
         word not in str(_parser.parse(pattern).data) for word in ("NEGATE", "NOT_LITERAL", "ANY", "CATEGORY")

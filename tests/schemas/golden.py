@@ -1,4 +1,4 @@
-"""The golden examples, and how each of them is read."""
+"""The golden examples, and how each of them is parsed."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -33,13 +33,13 @@ Steps = tuple[str | int, ...]
 
 @cache
 def value(name: str) -> bytes:
-    """The value of a record that carries this example."""
+    """Return the value of a record that carries this example."""
     return (FOLDER / f"{name}.json").read_bytes()
 
 
 @cache
 def current_schemas() -> Mapping[str, dict[str, Any]]:
-    """The JSON Schema of every model, made when a test asks for it first: it takes a third of a second."""
+    """Return the JSON Schema of every model; cached, because building them takes a third of a second."""
     return current()
 
 
@@ -48,13 +48,13 @@ def example(name: str) -> Any:  # noqa: ANN401 (JSON)
 
 
 def named(*unions: object) -> list[str]:
-    """The names of the examples of these unions."""
+    """Return the names of the examples of these unions."""
     return [name for name in NAMES if _union(name) in unions]
 
 
 @cache
 def reader(name: str) -> TypeAdapter[Any]:
-    """Of the union that the event belongs to: what every consumer validates with."""
+    """Return the validator of the event's union, as every consumer uses it."""
     return READERS[_union(name)]
 
 
@@ -69,7 +69,7 @@ def json_schema(name: str) -> Draft202012Validator:
 
 
 def leaves(tree: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:  # noqa: ANN401 (JSON)
-    """Every single value with its path."""
+    """Yield every scalar value with its path."""
     if not isinstance(tree, dict | list):
         yield path, tree
         return
@@ -78,7 +78,7 @@ def leaves(tree: Any, path: Steps = ()) -> Iterator[tuple[Steps, Any]]:  # noqa:
 
 
 def nodes(tree: Any, path: Steps = ()) -> Iterator[Steps]:  # noqa: ANN401 (JSON)
-    """The path of every object."""
+    """Yield the path of every object."""
     if isinstance(tree, dict):
         yield path
     if isinstance(tree, dict | list):
@@ -87,7 +87,7 @@ def nodes(tree: Any, path: Steps = ()) -> Iterator[Steps]:  # noqa: ANN401 (JSON
 
 
 def put(tree: Any, path: Steps, changed: object) -> Any:  # noqa: ANN401 (JSON)
-    """A copy in which the value at the path is another one."""
+    """Return a copy with another value at the path."""
     if not path:
         return changed
     copy: Any = tree.copy()

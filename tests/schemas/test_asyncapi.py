@@ -30,7 +30,7 @@ def test_the_document_is_valid_asyncapi(specification: Draft7Validator) -> None:
 
 
 @pytest.mark.parametrize("spoilt", [{"channels": []}, {"asyncapi": "2.6.0"}, {"operations": {"a": {"action": "buy"}}}])
-def test_a_document_that_is_not_valid_is_told_apart(specification: Draft7Validator, spoilt: dict[str, object]) -> None:
+def test_an_invalid_document_is_detected(specification: Draft7Validator, spoilt: dict[str, object]) -> None:
     assert not specification.is_valid(document() | spoilt)
 
 
@@ -49,7 +49,7 @@ def test_every_model_is_carried_by_a_topic() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
-def test_a_topic_is_described_with_all_who_write_and_read_it(topic: Topic) -> None:
+def test_a_topic_is_described_with_all_its_producers_and_consumers(topic: Topic) -> None:
     channel = DOCUMENT["channels"][topic.name]
     operations = {
         (operation["action"], operation["tags"][0]["name"])

@@ -1,15 +1,15 @@
-"""Nothing is of any size: not a string, not a list, not a number. Whatever is valid fits into a record of its topic."""
+"""Every string, list and number is bounded, and the largest valid message fits into a record of its topic."""
 
 import pytest
 
 from schemas.models import carried
 from schemas.topics import TOPICS, Topic
 from services.runtime.kafka.records import OutgoingRecord
-from services.runtime.kafka.together import USUAL_LIMIT, record_size
+from services.runtime.kafka.write_group import DEFAULT_MAX_MESSAGE_BYTES, record_size
 from tests.schemas.bounds import Schema, largest, unbounded
 from tests.schemas.golden import NAMES, current_schemas
 
-# tenant/relationship is the longest of all keys but that of sync tokens, which has a digest besides.
+# tenant/relationship is the longest of all keys except for sync tokens, which add a digest.
 LONGEST_KEY = b"x" * 512
 HEADERS = [("content-type", b"application/cloudevents+json")]
 CARRYING = [topic for topic in TOPICS if carried(topic.payload)]
@@ -31,7 +31,7 @@ def test_the_largest_valid_message_fits_into_a_record_of_its_topic(topic: Topic)
 @pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
 def test_the_size_of_a_record_is_said_for_each_topic_and_no_less_than_kafkas_own(topic: Topic) -> None:
     assert topic.options(partitions=4, replication=1)["configs"]["max.message.bytes"] == str(topic.most_bytes)
-    assert topic.most_bytes >= USUAL_LIMIT
+    assert topic.most_bytes >= DEFAULT_MAX_MESSAGE_BYTES
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_every_field_has_its_words_and_no_words_are_left() -> None:
     assert all(field.form and field.words for entry in ENTRIES for field in entry.fields)
 
 
-def test_every_factor_is_moved_by_what_the_catalogue_says_and_scoring_reads_it() -> None:
+def test_every_factor_has_event_types_in_the_catalogue_that_scoring_reads() -> None:
     moving = {factor: [e.type for e in ENTRIES if re.search(rf"\b{factor}\b", e.words.moves)] for factor in FACTORS}
 
     assert all(moving.values()), moving
@@ -40,7 +40,7 @@ def test_every_pattern_that_a_sender_meets_has_words() -> None:
     assert met <= set(PATTERN_WORDS)
 
 
-def test_a_pattern_is_told_in_words() -> None:
+def test_a_pattern_is_described_in_words() -> None:
     assert pattern_in_words("String should match pattern '^[0-9a-f]{64}$'") == "must be a SHA-256 in lower-case hex"
     assert pattern_in_words("String should match pattern '^x$'") == "String should match pattern '^x$'"
 

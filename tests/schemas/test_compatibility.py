@@ -1,4 +1,4 @@
-"""Every kind of change: that which breaks readers is told with its place, that which does not passes."""
+"""Every kind of schema change: breaking changes are reported with their path, others pass."""
 
 import json
 from copy import deepcopy
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from schemas.compatibility import Break, breaks
-from schemas.publish import PUBLISHED, is_first_bound, publish, published
+from schemas.publish import PUBLISHED, is_first_bound, publish, read_published
 from tests.schemas.golden import NAMES, current_schemas
 
 Schema = dict[str, Any]
@@ -42,8 +42,8 @@ AWAY = object()
 @pytest.mark.parametrize(
     ("path", "value", "place", "reason"),
     [
-        ("properties/minutes", AWAY, "minutes", "is away"),
-        ("$defs/Person/properties/zone", AWAY, "mentors[].zone", "is away"),
+        ("properties/minutes", AWAY, "minutes", "was removed"),
+        ("$defs/Person/properties/zone", AWAY, "mentors[].zone", "was removed"),
         ("required", ["id", "kind", "rating"], "rating", "is required now"),
         ("$defs/Person/required", ["id", "zone"], "mentors[].zone", "is required now"),
         ("properties/id/type", "integer", "id", "may no longer be string"),
@@ -75,11 +75,11 @@ AWAY = object()
         ("properties/weights/propertyNames", {"pattern": "^a"}, "weights", "propertyNames has changed"),
     ],
 )
-def test_a_change_that_breaks_readers_is_told_with_its_place(path: str, value: object, place: str, reason: str) -> None:
+def test_a_breaking_change_is_reported_with_its_path(path: str, value: object, place: str, reason: str) -> None:
     found = breaks({"made.v1": BASE}, {"made.v1": changed(path, value)})
 
     assert any(reason in one.reason for one in found), found
-    assert all(one.place.startswith(f"made.v1 {place}") for one in found)
+    assert all(one.path.startswith(f"made.v1 {place}") for one in found)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_only_the_first_bound_of_what_had_none_may_be_published_when_that_is_ask
 
 def test_a_type_may_come_and_none_may_go() -> None:
     assert breaks({"made.v1": BASE}, {"made.v1": BASE, "made.v2": {}}) == []
-    assert breaks({"made.v1": BASE, "gone.v1": BASE}, {"made.v1": BASE}) == [Break("gone.v1", "is away")]
+    assert breaks({"made.v1": BASE, "gone.v1": BASE}, {"made.v1": BASE}) == [Break("gone.v1", "was removed")]
 
 
 def test_a_change_of_a_reference_is_a_change_of_what_it_leads_to() -> None:
@@ -160,7 +160,7 @@ def test_no_member_of_a_real_schema_may_go(name: str) -> None:
 
 
 def test_no_schema_of_the_tree_breaks_readers_of_what_was_published() -> None:
-    found = breaks(published(PUBLISHED), current_schemas())
+    found = breaks(read_published(PUBLISHED), current_schemas())
 
     told = "\n".join(f"{place}: {reason}" for place, reason in found)
     assert not found, (
@@ -169,7 +169,7 @@ def test_no_schema_of_the_tree_breaks_readers_of_what_was_published() -> None:
 
 
 def test_every_schema_of_the_tree_was_published() -> None:
-    missing = sorted(current_schemas().keys() - published(PUBLISHED).keys())
+    missing = sorted(current_schemas().keys() - read_published(PUBLISHED).keys())
 
     assert missing == [], "run `python -m schemas.publish`"
 
@@ -178,18 +178,18 @@ def test_a_first_publication_and_a_wider_one_are_written_and_one_that_breaks_is_
     file = tmp_path / "published.json"
 
     first = publish(file)
-    narrower = dict(published(file))
+    narrower = dict(read_published(file))
     narrower["session.held.v1"] = {}
     file.write_text(json.dumps(narrower))
     refused = publish(file)
 
     assert first == []
-    assert {found.place.split(" ")[0] for found in refused} == {"session.held.v1"}
-    assert published(file) == narrower
+    assert {found.path.split(" ")[0] for found in refused} == {"session.held.v1"}
+    assert read_published(file) == narrower
 
 
 def changed(path: str, value: object) -> Schema:
-    """A copy of BASE with another value at the path."""
+    """Return a copy of BASE with another value at the path."""
     copy = deepcopy(BASE)
     *steps, last = path.split("/")
     node: Any = copy
@@ -203,7 +203,7 @@ def changed(path: str, value: object) -> Schema:
 
 
 def members(tree: Any, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:  # noqa: ANN401 (JSON)
-    """The path of every member of every object that a schema describes."""
+    """Yield the path of every member of every object that a schema describes."""
     if not isinstance(tree, dict):
         return []
     own = [(*path, name) for name in tree] if path[-1:] == ("properties",) else []

@@ -1,4 +1,4 @@
-"""The golden examples as the services read them: services meet in topics, and here."""
+"""The golden examples, parsed by every service that consumes them."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ from services.notify.domain.outbox import Outbox, SendLimits
 from services.notify.domain.partition_alerts import PartitionAlerts
 from services.notify.rendering.machines import WebhookMessage, webhook_body
 from services.scoring.domain.facts import KIND_OF_TYPE, facts_of
-from services.warehouse.domain.record import NotStored, Place
+from services.warehouse.domain.record import NotStored, RecordMetadata
 from services.warehouse.domain.target import TABLES, feed_of
 from tests.schemas.golden import example, named, read, value
 
@@ -106,7 +106,7 @@ def test_the_warehouse_makes_a_row_of_it_or_says_why_not(topic: Topic, name: str
     no_row = {OURS: "profiles"}
     no_row |= dict.fromkeys(("clock.reached.v1", "clock.advanced.v1"), "clock")
 
-    outcome = target.read(value(name), Place(partition=3, offset=42))
+    outcome = target.read(value(name), RecordMetadata(partition=3, offset=42))
 
     if name in no_row:
         assert outcome == NotStored(no_row[name])

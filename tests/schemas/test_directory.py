@@ -39,8 +39,8 @@ def test_only_an_erasure_describes_nobody(change: dict[str, object]) -> None:
         DirectoryStatement.model_validate_json(json.dumps(example("directorystatement") | change))
 
 
-def test_of_what_came_later_nothing_is_written_where_it_says_nothing() -> None:
-    """Readers of before refuse a field that they do not know."""
+def test_empty_fields_that_were_added_later_are_not_written() -> None:
+    """Older readers refuse unknown fields."""
     person = put(example("participant"), ("employment",), [])
     statement = put(example("directorystatement"), ("person", "change"), None)
 

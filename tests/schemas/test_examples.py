@@ -59,7 +59,7 @@ def test_every_field_is_used_in_some_example() -> None:
             known |= {qualified(message, field) for field in type(message).model_fields}
             used |= {qualified(message, field) for field, held in message if held not in (None, (), "")}
 
-    # In them nobody asks for support, and no risk is calibrated.
+    # These examples contain no request for support and no calibrated risk.
     assert known - used == {"ScoreRow.call", "Score.open_requests", "Score.evidence", "Reading.evidence"}
 
 
@@ -90,7 +90,7 @@ def test_a_score_explains_itself(name: str) -> None:
 
 
 def messages(held: object) -> list[Message]:
-    """The message and all those within it."""
+    """Yield the message and all nested messages."""
     if isinstance(held, tuple):
         return [message for item in held for message in messages(item)]
     if not isinstance(held, Message):
@@ -99,7 +99,7 @@ def messages(held: object) -> list[Message]:
 
 
 def qualified(message: Message, field: str) -> str:
-    """The field by the first of the model's ancestors that has it, so that what all share counts once."""
+    """Return the field by the first ancestor that has it, so that inherited fields count once."""
     ancestors: list[Any] = [cls for cls in type(message).__mro__ if issubclass(cls, BaseModel)]
     owner = next(cls for cls in reversed(ancestors) if field in cls.model_fields)
     return f"{owner.__name__}.{field}"

@@ -61,8 +61,8 @@ def test_a_schema_is_valid_and_names_its_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_older_readers_of_json_schema_judge_the_same(name: str) -> None:
-    """AsyncAPI's tools read draft 07, in which some keywords of 2020-12 would be overlooked."""
+def test_older_json_schema_validators_agree(name: str) -> None:
+    """AsyncAPI tools support draft 07, which ignores some keywords of 2020-12."""
     newer = {"prefixItems", "dependentRequired", "dependentSchemas", "unevaluatedProperties", "$dynamicRef"}
     schema: Any = json_schema(name).schema
     faulty = example(name) | {"remark": "it went well"}
@@ -72,7 +72,7 @@ def test_older_readers_of_json_schema_judge_the_same(name: str) -> None:
     assert not Draft7Validator(schema).is_valid(faulty)
 
 
-def test_a_missing_a_stale_and_a_superfluous_file_are_told_and_mended(tmp_path: Path) -> None:
+def test_missing_stale_and_superfluous_files_are_reported_and_repaired(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "json" / "token.json").unlink()
     (tmp_path / "json" / "session.held.v1.json").write_text("{}\n")
@@ -91,7 +91,7 @@ def test_a_missing_a_stale_and_a_superfluous_file_are_told_and_mended(tmp_path: 
     assert list(stale(tmp_path)) == []
 
 
-def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+def test_a_missing_folder_is_created(tmp_path: Path) -> None:
     write(tmp_path / "new")
 
     assert list(stale(tmp_path / "new")) == []

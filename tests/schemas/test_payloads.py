@@ -1,4 +1,4 @@
-"""The rules that tie fields of one payload to each other; what one field may be is tried on the golden examples."""
+"""Rules across fields of one payload; values of single fields are tested on the golden examples."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""What no message may say, tried at every place of every golden example."""
+"""Values that no message may contain, tried at every field of every golden example."""
 
 import json
 import re
@@ -62,7 +62,7 @@ def test_a_source_has_no_blanks_and_no_control_characters(given: str) -> None:
 
 
 def located(name: str, found: Sequence[str | int]) -> Steps:
-    """Without the members of unions, which pydantic names beside the path."""
+    """Remove the union members that pydantic adds to the path."""
     return tuple(step for step in (found[1:] if name in EVENTS else found) if step not in MEMBERS)
 
 
@@ -71,13 +71,13 @@ def paths(name: str, wanted: Callable[[Steps, object], bool]) -> list[Steps]:
 
 
 def refused(name: str, path: Steps, given: str) -> None:
-    """By the model with this path, and by the JSON Schema."""
+    """Validate with the model, which must report this path, and with the JSON Schema."""
     changed = put(example(name), path, given)
 
     with pytest.raises(ValidationError) as invalid:
         reader(name).validate_json(json.dumps(changed))
 
-    # Pydantic may add that a list is too short without its faulty item.
+    # Pydantic may also report that a list is too short without its invalid item.
     found = invalid.value.errors()[0]["loc"]
     assert located(name, found) == path
     assert not json_schema(name).is_valid(changed), f"the JSON Schema admits {given!r} as {path}"

@@ -21,7 +21,7 @@ from schemas.topics import (
 )
 from services.topics.__main__ import main
 
-# What these carry is bytes of others, or the layout of one service that no other reads.
+# These topics carry foreign bytes, or the layout of one service that no other reads.
 WITHOUT_SCHEMA = {
     *(RAW_CLOUDEVENTS, *RAW_TOOLS, REJECTED, ROSTER, BOOKINGS, SCORING_STATE),
     *(ALERT_STATE, SUBJECT_STATE, NOTIFY_LEADER),

@@ -36,7 +36,7 @@ def later(days: float, version: str = "v2", rhythm: float = 60) -> Profile:
     return Profile(version=version, effective_from=at(days), weights=Weights(rhythm=rhythm))
 
 
-def described(position: int, *versions: Profile) -> AppliedProfiles:
+def error_fields(position: int, *versions: Profile) -> AppliedProfiles:
     return AppliedProfiles("t", "p", Profiles(versions), position)
 
 
@@ -64,24 +64,24 @@ def applied(found: ScoredPartition, profiles: AppliedProfiles) -> set[str]:
 def test_what_was_applied_survives_its_bytes() -> None:
     found = applied_profiles(profile_set(at(1), FIRST, later(3)), 7)
 
-    assert found == described(7, FIRST, later(3))
+    assert found == error_fields(7, FIRST, later(3))
     assert load_profiles(NAME, dump_profiles(found)) == found
 
 
 def test_what_an_older_version_was_told_is_known_from_before_the_log() -> None:
-    older = bytes([1]) + dump_profiles(described(40, FIRST, later(3)))[1:]
+    older = bytes([1]) + dump_profiles(error_fields(40, FIRST, later(3)))[1:]
 
-    assert load_profiles(NAME, older) == described(-1, FIRST, later(3))
+    assert load_profiles(NAME, older) == error_fields(-1, FIRST, later(3))
 
 
 @pytest.mark.parametrize("newer", [lambda b: bytes([9]) + b[1:], lambda b: b.replace(b'"version"', b'"colour"', 1)])
 def test_what_a_newer_service_applied_is_refused(newer: Callable[[bytes], bytes]) -> None:
     with pytest.raises(UnknownLayoutError, match="t/p"):
-        load_profiles(NAME, newer(dump_profiles(described(1, FIRST))))
+        load_profiles(NAME, newer(dump_profiles(error_fields(1, FIRST))))
 
 
 def test_the_changelog_remembers_by_generation_and_the_last_on_the_log_counts() -> None:
-    old, new = described(0, FIRST), described(1, FIRST, later(3))
+    old, new = error_fields(0, FIRST), error_fields(1, FIRST, later(3))
     recovery = Recovery()
     for entry in (programme_entry(2, new), programme_entry(1, old)):
         recovery.add(entry.key, entry.value)
@@ -95,17 +95,17 @@ def test_the_changelog_remembers_by_generation_and_the_last_on_the_log_counts() 
 
 def test_profiles_that_cannot_be_read_have_the_log_read_again() -> None:
     recovery = Recovery()
-    recovery.add(programme_entry(1, described(3, FIRST)).key, bytes([99, 1]))
+    recovery.add(programme_entry(1, error_fields(3, FIRST)).key, bytes([99, 1]))
 
     found = recovery.finish()
 
     assert found.profiles == {}
     assert found.watermark == PartitionWatermark()
-    assert found.unreadable == {programme_entry(1, described(3, FIRST)).key}
+    assert found.unreadable == {programme_entry(1, error_fields(3, FIRST)).key}
 
 
 def test_of_two_events_the_later_on_the_log_counts_in_whatever_order_they_are_read() -> None:
-    old, new = described(1, FIRST), described(2, FIRST, later(3))
+    old, new = error_fields(1, FIRST), error_fields(2, FIRST, later(3))
 
     assert programmes_of([old, new]).of(KEY, "p") == programmes_of([new, old]).of(KEY, "p") == new.profiles
     assert programmes_of([new]).of(KEY, "q") == DEFAULT
@@ -117,7 +117,7 @@ def test_of_two_events_the_later_on_the_log_counts_in_whatever_order_they_are_re
 def test_a_version_that_begins_later_leaves_nothing_stale_and_has_a_row_when_it_begins() -> None:
     found = partition(0, 1)
 
-    stale = applied(found, described(2, FIRST, later(4.5)))
+    stale = applied(found, error_fields(2, FIRST, later(4.5)))
     rows = {e.as_of: e.row for step in found.advance(micros(5)) for e in step}
 
     assert stale == set()
@@ -136,7 +136,7 @@ def test_rows_that_are_out_and_would_have_been_others_make_their_relationship_st
 ) -> None:
     found = partition(0, 1)
 
-    assert applied(found, described(2, *versions)) == {KEY}
+    assert applied(found, error_fields(2, *versions)) == {KEY}
 
     assert is_stale(found)
 
@@ -144,13 +144,13 @@ def test_rows_that_are_out_and_would_have_been_others_make_their_relationship_st
 def test_the_same_profiles_make_nothing_stale() -> None:
     found = partition(0, 1)
 
-    assert applied(found, described(2, FIRST)) == set()
+    assert applied(found, error_fields(2, FIRST)) == set()
     assert not is_stale(found)
 
 
 def test_another_programme_or_tenant_is_nothing_to_it() -> None:
     found = partition(0, 1)
-    own = described(2, Profile(version="own"))
+    own = error_fields(2, Profile(version="own"))
 
     assert applied(found, own._replace(program="q")) == set()
     assert applied(found, own._replace(tenant="u")) == set()
@@ -161,7 +161,7 @@ def test_what_a_heal_has_covered_is_no_more_stale_until_the_next_event() -> None
     found = partition(0, 1)
     found.states[KEY] = replace(found.states[KEY], healed_position=4, healed_clock=micros(9))
 
-    applied(found, described(5, Profile(version="own")))
+    applied(found, error_fields(5, Profile(version="own")))
 
     state = found.states[KEY]
     assert state.is_stale(found.clock)

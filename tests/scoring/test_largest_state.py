@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from schemas.topics import SCORING_STATE, USUAL_BYTES
+from schemas.topics import DEFAULT_MAX_BYTES, SCORING_STATE
 from services.scoring.domain import bounds, layout
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import FactKind, slots_of
@@ -19,7 +19,7 @@ def test_the_state_of_the_most_facts_each_under_names_of_its_own_fits_into_a_rec
     state = RelationshipState(trimmed(facts), home=Home(0, "p" * LONGEST_NAME))
 
     size = len(layout.dump(state)) + LONGEST_KEY
-    assert USUAL_BYTES < size < SCORING_STATE.most_bytes
+    assert DEFAULT_MAX_BYTES < size < SCORING_STATE.most_bytes
 
 
 def facts_of_every_kind(count: int) -> Facts:

@@ -21,8 +21,8 @@ from services.runtime.kafka import Committed, Partition, Producer, Reader, creat
 from services.runtime.loop import Batch, BatchLoop, Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import Feed
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
@@ -37,9 +37,9 @@ AnyEvent = CloudEvent[Any, Any]
 
 
 class NotingSink(Sink):
-    """Remembers the ranges that it was given, in order."""
+    """Records the ranges that it handled, in order."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: RecomputeThread) -> None:
         super().__init__(reader, feed, store, recomputing)
         self.ranges: list[tuple[int, int]] = []
 
@@ -48,17 +48,17 @@ class NotingSink(Sink):
         return super().handle(batch)
 
 
-class NeverDue(Derived):
-    """For sinks of which only what they store is looked at: each beginning looks at all that was stored within three
-    minutes, other tests' rows too, which takes more of the engine's CPU than the test does."""
+class NeverDue(DerivedTables):
+    """For sinks whose stored rows alone are tested: the first scan covers all rows of three minutes, those of other
+    tests included, which takes more of the engine's CPU than the test does."""
 
     def recompute_if_due(self) -> None:
-        """What is derived, a test recomputes itself."""
+        """Do nothing: tests recompute derived tables themselves."""
 
 
 @dataclass
 class Running:
-    """A sink with its loop; `failure` is what ended the loop."""
+    """A sink with its loop; `failure` is the exception that ended the loop."""
 
     sink: NotingSink
     loop: BatchLoop
@@ -73,7 +73,7 @@ class Running:
             self.failure = failure
 
     def until(self, holds: Callable[[], object], what: str) -> None:
-        """Returns as soon as it holds. Raises what ended the loop before."""
+        """Return as soon as the condition holds. Raises the exception that ended the loop before."""
         eventually(lambda: self.failure is not None or holds(), what=what)
         if self.failure is not None:
             raise self.failure
@@ -81,7 +81,8 @@ class Running:
 
 @dataclass
 class Warehouse:
-    """Topics of one test, and one tenant of its own. `asker` looks at what the group has committed, as no member."""
+    """The topics of one test, and a tenant of its own. `asker` reads the group's committed offsets without being a
+    member."""
 
     settings: WarehouseSettings
     feed: Feed
@@ -97,7 +98,7 @@ class Warehouse:
         return f"{self.feed.group}.{kind}"
 
     def write(self, kind: str, *events: AnyEvent, partition: int = 0) -> None:
-        """Events of the log go where their key belongs: `placed` finds relationships that lie on a partition."""
+        """Events of the log are written to the partition of their key; `placed` finds relationships for a partition."""
         for event in events:
             key = str(getattr(event, "partitionkey", "key")).encode()
             number = None if kind == "events" else partition
@@ -112,7 +113,7 @@ class Warehouse:
             sent.get(30)
 
     def placed(self, count: int, partition: int = 0) -> list[str]:
-        """So many relationships of the test's tenant that lie on this partition."""
+        """Return this many relationships of the test's tenant whose key belongs to this partition."""
         names = (f"r-{number}" for number in itertools.count(1))
         here = (r for r in names if partition_of(partition_key(self.tenant, r).encode(), PARTITIONS) == partition)
         return list(itertools.islice(here, count))
@@ -125,18 +126,18 @@ class Warehouse:
         [(rows,)] = self.ask(f"SELECT count() FROM {table} FINAL WHERE tenant_id = {{tenant}}")
         return int(rows)
 
-    def sink_on(self, reader: Reader, recomputing: Recomputing) -> NotingSink:
+    def sink_on(self, reader: Reader, recomputing: RecomputeThread) -> NotingSink:
         store = Store(ClickHouse(self.settings), Breaker(), Meters(CollectorRegistry()))
         return NotingSink(reader, self.feed, store, recomputing)
 
-    def recomputing(self, stop: threading.Event) -> Recomputing:
-        return Recomputing(Derived(ClickHouse(self.settings), 0.1, stop))
+    def recomputing(self, stop: threading.Event) -> RecomputeThread:
+        return RecomputeThread(DerivedTables(ClickHouse(self.settings), 0.1, stop))
 
     @contextmanager
-    def running(self, instance: str = "1", derived: Derived | None = None) -> Iterator[Running]:
+    def running(self, instance: str = "1", derived: DerivedTables | None = None) -> Iterator[Running]:
         reader = group_reader(self.settings.model_copy(update={"instance": instance}), self.feed)
         stop, health = threading.Event(), Health()
-        beside = Recomputing(derived) if derived else self.recomputing(stop)
+        beside = RecomputeThread(derived) if derived else self.recomputing(stop)
         sink = self.sink_on(reader, beside)
         limits = Limits(records=self.settings.warehouse_flush_records, seconds=self.settings.warehouse_flush_seconds)
         found = Running(sink, BatchLoop(reader, sink, health, limits), health, stop)
@@ -150,13 +151,13 @@ class Warehouse:
                 thread.join(60)
                 reader.close()
 
-    def never_due(self) -> Derived:
-        """For `running`, where nobody looks at what is derived."""
+    def never_due(self) -> DerivedTables:
+        """For `running`, in tests that do not use derived tables."""
         return NeverDue(self.clickhouse, 0.1, threading.Event())
 
     def store_all(self) -> list[tuple[int, int]]:
-        """Runs a sink until everything that is on the topics is committed; returns the ranges it handled. Nothing is
-        derived, see `recompute`."""
+        """Run a sink until every record of the topics is committed; return the ranges it handled. Derived tables are
+        not recomputed, see `recompute`."""
         with self.running(derived=self.never_due()) as running:
             running.until(self.is_committed, "the commit of everything")
         if running.failure:
@@ -164,20 +165,20 @@ class Warehouse:
         return running.sink.ranges
 
     def forget_commits(self) -> None:
-        """The next sink begins at offset 0. A member under an instance name is one of its group until its session has
-        passed, and until then nobody else may commit."""
+        """Make the next sink start at offset 0. A member with an instance name stays in its group until its session
+        expires, and until then nobody else may commit."""
         with closing(Reader(self.settings, self.feed.group)) as reader:
             beginning = {partition: Committed(0) for partition in reader.assign(sorted(self.feed.targets))}
             eventually(lambda: reader.commit(beginning), what="a group without members")
 
     def recompute(self) -> None:
-        """The derived tables, as a sink does it when it has stored something."""
-        Derived(self.clickhouse, 0, threading.Event()).recompute_if_due()
+        """Recompute the derived tables, as a sink does after it has stored rows."""
+        DerivedTables(self.clickhouse, 0, threading.Event()).recompute_if_due()
 
     def is_committed(self) -> bool:
         ends = self.asker.end_offsets([Partition(t, n) for t in self.feed.targets for n in range(PARTITIONS)])
         done = {p: found.offset for p in ends if (found := self.asker.committed(p))}
-        # The last thing on a topic of transactions is a marker, which nobody reads.
+        # A transactional topic ends with a marker, which no consumer reads.
         markers = {p: 1 if p.topic == self.topic("alerts") else 0 for p in ends}
         return all(done.get(p, 0) >= end - markers[p] for p, end in ends.items())
 
@@ -187,7 +188,7 @@ class Warehouse:
 
 @pytest.fixture(scope="session")
 def warehouse_server(with_tables: WithTables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalClickHouse]:
-    """One of our own: some tests stop it, others change its tables for a while."""
+    """A separate server: some tests stop it, others change its tables for a while."""
     users = (
         User.with_password("default", "", Role.WRITER),
         User.with_password("reader", READER_PASSWORD, Role.READER),

@@ -1,8 +1,8 @@
-"""Statements on replicated tables: python engine_replicated.py FOLDER, with a JSON list of statements on stdin; prints
-a JSON list of [answer, null] or [null, error] for each.
+"""Runs statements on replicated tables: python engine_replicated.py FOLDER, with a JSON list of statements on stdin;
+prints a JSON list of [answer, null] or [null, error] for each.
 
-A process of its own, because the engine learns of a keeper when it starts: one in its memory, which lets it create
-tables and no more."""
+A separate process, because the engine is configured with a keeper at its start: an in-memory one, which only allows
+tables to be created."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def main(folder: Path) -> None:
     handle = chdb.connect(f"{folder / 'data'}?config-file={folder / 'engine.xml'}")
     json.dump([answer(handle, statement) for statement in json.load(sys.stdin)], sys.stdout)
     sys.stdout.flush()
-    # Tables that wait for their keeper would never let the engine end.
+    # Tables that wait for their keeper would keep the engine from exiting.
     os._exit(0)
 
 

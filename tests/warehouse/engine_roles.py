@@ -1,7 +1,7 @@
-"""Statements under one role of the engine: python engine_roles.py FOLDER, with a JSON object of `grants`, `prepare` and
-`ask` on stdin; prints a JSON list of [answer, null] or [null, error] for each of `ask`.
+"""Runs statements under one role of the engine: python engine_roles.py FOLDER, with a JSON object of `grants`,
+`prepare` and `ask` on stdin; prints a JSON list of [answer, null] or [null, error] for each of `ask`.
 
-A process of its own, because the engine takes roles from a file when it starts, and knows no other users."""
+A separate process, because the engine reads roles from a file at its start and has no other users."""
 
 import json
 import sys

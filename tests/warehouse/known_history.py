@@ -1,4 +1,4 @@
-"""A small history whose answers can be counted by hand, stored without a log, and one tenant of its own."""
+"""A small history whose results can be counted by hand, inserted without a log, with a tenant of its own."""
 
 import itertools
 from collections.abc import Container, Iterator, Sequence
@@ -15,8 +15,8 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Record
 from services.runtime.loop import Batch
 from services.runtime.unexpected import Breaker
-from services.warehouse.domain.record import Place
-from services.warehouse.domain.sorting import sort_out
+from services.warehouse.domain.record import RecordMetadata
+from services.warehouse.domain.sorting import sort_outcomes
 from services.warehouse.domain.target import (
     ALERT_LOG,
     EVENT_LOG,
@@ -42,11 +42,11 @@ def put(
     key: bytes = b"",
     tables: Container[str] = frozenset(TABLES),
 ) -> int:
-    """As the sink stores one batch of a topic; offsets go on from call to call. Returns the first.
-    `tables`: into no others."""
+    """Store records as the sink stores one batch of a topic; offsets continue from call to call. Return the first
+    offset. `tables`: restricts the tables that are written."""
     records = [Record("told", 0, next(OFFSETS), key, value, (), 0) for value in values]
-    outcomes = [(r.offset, target.read(r.value or b"", Place(0, r.offset, key=key))) for r in records]
-    found = sort_out(outcomes)
+    outcomes = [(r.offset, target.read(r.value or b"", RecordMetadata(0, r.offset, key=key))) for r in records]
+    found = sort_outcomes(outcomes)
     assert not found.refused, found.refused
     blocks = [block for block in found.blocks if block.table in tables]
     Store(clickhouse, Breaker(), Meters(CollectorRegistry())).put(Batch(Partition("told", 0), records), blocks)
@@ -57,7 +57,7 @@ OFFSETS = itertools.count()
 
 
 def event(what: str, day: float, pair: str, tenant: str, **data: object) -> RelationshipEvent[Any, Any]:
-    """Recorded two seconds after it happened."""
+    """An event that was recorded two seconds after it happened."""
     at = BEGIN + day * DAY
     about = envelope(what, at, pair, tenant)
     about |= {"id": data.pop("id", about["id"]), "recordedtime": data.pop("recorded", about["recordedtime"])}
@@ -69,7 +69,7 @@ def event(what: str, day: float, pair: str, tenant: str, **data: object) -> Rela
 
 
 def events(tenant: str) -> Iterator[RelationshipEvent[Any, Any]]:
-    """A goes well, b ends early, c was never declared; a and b have the same mentor."""
+    """A goes well, b ends early, c has no start event; a and b have the same mentor."""
 
     def told(what: str, day: float, pair: str, **data: object) -> RelationshipEvent[Any, Any]:
         return event(what, day, pair, tenant, **data)
@@ -110,7 +110,7 @@ def at(day: float) -> datetime:
 
 
 def known_by(pair: str, day: float, tenant: str, first: int) -> int:
-    """Position of the last event of the pair that was recorded by then."""
+    """Return the position of the pair's last event that was recorded by then."""
     log = enumerate(events(tenant), first)
     return max((n for n, told in log if told.subject == pair and told.recordedtime <= at(day)), default=0)
 
@@ -154,8 +154,8 @@ def tell(clickhouse: ClickHouse, tenant: str) -> None:
 
 
 def alerts(tenant: str) -> Iterator[CloudEvent[Any, Any]]:
-    """One about b, which people looked at, one about a that was never so, and one about the whole programme, which the
-    same message tells of."""
+    """An alert about b that people acknowledged, a withdrawn one about a, and one about the whole programme that is
+    listed in the same message."""
     fired = alert(at(33), "b", tenant)
     whole = alert(
         at(33),

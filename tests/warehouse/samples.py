@@ -1,4 +1,4 @@
-"""Events, scores and alerts with everything in them, as the services before the warehouse write them."""
+"""Events, scores and alerts with every field, as the upstream services write them."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -14,7 +14,7 @@ from tests.warehouse.samples import NOON, held
 HOUR = timedelta(hours=1)
 
 
-def test_while_clickhouse_is_away_the_sink_waits_and_says_so_and_afterwards_every_row_is_there_once(
+def test_while_clickhouse_is_unavailable_the_sink_reports_it_and_waits_and_then_stores_every_row_once(
     warehouse: Warehouse, warehouse_server: LocalClickHouse
 ) -> None:
     with warehouse.running() as running:

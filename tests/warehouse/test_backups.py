@@ -39,7 +39,7 @@ def quiet(_: str) -> None:
     """Progress is of no interest here."""
 
 
-def test_after_a_restore_the_log_is_read_on_and_every_row_is_there_once(own: Warehouse) -> None:
+def test_after_a_restore_the_service_continues_from_the_backup_and_every_row_exists_once(own: Warehouse) -> None:
     own.write("events", *(held(NOON + n * HOUR, tenant=own.tenant) for n in range(10)))
     own.store_all()
     back_up(own.settings, own.feed, "nightly", quiet)
@@ -75,7 +75,7 @@ def test_nothing_is_restored_over_tables_or_beside_a_running_service(own: Wareho
         back_up(own.settings, own.feed, "one') SETTINGS x = ('", quiet)
 
 
-def test_a_backup_that_is_there_already_is_explained(own: Warehouse) -> None:
+def test_an_existing_backup_is_explained(own: Warehouse) -> None:
     back_up(own.settings, own.feed, "twice", quiet)
 
     with pytest.raises(BackupError, match="already exists"):

@@ -45,7 +45,7 @@ def test_the_queries_of_the_board_are_answered(warehouse: Warehouse) -> None:
     assert asked(warehouse, "alive") == [(1,)]
 
 
-def test_of_a_clickhouse_that_is_away_nothing_is_known_and_it_is_left_alone_for_a_while() -> None:
+def test_an_unavailable_clickhouse_gives_no_answers_and_is_not_queried_for_a_while() -> None:
     async def twice() -> list[object]:
         history = StoredHistory(Settings(clickhouse="http://127.0.0.1:1"))
         try:

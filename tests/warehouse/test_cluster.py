@@ -121,7 +121,7 @@ def test_the_path_of_a_replay_is_one_that_no_table_has() -> None:
 
 
 @pytest.mark.parametrize("cluster", ["", "main"])
-def test_migrate_print_says_all_statements_and_runs_none(cluster: str) -> None:
+def test_migrate_print_prints_all_statements_and_runs_none(cluster: str) -> None:
     done = CliRunner().invoke(
         main, ["migrate", "--print", "--cluster", cluster], env={"RAPPORT_CLICKHOUSE": "http://127.0.0.1:1"}
     )

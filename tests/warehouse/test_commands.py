@@ -31,7 +31,7 @@ def rapport_warehouse(server: LocalClickHouse, *arguments: str, **environ: str) 
     return CliRunner().invoke(main, arguments, env={"RAPPORT_CLICKHOUSE": server.url, **environ})
 
 
-def test_migrate_makes_every_table_with_comments_and_a_repeat_finds_them_there(
+def test_migrate_creates_every_table_with_comments_and_a_repeat_finds_them(
     local_clickhouse: LocalClickHouse, elsewhere: ClickHouse
 ) -> None:
     first = rapport_warehouse(local_clickhouse, "migrate")
@@ -54,7 +54,7 @@ def test_migrate_makes_every_table_with_comments_and_a_repeat_finds_them_there(
     )
 
 
-def test_a_migration_that_broke_off_is_finished_by_the_next(
+def test_an_interrupted_migration_is_completed_by_the_next_run(
     local_clickhouse: LocalClickHouse, elsewhere: ClickHouse
 ) -> None:
     rapport_warehouse(local_clickhouse, "migrate")
@@ -128,7 +128,7 @@ def test_queries_are_listed_with_their_questions_and_printed_by_name(local_click
     assert (unknown.exit_code, "there is no query 'nothing'" in unknown.output) == (1, True)
 
 
-def test_docs_say_of_every_table_and_column_what_it_means(warehouse_server: LocalClickHouse) -> None:
+def test_docs_describe_every_table_and_column(warehouse_server: LocalClickHouse) -> None:
     markdown = rapport_warehouse(warehouse_server, "docs")
     html = rapport_warehouse(warehouse_server, "docs", "--format", "html")
 

@@ -40,7 +40,7 @@ def test_after_a_crash_between_plan_and_insert_exactly_the_planned_range_is_sent
     with closing(outsider(warehouse)) as reader:
         batch = first_batch(warehouse, reader, "events", 20)
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
-        assert reader.commit({batch.partition: Committed(batch.first, found.note())})
+        assert reader.commit({batch.partition: Committed(batch.first, found.to_metadata())})
     warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(30, 40)))
 
     ranges = warehouse.store_all()
@@ -62,11 +62,11 @@ def test_after_a_crash_between_insert_and_commit_every_row_is_there_once(warehou
     assert warehouse.count("mentoring.score_history") == 30
 
 
-def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_the_range(warehouse: Warehouse) -> None:
+def test_a_log_that_lacks_the_planned_range_stops_the_service_and_the_range_is_named(warehouse: Warehouse) -> None:
     warehouse.write("events", *(held(NOON + n * HOUR, tenant=warehouse.tenant) for n in range(3)))
     with closing(outsider(warehouse)) as reader:
         batch = first_batch(warehouse, reader, "events", 3)
-        reader.commit({batch.partition: Committed(0, plan([0, 1, 2], [b"a", b"b", b"c"]).note())})
+        reader.commit({batch.partition: Committed(0, plan([0, 1, 2], [b"a", b"b", b"c"]).to_metadata())})
 
     with pytest.raises(PlanBrokenError, match=r"0\.\.2 holds other records than were planned"):
         warehouse.store_all()
@@ -74,7 +74,7 @@ def test_a_log_that_does_not_hold_what_was_planned_stops_the_service_and_names_t
     assert warehouse.count("mentoring.events") == 0
 
 
-def test_a_partition_that_moves_away_in_mid_work_is_stored_once_by_its_new_owner(warehouse: Warehouse) -> None:
+def test_a_partition_that_is_reassigned_during_a_batch_is_stored_once_by_its_new_owner(warehouse: Warehouse) -> None:
     written, names = 0, [warehouse.placed(1, partition)[0] for partition in range(2)]
     with (
         warehouse.running("1", warehouse.never_due()) as first,
@@ -95,7 +95,7 @@ def test_a_partition_that_moves_away_in_mid_work_is_stored_once_by_its_new_owner
     assert counts == [written] * 3
 
 
-def test_a_service_killed_again_and_again_loses_and_doubles_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
+def test_a_service_that_is_killed_repeatedly_loses_and_duplicates_nothing(warehouse: Warehouse, tmp_path: Path) -> None:
     chance = random.Random(11)
     log = tmp_path / "service.log"
     for round_ in range(4):

@@ -20,7 +20,7 @@ from deploy.local.clickhouse import LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.__main__ import main
 from services.warehouse.domain.marts import MARTS
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import tell
 
@@ -36,7 +36,7 @@ _SOURCE = re.compile(r"\{\{ source\('rapport', '(\w+)'\) \}\}")
 def filled(warehouse_server: LocalClickHouse) -> Iterator[ClickHouse]:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         tell(clickhouse, f"dbt-{uuid.uuid4().hex[:8]}")
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
         yield clickhouse
 
 

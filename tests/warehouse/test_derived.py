@@ -14,7 +14,7 @@ import pytest
 from schemas.events import SessionHeld
 from schemas.scores import Score, ScoreRow
 from services.runtime.clickhouse import ClickHouse
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import alert, band, changed, corrected, held, retracted, row, score
 
@@ -70,7 +70,7 @@ def test_a_programmes_days_are_those_of_a_recount(warehouse: Warehouse) -> None:
     assert len(expected) == DAYS
 
 
-def test_a_sink_that_begins_again_at_offset_0_leaves_every_aggregate_as_it_was(warehouse: Warehouse) -> None:
+def test_a_sink_that_restarts_at_offset_0_leaves_every_aggregate_unchanged(warehouse: Warehouse) -> None:
     chance, history = random.Random(8), History()
     told = [
         held(BEGIN + timedelta(hours=chance.randrange(24 * DAYS)), f"pair-{n % 4}", warehouse.tenant, id=f"h-{n}")
@@ -94,7 +94,7 @@ def test_a_sink_that_begins_again_at_offset_0_leaves_every_aggregate_as_it_was(w
     assert min(ranges)[0] == 0
 
 
-def test_the_state_of_a_relationship_is_its_newest_row_that_stands(warehouse: Warehouse) -> None:
+def test_the_state_of_a_relationship_is_its_newest_valid_row(warehouse: Warehouse) -> None:
     chance, history = random.Random(6), History()
 
     with warehouse.running() as running:
@@ -110,28 +110,28 @@ def test_the_state_of_a_relationship_is_its_newest_row_that_stands(warehouse: Wa
     assert len(expected) == PAIRS - 1
 
 
-def test_what_a_crash_left_uncomputed_is_computed_at_the_next_start(warehouse: Warehouse) -> None:
+def test_keys_that_a_crash_left_stale_are_recomputed_at_the_next_start(warehouse: Warehouse) -> None:
     warehouse.write("scores", changed(row(), tenant=warehouse.tenant))
     with closing(ClickHouse(warehouse.settings)) as clickhouse:
         stopped = threading.Event()
         stopped.set()
-        dies = Derived(clickhouse, 0.1, stopped)
+        dies = DerivedTables(clickhouse, 0.1, stopped)
         with warehouse.running(derived=dies) as running:
             running.until(warehouse.is_committed, "the commit")
         assert states_of(warehouse) == {}
 
-        Derived(clickhouse, 0.1, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0.1, threading.Event()).recompute_if_due()
 
     assert len(states_of(warehouse)) == 1
     assert len(days_of(warehouse)) == 1
 
 
-def test_what_was_recomputed_is_left_alone_until_something_is_stored_and_a_late_insert_is_not_missed(
+def test_recomputed_keys_are_left_alone_until_rows_are_stored_and_a_late_insert_is_not_missed(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.warehouse.flow.derived.WIDE_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("services.warehouse.flow.derived.SETTLED_MICROS", 0)
-    derived = Derived(warehouse.clickhouse, 0, threading.Event())
+    derived = DerivedTables(warehouse.clickhouse, 0, threading.Event())
     warehouse.write("scores", changed(row(), tenant=warehouse.tenant))
     warehouse.store_all()
     derived.recompute_if_due()

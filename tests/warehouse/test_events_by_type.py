@@ -11,9 +11,9 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.target import EVENT_LOG
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.migrator import migrations
+from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.flow.statements import statement
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import event, events, put
@@ -59,28 +59,24 @@ def test_it_has_every_event_of_its_types_once_however_often_a_batch_is_stored(
         assert [row[5] for row in found if row[8]] == ["no"]
 
 
-def test_recompute_fills_it_with_what_was_stored_before_it_was_there(
-    warehouse_server: LocalClickHouse, tenant: str
-) -> None:
+def test_recompute_fills_it_with_rows_from_before_it_existed(warehouse_server: LocalClickHouse, tenant: str) -> None:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for one in events(tenant)])
         clickhouse.command("DELETE FROM mentoring.events_by_type WHERE tenant_id = %(tenant)s", {"tenant": tenant})
         assert rows(clickhouse, "events_by_type", tenant) == []
 
-        recompute_everything(clickhouse, lambda _: None)
+        recompute_all(clickhouse, lambda _: None)
 
         assert rows(clickhouse, "events_by_type", tenant) == rows(clickhouse, "events", tenant) != []
 
 
-def test_recompute_brings_nothing_of_an_erased_relationship_back(
-    warehouse_server: LocalClickHouse, tenant: str
-) -> None:
+def test_recompute_restores_nothing_of_an_erased_relationship(warehouse_server: LocalClickHouse, tenant: str) -> None:
     erased = event("relationship.erased", 60, "a", tenant, by="admin", evidence="admin")
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for one in (*events(tenant), erased)])
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
 
-        recompute_everything(clickhouse, lambda _: None)
+        recompute_all(clickhouse, lambda _: None)
 
         [(left,)] = clickhouse.query(
             "SELECT count() FROM mentoring.events_by_type WHERE tenant_id = %(tenant)s AND relationship_id = 'a'",

@@ -12,7 +12,7 @@ from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.marts import MARTS
 from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED, EVENT_LOG
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.flow.filling import mark_filled
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import at, event, put, tell
@@ -28,7 +28,7 @@ def filled(warehouse_server: LocalClickHouse) -> Iterator[ClickHouse]:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         for tenant in (f"one-{uuid.uuid4().hex[:8]}", f"two-{uuid.uuid4().hex[:8]}"):
             tell(clickhouse, tenant)
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
         yield clickhouse
 
 
@@ -44,7 +44,7 @@ def test_every_view_is_known_with_its_key(filled: ClickHouse) -> None:
         assert set(key) <= {name for table, name, *_ in columns(filled) if table == mart}, mart
 
 
-def test_no_column_is_of_a_kind_that_tools_do_not_know(filled: ClickHouse) -> None:
+def test_no_column_has_a_type_that_tools_do_not_support(filled: ClickHouse) -> None:
     assert [(table, name) for table, name, kind, _ in columns(filled) if kind.startswith(UNREADABLE)] == []
 
 
@@ -67,7 +67,7 @@ def test_a_view_has_one_row_per_key(filled: ClickHouse, mart: str) -> None:
     assert rows > 0 or mart in {"rejected_inputs", "dead_letters", "erasures"}
 
 
-def test_readers_of_marts_are_told_which_tables_do_not_know_all_of_before(filled: ClickHouse) -> None:
+def test_marts_show_which_tables_lack_earlier_rows(filled: ClickHouse) -> None:
     names = {table.name: table.filled_as for table in (*COPIED, *DERIVED)}
     asked = "SELECT table_name, filled, filled_at IS NULL FROM mentoring_mart.filled_tables"
     filled.command("TRUNCATE TABLE mentoring.filled")
@@ -82,7 +82,7 @@ def test_readers_of_marts_are_told_which_tables_do_not_know_all_of_before(filled
     assert sorted(filled.query(asked)) == [(name, True, False) for name in sorted(names)]
 
 
-def test_nothing_that_is_not_there_is_said_to_be_in_1970(filled: ClickHouse) -> None:
+def test_missing_instants_are_null_and_not_1970(filled: ClickHouse) -> None:
     """An average over dates of 1970 gave somebody minus 20,721 days."""
     for table, name, kind, _ in columns(filled):
         if "DateTime64" in kind or kind in {"Date", "Nullable(Date)"}:
@@ -99,7 +99,7 @@ def test_a_day_is_that_of_the_programmes_zone(filled: ClickHouse) -> None:
     assert found == [("2024-02-10 00:00:00.000000", "2024-02-09")]
 
 
-def test_what_was_retracted_counts_nowhere_and_is_marked(filled: ClickHouse) -> None:
+def test_retracted_events_are_marked_and_not_counted(filled: ClickHouse) -> None:
     [(told, standing)] = filled.query(
         "SELECT count(), countIf(NOT retracted) FROM mentoring_mart.events "
         "WHERE startsWith(tenant_id, 'one-') AND type = 'mentoring.session.held.v1'"
@@ -113,7 +113,7 @@ def test_what_was_retracted_counts_nowhere_and_is_marked(filled: ClickHouse) -> 
     assert counts == [[(3,)]] * 4
 
 
-def test_flaws_of_the_data_are_counted(filled: ClickHouse) -> None:
+def test_data_quality_problems_are_counted(filled: ClickHouse) -> None:
     found = filled.query(
         "SELECT kind, items, of FROM mentoring_mart.data_quality WHERE startsWith(tenant_id, 'one-') ORDER BY kind"
     )
@@ -144,14 +144,14 @@ def test_a_session_that_is_booked_again_is_scheduled_once(filled: ClickHouse) ->
         for day, session in ((1, "s"), (2, "s"), (3, "t"))
     ]
     put(filled, EVENT_LOG, [to_json(one) for one in booked])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     found = filled.query(f"SELECT sessions_scheduled FROM mentoring_mart.relationships WHERE tenant_id = '{tenant}'")
 
     assert found == [(2,)]
 
 
-def test_an_alert_that_was_never_so_is_marked_and_counted_nowhere(filled: ClickHouse) -> None:
+def test_a_withdrawn_alert_is_marked_and_not_counted(filled: ClickHouse) -> None:
     marked = filled.query(
         "SELECT relationship_id, withdrawn FROM mentoring_mart.alerts WHERE startsWith(tenant_id, 'one-') ORDER BY rule"
     )
@@ -173,7 +173,7 @@ def test_what_happened_after_an_alert_is_known_when_its_horizon_has_passed(fille
     ]
     put(filled, EVENT_LOG, [to_json(one) for one in told])
     put(filled, ALERT_LOG, [to_json(one) for one in fired])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     found = filled.query(
         "SELECT relationship_id, toString(next_contact), ended_early, came_true, horizon_days "
@@ -190,12 +190,12 @@ def test_what_happened_after_an_alert_is_known_when_its_horizon_has_passed(fille
 def test_a_withdrawal_is_counted_on_the_day_of_firing_when_it_comes_later(filled: ClickHouse) -> None:
     tenant = f"late-{uuid.uuid4().hex[:8]}"
     put(filled, ALERT_LOG, [to_json(alert(at(1), "a", tenant))])
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
     before = filled.query(f"SELECT alerts FROM mentoring_mart.program_day WHERE tenant_id = '{tenant}'")
     gone = alert(at(9), "a", tenant, transition="resolved", why="corrected: it was never so")
     put(filled, ALERT_LOG, [to_json(gone)])
 
-    Derived(filled, 0, threading.Event()).recompute_if_due()
+    DerivedTables(filled, 0, threading.Event()).recompute_if_due()
 
     assert before == [(1,)]
     assert filled.query(f"SELECT alerts FROM mentoring_mart.program_day WHERE tenant_id = '{tenant}'") == [(0,)]

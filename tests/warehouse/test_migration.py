@@ -5,11 +5,11 @@ FIRST = Migration("001_first", "CREATE TABLE a;\n")
 SECOND = Migration("002_second", "CREATE TABLE b;\n")
 
 
-def test_what_is_not_recorded_is_pending_in_order() -> None:
+def test_unrecorded_migrations_are_pending_in_order() -> None:
     assert decide([FIRST, SECOND], {}) == Pending((FIRST, SECOND))
 
 
-def test_what_is_completed_is_not_applied_again() -> None:
+def test_a_completed_migration_is_not_applied_again() -> None:
     assert decide([FIRST, SECOND], {FIRST.name: Recorded(FIRST.checksum, "completed")}) == Pending((SECOND,))
 
 
@@ -17,7 +17,7 @@ def test_a_file_that_was_changed_after_it_was_applied_is_refused() -> None:
     assert decide([FIRST], {FIRST.name: Recorded("another", "completed")}) == Changed("001_first")
 
 
-def test_one_that_broke_off_is_applied_again_even_when_it_was_repaired() -> None:
+def test_an_interrupted_migration_is_applied_again_even_if_it_was_repaired() -> None:
     assert decide([FIRST], {FIRST.name: Recorded("another", "in_progress")}) == Pending((FIRST,))
 
 

@@ -1,16 +1,16 @@
-from services.warehouse.domain.plan import Broken, Plan, broken, plan, read_note
+from services.warehouse.domain.plan import Broken, Plan, broken, parse_metadata, plan
 
 VALUES = [b"a", None, b"c"]
 PLANNED = plan([5, 6, 7], VALUES)
 
 
-def test_a_plan_is_read_back_from_its_note() -> None:
-    assert read_note(5, PLANNED.note()) == PLANNED
+def test_a_plan_is_parsed_from_its_offset_metadata() -> None:
+    assert parse_metadata(5, PLANNED.to_metadata()) == PLANNED
 
 
-def test_a_note_of_another_form_plans_nothing() -> None:
-    assert read_note(5, "") is None
-    assert read_note(5, "v2;last=7") is None
+def test_metadata_in_another_format_is_no_plan() -> None:
+    assert parse_metadata(5, "") is None
+    assert parse_metadata(5, "v2;last=7") is None
 
 
 def test_the_same_records_fulfil_the_plan() -> None:

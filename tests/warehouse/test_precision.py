@@ -23,7 +23,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
 from services.warehouse.domain.target import ALERT_LOG, EVENT_LOG
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
 from tests.notify.board.world import World, served, signed_in
 from tests.warehouse.conftest import READER_PASSWORD
@@ -95,7 +95,7 @@ def known(warehouse_server: LocalClickHouse) -> Known:
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for past in PASTS for one in past.events(tenant)])
         put(clickhouse, ALERT_LOG, [to_json(one) for past in PASTS for one in past.alerts(tenant)])
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
     return Known(warehouse_server.url, tenant)
 
 
@@ -112,7 +112,7 @@ def test_the_mart_counts_the_last_vote_on_each_alert_and_what_happened_within_th
     ]
 
 
-def test_a_reader_asks_for_it_by_the_ready_query(known: Known) -> None:
+def test_a_reader_gets_it_from_the_prepared_query(known: Known) -> None:
     asked = CliRunner().invoke(
         main,
         ["queries", "alert_precision", "--param", f"tenant={known.tenant}", "--format", "csv"],

@@ -20,7 +20,7 @@ from services.runtime.clickhouse import ClickHouse
 from services.warehouse.__main__ import main
 from services.warehouse.catalogue import queries
 from services.warehouse.domain.target import EVENT_LOG
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.test_themes import THEMES as FACTOR_THEMES
 from tests.warehouse.conftest import READER_PASSWORD
@@ -133,7 +133,7 @@ def told(warehouse_server: LocalClickHouse) -> tuple[LocalClickHouse, str]:
     tenant = f"history-{uuid.uuid4().hex[:8]}"
     with closing(ClickHouse(WarehouseSettings(clickhouse=warehouse_server.url))) as clickhouse:
         tell(clickhouse, tenant)
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
     return warehouse_server, tenant
 
 
@@ -202,7 +202,7 @@ def silent(told: tuple[LocalClickHouse, str]) -> tuple[LocalClickHouse, str]:
     begun = [one for one in events(tenant) if one.type == "mentoring.relationship.started.v1"]
     with closing(ClickHouse(WarehouseSettings(clickhouse=server.url))) as clickhouse:
         put(clickhouse, EVENT_LOG, [to_json(one) for one in begun])
-        Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
     return server, tenant
 
 

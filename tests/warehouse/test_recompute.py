@@ -10,7 +10,7 @@ from tests.warehouse.conftest import Warehouse
 from tests.warehouse.test_derived import DAYS, History, days_of, recount, states_of, tell_corrections, tell_history
 
 
-def test_recompute_makes_them_those_of_the_rows_that_are_there(warehouse: Warehouse) -> None:
+def test_recompute_derives_the_tables_from_the_stored_rows(warehouse: Warehouse) -> None:
     chance, history = random.Random(8), History()
     with warehouse.running():
         tell_history(warehouse, history, chance)

@@ -6,14 +6,14 @@ from contextlib import closing
 import pytest
 
 from services.runtime.clickhouse import ClickHouse, ClickHouseAwayError
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.recomputing import RecomputeThread
 from tests.receiver import eventually
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import changed, row
 
 
-class Slow(Derived):
+class Slow(DerivedTables):
     """Recomputes until it is let go, as over a very large table."""
 
     def __init__(self, clickhouse: ClickHouse) -> None:
@@ -25,7 +25,7 @@ class Slow(Derived):
         assert self.let_go.wait(120)
 
 
-class Failing(Derived):
+class Failing(DerivedTables):
     def __init__(self, clickhouse: ClickHouse, *failures: Exception) -> None:
         super().__init__(clickhouse, 0.1, threading.Event())
         self._failures = list(failures)
@@ -35,7 +35,7 @@ class Failing(Derived):
             raise self._failures.pop(0)
 
 
-def test_batches_are_stored_while_a_recomputation_is_under_way(warehouse: Warehouse) -> None:
+def test_batches_are_stored_during_a_recomputation(warehouse: Warehouse) -> None:
     with closing(ClickHouse(warehouse.settings)) as clickhouse:
         slow = Slow(clickhouse)
         try:
@@ -50,15 +50,15 @@ def test_batches_are_stored_while_a_recomputation_is_under_way(warehouse: Wareho
             slow.let_go.set()
 
 
-def test_while_clickhouse_is_away_it_says_so_and_goes_on_afterwards(warehouse: Warehouse) -> None:
+def test_while_clickhouse_is_unavailable_it_reports_it_and_then_continues(warehouse: Warehouse) -> None:
     failing = Failing(warehouse.clickhouse, ClickHouseAwayError("too many queries", 202))
 
-    with Recomputing(failing) as recomputing:
-        eventually(lambda: "too many queries" in recomputing.look(owned=True))
-        eventually(lambda: recomputing.look(owned=True) == "")
+    with RecomputeThread(failing) as recomputing:
+        eventually(lambda: "too many queries" in recomputing.supervise(owned=True))
+        eventually(lambda: recomputing.supervise(owned=True) == "")
 
 
-def test_what_it_does_not_expect_ends_the_service(warehouse: Warehouse) -> None:
+def test_an_unexpected_error_ends_the_service(warehouse: Warehouse) -> None:
     with (
         pytest.raises(ZeroDivisionError),
         warehouse.running(derived=Failing(warehouse.clickhouse, ZeroDivisionError())) as running,
@@ -67,9 +67,12 @@ def test_what_it_does_not_expect_ends_the_service(warehouse: Warehouse) -> None:
 
 
 def test_without_the_first_partition_nothing_is_recomputed(warehouse: Warehouse) -> None:
-    with closing(ClickHouse(warehouse.settings)) as clickhouse, Recomputing(slow := Slow(clickhouse)) as recomputing:
+    with (
+        closing(ClickHouse(warehouse.settings)) as clickhouse,
+        RecomputeThread(slow := Slow(clickhouse)) as recomputing,
+    ):
         recomputing.stored()
 
-        assert recomputing.look(owned=False) == ""
+        assert recomputing.supervise(owned=False) == ""
         assert not slow.begun.wait(0.5)
         slow.let_go.set()

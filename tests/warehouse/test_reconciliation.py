@@ -30,17 +30,17 @@ def expected(valid: str, rows: Sequence[StoredRow], *erased: tuple[object, objec
     return found
 
 
-def test_of_repeats_the_one_stays_that_the_table_keeps() -> None:
+def test_of_duplicates_the_row_that_the_table_keeps_is_expected() -> None:
     rows = [told(3, "a", 0, 5), told(4, "a", 0, 7), told(5, "a", 0, 6)]
 
     assert [expected(valid, rows).offsets() for valid in TABLES] == [[3], [5], [4]]
 
 
-def test_at_equal_versions_the_last_stays() -> None:
+def test_at_equal_versions_the_last_row_is_expected() -> None:
     assert expected("version", [told(3, "a", 0, 5), told(4, "a", 0, 5)]).offsets() == [4]
 
 
-def test_what_is_deleted_or_erased_is_not_expected() -> None:
+def test_deleted_and_erased_rows_are_not_expected() -> None:
     rows = [told(1, "a", 0, 1), told(2, "a", 0, 2, deleted=True), told(3, "b", 0), told(4, "c", 1)]
 
     found = expected("version", rows, ("acme", "b"))

@@ -11,7 +11,7 @@ from tests.receiver import eventually
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, alert, changed, corrected, delivery, held, row, started
 from tests.warehouse.test_derived import History, tell_corrections, tell_history
-from tests.warehouse.test_forgetting import NOTHING, erased, rows_of
+from tests.warehouse.test_erasing import NOTHING, erased, rows_of
 
 HOUR = timedelta(hours=1)
 
@@ -42,7 +42,7 @@ def stored(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def test_what_is_stored_is_equal_with_repeats_corrections_and_deletions(stored: Warehouse) -> None:
+def test_stored_rows_are_equal_with_duplicates_corrections_and_deletions(stored: Warehouse) -> None:
     found = compared(stored)
 
     assert [one for one in found if one.differences] == []
@@ -52,7 +52,7 @@ def test_what_is_stored_is_equal_with_repeats_corrections_and_deletions(stored: 
     assert rows["mentoring.score_revisions"] > rows["mentoring.score_history"]
 
 
-def test_a_row_that_is_missing_is_named_by_its_offset_and_its_day(stored: Warehouse) -> None:
+def test_a_missing_row_is_named_by_its_offset_and_its_day(stored: Warehouse) -> None:
     stored.clickhouse.command(
         f"ALTER TABLE mentoring.events DELETE WHERE tenant_id = '{stored.tenant}' AND log_offset = 7 "
         "SETTINGS mutations_sync = 2"
@@ -67,7 +67,7 @@ def test_a_row_that_is_missing_is_named_by_its_offset_and_its_day(stored: Wareho
     assert by_day == ("mentoring.events", "day 2024-03-31: the log gives 13 rows, the table has 12")
 
 
-def test_a_row_that_the_log_does_not_give_is_named(stored: Warehouse) -> None:
+def test_a_row_that_is_not_on_the_log_is_named(stored: Warehouse) -> None:
     stored.clickhouse.command(
         "INSERT INTO mentoring.alert_log SELECT * REPLACE (9 AS log_offset, at + INTERVAL 1 DAY AS at) "
         f"FROM mentoring.alert_log WHERE tenant_id = '{stored.tenant}'"
@@ -77,7 +77,7 @@ def test_a_row_that_the_log_does_not_give_is_named(stored: Warehouse) -> None:
     assert any("offset 9 is in the table and should not be" in words for _, words in differences(stored))
 
 
-def test_an_erased_relationship_is_passed_over(stored: Warehouse) -> None:
+def test_an_erased_relationship_is_ignored(stored: Warehouse) -> None:
     with stored.running() as running:
         stored.write("events", erased("r-1", stored.tenant))
         running.until(stored.is_committed, "the commit")
@@ -86,7 +86,7 @@ def test_an_erased_relationship_is_passed_over(stored: Warehouse) -> None:
     assert differences(stored) == []
 
 
-def test_what_is_on_the_log_and_not_stored_yet_is_no_difference(stored: Warehouse) -> None:
+def test_records_that_are_not_stored_yet_are_no_difference(stored: Warehouse) -> None:
     stored.write("scores", changed(row(NOON + HOUR), tenant=stored.tenant), corrected(row(NOON), tenant=stored.tenant))
 
     assert differences(stored) == []

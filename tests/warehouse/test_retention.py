@@ -18,7 +18,7 @@ from services.warehouse.domain.alerts import ALERTS
 from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.programs import PROGRAMS
 from services.warehouse.domain.reconciliation import ExpectedRows
-from services.warehouse.domain.record import Place
+from services.warehouse.domain.record import RecordMetadata
 from services.warehouse.domain.retention import FOREVER, Retention, ttl, ttl_of
 from services.warehouse.domain.target import EVENT_LOG
 from services.warehouse.settings import WarehouseSettings
@@ -37,14 +37,14 @@ def test_the_ttl_of_a_table_is_read_as_it_is_written() -> None:
     assert ttl_of("ReplacingMergeTree ORDER BY id SETTINGS x = 1") == ttl(EVENTS, FOREVER) == ""
 
 
-def test_days_of_which_rows_have_left_are_not_computed_anew() -> None:
+def test_days_with_expired_rows_are_not_recomputed() -> None:
     days = [("acme", "spruce", date(2026, 1, 1)), ("acme", "spruce", date(2026, 5, 1))]
 
-    assert Retention(events=90, alerts=400).whole(days, NOW) == days[1:]
-    assert FOREVER.whole(days, NOW) == days
+    assert Retention(events=90, alerts=400).complete_days(days, NOW) == days[1:]
+    assert FOREVER.complete_days(days, NOW) == days
 
 
-def test_what_is_compared_begins_a_day_after_what_may_leave() -> None:
+def test_the_comparison_begins_a_day_after_the_retention_limit() -> None:
     retention = Retention(alerts=90)
 
     assert retention.since(ALERTS, NOW) == datetime(2026, 3, 4, tzinfo=UTC)
@@ -54,7 +54,7 @@ def test_what_is_compared_begins_a_day_after_what_may_leave() -> None:
 def test_a_row_from_before_is_not_expected_in_the_table() -> None:
     expected = ExpectedRows(EVENTS, set(), NOW)
     for at in (NOW - DAY, NOW + DAY):
-        outcome = EVENT_LOG.read(to_json(held(at)), Place(0, at.day))
+        outcome = EVENT_LOG.read(to_json(held(at)), RecordMetadata(0, at.day))
         assert isinstance(outcome, tuple)
         expected.add(outcome[0])
 
@@ -68,7 +68,7 @@ def test_a_row_from_before_is_not_expected_in_the_table() -> None:
         ({"warehouse_keep_alerts_days": 400, "clock": "log"}, "leave them out with CLOCK=log"),
     ],
 )
-def test_what_would_lose_more_than_was_meant_is_refused(settings: dict[str, object], words: str) -> None:
+def test_a_retention_that_would_lose_more_than_intended_is_refused(settings: dict[str, object], words: str) -> None:
     with pytest.raises(ValidationError, match=words):
         WarehouseSettings.model_validate(settings)
 
@@ -85,7 +85,7 @@ def rapport(server: LocalClickHouse, command: str, **days: int) -> Result:
     return CliRunner().invoke(main, [command], env={"RAPPORT_CLICKHOUSE": server.url} | keep)
 
 
-def test_old_events_leave_and_how_relationships_began_and_what_was_counted_stays(
+def test_old_events_expire_and_starts_of_relationships_and_counts_stay(
     warehouse_server: LocalClickHouse, clickhouse: ClickHouse
 ) -> None:
     tenant, today = f"kept-{uuid.uuid4().hex[:8]}", datetime.now(UTC)

@@ -16,7 +16,7 @@ from services.notify.domain.lifecycle import CORRECTED
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES
 from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.programs import FIRST_YEAR, LAST_YEAR, PROGRAMS, transitions
-from services.warehouse.domain.record import NotStored, Outcome, Place, Refused, event_id
+from services.warehouse.domain.record import NotStored, Outcome, RecordMetadata, Refused, event_id
 from services.warehouse.domain.rejected import REJECTED
 from services.warehouse.domain.scores import HISTORY, REVISIONS
 from services.warehouse.domain.tables import WarehouseTable
@@ -41,7 +41,7 @@ from tests.warehouse.samples import (
     started,
 )
 
-PLACE = Place(partition=3, offset=17)
+PLACE = RecordMetadata(partition=3, offset=17)
 
 
 def read(target: Target, value: bytes) -> Outcome:
@@ -69,8 +69,8 @@ def test_an_event_becomes_a_row_of_its_month_with_its_whole_payload() -> None:
 
 
 def test_of_two_copies_the_first_on_the_log_has_the_greater_version() -> None:
-    first = columns(EVENTS, EVENT_LOG.read(to_json(held()), Place(3, 17)))
-    second = columns(EVENTS, EVENT_LOG.read(to_json(held()), Place(3, 18)))
+    first = columns(EVENTS, EVENT_LOG.read(to_json(held()), RecordMetadata(3, 17)))
+    second = columns(EVENTS, EVENT_LOG.read(to_json(held()), RecordMetadata(3, 18)))
 
     assert first["version"] == second["version"] + 1 == 2**63 - 17
     assert first["event_id"] == second["event_id"] == event_id("acme", "zoom", held().id)
@@ -146,7 +146,7 @@ def test_a_score_without_anything_before_and_without_a_trigger_has_neutral_value
     assert (found["trigger_type"], found["trigger_recorded"]) == ("", 0)
 
 
-def test_a_deletion_is_a_row_that_takes_its_instant_away() -> None:
+def test_a_deletion_is_a_row_that_deletes_its_instant() -> None:
     found = columns(HISTORY, read(SCORE_HISTORY, to_json(corrected(row(deleted=True)))))
 
     assert (found["is_deleted"], found["band"], found["status"], found["factors"]) == (1, "none", "none", {})
@@ -168,13 +168,13 @@ def test_an_alert_keeps_its_reading_reasons_and_words() -> None:
     assert (found["trigger_id"], found["not_sent"]) == ("m-1", "late_trigger")
 
 
-def test_an_alert_that_a_deadline_brought_about_has_no_trigger() -> None:
+def test_an_alert_that_a_deadline_caused_has_no_trigger() -> None:
     found = columns(ALERTS, read(ALERT_LOG, to_json(alert(trigger=None))))
 
     assert (found["trigger_source"], found["trigger_id"], found["trigger_type"], found["not_sent"]) == ("", "", "", "")
 
 
-def test_an_alert_of_a_programme_rests_on_no_score_and_is_of_no_relationship() -> None:
+def test_an_alert_of_a_programme_has_no_score_and_no_relationship() -> None:
     whole = alert(relationship="spruce", subject_kind="programme", reading=None)
 
     found = columns(ALERTS, read(ALERT_LOG, to_json(whole)))
@@ -183,7 +183,7 @@ def test_an_alert_of_a_programme_rests_on_no_score_and_is_of_no_relationship() -
     assert (found["band"], found["health"], found["as_of"]) == ("none", 0, 0)
 
 
-def test_an_act_on_an_alert_is_a_row_without_who_acted() -> None:
+def test_an_action_on_an_alert_is_a_row_without_the_actor() -> None:
     ends = NOON + timedelta(days=3)
     held_by = Handling(state="acknowledged", by="p-9", assignee="p-9", until=ends)
     seen = handled(alert(), "acknowledge", NOON, handling=held_by)
@@ -196,7 +196,7 @@ def test_an_act_on_an_alert_is_a_row_without_who_acted() -> None:
     assert "p-9" not in map(str, found.values())
 
 
-def test_an_act_is_about_what_the_key_of_its_record_says() -> None:
+def test_the_subject_of_an_action_comes_from_the_key_of_its_record() -> None:
     whole = alert(relationship="spruce", subject_kind="source", reading=None)
     vote = handled(whole, "vote", NOON, verdict="useful", closing="acted", refused="the alert is closed")
 
@@ -206,20 +206,20 @@ def test_an_act_is_about_what_the_key_of_its_record_says() -> None:
     assert (found["verdict"], found["closing"], found["refused"]) == ("useful", "acted", True)
 
 
-def test_the_reason_by_which_notify_withdraws_an_alert_is_the_one_that_the_warehouse_looks_for() -> None:
+def test_notify_withdraws_an_alert_with_the_reason_that_the_warehouse_expects() -> None:
     assert CORRECTED.startswith("corrected")
 
 
 def test_every_version_of_a_score_is_kept_with_the_time_when_it_was_emitted() -> None:
-    outcome = SCORE_HISTORY.read(to_json(changed(row())), Place(3, 17, appended_ms=1_700_000_000_123))
+    outcome = SCORE_HISTORY.read(to_json(changed(row())), RecordMetadata(3, 17, appended_ms=1_700_000_000_123))
     now, kept = columns(HISTORY, outcome), columns(REVISIONS, outcome)
 
     assert kept == now | {"emitted_at": 1_700_000_000_123_000}
 
 
-def test_a_record_whose_time_is_no_time_was_emitted_at_the_beginning() -> None:
+def test_a_record_with_an_implausible_timestamp_was_emitted_at_the_beginning() -> None:
     for absurd in (-1, 2**62):
-        outcome = SCORE_HISTORY.read(to_json(changed(row())), Place(3, 17, appended_ms=absurd))
+        outcome = SCORE_HISTORY.read(to_json(changed(row())), RecordMetadata(3, 17, appended_ms=absurd))
 
         assert columns(REVISIONS, outcome)["emitted_at"] == 0
 
@@ -255,7 +255,7 @@ def test_a_message_has_a_row_for_every_alert_that_it_lists() -> None:
     assert len({tuple(row[name] for name in DELIVERIES.key) for row in rows}) == len(rows)
 
 
-def test_of_an_answer_only_the_status_of_a_protocol_is_kept() -> None:
+def test_only_the_protocol_status_of_a_response_is_kept() -> None:
     found = columns(DELIVERIES, read(ALERT_LOG, to_json(delivery(status="550 no such user ann@example.org"))))
 
     assert found["status"] == ""
@@ -276,16 +276,16 @@ def test_a_refusal_never_repeats_what_a_stranger_wrote() -> None:
     assert read(EVENT_LOG, value) == Refused("extra_forbidden", "mentoring.session.held.v1.data.?")
 
 
-def test_a_path_names_places_in_a_list_by_number() -> None:
+def test_a_path_names_list_items_by_index() -> None:
     value = to_json(started()).replace(b'"p-3"', b"3")
 
     assert read(EVENT_LOG, value) == Refused("string_type", "mentoring.relationship.started.v1.data.mentees.1")
 
 
-def test_a_rejected_input_is_a_row_of_words_of_ours_and_never_of_its_bytes() -> None:
+def test_a_rejected_input_is_a_row_of_our_own_words_and_never_of_its_bytes() -> None:
     notes = {"reason": "invalid", "path": "data.minutes.Ann Example", "tool": "zoom", "detail": "Ann Example"}
     headers = [(name, text.encode()) for name, text in notes.items()]
-    place = Place(0, 4, appended_ms=1_700_000_000_000, key=b"mentoring.raw.zoom/1/17#2", headers=headers)
+    place = RecordMetadata(0, 4, appended_ms=1_700_000_000_000, key=b"mentoring.raw.zoom/1/17#2", headers=headers)
 
     found = columns(REJECTED, REJECTED_TARGET.read(b"Ann Example", place))
 
@@ -307,19 +307,21 @@ def test_a_rejected_input_is_a_row_of_words_of_ours_and_never_of_its_bytes() -> 
 
 @pytest.mark.parametrize("key", [b"", b"mentoring.raw.zoom/1", b"/etc/1/2", b"mentoring.raw.zoom/1/2#x", b"\xff"])
 def test_a_rejection_without_an_origin_is_refused(key: bytes) -> None:
-    assert REJECTED_TARGET.read(b"", Place(0, 4, key=key)) == Refused("key")
+    assert REJECTED_TARGET.read(b"", RecordMetadata(0, 4, key=key)) == Refused("key")
 
 
-def test_words_of_a_rejection_that_are_none_of_ours_are_other() -> None:
+def test_unknown_words_of_a_rejection_become_other() -> None:
     headers = (("reason", b"Ann <ann@example.org>"), ("tool", b"ann"), ("cut_from_bytes", b"2000000"))
 
-    found = columns(REJECTED, REJECTED_TARGET.read(b"x", Place(0, 4, key=b"mentoring.raw.zoom/1/17", headers=headers)))
+    found = columns(
+        REJECTED, REJECTED_TARGET.read(b"x", RecordMetadata(0, 4, key=b"mentoring.raw.zoom/1/17", headers=headers))
+    )
 
     assert (found["reason"], found["tool"], found["size"], found["part"]) == ("other", "other", 2_000_000, 0)
 
 
-def test_that_a_rejected_input_was_sent_again_is_a_row_beside_it() -> None:
-    place = Place(0, 5, key=b"mentoring.raw.zoom/1/17", headers=(("requeued", b"2024-01-01T00:00:00Z"),))
+def test_resending_a_rejected_input_adds_a_row_beside_it() -> None:
+    place = RecordMetadata(0, 5, key=b"mentoring.raw.zoom/1/17", headers=(("requeued", b"2024-01-01T00:00:00Z"),))
 
     assert columns(REJECTED, REJECTED_TARGET.read(b"", place))["requeued"] is True
 
@@ -336,7 +338,7 @@ def programme(zone: str = "Europe/Berlin") -> Programme:
 
 
 def test_a_programme_keeps_its_zone_as_offsets_and_what_is_expected_of_its_feeds() -> None:
-    found = columns(PROGRAMS, PROGRAM_TARGET.read(programme().model_dump_json().encode(), Place(0, 9)))
+    found = columns(PROGRAMS, PROGRAM_TARGET.read(programme().model_dump_json().encode(), RecordMetadata(0, 9)))
 
     assert (found["tenant_id"], found["program_id"], found["time_zone"], found["coordinator"]) == (
         "acme",
@@ -349,11 +351,11 @@ def test_a_programme_keeps_its_zone_as_offsets_and_what_is_expected_of_its_feeds
 
 
 def test_a_programme_without_a_value_is_withdrawn() -> None:
-    found = columns(PROGRAMS, PROGRAM_TARGET.read(b"", Place(0, 9, key=b"acme/spruce")))
+    found = columns(PROGRAMS, PROGRAM_TARGET.read(b"", RecordMetadata(0, 9, key=b"acme/spruce")))
 
     assert (found["tenant_id"], found["program_id"], found["is_deleted"]) == ("acme", "spruce", 1)
-    assert PROGRAM_TARGET.read(b"", Place(0, 9, key=b"spruce")) == Refused("key")
-    assert isinstance(PROGRAM_TARGET.read(b"{", Place(0, 9)), Refused)
+    assert PROGRAM_TARGET.read(b"", RecordMetadata(0, 9, key=b"spruce")) == Refused("key")
+    assert isinstance(PROGRAM_TARGET.read(b"{", RecordMetadata(0, 9)), Refused)
 
 
 ZONES = {

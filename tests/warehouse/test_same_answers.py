@@ -19,8 +19,8 @@ from schemas.scores import ScoreRow
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.catalogue import Query, queries
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import BEGIN, DAY, HOUR, at, event, put
 from tests.warehouse.samples import band, changed, corrected, retracted, row, score
@@ -50,7 +50,7 @@ class Telling:
             put(self.clickhouse, SCORE_HISTORY, [to_json(made(one, pair, self.tenant)) for pair, one in scores])
 
     def recompute(self) -> None:
-        Derived(self.clickhouse, 0, threading.Event()).recompute_if_due()
+        DerivedTables(self.clickhouse, 0, threading.Event()).recompute_if_due()
 
     def answers(self) -> dict[str, tuple[list[Any], list[Any]]]:
         """Before and now, by query."""
@@ -60,7 +60,7 @@ class Telling:
         sql = before or query.statement
         given = ASKED_OF | {"tenant": self.tenant}
         pairs = [f"{name}={value}" for name, value in given.items() if name in query.parameters]
-        return self.clickhouse.query(sql, query.bound(pairs))
+        return self.clickhouse.query(sql, query.parsed_parameters(pairs))
 
 
 @pytest.fixture(params=[1, 2])
@@ -153,7 +153,7 @@ def test_answers_are_those_of_every_event_and_score_whatever_happens_to_them(tel
     found = telling.answers()
 
     # 3. Everything computed anew, and everything read again from the beginning.
-    recompute_everything(telling.clickhouse, lambda _: None)
+    recompute_all(telling.clickhouse, lambda _: None)
     assert telling.answers() == found
     telling.tell(telling.events, telling.scores)
     telling.recompute()
@@ -165,12 +165,12 @@ def test_answers_are_those_of_every_event_and_score_whatever_happens_to_them(tel
     assert_same(telling)
     assert telling.answers() != found
     telling.tell([one for one in telling.events if one.subject == "b"], [])
-    recompute_everything(telling.clickhouse, lambda _: None)
+    recompute_all(telling.clickhouse, lambda _: None)
     telling.recompute()
     assert_same(telling)
 
 
-def test_what_was_just_stored_of_a_pair_is_in_its_timeline_at_once(telling: Telling) -> None:
+def test_rows_of_a_pair_are_in_its_timeline_as_soon_as_they_are_stored(telling: Telling) -> None:
     """It reads the scores themselves, also of a pair that no derived table knows yet."""
     of_pair = {one.as_of for pair, one in telling.scores if pair == PAIRS[0]}
 

@@ -1,7 +1,7 @@
 from datetime import date
 
 from services.warehouse.domain.record import NotStored, Refused, StoredRow
-from services.warehouse.domain.sorting import Block, sort_out
+from services.warehouse.domain.sorting import Block, sort_outcomes
 from services.warehouse.domain.touched import months, portions
 
 LATE = StoredRow("a", 0, 202404, ())
@@ -11,7 +11,7 @@ OTHER = StoredRow("b", 3, 202404, ())
 
 
 def test_rows_are_sorted_by_table_and_month_and_keep_their_order_within_them() -> None:
-    found = sort_out([(0, (LATE,)), (1, (EARLY,)), (3, (ALSO_LATE, OTHER))])
+    found = sort_outcomes([(0, (LATE,)), (1, (EARLY,)), (3, (ALSO_LATE, OTHER))])
 
     assert found.blocks == (
         Block("a", 202403, [EARLY]),
@@ -22,7 +22,7 @@ def test_rows_are_sorted_by_table_and_month_and_keep_their_order_within_them() -
 
 
 def test_refusals_keep_their_offset_and_the_rest_is_counted() -> None:
-    found = sort_out([(0, Refused("json_invalid")), (1, NotStored("clock")), (2, NotStored("clock"))])
+    found = sort_outcomes([(0, Refused("json_invalid")), (1, NotStored("clock")), (2, NotStored("clock"))])
 
     assert (found.refused, found.ignored, found.rows) == ({0: Refused("json_invalid")}, 2, 0)
 

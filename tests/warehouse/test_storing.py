@@ -69,7 +69,7 @@ def test_a_score_is_read_back_exactly(warehouse: Warehouse) -> None:
     ) == [("rhythm", 66.75, -1.5), ("silence", -4.25, 0.0)]
 
 
-def test_the_row_that_knows_most_of_the_log_is_valid_whatever_comes_last(warehouse: Warehouse) -> None:
+def test_the_row_with_the_greatest_position_is_valid_whatever_comes_last(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
     better, worse = row(position=9, score=score(80)), row(position=8, score=score(20))
     warehouse.write("scores", changed(better, tenant=tenant))
@@ -81,7 +81,7 @@ def test_the_row_that_knows_most_of_the_log_is_valid_whatever_comes_last(warehou
     assert warehouse.ask("SELECT health FROM mentoring_mart.scores WHERE tenant_id = {tenant}") == [(80.0,)]
 
 
-def test_a_deleted_row_is_gone_and_stays_gone_when_the_old_one_is_told_again(warehouse: Warehouse) -> None:
+def test_a_deleted_row_stays_deleted_when_the_old_one_is_sent_again(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
     deletion = row(position=8, deleted=True, trigger=None)
     warehouse.write("scores", changed(row(), tenant=tenant), corrected(deletion, tenant=tenant))
@@ -112,7 +112,7 @@ def test_of_two_copies_of_an_event_the_first_on_the_log_is_valid(warehouse: Ware
     assert warehouse.ask("SELECT correlation_id FROM mentoring.events FINAL WHERE tenant_id = {tenant}") == [("first",)]
 
 
-def test_alerts_that_were_committed_are_rows_and_an_aborted_one_is_none(warehouse: Warehouse) -> None:
+def test_committed_alerts_are_rows_and_an_aborted_one_is_not(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
     reader = Reader(warehouse.settings, tenant)
     producer = Producer(warehouse.settings, transactional_id=tenant)
@@ -141,7 +141,7 @@ def test_alerts_that_were_committed_are_rows_and_an_aborted_one_is_none(warehous
     ) == [(1, False, 38.5)]
 
 
-def test_poison_is_set_aside_by_hash_and_the_next_good_record_is_stored(warehouse: Warehouse) -> None:
+def test_a_poison_record_is_dead_lettered_by_hash_and_the_next_good_record_is_stored(warehouse: Warehouse) -> None:
     poison = b'{"name": "Ann Example"}'
     good = held(tenant=warehouse.tenant)
     key = good.partitionkey.encode()
@@ -159,7 +159,7 @@ def test_poison_is_set_aside_by_hash_and_the_next_good_record_is_stored(warehous
     ]
 
 
-def test_a_record_that_lies_elsewhere_than_its_key_belongs_is_no_second_history(warehouse: Warehouse) -> None:
+def test_a_record_on_another_partition_than_its_keys_is_no_second_history(warehouse: Warehouse) -> None:
     mine = held(tenant=warehouse.tenant)
     key = mine.partitionkey.encode()
     # r-1 lies on partition 0; what comes after it there shows that all was read.
@@ -182,7 +182,7 @@ def test_a_record_that_lies_elsewhere_than_its_key_belongs_is_no_second_history(
     ]
 
 
-def test_a_row_that_clickhouse_refuses_is_found_among_the_others_and_set_aside(warehouse: Warehouse) -> None:
+def test_a_row_that_clickhouse_refuses_is_found_among_the_others_and_dead_lettered(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
     names = warehouse.placed(9)
     check = f"tenant_id != '{tenant}' OR relationship_id != '{names[5]}'"
@@ -198,7 +198,7 @@ def test_a_row_that_clickhouse_refuses_is_found_among_the_others_and_set_aside(w
     assert dead_letters(warehouse, "events") == [(5, "clickhouse_469")]
 
 
-def test_a_row_whose_numbers_fit_no_column_is_set_aside(warehouse: Warehouse) -> None:
+def test_a_row_whose_numbers_fit_no_column_is_dead_lettered(warehouse: Warehouse) -> None:
     tenant = warehouse.tenant
     huge = row(NOON + MICROSECOND, score=score(trend=1e12))
     warehouse.write("scores", changed(row(), tenant=tenant), changed(huge, tenant=tenant))
@@ -209,7 +209,7 @@ def test_a_row_whose_numbers_fit_no_column_is_set_aside(warehouse: Warehouse) ->
     assert dead_letters(warehouse, "scores") == [(1, "clickhouse_53")]
 
 
-def test_a_bad_deploy_stops_and_leaves_everything_where_it_was(warehouse: Warehouse) -> None:
+def test_a_bad_deploy_stops_and_changes_nothing(warehouse: Warehouse) -> None:
     warehouse.write_bytes("events", [b"{}"] * 100)
 
     with pytest.raises(BadDeployError, match="100 records in a row"):
@@ -231,6 +231,6 @@ def test_a_bad_deploy_is_noticed_before_the_rest_of_the_batch_is_read(warehouse:
     store, records = Store(warehouse.clickhouse, Breaker(3), Meters(CollectorRegistry())), iter(range(10))
 
     with pytest.raises(BadDeployError):
-        store.judged((offset, Refused("failed", "KeyError")) for offset in records)
+        store.collect((offset, Refused("failed", "KeyError")) for offset in records)
 
     assert list(records) == list(range(3, 10))

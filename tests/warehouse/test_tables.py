@@ -1,6 +1,6 @@
 """The registry of tables is what the engine has."""
 
-from services.warehouse.domain.target import DERIVED, STORED, TABLES, of_scope
+from services.warehouse.domain.target import DERIVED, STORED, TABLES, tables_of
 from services.warehouse.flow.statements import statement
 from tests.warehouse.conftest import Warehouse
 
@@ -47,4 +47,4 @@ def test_every_derived_table_has_its_statement_and_every_stored_one_its_columns(
         assert f"INSERT INTO {table.name}" in statement(table.short)
     assert all(table.columns for table in STORED)
     assert not any(table.columns for table in DERIVED)
-    assert [*of_scope("relationship"), *of_scope("day")] == list(DERIVED)
+    assert [*tables_of("relationship"), *tables_of("day")] == list(DERIVED)

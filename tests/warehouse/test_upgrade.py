@@ -16,10 +16,10 @@ from services.warehouse.__main__ import main
 from services.warehouse.domain.migration import ONE_SERVER, statements
 from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, RELATIONSHIPS, SCORE_HISTORY
-from services.warehouse.flow.derived import Derived
-from services.warehouse.flow.everything import recompute_everything
-from services.warehouse.flow.filling import unfilled
+from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.migrator import LEDGER, migrate, migrations
+from services.warehouse.flow.recompute_all import recompute_all
 from tests.warehouse.known_history import events, put, scores
 
 BEFORE = 9
@@ -72,7 +72,7 @@ def rapport(server: LocalClickHouse, *arguments: str) -> Result:
 
 
 @pytest.mark.parametrize("applied", [BEFORE, LAST], ids=["version", "commit"])
-def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them(
+def test_its_rows_are_kept_and_derived_tables_are_computed_from_them(
     local_clickhouse: LocalClickHouse, empty: ClickHouse, applied: int
 ) -> None:
     old = filled(empty, applied)
@@ -99,9 +99,7 @@ def test_its_rows_are_there_afterwards_and_what_is_derived_is_computed_from_them
     assert old.query("SELECT count(), countIf(retracted) FROM mentoring_mart.events_by_type") == [(22, 0)]
 
 
-def test_what_is_new_is_filled_at_once_where_that_is_asked_for(
-    local_clickhouse: LocalClickHouse, old: ClickHouse
-) -> None:
+def test_new_tables_are_filled_at_once_on_request(local_clickhouse: LocalClickHouse, old: ClickHouse) -> None:
     done, docs, again = (
         rapport(local_clickhouse, *words) for words in (("migrate",), ("docs",), ("migrate", "--fill"))
     )
@@ -129,7 +127,7 @@ def dying(at: str) -> Callable[[str], None]:
     return hear
 
 
-def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
+def test_tables_to_fill_are_reported_until_they_are_filled_whatever_crashed_in_between(
     local_clickhouse: LocalClickHouse, old: ClickHouse
 ) -> None:
     def told() -> bool:
@@ -139,19 +137,19 @@ def test_what_is_to_be_filled_is_told_until_it_was_whatever_died_in_between(
         migrate(old, ONE_SERVER, dying(f"applied  {migrations()[-1].name}"))
     assert told()
     with pytest.raises(DiedError):
-        recompute_everything(old, dying("days, 0 of"))
+        recompute_all(old, dying("days, 0 of"))
     assert told()
     # The service stores what is new, and knows nothing of what was there before.
     with capture_logs() as lines:
-        Derived(old, 0, threading.Event()).recompute_if_due()
+        DerivedTables(old, 0, threading.Event()).recompute_if_due()
     assert [line["hint"] for line in lines if line["event"] == "tables_to_fill"] == [FILL]
     assert told()
-    assert set(unfilled(old)) == {table.name for table in (*COPIED, *DERIVED)}
+    assert set(unfilled_tables(old)) == {table.name for table in (*COPIED, *DERIVED)}
 
-    recompute_everything(old, lambda _: None)
+    recompute_all(old, lambda _: None)
 
     assert not told()
-    assert not unfilled(old)
+    assert not unfilled_tables(old)
 
 
 def test_a_database_that_has_stored_nothing_yet_needs_no_filling(
@@ -174,10 +172,10 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
 
     told = rapport(local_clickhouse, "migrate")
 
-    assert set(unfilled(old)) == MADE_WITH_IT | {"mentoring.relationships"}
+    assert set(unfilled_tables(old)) == MADE_WITH_IT | {"mentoring.relationships"}
     assert FILL in told.output
     rapport(local_clickhouse, "recompute")
-    assert not unfilled(old)
+    assert not unfilled_tables(old)
     assert old.query(
         "SELECT sum(sessions_scheduled), sum(goals_set), sum(goals_achieved), sum(goals_revised), "
         "sum(milestones_celebrated), sum(smart_goals), sum(smart_criteria) FROM mentoring_mart.relationships"
@@ -185,7 +183,7 @@ def test_a_filled_table_that_gets_new_columns_is_to_be_filled_once_more(
     assert old.query("SELECT side, hours FROM mentoring_mart.replies") == [("mentor", 6.0)]
 
 
-def test_who_asks_before_they_are_filled_is_told_that_answers_may_lack_what_was_stored(
+def test_answers_before_the_filling_come_with_a_warning_that_they_may_lack_rows(
     local_clickhouse: LocalClickHouse, empty: ClickHouse
 ) -> None:
     old = filled(empty, LAST)

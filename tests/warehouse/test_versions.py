@@ -14,7 +14,7 @@ from deploy.local.clickhouse import LocalClickHouse
 from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.known_history import BEGIN, put
 from tests.warehouse.samples import changed, corrected, held, row, score
@@ -107,7 +107,7 @@ def test_what_was_known_at_a_moment_is_what_a_replay_of_the_log_up_to_then_gives
             assert asked(clickhouse, tenant, moment) == known, moment
 
 
-def test_of_now_the_versions_and_the_scores_say_the_same(clickhouse: ClickHouse) -> None:
+def test_versions_as_of_now_equal_the_scores(clickhouse: ClickHouse) -> None:
     now = clickhouse.query(
         "SELECT tenant_id, relationship_id, as_of, health FROM mentoring_mart.score_versions "
         "WHERE known_to IS NULL AND startsWith(tenant_id, 'known-') ORDER BY ALL"
@@ -134,7 +134,7 @@ def test_rows_of_the_time_before_versions_were_kept_are_known_since_their_last_e
 
 
 def test_the_newest_score_that_was_known_is_one_row_per_relationship(clickhouse: ClickHouse) -> None:
-    Derived(clickhouse, 0, threading.Event()).recompute_if_due()
+    DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
 
     [(rows, pairs)] = clickhouse.query(
         "SELECT count(), uniqExact(tenant_id, relationship_id) FROM mentoring_at.relationships_known(known_at = "

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from schemas.scores import ScoreRow
 from services.runtime.clickhouse import ClickHouse
-from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.recompute_all import recompute_all
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import held
 from tests.warehouse.test_derived import BEGIN, DAYS, PAIRS, History, tell_corrections, tell_history
@@ -73,13 +73,13 @@ def test_weeks_are_those_of_a_recount_after_corrections_and_deletions_and_when_r
         expected = recount(history, sessions)
         running.until(lambda: weeks_of(warehouse) == expected, "every week")
     with closing(ClickHouse(warehouse.settings)) as clickhouse:
-        recompute_everything(clickhouse, lambda _: None)
+        recompute_all(clickhouse, lambda _: None)
 
     assert weeks_of(warehouse) == expected
     assert len(expected) == 4
 
 
-def test_a_week_of_which_nothing_is_left_is_gone(warehouse: Warehouse) -> None:
+def test_a_week_without_remaining_rows_is_deleted(warehouse: Warehouse) -> None:
     history = History()
     chance = random.Random(3)
     tell_history(warehouse, history, chance)
@@ -91,6 +91,6 @@ def test_a_week_of_which_nothing_is_left_is_gone(warehouse: Warehouse) -> None:
             f"ALTER TABLE mentoring.{table} DELETE WHERE tenant_id = '{warehouse.tenant}' SETTINGS mutations_sync = 2"
         )
 
-    recompute_everything(warehouse.clickhouse, lambda _: None)
+    recompute_all(warehouse.clickhouse, lambda _: None)
 
     assert weeks_of(warehouse) == {}

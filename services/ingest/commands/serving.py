@@ -22,7 +22,7 @@ from services.ingest.sources.connections import ConnectionsError, listed
 from services.ingest.sources.tool import Connection
 from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
-from services.runtime.garbage import importing
+from services.runtime.gc_tuning import freeze_imports
 from services.runtime.health import Health
 from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import SettingsError, describe, load
@@ -60,7 +60,7 @@ def serve(check: bool, workers: int, listener: int | None) -> None:  # noqa: FBT
     metrics, and so on. If one worker ends by itself, all end.
     """
     # Only this command needs the web framework. It is imported before `_run` freezes the imported objects.
-    with importing():
+    with freeze_imports():
         import_module("services.ingest.gateway.app")
     if listener is not None:
         _run(lambda settings, stop, tools: service.serve(settings, stop, tools, inherited(listener, stop)), check)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from schemas.directory import DirectoryStatement, Participant
 from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition
 from schemas.primitives import LAST_YEAR
-from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, raw_of
+from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, raw_topic
 from services.ingest.domain.activity import Activity, Pointer
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold, SessionKey
@@ -56,7 +56,7 @@ class InMemoryLog:
         if isinstance(found, Participant) and not is_same(found, existing):
             self._participants.append(found)
 
-    def together(self) -> "_CompletedWrites":
+    def write_group(self) -> "_CompletedWrites":
         return _CompletedWrites(self)
 
     def drain(self) -> tuple[tuple[MentoringEvent, ...], tuple[Participant, ...]]:
@@ -146,7 +146,7 @@ class ToolDryRun:
             # As the gateway writes it to the tool's raw topic.
             self._records += 1
             noted, time = kept.headers(name), round(self._now.timestamp() * 1000)
-            record = Record(raw_of(tool), 0, self._records, name.encode(), kept.payload, noted, time)
+            record = Record(raw_topic(tool), 0, self._records, name.encode(), kept.payload, noted, time)
             yield from self.record(record, tuple(cut_paths(kept.original, kept.value)))
 
     def record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[PayloadResult]:

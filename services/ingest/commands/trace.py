@@ -29,7 +29,7 @@ from services.ingest.settings import IngestSettings
 from services.ingest.sources.connections import ConnectionsError
 from services.ingest.sources.tool import Connection
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
-from services.runtime.kafka import Partition, Record, reading
+from services.runtime.kafka import Partition, Record, open_reader
 
 SQL = Path(__file__).parent
 
@@ -178,7 +178,7 @@ def parse_origin(origin: str) -> tuple[Partition, int]:
 
 def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Record | None:
     """Return None if the record has expired or never existed. Raises KafkaError."""
-    with reading(settings, [partition.topic]) as reader:
+    with open_reader(settings, [partition.topic]) as reader:
         if partition not in reader.assignment():
             return None
         begin, end = reader.beginning_offsets([partition])[partition], reader.end_offsets([partition])[partition]
@@ -187,7 +187,7 @@ def record_at(settings: IngestSettings, partition: Partition, offset: int) -> Re
         for other in reader.assignment() - {partition}:
             reader.pause([other])
         reader.seek(partition, offset)
-        for polled in reader.up_to({partition: end}):
+        for polled in reader.poll_until({partition: end}):
             for found in islice(polled.get(partition, ()), 1):
                 return found if found.offset == offset else None
     return None

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, partition_key
-from schemas.known_names import UNKNOWN, known_path
+from schemas.field_names import UNKNOWN, safe_path
 from schemas.topics import RAW_CLOUDEVENTS, RAW_TOOLS
 from services.ingest.domain.admission import sanitize
 from services.ingest.domain.cloudevents import ENCODED, Parsed, normal_form, read_json
@@ -177,7 +177,7 @@ def without_words(rejected: Rejected) -> Rejected:
 def _stored_path(path: str) -> str:
     if path in PROTOCOL_PATHS or not path:
         return path
-    return f"ce_{UNKNOWN}" if path.startswith("ce_") else known_path(path.split("."))
+    return f"ce_{UNKNOWN}" if path.startswith("ce_") else safe_path(path.split("."))
 
 
 def _pruned(event: Mapping[str, object]) -> dict[str, object]:

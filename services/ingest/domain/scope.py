@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from schemas.topics import raw_of
+from schemas.topics import raw_topic
 
 RESERVED = "urn:rapport:"
 """Prefix of the sources of connections and of ingest itself."""
@@ -60,7 +60,7 @@ class ConnectionScope:
 
     @cached_property
     def raw_topic(self) -> str:
-        return raw_of(self.tool)
+        return raw_topic(self.tool)
 
     @cached_property
     def scope(self) -> Scope:

@@ -31,7 +31,7 @@ from services.ingest.flow.supervise import Parts
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, later_if_away
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 
 GROUP = "rapport-attendance"
 # Searched in the bytes of an event: events of other types only advance the clock and are not parsed.
@@ -145,7 +145,7 @@ class AttendanceWork:
         with later_if_away():
             self._folded[partition] = self._restored(partition, committed or Committed(0, FIRST_READ))
 
-    def note(self, partition: Partition) -> str:
+    def offset_metadata(self, partition: Partition) -> str:
         """With FIRST_READ, the next owner of the partition reads it from its beginning."""
         folded = self._folded.get(partition)
         return FIRST_READ if folded and folded.hold_until else ""
@@ -233,7 +233,7 @@ class AttendanceWork:
         try:
             found = backfill_employment(*pair, self._projection.roster, clock)
         except Exception as failure:  # noqa: BLE001 (logged and counted)
-            self._line.error("pair_failed", relationship="/".join(pair), **described(failure))
+            self._line.error("pair_failed", relationship="/".join(pair), **error_fields(failure))
             self._pairs_failed.refused(type(failure).__name__)
             return []
         self._pairs_failed.passed()

@@ -9,7 +9,7 @@ from http import HTTPStatus
 import httpx
 
 from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, listed
-from services.runtime.health import Act
+from services.runtime.health import PostAction
 
 PATH = "/-/connections/reload"
 # The process reads the file beside its other work.
@@ -25,12 +25,12 @@ def authorization_of(digest_key: str) -> str:
     return f"Bearer {hmac.new(digest_key.encode(), b'reload the connections', sha256).hexdigest()}"
 
 
-def reload_act(connections: ConnectionsFile, digest_key: str) -> Act:
+def reload_act(connections: ConnectionsFile, digest_key: str) -> PostAction:
     """For a process that reads the file."""
     return _guarded(digest_key, lambda: list(listed(connections.reload())))
 
 
-def forwarding_act(addresses: list[str], digest_key: str) -> Act:
+def forwarding_act(addresses: list[str], digest_key: str) -> PostAction:
     """For the parent of several workers: asks all of them, and reports the first that refuses."""
 
     def ask_all() -> list[str]:
@@ -56,7 +56,7 @@ def ask_to_reload(address: str, digest_key: str) -> list[str]:
     raise ReloadRefusedError("\n".join(f"{address}: {fault}" for fault in body.get("faults", [words])))
 
 
-def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> Act:
+def _guarded(digest_key: str, reload: Callable[[], list[str]]) -> PostAction:
     def guarded(authorization: str) -> tuple[int, object]:
         if not hmac.compare_digest(authorization.encode(), authorization_of(digest_key).encode()):
             return HTTPStatus.UNAUTHORIZED, {"faults": ["it has another RAPPORT_INGEST_DIGEST_KEY than who asks"]}

@@ -56,7 +56,7 @@ def prepare(event: MentoringEvent) -> PreparedEvent:
 
 
 class ProducerBatch(Protocol):
-    """Records sent as one batch, as `SentTogether` of the runtime. `failures`: by the index that `send` returned."""
+    """Records sent as one batch, as `WriteGroup` of the runtime. `failures`: by the index that `send` returned."""
 
     written: Future[None]
     failures: dict[int, BaseException]
@@ -114,7 +114,7 @@ class LogProducer(Protocol):
 
     def partitions(self, topic: str) -> list[int]: ...
 
-    def together(self) -> ProducerBatch: ...
+    def write_group(self) -> ProducerBatch: ...
 
 
 class EventWriter:
@@ -154,7 +154,7 @@ class EventWriter:
     @contextmanager
     def batch(self) -> Iterator["EventBatch"]:
         """For events of one request, by one thread."""
-        batch = EventBatch(self._producer.together())
+        batch = EventBatch(self._producer.write_group())
         try:
             yield batch
         finally:

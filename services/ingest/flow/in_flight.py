@@ -12,7 +12,7 @@ from services.ingest.domain.verdict import Problem, Rejected, rejected
 from services.runtime import log
 from services.runtime.kafka import KafkaError, Partition, Record, RecordTooLargeError, Sent, UnwritableRecordError
 from services.runtime.loop import TryLaterError, later_if_away
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 
 Result = TypeVar("Result")
 
@@ -177,7 +177,7 @@ class UnexpectedFailures:
 
     def rejected(self, record: Record, failure: Exception) -> Rejected:
         """Raises BadDeployError."""
-        found = described(failure)
+        found = error_fields(failure)
         self._log.error("record_failed", topic=record.topic, partition=record.partition, offset=record.offset, **found)
         partition = Partition(record.topic, record.partition)
         if self._counted.get(partition, -1) < record.offset:

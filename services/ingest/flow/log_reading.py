@@ -14,8 +14,8 @@ from schemas.events import MENTORING_EVENT, MentoringEvent, OfPartition, partiti
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
 from services.ingest.domain.verdict import explain
-from services.runtime.kafka import Partition, Reader, Record, read_to_end, reading
-from services.runtime.log_place import Misplaced, misplaced
+from services.runtime.kafka import Partition, Reader, Record, open_reader, read_to_end
+from services.runtime.key_placement import Misplaced, misplaced
 from services.runtime.settings import Settings
 from services.validation_errors import field_errors
 
@@ -67,11 +67,11 @@ def log_end(settings: Settings) -> datetime:
     """The latest `recordedtime`; BEGINNING if the log is empty. Raises KafkaError."""
     events = EVENTS.at(settings.log_epoch)
     latest = BEGINNING
-    with reading(settings, [events]) as reader:
+    with open_reader(settings, [events]) as reader:
         partitions, ends = reader.partition_count(events), reader.end_offsets(sorted(reader.assignment()))
         for partition, end in ends.items():
             reader.seek(partition, max(reader.position(partition), end - SCANNED_RECORDS))
-        for polled in reader.up_to(ends):
+        for polled in reader.poll_until(ends):
             for records in polled.values():
                 found = (event_or_none(record, partitions) for record in records)
                 latest = max([latest, *(event.recordedtime for event in found if event)])
@@ -108,7 +108,7 @@ DAY_MS = 24 * 60 * 60 * 1000
 def day_before(settings: Settings, partition: Partition, offset: int) -> Iterator[Record]:
     """The records of the 24 hours before that offset, by record timestamp. Raises KafkaError."""
     with closing(Reader(settings, group=None)) as reader:
-        reader.take([partition])
+        reader.assign_partitions([partition])
         last = next(_read(reader, partition, offset - 1, offset), None) if offset > 0 else None
         first = reader.offset_at(partition, max(0, last.timestamp_ms - DAY_MS)) if last else None
         if first is not None:
@@ -118,11 +118,11 @@ def day_before(settings: Settings, partition: Partition, offset: int) -> Iterato
 def between(settings: Settings, partition: Partition, begin: int, end: int) -> Iterator[Record]:
     """The records from one offset up to another, as far as the topic still holds them. Raises KafkaError."""
     with closing(Reader(settings, group=None)) as reader:
-        reader.take([partition])
+        reader.assign_partitions([partition])
         yield from _read(reader, partition, begin, end)
 
 
 def _read(reader: Reader, partition: Partition, begin: int, end: int) -> Iterator[Record]:
     reader.seek(partition, begin)
-    for polled in reader.up_to({partition: end}):
+    for polled in reader.poll_until({partition: end}):
         yield from (record for record in polled.get(partition, ()) if record.offset < end)

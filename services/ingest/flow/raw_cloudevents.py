@@ -160,7 +160,7 @@ MOST_RECORDS = 1_000
 def raw_cloudevents(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     health, scope = shared.readiness.part("raw topic"), shared.settings.raw_scope()
     if scope is None:
-        health.tell("ready", "not read, RAPPORT_INGEST_RAW_TENANT is not set")
+        health.report("ready", "not read, RAPPORT_INGEST_RAW_TENANT is not set")
         yield {}
         return
 

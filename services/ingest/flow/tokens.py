@@ -12,7 +12,7 @@ from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import KafkaError, Partition, Reader, Record, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 # A created or revoked token takes effect within this, plus the broker's latency.
@@ -42,7 +42,7 @@ class TokenTable:
         except ValidationError as invalid:
             self._log_unreadable(record, places=field_errors(invalid))
         except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next token is read)
-            self._log_unreadable(record, **described(failure))
+            self._log_unreadable(record, **error_fields(failure))
 
     def _log_unreadable(self, record: Record, **found: object) -> None:
         token_id = (record.key or b"").decode(errors="replace")[:LONGEST_SHOWN]
@@ -64,7 +64,7 @@ class TokenFollower:
     def catch_up(self, stop: threading.Event) -> None:
         """Reads to the end offsets at the time of the call. Raises KafkaError when the broker is away."""
         ends = self._reader.end_offsets(sorted(self._reader.assignment()))
-        for polled in self._reader.up_to(ends):
+        for polled in self._reader.poll_until(ends):
             self._apply(polled)
             if stop.is_set():
                 return
@@ -79,9 +79,9 @@ class TokenFollower:
             try:
                 self._reader.end_offsets(sorted(self._reader.assignment()), PROBE_TIMEOUT_SECONDS)
             except KafkaError as away:
-                self._health.tell("degraded", f"the broker does not answer: {away}")
+                self._health.report("degraded", f"the broker does not answer: {away}")
             else:
-                self._health.tell("ready", f"{len(self._table.tokens)} tokens")
+                self._health.report("ready", f"{len(self._table.tokens)} tokens")
             probe_at = time.monotonic() + PROBE_SECONDS
 
     def _apply(self, polled: Mapping[Partition, Sequence[Record]]) -> None:

@@ -26,8 +26,8 @@ from services.ingest.gateway.requests import AdmissionControl, DirectAnswer, Req
 from services.ingest.gateway.sources_endpoint import RawPayloadWriter, SourcesEndpoint
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.problems import ProblemError, answer
-from services.runtime.http.server import Door, listen, run_server
-from services.runtime.kafka import WAITING_FETCH_MS, reading
+from services.runtime.http.server import ServerEndpoint, listen, run_server
+from services.runtime.kafka import WAITING_FETCH_MS, open_reader
 
 CODES = {404: "not_found", 405: "method_not_allowed"}
 LINKS = {
@@ -44,7 +44,7 @@ def http_gateway(
 ) -> Iterator[Parts]:
     """Ready when every token is read: an unread one would be answered 401. Raises KafkaError or OSError."""
     settings, table = shared.settings, TokenTable()
-    with reading(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
+    with open_reader(settings, [TOKENS.name], fetch_max_wait_ms=WAITING_FETCH_MS) as reader:
         follower = TokenFollower(reader, table, shared.readiness.part("gateway"), access.wanted)
         follower.catch_up(stop)
         metrics = shared.metrics
@@ -58,8 +58,8 @@ def http_gateway(
         metrics.connections.set_function(lambda: guard.number)
         app = _app(shared, access, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
-        door = Door(listener, guard, settings.ingest_idle_seconds)
-        yield {"http": partial(run_server, app, door, stop), "tokens": partial(follower.run, stop)}
+        endpoint = ServerEndpoint(listener, guard, settings.ingest_idle_seconds)
+        yield {"http": partial(run_server, app, endpoint, stop), "tokens": partial(follower.run, stop)}
 
 
 def _app(
@@ -78,7 +78,9 @@ def _app(
         return AdmissionControl(senders, threads, request_errors)
 
     tokens, tools = control(settings.ingest_token_rate), control(settings.ingest_connection_rate)
-    unproven = InFlightBytes(settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.relieve)
+    unproven = InFlightBytes(
+        settings.ingest_unproven_bytes, settings.ingest_unproven_bytes_per_address, guard.evict_body
+    )
     intake = EventIntake(shared.event_writer, writer, shared.admission(access.programs))
     raw = RawPayloadWriter(shared.producer, writer)
     return create_app(

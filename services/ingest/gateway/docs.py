@@ -49,8 +49,8 @@ def _group(group: str, found: tuple[CatalogueEntry, ...]) -> Iterator[str]:
     yield f"<h2 id='{group}'>{group}</h2><p>{escape(GROUPS[group][0])}</p>"
     for entry in found:
         yield f"<h3 id='{entry.type}'>{entry.type}</h3><p>{escape(entry.words.means)}</p>"
-        yield f"<p>Sent by {escape(entry.words.sent_by)}. Moves {escape(entry.words.moves)}.</p>"
-        yield "<table><tr><th>data<th>what<th>needed<th>meaning</tr>"
+        yield f"<p>Sent by: {escape(entry.words.sent_by)}. Affects: {escape(entry.words.moves)}.</p>"
+        yield "<table><tr><th>data<th>type<th>required<th>meaning</tr>"
         for field in entry.fields:
             needed = "yes" if field.default is None else f"no; {field.default}" if field.default else "no"
             cells = (field.form.replace("`", ""), needed, field.words.replace("`", ""))

@@ -220,7 +220,7 @@ def authenticated(tokens: TokenTable, request: Request) -> Token:
     if token is None:
         detail = "send the header Authorization: Bearer with a token from `rapport ingest token create`"
         raise ProblemError(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
-    request.scope["state"][CONNECTION].proven()
+    request.scope["state"][CONNECTION].authenticated()
     return token
 
 

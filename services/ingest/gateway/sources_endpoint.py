@@ -76,7 +76,7 @@ class RawPayloadWriter:
     ) -> Future[None]:
         # One key for a connection keeps its payloads in order.
         topic, key = connection_scope.raw_topic, connection_scope.connection.encode()
-        sending = self._producer.together()
+        sending = self._producer.write_group()
         on_started(sending.written)
 
         def send(kept: RedactedPayload) -> None:
@@ -139,7 +139,7 @@ class SourcesEndpoint:
                 notes["outcome"] = "handshake" if connection else "handshake of an unknown connection"
                 return Response(body, status, media_type=media_type)
             case Verified() if connection is not None:
-                request.scope["state"][CONNECTION].proven()
+                request.scope["state"][CONNECTION].authenticated()
                 notes["tenant"] = connection.connection_scope.tenant
                 return await self._record(request, received, connection, notes)
             case Unverified(reason):

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from schemas.primitives import known_zone
+from schemas.primitives import iana_zone
 from services.ingest.console import command_settings
 from services.ingest.importing.entry import STDIN
 from services.ingest.importing.excel import SUFFIXES
@@ -41,7 +41,7 @@ def question_handler() -> Ask:
 def time_zone_name(name: str) -> str:
     """Raises BadParameter for a name that is no time zone."""
     try:
-        return known_zone(name)
+        return iana_zone(name)
     except ValueError as unknown:
         raise click.BadParameter(str(unknown)) from unknown
 

@@ -88,7 +88,7 @@ def _await_scoring(settings: Settings, timeout: float) -> int:
     try:
         ends = reader.end_offsets(reader.assign([EVENTS.at(settings.log_epoch)]))
         while True:
-            behind = reader.behind(ends)
+            behind = reader.group_lag(ends)
             if not behind or time.monotonic() > deadline:
                 return behind
             time.sleep(POLL_SECONDS)

@@ -200,7 +200,7 @@ class _ConnectionsParser:
             return None
         connection_scope = ConnectionScope(entry.tenant, entry.program, tool.name, entry.id)
         token_file, secret_file = (
-            self._secrets.place(file) if file else None for file in (entry.api_token_file, entry.secret_file)
+            self._secrets.resolve(file) if file else None for file in (entry.api_token_file, entry.secret_file)
         )
         return Connection(connection_scope, tool, settings, secret, token, token_file, self._digest_key, secret_file)
 

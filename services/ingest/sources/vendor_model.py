@@ -22,7 +22,7 @@ from pydantic import (
 )
 from tzlocal.windows_tz import win_tz
 
-from schemas.primitives import LAST_YEAR, from_micros, known_zone, to_utc
+from schemas.primitives import LAST_YEAR, from_micros, iana_zone, to_utc
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     ADDRESS,
@@ -50,7 +50,7 @@ def zone_named(name: str) -> ZoneInfo:
     """Return the zone with this IANA or Windows name (from Unicode's CLDR), in any case. Raises ValueError."""
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
-    return ZoneInfo(known_zone(_zones().get(name.strip().casefold(), name)))
+    return ZoneInfo(iana_zone(_zones().get(name.strip().casefold(), name)))
 
 
 def zone_or_offset(name: str) -> tzinfo:

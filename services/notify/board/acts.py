@@ -19,7 +19,7 @@ from services.notify.board.state import BoardState
 from services.notify.domain.deliveries import reset_for_replay
 from services.notify.flow.command_processor import DISCARD, HEADER, REPLAY
 from services.notify.topics import NotifyTopics
-from services.runtime.kafka import Producer, acknowledged
+from services.runtime.kafka import Producer, await_acknowledged
 
 UNDO_SECONDS = 10
 UNDO_GRACE_SECONDS = 3
@@ -164,7 +164,7 @@ class CommandSender:
 
         def write() -> None:
             key = delivery.delivery_id.encode()
-            acknowledged([self._writer().send(self._topics.deliveries, key, value, headers=headers)])
+            await_acknowledged([self._writer().send(self._topics.deliveries, key, value, headers=headers)])
 
         await asyncio.to_thread(write)
         results = [ActResult(delivery.delivery_id, "done", DONE[what])]
@@ -172,7 +172,7 @@ class CommandSender:
 
     def _write(self, commands: Sequence[PreparedCommand]) -> None:
         producer = self._writer()
-        acknowledged(
+        await_acknowledged(
             producer.send(self._topics.commands, one.key.encode(), one.command.model_dump_json().encode())
             for one in commands
         )

@@ -35,10 +35,10 @@ from services.notify.settings import NotifySettings
 from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.following import Follower
-from services.runtime.garbage import keep_what_is
-from services.runtime.health import Health, served
+from services.runtime.gc_tuning import freeze_heap
+from services.runtime.health import Health, serve_health
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
-from services.runtime.http.server import Door, listen, run_server
+from services.runtime.http.server import ServerEndpoint, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
 from services.runtime.settings import Settings
 
@@ -144,7 +144,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
     grow stale silently."""
     health, stopping = Health(), threading.Event()
     with ExitStack() as stack:
-        stack.enter_context(served(health, settings.host, settings.notify_board_health_port))
+        stack.enter_context(serve_health(health, settings.host, settings.notify_board_health_port))
         if not await_broker(settings, health, stop):
             return
         listener = listen(settings.host, settings.notify_board_port)
@@ -152,7 +152,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         # 1. Load everything that pages show before the first one is served.
         state, people, rules = BoardState(topics), NameBook(), RuleBook(settings.clock)
         followers = _start_followers(stack, settings, topics, (state, people, rules))
-        keep_what_is()
+        freeze_heap()
         command_sender = CommandSender(lambda: open_producer(settings), topics, state, now)
         stack.callback(command_sender.close)
         history = StoredHistory(settings)
@@ -182,7 +182,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         guard = ConnectionGuard(LIMITS, connections_cut)
         open_connections = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
         open_connections.set_function(lambda: guard.number)
-        door = Door(listener, guard, IDLE_SECONDS)
+        door = ServerEndpoint(listener, guard, IDLE_SECONDS)
         server = threading.Thread(target=run_server, args=(create_app(board), door, stopping), name="board")
         server.start()
         stack.callback(server.join)
@@ -194,8 +194,8 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
             if not server.is_alive():
                 raise RuntimeError("the server of the board has ended")
             open_ = sum(one.is_open for one in state.alerts())
-            health.tell("ready", f"{open_} open alerts")
-        health.tell("stopping")
+            health.report("ready", f"{open_} open alerts")
+        health.report("stopping")
 
 
 def open_producer(settings: Settings) -> Producer:

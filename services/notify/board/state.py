@@ -31,7 +31,7 @@ from services.notify.flow.restore import (
 from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 MAX_EVENTS = 200
@@ -84,7 +84,7 @@ class BoardState:
             reason = "; ".join(field_errors(invalid)) if isinstance(invalid, ValidationError) else str(invalid)
             log_unreadable(record, "board_record_unreadable", UnreadableRecordError(reason))
         except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
-            log.get(__name__).error("board_record_failed", offset=record.offset, **described(failure))
+            log.get(__name__).error("board_record_failed", offset=record.offset, **error_fields(failure))
         for listener in tuple(self._listeners):
             listener()
 

@@ -11,7 +11,7 @@ from services.notify.flow.destinations import load_configured
 from services.notify.settings import NotifySettings
 from services.notify.topics import NotifyTopics
 from services.runtime import settings as environment
-from services.runtime.kafka import OutgoingRecord, Producer, acknowledged
+from services.runtime.kafka import OutgoingRecord, Producer, await_acknowledged
 
 MIN_KEY = 6
 """Characters of an alert key or a delivery id: fewer are too easily ambiguous."""
@@ -42,7 +42,7 @@ def write(settings: NotifySettings, records: Iterable[OutgoingRecord]) -> None:
     """Write the records; returns when all are acknowledged. Raises KafkaError."""
     producer = Producer(settings)
     try:
-        acknowledged(producer.send(one.topic, one.key, one.value, one.partition, one.headers) for one in records)
+        await_acknowledged(producer.send(one.topic, one.key, one.value, one.partition, one.headers) for one in records)
     finally:
         producer.close(5)
 

@@ -54,7 +54,7 @@ def update_level(rule: Rule, fall: Fall, rows: Window) -> Fall:
     """Update the level by the newest row: further down, the new level begins anew."""
     for at, _, _, values in reversed(rows):
         if values is not None:
-            lower = rule.is_sure_of(values) and values.health < fall.level - SAME_LEVEL
+            lower = rule.has_confidence(values) and values.health < fall.level - SAME_LEVEL
             return fall._replace(level=values.health, held=at) if lower else fall
     return fall
 
@@ -62,13 +62,13 @@ def update_level(rule: Rule, fall: Fall, rows: Window) -> Fall:
 def regained_run(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Run | None:
     """Return for how long enough of the fall has been regained; None if it is not."""
     level = fall.level + drop.regained * (fall.peak - fall.level)
-    return unbroken_run(rows, lambda values: rule.is_sure_of(values) and values.health >= level)
+    return unbroken_run(rows, lambda values: rule.has_confidence(values) and values.health >= level)
 
 
 def settles_at(rule: Rule, drop: Drawdown, fall: Fall, rows: Window) -> Instant | None:
     """Return when the new level will have held long enough, without paused time; None while paused or unsure."""
     values = newest_values(rows)
-    if values is None or values.status == "paused" or not rule.is_sure_of(values):
+    if values is None or values.status == "paused" or not rule.has_confidence(values):
         return None
     paused, later = _NO_TIME, None
     for at, _, _, row in reversed(rows):
@@ -101,12 +101,12 @@ def _fall_from_peak(rule: Rule, drop: Drawdown, rows: Window) -> DetectedFall | 
         if values is None:
             continue
         if last is None:
-            if not rule.is_sure_of(values):
+            if not rule.has_confidence(values):
                 return None
             last = at, values
         if later is not None and values.status != "paused":
             remaining -= later - at
-        if rule.is_sure_of(values):
+        if rule.has_confidence(values):
             points += 1
             is_lowest = is_lowest and values.health >= last[1].health
             peak = (values.health, at) if peak is None or values.health > peak[0] else peak

@@ -6,7 +6,7 @@ an episode that nobody was notified of appears, moves or vanishes with the rows 
 from dataclasses import dataclass, field, replace
 
 from schemas.primitives import Instant
-from schemas.rules import OF_SCORES, Rule
+from schemas.rules import SCORE_MEASURES, Rule
 from services.notify.domain.lifecycle import OPEN, RuleState, apply_deadline, close_rule, evaluate
 from services.notify.domain.window import StoredInstant, Window, active_time_start, extended_to, up_to
 
@@ -44,7 +44,7 @@ def fold_rule(rule: Rule, anchor: Anchor, window: Window, until: Instant) -> Rul
 def advance_anchor(rule: Rule, anchor: Anchor, window: Window, remaining: Window) -> Anchor:
     """Move the anchor to the start of the remaining window. A rule without levels needs none: its newest row says
     all."""
-    if rule.measure not in OF_SCORES:
+    if rule.measure not in SCORE_MEASURES:
         return anchor
     begin = active_time_start(remaining, rule.longest_hold)
     if begin is None or (anchor.at is not None and anchor.at >= begin):

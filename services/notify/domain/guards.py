@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Literal, NamedTuple
 
 from schemas.primitives import Id, Instant
-from schemas.rules import OF_SCORES
+from schemas.rules import SCORE_MEASURES
 from schemas.scores import ScoreRow
 from services.notify.domain.lifecycle import Transition
 from services.notify.domain.window import StoredInstant, Window, unbroken_run, up_to
@@ -194,7 +194,7 @@ def mark_rescored(transition: Transition, window: Window, scored: ScoredBy) -> T
     rule, state = transition.rule, transition.episode
     if transition.late is not None or scored.since is None:
         return transition
-    if transition.name not in BEGINS or rule.measure not in OF_SCORES:
+    if transition.name not in BEGINS or rule.measure not in SCORE_MEASURES:
         return transition
     since = state.since
     if rule.drop is None:

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, field
 
 from schemas.primitives import Instant
-from schemas.rules import OF_SCORES, RULES
+from schemas.rules import RULES, SCORE_MEASURES
 from services.notify.domain.ids import ProgrammeKey
 from services.notify.domain.lifecycle import OPEN
 from services.notify.domain.watch import Watch
 from services.notify.domain.window import newest_values
 
-SHIFTING = tuple(rule.name for rule in RULES if rule.measure in OF_SCORES)
+SHIFTING = tuple(rule.name for rule in RULES if rule.measure in SCORE_MEASURES)
 """A condition of age, such as a pair without contact for months, is no shift of its programme."""
 
 

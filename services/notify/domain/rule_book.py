@@ -15,7 +15,7 @@ from schemas.rule_sets import (
     ShadowResult,
     differing,
 )
-from schemas.rules import OF_SUBJECTS, RULES, Rule
+from schemas.rules import RULES, SUBJECT_MEASURES, Rule
 from services.notify.domain.evaluation import Evaluator
 from services.notify.domain.folding import Anchor, fold_rule
 from services.notify.domain.guards import Clock
@@ -38,7 +38,7 @@ class ActiveRules:
 
     @property
     def of_subjects(self) -> Mapping[str, Rule]:
-        return {rule.name: rule for rule in self.rules if rule.measure in OF_SUBJECTS}
+        return {rule.name: rule for rule in self.rules if rule.measure in SUBJECT_MEASURES}
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class ShadowCount:
         self._rules = [
             (before, after, _Tally(name))
             for name, before, after in differing(shadow.now.rules, shadow.then.rules)
-            if not any(rule is not None and rule.measure in OF_SUBJECTS for rule in (before, after))
+            if not any(rule is not None and rule.measure in SUBJECT_MEASURES for rule in (before, after))
         ]
 
     def count_next(self, most: int) -> bool:
@@ -196,7 +196,7 @@ def _episodes(rule: Rule | None, window: Window, since: Instant, until: Instant)
 
 
 def _active_rules(version: str, rules: tuple[Rule, ...], clock: Clock) -> ActiveRules:
-    of_pairs = tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS)
+    of_pairs = tuple(rule for rule in rules if rule.measure not in SUBJECT_MEASURES)
     names = {rule.name for rule in of_pairs}
     switched_off = tuple(rule for rule in RULES if rule.name not in names)
     return ActiveRules(version, rules, Evaluator(of_pairs, clock, switched_off))

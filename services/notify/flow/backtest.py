@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from schemas.primitives import EPOCH, Id, Instant
 from schemas.programs import Programme
 from schemas.rule_sets import RULE_EVENT
-from schemas.rules import OF_SUBJECTS, Rule
+from schemas.rules import SUBJECT_MEASURES, Rule
 from schemas.scores import SCORE_EVENT, ScoreEvent
 from services.notify.domain.evaluation import Evaluator, Transitioned
 from services.notify.domain.partition_alerts import PartitionAlerts
@@ -69,7 +69,7 @@ def run_backtest(events: Iterable[tuple[int, ScoreEvent]], now: Sequence[Rule], 
     backtest = Backtest()
     sides: Mapping[int, dict[int, PartitionAlerts]] = {0: {}, 1: {}}
     evaluators = [
-        Evaluator(tuple(rule for rule in rules if rule.measure not in OF_SUBJECTS), "log") for rules in (now, then)
+        Evaluator(tuple(rule for rule in rules if rule.measure not in SUBJECT_MEASURES), "log") for rules in (now, then)
     ]
     for number, event in events:
         at = event.data.clock if event.type == "mentoring.clock.advanced.v1" else event.data.as_of

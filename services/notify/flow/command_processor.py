@@ -39,7 +39,7 @@ from services.notify.flow.escalation import AssignedAlert
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 REPLAY, DISCARD = b"replay", b"discard"
@@ -137,7 +137,7 @@ class CommandProcessor:
             except ValidationError as invalid:
                 self._refuse_record(record, "; ".join(field_errors(invalid)))
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
-                found = described(failure)
+                found = error_fields(failure)
                 self._refuse_record(record, f"failed: {found['error']} at {found['raised_at']}")
         # Expired silences.
         expired = [key for key, silence in self._silences.items() if silence.until <= self._now()]

@@ -28,7 +28,7 @@ from services.notify.flow.destinations import DestinationQueues
 from services.notify.flow.senders import CompletedAttempt, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 OVERDUE_SECONDS = 1.0
 """How often waiting deliveries are scanned for overdue ones."""
@@ -282,7 +282,7 @@ class Dispatch:
         try:
             return delivery_started if delivery_started.body is not None else self._renderer.render(delivery_started)
         except Exception as failure:  # noqa: BLE001 (logged, listed with the dead letters, and no other waits for it)
-            failure_details = described(failure)
+            failure_details = error_fields(failure)
             self._log.error("rendering_failed", delivery_id=due.delivery_id, channel=due.channel, **failure_details)
             outcome = mark_dead(
                 delivery_started,

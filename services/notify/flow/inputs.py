@@ -19,7 +19,7 @@ from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 STARTED = "mentoring.relationship.started.v1"
@@ -58,7 +58,7 @@ class PeopleRecords:
         except ValidationError as invalid:
             self._skip(record, tenant, subject, "; ".join(field_errors(invalid)))
         except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
-            self._skip(record, tenant, subject, str(described(failure)))
+            self._skip(record, tenant, subject, str(error_fields(failure)))
 
     def _apply_record(self, record: Record, tenant: str, subject: str) -> None:
         if record.value is None:
@@ -161,7 +161,7 @@ class SubjectInputs:
         except ValidationError as invalid:
             self._skip(record, "; ".join(field_errors(invalid)))
         except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next record is read)
-            self._skip(record, str(described(failure)))
+            self._skip(record, str(error_fields(failure)))
 
     def _check_levels(self, programme: Programme) -> None:
         """Warn of levels that no row crosses: they fire late, with the next row of the pair, at midnight at the

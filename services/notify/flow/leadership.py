@@ -42,7 +42,7 @@ class Leadership:
     def wait(self, stop: threading.Event, health: Health) -> bool:
         """Return True as soon as this instance leads, False when `stop` is set before. Raises what ended the
         membership."""
-        health.tell("ready", "standing by")
+        health.report("ready", "standing by")
         log.get(__name__).info("standing_by")
         while not stop.is_set():
             if self._leads.wait(POLL_SECONDS):

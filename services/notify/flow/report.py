@@ -79,7 +79,7 @@ class Report:
         words = f"lag {lag}, {waiting} deliveries waiting"
         words += f", {held} of them held until scores have caught up" if held else ""
         words += "".join(f"; {name} is down: {parked.reason}" for name, parked in sorted(down.items()))
-        self._health.tell("degraded" if down else "ready", words)
+        self._health.report("degraded" if down else "ready", words)
 
     def batch(
         self, polled: Mapping[Partition, Sequence[Record]], alerts: Sequence[AlertChanged], seconds: float

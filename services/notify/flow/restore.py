@@ -26,7 +26,7 @@ from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.kafka import Record, read_to_end
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 LONGEST_SHOWN = 100
@@ -141,7 +141,7 @@ def parse(load: Callable[[bytes], Read], value: bytes) -> Read:
     except ValidationError as invalid:
         raise UnreadableRecordError("; ".join(field_errors(invalid))) from invalid
     except Exception as failure:
-        raise UnreadableRecordError(str(described(failure))) from failure
+        raise UnreadableRecordError(str(error_fields(failure))) from failure
 
 
 def parse_subject(key: str, value: bytes) -> SubjectWatch:

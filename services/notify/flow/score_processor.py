@@ -24,7 +24,7 @@ from services.notify.domain.subjects import SubjectTransitioned, SubjectWatch
 from services.notify.flow.report import Metrics
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 from services.validation_errors import field_errors
 
 
@@ -70,7 +70,9 @@ class ScoreProcessor:
                 decisions += self._decide_record(partition_alerts, record, decided_at, silences)
             for key, failure in partition_alerts.drain_resets():
                 self._metrics.forgotten.inc()
-                self._log.error("watch_begun_anew", partition=partition.number, relationship=key, **described(failure))
+                self._log.error(
+                    "watch_begun_anew", partition=partition.number, relationship=key, **error_fields(failure)
+                )
         return decisions
 
     def settle(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
@@ -184,7 +186,7 @@ class ScoreProcessor:
             self._refuse(record, "; ".join(field_errors(invalid)))
             return []
         except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
-            found = described(failure)
+            found = error_fields(failure)
             self._refuse(record, f"failed: {found['error']} at {found['raised_at']}")
             return []
         self._breaker.passed()
@@ -310,7 +312,7 @@ class ScoreProcessor:
 
     def _log_failure(self, what: str, failure: Exception) -> None:
         self._metrics.forgotten.inc()
-        self._log.error(what, **described(failure))
+        self._log.error(what, **error_fields(failure))
 
     def _refuse(self, record: Record, reason: str) -> None:
         self._metrics.refused.inc()

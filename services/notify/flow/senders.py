@@ -14,7 +14,7 @@ from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
 from services.notify.domain.deliveries import AttemptResult, MessageRejected, OutcomeUnknown, Verdict
 from services.runtime import log
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 MAX_CONCURRENT = 8
 """Concurrent requests to one destination, where its channel allows more than one."""
@@ -80,7 +80,7 @@ class DestinationSender:
         try:
             return await self._channel.send(delivery)
         except Exception as failure:  # noqa: BLE001 (logged, listed with the dead letters, and no other waits for it)
-            found = described(failure)
+            found = error_fields(failure)
             log.get(__name__).error("sending_failed", delivery_id=delivery.delivery_id, **found)
             return MessageRejected(f"an error of ours: {found['error']} at {found['raised_at']}")
 
@@ -123,7 +123,7 @@ class SenderPool:
         self._closing.discard(closing)
         failure = closing.exception()
         if failure is not None:
-            log.get(__name__).error("destination_not_closed", **described(failure))
+            log.get(__name__).error("destination_not_closed", **error_fields(failure))
 
     def completed(self) -> list[CompletedAttempt]:
         """Return all attempts completed since the last call."""

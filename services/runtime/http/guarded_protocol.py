@@ -1,5 +1,5 @@
-"""One connection under guard, as it speaks HTTP: its heads and chunks are bounded while they come, nobody can disagree
-where a request ends, and whoever is refused is told why."""
+"""The HTTP protocol of one guarded connection: heads and chunks are bounded while they arrive, ambiguous framing is
+refused, and a refused client is told why."""
 
 import asyncio
 import sys
@@ -9,27 +9,27 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from services.runtime.http.connection_guard import ConnectionGuard, Phase, RequestProgress, Why, overdue, unread
+from services.runtime.http.connection_guard import ConnectionGuard, CutReason, Phase, RequestProgress, overdue, unread
 from services.runtime.http.problems import ProblemError
 from services.runtime.http.problems import answer as problem_answer
 
-# Of a head; attributes of an event in binary mode have some hundred bytes.
+# A head's limit; the attributes of an event in binary mode have some hundred bytes.
 MOST_HEAD_BYTES = 16 * 2**10
 MOST_HEAD_LINES = 200
-# A parser takes what it is given in one piece: a head in this many bytes, so that a large one is noticed within it; a
-# chunked body in these, because each chunk of a byte costs as much time as one of a mebibyte.
+# A parser consumes a piece at once. Heads come in pieces of this size, so that a large one is noticed early; chunked
+# bodies in pieces of the other, because a chunk of one byte costs as much time as one of a mebibyte.
 HEAD_PIECE = 4 * 2**10
 CHUNKED_PIECE = 2**10
-# What chunks may cost in bytes around them, of the bytes in them: their mean is at least some 128 bytes then.
+# The framing bytes that a chunked body may have, in proportion to its data: chunks then have some 128 bytes on average.
 FREE_FRAMING = 2**10
 FRAMING_SHARE = 16
-# Requests that are sent before the first of them is answered.
+# Pipelined requests that may wait behind the first one.
 MOST_AHEAD = 100
-# Of what a parser says of it, which may quote it.
+# A parser's error message may quote the request.
 LONGEST_FAULT_SHOWN = 200
 END_OF_HEAD = b"\r\n\r\n"
 _LENGTH, _ENCODING = b"content-length", b"transfer-encoding"
-# Under this name each request's scope has the connection that it came on.
+# The key of the connection in each request's scope.
 CONNECTION = "connection"
 
 _ANSWERS = {
@@ -44,7 +44,7 @@ _ANSWERS = {
 
 
 class Guarded:
-    """Mixed into one of uvicorn's protocols, whose members stand here by name."""
+    """A mixin for one of uvicorn's protocols; the annotated members are uvicorn's."""
 
     guard: ConnectionGuard
     loop: asyncio.AbstractEventLoop
@@ -56,13 +56,13 @@ class Guarded:
 
     def __init__(self, **given: Any) -> None:  # noqa: ANN401 (uvicorn's own)
         super().__init__(**{**given, "app_state": {**given["app_state"], CONNECTION: self}})
-        self.address, self.was_proven, self.is_decided = "", False, False
+        self.address, self.was_authenticated, self.is_decided = "", False, False
         self.waiting_since: float | None = None
         self._progress = RequestProgress(0.0, 0.0)
         self._lines, self._tail = 0, b""
         self._framing, self._rest, self._is_ended = 0, 0, False
         self._fault: ProblemError | None = None
-        # Of httptools, which reads on behind a request in work: its `cycle` is the last one that was read.
+        # httptools parses pipelined requests ahead, so `cycle` is the last parsed request, not the one being served.
         self._in_work: Any = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:
@@ -70,7 +70,7 @@ class Guarded:
         now = self.loop.time()
         self.address, self.waiting_since = self.client[0] if self.client else "", now
         self._progress = RequestProgress(now, now)
-        if not self.guard.opened(self):
+        if not self.guard.admit(self):
             self._is_ended = True
             transport.abort()
 
@@ -79,21 +79,22 @@ class Guarded:
         super().connection_lost(exc)  # type: ignore[misc]
         if self._in_work is not None:
             self._in_work.disconnected = True
-        # uvicorn leaves its timer when a connection ends by an error, and with it the whole connection in memory.
+        # uvicorn keeps its timer when a connection ends by an error, and the timer keeps the connection in memory.
         self._unset_keepalive_if_required()
 
     def data_received(self, data: bytes) -> None:
         now = self.loop.time()
         if self.phase == "idle":
             self._progress = RequestProgress(now, now)
-        self._progress.heard = now
+        self._progress.last_received = now
         for piece in self._pieces(data):
             if self._is_ended or self._fault or self.transport.is_closing():
                 return
             self._receive(piece, now)
 
     def on_headers_complete(self) -> None:
-        """Of httptools, which adds to the same list what comes behind a body in chunks: that is none of the head."""
+        """Httptools appends the trailers of a chunked body to the same list: replace it, for trailers are no
+        headers."""
         super().on_headers_complete()  # type: ignore[misc]
         self.headers = list[tuple[bytes, bytes]]()
         if not self._ahead:
@@ -113,14 +114,14 @@ class Guarded:
         if self._ahead:
             self._in_work = self._ahead[-1][0]
         super().on_response_complete()  # type: ignore[misc]
-        if self.phase == "answer":  # of the next request, which had come already
+        if self.phase == "answer":  # of the next pipelined request
             self.waiting_since = None
         elif self._fault and not self.transport.is_closing():
             self._refuse(self._fault)
 
     def send_400_response(self, msg: str) -> None:
-        """The server calls it when the parser cannot read what comes. The requests before it are answered first: what
-        is said now would be taken for the answer of one of them."""
+        """Uvicorn calls it when the parser fails. Earlier requests are answered first: a response sent now would be
+        taken for one of theirs."""
         words = str(sys.exception() or msg)[:LONGEST_FAULT_SHOWN]
         fault = ProblemError(400, "not_http", f"HTTP/1.1 is served here, and this is none: {words}")
         if self.phase == "answer":
@@ -141,24 +142,24 @@ class Guarded:
 
     @property
     def _ahead(self) -> Sequence[tuple[Any, Any]]:
-        """Requests that were read and wait for those before them, the next one last."""
+        """Pipelined requests that are parsed and wait, the next one last."""
         return getattr(self, "pipeline", ())
 
-    def proven(self) -> None:
-        """Whoever sends this request has proven it by its head."""
-        self.was_proven = True
+    def authenticated(self) -> None:
+        """The head of this request has authenticated its sender."""
+        self.was_authenticated = True
         self.waiting_since = None
 
     def decided(self) -> None:
-        """The request is answered, whenever that is sent: nothing more is read of it."""
+        """The response is determined, even if it is sent later: nothing more of the request is read."""
         self.is_decided = True
 
     @property
     def received(self) -> int:
-        """Bytes of the body that have come."""
+        """The bytes of the body that have arrived."""
         return self._progress.received
 
-    def look(self, now: float) -> Why | None:
+    def check_limits(self, now: float) -> CutReason | None:
         if self._is_ended or self.transport.is_closing():
             return unread(self._progress, self.transport.get_write_buffer_size(), now)
         return overdue(self.phase, self._progress, self.guard.limits, now) or unread(
@@ -166,21 +167,21 @@ class Guarded:
         )
 
     def silence(self) -> None:
-        """Nothing more is taken of it, until it is cut."""
+        """Stop reading from the connection until it is cut."""
         self._is_ended = True
-        # It is no idle connection, which uvicorn would close before it is told why.
+        # uvicorn would close it as an idle connection before the client gets its response.
         self._unset_keepalive_if_required()
         self.flow.pause_reading()
         self._give_up()
 
-    def cut(self, why: Why) -> None:
-        """Ends the connection, with an answer where one is waited for."""
+    def cut(self, why: CutReason) -> None:
+        """End the connection, with a response if the client waits for one."""
         phase, answer = self.phase, _ANSWERS.get(why)
         self._is_ended = True
-        is_heard = phase == "body" and not self.cycle.response_started
-        is_asked = is_heard or (phase == "head" and self._progress.received)
-        # Behind an answer that is not taken no other one is heard.
-        if answer is None or not is_asked or self.transport.get_write_buffer_size():
+        reads_body = phase == "body" and not self.cycle.response_started
+        awaits_answer = reads_body or (phase == "head" and self._progress.received)
+        # A client that does not read its response would not read another one.
+        if answer is None or not awaits_answer or self.transport.get_write_buffer_size():
             self.transport.abort()
         else:
             self._refuse(answer)
@@ -197,13 +198,13 @@ class Guarded:
         self.transport.close()
 
     def _give_up(self) -> None:
-        """Whoever works on the request stops, and gives back what it holds."""
+        """Make the request's task stop and release what it holds."""
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
 
     def _pieces(self, data: bytes) -> Iterator[bytes]:
-        """The size of the next one follows from what the last one was: the end of a head, or of a body."""
+        """Split the data. A piece may end a head or a body, which determines the size of the next piece."""
         start = 0
         while start < len(data):
             is_head = self.phase in {"head", "idle"}
@@ -213,12 +214,12 @@ class Guarded:
 
     def _receive(self, piece: bytes, now: float) -> None:
         if self._rest:
-            # Of a body that was answered before it was heard: the parser throws it away, and a head follows.
+            # The rest of a body that was answered early: the parser discards it, and a head follows.
             self._rest -= len(piece)
             super().data_received(piece)  # type: ignore[misc]
             return
         before, phase = self.cycle, self.phase
-        # Before anything is refused: who has said nothing is told nothing.
+        # Counted before any refusal: a client that has sent nothing gets no response.
         self._progress.received += len(piece)
         if phase in {"head", "idle"} and self._is_too_large(piece):
             self.guard.refuse(self, "head_too_large")
@@ -240,7 +241,7 @@ class Guarded:
         return any(name == _ENCODING for name, _ in self.cycle.scope["headers"])
 
     def _is_too_large(self, piece: bytes) -> bool:
-        """Counts lines as far as the head goes; its end may lie between two pieces."""
+        """Count the lines of the head; its end may lie between two pieces."""
         seen = self._tail + piece
         end = seen.find(END_OF_HEAD)
         self._lines += (seen if end < 0 else seen[:end]).count(b"\n") - self._tail.count(b"\n")
@@ -249,19 +250,18 @@ class Guarded:
         return self._lines > MOST_HEAD_LINES or self._progress.received - behind > MOST_HEAD_BYTES
 
 
-def guarded(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
-    """The class that uvicorn is given: `protocol` is one of its own."""
+def guarded_protocol_class(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:
+    """Return the protocol class for uvicorn; `protocol` is one of uvicorn's own."""
     return type("GuardedProtocol", (Guarded, protocol), {"guard": guard})
 
 
-# Of these there is one (RFC 9110, 5.3): of two that differ a proxy in front may have judged the one, and we the other.
+# These headers are singular (RFC 9110, 5.3): of two that differ, a proxy in front may check one and we the other.
 _SINGULAR = (b"content-type", b"authorization")
 
 
 class UnambiguousHead:
-    """Wraps the application. Requests that two servers could understand differently are refused before anybody looks at
-    them: of which they could disagree where it ends, one would let a request hide in another's body (RFC 9112, 6.1 and
-    11.2)."""
+    """ASGI middleware that refuses ambiguous requests before they reach the application. If two servers disagree where
+    a request ends, another request can be smuggled in its body (RFC 9112, 6.1 and 11.2)."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -288,6 +288,6 @@ def _ambiguous(scope: Scope) -> str:
         if names.count(singular) > 1 and len({value for name, value in scope["headers"] if name == singular}) > 1:
             return f"{singular.decode().title()} is told twice, and differently"
     if b"upgrade" in names and {_LENGTH, _ENCODING} & set(names):
-        # The parser takes the body for what follows the upgrade, and the request would be judged without it.
+        # The parser treats the body as data of the upgraded protocol: the request would be handled without it.
         return "only HTTP/1.1 is served here: send no Upgrade with a body (in Java: HttpClient.Version.HTTP_1_1)"
     return ""

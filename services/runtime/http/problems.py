@@ -1,4 +1,4 @@
-"""Errors as problem details (RFC 9457), each with a stable type."""
+"""Error responses as problem details (RFC 9457), each with a stable type."""
 
 from collections.abc import Mapping
 
@@ -33,7 +33,7 @@ TITLES = {
 
 
 class ProblemError(Exception):
-    """Ends the handling of a request with problem details."""
+    """Ends a request with a problem details response."""
 
     def __init__(
         self,

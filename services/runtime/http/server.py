@@ -1,4 +1,4 @@
-"""Runs the web application until it is told to stop."""
+"""Runs the ASGI application until it is stopped."""
 
 import asyncio
 import socket
@@ -10,13 +10,13 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded
+from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded_protocol_class
 
-# Also how many are accepted in one go, during which no request is served.
+# Also the number of connections accepted in one go, during which no request is served.
 BACKLOG = 256
-# SIGTERM ends the process within 2 s: requests in work have half of it.
+# SIGTERM ends the process within 2 s: requests in progress have half of it.
 GRACE_SECONDS = 1
-# uvicorn's ticks come ten times a second; what is too slow may be so for half a second more.
+# uvicorn ticks ten times a second, so a connection may exceed its limits by half a second.
 TICKS_PER_SWEEP = 5
 
 
@@ -32,23 +32,23 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        # What is left waits for clients that do not take their answers.
+        # The remaining connections wait for clients that do not read their responses.
         self._guard.end_all()
         await asyncio.sleep(0)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Raises OSError if the address is taken."""
+    """Raises OSError if the address is in use."""
     listener = socket.create_server((host, port), backlog=BACKLOG)
-    # asyncio sets it only on sockets that name TCP as their protocol, which those accepted here do not: an answer in
-    # two parts then waits for the client's delayed acknowledgement of the first, some 40 ms. Accepted sockets inherit.
+    # asyncio sets it only on sockets with the protocol TCP, which accepted ones here do not have. A response in two
+    # parts would wait some 40 ms for the client's delayed acknowledgement. Accepted sockets inherit the option.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 @dataclass(frozen=True)
-class Door:
-    """What is listened on, and how: `protocol` is httptools' where that is installed, else h11's."""
+class ServerEndpoint:
+    """A listening socket and its configuration. `protocol` is httptools' if that is installed, else h11's."""
 
     listener: socket.socket
     guard: ConnectionGuard
@@ -56,20 +56,20 @@ class Door:
     protocol: type[asyncio.Protocol] = AutoHTTPProtocol
 
 
-def run_server(app: ASGIApp, door: Door, stop: threading.Event) -> None:
-    """Serves until `stop` is set and the requests in work are answered. Runs on any thread."""
+def run_server(app: ASGIApp, endpoint: ServerEndpoint, stop: threading.Event) -> None:
+    """Serve until `stop` is set and the requests in progress are answered. Runs on any thread."""
     config = uvicorn.Config(
         UnambiguousHead(app),
-        http=guarded(door.guard, door.protocol),
+        http=guarded_protocol_class(endpoint.guard, endpoint.protocol),
         log_config=None,
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
         h11_max_incomplete_event_size=MOST_HEAD_BYTES,
-        timeout_keep_alive=door.idle_seconds,
+        timeout_keep_alive=endpoint.idle_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",
     )
     # uvloop is used where it is installed.
     with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
-        runner.run(_Server(config, door.guard, stop).serve(sockets=[door.listener]))
+        runner.run(_Server(config, endpoint.guard, stop).serve(sockets=[endpoint.listener]))

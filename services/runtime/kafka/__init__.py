@@ -8,11 +8,11 @@ from services.runtime.kafka.producer import Producer
 from services.runtime.kafka.reader import (
     WAITING_FETCH_MS,
     Reader,
-    newest_of_keys,
+    latest_by_key,
+    open_reader,
     partition_count,
     read_partition,
     read_to_end,
-    reading,
 )
 from services.runtime.kafka.records import (
     Committed,
@@ -26,7 +26,7 @@ from services.runtime.kafka.records import (
     Sent,
     TopicSealedError,
     UnwritableRecordError,
-    acknowledged,
+    await_acknowledged,
     is_fenced,
     partition_of,
 )
@@ -50,16 +50,16 @@ __all__ = [
     "SignInError",
     "TopicSealedError",
     "UnwritableRecordError",
-    "acknowledged",
+    "await_acknowledged",
     "await_broker",
     "client_options",
     "create_topics",
     "is_fenced",
-    "newest_of_keys",
+    "latest_by_key",
+    "open_reader",
     "partition_count",
     "partition_of",
     "read_partition",
     "read_to_end",
-    "reading",
     "tls_context",
 ]

@@ -1,4 +1,4 @@
-"""What an operator does to topics and groups: create, look who is there, seal, unseal, delete."""
+"""Administration of topics and groups: create, inspect, seal, unseal, delete."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,20 +10,20 @@ from kafka.admin import ConfigResource, ConfigResourceType, ConfigSourceType
 from kafka.errors import KafkaError
 
 from services.runtime.kafka.connecting import client_options
-from services.runtime.kafka.together import OPTION
+from services.runtime.kafka.write_group import MAX_MESSAGE_BYTES
 from services.runtime.settings import Settings
 
-# A record batch is never so small: whatever a producer sends, with whatever acks, is refused.
-SEAL = {OPTION: "0"}
+# No record batch is that small: the broker refuses every produce request, whatever its acks.
+SEAL = {MAX_MESSAGE_BYTES: "0"}
 FOLLOWED_WITHIN = 2.0
-"""Seconds: the controller answers first, the brokers follow a moment later."""
+"""Seconds: the controller answers first, and the brokers apply the change a moment later."""
 COORDINATOR_WITHIN = 30
-"""Seconds a broker may take to be ready for consumer groups."""
+"""Seconds until a broker serves consumer groups."""
 
 
 def create_topics(settings: Settings, topics: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Creates what does not exist yet, {name: {num_partitions, replication_factor, configs}}; returns the new names.
-    Then consumer groups can be joined: a new broker makes the topic of their offsets at the first question."""
+    """Create the topics that do not exist, {name: {num_partitions, replication_factor, configs}}; return their names.
+    Then wait until consumer groups can be joined: a new broker creates its offsets topic at the first request."""
     with _admin(settings) as admin:
         there = set(admin.list_topics())
         missing = {name: dict(options) for name, options in topics.items() if name not in there}
@@ -34,51 +34,60 @@ def create_topics(settings: Settings, topics: Mapping[str, Mapping[str, Any]]) -
 
 
 def members(settings: Settings, group: str) -> list[str]:
-    """The clients that are in a consumer group now; none if there is no such group."""
+    """Return the client ids of the group's current members; empty if the group does not exist."""
     with _admin(settings) as admin:
         return [str(member["client_id"]) for member in admin.describe_groups([group])[group]["members"]]
 
 
 def replicas(settings: Settings, topic: str) -> int:
-    """How many copies of each record the cluster is to keep."""
+    """Return the replication factor of the topic."""
     with _admin(settings) as admin:
         (described,) = admin.describe_topics([topic])
         return len(described["partitions"][0]["replica_nodes"])
 
 
 def seal(settings: Settings, topics: Sequence[str]) -> None:
-    """When this returns nothing can be written to them; what is there can be read."""
+    """Make topics read-only. When this returns, nothing can be written to them."""
     with _admin(settings) as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, SEAL) for topic in topics])
     time.sleep(FOLLOWED_WITHIN)
 
 
 def unseal(settings: Settings, topics: Mapping[str, int]) -> None:
-    """With the most bytes that a record of each may have from then on."""
+    """Make topics writable again, each with this `max.message.bytes`."""
     with _admin(settings) as admin:
         admin.alter_configs(
-            [ConfigResource(ConfigResourceType.TOPIC, topic, {OPTION: str(most)}) for topic, most in topics.items()]
+            [
+                ConfigResource(ConfigResourceType.TOPIC, topic, {MAX_MESSAGE_BYTES: str(most)})
+                for topic, most in topics.items()
+            ]
         )
     time.sleep(FOLLOWED_WITHIN)
 
 
 def raise_limits(settings: Settings, topics: Mapping[str, int]) -> list[str]:
-    """Lets records of these topics have so many bytes where they may have fewer; returns those that were changed. A
-    sealed topic stays sealed."""
+    """Raise `max.message.bytes` of topics where it is lower; return the changed topics. A sealed topic stays sealed."""
     with _admin(settings) as admin:
-        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, [OPTION]) for topic in topics]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, topic, [MAX_MESSAGE_BYTES]) for topic in topics]
         found = admin.describe_configs(asked, config_filter="all")["topic"]
-        now = {topic: int(options[OPTION]["value"]) for topic, options in found.items() if OPTION in options}
+        now = {
+            topic: int(options[MAX_MESSAGE_BYTES]["value"])
+            for topic, options in found.items()
+            if MAX_MESSAGE_BYTES in options
+        }
         low = sorted(topic for topic, most in topics.items() if 0 < now.get(topic, 0) < most)
         if low:
-            raised = [ConfigResource(ConfigResourceType.TOPIC, topic, {OPTION: str(topics[topic])}) for topic in low]
+            raised = [
+                ConfigResource(ConfigResourceType.TOPIC, topic, {MAX_MESSAGE_BYTES: str(topics[topic])})
+                for topic in low
+            ]
             admin.alter_configs(raised)
     return low
 
 
 def add_options(settings: Settings, topics: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """Gives topics that exist the options about which nobody has said anything for them yet, {name: {option: value}};
-    returns those that were changed. What an operator has set stays."""
+    """Set options that existing topics do not override yet, {name: {option: value}}; return the changed topics. An
+    option that an operator has set is kept."""
     with _admin(settings) as admin:
         asked = [ConfigResource(ConfigResourceType.TOPIC, topic, list(given)) for topic, given in topics.items()]
         found = admin.describe_configs(asked, config_filter="all")["topic"] if asked else {}

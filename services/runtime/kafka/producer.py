@@ -1,4 +1,4 @@
-"""Writing: idempotent, acknowledged by all, in transactions where asked for. No record stops the writing of others."""
+"""The producer: idempotent, acks=all, optionally transactional. A refused record does not block others."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -10,10 +10,10 @@ from kafka import KafkaProducer
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from services.runtime import log
-from services.runtime.kafka.connecting import ask_for_another_id, ask_for_topics_at_once, client_options
+from services.runtime.kafka.connecting import client_options, renew_producer_id, request_metadata_at_once
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import (
-    OF_AUTHORIZATION,
+    AUTHORIZATION_ERRORS,
     Committed,
     Headers,
     OutgoingRecord,
@@ -25,41 +25,41 @@ from services.runtime.kafka.records import (
     offsets_and_metadata,
 )
 from services.runtime.kafka.replacement import Replacement, Suspect
-from services.runtime.kafka.together import (
-    RecordAmongOthers,
-    SentTogether,
+from services.runtime.kafka.write_group import (
+    GroupedRecord,
     TopicLimits,
-    absence,
+    WriteGroup,
+    append_record,
     append_to_open_batch,
-    appended,
     batch_of,
+    missing_topic_error,
 )
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 TRANSACTION_SECONDS = 60.0
-"""By default the broker itself gives up a transaction after so long."""
+"""By default the broker itself aborts a transaction after this long."""
 
-Trouble = Callable[[str | None], None]
-"""Is told why nothing can be written for now, and None when it can be again."""
+AvailabilityListener = Callable[[str | None], None]
+"""Called with the reason when nothing can be written for now, and with None when writing works again."""
 
 
 class Producer:
     """An idempotent producer, acks=all: a record is on the log when its `Sent.get` returns.
 
-    A record that cannot be written fails with UnwritableRecordError: when it is sent, if it is too large, else when the
-    broker has refused it alone. kafka-python's own producer is of no use any more after any refusal: it is replaced.
-    Meanwhile `send` raises ProducerReplacedError, what shared a batch with the refused record is sent again alone, and
-    whatever else was under way fails with a KafkaError, for its sender to send again: it may come twice.
+    A record that cannot be written fails with UnwritableRecordError: in `send` if it is too large, otherwise when the
+    broker has refused it alone. After any refusal kafka-python's producer is unusable and is replaced. Meanwhile `send`
+    raises ProducerReplacedError, the records of the refused batch are resent one by one, and all other pending records
+    fail with a KafkaError. Their senders send them again, so they may be duplicated.
 
-    With a transactional id its predecessor under the same id is fenced when `start_transactions` returns, nothing is
+    With a transactional id, `start_transactions` fences the predecessor under the same id, the producer is never
     replaced, and every failure ends the transaction."""
 
     def __init__(
         self,
         settings: Settings,
         transactional_id: str | None = None,
-        trouble: Trouble = lambda _: None,
+        on_availability: AvailabilityListener = lambda _: None,
         **options: Any,  # noqa: ANN401
     ) -> None:
         defaults: dict[str, Any] = {
@@ -75,17 +75,17 @@ class Producer:
             "max_block_ms": 10_000,
             "allow_auto_create_topics": False,
             "metrics_enabled": False,
-            # The default of 100 ms is a wait inside every transaction.
+            # With the default of 100 ms every transaction would wait that long.
             "retry_backoff_ms": 5 if transactional_id else 100,
         }
-        self._settings, self._options, self._trouble = settings, defaults | options, trouble
+        self._settings, self._options, self._on_availability = settings, defaults | options, on_availability
         self._limits = TopicLimits(settings, self._options["max_request_size"])
         self._is_transactional = transactional_id is not None
-        self._known = set[str]()
+        self._preloaded = set[str]()
         self._lock = threading.Lock()
         self._client = self._connect()
         self._replacement: Replacement | None = None
-        self._is_doubtful = False
+        self._is_unconfirmed = False
 
     def send(
         self,
@@ -98,27 +98,27 @@ class Producer:
         """Raises RecordTooLargeError, and KafkaError when nothing can be written for now."""
         return self._send(OutgoingRecord(topic, value, key, list(headers), partition))
 
-    def together(self) -> SentTogether:
-        """For many records that are waited for as one. Not in transactions. Where `know` was called of their topics it
-        waits for nothing, as an event loop needs it: a topic that is not there any more fails its own records at once,
-        and delays no others."""
-        return SentTogether(self._check_known, self._append)
+    def write_group(self) -> WriteGroup:
+        """Open a group of records that share one future. Not in transactions. For topics that were passed to `preload`
+        it never blocks, as an event loop needs it. If one of the topics has been deleted, its records fail at once and
+        delay no others."""
+        return WriteGroup(self._check_preloaded, self._append)
 
-    def know(self, topics: Collection[str]) -> None:
-        """Waits for their partitions and limits, so that nobody does who sends to them. Raises KafkaError as
+    def preload(self, topics: Collection[str]) -> None:
+        """Fetch the partitions and limits of the topics, so that later sends do not block. Raises KafkaError as
         `partitions`."""
         for topic in topics:
             self.partitions(topic)
-        self._limits.know(topics)
-        self._known.update(topics)
+        self._limits.preload(topics)
+        self._preloaded.update(topics)
 
     def copy(self, record: Record, target: Partition) -> Sent:
-        """The same record again, its time and its headers included. Raises as `send`."""
+        """Write the record again, with its timestamp and headers. Raises as `send`."""
         headers, time = list(record.headers), record.timestamp_ms
         return self._send(OutgoingRecord(target.topic, record.value, record.key, headers, target.number, time))
 
     def partitions(self, topic: str) -> list[int]:
-        """Raises KafkaError when the topic does not exist or the broker is away."""
+        """Raises KafkaError when the topic does not exist or the broker is unavailable."""
         try:
             return sorted(self._client.partitions_for(topic) or ())
         except KafkaTimeoutError as unknown:
@@ -126,7 +126,7 @@ class Producer:
             raise KafkaError(words) from unknown
 
     def flush(self, timeout: float = 15) -> None:
-        """Raises KafkaError when something is still under way."""
+        """Raises KafkaError when records are still in flight after `timeout` seconds."""
         replacement = self._replacement
         if replacement is not None and not replacement.wait(timeout):
             raise KafkaTimeoutError(f"the producer is being replaced for more than {timeout} s")
@@ -139,16 +139,16 @@ class Producer:
         self._client.begin_transaction()
 
     def commit(self, offsets: Mapping[Partition, Committed], reader: "Reader") -> None:
-        """Commits the records sent since `begin` together with the offsets of their input. Raises KafkaError: whether
-        it was committed may be unknown, and this producer is of no further use."""
+        """Commit the records sent since `begin` together with the offsets of their input. After a KafkaError it may be
+        unknown whether the transaction was committed, and this producer is unusable."""
         manager = self._client._transaction_manager  # noqa: SLF001
         if offsets:
-            told = offsets_and_metadata(offsets), reader.group_metadata()
-            self._settled(manager.send_offsets_to_transaction(*told), "the offsets of a transaction")
-        self._settled(manager.begin_commit(), "a transaction")
+            arguments = offsets_and_metadata(offsets), reader.group_metadata()
+            self._await_result(manager.send_offsets_to_transaction(*arguments), "the offsets of a transaction")
+        self._await_result(manager.begin_commit(), "a transaction")
 
-    def _settled(self, result: Any, what: str) -> None:  # noqa: ANN401 (kafka-python's TransactionalRequestResult)
-        """As kafka-python's own methods, which wait without end."""
+    def _await_result(self, result: Any, what: str) -> None:  # noqa: ANN401 (kafka-python's TransactionalRequestResult)
+        """Wait with a timeout; kafka-python's own methods wait without end."""
         self._client._sender.wakeup()  # noqa: SLF001
         if not result.wait(timeout_ms=round(TRANSACTION_SECONDS * 1000)):
             raise KafkaTimeoutError(f"the broker has not taken {what} within {TRANSACTION_SECONDS:g} s")
@@ -162,16 +162,16 @@ class Producer:
 
     def _connect(self) -> KafkaProducer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
-        ask_for_topics_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
-        ask_for_another_id(client._transaction_manager)  # noqa: SLF001
-        # In place of another one: those who send together do not wait for what it does not know. One question tells of
-        # all topics.
-        known = tuple(self._known)  # of other threads, which add to it meanwhile
-        for topic in known:
+        request_metadata_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
+        renew_producer_id(client._transaction_manager)  # noqa: SLF001
+        # A replacement fetches the metadata of the known topics, so that senders of groups do not block. One request
+        # covers all topics.
+        topics = tuple(self._preloaded)  # a copy: other threads add to it
+        for topic in topics:
             client._sender.add_topic(topic)  # noqa: SLF001
-        if known:
+        if topics:
             with suppress(KafkaError):
-                client.partitions_for(known[0])
+                client.partitions_for(topics[0])
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
@@ -181,18 +181,18 @@ class Producer:
         self._check(outgoing)
         pending, client = PendingRecord(), self._client
         try:
-            sent, is_awaited = appended(client, outgoing)
+            sent, is_awaited = append_record(client, outgoing)
         except IllegalStateError as closed:
-            raise _replaced(closed) from closed
+            raise _replaced_error(closed) from closed
         if is_awaited:
             client._sender.wakeup()  # noqa: SLF001
         self._await(client, sent, Suspect(outgoing, pending))
         return pending
 
-    def _check_known(self, outgoing: OutgoingRecord) -> None:
+    def _check_preloaded(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
-        if outgoing.topic not in self._known:
-            self.know([outgoing.topic])
+        if outgoing.topic not in self._preloaded:
+            self.preload([outgoing.topic])
         self._check(outgoing)
 
     def _check(self, outgoing: OutgoingRecord) -> None:
@@ -201,16 +201,16 @@ class Producer:
         if self._replacement is not None:
             raise ProducerReplacedError("the producer is being replaced after a refusal")
 
-    def _append(self, records: Sequence[RecordAmongOthers]) -> None:
-        """Each hears what becomes of it. Those of one partition stay in their order."""
-        client, by_partition = self._client, dict[tuple[str, int | None], list[RecordAmongOthers]]()
+    def _append(self, records: Sequence[GroupedRecord]) -> None:
+        """Append the records; each receives its outcome. Records of one partition keep their order."""
+        client, by_partition = self._client, dict[tuple[str, int | None], list[GroupedRecord]]()
         for one in records:
             by_partition.setdefault((one.outgoing.topic, one.outgoing.partition), []).append(one)
         failure: BaseException = ProducerReplacedError("it could not be handed over")
         is_awaited, absent = True, dict[str, KafkaError | None]()
         try:
-            # Those of a topic that is not there fail by themselves, whatever they are handed over with.
-            absent = {topic: absence(client, topic) for topic, _ in by_partition}
+            # Records of a missing topic fail on their own and do not affect the others.
+            absent = {topic: missing_topic_error(client, topic) for topic, _ in by_partition}
             awaited = [
                 self._append_to_partition(client, ours)
                 for (topic, _), ours in by_partition.items()
@@ -218,74 +218,74 @@ class Producer:
             ]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
-            failure = _replaced(closed)
+            failure = _replaced_error(closed)
         except KafkaError as away:
             failure = away
         finally:
-            # Also where only some were handed over: those would lie there until they expire.
+            # Also if only some were appended: without a wake-up they would stay there until they expire.
             if is_awaited:
                 client._sender.wakeup()  # noqa: SLF001
             for one in records:
                 if one.batch is None:
                     one.fail(absent.get(one.outgoing.topic) or failure)
 
-    def _append_to_partition(self, client: KafkaProducer, records: Sequence[RecordAmongOthers]) -> bool:
-        """Whether the client's thread has to hear of it."""
+    def _append_to_partition(self, client: KafkaProducer, records: Sequence[GroupedRecord]) -> bool:
+        """Return whether the client's thread must be woken."""
         at, is_awaited, settle = 0, False, partial(self._settle, client)
         while at < len(records):
             at += append_to_open_batch(client, records[at:], settle)
             if at < len(records):
-                # The next one does not fit, or there is no open batch: kafka-python makes one.
-                sent, is_new = appended(client, records[at].outgoing)
+                # The record does not fit, or there is no open batch: kafka-python creates one.
+                sent, is_new = append_record(client, records[at].outgoing)
                 records[at].batch = batch_of(sent)
                 self._await(client, sent, Suspect(records[at].outgoing, records[at]))
                 at, is_awaited = at + 1, is_awaited or is_new
         return is_awaited
 
-    def _settle(self, client: KafkaProducer, ours: Sequence[RecordAmongOthers], result: Any) -> None:  # noqa: ANN401
-        """Runs on the thread of the client, once for all of a batch that were handed over together: a future and
-        callbacks for each of them would take as long as sending it."""
+    def _settle(self, client: KafkaProducer, ours: Sequence[GroupedRecord], result: Any) -> None:  # noqa: ANN401
+        """Settle all records of one batch that were appended together, on the client's thread. A future with callbacks
+        for each record would take as long as sending it."""
         _offset, _timestamp_ms, failure_of = result
         if failure_of is None:
             self._succeeded(client)
-            ours[0].among.succeed(len(ours))
+            ours[0].group.succeed(len(ours))
         else:
             for one in ours:
                 self._failed(client, one.batch, Suspect(one.outgoing, one), failure_of(one.index))
 
     def _await(self, client: KafkaProducer, sent: Any, suspect: Suspect) -> None:  # noqa: ANN401
-        """One record, by kafka-python's own future."""
+        """Settle one record through kafka-python's own future."""
 
         def succeed(metadata: Any) -> None:  # noqa: ANN401
             self._succeeded(client)
-            suspect.awaited.succeed(metadata)
+            suspect.listener.succeed(metadata)
 
         sent.add_callback(succeed)
-        # Its batch is asked for when it has failed: one that is too large for its topic is split.
+        # The batch is looked up after the failure: a batch that is too large for its topic is split.
         sent.add_errback(lambda failure: self._failed(client, batch_of(sent), suspect, failure))
 
     def _succeeded(self, client: KafkaProducer) -> None:
-        """After a refusal of authorization only a record that gets through shows that all is well again."""
-        if self._is_doubtful and client is self._client and self._replacement is None:
-            self._is_doubtful = False
-            self._tell_trouble(None)
+        """After an authorization failure, only a written record proves that writing works again."""
+        if self._is_unconfirmed and client is self._client and self._replacement is None:
+            self._is_unconfirmed = False
+            self._report_availability(None)
 
     def _failed(self, client: KafkaProducer, batch: object, suspect: Suspect, failure: BaseException) -> None:
-        """Runs on the thread of the client that has failed, for each of its records."""
+        """Runs on the thread of the failed client, for each of its records."""
         refusal = _refusal_of(client)
         if refusal is None:
-            suspect.awaited.fail(failure)
+            suspect.listener.fail(failure)
             return
         with self._lock:
             if self._replacement is None and self._client is client:
                 self._replacement = self._start_replacing(client, refusal)
             replacement = self._replacement
-        if replacement is None or not replacement.takes(client, batch, suspect):
-            suspect.awaited.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
+        if replacement is None or not replacement.accepts(client, batch, suspect):
+            suspect.listener.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
-        self._is_doubtful = isinstance(refusal, OF_AUTHORIZATION)
-        self._tell_trouble(f"the producer is being replaced: {refusal}")
+        self._is_unconfirmed = isinstance(refusal, AUTHORIZATION_ERRORS)
+        self._report_availability(f"the producer is being replaced: {refusal}")
         replacement = Replacement(client, refusal, self._connect, self._limits)
         threading.Thread(target=self._replace, args=(replacement,), name="producer-replacement", daemon=True).start()
         return replacement
@@ -294,23 +294,23 @@ class Producer:
         client = replacement.run()
         with self._lock:
             self._client, self._replacement = client or self._client, None
-        if client is not None and not self._is_doubtful:
-            self._tell_trouble(None)
+        if client is not None and not self._is_unconfirmed:
+            self._report_availability(None)
         replacement.end()
 
-    def _tell_trouble(self, why: str | None) -> None:
-        """On threads that settle records, which an error of who listens would end: nobody would hear of those."""
+    def _report_availability(self, why: str | None) -> None:
+        """Runs on threads that settle records: an error of the listener must not end them."""
         try:
-            self._trouble(why)
-        except Exception as failure:  # noqa: BLE001 (whatever it is, it has nothing to do with what is written)
-            log.get(__name__).error("producer_trouble_not_told", **described(failure))
+            self._on_availability(why)
+        except Exception as failure:  # noqa: BLE001 (the listener's error does not concern the records)
+            log.get(__name__).error("producer_trouble_not_told", **error_fields(failure))
 
 
-def _replaced(closed: IllegalStateError) -> ProducerReplacedError:
+def _replaced_error(closed: IllegalStateError) -> ProducerReplacedError:
     return ProducerReplacedError(f"the producer has been replaced: {closed}")
 
 
 def _refusal_of(client: KafkaProducer) -> Exception | None:
-    """What has made it useless: from then on it fails whatever it is given. There is no public word for it."""
+    """Return the fatal error after which the client fails every record. kafka-python has no public accessor for it."""
     manager = client._transaction_manager  # noqa: SLF001
     return manager.last_error if manager is not None and manager.has_fatal_error() else None

@@ -1,4 +1,4 @@
-"""Reading: consumers that commit by hand, and topics read to their end."""
+"""Consumers with manual commits, and functions that read topics to their end."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from kafka.errors import (
 )
 from kafka.structs import MemberState
 
-from services.runtime.kafka.connecting import BrokerUnreachableError, ask_for_topics_at_once, client_options
+from services.runtime.kafka.connecting import BrokerUnreachableError, client_options, request_metadata_at_once
 from services.runtime.kafka.records import (
     Committed,
     FetchedRecords,
@@ -28,27 +28,28 @@ from services.runtime.kafka.records import (
 from services.runtime.settings import Settings
 
 ANSWER_SECONDS = 15.0
-"""What a broker has not answered within this it will not answer: some questions of kafka-python would wait for ever."""
+"""Timeout for an answer of the broker: some calls of kafka-python would otherwise wait for ever."""
 SILENT_SECONDS = 60.0
-"""Who reads up to an end gives up where nothing of it has come for so long."""
+"""Reading up to an end offset fails after this long without progress."""
 WAITING_FETCH_MS = 1_000
-"""So long the broker keeps a fetch open for which it has nothing. Whoever waits for news most of the time, as a member
-of a group does, asks seldom: every empty answer costs it and the broker a millisecond."""
+"""How long the broker holds a fetch that finds no records. A group member waits most of the time, so it polls rarely:
+every empty response costs it and the broker a millisecond."""
 ASKING_FETCH_MS = 100
-"""For whoever asks between polls, since the answer comes after that of the fetch: the connection is the same."""
+"""For readers that send other requests between polls: their answers queue behind the fetch on the same connection."""
 POLL_SECONDS = 0.5
-"""A record ends the wait at once; a stop waits for it."""
+"""Bounds how long a loop needs to notice a stop; a record ends the poll at once."""
 
 
 class Reader:
-    """A consumer that commits by hand, for one thread. With `assign` it reads what it is told and shares with nobody;
-    with `subscribe` it is a member of its group."""
+    """A consumer with manual commits, for one thread. After `assign` it reads the given partitions without a group;
+    after `subscribe` it is a member of its group."""
 
     def __init__(self, settings: Settings, group: str | None, **options: Any) -> None:  # noqa: ANN401
         defaults: dict[str, Any] = {
             "group_id": group,
             "group_instance_id": f"{group}-{settings.instance}" if settings.instance and group else None,
-            # So long the partitions of a dead member wait for it; under an instance name it takes them up at once.
+            # A dead member's partitions stay unassigned this long; a member with the same instance name resumes at
+            # once.
             "session_timeout_ms": 10_000,
             "enable_auto_commit": False,
             "auto_offset_reset": "earliest",
@@ -60,24 +61,24 @@ class Reader:
         }
         self._client = KafkaConsumer(**(client_options(settings) | defaults | options))
         self._client._fetcher.PartitionRecords = FetchedRecords  # noqa: SLF001 (there is no public way)
-        ask_for_topics_at_once(self._client._cluster)  # noqa: SLF001 (there is no public way)
+        request_metadata_at_once(self._client._cluster)  # noqa: SLF001 (there is no public way)
 
     def subscribe(self, topics: Sequence[str]) -> None:
-        """Joins the group with the next poll. Raises KafkaError if a topic does not exist."""
+        """Join the group with the next poll. Raises KafkaError if a topic does not exist."""
         self._client.subscribe(list(topics))
-        # A member that joins before it knows the partitions shares out none. It joins again when it knows them, but if
-        # it dies in between, its successor under the same instance name is handed the same nothing, for good.
+        # A leader that joins before it knows the partitions assigns none. It rejoins when it knows them, but if it dies
+        # in between, its successor under the same instance name keeps the empty assignment for good.
         for topic in topics:
             self._partition_numbers(topic)
 
     def assign(self, topics: Sequence[str]) -> list[Partition]:
-        """Takes every partition of the topics. Raises KafkaError if one does not exist."""
+        """Assign every partition of the topics. Raises KafkaError if a topic does not exist."""
         partitions = [Partition(t, n) for t in topics for n in sorted(self._partition_numbers(t))]
         self._client.assign(list(map(topic_partition, partitions)))
         return partitions
 
-    def take(self, partitions: Sequence[Partition]) -> None:
-        """Takes these partitions and no others."""
+    def assign_partitions(self, partitions: Sequence[Partition]) -> None:
+        """Assign exactly these partitions."""
         self._client.assign(list(map(topic_partition, partitions)))
 
     def partition_count(self, topic: str) -> int:
@@ -85,8 +86,8 @@ class Reader:
         return len(self._partition_numbers(topic))
 
     def _partition_numbers(self, topic: str) -> set[int]:
-        # Asked twice: kafka-python may take the answer to its own earlier question, about no topics, for this one's. If
-        # that was about a topic that does not exist, it raises the answer here.
+        # Asked twice: kafka-python may take the response to its own earlier metadata request, which listed no topics,
+        # for this one's. If that response concerned a missing topic, it raises the error here.
         for _ in range(2):
             with suppress(UnknownTopicOrPartitionError):
                 if numbers := self._client.partitions_for_topic(topic):
@@ -97,30 +98,30 @@ class Reader:
         return {Partition(tp.topic, tp.partition) for tp in self._client.assignment()}
 
     def poll(self, timeout: float, most: int | None = None) -> dict[Partition, list[Record]]:
-        """What has arrived, by partition, in offset order; empty after `timeout` seconds."""
-        # A poll that ends in the middle of a join leaves it to the next one. Where new metadata was the cause of the
-        # join, kafka-python (3.0.12) does not go on with it: Java's `rejoinNeededOrPending` asks for a join under way,
-        # its `need_rejoin` does not. The member would stay without partitions and heartbeats for ever.
+        """Return the records that arrived, by partition and in offset order; empty after `timeout` seconds."""
+        # A poll that ends during a join leaves the join to the next poll. If new metadata caused the join, kafka-python
+        # (3.0.12) does not continue it: Java's `rejoinNeededOrPending` includes a pending join, its `need_rejoin` does
+        # not. The member would stay without partitions and heartbeats for ever.
         if self._client.group_metadata().state == MemberState.REBALANCING:
             self._client._coordinator.request_rejoin()  # noqa: SLF001 (there is no public way)
-        # What was fetched of a partition before it was paused kafka-python (3.0.12) keeps aside, fetches no more of it
-        # meanwhile, and takes it up again only where nothing else lies in its one place for the next records. There the
-        # last ones of another partition stay when they have been handed out: the partition would stand still for ever.
-        # Without what is kept aside, it is fetched again from its position.
+        # kafka-python (3.0.12) parks records that were fetched before their partition was paused, and fetches no more
+        # of it meanwhile. It takes them up again only if its single slot for the next records is empty, but the last
+        # records of another partition stay in that slot after they were returned: the partition would stall for ever.
+        # Without the parked records, it is fetched again from its position.
         parked = self._client._fetcher._paused_partition_records  # noqa: SLF001 (there is no public way)
         for tp in parked.keys() - self._client.paused():
             del parked[tp]
         polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
         return {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
 
-    def up_to(self, ends: Mapping[Partition, int]) -> Iterator[dict[Partition, list[Record]]]:
-        """Poll by poll, with whatever lies beyond the ends, until each of these partitions is read up to its own.
-        Raises BrokerUnreachableError: whoever waited for a broker that is away would wait for ever, without a word."""
-        heard, before = time.monotonic(), dict[Partition, int]()
+    def poll_until(self, ends: Mapping[Partition, int]) -> Iterator[dict[Partition, list[Record]]]:
+        """Yield poll by poll until each partition is read up to its end; later records may be included. Raises
+        BrokerUnreachableError if nothing arrives any more: a caller would otherwise wait silently for ever."""
+        progressed_at, before = time.monotonic(), dict[Partition, int]()
         while behind := {one: at for one, end in ends.items() if (at := self.position(one)) < end}:
             if behind != before:
-                heard, before = time.monotonic(), behind
-            elif time.monotonic() - heard > SILENT_SECONDS:
+                progressed_at, before = time.monotonic(), behind
+            elif time.monotonic() - progressed_at > SILENT_SECONDS:
                 (partition, at), *others = behind.items()
                 more = f" and {len(others)} more" if others else ""
                 raise BrokerUnreachableError(
@@ -130,14 +131,14 @@ class Reader:
             found = self.poll(POLL_SECONDS)
             yield found
             if found:
-                # Also of another partition. What whoever reads made of it may have taken long.
-                heard = time.monotonic()
+                # Progress of another partition counts. The caller may also have taken long with the records.
+                progressed_at = time.monotonic()
 
     def position(self, partition: Partition) -> int:
         """Raises BrokerUnreachableError."""
         found = self._client.position(topic_partition(partition), timeout_ms=round(ANSWER_SECONDS * 1000))
         if found is None:
-            raise _not_told(f"where to read {partition.topic} {partition.number}")
+            raise _no_answer(f"where to read {partition.topic} {partition.number}")
         return int(found)
 
     def seek(self, partition: Partition, offset: int) -> None:
@@ -151,21 +152,21 @@ class Reader:
 
     def committed(self, partition: Partition) -> Committed | None:
         """Raises BrokerUnreachableError."""
-        asked, patience = topic_partition(partition), round(ANSWER_SECONDS * 1000)
+        asked, timeout_ms = topic_partition(partition), round(ANSWER_SECONDS * 1000)
         try:
-            found = self._client.committed(asked, metadata=True, timeout_ms=patience)
+            found = self._client.committed(asked, metadata=True, timeout_ms=timeout_ms)
         except KafkaTimeoutError as late:
-            raise _not_told(f"how far {partition.topic} {partition.number} is done") from late
+            raise _no_answer(f"how far {partition.topic} {partition.number} is done") from late
         return None if found is None else Committed(found.offset, found.metadata or "")
 
-    def behind(self, ends: Mapping[Partition, int]) -> int:
-        """Records before these ends that the group has not committed. Each partition for itself: one that is further by
-        now makes up for no other. Raises BrokerUnreachableError."""
+    def group_lag(self, ends: Mapping[Partition, int]) -> int:
+        """Return how many records before these ends the group has not committed. A partition that is further than its
+        end does not offset another one. Raises BrokerUnreachableError."""
         done = {partition: self.committed(partition) for partition in ends}
         return sum(max(0, end - (found.offset if (found := done[one]) else 0)) for one, end in ends.items())
 
     def commit(self, offsets: Mapping[Partition, Committed]) -> bool:
-        """False during a rebalance: afterwards the partitions are still ours, or their new owner repeats the work."""
+        """Return False during a rebalance: then we still own the partitions, or their new owner repeats the work."""
         try:
             self._client.commit(offsets_and_metadata(offsets), timeout_ms=15_000)
         except (CommitFailedError, RebalanceInProgressError):
@@ -181,14 +182,14 @@ class Reader:
         return {Partition(tp.topic, tp.partition): offset for tp, offset in found.items()}
 
     def offset_at(self, partition: Partition, since_ms: int) -> int | None:
-        """Of the first record that is not older than so many milliseconds since 1970; None if all are."""
+        """Return the offset of the first record not older than `since_ms` (since 1970), or None if all are older."""
         asked = topic_partition(partition)
         found = self._client.offsets_for_times({asked: since_ms})[asked]
         return None if found is None else int(found.offset)
 
     def lag(self) -> int:
-        """Records between what was read and the end of the assigned partitions, as the last fetches told; before the
-        first fetch the broker is asked."""
+        """Return the number of unread records of the assigned partitions, by the high watermarks of the last fetches;
+        before the first fetch the broker is asked."""
         assigned = self._client.assignment()
         ends = {tp: self._client.highwater(tp) for tp in assigned}
         unknown = [tp for tp, end in ends.items() if end is None]
@@ -204,8 +205,8 @@ class Reader:
 
 
 @contextmanager
-def reading(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Reader]:  # noqa: ANN401
-    """A reader without a group, at the beginning of every partition of the topics."""
+def open_reader(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Reader]:  # noqa: ANN401
+    """Open a reader without a group at the beginning of every partition of the topics."""
     reader = Reader(settings, group=None, **options)
     try:
         partitions = reader.assign(topics)
@@ -217,10 +218,10 @@ def reading(settings: Settings, topics: Sequence[str], **options: Any) -> Iterat
 
 
 def read_to_end(settings: Settings, topics: Sequence[str], **options: Any) -> Iterator[Record]:  # noqa: ANN401
-    """Every record from the beginning up to the end as it is at the call, partition by partition as they arrive."""
-    with reading(settings, topics, **options) as reader:
+    """Yield every record from the beginning up to the end at the time of the call, as the partitions arrive."""
+    with open_reader(settings, topics, **options) as reader:
         ends = reader.end_offsets(sorted(reader.assignment()))
-        for polled in reader.up_to(ends):
+        for polled in reader.poll_until(ends):
             for partition, records in polled.items():
                 yield from (record for record in records if record.offset < ends[partition])
 
@@ -231,15 +232,15 @@ def partition_count(settings: Settings, topic: str) -> int:
         return reader.partition_count(topic)
 
 
-def newest_of_keys(records: Iterable[Record], most: int = 100_000) -> Iterator[Record]:
-    """Of compacted topics, read to their ends, the newest record of each key: compaction lags far behind, and what it
-    will remove need not be understood. Holds the bytes of at most so many keys; beyond that an older record of a key
-    may come before its newest. Records come in the order of their partitions."""
+def latest_by_key(records: Iterable[Record], most: int = 100_000) -> Iterator[Record]:
+    """Yield the newest record of each key of compacted topics that are read to their ends. Compaction lags far behind,
+    and records that it will remove need not be readable. Holds the records of at most `most` keys; beyond that, an
+    older record of a key may be yielded before its newest. Records keep the order of their partitions."""
     held: dict[tuple[str, int, bytes | None], Record] = {}
     for record in records:
-        place = (record.topic, record.partition, record.key)
-        held.pop(place, None)
-        held[place] = record
+        identity = (record.topic, record.partition, record.key)
+        held.pop(identity, None)
+        held[identity] = record
         if len(held) >= most:
             yield from held.values()
             held.clear()
@@ -252,16 +253,15 @@ def read_partition(
     since_ms: int = 0,
     **options: Any,  # noqa: ANN401
 ) -> Iterator[Record]:
-    """Every record of one partition that is not older than so many milliseconds since 1970, up to the end as it is at
-    the call."""
+    """Yield every record of one partition not older than `since_ms` (since 1970), up to the end at the call."""
     with closing(Reader(settings, group=None, **options)) as reader:
-        reader.take([partition])
+        reader.assign_partitions([partition])
         end = reader.end_offsets([partition])[partition]
         first = reader.offset_at(partition, since_ms)
         reader.seek(partition, end if first is None else first)
-        for polled in reader.up_to({partition: end}):
+        for polled in reader.poll_until({partition: end}):
             yield from (record for record in polled.get(partition, ()) if record.offset < end)
 
 
-def _not_told(what: str) -> BrokerUnreachableError:
+def _no_answer(what: str) -> BrokerUnreachableError:
     return BrokerUnreachableError(f"the broker has not told {what} within {ANSWER_SECONDS:g} s")

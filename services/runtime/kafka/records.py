@@ -1,5 +1,5 @@
-"""Records: what is read, out of the batches that kafka-python has fetched, and on which partition a key lies; what
-becomes of what is under way, and which the broker will never take."""
+"""Kafka records: decoding of fetched batches, the partition of a key, pending acknowledgements, and the errors of
+records that the broker never accepts."""
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ class Partition:
 
 
 class Record(NamedTuple):
-    """A tuple because there are many: a frozen dataclass takes four times as long to make."""
+    """A NamedTuple because there are many: a frozen dataclass takes four times as long to create."""
 
     topic: str
     partition: int
@@ -38,14 +38,14 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True)
 class Committed:
-    """The next offset to read, and what its writer noted beside it."""
+    """The next offset to read, and the metadata committed with it."""
 
     offset: int
     metadata: str = ""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Where producers put it: murmur2, as Kafka's own clients do."""
+    """Return the partition that producers choose: murmur2, as in Kafka's own clients."""
     return int((murmur2(key) & 0x7FFFFFFF) % partitions)
 
 
@@ -54,37 +54,37 @@ def topic_partition(partition: Partition) -> Any:  # noqa: ANN401
 
 
 def offsets_and_metadata(offsets: Mapping[Partition, Committed]) -> dict[Any, Any]:
-    # Leader epoch -1: unknown; kafka-python's None is refused by the broker's protocol.
+    # Leader epoch -1 means unknown; the broker's protocol refuses kafka-python's None.
     return {topic_partition(p): OffsetAndMetadata(c.offset, c.metadata, -1) for p, c in offsets.items()}
 
 
 class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
-    r"""In the place of kafka-python's own, whose judgement of whole batches is repeated here step by step: which are
-    broken, aborted or only markers. It makes three objects of each record and asks each some twenty questions; here one
-    loop makes the one that we hand on, in less than half of the time.
+    r"""Replaces kafka-python's class and repeats its checks of batches step by step: which are corrupt, aborted or
+    control batches. kafka-python creates three objects per record and makes some twenty checks of each; here one loop
+    creates our record in less than half of the time.
 
-    A header's name that is no UTF-8 is read as \xNN. The broker takes such from any client, and kafka-python (3.0.12)
-    raises at every poll then, for ever: one such record would stop its partition."""
+    A header name that is not UTF-8 is read as \xNN. The broker accepts such names from any client, and kafka-python
+    (3.0.12) then raises at every poll: one such record would stop its partition for ever."""
 
-    def _unpack_records(self, place: Any, batches: Any, *_deserializers: Any) -> Iterator[Record]:  # noqa: ANN401
+    def _unpack_records(self, tp: Any, batches: Any, *_deserializers: Any) -> Iterator[Record]:  # noqa: ANN401
         batch = None
         while (following := batches.next_batch()) is not None:
             batch = following
             if self.check_crcs and not batch.validate_crc():
-                raise CorruptRecordError(f"a batch of {place} at offset {batch.base_offset} failed its check")
+                raise CorruptRecordError(f"a batch of {tp} at offset {batch.base_offset} failed its check")
             try:
                 if not isinstance(batch, DefaultRecordBatch):
-                    yield from self._of_old_format(batch, place)
-                elif not self._is_left_out(batch):
-                    yield from self._records(batch, place)
+                    yield from self._legacy_records(batch, tp)
+                elif not self._is_skipped(batch):
+                    yield from self._records(batch, tp)
             except (ValueError, IndexError) as broken:
-                raise CorruptRecordError(f"a batch of {place} at offset {batch.base_offset}: {broken}") from broken
+                raise CorruptRecordError(f"a batch of {tp} at offset {batch.base_offset}: {broken}") from broken
             if isinstance(batch, DefaultRecordBatch):
-                # Compaction may have taken the last record of a batch: the next fetch begins after it all the same.
+                # Compaction may have removed the last record of a batch: the next fetch still begins after the batch.
                 self.next_fetch_offset = batch.next_offset
         self.drain()
 
-    def _is_left_out(self, batch: DefaultRecordBatch) -> bool:
+    def _is_skipped(self, batch: DefaultRecordBatch) -> bool:
         self.leader_epoch = batch.leader_epoch
         if self.isolation_level == IsolationLevel.READ_COMMITTED and batch.has_producer_id():
             self._consume_aborted_transactions_up_to(batch.last_offset)
@@ -94,19 +94,19 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
                 return True
         return bool(batch.is_control_batch)
 
-    def _records(self, batch: DefaultRecordBatch, place: Any) -> Iterator[Record]:  # noqa: ANN401
-        """Thin: a call for each field would cost as much as all of this."""
+    def _records(self, batch: DefaultRecordBatch, tp: Any) -> Iterator[Record]:  # noqa: ANN401
+        """Thin: a call for each field would cost as much as the whole loop."""
         batch._maybe_uncompress()  # noqa: SLF001 (there is no public way)
         buffer, at = bytes(batch._buffer), batch._pos  # noqa: SLF001
-        # By these a partition that was read goes behind the others: else the last of many wait for the first ones.
+        # By these counters a partition that was read moves behind the others; else the last partitions would starve.
         self.bytes_read += len(buffer) - at
         self.records_read += batch.records_count
-        topic, partition, base, first = place.topic, place.partition, batch.base_offset, batch.first_timestamp
+        topic, partition, base, first = tp.topic, tp.partition, batch.base_offset, batch.first_timestamp
         appended = batch.max_timestamp if batch.timestamp_type == batch.LOG_APPEND_TIME else None
         for _ in range(batch.records_count):
             size, at = decode_varint(buffer, at)
             end = at + size
-            ahead, at = decode_varint(buffer, at + 1)  # after a byte of attributes, of which there are none
+            ahead, at = decode_varint(buffer, at + 1)  # skips the attributes byte, which is unused
             delta, at = decode_varint(buffer, at)
             size, at = decode_varint(buffer, at)
             key = None if size < 0 else buffer[at : (at := at + size)]
@@ -121,15 +121,15 @@ class FetchedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         if at != len(buffer):
             raise ValueError(f"{len(buffer) - at} bytes follow the last record")
 
-    def _of_old_format(self, batch: Any, place: Any) -> Iterator[Record]:  # noqa: ANN401
-        """Of before 2017: kafka-python reads it."""
+    def _legacy_records(self, batch: Any, tp: Any) -> Iterator[Record]:  # noqa: ANN401
+        """Message formats of before 2017, which kafka-python decodes."""
         for record in batch:
             if self.check_crcs and not record.validate_crc():
-                raise CorruptRecordError(f"a record of {place} at offset {record.offset} failed its check")
+                raise CorruptRecordError(f"a record of {tp} at offset {record.offset} failed its check")
             self.next_fetch_offset = record.offset + 1
             self.bytes_read += record.size_in_bytes
             self.records_read += 1
-            yield Record(place.topic, place.partition, record.offset, record.key, record.value, (), record.timestamp)
+            yield Record(tp.topic, tp.partition, record.offset, record.key, record.value, (), record.timestamp)
 
 
 def _headers(buffer: bytes, at: int) -> tuple[Headers, int]:
@@ -144,11 +144,11 @@ def _headers(buffer: bytes, at: int) -> tuple[Headers, int]:
 
 
 class UnwritableRecordError(errors.KafkaError):  # type: ignore[misc]
-    """A record cannot be written, and that is its own fault: others go on, and it belongs into quarantine."""
+    """The record itself is at fault: other records can still be written, and this one belongs into the dead letters."""
 
 
 class RecordTooLargeError(UnwritableRecordError):
-    """Known before it is sent: it is larger than its topic, or a request, may hold."""
+    """Raised before sending: the record is larger than its topic or a request allows."""
 
     def __init__(self, topic: str, size: int, limit: int) -> None:
         super().__init__(f"a record of {topic} has at most {limit} bytes with all that Kafka adds, this one has {size}")
@@ -156,7 +156,7 @@ class RecordTooLargeError(UnwritableRecordError):
 
 
 class RecordRefusedError(UnwritableRecordError):
-    """The broker refused it when it was sent alone. `reason` is the broker's name for that."""
+    """The broker refused the record when it was sent alone. `reason` is the name of the broker's error."""
 
     def __init__(self, topic: str, refusal: errors.KafkaError) -> None:
         super().__init__(f"the broker refuses this record of {topic}: {type(refusal).__name__}")
@@ -164,16 +164,15 @@ class RecordRefusedError(UnwritableRecordError):
 
 
 class ProducerReplacedError(errors.RetriableError):  # type: ignore[misc]
-    """The producer is being replaced: the same record may be sent again, and nobody knows whether it is on the log."""
+    """The producer is being replaced. The record may be sent again; it is unknown whether it is on the log."""
 
 
 class TopicSealedError(errors.RetriableError):  # type: ignore[misc]
-    """An operator has closed the topic for every record, as `rapport scoring repartition` does: no record is at
-    fault."""
+    """An operator has made the topic read-only, as `rapport scoring repartition` does: the record is not at fault."""
 
 
-# What a broker says of a record. A batch is refused as a whole: of its records each is to be tried alone.
-OF_THE_RECORD = (
+# Errors about a record. The broker refuses a whole batch: each of its records is then tried alone.
+RECORD_ERRORS = (
     errors.MessageSizeTooLargeError,
     errors.RecordListTooLargeError,
     errors.InvalidTimestampError,
@@ -181,21 +180,21 @@ OF_THE_RECORD = (
     errors.CorruptRecordError,
     errors.PolicyViolationError,
     errors.UnsupportedForMessageFormatError,
-    # "An unexpected server error": alone on a new producer it is this record that the broker stumbles over.
+    # "An unexpected server error": if it recurs for one record on a new producer, that record causes it.
     errors.UnknownError,
 )
-# What an operator has to mend. Every record alike meets it, hence none is put aside for it: all wait.
-OF_AUTHORIZATION = (errors.AuthorizationError, errors.SaslAuthenticationFailedError)
+# Errors that an operator has to correct. They affect every record alike, so no record is dead-lettered: all wait.
+AUTHORIZATION_ERRORS = (errors.AuthorizationError, errors.SaslAuthenticationFailedError)
 
 
 def is_fenced(failure: errors.KafkaError) -> bool:
-    """Whether another producer has taken over the transactional id; kafka-python also wraps that in other errors."""
+    """Return whether another producer took over the transactional id; kafka-python also wraps this in other errors."""
     fenced = (failure, *failure.args)
     return any(isinstance(one, errors.ProducerFencedError) for one in fenced)
 
 
 class OutgoingRecord(NamedTuple):
-    """What `KafkaProducer.send` takes, in its order."""
+    """The arguments of `KafkaProducer.send`, in its order."""
 
     topic: str
     value: bytes | None
@@ -205,8 +204,8 @@ class OutgoingRecord(NamedTuple):
     timestamp_ms: int | None = None
 
 
-class Awaited(Protocol):
-    """Is told, on any thread, what became of each record that was sent for it."""
+class OutcomeListener(Protocol):
+    """Receives the outcome of a record, on any thread."""
 
     def succeed(self, metadata: Any) -> None: ...  # noqa: ANN401 (kafka-python's RecordMetadata)
 
@@ -214,7 +213,8 @@ class Awaited(Protocol):
 
 
 class PendingRecord:
-    """Settled once, on any thread; callbacks run on the thread that settles it. Thin: there is one for each record."""
+    """A future. It is settled once, on any thread, which also runs the callbacks. Thin: there is one for each
+    record."""
 
     __slots__ = ("_callbacks", "_errbacks", "_failure", "_lock", "_metadata", "_settled", "_waiter")
 
@@ -273,7 +273,7 @@ class PendingRecord:
 
 
 class Sent(Protocol):
-    """An acknowledgement to come: `get` waits for it and raises KafkaError if the record is not on the log."""
+    """A pending acknowledgement: `get` waits for it and raises KafkaError if the record is not on the log."""
 
     def get(self, timeout: float | None = None) -> Any: ...  # noqa: ANN401 (kafka-python's RecordMetadata)
 
@@ -282,17 +282,17 @@ class Sent(Protocol):
     def add_errback(self, errback: Any) -> Any: ...  # noqa: ANN401
 
 
-UNDER_WAY = 5_000
-"""Records at once: a producer has no back-pressure of its own."""
-ACKNOWLEDGED_WITHIN = 60
-"""Seconds; the producer itself gives up after 15."""
+MAX_IN_FLIGHT = 5_000
+"""Records in flight at once: a producer has no back-pressure of its own."""
+ACKNOWLEDGE_TIMEOUT_SECONDS = 60
+"""Seconds; the producer itself fails a record after 15."""
 
 
-def acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
-    """Asks for these records, which sends them, so many at once, and returns when all are on their topics. `between` is
-    called after each so many. Raises KafkaError, and whatever either of them raises."""
+def await_acknowledged(records: Iterable[Sent], between: Callable[[], object] = lambda: None) -> None:
+    """Iterate over the records, which sends them, and return when all are acknowledged. `between` is called after each
+    MAX_IN_FLIGHT records. Raises KafkaError, and whatever the iterator or `between` raises."""
     sending = iter(records)
-    while some := list(islice(sending, UNDER_WAY)):
+    while some := list(islice(sending, MAX_IN_FLIGHT)):
         for sent in some:
-            sent.get(ACKNOWLEDGED_WITHIN)
+            sent.get(ACKNOWLEDGE_TIMEOUT_SECONDS)
         between()

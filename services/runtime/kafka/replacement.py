@@ -1,4 +1,4 @@
-"""A new producer in place of one that a refusal has made useless, and what shared a batch with the refused record."""
+"""Replaces a producer that a refusal has made unusable, and resends the records of the refused batch one by one."""
 
 import threading
 import time
@@ -11,32 +11,32 @@ from kafka.errors import KafkaError
 
 from services.runtime import log
 from services.runtime.kafka.records import (
-    OF_AUTHORIZATION,
-    OF_THE_RECORD,
-    Awaited,
+    AUTHORIZATION_ERRORS,
+    RECORD_ERRORS,
+    OutcomeListener,
     OutgoingRecord,
     ProducerReplacedError,
     RecordRefusedError,
 )
-from services.runtime.kafka.together import TopicLimits
+from services.runtime.kafka.write_group import TopicLimits
 
-# Within this a useless producer has failed all that it held; what it sent before may still come onto the log.
+# Within this an unusable producer fails all its pending records; records it sent before may still reach the log.
 CLOSE_SECONDS = 2.0
-# A record that is sent alone waits for its acknowledgement at most so long; its sender then sends it again.
+# The timeout of a record that is sent alone; its sender then sends it again.
 ALONE_SECONDS = 10.0
-# Between two tries to connect, and after a refusal of authorization, which a new producer alone does not mend.
+# Between attempts to connect, and after an authorization failure, which a new producer alone does not resolve.
 PAUSE_SECONDS = 1.0
 
 
 class Suspect(NamedTuple):
-    """A record, and who waits for it."""
+    """A record of the refused batch, and the listener for its outcome."""
 
     outgoing: OutgoingRecord
-    awaited: Awaited
+    listener: OutcomeListener
 
 
 class Replacement:
-    """`run` is for one thread of its own, all else for any."""
+    """`run` is for a thread of its own; the other methods are safe for any thread."""
 
     def __init__(
         self, client: KafkaProducer, refusal: Exception, connect: Callable[[], KafkaProducer], limits: TopicLimits
@@ -48,9 +48,9 @@ class Replacement:
         self._stopping, self._ended = threading.Event(), threading.Event()
         self._log = log.get(__name__)
 
-    def takes(self, client: KafkaProducer, batch: object, suspect: Suspect) -> bool:
-        """Whether the record will be sent again alone: it was in the batch that the broker has refused first."""
-        if not isinstance(self._refusal, OF_THE_RECORD) or client is not self._client:
+    def accepts(self, client: KafkaProducer, batch: object, suspect: Suspect) -> bool:
+        """Return whether the record will be resent alone: it was in the batch that the broker refused first."""
+        if not isinstance(self._refusal, RECORD_ERRORS) or client is not self._client:
             return False
         with self._lock:
             self._batch = self._batch or batch
@@ -60,19 +60,19 @@ class Replacement:
             return True
 
     def run(self) -> KafkaProducer | None:
-        """The new producer, when every suspect is settled; None when it was stopped before."""
+        """Return the new producer when every suspect is settled, or None if it was stopped before."""
         began = time.monotonic()
-        # 1. The useless one fails all that it holds: from then on every suspect is known.
+        # 1. The unusable producer fails its pending records: from then on all suspects are collected.
         _close(self._client)
         with self._lock:
             suspects, self._suspects = self._suspects or [], None
         resent = len(suspects)
-        # 2. Each suspect alone: who is refused now is the one.
+        # 2. Each suspect is sent alone: the one that is refused now is at fault.
         try:
-            client, refused = self._tried(suspects)
+            client, refused = self._resend_alone(suspects)
         except ProducerReplacedError as stopped:
             for suspect in suspects:
-                suspect.awaited.fail(stopped)
+                suspect.listener.fail(stopped)
             return None
         seconds = round(time.monotonic() - began, 3)
         self._log.error("producer_replaced", reason=str(self._refusal), resent=resent, refused=refused, seconds=seconds)
@@ -87,33 +87,33 @@ class Replacement:
     def wait(self, timeout: float) -> bool:
         return self._ended.wait(timeout)
 
-    def _tried(self, suspects: list[Suspect]) -> tuple[KafkaProducer, int]:
-        if isinstance(self._refusal, OF_AUTHORIZATION):
+    def _resend_alone(self, suspects: list[Suspect]) -> tuple[KafkaProducer, int]:
+        if isinstance(self._refusal, AUTHORIZATION_ERRORS):
             self._stopping.wait(PAUSE_SECONDS)
-        client, refused = self._connected(), 0
+        client, refused = self._reconnect(), 0
         if suspects:
             self._limits.refresh()
         while suspects:
             suspect = suspects[0]
-            failure = _failure_of(client, suspect)
-            if isinstance(failure, OF_THE_RECORD):
+            failure = _send_alone(client, suspect)
+            if isinstance(failure, RECORD_ERRORS):
                 refused += self._refuse(suspect, failure)
-            # It is settled: who stops this while it connects settles only those that are left.
+            # It is settled. If `stop` comes while we reconnect, only the remaining suspects are failed.
             del suspects[0]
-            if isinstance(failure, OF_THE_RECORD):
+            if isinstance(failure, RECORD_ERRORS):
                 _close(client)
-                client = self._connected()
+                client = self._reconnect()
         return client, refused
 
     def _refuse(self, suspect: Suspect, failure: KafkaError) -> bool:
         topic = suspect.outgoing.topic
         if self._limits.is_sealed(topic):
-            suspect.awaited.fail(ProducerReplacedError(f"{topic} is sealed: {failure}"))
+            suspect.listener.fail(ProducerReplacedError(f"{topic} is sealed: {failure}"))
             return False
-        suspect.awaited.fail(RecordRefusedError(topic, failure))
+        suspect.listener.fail(RecordRefusedError(topic, failure))
         return True
 
-    def _connected(self) -> KafkaProducer:
+    def _reconnect(self) -> KafkaProducer:
         """Raises ProducerReplacedError when it was stopped."""
         while not self._stopping.is_set():
             try:
@@ -124,23 +124,23 @@ class Replacement:
         raise ProducerReplacedError("the producer is closed")
 
 
-def _failure_of(client: KafkaProducer, suspect: Suspect) -> KafkaError | None:
-    """Sends it alone. What is the record's own fault is returned and not told yet."""
+def _send_alone(client: KafkaProducer, suspect: Suspect) -> KafkaError | None:
+    """Send the record alone. Return an error that is the record's own fault without settling the record yet."""
     try:
         sent = client.send(*suspect.outgoing)
-        # Nothing is gathered: of five hundred, each would wait for others that do not come.
+        # The flush avoids the linger: each of five hundred records would wait for others that do not come.
         client.flush(ALONE_SECONDS)
         metadata = sent.get(ALONE_SECONDS)
-    except OF_THE_RECORD as refusal:
+    except RECORD_ERRORS as refusal:
         return refusal
     except KafkaError as away:
-        suspect.awaited.fail(away)
+        suspect.listener.fail(away)
         return away
-    suspect.awaited.succeed(metadata)
+    suspect.listener.succeed(metadata)
     return None
 
 
 def _close(client: KafkaProducer) -> None:
-    # It says that what it held is not on the log, and every sender has been told that already.
+    # Closing reports the pending records as lost; their senders have been notified already.
     with suppress(KafkaError):
         client.close(timeout=CLOSE_SECONDS)

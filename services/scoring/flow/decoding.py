@@ -6,9 +6,9 @@ from typing import Literal, NamedTuple, Protocol, final
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, MentoringEvent, ProfileSet, partition_key
-from schemas.known_names import known_path
+from schemas.field_names import safe_path
 from services.runtime.kafka import Partition
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.runtime.unexpected import Breaker
 from services.scoring.domain.write_phases import LogRecord
 
@@ -108,7 +108,7 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         reason: Literal["malformed", "invalid"] = "malformed" if first["type"] == "json_invalid" else "invalid"
         # The words for a type that is none would quote it.
         words = "there is no such type" if first["type"] == "union_tag_invalid" else first["msg"]
-        return Refusal(reason, known_path(first["loc"][1:]), words)
+        return Refusal(reason, safe_path(first["loc"][1:]), words)
     except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
         return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
     if type(event) is ClockReached or type(event) is ProfileSet:

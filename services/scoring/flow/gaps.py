@@ -5,7 +5,7 @@ import time
 from contextlib import closing
 
 from services.runtime import log
-from services.runtime.kafka import Partition, Producer, read_partition, reading
+from services.runtime.kafka import Partition, Producer, open_reader, read_partition
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, watermark_entry
 from services.scoring.domain.layout import PartitionWatermark
@@ -75,7 +75,7 @@ def accept_gap(settings: Settings, names: Topics, number: int, offset: int) -> G
     """Writes the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
     KafkaError."""
     place = Partition(names.events, number)
-    with reading(settings, [names.events]) as reader:
+    with open_reader(settings, [names.events]) as reader:
         partitions = reader.assignment()
         if place not in partitions:
             raise NoSuchPartitionError(f"{names.events} has {len(partitions)} partitions, from 0 on")

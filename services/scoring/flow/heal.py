@@ -11,7 +11,7 @@ from itertools import groupby
 
 from schemas.topics import SCORING_STATE, position
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.kafka import Partition, Producer, Sent, acknowledged, partition_count
+from services.runtime.kafka import Partition, Producer, Sent, await_acknowledged, partition_count
 from services.runtime.settings import Settings
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.maintenance import HealBound, Healing, healed_entry, healing, is_within_reach
@@ -155,4 +155,4 @@ def _tell(place: HealEnvironment, producer: Producer, known: Stored, healings: M
     # 1. The rows. 2. That they are told: a crash in between repeats them.
     for sent in (rows(), marks()):
         place.check()
-        acknowledged(sent, between=place.check)
+        await_acknowledged(sent, between=place.check)

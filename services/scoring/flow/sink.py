@@ -30,7 +30,7 @@ def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
     with closing(Reader(settings, group)) as reader:
         ends = reader.end_offsets(reader.assign([scores]))
         # While it is told on, one partition may be stored beyond its end of then: that makes up for no other.
-        while behind := reader.behind(ends):
+        while behind := reader.group_lag(ends):
             if time.monotonic() > deadline:
                 raise SinkBehindError(
                     f"the warehouse is {behind} records behind; is `rapport warehouse serve` running?"

@@ -1,1 +1,1 @@
-"""Pure decisions: which row a record becomes, what a batch was planned to be, what has to be recomputed."""
+"""Pure decisions: the rows of a record, the plan of a batch, and what must be recomputed."""

@@ -1,4 +1,4 @@
-"""`mentoring.alerts` into the tables `alert_log`, `alert_acts` and `delivery_log`."""
+"""Maps `mentoring.alerts` to the tables `alert_log`, `alert_acts` and `delivery_log`."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from schemas.scores import Trigger
 from services.warehouse.domain.record import (
     NEVER,
     Outcome,
-    Place,
+    RecordMetadata,
     StoredRow,
     event_id,
     micros,
@@ -104,36 +104,36 @@ DELIVERIES = WarehouseTable(
     time="planned_at",
     kind="alerts",
 )
-# What a channel answered is a stranger's text: of it only what names a protocol's own answer is kept.
+# A channel's answer is untrusted text: only codes of the protocol are kept.
 _STATUS = re.compile(r"HTTP [0-9]{3}|[0-9]{3}|[a-z_]{1,40}")
 
 
-# An alert of a programme or a source rests on no score: band none says so.
+# An alert of a programme or a source has no score, shown as band none.
 _NO_READING: tuple[object, ...] = (NEVER, 0, "none", 0, 0, False, NEVER)
 _NO_TRIGGER = ("", "", "")
 
 
-def alert_row(value: bytes, place: Place) -> Outcome:
-    """Of a delivery one row for every alert that the message tells of."""
+def alert_row(value: bytes, metadata: RecordMetadata) -> Outcome:
+    """A delivery becomes one row for every alert in its message."""
     try:
         event = ALERT_EVENT.validate_json(value)
     except ValidationError as invalid:
         return refusal(invalid)
     match event.type:
         case "mentoring.alert.changed.v1":
-            return (StoredRow(ALERTS.name, place.offset, month(event.data.at), _changed(event, place)),)
+            return (StoredRow(ALERTS.name, metadata.offset, month(event.data.at), _transition_row(event, metadata)),)
         case "mentoring.alert.handled.v1":
-            return (StoredRow(ACTS.name, place.offset, month(event.data.at), _handled(event, place)),)
+            return (StoredRow(ACTS.name, metadata.offset, month(event.data.at), _act_row(event, metadata)),)
         case "mentoring.delivery.changed.v1":
             planned = month(event.data.planned_at)
             return tuple(
-                StoredRow(DELIVERIES.name, place.offset, planned, values) for values in _deliveries(event, place)
+                StoredRow(DELIVERIES.name, metadata.offset, planned, values) for values in _deliveries(event, metadata)
             )
         case _:
             assert_never(event.type)
 
 
-def _changed(event: AlertChanged, place: Place) -> tuple[object, ...]:
+def _transition_row(event: AlertChanged, metadata: RecordMetadata) -> tuple[object, ...]:
     alert = event.data
     return (
         event.tenant,
@@ -141,8 +141,8 @@ def _changed(event: AlertChanged, place: Place) -> tuple[object, ...]:
         _relationship(alert.subject_kind, event.subject),
         event_id(event.tenant, event.source, event.id),
         micros(event.recordedtime),
-        place.partition,
-        place.offset,
+        metadata.partition,
+        metadata.offset,
         alert.subject_kind,
         event.subject,
         alert.seq,
@@ -152,8 +152,8 @@ def _changed(event: AlertChanged, place: Place) -> tuple[object, ...]:
     )
 
 
-def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
-    """Without who acted: that is a matter between colleagues, and no question of data teams."""
+def _act_row(event: AlertHandled, metadata: RecordMetadata) -> tuple[object, ...]:
+    """The actor is omitted: it concerns colleagues only and is not needed for analysis."""
     act, kind = event.data, _subject_kind(event)
     return (
         event.tenant,
@@ -161,8 +161,8 @@ def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
         _relationship(kind, event.subject),
         event_id(event.tenant, event.source, event.id),
         micros(event.recordedtime),
-        place.partition,
-        place.offset,
+        metadata.partition,
+        metadata.offset,
         kind,
         event.subject,
         micros(act.at),
@@ -181,7 +181,7 @@ def _handled(event: AlertHandled, place: Place) -> tuple[object, ...]:
 
 
 def _subject_kind(event: AlertHandled) -> str:
-    """An act does not say of what kind its subject is; the key of its record does."""
+    """An action does not state the kind of its subject, but the record's key does."""
     if event.partitionkey == partition_key(event.tenant, event.subject):
         return "relationship"
     return event.partitionkey.removeprefix(partition_key(event.tenant, "")).partition("/")[0]
@@ -212,9 +212,9 @@ def _alert(alert: Alert) -> tuple[object, ...]:
     )
 
 
-def _deliveries(event: DeliveryChanged, place: Place) -> Iterator[tuple[object, ...]]:
-    """Of the message's first alert, and of each that it lists beside it: each belongs to its own relationship, and is
-    erased with that. Without the recipient, which is an address or a URL."""
+def _deliveries(event: DeliveryChanged, metadata: RecordMetadata) -> Iterator[tuple[object, ...]]:
+    """Yield rows for the message's first alert and each listed alert. Each belongs to its own relationship and is
+    erased with it. The recipient is omitted, because it is an address or a URL."""
     one = event.data
     listed = ((item.program, item.relationship, item.alert) for item in one.items)
     for number, (program, subject, alert) in enumerate(((event.program, event.subject, one.alert), *listed)):
@@ -224,8 +224,8 @@ def _deliveries(event: DeliveryChanged, place: Place) -> Iterator[tuple[object, 
             _relationship(alert.subject_kind, subject),
             event_id(event.tenant, event.source, f"{event.id}-{number}" if number else event.id),
             micros(event.recordedtime),
-            place.partition,
-            place.offset,
+            metadata.partition,
+            metadata.offset,
             alert.subject_kind,
             number,
             micros(one.planned_at),

@@ -1,14 +1,15 @@
-"""`mentoring.events` into the table `events`."""
+"""Maps `mentoring.events` to the table `events`."""
 
 from pydantic import ValidationError
 
 from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, partition_key
 from schemas.primitives import to_micros
 from schemas.topics import position
+from services.warehouse.domain.event_parser import Envelope, parse_written
 from services.warehouse.domain.record import (
     NotStored,
     Outcome,
-    Place,
+    RecordMetadata,
     Refused,
     StoredRow,
     event_id,
@@ -16,7 +17,6 @@ from services.warehouse.domain.record import (
     refusal,
 )
 from services.warehouse.domain.tables import WarehouseTable
-from services.warehouse.domain.written import Envelope, as_written
 
 COLUMNS = (
     "tenant_id",
@@ -49,13 +49,13 @@ EVENTS = WarehouseTable(
     time="occurred_at",
     kind="events",
     valid="first",
-    # By the others it is known of every relationship when it began and ended, and what counts no more.
+    # The remaining types show when a relationship began and ended, and which events are retracted.
     leaving="type NOT IN ('mentoring.relationship.started.v1', 'mentoring.relationship.ended.v1', "
     "'mentoring.event.retracted.v1', 'mentoring.relationship.erased.v1')",
-    # A replay from this table must know that it was erased.
+    # A replay from this table must know the erasure.
     kept="type = 'mentoring.relationship.erased.v1'",
 )
-# Filled by a view from the table above, but with types that are told daily and with what an erasure keeps.
+# A materialized view fills it from `events`, without types that occur daily and without what an erasure keeps.
 EVENTS_BY_TYPE = WarehouseTable(
     "mentoring.events_by_type",
     key=("tenant_id", "program_id", "type", "relationship_id", "occurred_at", "event_id"),
@@ -65,23 +65,23 @@ EVENTS_BY_TYPE = WarehouseTable(
     leaving=EVENTS.leaving,
 )
 TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_id")
-# The first on the log has the greatest version; positions stay below (epoch << 48 | offset).
+# The first record on the log has the greatest version; positions stay below (epoch << 48 | offset).
 FIRST_WINS = 2**63
 
 
-def event_row(value: bytes, place: Place) -> Outcome:
-    event = as_written(value) or _checked(value)
+def event_row(value: bytes, metadata: RecordMetadata) -> Outcome:
+    event = parse_written(value) or _parse_envelope(value)
     if isinstance(event, tuple):
-        return (StoredRow(EVENTS.name, place.offset, month(event[3]), _values(event, place)),)
+        return (StoredRow(EVENTS.name, metadata.offset, month(event[3]), _values(event, metadata)),)
     return event
 
 
 def key_of(row: StoredRow) -> str:
-    """The key that its record must have."""
+    """Return the key that the record must have."""
     return partition_key(str(row.values[TENANT]), str(row.values[RELATIONSHIP]))
 
 
-def _checked(value: bytes) -> Envelope | NotStored | Refused:
+def _parse_envelope(value: bytes) -> Envelope | NotStored | Refused:
     try:
         event = MENTORING_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -104,11 +104,11 @@ def _checked(value: bytes) -> Envelope | NotStored | Refused:
     )
 
 
-def _values(event: Envelope, place: Place) -> tuple[object, ...]:
-    """Thin: of every event that is stored all of it is done."""
+def _values(event: Envelope, metadata: RecordMetadata) -> tuple[object, ...]:
+    """Thin: it runs for every stored event."""
     source, id_, type_, time, recorded, tenant, correlation, data, subject, program = event
-    place_on_log = position(place.epoch, place.offset)
-    # Not getattr or isinstance: pydantic looks for a field that a model lacks for longer than all else here takes.
+    log_position = position(metadata.epoch, metadata.offset)
+    # Not getattr or isinstance: pydantic's lookup of a missing field takes longer than everything else here.
     fields = data.__dict__
     field, origin = fields.get, fields["origin"]
     return (
@@ -130,9 +130,9 @@ def _values(event: Envelope, place: Place) -> tuple[object, ...]:
         (*fields["mentors"], *fields["mentees"]) if "mentors" in fields else (),
         data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
         correlation or "",
-        # It grows within a relationship, which has one partition.
-        place_on_log,
-        FIRST_WINS - place_on_log,
-        place.partition,
-        place.offset,
+        # It increases within a relationship, which has one partition.
+        log_position,
+        FIRST_WINS - log_position,
+        metadata.partition,
+        metadata.offset,
     )

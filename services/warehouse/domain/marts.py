@@ -1,4 +1,4 @@
-"""The views for data teams, each with the columns of which its rows have one combination each."""
+"""The views for data teams, each with its key columns."""
 
 PROGRAM = ("tenant_id", "program_id")
 RELATIONSHIP = (*PROGRAM, "relationship_id")
@@ -34,5 +34,5 @@ MARTS: dict[str, tuple[str, ...]] = {
     "erasures": ("tenant_id", "erased_at", "table_name"),
     "filled_tables": ("table_name",),
 }
-# What a programme's own reader may see: views whose every row says of which programme it is.
+# Views that a programme's own reader may see: every row states its programme.
 OF_PROGRAMS = tuple(mart for mart, key in MARTS.items() if key[: len(PROGRAM)] == PROGRAM)

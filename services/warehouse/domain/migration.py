@@ -1,4 +1,4 @@
-"""Migrations as values: a numbered file, what was recorded of it, and what is to be done about it."""
+"""Migrations as values: numbered files, the ledger of applied ones, and the decision what to apply."""
 
 import hashlib
 import re
@@ -9,7 +9,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Migration:
-    """`sql` is the file as it is written, its placeholders not yet filled."""
+    """`sql` is the file's content with unfilled placeholders."""
 
     name: str
     sql: str
@@ -27,17 +27,17 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Topology:
-    """Where the tables live: one server, or the named cluster with replicated tables."""
+    """Where the tables are: on one server, or replicated on the named cluster."""
 
     cluster: str = ""
 
     def fill(self, sql: str) -> str:
-        """A replicated table names its path: left to the server, a statement that half of a cluster has run and that is
-        sent again may give two replicas different ones."""
+        """Replicated tables get explicit paths. With generated paths, a statement that is resent after half of the
+        cluster ran it could give two replicas different paths."""
         if not self.cluster:
             return sql.replace("{on_cluster}", "").replace("{engine}", "")
         parts = _BEFORE_TABLE.split(sql)
-        return "".join(map(_replicated, parts)).replace("{on_cluster}", f"ON CLUSTER '{self.cluster}'")
+        return "".join(map(_replicate, parts)).replace("{on_cluster}", f"ON CLUSTER '{self.cluster}'")
 
 
 ONE_SERVER = Topology()
@@ -49,20 +49,21 @@ _ENGINE = re.compile(r"\{engine\}(\w*MergeTree)(?:\(([^)]*)\))?")
 
 @dataclass(frozen=True)
 class Pending:
-    """What is still to be applied, in order."""
+    """The migrations to apply, in order."""
 
     migrations: tuple[Migration, ...]
 
 
 @dataclass(frozen=True)
 class Changed:
-    """A file is not the one that was applied: the tables are not what it says."""
+    """An applied file was changed: the tables do not match it."""
 
     name: str
 
 
 def decide(migrations: Sequence[Migration], ledger: Mapping[str, Recorded]) -> Pending | Changed:
-    """One that was begun and not finished is run again, whatever it was: that is how a broken file is repaired."""
+    """A migration that was started and not completed is run again, even if its file changed: that repairs a broken
+    file."""
     pending = []
     for migration in migrations:
         recorded = ledger.get(migration.name)
@@ -74,11 +75,11 @@ def decide(migrations: Sequence[Migration], ledger: Mapping[str, Recorded]) -> P
 
 
 def statements(sql: str) -> tuple[str, ...]:
-    """A statement ends with a semicolon at the end of a line; the engine takes one at a time."""
+    """A statement ends with a semicolon at the end of a line; the engine accepts one at a time."""
     return tuple(part.strip().removesuffix(";") for part in f"{sql}\n".split(";\n") if part.strip())
 
 
-def _replicated(sql: str) -> str:
+def _replicate(sql: str) -> str:
     named = _TABLE.match(sql)
     if named is None:
         return sql

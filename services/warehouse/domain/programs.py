@@ -1,4 +1,4 @@
-"""`mentoring.programs` into the table `programs`: what is known of a programme beside its relationships."""
+"""Maps `mentoring.programs` to the table `programs`: the attributes of a programme."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from schemas.programs import Programme
-from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, micros, refusal
+from services.warehouse.domain.record import Outcome, RecordMetadata, Refused, StoredRow, micros, refusal
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -29,14 +29,14 @@ COLUMNS = (
     "is_deleted",
 )
 PROGRAMS = WarehouseTable("mentoring.programs", key=("tenant_id", "program_id"), columns=COLUMNS)
-# Days of these years are told in the programme's own zone; before and after by the nearest offset.
+# Days of these years are computed in the programme's time zone; days outside of them with the nearest offset.
 FIRST_YEAR, LAST_YEAR = 2010, 2045
 
 
-def program_row(value: bytes, place: Place) -> Outcome:
-    """A record without a value takes its programme away."""
+def program_row(value: bytes, metadata: RecordMetadata) -> Outcome:
+    """A tombstone withdraws its programme."""
     if not value:
-        return _withdrawn(place)
+        return _withdrawn(metadata)
     try:
         one = Programme.model_validate_json(value)
     except ValidationError as invalid:
@@ -57,55 +57,55 @@ def program_row(value: bytes, place: Place) -> Outcome:
         tuple(source.source for source in one.sources),
         tuple(source.interval_hours for source in one.sources),
         micros(one.recordedtime),
-        place.offset,
+        metadata.offset,
         0,
     )
-    return (StoredRow(PROGRAMS.name, place.offset, 0, values),)
+    return (StoredRow(PROGRAMS.name, metadata.offset, 0, values),)
 
 
 @cache
 def transitions(zone: str) -> tuple[tuple[int, int], ...]:
-    """(since, offset), both in seconds: how far the zone's clocks are ahead of UTC. ClickHouse takes no time zone from
-    a column, so that days of a zone are computed from these."""
-    place = ZoneInfo(zone)
-    return tuple(_changes(place))
+    """Return pairs of (since, UTC offset), both in seconds. ClickHouse cannot take a time zone from a column, so local
+    days are computed from these."""
+    zone_info = ZoneInfo(zone)
+    return tuple(_changes(zone_info))
 
 
-def _changes(place: ZoneInfo) -> Iterator[tuple[int, int]]:
-    """Zones change at whole minutes, seldom: found day by day, then by halving."""
+def _changes(zone_info: ZoneInfo) -> Iterator[tuple[int, int]]:
+    """Offsets change at whole minutes and rarely: search day by day, then bisect."""
     at, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
-    before = _offset(place, at)
+    before = _offset(zone_info, at)
     yield int(at.timestamp()), before
     while at < end:
         later = at + timedelta(days=1)
-        offset = _offset(place, later)
+        offset = _offset(zone_info, later)
         if offset != before:
-            yield _first(place, at, later), offset
+            yield _first(zone_info, at, later), offset
         at, before = later, offset
 
 
-def _first(place: ZoneInfo, low: datetime, high: datetime) -> int:
-    """The first second between the two at which the offset is that of `high`."""
+def _first(zone_info: ZoneInfo, low: datetime, high: datetime) -> int:
+    """Return the first second between the two at which the offset is that of `high`."""
     before, after = int(low.timestamp()), int(high.timestamp())
-    new = _offset(place, high)
+    new = _offset(zone_info, high)
     while after - before > 1:
         middle = (before + after) // 2
-        if _offset(place, datetime.fromtimestamp(middle, UTC)) == new:
+        if _offset(zone_info, datetime.fromtimestamp(middle, UTC)) == new:
             after = middle
         else:
             before = middle
     return after
 
 
-def _offset(place: ZoneInfo, moment: datetime) -> int:
-    found = moment.astimezone(place).utcoffset()
+def _offset(zone_info: ZoneInfo, moment: datetime) -> int:
+    found = moment.astimezone(zone_info).utcoffset()
     assert found is not None, "a moment of a zone has an offset"
     return round(found.total_seconds())
 
 
-def _withdrawn(place: Place) -> Outcome:
-    tenant, slash, program = place.key.decode(errors="replace").partition("/")
+def _withdrawn(metadata: RecordMetadata) -> Outcome:
+    tenant, slash, program = metadata.key.decode(errors="replace").partition("/")
     if not slash or not tenant or not program:
         return Refused("key")
-    values = (tenant, program, "", "UTC", "", "", 0.0, 0.0, (), (), (), (), 0, place.offset, 1)
-    return (StoredRow(PROGRAMS.name, place.offset, 0, values),)
+    values = (tenant, program, "", "UTC", "", "", 0.0, 0.0, (), (), (), (), 0, metadata.offset, 1)
+    return (StoredRow(PROGRAMS.name, metadata.offset, 0, values),)

@@ -1,5 +1,4 @@
-"""What a table should hold of one partition of the log, folded from its records, and how that differs from what it
-holds."""
+"""The rows that a table should hold of one partition, folded from the log, and how the table's content differs."""
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping
@@ -11,12 +10,12 @@ from services.warehouse.domain.record import StoredRow
 from services.warehouse.domain.tables import WarehouseTable
 
 RANGE = 10_000
-"""Offsets that are counted together."""
+"""Offsets per compared range."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidRow:
-    """The valid row of a key: where it stands on the log, and of which day it is."""
+    """The valid row of a key: its offset and its day."""
 
     order: tuple[int, int]
     offset: int
@@ -26,8 +25,8 @@ class ValidRow:
 
 @dataclass
 class ExpectedRows:
-    """Rows by key, as repeats and corrections leave them. `erased`: (tenant, relationship) of which nothing is kept.
-    `since`: rows of before have left, or will."""
+    """Rows by key, after duplicates and corrections. `erased`: (tenant, relationship) pairs without any rows. `since`:
+    older rows are subject to retention and ignored."""
 
     table: WarehouseTable
     erased: Container[tuple[object, object]]
@@ -47,7 +46,7 @@ class ExpectedRows:
             order or (int(str(values["version"])), row.offset),
             row.offset,
             time.date(),
-            # A replacing table hides what is deleted; one that keeps every version shows it.
+            # A replacing table hides deleted rows; a table of all versions shows them.
             self.table.valid == "version" and bool(values["is_deleted"]),
         )
         held = self.standing.get(key)
@@ -65,21 +64,21 @@ class ExpectedRows:
 
 
 def differing(expected: Mapping[int, int], found: Mapping[int, int]) -> Iterator[tuple[int, int, int]]:
-    """(range, on the log, in the table), lowest first."""
+    """Yield (range, rows on the log, rows in the table), lowest first."""
     for number in sorted(expected.keys() | found.keys()):
         if expected.get(number, 0) != found.get(number, 0):
             yield number, expected.get(number, 0), found.get(number, 0)
 
 
 def differing_days(expected: Mapping[date, int], found: Mapping[date, int]) -> Iterator[tuple[date, int, int]]:
-    """(day, on the log, in the table), earliest first."""
+    """Yield (day, rows on the log, rows in the table), earliest first."""
     for day in sorted(expected.keys() | found.keys()):
         if expected.get(day, 0) != found.get(day, 0):
             yield day, expected.get(day, 0), found.get(day, 0)
 
 
 def first_difference(expected: list[int], found: list[int]) -> str:
-    """Of the sorted offsets of one range."""
+    """Compare the sorted offsets of one range."""
     missing, surplus = sorted(set(expected) - set(found)), sorted(set(found) - set(expected))
     if missing and (not surplus or missing[0] < surplus[0]):
         return f"offset {missing[0]} is not in the table"

@@ -1,4 +1,4 @@
-"""What becomes of one record of the log: rows of tables, nothing, or a refusal with its reason."""
+"""The outcome of a record: rows of tables, nothing, or a refusal with its reason."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,20 +9,20 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.known_names import known_path
+from schemas.field_names import safe_path
 from schemas.primitives import EPOCH, to_micros
 
-# How DateTime64(6) columns say "none".
+# The value of "none" in DateTime64(6) columns.
 NEVER = to_micros(EPOCH)
-# Whoever writes a record may put any number there: what is no time of ours counts as the beginning.
+# Record timestamps are set by the writer and may be any number: implausible ones are clamped to the beginning.
 LAST_MS = 7_258_118_400_000
 MILLION = 1_000_000
 
 
-# Of every record there is one, and a tuple is made in a third of the time of a frozen dataclass.
-class Place(NamedTuple):
-    """Where in its topic a record stands, in this epoch of the log, and what its record says beside the value.
-    `appended_ms`: the time of the record, milliseconds since 1970."""
+# There is one per record, and a tuple is created in a third of the time of a frozen dataclass.
+class RecordMetadata(NamedTuple):
+    """Where a record is: its partition and offset in this epoch of the log, with its key, headers and timestamp.
+    `appended_ms`: the record's timestamp, milliseconds since 1970."""
 
     partition: int
     offset: int
@@ -33,7 +33,7 @@ class Place(NamedTuple):
 
 
 class StoredRow(NamedTuple):
-    """Values in the order of its table's columns; `month` (yyyymm of event time) is its partition, 0 in a table
+    """Values in the order of the table's columns. `month` (yyyymm of event time) is the table's partition, 0 for tables
     without partitions."""
 
     table: str
@@ -44,14 +44,14 @@ class StoredRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NotStored:
-    """Valid, and not for a table."""
+    """The record is valid and belongs to no table."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """`reason` and `path` come from the schema, never from the record, which may carry personal data."""
+    """`reason` and `path` come from the schema, never from the record, which may contain personal data."""
 
     reason: str
     path: str = ""
@@ -61,16 +61,16 @@ Outcome = tuple[StoredRow, ...] | NotStored | Refused
 
 
 def event_id(tenant: str, source: str, id_: str) -> int:
-    """128 bits that stand for the idempotency key, as the number of a UUID."""
-    hashed = _hashed(tenant, source).copy()
+    """Return a 128-bit hash of the idempotency key, as the integer of a UUID."""
+    hashed = _hash_prefix(tenant, source).copy()
     hashed.update(id_.encode())
     return int.from_bytes(hashed.digest(), "big")
 
 
 def refusal(invalid: ValidationError) -> Refused:
-    """The first of the errors, without what the record said."""
+    """Return the first error without its input."""
     first = invalid.errors(include_url=False, include_context=False, include_input=False)[0]
-    return Refused(first["type"], known_path(first["loc"]))
+    return Refused(first["type"], safe_path(first["loc"]))
 
 
 def month(moment: datetime) -> int:
@@ -85,12 +85,12 @@ def millionths(value: float) -> int:
     return round(value * MILLION)
 
 
-def appended(place: Place) -> int:
-    """When the record was put on the log, in microseconds."""
-    return place.appended_ms * 1000 if 0 <= place.appended_ms < LAST_MS else NEVER
+def appended_micros(metadata: RecordMetadata) -> int:
+    """Return the record's timestamp in microseconds."""
+    return metadata.appended_ms * 1000 if 0 <= metadata.appended_ms < LAST_MS else NEVER
 
 
 @lru_cache(1000)
-def _hashed(tenant: str, source: str) -> hashlib.blake2b:
-    """What the ids of one feed have in common; a copy takes less time than to begin anew."""
+def _hash_prefix(tenant: str, source: str) -> hashlib.blake2b:
+    """The shared hash prefix of a feed's ids: copying it is faster than hashing it again."""
     return hashlib.blake2b(f"{tenant}\0{source}\0".encode(), digest_size=16)

@@ -1,12 +1,12 @@
-"""`mentoring.rejected` into the table `rejected`: what did not get in and why, never its bytes."""
+"""Maps `mentoring.rejected` to the table `rejected`: what was rejected and why, never its bytes."""
 
 import hashlib
 import re
 from collections.abc import Mapping
 
 from schemas import topics
-from schemas.known_names import known_path
-from services.warehouse.domain.record import Outcome, Place, Refused, StoredRow, appended
+from schemas.field_names import safe_path
+from services.warehouse.domain.record import Outcome, RecordMetadata, Refused, StoredRow, appended_micros
 from services.warehouse.domain.tables import WarehouseTable
 
 COLUMNS = (
@@ -29,21 +29,22 @@ REJECTED = WarehouseTable(
     key=("origin_topic", "origin_partition", "origin_offset", "part", "requeued"),
     columns=COLUMNS,
 )
-# Where the original lies, and which of its payloads is meant.
+# The location of the original record, and the payload within it.
 _ORIGIN = re.compile(rb"(mentoring\.[a-z0-9_.-]{1,100})/([0-9]{1,6})/([0-9]{1,18})(?:#([0-9]{1,9}))?")
 _SIZE = re.compile(r"[0-9]{1,18}")
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
-# Headers that a quarantine writes; the originals' own begin with another word.
+# Headers that our dead-letter writer adds; headers of the original have another prefix.
 _REQUEUED = "requeued"
 OTHER = "other"
 
 
-def rejected_row(value: bytes, place: Place) -> Outcome:
-    """What is no key or word of a quarantine's is refused, or named `other`: a stranger may have written it."""
-    origin = _ORIGIN.fullmatch(place.key)
+def rejected_row(value: bytes, metadata: RecordMetadata) -> Outcome:
+    """Values that our dead-letter writer does not use are refused or replaced by `other`: a stranger may have written
+    them."""
+    origin = _ORIGIN.fullmatch(metadata.key)
     if origin is None:
         return Refused("key")
-    notes = {name: text.decode(errors="replace") for name, text in place.headers}
+    notes = {name: text.decode(errors="replace") for name, text in metadata.headers}
     cut_from = notes.get("cut_from_bytes", "")
     values = (
         origin[1].decode(),
@@ -52,15 +53,15 @@ def rejected_row(value: bytes, place: Place) -> Outcome:
         int(origin[4] or 0),
         _REQUEUED in notes,
         _word(notes, "reason"),
-        known_path(notes.get("path", "")[:1000].split(".")) if notes.get("path") else "",
+        safe_path(notes.get("path", "")[:1000].split(".")) if notes.get("path") else "",
         _tool(notes),
         int(cut_from) if _SIZE.fullmatch(cut_from) else len(value),
         hashlib.sha256(value).hexdigest(),
-        appended(place),
-        place.partition,
-        place.offset,
+        appended_micros(metadata),
+        metadata.partition,
+        metadata.offset,
     )
-    return (StoredRow(REJECTED.name, place.offset, 0, values),)
+    return (StoredRow(REJECTED.name, metadata.offset, 0, values),)
 
 
 def _word(notes: Mapping[str, str], name: str) -> str:

@@ -1,5 +1,4 @@
-"""For how many days rows are kept, and what follows from that: the TTL of each table, how far back is recomputed and
-compared."""
+"""Retention of rows: the TTL of each table, and how far back rows are recomputed and compared."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ _TTL = re.compile(r" TTL (.+?)(?: SETTINGS |$)")
 
 @dataclass(frozen=True)
 class Retention:
-    """Days by kind, by event time and on the wall clock; 0: forever."""
+    """Days by kind of table, by event time and wall clock; 0 means for ever."""
 
     events: int = 0
     scores: int = 0
@@ -25,14 +24,13 @@ class Retention:
         return {"events": self.events, "scores": self.scores, "alerts": self.alerts}[kind] if kind else 0
 
     def since(self, table: WarehouseTable, now: datetime) -> datetime | None:
-        """From when on all rows of a table are there; None: from the beginning. A day more than is kept, because rows
-        leave at any time."""
+        """Return the time since which all rows of a table are present; None means from the beginning. It is one day
+        later than the TTL, because rows expire at any time."""
         days = self.days_of(table.kind)
         return _midnight(now) - timedelta(days=days - 1) if days else None
 
-    def whole(self, days: Sequence[Day], now: datetime) -> Sequence[Day]:
-        """Of these days those of which everything is there that they are computed from: what was counted of the others
-        stands."""
+    def complete_days(self, days: Sequence[Day], now: datetime) -> Sequence[Day]:
+        """Return the days whose source rows are all present; the counts of other days stay as they are."""
         shortest = min(filter(None, (self.events, self.scores, self.alerts)), default=0)
         first = (_midnight(now) - timedelta(days=shortest - 1)).date()
         return [one for one in days if one[2] >= first] if shortest else days
@@ -42,19 +40,19 @@ FOREVER = Retention()
 
 
 def ttl(table: WarehouseTable, retention: Retention) -> str:
-    """As the engine writes it; empty where nothing leaves."""
+    """Return the TTL expression as the engine formats it; empty without retention."""
     days = retention.days_of(table.kind)
     rows = f" WHERE {table.leaving}" if table.leaving else ""
     return f"toDateTime({table.time}) + toIntervalDay({days}){rows}" if days else ""
 
 
 def ttl_of(engine_full: str) -> str:
-    """Of the description that the engine gives of a table."""
+    """Extract the TTL from the engine's description of a table."""
     found = _TTL.search(engine_full)
     return found[1] if found else ""
 
 
-def altered(table: WarehouseTable, wanted: str, topology: Topology) -> str:
+def alter_ttl(table: WarehouseTable, wanted: str, topology: Topology) -> str:
     on = topology.fill("{on_cluster}")
     change = f"MODIFY TTL {wanted.replace(' WHERE ', ' DELETE WHERE ')}" if wanted else "REMOVE TTL"
     return f"ALTER TABLE {table.name} {on} {change}"

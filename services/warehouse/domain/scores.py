@@ -1,5 +1,5 @@
-"""`mentoring.scores` into the tables `score_history`, where a correction replaces, and `score_revisions`, which keeps
-every version."""
+"""Maps `mentoring.scores` to the tables `score_history`, where a correction replaces a row, and `score_revisions`,
+which keeps every version."""
 
 from pydantic import ValidationError
 
@@ -8,10 +8,10 @@ from services.warehouse.domain.record import (
     NEVER,
     NotStored,
     Outcome,
-    Place,
+    RecordMetadata,
     Refused,
     StoredRow,
-    appended,
+    appended_micros,
     event_id,
     micros,
     millionths,
@@ -108,7 +108,7 @@ _NO_BEFORE: tuple[object, ...] = (NEVER, 0, "none", 0)
 _NO_TRIGGER: tuple[object, ...] = ("", "", "", NEVER, NEVER)
 
 
-def score_row(value: bytes, place: Place) -> Outcome:
+def score_row(value: bytes, metadata: RecordMetadata) -> Outcome:
     try:
         event = SCORE_EVENT.validate_json(value)
     except ValidationError as invalid:
@@ -119,20 +119,20 @@ def score_row(value: bytes, place: Place) -> Outcome:
     if (row.score is None) != row.deleted:
         return Refused("score_and_deletion_disagree", "data.score")
     before = row.score.before if row.score else None
-    values = (*_row(event, place), *_trigger(row.trigger), *_score(row.score), *_before(before))
+    values = (*_row(event, metadata), *_trigger(row.trigger), *_score(row.score), *_before(before))
     at = month(row.as_of)
     return (
-        StoredRow(HISTORY.name, place.offset, at, values),
-        StoredRow(REVISIONS.name, place.offset, at, (*values, appended(place))),
+        StoredRow(HISTORY.name, metadata.offset, at, values),
+        StoredRow(REVISIONS.name, metadata.offset, at, (*values, appended_micros(metadata))),
     )
 
 
 def version(row: ScoreRow) -> int:
-    """The greatest is valid; at equal positions a healing row is."""
+    """The greatest version is valid; at equal positions a healing row wins."""
     return 2 * row.position + (row.mode == "heal")
 
 
-def _row(event: ScoreChanged | ScoreCorrected, place: Place) -> tuple[object, ...]:
+def _row(event: ScoreChanged | ScoreCorrected, metadata: RecordMetadata) -> tuple[object, ...]:
     row = event.data
     return (
         event.tenant,
@@ -146,8 +146,8 @@ def _row(event: ScoreChanged | ScoreCorrected, place: Place) -> tuple[object, ..
         row.position,
         version(row),
         int(row.deleted),
-        place.partition,
-        place.offset,
+        metadata.partition,
+        metadata.offset,
     )
 
 

@@ -1,4 +1,4 @@
-"""A batch sorted out: rows by table and its partition, refusals by offset, and how many records were for no table."""
+"""A sorted batch: rows by table and partition, refusals by offset, and the number of ignored records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from services.warehouse.domain.record import Outcome, Refused, StoredRow
 
 @dataclass(frozen=True)
 class Block:
-    """What one insert stores: rows of one month of one table."""
+    """The content of one insert: rows of one month of one table."""
 
     table: str
     month: int
@@ -16,7 +16,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Sorted:
+class SortedBatch:
     blocks: Sequence[Block]
     refused: Mapping[int, Refused]
     ignored: int
@@ -26,8 +26,8 @@ class Sorted:
         return sum(len(block.rows) for block in self.blocks)
 
 
-def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
-    """`outcomes` are in offset order, each with its offset."""
+def sort_outcomes(outcomes: Sequence[tuple[int, Outcome]]) -> SortedBatch:
+    """`outcomes` are pairs of offset and outcome, in offset order."""
     blocks: dict[tuple[str, int], list[StoredRow]] = {}
     refused: dict[int, Refused] = {}
     ignored = 0
@@ -40,4 +40,4 @@ def sort_out(outcomes: Sequence[tuple[int, Outcome]]) -> Sorted:
         else:
             ignored += 1
     found = tuple(Block(table, month, rows) for (table, month), rows in sorted(blocks.items()))
-    return Sorted(found, refused, ignored)
+    return SortedBatch(found, refused, ignored)

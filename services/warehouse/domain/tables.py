@@ -1,4 +1,4 @@
-"""What a table is to everything that goes through all of them: storing, erasing, recomputing, comparing, describing."""
+"""The properties of a table that storing, erasing, recomputing, comparing and describing rely on."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,23 +6,21 @@ from typing import Literal
 Scope = Literal["relationship", "day"]
 Kind = Literal["events", "scores", "alerts"]
 FILL = "run `rapport warehouse recompute`"
-"""What is said of tables that are made from others and lack what was stored before them: how they are filled. The local
-stack looks for these words in what `migrate` prints."""
+"""How to fill tables that are derived from others and lack earlier rows. The local stack looks for this text in the
+output of `migrate`."""
 
 
 @dataclass(frozen=True)
 class WarehouseTable:
-    """A table of the database `mentoring`. `key` is its ORDER BY, by which repeats replace each other.
+    """A table of the database `mentoring`. `key` is its ORDER BY, by which duplicates are replaced.
 
-    `columns` is what the sink writes of a record; empty where no record becomes a row.
-    `time` is the column that says of which day a row is, `valid` which of several rows with one key stays: the first on
-    the log, the last, or the one of the greatest version.
-    `derived`: what it is recomputed for, after rows of other tables were stored; its statement has the table's name.
-    `kind`: of the settings that say for how many days rows are kept, the one that is for this table.
-    `leaving` (SQL): which rows leave after that; empty: all.
-    `filling` grows when a derived table gets columns: rows of before know nothing of them until it is made anew.
-    `erasable`: its rows belong to relationships, and an erasure deletes them, but for those that `kept` (SQL) holds of.
-    """
+    `columns`: the columns that the sink writes for a record; empty if no record becomes a row. `time`: the column that
+    determines a row's day. `valid`: which of several rows with one key remains: the first on the log, the last, or the
+    one of the greatest version. `derived`: the kind of touched keys for which it is recomputed; its statement has the
+    table's name. `kind`: which retention setting applies to the table. `leaving` (SQL): the rows to which retention
+    applies; empty means all. `filling`: increased when a derived table gets columns, because earlier rows lack them
+    until it is recomputed. `erasable`: its rows belong to relationships, and an erasure deletes them, except for rows
+    that match `kept` (SQL)."""
 
     name: str
     key: tuple[str, ...]
@@ -37,7 +35,7 @@ class WarehouseTable:
 
     @property
     def filled_as(self) -> str:
-        """Under what name it is written down that it was made as a whole."""
+        """The name under which the ledger records that the table is filled."""
         return self.name if self.filling == 1 else f"{self.name} {self.filling}"
 
     @property
@@ -46,5 +44,5 @@ class WarehouseTable:
 
     @property
     def short(self) -> str:
-        """Without its database."""
+        """The name without its database."""
         return self.name.partition(".")[2]

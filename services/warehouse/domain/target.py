@@ -1,4 +1,4 @@
-"""What becomes of each topic, and the registry of all tables."""
+"""The registry of all tables, and the mapping of topics to them."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
 from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
-from services.warehouse.domain.record import Outcome, Place, StoredRow
+from services.warehouse.domain.record import Outcome, RecordMetadata, StoredRow
 from services.warehouse.domain.rejected import REJECTED, rejected_row
 from services.warehouse.domain.scores import HISTORY, REVISIONS, score_row
 from services.warehouse.domain.tables import Scope, WarehouseTable
@@ -41,26 +41,26 @@ DERIVED = (
 )
 
 
-def of_scope(scope: Scope) -> Sequence[WarehouseTable]:
-    """The tables that are recomputed for what was touched of this kind, in their order."""
+def tables_of(scope: Scope) -> Sequence[WarehouseTable]:
+    """Return the tables that are recomputed for touched keys of this kind, in their order."""
     return [table for table in DERIVED if table.derived == scope]
 
 
 @dataclass(frozen=True)
 class Target:
-    """How records of a topic become rows of `tables`. `holes`: plain topics have none, so that a range of one can be
-    counted; transactions leave markers; of a compacted topic what was planned may be gone. `key_of` a row: the key that
-    its record must have, and by which its partition follows; None where nobody but we writes the topic."""
+    """How records of a topic become rows of `tables`. `holes`: plain topics have none, so that the records of a range
+    can be counted; transactions leave markers; compaction may remove planned records. `key_of` returns the key that a
+    row's record must have, which determines its partition; None if only we write the topic."""
 
     tables: tuple[WarehouseTable, ...]
-    read: Callable[[bytes, Place], Outcome]
+    read: Callable[[bytes, RecordMetadata], Outcome]
     holes: Literal["none", "markers", "compacted"]
     key_of: Callable[[StoredRow], str] | None = None
 
 
 EVENT_LOG = Target((EVENTS,), event_row, "none", key_of)
 SCORE_HISTORY = Target((HISTORY, REVISIONS), score_row, "none")
-# notify writes in transactions: their markers, and what was aborted, are holes.
+# notify writes in transactions: their markers and aborted records are holes.
 ALERT_LOG = Target((ALERTS, ACTS, DELIVERIES), alert_row, "markers")
 REJECTED_TARGET = Target((REJECTED,), rejected_row, "none")
 PROGRAM_TARGET = Target((PROGRAMS,), program_row, "compacted")
@@ -78,7 +78,7 @@ TABLES = {table.name: table for table in (*STORED, *COPIED, *DERIVED)}
 
 @dataclass(frozen=True)
 class Feed:
-    """Which topics are read, by which consumer group, and how; of which epoch of the log."""
+    """The topics to read, their consumer group and targets, and the epoch of the log."""
 
     group: str
     targets: Mapping[str, Target]

@@ -1,4 +1,4 @@
-"""What the derived tables are recomputed for, in portions."""
+"""The keys for which derived tables are recomputed, in portions."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
@@ -9,7 +9,7 @@ Day = tuple[str, str, date]
 
 
 def months(days: Iterable[Day]) -> tuple[int, ...]:
-    """The partitions (yyyymm) that the days lie in."""
+    """Return the partitions (yyyymm) of the days."""
     return tuple(sorted({day.year * 100 + day.month for _, _, day in days}))
 
 

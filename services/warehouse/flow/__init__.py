@@ -1,1 +1,1 @@
-"""Movement: records into tables, derived tables after them, migrations before them."""
+"""Moves data: records into tables, then derived tables; migrations first."""

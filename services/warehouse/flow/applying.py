@@ -1,4 +1,4 @@
-"""Roles and logins of a file, brought onto a server."""
+"""Applies the roles and logins of a file to a server."""
 
 import os
 import tomllib
@@ -11,7 +11,7 @@ from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.warehouse.domain.migration import Topology
 from services.warehouse.roles import MartColumn, RolesFile, ServerLogin, statements
 
-# Access denied, not enough privileges, storage of users read-only or absent, role unknown to a file-based storage.
+# Access denied, insufficient privileges, user storage read-only or absent, role unknown to a file-based storage.
 NO_USERS_IN_SQL = frozenset({48, 291, 344, 482, 495, 497, 514})
 MOST_BYTES = 1 << 20
 COLUMNS = """
@@ -24,7 +24,7 @@ class RolesError(Exception):
 
 
 def read_roles(file: Path) -> RolesFile:
-    """TOML. Raises RolesError."""
+    """Read the TOML file. Raises RolesError."""
     try:
         raw = file.read_bytes()
         if len(raw) > MOST_BYTES:
@@ -39,7 +39,7 @@ def read_roles(file: Path) -> RolesFile:
 
 
 def passwords(roles: RolesFile, environment: Mapping[str, str] = os.environ) -> list[tuple[ServerLogin, SecretStr]]:
-    """Raises RolesError when one is not set."""
+    """Raises RolesError if a password variable is not set."""
     missing = sorted({login.password_env for login in roles.login if not environment.get(login.password_env)})
     if missing:
         raise RolesError(f"set the password{'s' if len(missing) > 1 else ''}: {', '.join(missing)}")
@@ -47,7 +47,7 @@ def passwords(roles: RolesFile, environment: Mapping[str, str] = os.environ) -> 
 
 
 def apply(clickhouse: ClickHouse, topology: Topology, logins: list[tuple[ServerLogin, SecretStr]]) -> None:
-    """A repeat gives the same, with the passwords of now. Raises RolesError and ClickHouseError."""
+    """Idempotent; sets the current passwords. Raises RolesError and ClickHouseError."""
     columns = [MartColumn(*row) for row in clickhouse.query(COLUMNS)]
     if not columns:
         raise RolesError("there are no marts yet: run `rapport warehouse migrate`")

@@ -1,4 +1,4 @@
-"""Backup and restore of all databases by ClickHouse itself, with the offsets up to which the log is in them."""
+"""Backup and restore of all databases by ClickHouse itself, with the committed offsets of the service's group."""
 
 import re
 import time
@@ -15,34 +15,34 @@ DATABASES = "DATABASE mentoring, DATABASE mentoring_mart, DATABASE mentoring_at"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 OFFSETS = ("name", "topic", "log_partition", "log_offset")
 POLL_SECONDS = 0.5
-# A member with an instance name is one of its group until its session has passed (10 s), although it has stopped.
+# A stopped member with an instance name stays in its group until its session expires (10 s).
 MEMBER_GONE_SECONDS = 15.0
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 
 
 class BackupError(Exception):
     """The message says why, and what to do."""
 
 
-def back_up(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
-    """The service may run on. Raises BackupError, ClickHouseError and KafkaError."""
-    place = _place(settings, name)
+def back_up(settings: WarehouseSettings, feed: Feed, name: str, report: Report) -> None:
+    """The service may keep running. Raises BackupError, ClickHouseError and KafkaError."""
+    destination = _destination(settings, name)
     with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
-        # 1. First the offsets: what is stored meanwhile is read again after a restore, and nothing is left out.
+        # 1. The offsets come first: rows stored meanwhile are stored again after a restore, and none is missing.
         found = {p: reader.committed(p) for p in reader.assign(sorted(feed.targets))}
         rows = [(name, p.topic, p.number, one.offset if one else 0) for p, one in sorted(found.items())]
         clickhouse.insert("mentoring.backup_offsets", OFFSETS, rows, {"async_insert": 0})
-        # 2. Then everything.
+        # 2. The databases.
         on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
-        _run(clickhouse, f"BACKUP {DATABASES} {on} TO {place} ASYNC", tell)
+        _run(clickhouse, f"BACKUP {DATABASES} {on} TO {destination} ASYNC", report)
 
 
-def restore(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> None:
-    """Into a server without our databases, and with the service stopped. Raises BackupError, ClickHouseError and
-    KafkaError; cut off, `set_back` does what is left."""
-    place = _place(settings, name)
+def restore(settings: WarehouseSettings, feed: Feed, name: str, report: Report) -> None:
+    """Restore into a server without our databases while the service is stopped. If it is interrupted after the
+    databases, `set_back` completes it. Raises BackupError, ClickHouseError and KafkaError."""
+    destination = _destination(settings, name)
     with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
-        # 1. Nothing is restored that would be written to meanwhile, or over something.
+        # 1. Refuse to restore over existing databases, or while the service runs.
         _check_stopped(reader, feed)
         [(tables,)] = clickhouse.query("SELECT count() FROM system.tables WHERE database = 'mentoring'")
         if tables:
@@ -51,13 +51,13 @@ def restore(settings: WarehouseSettings, feed: Feed, name: str, tell: Tell) -> N
             )
         # 2. The databases.
         on = Topology(settings.warehouse_cluster).fill("{on_cluster}")
-        _run(clickhouse, f"RESTORE {DATABASES} {on} FROM {place} ASYNC", tell)
-    # 3. From where the service goes on.
+        _run(clickhouse, f"RESTORE {DATABASES} {on} FROM {destination} ASYNC", report)
+    # 3. The offsets from which the service continues.
     set_back(settings, feed, name)
 
 
 def set_back(settings: WarehouseSettings, feed: Feed, name: str) -> None:
-    """The service goes on where it was at the backup: rows that are there already replace themselves."""
+    """Reset the group's offsets to the backup's: rows that are stored again replace themselves."""
     with closing(ClickHouse(settings)) as clickhouse, closing(Reader(settings, feed.group)) as reader:
         _check_stopped(reader, feed)
         rows = clickhouse.query(
@@ -72,7 +72,7 @@ def set_back(settings: WarehouseSettings, feed: Feed, name: str) -> None:
 
 
 def _check_stopped(reader: Reader, feed: Feed) -> None:
-    """A group with members takes no offsets from others: what is committed is committed once more."""
+    """A group with members accepts no offsets from others: commit the current offsets to find out."""
     partitions = reader.assign(sorted(feed.targets))
     same = {p: one for p in partitions if (one := reader.committed(p))}
     until = time.monotonic() + MEMBER_GONE_SECONDS
@@ -82,14 +82,14 @@ def _check_stopped(reader: Reader, feed: Feed) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def _place(settings: WarehouseSettings, name: str) -> str:
+def _destination(settings: WarehouseSettings, name: str) -> str:
     if not NAME.fullmatch(name):
         raise BackupError("a backup's name has up to 100 letters, digits, - and _")
     return settings.warehouse_backups.get_secret_value().replace("{name}", name)
 
 
-def _run(clickhouse: ClickHouse, statement: str, tell: Tell) -> None:
-    """Asynchronously: it may take longer than any answer is waited for."""
+def _run(clickhouse: ClickHouse, statement: str, report: Report) -> None:
+    """Run the statement asynchronously: it may take longer than any HTTP timeout."""
     [(number, *_)] = clickhouse.query(statement)
     while True:
         found = clickhouse.query(
@@ -102,5 +102,5 @@ def _run(clickhouse: ClickHouse, statement: str, tell: Tell) -> None:
             return
         if status not in {"CREATING_BACKUP", "RESTORING"}:
             raise BackupError(f"{status.lower()}: {error}")
-        tell(status.lower())
+        report(status.lower())
         time.sleep(POLL_SECONDS)

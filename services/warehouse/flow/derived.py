@@ -1,7 +1,7 @@
-"""Keeps the derived tables in step with what is stored, as their only writer.
+"""Keeps the derived tables up to date with stored rows, as their only writer.
 
-What was touched is asked of the tables themselves, by the time of insertion: a crash forgets nothing, and several
-instances of the service may store while one of them recomputes."""
+The touched keys are queried from the tables themselves, by insertion time: a crash loses none, and several instances of
+the service may store rows while one of them recomputes."""
 
 import threading
 import time
@@ -14,28 +14,28 @@ from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.migration import ONE_SERVER, Topology
 from services.warehouse.domain.retention import FOREVER, Retention
 from services.warehouse.domain.tables import FILL
-from services.warehouse.domain.target import of_scope
+from services.warehouse.domain.target import tables_of
 from services.warehouse.domain.touched import months, portions
-from services.warehouse.flow.filling import unfilled
-from services.warehouse.flow.forgetting import forget_erased
+from services.warehouse.flow.erasing import delete_erased
+from services.warehouse.flow.filling import unfilled_tables
 from services.warehouse.flow.statements import statement
 
-# An own insert has returned before the next look, so that its inserted_at lies after the last one; a few seconds more
-# cost little.
+# Overlap of two scans. Our own insert has returned before the next scan, so its inserted_at is later than the last one;
+# a few seconds of overlap cost little.
 NARROW_MICROS = 5_000_000
-# An insert of another instance, or of our own before a crash, may become visible as late as its client gives up
-# (60 s) after its inserted_at: now and then, and at first, the look goes further back than that.
+# An insert of another instance, or of our own before a crash, may become visible up to its client's timeout (60 s)
+# after its inserted_at. The first scan, and one per minute, therefore covers a longer time.
 WIDE_MICROS = 180_000_000
 WIDE_EVERY_SECONDS = 60.0
-# An insert that was older than this when all it touched was recomputed is not looked at again. Younger ones are once
-# more: `rapport warehouse recompute` may have read before it and still have written with a later version.
+# An insert that was older than this when its keys were recomputed is not scanned again. Younger ones are scanned once
+# more: `rapport warehouse recompute` may have read before them and written with a later version.
 SETTLED_MICROS = 10_000_000
-# Keys are part of a statement's text; these many keep it below 256 KiB, ClickHouse's default limit.
+# Keys are part of the statement's text; this many keep it below 256 KiB, ClickHouse's default limit.
 KEYS_AT_ONCE = 500
 
 
-class Derived:
-    """Does nothing more once `stop` is set: the next start takes it up."""
+class DerivedTables:
+    """Stops between statements once `stop` is set; the next start completes the work."""
 
     def __init__(
         self,
@@ -49,8 +49,8 @@ class Derived:
         self._topology, self._retention = topology, retention
         self._stale = False
         self._lacking: Sequence[str] = ()
-        self._looked = self._looked_wide = -WIDE_EVERY_SECONDS
-        # Rows of `stored.sql`: inserts of which nothing is left to be recomputed.
+        self._scanned_at = self._wide_scan_at = -WIDE_EVERY_SECONDS
+        # Rows of `stored.sql`: inserts whose keys are all recomputed.
         self._settled = set[tuple[str, int, int, int]]()
         self._log = log.get(__name__)
 
@@ -58,51 +58,52 @@ class Derived:
         """Rows were stored: recompute soon."""
         self._stale = True
 
-    def leave(self) -> None:
-        """Another instance recomputes for now; when this one does again, it looks further back."""
-        self._looked_wide = -WIDE_EVERY_SECONDS
+    def pause(self) -> None:
+        """Another instance recomputes for now; when this one resumes, its first scan is a wide one."""
+        self._wide_scan_at = -WIDE_EVERY_SECONDS
 
     def recompute_if_due(self) -> None:
-        """Raises ClickHouseError; a repeat is harmless."""
+        """Idempotent. Raises ClickHouseError."""
         now = time.monotonic()
-        wide = now - self._looked_wide >= WIDE_EVERY_SECONDS
-        if wide or (self._stale and now - self._looked >= self._every_seconds):
+        wide = now - self._wide_scan_at >= WIDE_EVERY_SECONDS
+        if wide or (self._stale and now - self._scanned_at >= self._every_seconds):
             if wide:
                 self._warn_of_unfilled()
             self._recompute(WIDE_MICROS if wide else NARROW_MICROS)
-            self._stale, self._looked = False, time.monotonic()
-            self._looked_wide = self._looked if wide else self._looked_wide
+            self._stale, self._scanned_at = False, time.monotonic()
+            self._wide_scan_at = self._scanned_at if wide else self._wide_scan_at
 
     def _warn_of_unfilled(self) -> None:
-        """Once, and again when others are to be: what was stored before a table was made is not looked at here."""
-        lacking = unfilled(self._clickhouse)
+        """Log the unfilled tables once, and again when they change: scans do not cover rows from before a table was
+        created."""
+        lacking = unfilled_tables(self._clickhouse)
         if lacking and lacking != self._lacking:
             self._log.warning("tables_to_fill", tables=lacking, hint=FILL)
         self._lacking = lacking
 
     def _recompute(self, back: int) -> None:
         began = time.monotonic()
-        # Version and since are the server's time, as inserted_at is.
+        # Version and since are server time, like inserted_at.
         [(now, upto)] = self._ask("progress")
         version, since = max(now, upto + 1), max(0, upto - back)
-        # Before anything is counted: of an erased relationship nothing counts.
-        forgotten = forget_erased(self._clickhouse, self._topology, since)
-        # Asked before anything is read: what becomes visible later is new to the next look.
+        # First, so that nothing of an erased relationship is counted.
+        forgotten = delete_erased(self._clickhouse, self._topology, since)
+        # Before any rows are read: inserts that become visible later are new to the next scan.
         stored = {(name, partition, at, rows) for name, partition, at, rows in self._ask("stored", since=since)}
-        # From the first insert on of which something is left to do; from now on where there is none.
+        # From the first insert that still has keys to recompute; without one, from now on.
         since = min((at for _, _, at, _ in stored - self._settled), default=version)
         relationships, days = self._ask("touched_relationships", since=since), self._ask("touched_days", since=since)
-        touched = self._retention.whole(list({*days, *forgotten}), datetime.now(UTC))
+        touched = self._retention.complete_days(list({*days, *forgotten}), datetime.now(UTC))
         days = sorted(touched, key=lambda day: (day[2], day))
         for some in portions(relationships, KEYS_AT_ONCE):
-            for table in of_scope("relationship"):
+            for table in tables_of("relationship"):
                 self._run(table.short, relationships=list(some), since=since, version=version)
         for some in portions(days, KEYS_AT_ONCE):
-            for table in of_scope("day"):
+            for table in tables_of("day"):
                 self._run(table.short, days=list(some), months=months(some), since=since, version=version)
         if self._stop.is_set():
             return
-        # Last, so that after a crash or a stop before it all of this is done again.
+        # Last, so that a crash or a stop before it repeats all of this.
         self._clickhouse.insert("mentoring.recomputed", ["name", "upto"], [["derived", version]], {"async_insert": 0})
         first, last = upto - WIDE_MICROS, now - SETTLED_MICROS
         self._settled = {insert for insert in self._settled | stored if first <= insert[2] < last}

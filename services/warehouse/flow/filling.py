@@ -1,5 +1,5 @@
-"""Which of the tables that are made from others know all that is stored: written down in the database, so that whoever
-asks is told of the others until they were filled, whatever died in between."""
+"""Records in the database which derived tables are filled, so that every command warns of the others until they are,
+whatever crashed in between."""
 
 from collections.abc import Sequence
 
@@ -9,24 +9,24 @@ from services.warehouse.domain.scores import HISTORY
 from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED
 
 _FILLED = "SELECT DISTINCT name FROM mentoring.filled"
-# Whatever the others are made from.
+# The tables that all others are derived from.
 _SOURCES = (EVENTS.name, HISTORY.name, ALERT_LOG.tables[0].name)
 
 
-def unfilled(clickhouse: ClickHouse) -> Sequence[str]:
-    """Names of tables that perhaps lack what was stored before they were made. Of a database that has stored nothing
-    all are filled from now on. Raises ClickHouseError."""
+def unfilled_tables(clickhouse: ClickHouse) -> Sequence[str]:
+    """Return the names of tables that may lack rows from before they were created. In a database without rows all
+    tables count as filled from now on. Raises ClickHouseError."""
     filled = {name for (name,) in clickhouse.query(_FILLED)}
     lacking = [table.name for table in (*COPIED, *DERIVED) if table.filled_as not in filled]
     if lacking and not _any_stored(clickhouse):
-        # What is stored from here on comes into all of them: they are there.
+        # All tables exist, so they receive every row from here on.
         mark_filled(clickhouse)
         return ()
     return lacking
 
 
 def mark_filled(clickhouse: ClickHouse) -> None:
-    """Every table of this code. Raises ClickHouseError."""
+    """Mark every table of this code as filled. Raises ClickHouseError."""
     rows = [[table.filled_as] for table in (*COPIED, *DERIVED)]
     clickhouse.insert("mentoring.filled", ["name"], rows, {"async_insert": 0})
 

@@ -1,5 +1,5 @@
-"""Recomputes the derived tables on a thread of its own: a recomputation of minutes delays no batch, and the service
-stays a member of its group meanwhile."""
+"""Runs the recomputation of derived tables on a thread: one that takes minutes delays no batch, and the service stays
+in its consumer group."""
 
 import threading
 from types import TracebackType
@@ -7,22 +7,22 @@ from typing import Self
 
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.loop import Backoff
-from services.warehouse.flow.derived import Derived
+from services.warehouse.flow.derived import DerivedTables
 
-# A stop waits no longer for a statement that the server is at: what it leaves undone is done by the next start.
+# A stop does not wait longer for a running statement; the next start repeats unfinished work.
 LEAVE_SECONDS = 1.0
-LOOK_SECONDS = 0.1
+SCAN_SECONDS = 0.1
 
 
-class Recomputing:
-    """A context manager: entered, the thread runs. `derived` is used by that thread only."""
+class RecomputeThread:
+    """A context manager that runs the thread. Only this thread uses `derived`."""
 
-    def __init__(self, derived: Derived) -> None:
+    def __init__(self, derived: DerivedTables) -> None:
         self._derived = derived
         self._stop, self._owned, self._fresh = threading.Event(), threading.Event(), threading.Event()
         self._away = ""
         self._failure: Exception | None = None
-        # Of a daemon: the process ends although a statement has not.
+        # A daemon thread: the process can end while a statement is running.
         self._thread = threading.Thread(target=self._run, name="recomputing", daemon=True)
 
     def __enter__(self) -> Self:
@@ -39,9 +39,9 @@ class Recomputing:
         """Rows were stored: recompute soon."""
         self._fresh.set()
 
-    def look(self, *, owned: bool) -> str:
-        """Called by the loop, once a round: whether this instance recomputes for now. Returns why it cannot at the
-        moment, and raises what ended the thread."""
+    def supervise(self, *, owned: bool) -> str:
+        """Called by the loop once per round. `owned`: whether this instance recomputes for now. Returns why it
+        currently cannot, and raises the failure that ended the thread."""
         if self._failure is not None:
             raise self._failure
         if owned:
@@ -53,24 +53,24 @@ class Recomputing:
     def _run(self) -> None:
         backoff, owned = Backoff(), False
         try:
-            while not self._stop.wait(LOOK_SECONDS):
+            while not self._stop.wait(SCAN_SECONDS):
                 if self._fresh.is_set():
                     self._fresh.clear()
                     self._derived.stored()
                 if owned and not self._owned.is_set():
-                    self._derived.leave()
+                    self._derived.pause()
                 owned = self._owned.is_set()
                 if owned and backoff.ready():
-                    backoff = self._recomputed(backoff)
-        except Exception as failure:  # noqa: BLE001 (handed to the loop, which ends the service)
+                    backoff = self._recompute(backoff)
+        except Exception as failure:  # noqa: BLE001 (raised again in the loop, which ends the service)
             self._failure = failure
 
-    def _recomputed(self, backoff: Backoff) -> Backoff:
+    def _recompute(self, backoff: Backoff) -> Backoff:
         try:
             self._derived.recompute_if_due()
         except ClickHouseAwayError as away:
             self._away = f"ClickHouse is away: {away}"
-            backoff.put_off()
+            backoff.record_failure()
             return backoff
         self._away = ""
         return Backoff()

@@ -1,5 +1,5 @@
-"""The log against the tables: each partition is read once, up to what is committed, and compared by ranges of offsets
-and by days."""
+"""Compares the log with the tables: each partition is read once, up to the committed offset, and compared by ranges of
+offsets and by days."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -9,19 +9,19 @@ from typing import Any
 
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Reader, Record
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.warehouse.domain.reconciliation import RANGE, ExpectedRows, differing, differing_days, first_difference
-from services.warehouse.domain.record import Place, StoredRow
+from services.warehouse.domain.record import RecordMetadata, StoredRow
 from services.warehouse.domain.target import Feed, Target
 from services.warehouse.settings import WarehouseSettings
 
-# Rows that a replay wrote have no place on the topic of scores: then only days can be compared.
+# Rows that a replay wrote have no offset on the topic of scores: only days can be compared then.
 _REPLAYED = "SELECT count() FROM mentoring.score_history WHERE mode = 'replay'"
 
 
 @dataclass(frozen=True)
 class PartitionComparison:
-    """One table and partition: how many rows the log gives, and the first differences in words."""
+    """The result for one table and partition: the number of rows on the log, and the first differences in words."""
 
     table: str
     partition: int
@@ -30,26 +30,26 @@ class PartitionComparison:
 
 
 def reconcile(
-    settings: WarehouseSettings, feed: Feed, clickhouse: ClickHouse, tell: Callable[[str], None]
+    settings: WarehouseSettings, feed: Feed, clickhouse: ClickHouse, report: Callable[[str], None]
 ) -> Iterator[PartitionComparison]:
-    """Rows of erased relationships, records that were set aside and rows too old to be kept are passed over; so are
-    tables without days, of programmes and of rejected inputs. Raises ClickHouseError and KafkaError."""
+    """Ignores rows of erased relationships, dead letters and expired rows, and tables without days (programmes and
+    rejected inputs). Raises ClickHouseError and KafkaError."""
     erased = set(clickhouse.query("SELECT tenant_id, relationship_id FROM mentoring.erased"))
     for topic, target in sorted(feed.targets.items()):
         kept = ((table, settings.retention.since(table, datetime.now(UTC))) for table in target.tables if table.time)
         expected = [ExpectedRows(table, erased, since) for table, since in kept]
         if not expected:
             continue
-        # As the service reads: what was aborted is no row.
+        # Like the service: aborted records are no rows.
         with closing(Reader(settings, feed.group, isolation_level="read_committed")) as reader:
             for partition in reader.assign([topic]):
-                tell(f"{topic} {partition.number}")
+                report(f"{topic} {partition.number}")
                 log = _PartitionLog(reader, feed, target, partition)
-                first = log.read(expected, _aside(clickhouse, partition))
+                first = log.read(expected, _dead_letters(clickhouse, partition))
                 for one in expected:
                     part = _TablePart(clickhouse, one, partition.number, first, feed.epoch)
                     found = tuple(part.differences())
-                    # Asked last: a replay may take the table's place while it is compared.
+                    # Queried last: a replay may exchange the table during the comparison.
                     if found and one.table.valid == "version" and clickhouse.query(_REPLAYED) != [(0,)]:
                         found = tuple(part.days())
                     yield PartitionComparison(one.table.name, partition.number, len(one.offsets()), found)
@@ -58,30 +58,32 @@ def reconcile(
 
 @dataclass(frozen=True)
 class _PartitionLog:
-    """One partition of a topic, as far as it is stored."""
+    """One partition of a topic, up to its stored offset."""
 
     reader: Reader
     feed: Feed
     target: Target
     partition: Partition
 
-    def read(self, expected: list[ExpectedRows], aside: set[int]) -> int:
-        """Folds its records; `aside` are offsets of those that were set aside. Returns with which the log begins."""
-        self.reader.take([self.partition])
+    def read(self, expected: list[ExpectedRows], dead_letters: set[int]) -> int:
+        """Fold the records; `dead_letters` are the offsets of dead letters. Returns the first offset of the log."""
+        self.reader.assign_partitions([self.partition])
         first = self.reader.beginning_offsets([self.partition])[self.partition]
         committed = self.reader.committed(self.partition)
         end = committed.offset if committed else first
         self.reader.seek(self.partition, first)
         by_table = {one.table.name: one for one in expected}
-        for polled in self.reader.up_to({self.partition: end}):
+        for polled in self.reader.poll_until({self.partition: end}):
             for record in (one for one in polled.get(self.partition, ()) if one.offset < end):
-                for row in () if record.offset in aside else self._rows(record):
+                for row in () if record.offset in dead_letters else self._rows(record):
                     by_table[row.table].add(row)
         return first
 
     def _rows(self, record: Record) -> tuple[StoredRow, ...]:
-        place = Place(record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b"")
-        outcome = self.target.read(record.value or b"", place)
+        metadata = RecordMetadata(
+            record.partition, record.offset, self.feed.epoch, record.timestamp_ms, record.key or b""
+        )
+        outcome = self.target.read(record.value or b"", metadata)
         if not isinstance(outcome, tuple):
             return ()
         key_of, count = self.target.key_of, self.reader.partition_count(self.partition.topic)
@@ -91,7 +93,7 @@ class _PartitionLog:
 
 @dataclass(frozen=True)
 class _TablePart:
-    """Of one table, what came from one partition as far as the log still has it."""
+    """The rows of a table that came from one partition and are still on the log."""
 
     clickhouse: ClickHouse
     expected: ExpectedRows
@@ -126,7 +128,7 @@ class _TablePart:
         )
 
 
-def _aside(clickhouse: ClickHouse, partition: Partition) -> set[int]:
+def _dead_letters(clickhouse: ClickHouse, partition: Partition) -> set[int]:
     rows = clickhouse.query(
         "SELECT log_offset FROM mentoring.dead_letter WHERE topic = {topic:String} AND log_partition = {number:UInt32}",
         {"topic": partition.topic, "number": partition.number},

@@ -1,4 +1,4 @@
-"""Batches of the log into tables, each row once: plan, insert, set aside; the loop commits last."""
+"""Stores batches of the log in tables, each row exactly once: plan, insert, dead-letter; the loop commits last."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -6,40 +6,40 @@ from functools import cache
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.kafka import Committed, Partition, Reader, Record
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.runtime.loop import Batch, TryLaterError
-from services.runtime.unexpected import described
-from services.warehouse.domain.plan import Plan, broken, plan, read_note
-from services.warehouse.domain.record import Outcome, Place, Refused
-from services.warehouse.domain.sorting import Sorted, sort_out
+from services.runtime.unexpected import error_fields
+from services.warehouse.domain.plan import Plan, broken, parse_metadata, plan
+from services.warehouse.domain.record import Outcome, RecordMetadata, Refused
+from services.warehouse.domain.sorting import SortedBatch, sort_outcomes
 from services.warehouse.domain.target import Feed, Target
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.store import Store
 
 NO_VALUE = Refused("no_value")
 
 
 class PlanBrokenError(Exception):
-    """The log does not hold the range that was being stored when the service last stopped."""
+    """The log lacks the range that was being stored when the service stopped."""
 
 
 class Sink:
     """The work of the batch loop."""
 
-    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: Recomputing) -> None:
+    def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: RecomputeThread) -> None:
         self._reader, self._feed, self._store, self._recomputing = reader, feed, store, recomputing
         self._first = Partition(min(feed.targets), 0)
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
-        self._sorted: dict[Partition, tuple[Batch, Sorted]] = {}
+        self._sorted: dict[Partition, tuple[Batch, SortedBatch]] = {}
 
     def resume(self, partition: Partition, committed: Committed | None) -> int | None:
-        """What was planned and perhaps not finished is sent again, exactly that range."""
+        """A planned range that may be unfinished is stored again, exactly that range."""
         self._sorted.pop(partition, None)
         self._planned.pop(partition, None)
-        planned = read_note(committed.offset, committed.metadata) if committed else None
+        planned = parse_metadata(committed.offset, committed.metadata) if committed else None
         if planned is None or self._feed.targets[partition.topic].holes == "compacted":
-            # Of a compacted topic the last record that was planned may be gone: what is left is sent anew.
+            # Compaction may have removed the last planned record: the remaining records are stored anew.
             return None
         self._planned[partition] = planned
         return planned.last
@@ -48,19 +48,20 @@ class Sink:
         target = self._feed.targets[batch.partition.topic]
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
         self._expect(batch.partition, found, target)
-        # 1. Decide what every record becomes.
-        sorted_out = self._sort(batch, target)
+        # 1. Decide the outcome of every record.
+        sorted_batch = self._sort(batch, target)
         try:
-            refused = self._put(batch, found, sorted_out)
+            refused = self._put(batch, found, sorted_batch)
         except ClickHouseAwayError as away:
             raise TryLaterError(f"ClickHouse is away: {away}") from away
         self._sorted.pop(batch.partition, None)
         self._planned.pop(batch.partition, None)
-        return {"rows": sorted_out.rows, "ignored": sorted_out.ignored, "refused": len(refused)}
+        return {"rows": sorted_batch.rows, "ignored": sorted_batch.ignored, "refused": len(refused)}
 
     def idle(self) -> None:
-        """One instance recomputes, beside its loop: the owner of the first partition. Raises what ended that."""
-        problem = self._recomputing.look(owned=self._first in self._reader.assignment())
+        """One instance recomputes, on another thread: the owner of the first partition. Raises the failure that ended
+        it."""
+        problem = self._recomputing.supervise(owned=self._first in self._reader.assignment())
         if problem:
             raise TryLaterError(problem)
 
@@ -73,30 +74,32 @@ class Sink:
                 f"set the offset of group {self._feed.group} for this partition anew"
             )
 
-    def _sort(self, batch: Batch, target: Target) -> Sorted:
-        """Once per batch, also when it has to be sent several times: a refusal counts once."""
-        known = self._sorted.get(batch.partition)
-        if known is not None and known[0] is batch:
-            return known[1]
+    def _sort(self, batch: Batch, target: Target) -> SortedBatch:
+        """Runs once per batch, also if it is stored several times: each refusal is counted once."""
+        cached = self._sorted.get(batch.partition)
+        if cached is not None and cached[0] is batch:
+            return cached[1]
         partitions = self._partition_count(batch.partition.topic)
         read = ((record.offset, self._read(record, target, partitions)) for record in batch.records)
-        found = sort_out(self._store.judged(read))
+        found = sort_outcomes(self._store.collect(read))
         self._sorted[batch.partition] = (batch, found)
         return found
 
     def _read(self, record: Record, target: Target, partitions: int) -> Outcome:
-        """What meets an error of ours is set aside as anything else that cannot be stored, and counts as that. Thin: of
-        every record all of it is done."""
+        """Map a record to its outcome. A bug that a record triggers dead-letters the record like an invalid one, and
+        counts as a refusal. Thin: it runs for every record."""
         _, partition, offset, key, value, headers, timestamp_ms = record
         if value is None and target.holes == "compacted":
-            # Of a compacted topic a key without a value says that it is no more.
+            # In a compacted topic a tombstone deletes its key.
             value = b""
         if value is None:
             return NO_VALUE
         try:
-            outcome = target.read(value, Place(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers))
+            outcome = target.read(
+                value, RecordMetadata(partition, offset, self._feed.epoch, timestamp_ms, key or b"", headers)
+            )
         except Exception as failure:  # noqa: BLE001
-            found = described(failure)
+            found = error_fields(failure)
             log.get(__name__).error("record_failed", partition=partition, offset=offset, **found)
             return Refused("failed", found["error"])
         if target.key_of is None or not isinstance(outcome, tuple):
@@ -104,15 +107,15 @@ class Sink:
         elsewhere = misplaced(key, partition, partitions, target.key_of(outcome[0]))
         return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
-    def _put(self, batch: Batch, found: Plan, sorted_out: Sorted) -> Mapping[int, Refused]:
-        if not sorted_out.rows and not sorted_out.refused:
+    def _put(self, batch: Batch, found: Plan, sorted_batch: SortedBatch) -> Mapping[int, Refused]:
+        if not sorted_batch.rows and not sorted_batch.refused:
             return {}
         # 2. Plan: after a crash from here on exactly this range is sent again.
-        if not self._reader.commit({batch.partition: Committed(batch.first, found.note())}):
+        if not self._reader.commit({batch.partition: Committed(batch.first, found.to_metadata())}):
             raise TryLaterError("a rebalance is under way")
         # 3. Insert.
-        refused = {**sorted_out.refused, **self._store.put(batch, sorted_out.blocks)}
-        # 4. Set aside what cannot be stored, before the commit says that the range is done.
-        self._store.set_aside(batch, refused)
+        refused = {**sorted_batch.refused, **self._store.put(batch, sorted_batch.blocks)}
+        # 4. Dead-letter the records that cannot be stored, before the commit completes the range.
+        self._store.store_dead_letters(batch, refused)
         self._recomputing.stored()
         return refused

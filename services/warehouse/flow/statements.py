@@ -1,4 +1,4 @@
-"""The statements by which tables are recomputed and erased, each in a file of its own."""
+"""Loads the statements that recompute and erase tables, each from a file of its own."""
 
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,7 +7,7 @@ from services.warehouse.domain.migration import ONE_SERVER, Topology
 
 
 def statement(name: str, names: Mapping[str, str] | None = None, topology: Topology = ONE_SERVER) -> str:
-    """`names` are ours, of tables and conditions: values are parameters of the statement."""
+    """`names` are our own names of tables and conditions; values are passed as parameters of the statement."""
     sql = (files("services.warehouse") / "recompute" / f"{name}.sql").read_text(encoding="utf-8")
     for placeholder, text in (names or {}).items():
         sql = sql.replace(f"{{{placeholder}}}", text)

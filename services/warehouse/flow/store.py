@@ -1,4 +1,5 @@
-"""Rows into their tables, one partition of one at a time; a row that ClickHouse refuses is found and set aside."""
+"""Inserts rows, one partition of one table at a time; a row that ClickHouse refuses is found by bisection and
+dead-lettered."""
 
 import hashlib
 import secrets
@@ -7,7 +8,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from services.runtime.clickhouse import POISON, ClickHouse, ClickHouseError
+from services.runtime.clickhouse import INVALID_DATA, ClickHouse, ClickHouseError
 from services.runtime.loop import Batch
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Outcome, Refused, StoredRow
@@ -15,7 +16,7 @@ from services.warehouse.domain.sorting import Block
 from services.warehouse.domain.tables import WarehouseTable
 from services.warehouse.domain.target import TABLES
 
-# Written out, whatever the server's defaults are: an asynchronous insert would be acknowledged before it is stored.
+# Explicit, whatever the server's defaults: an asynchronous insert would be acknowledged before it is stored.
 INSERT = {
     "async_insert": 0,
     "insert_deduplicate": 1,
@@ -26,7 +27,7 @@ DEAD_LETTER_COLUMNS = ("topic", "log_partition", "log_offset", "reason", "path",
 
 
 class Meters:
-    """What the warehouse service counts."""
+    """The metrics of the warehouse service."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.rows = Counter(
@@ -44,9 +45,9 @@ class Store:
     def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
         self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
 
-    def judged(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
-        """Of a batch, in its order, each with its offset. Raises BadDeployError when too many in a row were refused:
-        nothing of it is stored then, and no more of it is read."""
+    def collect(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
+        """Collect the outcomes of a batch in offset order. Raises BadDeployError when too many in a row are refused:
+        then nothing of the batch is stored, and the rest is not read."""
         found = []
         for offset, outcome in outcomes:
             if isinstance(outcome, Refused):
@@ -57,8 +58,8 @@ class Store:
         return found
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
-        """Stores the rows and returns what ClickHouse refused, by offset. Raises ClickHouseAwayError: then part of it
-        may be stored, and the same call again changes that to all of it, each row once."""
+        """Store the rows and return those that ClickHouse refused, by offset. After ClickHouseAwayError some rows may
+        be stored; repeating the call stores all of them, each once."""
         refused: dict[int, Refused] = {}
         for block in blocks:
             with self._meters.put_seconds.labels(block.table).time():
@@ -67,8 +68,8 @@ class Store:
             refused |= found
         return refused
 
-    def set_aside(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
-        """Hash and size of the refused records, never their bytes: those may be personal data."""
+    def store_dead_letters(self, batch: Batch, refused: Mapping[int, Refused]) -> None:
+        """Store hash and size of the refused records, never their bytes, which may be personal data."""
         records = [record for record in batch.records if record.offset in refused]
         rows = [
             (
@@ -90,7 +91,7 @@ class Store:
         try:
             self._insert(table.name, table.columns, [row.values for row in rows], token)
         except ClickHouseError as error:
-            if error.code not in POISON:
+            if error.code not in INVALID_DATA:
                 raise
             return self._bisect(table, rows, token, error.code)
         self._breaker.passed()
@@ -110,8 +111,8 @@ class Store:
 
 
 def _token(block: Block, batch: Batch) -> str:
-    """Another one for every sending: a token alone is not safe across a crash of a server without replicas, which may
-    remember the token of a block that it lost. The engine of the table absorbs what is sent twice."""
+    """A new token for every attempt. A token alone does not deduplicate safely across a crash of a server without
+    replicas, which may remember the token of a block that it lost. The table's engine removes duplicates."""
     attempt = secrets.token_hex(8)
     where = f"{batch.partition.topic}:{batch.partition.number}:{batch.first}:{batch.last}"
     return f"{block.table}:{where}:{block.month}:{attempt}"

@@ -1,4 +1,4 @@
--- What do mentors learn themselves: reflections, skills, resources?
+-- How much do mentors themselves learn: reflections, skills, resources?
 SELECT
     tenant_id, program_id, uniqExact(relationship_id) AS pairs, countIf(type = 'mentoring.reflection.recorded.v1') AS reflections,
     countIf(type = 'mentoring.skill.assessed.v1') AS skills,

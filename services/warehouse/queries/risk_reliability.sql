@@ -1,4 +1,4 @@
--- How often did pairs fall silent for 30 days, by the risk that was predicted?
+-- How often did pairs fall silent for 30 days, by predicted risk?
 -- Parameter horizon = 30: days without contact
 SELECT
     tenant_id, program_id, least(floor(risk * 10) / 10, 0.9) AS predicted_from, count() AS cases,

@@ -1,5 +1,5 @@
 -- Which open pairs have been silent for 14 days or more?
--- Parameter days = 14: from how many days on
+-- Parameter days = 14: the minimum number of days
 SELECT
     tenant_id, program_id, relationship_id, last_contact, round(silent_days, 1) AS silent_days, cadence_days,
     next_session, band, round(risk, 2) AS risk

@@ -1,4 +1,4 @@
--- The touched days of programmes by type of event, counted anew; a type that has nothing left is marked as deleted.
+-- Recounts the touched programme days by event type; a type without remaining events is marked as deleted.
 INSERT INTO mentoring.activity_daily
     (tenant_id, program_id, day, type, events, relationships, minutes, late, version, is_deleted)
 WITH

@@ -1,5 +1,5 @@
--- Every day of a programme with anything that counts, or that was counted before, in time order, so that neighbours lie
--- in the same partitions.
+-- Every programme day with anything that counts now or counted before, in time order, so that neighbours lie in the
+-- same partitions.
 SELECT DISTINCT tenant_id, program_id, day
 FROM
 (

@@ -1,4 +1,4 @@
--- Every relationship that has scores or events, or had: one whose rows are all gone has to go too.
+-- Every relationship with scores or events now or before: derived rows whose sources are all gone must be deleted, too.
 SELECT DISTINCT tenant_id, program_id, relationship_id
 FROM
 (

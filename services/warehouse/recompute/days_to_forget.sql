@@ -1,4 +1,4 @@
--- Days of programmes in which rows of these relationships count.
+-- Programme days that count rows of these relationships.
 SELECT DISTINCT tenant_id, program_id, day
 FROM
 (

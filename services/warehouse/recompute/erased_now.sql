@@ -1,4 +1,4 @@
--- Relationships of whose erasure the log has told since an instant (microseconds of the server's clock).
+-- Relationships whose erasure was stored since an instant (microseconds of the server clock).
 INSERT INTO mentoring.erased (tenant_id, relationship_id)
 SELECT DISTINCT tenant_id, relationship_id
 FROM mentoring.events

@@ -1,5 +1,5 @@
--- One month of events, copied as the view mentoring.to_events_by_type does it; what is there already stays once.
--- Stored now: if one of these relationships is erased meanwhile, the next look of the service finds its rows.
+-- Copies one month of events like the view mentoring.to_events_by_type; rows that exist already are deduplicated. They
+-- count as inserted now: if one of the relationships is erased meanwhile, the next scan of the service finds its rows.
 INSERT INTO mentoring.events_by_type
 (
     tenant_id, program_id, type, relationship_id, occurred_at, event_id, source, id, recorded_at, actor, payload, version,

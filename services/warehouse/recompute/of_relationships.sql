@@ -1,5 +1,5 @@
--- Tables whose rows belong to relationships, whoever made them: also what a replay of the scores left. Which table it is,
--- whatever its name, and whether it says when a row was stored.
+-- Tables whose rows belong to relationships, whoever created them, including tables that a replay of the scores left:
+-- the uuid of each table, and whether it has an insertion time.
 SELECT concat('mentoring.', table), any(uuid), countIf(name = 'inserted_at') > 0
 FROM system.columns
 INNER JOIN

@@ -1,4 +1,4 @@
--- The touched days of programmes, counted anew. 700000 millionths is the level of the rule "disengaging".
+-- Recounts the touched programme days. 700000 millionths is the level of the rule "disengaging".
 INSERT INTO mentoring.program_daily
 (
     tenant_id, program_id, day, relationships, active, ended, sessions,
@@ -54,7 +54,7 @@ WITH
     (
         SELECT tenant_id, program_id, toDate(at) AS day, count() AS alerts
         FROM mentoring.alert_log FINAL
-        -- An episode that was never so, as corrections say, counts nowhere.
+        -- An episode that was withdrawn by corrections is not counted.
         WHERE toYYYYMM(at) IN %(months)s AND transition = 'fired'
             AND (tenant_id, dedup_key) NOT IN
                 (SELECT tenant_id, dedup_key FROM mentoring.alert_log WHERE transition = 'resolved' AND startsWith(why, 'corrected'))

@@ -1,4 +1,4 @@
--- The weeks of the touched days of programmes, counted anew from the days of relationships, which are computed before.
+-- Recounts the weeks of the touched programme days from the relationship days, which are computed before.
 INSERT INTO mentoring.program_weekly
 (
     tenant_id, program_id, week, relationships, active_relationships, sessions, messages, health_sum, health_p50, at_risk,

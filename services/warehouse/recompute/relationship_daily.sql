@@ -1,5 +1,5 @@
--- The days of relationships in which anything was stored since an instant (microseconds of the server's clock), of the
--- given days of programmes; from the beginning of time also those that are there and perhaps should not be.
+-- The relationship days with rows stored since an instant (microseconds of the server clock), on the given programme
+-- days. From the beginning of time, existing rows are included, because they may have to be deleted.
 INSERT INTO mentoring.relationship_daily
 (
     tenant_id, program_id, day, relationship_id, scores, health, health_min, health_max, risk, risk_max, confidence,
@@ -47,7 +47,7 @@ WITH
             WHERE %(since)s = 0 AND toYYYYMM(day) IN %(months)s
                 AND (tenant_id, program_id, day) IN (SELECT tenant_id, program_id, day FROM days)
         )
-        -- Of an erased relationship not even that it has gone is written.
+        -- Nothing is written for an erased relationship, not even a deletion marker.
         WHERE (tenant_id, relationship_id) NOT IN (SELECT tenant_id, relationship_id FROM mentoring.erased)
     ),
     scored AS

@@ -1,4 +1,4 @@
--- Feedback of the given relationships, and the newest score before each, as it is known now.
+-- Feedback of the given relationships, each with the newest score before it, by current knowledge.
 INSERT INTO mentoring.relationship_feedback
 (
     tenant_id, program_id, relationship_id, given, event_ids, sides, ratings, scored, healths, risks, version, is_deleted

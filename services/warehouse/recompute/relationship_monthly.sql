@@ -1,4 +1,4 @@
--- The months of the days of relationships that this recomputation has just written, counted anew from all their days.
+-- The months of the relationship days that this recomputation has just written, recounted from all their days.
 INSERT INTO mentoring.relationship_monthly
 (
     tenant_id, program_id, month, relationship_id, scored, standing, health_sum, at_risk, sessions, messages,

@@ -1,6 +1,6 @@
--- Answers to messages, found anew in the given relationships in which a message, or a word that something stands no more,
--- was stored since an instant (microseconds of the server's clock); from the beginning of time also in those that had
--- answers before.
+-- Recomputes the answers to messages in those given relationships in which a message or a retraction was stored since
+-- an instant (microseconds of the server clock). From the beginning of time, relationships with earlier answers are
+-- included.
 INSERT INTO mentoring.relationship_replies
     (tenant_id, program_id, relationship_id, answered, answers, asked, sides, version, is_deleted)
 WITH
@@ -24,7 +24,7 @@ WITH
         WHERE %(since)s = 0
             AND (tenant_id, program_id, relationship_id) IN (SELECT tenant_id, program_id, relationship_id FROM given)
     ),
-    -- A message is named by its source and id: those that name it as what they answer are put beside it.
+    -- A message is identified by source and id: its answers refer to it and are joined here.
     found AS
     (
         SELECT

@@ -1,5 +1,5 @@
--- The newest undeleted row of each touched relationship; one that has none left is marked as deleted.
--- The newest instant is found first, from narrow columns; only its row is read with all of them.
+-- The newest undeleted row of each touched relationship; a relationship without one is marked as deleted. The newest
+-- instant is found first, from narrow columns, so that only its row is read with all columns.
 INSERT INTO mentoring.relationship_state
 (
     tenant_id, program_id, relationship_id, as_of, health, band, caps, risk, factors, weights, confidence, trend, status,

@@ -1,4 +1,4 @@
--- Touched relationships, told anew from their events that stand; one that has none left is marked as deleted.
+-- Rebuilds touched relationships from their valid events; a relationship without any is marked as deleted.
 INSERT INTO mentoring.relationships
 (
     tenant_id, program_id, relationship_id, declared, kind, mentors, mentees, coordinator, cohort, cadence_days,
@@ -28,7 +28,7 @@ WITH
             maxIf(occurred_at, type = 'mentoring.session.held.v1') AS last_session_at,
             maxIf(occurred_at, type IN ('mentoring.session.held.v1', 'mentoring.message.sent.v1')) AS last_contact_at,
             countIf(type = 'mentoring.session.held.v1') AS sessions, count() AS events,
-            -- A session may be booked several times: by each calendar that it stands in, or anew after it was off.
+            -- A session may be booked several times: by each calendar that has it, or again after a cancellation.
             uniqExactIf(JSONExtractString(payload, 'session_id'), type = 'mentoring.session.scheduled.v1')
                 AS sessions_scheduled,
             countIf(type = 'mentoring.goal.set.v1') AS goals_set,

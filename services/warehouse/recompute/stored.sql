@@ -1,5 +1,6 @@
--- What was stored since an instant (microseconds of the server's clock): the inserts, each with how many of its rows are
--- there. One whose outcome was long unknown has an early instant and comes late; of one in several parts the count grows.
+-- The inserts since an instant (microseconds of the server clock), each with its number of visible rows. An insert
+-- whose outcome was unknown for long has an early instant and appears late; the count of an insert in several parts
+-- grows.
 SELECT 'score_history' AS name, log_partition, toUnixTimestamp64Micro(inserted_at) AS at, count() AS rows
 FROM mentoring.score_history
 WHERE inserted_at >= fromUnixTimestamp64Micro(toInt64(%(since)s), 'UTC')

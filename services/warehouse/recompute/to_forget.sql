@@ -1,5 +1,5 @@
--- Erased relationships of which one table has rows: those of whose erasure, or of which anything, was stored since an
--- instant (microseconds of the server's clock).
+-- Erased relationships with rows in one table: those whose erasure, or any of whose rows, was stored since an instant
+-- (microseconds of the server clock).
 SELECT DISTINCT tenant_id, relationship_id
 FROM {table}
 WHERE NOT ({kept})

@@ -1,4 +1,4 @@
--- Days of programmes with anything that counts stored since an instant (microseconds of the server's clock), in time
+-- Programme days for which anything that counts was stored since an instant (microseconds of the server clock), in time
 -- order, so that neighbours lie in the same partitions.
 SELECT DISTINCT tenant_id, program_id, day
 FROM
@@ -16,7 +16,7 @@ FROM
 
     UNION ALL
 
-    -- What was retracted counts no more on its own day.
+    -- A retracted event no longer counts on its own day.
     SELECT DISTINCT
         tenant_id, program_id,
         toDate(parseDateTime64BestEffortOrZero(JSONExtractString(payload, 'time'), 6, 'UTC')) AS day
@@ -32,7 +32,7 @@ FROM
 
     UNION ALL
 
-    -- What was withdrawn counts no more on the day on which it fired.
+    -- A withdrawn alert no longer counts on the day on which it fired.
     SELECT DISTINCT tenant_id, program_id, toDate(at) AS day
     FROM mentoring.alert_log
     WHERE transition = 'fired' AND (tenant_id, dedup_key) IN

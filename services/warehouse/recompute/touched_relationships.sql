@@ -1,5 +1,4 @@
--- Relationships of which anything was stored since an instant (microseconds of the clock of the server), erased ones
--- aside.
+-- Relationships with rows stored since an instant (microseconds of the server clock), except for erased ones.
 SELECT DISTINCT tenant_id, program_id, relationship_id
 FROM
 (

@@ -47,7 +47,7 @@ def worked(log: OwnLog) -> Iterator[tuple[AttendanceWork, ReadRecords]]:
     """The worker of one process, without its loop."""
     reader, read = Reader(log.settings, None), ReadRecords(log.settings)
     try:
-        reader.take([Partition(log.topic, number) for number in range(PARTITIONS)])
+        reader.assign_partitions([Partition(log.topic, number) for number in range(PARTITIONS)])
         writer = EventWriter(log.producer, 1_000, log.topic)
         beside = AttendanceLog(reader, partial(day_before, log.settings), read.between, lambda: True)
         yield AttendanceWork(beside, writer, Projection(), lambda: Clock(datetime.now(UTC), mode="log")), read
@@ -69,12 +69,12 @@ def test_a_log_without_a_commit_is_read_once_and_only_at_its_end_is_anything_sai
     with worked(log_time) as (work, read):
         work.resume(partition, None)
         work.handle(Batch(partition, told[:-1]))
-        assert (log_time.outcomes(), work.note(partition)) == ([], FIRST_READ)
+        assert (log_time.outcomes(), work.offset_metadata(partition)) == ([], FIRST_READ)
 
         work.handle(Batch(partition, told[-1:]))
 
     assert [one.subject for one in log_time.outcomes()] == ["rel-1"]
-    assert (work.note(partition), read.number) == ("", 0)
+    assert (work.offset_metadata(partition), read.number) == ("", 0)
 
 
 def test_an_outcome_that_the_log_holds_anywhere_is_not_said_again(log_time: OwnLog) -> None:
@@ -101,7 +101,7 @@ def test_whoever_takes_over_in_the_middle_begins_again_and_says_all(log_time: Ow
     with worked(log_time) as (work, _):
         work.resume(partition, None)
         work.handle(Batch(partition, told[:7]))
-        left = Committed(7, work.note(partition))
+        left = Committed(7, work.offset_metadata(partition))
     assert log_time.outcomes() == []
 
     with worked(log_time) as (work, _):
@@ -146,7 +146,7 @@ def test_on_an_empty_partition_what_comes_is_concluded_at_once(log_time: OwnLog)
     partition = place(log_time, 1)
     with worked(log_time) as (work, _):
         work.resume(partition, None)
-        assert work.note(partition) == ""
+        assert work.offset_metadata(partition) == ""
         log_time.write(*held(1), tick(1, 60), tick(1, 61))
         work.handle(Batch(partition, records(log_time, 1)[:5]))
 

@@ -14,7 +14,7 @@ from services.ingest.flow.tools.statements import StoredStatements
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.domain.events import COLUMNS, EVENTS, event_row
-from services.warehouse.domain.record import Place
+from services.warehouse.domain.record import RecordMetadata
 from tests.ingest.people.building import NOON, event
 
 SLACK = "urn:rapport:acme:slack:slack_acme"
@@ -27,7 +27,7 @@ def clickhouse(migrated_clickhouse: LocalClickHouse) -> Iterator[ClickHouse]:
 
 
 def store(clickhouse: ClickHouse, *events: OfRelationship) -> None:
-    outcomes = [event_row(to_json(one), Place(0, offset, 0)) for offset, one in enumerate(events)]
+    outcomes = [event_row(to_json(one), RecordMetadata(0, offset, 0)) for offset, one in enumerate(events)]
     rows = [row.values for found in outcomes if isinstance(found, tuple) for row in found]
     clickhouse.insert(EVENTS.name, COLUMNS, rows, {})
 

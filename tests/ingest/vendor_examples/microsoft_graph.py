@@ -12,7 +12,7 @@ EVENT: dict[str, Any] = {
     "createdDateTime": "2026-03-01T10:00:00.7611945Z",
     "lastModifiedDateTime": "2026-03-01T10:01:00.7611945Z",
     "changeKey": "ZlnW4RIAV06KYYwlfNZvQAAALfZeRQ==",
-    "categories": ["Trouble", "Red category"],
+    "categories": ["AvailabilityListener", "Red category"],
     "transactionId": "7E163156-7762-4BEB-A1C6-729EA81755A7",
     "originalStartTimeZone": "W. Europe Standard Time",
     "originalEndTimeZone": "W. Europe Standard Time",

@@ -41,7 +41,7 @@ from services.notify.flow.report import Metrics
 from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.server import Door, listen, run_server
+from services.runtime.http.server import ServerEndpoint, listen, run_server
 from services.runtime.kafka import Record
 from services.runtime.settings import Settings
 from tests.notify.building import Pair, clock, day, decide_transition, hour, new_alerts
@@ -212,7 +212,7 @@ def served(board: Board) -> Iterator[str]:
     listener = listen("127.0.0.1", 0)
     guard = ConnectionGuard(LIMITS, Counter("cut", "", ("why",), registry=CollectorRegistry()))
     app = create_app(replace(board, is_stopping=ended.is_set))
-    server = threading.Thread(target=run_server, args=(app, Door(listener, guard, IDLE_SECONDS), ended))
+    server = threading.Thread(target=run_server, args=(app, ServerEndpoint(listener, guard, IDLE_SECONDS), ended))
     server.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -33,7 +33,7 @@ def test_a_programme_takes_what_is_better_and_a_second_night_changes_nothing(loc
     assert new["version"] is not None, new["verdict"]
     assert small["version"] is None
     assert "it takes 100 of 20" in small["verdict"]
-    (programme,) = described(settings, "calibrated")
+    (programme,) = error_fields(settings, "calibrated")
     default, learnt = programme.profiles
     assert default == DEFAULT_PROFILE
     assert (learnt.version, learnt.calibration) == (new["version"], new["version"])
@@ -43,7 +43,7 @@ def test_a_programme_takes_what_is_better_and_a_second_night_changes_nothing(loc
     assert PROFILE_NOTICE <= learnt.effective_from - last.recordedtime <= PROFILE_NOTICE + timedelta(minutes=30)
     assert [one["version"] for one in json.loads(second.stdout)] == [None, None]
     assert text.startswith("t/calibrated: stays as it is: ")
-    assert described(settings, "small") == []
+    assert error_fields(settings, "small") == []
 
 
 def test_what_a_programme_says_itself_is_not_asked_for(local_kafka: LocalKafka) -> None:
@@ -86,7 +86,7 @@ def write(settings: Settings, log: Mapping[str, Sequence[OfRelationship]]) -> Of
     return events[-1]
 
 
-def described(settings: Settings, program: str) -> list[Programme]:
+def error_fields(settings: Settings, program: str) -> list[Programme]:
     records = read_to_end(settings, [PROGRAMS.name])
     return [Programme.model_validate_json(r.value) for r in records if r.key == f"t/{program}".encode() and r.value][
         -1:

@@ -65,7 +65,7 @@ def fails(scoring: Scoring) -> None:
 
     assert code == 1
     assert any("the fault of a drill" in line for line in service.errors()), service.log.read_text()[-4000:]
-    assert acknowledged(scoring) <= applied(scoring)
+    assert await_acknowledged(scoring) <= applied(scoring)
 
 
 def dies_before_the_watermark(scoring: Scoring) -> None:
@@ -74,7 +74,7 @@ def dies_before_the_watermark(scoring: Scoring) -> None:
     assert code == 9
     kept = stored(scoring.settings, scoring.names)
     assert [n for n, s in kept.states.items() if s.position > kept.watermarks[kept.partition_of[n]].offset]
-    assert acknowledged(scoring) <= applied(scoring)
+    assert await_acknowledged(scoring) <= applied(scoring)
 
 
 def is_told_to_stop(scoring: Scoring, records: int) -> None:
@@ -102,7 +102,7 @@ def applied(scoring: Scoring) -> int:
     return sum(mark.offset + 1 for mark in watermarks(scoring).values())
 
 
-def acknowledged(scoring: Scoring) -> int:
+def await_acknowledged(scoring: Scoring) -> int:
     return sum(committed(scoring).values())
 
 

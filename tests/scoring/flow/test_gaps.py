@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaAdminClient, TopicPartition
 
 from schemas.events import OfRelationship
-from services.runtime.kafka import reading
+from services.runtime.kafka import open_reader
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.maintenance import GapAccepted, GapRefused
 from services.scoring.flow.gaps import NoSuchPartitionError, accept_gap
@@ -109,7 +109,7 @@ def truncate(scoring: Scoring, number: int, before: int) -> None:
 
 
 def ends(scoring: Scoring) -> dict[int, int]:
-    with reading(scoring.settings, [scoring.names.events]) as reader:
+    with open_reader(scoring.settings, [scoring.names.events]) as reader:
         return {place.number: end for place, end in reader.end_offsets(sorted(reader.assignment())).items()}
 
 

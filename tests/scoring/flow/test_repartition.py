@@ -116,7 +116,7 @@ def test_cut_off_anywhere_it_goes_on_where_it_was(
 ) -> None:
     events = long_log(32, 60)
     scored(scoring, keyed(events), end_of(events))
-    monkeypatch.setattr(records, "UNDER_WAY", 50)
+    monkeypatch.setattr(records, "MAX_IN_FLIGHT", 50)
 
     for step, after in (("copying the log", 1), ("copying the log", 200), ("rebuilding the states", 150)):
         with pytest.raises(CutOffError):

@@ -28,7 +28,7 @@ from services.scoring.flow.replay.replay import (
 from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
 from services.scoring.flow.replay.source import ReplaySourceError
 from services.scoring.flow.replay.work import Task
-from services.warehouse.flow.everything import recompute_everything
+from services.warehouse.flow.recompute_all import recompute_all
 from tests.receiver import eventually
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import end_of, keyed, long_log
@@ -242,7 +242,7 @@ def replayed(
 
 def recomputed(place: HealEnvironment) -> None:
     with closing(ClickHouse(place.settings)) as clickhouse:
-        recompute_everything(clickhouse, lambda _: None)
+        recompute_all(clickhouse, lambda _: None)
 
 
 def ask(place: HealEnvironment, sql: str) -> list[tuple[Any, ...]]:

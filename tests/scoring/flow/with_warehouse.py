@@ -16,7 +16,7 @@ from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import stored, whole_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
-from services.warehouse.flow.recomputing import Recomputing
+from services.warehouse.flow.recomputing import RecomputeThread
 from services.warehouse.flow.sink import Sink
 from services.warehouse.flow.store import Meters, Store
 from services.warehouse.service import group_reader
@@ -60,7 +60,7 @@ def _store(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> No
     with (
         closing(ClickHouse(settings)) as clickhouse,
         closing(group_reader(settings, feed)) as reader,
-        Recomputing(NeverDue(clickhouse, 0.0, stop)) as beside,
+        RecomputeThread(NeverDue(clickhouse, 0.0, stop)) as beside,
     ):
         store = Store(clickhouse, Breaker(), Meters(health.metrics))
         BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)

@@ -21,7 +21,7 @@ from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressR
 from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
-from services.runtime.log_place import Misplaced
+from services.runtime.key_placement import Misplaced
 from services.runtime.settings import Settings
 from services.validation_errors import field_errors
 
@@ -84,12 +84,12 @@ class ProjectionFollower:
 
     def rest(self) -> None:
         """Reports that the projection is not needed yet."""
-        self._health.tell("ready", "not read: nobody here asks for relationships")
+        self._health.report("ready", "not read: nobody here asks for relationships")
 
     def run(self, stop: threading.Event) -> None:
         """Returns when `stop` is set. Raises KafkaError when the broker is away at the beginning, and BadDeployError
         when an error of ours met too many records in a row."""
-        self._health.tell("starting", "relationships are being read")
+        self._health.report("starting", "relationships are being read")
         self._follow(stop.is_set)
 
     def read_once(self, seconds: float) -> bool:
@@ -142,10 +142,10 @@ class ProjectionFollower:
             if time.monotonic() - asked_at >= PROBE_SECONDS:
                 asked_at = time.monotonic()
                 if self.is_fresh:
-                    self._health.tell("ready", f"caught up, lag {self.behind}")
+                    self._health.report("ready", f"caught up, lag {self.behind}")
                 else:
                     state: State = "degraded" if self._caught_up.is_set() else "starting"
-                    self._health.tell(state, f"the projection is {self.behind} records behind the log")
+                    self._health.report(state, f"the projection is {self.behind} records behind the log")
                 self.snapshots.expire()
                 # New targets only when the last ones are reached: otherwise a busy log is never caught up with.
                 if self.behind == 0 and (now := self._probe(reader)):
@@ -197,7 +197,7 @@ class ProjectionFollower:
         try:
             return self._ends(reader, PROBE_TIMEOUT_SECONDS)
         except KafkaError as away:
-            self._health.tell("degraded", f"the broker does not answer: {away}")
+            self._health.report("degraded", f"the broker does not answer: {away}")
             return None
 
 

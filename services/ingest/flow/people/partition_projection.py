@@ -24,7 +24,7 @@ from services.ingest.flow.people.projected_topics import (
     roster_value,
 )
 from services.runtime.kafka import Record
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 Result = TypeVar("Result")
@@ -142,5 +142,5 @@ def _or_unreadable(record: Record, decode: Callable[[], Result]) -> Result:
     try:
         return decode()
     except Exception as failure:
-        why = ", ".join(field_errors(failure)) if isinstance(failure, ValidationError) else str(described(failure))
+        why = ", ".join(field_errors(failure)) if isinstance(failure, ValidationError) else str(error_fields(failure))
         raise UnreadableProjectionError(f"{record.topic} {record.partition}/{record.offset}: {why}") from failure

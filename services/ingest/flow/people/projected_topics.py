@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from schemas.topics import BOOKINGS, DIRECTORY, DIRECTORY_STATEMENTS, EVENTS, ROSTER
 from services.ingest.domain.meetings.bookings import BookedSession
 from services.ingest.domain.people.relationship_history import RelationshipHistory, bounded_history
-from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, newest_of_keys
+from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, latest_by_key
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
 
@@ -207,9 +207,9 @@ class SnapshotCache:
         with self._lock:
             snapshot = (None if self._is_expired else self._read_once(lambda: False)) or EMPTY
         with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
-            reader.take(partitions)
+            reader.assign_partitions(partitions)
             since = list(_between(reader, snapshot.reached, reader.end_offsets(partitions), lambda: False))
-        return newest_of_keys(chain(*(snapshot.records.get(one, ()) for one in partitions), since))
+        return latest_by_key(chain(*(snapshot.records.get(one, ()) for one in partitions), since))
 
     def expire(self) -> None:
         """Drops an old snapshot: parts that start together have read it by then."""
@@ -224,7 +224,7 @@ class SnapshotCache:
         with closing(Reader(self._settings, group=None, isolation_level="read_committed")) as reader:
             partitions = reader.assign(self._topics)
             ends = reader.end_offsets(partitions)
-            for record in newest_of_keys(_between(reader, {}, ends, done)):
+            for record in latest_by_key(_between(reader, {}, ends, done)):
                 records.setdefault(Partition(record.topic, record.partition), []).append(record)
         self._snapshot, self._read_at = None if done() else TopicsSnapshot(records, ends), time.monotonic()
         return self._snapshot
@@ -235,7 +235,7 @@ def _between(
 ) -> Iterator[Record]:
     for partition, first in reader.beginning_offsets(list(ends)).items():
         reader.seek(partition, max(first, begins.get(partition, 0)))
-    for polled in reader.up_to(ends):
+    for polled in reader.poll_until(ends):
         if done():
             return
         for partition, records in polled.items():

@@ -24,7 +24,7 @@ from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, Record, read_partition
 from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
 from services.runtime.settings import Settings
-from services.runtime.unexpected import Breaker, described
+from services.runtime.unexpected import Breaker, error_fields
 
 GROUP = "rapport-ingest-projector"
 MOST_RECORDS = 20_000
@@ -145,7 +145,7 @@ class Projector:
             try:
                 records = list(projection.records(at, changed))
             except Exception as failure:  # noqa: BLE001 (logged and counted)
-                self._log.error("relationship_failed", relationship="/".join(changed), **described(failure))
+                self._log.error("relationship_failed", relationship="/".join(changed), **error_fields(failure))
                 self._write_failures.refused(type(failure).__name__)
             else:
                 self._write_failures.passed()

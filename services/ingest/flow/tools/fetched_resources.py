@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pydantic import ValidationError
 
 from schemas.sync_tokens import SyncToken
-from schemas.topics import SYNC_TOKENS, raw_of
+from schemas.topics import SYNC_TOKENS, raw_topic
 from services.ingest.domain.activity import Pointer
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.scope import ConnectionScope
@@ -27,11 +27,11 @@ from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
 from services.runtime.loop import TryLaterError, later_if_away
 from services.runtime.settings import Settings
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 from services.validation_errors import field_errors
 
 DIGEST_BYTES = 16
-ACKNOWLEDGED_WITHIN = 30.0
+ACKNOWLEDGE_TIMEOUT_SECONDS = 30.0
 # A key may have a megabyte.
 LONGEST_SHOWN = 300
 
@@ -56,7 +56,7 @@ class SyncTokens:
                     "sync_token_unreadable", key=key[:LONGEST_SHOWN], places=field_errors(invalid)
                 )
             except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next token is read)
-                log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **described(failure))
+                log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **error_fields(failure))
 
     def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
         return self._tokens.get(_key(scope, resource))
@@ -73,7 +73,7 @@ class SyncTokens:
             whole=full_sync_at,
         )
         value = kept.model_dump_json().encode()
-        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGED_WITHIN)
+        self._producer.send(SYNC_TOKENS.name, key.encode(), value).get(ACKNOWLEDGE_TIMEOUT_SECONDS)
         self._tokens[key] = kept
 
 
@@ -198,7 +198,7 @@ class Fetcher:
     def _send(self, kept: RedactedPayload, scope: ConnectionScope) -> Future[None]:
         headers = kept.headers(scope.connection)
         return acknowledgement(
-            self._producer.send(raw_of(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
+            self._producer.send(raw_topic(scope.tool), scope.connection.encode(), kept.payload, headers=headers)
         )
 
 

@@ -122,7 +122,7 @@ class PendingFetches:
             self._busy.pop(name, None)
             if isinstance(outcome, TryLaterError):
                 backoff = self._backoffs.setdefault(name, Backoff())
-                backoff.put_off()
+                backoff.record_failure()
                 waiting = {"connection": name, "waiting": self._by_connection[name], "tries": backoff.tries}
                 self._log.warning("fetch_put_off", **waiting, reason=str(outcome))
                 continue

@@ -105,7 +105,7 @@ class DirectoryStatementWriter:
         return receipt if isinstance(receipt, Rejected) else receipt.written
 
     def batch(self) -> ProducerBatch:
-        return self._producer.together()
+        return self._producer.write_group()
 
     def write_in(self, batch: ProducerBatch, statement: DirectoryStatement) -> Receipt | Rejected:
         """As `write`, as part of a batch."""

@@ -46,7 +46,7 @@ from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
 from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, later_if_away
-from services.runtime.unexpected import described
+from services.runtime.unexpected import error_fields
 
 GROUP = "rapport-ingest-tools"
 # Records of one poll, which are handled before the next one.
@@ -122,7 +122,7 @@ class ToolRecords:
         self._metrics.fetches.set(len(self._fetches))
         self._statements.pending_writes.settle()
 
-    def note(self, partition: Partition) -> str:
+    def offset_metadata(self, partition: Partition) -> str:
         """The oldest pending fetch: all else before the committed offset is done."""
         return note_of(self._fetches.oldest(partition))
 
@@ -154,7 +154,7 @@ class ToolRecords:
             raise
         except Exception as failure:  # noqa: BLE001 (logged; the record is skipped)
             position = {"topic": record.topic, "partition": record.partition, "offset": record.offset}
-            self._log.error("record_not_heard_again", **position, **described(failure))
+            self._log.error("record_not_heard_again", **position, **error_fields(failure))
 
     def _outcomes(self, record: Record) -> list[str]:
         """The outcome of each payload. Events that were written before it is rejected, or meets an error, stand."""
@@ -211,7 +211,7 @@ class ToolRecords:
         try:
             part = part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (logged; a value that cannot be freed of text is not kept)
-            self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **described(failure))
+            self._log.error("text_not_cut", topic=record.topic, offset=record.offset, **error_fields(failure))
             # Only its origin is kept.
             part = replace(_empty_part(record.value or b"", ()), number=payload.number if payload else None)
         return quarantine(self._producer, bare, rejected, part)
@@ -288,7 +288,7 @@ def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event)
     """Raises KafkaError."""
     health = shared.readiness.part("tools")
     if not shared.connections and shared.settings.ingest_connections is None:
-        health.tell("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
+        health.report("ready", "no connections, RAPPORT_INGEST_CONNECTIONS is not set")
         yield {}
         return
     producer, settings = shared.producer, shared.settings
@@ -311,7 +311,7 @@ def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event)
 
         def run() -> None:
             while not topics.subscribe():
-                health.tell("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
+                health.report("ready", "RAPPORT_INGEST_CONNECTIONS names a file without connections")
                 if stop.wait(CHECK_INTERVAL_SECONDS):
                     return
             access.run_caught_up(loop, stop)

@@ -82,7 +82,7 @@ class Application:
         self._sequencer.forget_all()
         self._buffers.forget_full()
         self._lost.clear()
-        self._health.tell("starting", "rebalancing")
+        self._health.report("starting", "rebalancing")
         await self._worker.drop_all()
         gc.unfreeze()
 
@@ -104,7 +104,7 @@ class Application:
         tps = {tp.partition: tp for tp in self._tps()}
         first = await _told(self.app.consumer.earliest_offsets(*tps.values())) if tps else {}
         for number, tp in sorted(tps.items()):
-            self._health.tell("starting", f"takes partition {number}")
+            self._health.report("starting", f"takes partition {number}")
             if not self._joined or not await self._worker.restore(number, self._table.take(number)):
                 return
             # A log that was cut off beyond our watermark is a hole that nobody may step over by itself.
@@ -121,9 +121,9 @@ class Application:
         if not self._joined:
             return
         if self._gaps.numbers:
-            self._health.tell("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
+            self._health.report("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
         else:
-            self._health.tell("ready", f"{len(self._tps())} partitions")
+            self._health.report("ready", f"{len(self._tps())} partitions")
 
     async def _score(self, stream: Untyped) -> None:
         async for event in stream.noack().events():

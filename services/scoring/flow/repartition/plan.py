@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from schemas.topics import ALERT_STATE, BOOKINGS, EVENTS, ROSTER, SCORES, SCORING_STATE, Topic
-from services.runtime.kafka import Reader, reading
+from services.runtime.kafka import Reader, open_reader
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import Recovery
 from services.scoring.domain.maintenance import is_finished
@@ -94,7 +94,7 @@ def problems(settings: Settings, repartitioning: Repartitioning, recovered: Mapp
 
 def _unscored(settings: Settings, repartitioning: Repartitioning, recovered: Mapping[int, Recovery]) -> Iterator[str]:
     topic = repartitioning.old.names.events
-    with reading(settings, [topic]) as reader:
+    with open_reader(settings, [topic]) as reader:
         places = sorted(reader.assignment())
         begins, ends = reader.beginning_offsets(places), reader.end_offsets(places)
     for place in places:

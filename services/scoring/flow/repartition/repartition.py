@@ -21,13 +21,13 @@ from services.runtime.kafka import (
     Reader,
     Record,
     Sent,
-    acknowledged,
+    await_acknowledged,
     create_topics,
+    open_reader,
     partition_count,
     partition_of,
     read_partition,
     read_to_end,
-    reading,
 )
 from services.runtime.kafka.admin import delete_topics, existing, replicas, seal, unseal
 from services.runtime.settings import Settings
@@ -97,7 +97,7 @@ def copy_partition(
             passed(1)
 
     with closing(Producer(settings)) as producer:
-        acknowledged(copies())
+        await_acknowledged(copies())
     return due
 
 
@@ -114,7 +114,9 @@ def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: 
             for child in children_of(key, number, split):
                 due[child][key] = value
     with closing(Producer(settings)) as producer:
-        acknowledged(producer.send(target, *item, child) for child, values in due.items() for item in values.items())
+        await_acknowledged(
+            producer.send(target, *item, child) for child, values in due.items() for item in values.items()
+        )
     if _kept(settings, target) != due:
         raise NotRepartitionedError(f"{target} is not what was copied: somebody else writes to it")
 
@@ -171,7 +173,7 @@ def rebuild_states(
         )
         repartitioning.check()
         with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
-            acknowledged(producer.send(names.state, entry.key, entry.value, child) for entry in entries)
+            await_acknowledged(producer.send(names.state, entry.key, entry.value, child) for entry in entries)
         relationships += len(states)
     return Repartitioned(records, relationships)
 
@@ -214,7 +216,7 @@ def repartition(settings: Settings, repartitioning: Repartitioning, partitions: 
     check()
     create_topics(settings, new.options(partitions, replicas(settings, source)))
     # 4. The log.
-    with reading(settings, [source]) as reader:
+    with open_reader(settings, [source]) as reader:
         places = sorted(reader.assignment())
         total = sum(reader.end_offsets(places).values()) - sum(reader.beginning_offsets(places).values())
     passed, due = told("copying the log", total), dict[int, Digest]()

@@ -14,7 +14,7 @@ from schemas.events import OfPartition, ProfileSet, type_of
 from schemas.primitives import to_micros
 from schemas.topics import position
 from services.runtime.kafka import Partition, partition_count
-from services.runtime.log_place import misplaced
+from services.runtime.key_placement import misplaced
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.profiles import Programmes, applied_profiles

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from schemas.events import OfPartition
 from services.runtime.clickhouse import ClickHouse
-from services.runtime.garbage import collect_seldom
+from services.runtime.gc_tuning import raise_thresholds
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import FullHistory
@@ -108,7 +108,7 @@ AHEAD = 2
 def _begin() -> None:
     """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_seldom()
+    raise_thresholds()
 
 
 def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[Worked]:

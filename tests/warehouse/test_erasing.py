@@ -14,7 +14,7 @@ from schemas.payloads import RelationshipErased as Erased
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.warehouse.domain.migration import ONE_SERVER
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, TABLES
-from services.warehouse.flow.forgetting import forget_erased
+from services.warehouse.flow.erasing import delete_erased
 from services.warehouse.settings import WarehouseSettings
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.known_history import event, put
@@ -93,7 +93,7 @@ def day_of(warehouse: Warehouse) -> tuple[int, ...]:
     return days[0] if days else ()
 
 
-def test_an_erased_relationship_leaves_no_row_and_comes_back_by_no_replay(warehouse: Warehouse) -> None:
+def test_an_erased_relationship_leaves_no_row_and_no_replay_restores_it(warehouse: Warehouse) -> None:
     with warehouse.running() as running:
         tell(warehouse, "r-1")
         tell(warehouse, "r-2")
@@ -178,14 +178,14 @@ def left(clickhouse: ClickHouse, table: str, tenant: str) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_a_table_that_a_replay_drops_right_before_a_statement_is_passed_over(
+def test_a_table_that_a_replay_drops_right_before_a_statement_is_skipped(
     settings: WarehouseSettings, kind: str
 ) -> None:
     with (
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS[kind], f"DROP TABLE {SHADOW}")) as door,
     ):
-        days = forget_erased(door, ONE_SERVER, 0)
+        days = delete_erased(door, ONE_SERVER, 0)
 
         assert door.done
         assert ("spruce", NOON.date()) in {(program, day) for of, program, day in days if of == tenant}
@@ -193,33 +193,31 @@ def test_a_table_that_a_replay_drops_right_before_a_statement_is_passed_over(
 
 
 @pytest.mark.parametrize("kind", STATEMENTS)
-def test_tables_that_a_replay_exchanges_meanwhile_are_both_looked_through(
-    settings: WarehouseSettings, kind: str
-) -> None:
+def test_tables_that_a_replay_exchanges_meanwhile_are_both_scanned(settings: WarehouseSettings, kind: str) -> None:
     with (
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS[kind], f"EXCHANGE TABLES {HISTORY} AND {SHADOW}")) as door,
     ):
-        forget_erased(door, ONE_SERVER, 0)
+        delete_erased(door, ONE_SERVER, 0)
 
         assert door.done
         assert left(clickhouse, HISTORY, tenant) == left(clickhouse, SHADOW, tenant) == ["r-2"]
 
 
-def test_a_table_that_gets_another_name_meanwhile_is_looked_through_under_that(settings: WarehouseSettings) -> None:
+def test_a_table_that_is_renamed_meanwhile_is_scanned_under_its_new_name(settings: WarehouseSettings) -> None:
     renamed = f"RENAME TABLE {SHADOW} TO mentoring.{KEPT}"
     with (
         replaying(settings) as (clickhouse, tenant),
         closing(Meanwhile(settings, STATEMENTS["delete"], renamed)) as door,
     ):
-        forget_erased(door, ONE_SERVER, 0)
+        delete_erased(door, ONE_SERVER, 0)
         kept = left(clickhouse, f"mentoring.{KEPT}", tenant)
         clickhouse.command(f"DROP TABLE mentoring.{KEPT}")
 
         assert kept == ["r-2"]
 
 
-def test_a_table_that_is_still_there_and_cannot_be_looked_through_is_a_failure(settings: WarehouseSettings) -> None:
+def test_an_existing_table_that_cannot_be_scanned_is_a_failure(settings: WarehouseSettings) -> None:
     broken = f"ALTER TABLE {SHADOW} DROP COLUMN inserted_at SETTINGS alter_sync = 2"
     with (
         replaying(settings) as (clickhouse, tenant),
@@ -227,12 +225,12 @@ def test_a_table_that_is_still_there_and_cannot_be_looked_through_is_a_failure(s
     ):
         clickhouse.command(f"ALTER TABLE {SHADOW} DROP INDEX by_insertion")
         with pytest.raises(ClickHouseError, match="inserted_at"):
-            forget_erased(door, ONE_SERVER, 0)
+            delete_erased(door, ONE_SERVER, 0)
 
         assert left(clickhouse, HISTORY, tenant) == ["r-1", "r-2"]
 
 
-def test_a_table_of_the_registry_that_is_gone_is_a_failure(settings: WarehouseSettings) -> None:
+def test_a_missing_table_of_the_registry_is_a_failure(settings: WarehouseSettings) -> None:
     gone, put_back = (f"RENAME TABLE {a} TO {b}" for a, b in ((HISTORY, "mentoring.away"), ("mentoring.away", HISTORY)))
     with (
         replaying(settings) as (clickhouse, _),
@@ -240,6 +238,6 @@ def test_a_table_of_the_registry_that_is_gone_is_a_failure(settings: WarehouseSe
     ):
         try:
             with pytest.raises(ClickHouseError, match="score_history"):
-                forget_erased(door, ONE_SERVER, 0)
+                delete_erased(door, ONE_SERVER, 0)
         finally:
             clickhouse.command(put_back)

@@ -1,5 +1,5 @@
-"""The names that our messages are made of. A path that is written down holds no others: what a stranger calls a member
-may be what somebody wrote."""
+"""The field and type names of our messages. A path that is logged contains no other names: an unknown key may be text
+that somebody wrote."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -14,20 +14,20 @@ UNKNOWN = "?"
 _INDEX = re.compile(r"[0-9]{1,9}")
 
 
-def known_path(steps: Iterable[int | str]) -> str:
-    """`data.mentors.0`; of a step that is none of ours "?" is left."""
+def safe_path(steps: Iterable[int | str]) -> str:
+    """Format a path such as `data.mentors.0`; unknown steps are replaced by "?"."""
     return ".".join(str(step) if _is_ours(step) else UNKNOWN for step in steps)
 
 
 @cache
-def known_names() -> frozenset[str]:
-    """Of all types of events, and of all fields of all messages, by name and by alias."""
+def field_names() -> frozenset[str]:
+    """Return the names of all event types, and of all fields of all messages, by name and by alias."""
     types = {f"{PREFIX}{name}" for name, model in models().items() if is_event(model)}
     return frozenset(types.union(*(_names_of(model) for model in models().values())))
 
 
 def _is_ours(step: int | str) -> bool:
-    return isinstance(step, int) or _INDEX.fullmatch(step) is not None or step in known_names()
+    return isinstance(step, int) or _INDEX.fullmatch(step) is not None or step in field_names()
 
 
 def _names_of(annotation: Any) -> Iterator[str]:  # noqa: ANN401 (whatever a field is declared as)

@@ -14,13 +14,13 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.events import log
 from schemas.events import MENTORING_EVENT, OfPartition, RelationshipEvent, to_json
 from schemas.primitives import EventId, Id, SourceUri
+from services.warehouse.domain.event_parser import EVENT_ID, ID, NOTE, SOURCE, TIME, parse_written
 from services.warehouse.domain.events import event_row
-from services.warehouse.domain.record import Place, Refused
-from services.warehouse.domain.written import EVENT_ID, ID, NOTE, SOURCE, TIME, as_written
+from services.warehouse.domain.record import RecordMetadata, Refused
 from tests.warehouse.samples import held, started
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-PLACE = Place(3, 17)
+PLACE = RecordMetadata(3, 17)
 
 
 def examples() -> Iterator[Any]:
@@ -37,20 +37,20 @@ def examples() -> Iterator[Any]:
 def same(value: bytes) -> bool:
     """Whether it was read by the expression; either way its rows are those of the schema."""
     with pytest.MonkeyPatch.context() as only_the_schema:
-        only_the_schema.setattr("services.warehouse.domain.events.as_written", lambda _value: None)
+        only_the_schema.setattr("services.warehouse.domain.events.parse_written", lambda _value: None)
         expected = event_row(value, PLACE)
     assert event_row(value, PLACE) == expected
-    return as_written(value) is not None
+    return parse_written(value) is not None
 
 
-def test_every_type_is_read_by_the_expression_as_rapport_writes_it() -> None:
+def test_every_type_that_rapport_writes_matches_the_expression() -> None:
     found = [to_json(event) for event in examples()]
 
     assert len(found) > 30
     assert [value for value in found if not same(value)] == []
 
 
-def test_what_need_not_be_said_may_be_said() -> None:
+def test_optional_attributes_may_be_present() -> None:
     said: dict[str, Any] = {
         "correlationid": "c 1",
         "causationid": "d",
@@ -63,7 +63,7 @@ def test_what_need_not_be_said_may_be_said() -> None:
     assert same(to_json(held(correlationid="c-1")))
 
 
-def test_a_log_as_tools_write_it_is_read_by_the_expression() -> None:
+def test_a_log_of_tool_events_matches_the_expression() -> None:
     assert all(same(value) for _, value in log(2_000, 50))
 
 
@@ -103,7 +103,7 @@ def test_a_log_as_tools_write_it_is_read_by_the_expression() -> None:
         ('acme/r-1"}', 'acme/r-1"}}'),
     ],
 )
-def test_whatever_is_otherwise_becomes_what_the_schema_says(old: str, new: str) -> None:
+def test_other_forms_are_parsed_by_the_schema(old: str, new: str) -> None:
     value = to_json(held()).decode()
     assert old in value
 
@@ -116,7 +116,7 @@ def test_the_hour_24_is_left_to_the_schema_whatever_python_makes_of_it() -> None
     assert [time for time in times if re.fullmatch(TIME, time)] == times[:24]
 
 
-def test_a_refusal_is_told_as_before() -> None:
+def test_a_refusal_has_the_same_reason_as_before() -> None:
     value = to_json(held()).replace(b'"minutes":45.5', b'"minutes":-1')
 
     assert event_row(value, PLACE) == Refused("greater_than", "mentoring.session.held.v1.data.minutes")
@@ -133,7 +133,7 @@ def test_no_change_of_single_bytes_makes_another_row_than_the_schema_does(seed: 
     same(bytes(value))
 
 
-def test_the_expression_admits_no_more_than_the_types_of_the_schema() -> None:
+def test_the_expression_accepts_no_more_than_the_types_of_the_schema() -> None:
     """Who changes one of these types looks at the expression too."""
     assert TypeAdapter(Id).json_schema()["pattern"] == f"^{ID}$"
     assert (TypeAdapter(SourceUri).json_schema()["pattern"], SOURCE) == ("^[!-~]{1,512}$", r"[!#-\[\]-~]{1,512}")

@@ -13,7 +13,7 @@ def records(*offsets: int, size: int = 1) -> list[Record]:
 def buffer(*offsets: int) -> PartitionBuffer:
     found = PartitionBuffer(PARTITION)
     if offsets:
-        found.take(records(*offsets))
+        found.append(records(*offsets))
     return found
 
 
@@ -21,12 +21,12 @@ def span(batch: Batch | None) -> tuple[int, int] | None:
     return (batch.first, batch.last) if batch else None
 
 
-def test_an_empty_lane_has_no_batch() -> None:
+def test_an_empty_buffer_has_no_batch() -> None:
     assert buffer().batch(AT_ONCE) is None
     assert not buffer().busy
 
 
-def test_by_default_a_batch_is_what_a_poll_brought() -> None:
+def test_by_default_a_batch_is_what_one_poll_returned() -> None:
     assert span(buffer(4, 5).batch(AT_ONCE)) == (4, 5)
 
 
@@ -34,7 +34,7 @@ def test_records_are_gathered_until_there_are_enough() -> None:
     found = buffer(4, 5)
     assert found.batch(PATIENT) is None
 
-    found.take(records(6, 7))
+    found.append(records(6, 7))
 
     assert span(found.batch(PATIENT)) == (4, 6)
 
@@ -42,7 +42,7 @@ def test_records_are_gathered_until_there_are_enough() -> None:
 def test_records_are_gathered_until_they_are_large_enough() -> None:
     found = buffer(4)
 
-    found.take(records(5, size=100))
+    found.append(records(5, size=100))
 
     assert span(found.batch(PATIENT)) == (4, 5)
 
@@ -50,7 +50,7 @@ def test_records_are_gathered_until_they_are_large_enough() -> None:
 def test_a_batch_stays_the_same_until_it_is_dropped_whatever_arrives() -> None:
     found = buffer(4, 5, 6)
     first = found.batch(PATIENT)
-    found.take(records(7, 8, 9))
+    found.append(records(7, 8, 9))
     assert found.batch(PATIENT) is first
     assert first is not None
 
@@ -59,7 +59,7 @@ def test_a_batch_stays_the_same_until_it_is_dropped_whatever_arrives() -> None:
     assert span(found.batch(PATIENT)) == (7, 9)
 
 
-def test_dropped_records_count_no_more() -> None:
+def test_dropped_records_no_longer_count() -> None:
     found = buffer(4, 5, 6)
     first = found.batch(PATIENT)
     assert first is not None
@@ -67,7 +67,7 @@ def test_dropped_records_count_no_more() -> None:
     found.drop(first)
 
     assert not found.busy
-    found.take(records(7, size=98))
+    found.append(records(7, size=98))
     assert found.batch(PATIENT) is None
 
 
@@ -76,7 +76,7 @@ def test_a_planned_batch_ends_where_it_was_planned_to_end() -> None:
     found.until = 6
     assert found.batch(AT_ONCE) is None
 
-    found.take(records(6, 7))
+    found.append(records(6, 7))
 
     first = found.batch(AT_ONCE)
     assert span(first) == (4, 6)
@@ -85,16 +85,16 @@ def test_a_planned_batch_ends_where_it_was_planned_to_end() -> None:
     assert span(found.batch(AT_ONCE)) == (7, 7)
 
 
-def test_a_planned_batch_that_is_gone_from_the_log_holds_nothing_up() -> None:
+def test_a_planned_batch_that_was_deleted_from_the_log_does_not_block_the_partition() -> None:
     found = buffer(8, 9)
     found.until = 6
 
     assert span(found.batch(AT_ONCE)) == (8, 9)
 
 
-def test_records_that_were_seen_already_tell_that_the_partition_was_away() -> None:
+def test_records_that_were_read_before_show_that_the_partition_was_reassigned() -> None:
     found = buffer(4, 5)
 
-    assert found.overtakes(records(5))
-    assert not found.overtakes(records(6))
-    assert not buffer().overtakes(records(0))
+    assert found.rewinds(records(5))
+    assert not found.rewinds(records(6))
+    assert not buffer().rewinds(records(0))
