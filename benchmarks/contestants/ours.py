@@ -11,7 +11,7 @@ from benchmarks.contestants.shares import Shares
 from benchmarks.contestants.task import Meter, Task, asked
 from schemas.events import ClockReached, MentoringEvent
 from services.scoring.domain import layout, serialization, write_phases
-from services.scoring.domain.layout import Home, RelationshipState
+from services.scoring.domain.layout import Enrolment, RelationshipState
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.flow import decoding, worker
 from services.scoring.flow.settings import ScoringSettings
@@ -48,7 +48,7 @@ def _touch(partition: ScoredPartition, event: MentoringEvent, key: str, offset: 
     """Keeps of each relationship the position and the time of its newest event."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
-        partition.states[key] = RelationshipState({}, offset, partition.clock, home=Home(offset, event.program))
+        partition.states[key] = RelationshipState({}, offset, partition.clock, enrolment=Enrolment(offset, event.program))
     return ()
 
 
@@ -88,7 +88,7 @@ def _measured_run(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a method 
     async def measured(self: worker.Worker, number: int, fetched: Sequence[Any]) -> int | None:
         meter.begin()
         wanted = await run_(self, number, fetched)
-        applied = sum(self.applied_offset(owned) or 0 for owned in range(task.partitions))
+        applied = sum(self.applied_offset(assigned) or 0 for assigned in range(task.partitions))
         if applied == task.count:
             meter.answer(applied, shares=shares.seconds)
             os._exit(0)

@@ -13,9 +13,9 @@ from services.scoring.domain.changelog import ChangelogEntry, Recovery, programm
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.maintenance import (
-    Differs,
+    StateMismatch,
     HealBound,
-    carried,
+    carry_watermark,
     healed_entry,
     healing,
     is_within_reach,
@@ -170,8 +170,8 @@ def _child(broker: Broker, recovery: Recovery, number: int, partitions: int) -> 
     for name, old in recovery.states.items():
         if lies_on(name, partitions) == number:
             state = repartitioned(old, accounts.get(name, FullHistory()))
-            assert not isinstance(state, Differs), f"{name}: {state}"
+            assert not isinstance(state, StateMismatch), f"{name}: {state}"
             child.changelog.append(state_entry(name, writer, state))
     child.changelog += [programme_entry(writer, applied) for applied in recovery.profiles.values()]
-    child.changelog.append(watermark_entry(writer, carried(recovery.watermark, len(mine) - 1)))
+    child.changelog.append(watermark_entry(writer, carry_watermark(recovery.watermark, len(mine) - 1)))
     return child

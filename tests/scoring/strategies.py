@@ -14,7 +14,7 @@ from schemas.programs import Coefficients, Profile, Weights
 from services.scoring.domain.backtesting.calibration import BOUNDS
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
-from services.scoring.domain.memory import LOOKED_AT, groups
+from services.scoring.domain.memory import SELECTED_PER_GROUP, groups
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.timeline import Timeline
 from tests.scoring import building as b
@@ -75,7 +75,7 @@ class Story:
 
     def is_full(self, name: str) -> bool:
         """Whether one more fact of a group pushes an older one out of what a score looks at."""
-        return len(self.of(name)) >= LOOKED_AT[name]
+        return len(self.of(name)) >= SELECTED_PER_GROUP[name]
 
 
 DAYS = (1, 0, 0.004, 0.02, 0.4, 2.3, 7, 14, 33, 100)

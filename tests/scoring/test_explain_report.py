@@ -11,7 +11,7 @@ from schemas.events import OfRelationship
 from schemas.programs import CalibrationEvidence, Profile
 from services.scoring.commands.explain import document, report
 from services.scoring.domain.explaining.explanation import Explanation, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import KEY, booked, held, micros, missed, paused, requested, started
 
@@ -57,7 +57,7 @@ def test_without_contact_or_booking_it_says_so() -> None:
 
 
 def test_what_was_known_and_what_lies_ahead_is_named() -> None:
-    known = knowledge_of(KEY, list(enumerate(SILENT)), micros(5))
+    known = known_history(KEY, list(enumerate(SILENT)), micros(5))
     found = explain(known, DEFAULT, micros(9))
     assert isinstance(found, Explanation)
 
@@ -118,7 +118,7 @@ def test_the_document_holds_the_same_with_points_that_add_up() -> None:
 
 
 def explained(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Explanation:
-    found = explain(knowledge_of(KEY, list(enumerate(events)), None), profiles, micros(days))
+    found = explain(known_history(KEY, list(enumerate(events)), None), profiles, micros(days))
     assert isinstance(found, Explanation)
     return found
 

@@ -7,8 +7,8 @@ import pytest
 
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
-from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.explanation import Explanation, NothingToExplain, explain
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.explaining.story import shown_health, shown_points
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (
@@ -63,9 +63,9 @@ def test_the_shown_parts_sum_to_the_shown_health_all_along(seed: int) -> None:
     events = [event for key, event in random_log(Random(seed)) if key == "t/x"]
     end = max(micros(0), *(to_micros(event.time) for event in events)) + 20 * 86_400_000_000
 
-    found = explain(knowledge_of("t/x", list(enumerate(events)), None), DEFAULT, end)
+    found = explain(known_history("t/x", list(enumerate(events)), None), DEFAULT, end)
 
-    if isinstance(found, Untold):
+    if isinstance(found, NothingToExplain):
         return
     assert sum(shown_points(found.row.evaluation)) == shown_health(found.row.evaluation) == found.story[-1].health
     for change in found.story:
@@ -118,11 +118,11 @@ def test_what_health_lacks_is_told_in_words_the_heaviest_first() -> None:
 
 
 def test_before_the_first_fact_and_after_an_erasure_there_is_nothing_to_tell() -> None:
-    nothing = explain(knowledge_of(KEY, [(0, started(5))], None), DEFAULT, micros(4))
-    gone = knowledge_of(KEY, [(0, started(0.5)), (1, erased(9))], known_at=micros(5))
+    nothing = explain(known_history(KEY, [(0, started(5))], None), DEFAULT, micros(4))
+    gone = known_history(KEY, [(0, started(0.5)), (1, erased(9))], known_at=micros(5))
 
-    assert nothing == Untold("nothing that counts had happened yet")
-    assert explain(gone, DEFAULT, micros(4)) == Untold("it was erased: nothing is told of it any more")
+    assert nothing == NothingToExplain("nothing that counts had happened yet")
+    assert explain(gone, DEFAULT, micros(4)) == NothingToExplain("it was erased: nothing is told of it any more")
 
 
 def test_of_an_ended_or_paused_relationship_nothing_is_asked() -> None:
@@ -131,7 +131,7 @@ def test_of_an_ended_or_paused_relationship_nothing_is_asked() -> None:
 
 
 def explained(days: float, *events: OfRelationship, known_at: float | None = None) -> Explanation:
-    known = knowledge_of(KEY, list(enumerate(events)), None if known_at is None else micros(known_at))
+    known = known_history(KEY, list(enumerate(events)), None if known_at is None else micros(known_at))
     found = explain(known, DEFAULT, micros(days))
     assert isinstance(found, Explanation)
     return found

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, OfPartition, OfRelationship
-from services.scoring.domain.explaining.knowledge import NEVER_CAME, TAKEN_BACK, knowledge_of
+from services.scoring.domain.explaining.known_history import NEVER_RECEIVED, RETRACTED_LATER, known_history
 from services.scoring.domain.explaining.story import WORDS, short_type, story, words_of
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
@@ -97,11 +97,11 @@ def test_goals_that_stand_still_say_so() -> None:
 def test_a_retracted_event_stays_explained() -> None:
     session = held(1.5)
 
-    assert f"session held, 60 min{TAKEN_BACK}" in told(3, started(0.5), session, retraction(2.5, session))
-    assert NEVER_CAME in told(3, started(0.5), retraction(2.5, session))
+    assert f"session held, 60 min{RETRACTED_LATER}" in told(3, started(0.5), session, retraction(2.5, session))
+    assert NEVER_RECEIVED in told(3, started(0.5), retraction(2.5, session))
 
 
 def told(days: float, *events: OfRelationship) -> list[str]:
-    known = knowledge_of(KEY, list(enumerate(events)), None)
+    known = known_history(KEY, list(enumerate(events)), None)
     rows = ScoreHistory(known.facts, DEFAULT).rows(-1, micros(days))
     return ["; ".join(change.words) for change in story(rows, known.words())]

@@ -40,19 +40,19 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "HORIZON", 12 * bounds.DAY)
     monkeypatch.setattr(bounds, "FLOOR", 6 * bounds.DAY)
     monkeypatch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
-    monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
+    monkeypatch.setattr(bounds, "GROUP_CAPACITY", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
     monkeypatch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
-    monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
+    monkeypatch.setattr("services.scoring.domain.partition.DUE_BATCH", 2)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.crossings.REMEMBERED", 1)
     monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
     monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)
-    for name in memory.LOOKED_AT:
-        monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))
+    for name in memory.SELECTED_PER_GROUP:
+        monkeypatch.setitem(memory.SELECTED_PER_GROUP, name, SMALL_GROUPS.get(name, 2))
 
 
 @pytest.mark.parametrize("seed", range(CASES))
@@ -264,7 +264,7 @@ def on_time(events: Log) -> bool:
             sizes.update((key, name) for name in memory.groups(fact))
             if fact.time < clock - bounds.FLOOR + 4 * TICK or fact.kind in {FactKind.ENDED, FactKind.ERASED}:
                 return False
-    return max(sizes.values(), default=0) < bounds.KEPT_WHOLE
+    return max(sizes.values(), default=0) < bounds.GROUP_CAPACITY
 
 
 def _as_rows(shown: tuple[int, HistoryRow | None] | None) -> dict[int, HistoryRow]:

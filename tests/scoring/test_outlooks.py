@@ -13,7 +13,7 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState, facts_bytes
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes, programmes_of
 from services.scoring.domain.row import HistoryRow
@@ -30,7 +30,7 @@ from tests.scoring.building import (
     paused,
     started,
 )
-from tests.scoring.whole_logs import CHANGING, relationships
+from tests.scoring.full_logs import CHANGING, relationships
 
 COUNT = 60
 PLAIN = {f"t/{number:03}": found for number, found in enumerate(relationships(COUNT)) if found}
@@ -68,7 +68,7 @@ def programmes(profiles: Profiles) -> Programmes:
 
 def begun(profiles: Profiles, told: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int) -> ScoredPartition:
     states = {
-        name: RelationshipState(found, position=9, clock=clock, home=Home(0, "p")) for name, found in told.items()
+        name: RelationshipState(found, position=9, clock=clock, enrolment=Enrolment(0, "p")) for name, found in told.items()
     }
     return ScoredPartition(programmes(profiles), states, PartitionWatermark(9, clock, clock), **options)
 
@@ -76,7 +76,7 @@ def begun(profiles: Profiles, told: Mapping[str, Facts] = PLAIN, clock: int = CL
 def restarted(old: ScoredPartition, clock: int, profiles: Profiles) -> ScoredPartition:
     """From what is stored now; the partition itself has gone on to the clock."""
     recovery = Recovery()
-    for name, state in old.clocked(set(old.states)).items():
+    for name, state in old.states_to_store(set(old.states)).items():
         entry = state_entry(name, 1, state)
         recovery.add(entry.key, entry.value)
     for entry in (watermark_entry(1, PartitionWatermark(9, clock, clock)),):
@@ -111,7 +111,7 @@ def test_midnights_in_columns_are_the_rows_of_the_histories(profiles: Profiles, 
 def test_rows_are_the_same_however_many_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = rows(begun(DEFAULT).advance(CLOCK + SPAN))
 
-    monkeypatch.setattr(partition, "DUE_AT_ONCE", 1)
+    monkeypatch.setattr(partition, "DUE_BATCH", 1)
 
     assert rows(begun(DEFAULT).advance(CLOCK + SPAN)) == at_once
 
@@ -190,7 +190,7 @@ def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(
 def test_what_another_version_derived_is_computed_anew(monkeypatch: pytest.MonkeyPatch, counted: Counter[str]) -> None:
     stored = begun(DEFAULT)
     assert not stored.is_due(CLOCK)
-    states = stored.clocked(set(stored.states))
+    states = stored.states_to_store(set(stored.states))
     counted.clear()
     monkeypatch.setattr(outlook, "VERSION", outlook.VERSION ^ 1)
 
@@ -226,7 +226,7 @@ def test_what_lies_packed_in_memory_is_counted() -> None:
 
     apply(worker, message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
     assert worker.packed_bytes == empty + sum(len(facts_bytes(f)) for other, f in PLAIN.items() if other != name)
-    states = worker.clocked({name})
+    states = worker.states_to_store({name})
 
     assert worker.packed_bytes == empty + sum(len(facts_bytes(state.facts)) for state in worker.states.values())
     assert len(states[name].facts) <= len(found) + 1
@@ -259,7 +259,7 @@ def test_a_booking_a_pause_and_a_stalled_goal_are_told_between_the_midnights() -
 
 def test_a_damaged_state_is_no_state() -> None:
     worker = begun(DEFAULT)
-    state = replace(worker.states["t/001"], home=Home(0, "p"))
+    state = replace(worker.states["t/001"], enrolment=Enrolment(0, "p"))
     entry = state_entry("t/001", 1, state)
     assert entry.value is not None
     recovery = Recovery()

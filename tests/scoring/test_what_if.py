@@ -22,7 +22,7 @@ from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.what_if import (
     Balance,
     Candidates,
-    Compared,
+    RuleComparison,
     Summary,
     TrialAlert,
     TrialQuestion,
@@ -78,10 +78,10 @@ def test_a_summary_counts_alerts_and_the_relationships_that_differ() -> None:
     alert, other = TrialAlert(1, None), TrialAlert(2, 3)
     found = summaries(
         [
-            Compared("t/a", "p", "x", (alert,), (alert, other)),
-            Compared("t/b", "p", "x", (), (alert,)),
-            Compared("t/c", "p", "x", (other,), ()),
-            Compared("u/a", "p", "x", (), ()),
+            RuleComparison("t/a", "p", "x", (alert,), (alert, other)),
+            RuleComparison("t/b", "p", "x", (), (alert,)),
+            RuleComparison("t/c", "p", "x", (other,), ()),
+            RuleComparison("u/a", "p", "x", (), ()),
         ]
     )
 
@@ -92,12 +92,12 @@ def test_a_relationship_is_gained_or_lost_whichever_rule_it_is_that_alerts() -> 
     alert = TrialAlert(1, None)
     found = balance(
         [
-            Compared("t/a", "p", "x", (alert,), ()),
-            Compared("t/a", "p", "y", (), (alert,)),
-            Compared("t/b", "p", "x", (), (alert,)),
-            Compared("t/c", "p", "x", (alert,), ()),
-            Compared("t/d", "p", "x", (alert,), ()),
-            Compared("t/e", "p", "x", (), ()),
+            RuleComparison("t/a", "p", "x", (alert,), ()),
+            RuleComparison("t/a", "p", "y", (), (alert,)),
+            RuleComparison("t/b", "p", "x", (), (alert,)),
+            RuleComparison("t/c", "p", "x", (alert,), ()),
+            RuleComparison("t/d", "p", "x", (alert,), ()),
+            RuleComparison("t/e", "p", "x", (), ()),
         ]
     )
 
@@ -228,7 +228,7 @@ def test_a_file_that_holds_no_profile_is_refused_with_place_and_reason(tmp_path:
     assert reason in str(refused.value)
 
 
-def compared(candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES) -> list[Compared]:
+def compared(candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES) -> list[RuleComparison]:
     return compare("t/r", account(*events), DEFAULT, question(candidate, rules))
 
 

@@ -19,7 +19,7 @@ from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import explained, output, rfc3339, section, table
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
-from services.scoring.domain.backtesting.backtest import UNCALIBRATED, BacktestReport, Judged, SplitSide, backtest
+from services.scoring.domain.backtesting.backtest import UNCALIBRATED, BacktestReport, ModelEvaluation, SplitSide, backtest
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
@@ -107,7 +107,7 @@ def _facts(report: BacktestReport) -> Iterator[str]:
     yield f"learnt       {learnt}"
 
 
-def _models(models: Sequence[Judged]) -> Table:
+def _models(models: Sequence[ModelEvaluation]) -> Table:
     rows = (
         (
             model.name,
@@ -177,7 +177,7 @@ def draw(report: BacktestReport, file: Path) -> None:
     figure.savefig(file, dpi=DOTS_PER_INCH, format="png")
 
 
-def _curve(axes: Axes, model: Judged, **style: float | str) -> None:
+def _curve(axes: Axes, model: ModelEvaluation, **style: float | str) -> None:
     bins = [found for found in model.reliability if found.cases >= LEAST_CASES]
     predicted, observed = [found.predicted for found in bins], [found.observed for found in bins]
     axes.plot(predicted, observed, marker="o", markersize=4, label=model.name, **style)  # type: ignore[arg-type]

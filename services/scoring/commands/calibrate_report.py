@@ -20,11 +20,11 @@ from services.scoring.domain.backtesting.calibration_record import CalibrationRe
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
-    KnownProgramme,
+    ProgrammeHistory,
     NotAppliedError,
     UnreadableProgrammeError,
     append_version,
-    known_programmes,
+    programme_histories,
 )
 from services.scoring.flow.histories import HistoryError
 from services.scoring.topics import Topics
@@ -72,7 +72,7 @@ def apply(program: str | None) -> list[CalibrationOutcome]:
     names = Topics.at(settings.log_epoch)
     with explained("calibrate", HistoryError, UnreadableProgrammeError), progress() as shown:
         task = shown.add_task("reading the log", total=None)
-        known = [one for one in known_programmes(settings, names) if program in {None, one.id}]
+        known = [one for one in programme_histories(settings, names) if program in {None, one.id}]
         shown.remove_task(task)
         if not known:
             raise HistoryError("the log has no relationship of such a programme that was ever in contact")
@@ -121,7 +121,7 @@ def verdict(record: CalibrationRecord) -> str:
     )
 
 
-def _applied(settings: Settings, one: KnownProgramme, track: Track) -> CalibrationOutcome:
+def _applied(settings: Settings, one: ProgrammeHistory, track: Track) -> CalibrationOutcome:
     in_force = one.in_force.model_copy(update={"effective_from": None})
     plan = CasePlan(CaseRule(horizon_days=max(1, round(in_force.horizon_days))), Profiles((in_force,)))
     found = candidate(one.histories, plan, in_force, HELD_OUT, track)

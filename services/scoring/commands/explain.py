@@ -26,8 +26,8 @@ from services.scoring.commands.console import (
     tenths,
 )
 from services.scoring.domain.bounds import DAY, ONE
-from services.scoring.domain.explaining.explanation import Explanation, Trial, Untold, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.explanation import Explanation, Trial, NothingToExplain, explain
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.explaining.story import (
     HUNDREDTH,
     TENTH,
@@ -62,10 +62,10 @@ def explain_(relationship: str, as_of: int | None, known_at: int | None, *, as_j
     with explained("explain", UnknownRelationshipError), progress() as bar:
         task = bar.add_task("reading the log", total=None)
         log = read_relationship(settings, names, relationship, lambda: bar.advance(task))
-    known = knowledge_of(log.relationship, log.events, known_at)
+    known = known_history(log.relationship, log.events, known_at)
     upto = as_of if as_of is not None else known_at if known_at is not None else log.clock
     found = explain(known, log.programmes.of(log.relationship, known.program), upto)
-    if isinstance(found, Untold):
+    if isinstance(found, NothingToExplain):
         sys.exit(f"rapport scoring explain: {log.relationship}: {found.reason}")
     if as_json:
         click.echo(json.dumps(document(found), indent=2))

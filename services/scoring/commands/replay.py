@@ -21,10 +21,10 @@ from services.scoring.flow.replay.replay import (
     Computed,
     Effort,
     ReplayOrigin,
-    Wish,
+    ReplayOptions,
     origin,
-    rehearsal_of_file,
-    rehearse,
+    file_origin,
+    dry_run,
     replay,
 )
 from services.scoring.flow.replay.shadow import UnusableShadowError
@@ -90,15 +90,15 @@ def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags
     with explained("replay", *EXPECTED), working() as at:
         effort = Effort(processes, at)
         if flags["dry_run"]:
-            found = origin(place, asked) if asked == KAFKA else rehearsal_of_file(asked)
-            computed = rehearse(_task(found, until, None), found.source, effort)
+            found = origin(place, asked) if asked == KAFKA else file_origin(asked)
+            computed = dry_run(_task(found, until, None), found.source, effort)
             _told(_computed(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
             return
         with maintained(settings, place.names.state, "replay") as held:
             found = origin(place, asked)
-            wish = Wish(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
+            options = ReplayOptions(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
             exclusive = replace(place, check=held.check)
-            done = replay(exclusive, _task(found, None, settings), found.source, effort, wish)
+            done = replay(exclusive, _task(found, None, settings), found.source, effort, options)
     equal, changed, gone, new = done.changes
     changes = {
         "rows_as_before": equal,

@@ -26,7 +26,7 @@ from services.scoring.commands.console import (
     section,
     table,
 )
-from services.scoring.domain.what_if import Compared, TrialAlert, TrialQuestion, TrialSpan, balance, compare, summaries
+from services.scoring.domain.what_if import RuleComparison, TrialAlert, TrialQuestion, TrialSpan, balance, compare, summaries
 from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
@@ -128,7 +128,7 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
 Document = dict[str, Any]
 
 
-def report(console: Console, question: TrialQuestion, compared: Sequence[Compared]) -> None:
+def report(console: Console, question: TrialQuestion, compared: Sequence[RuleComparison]) -> None:
     span = question.span
     console.print(Text(verdict(question, compared), style="bold"), soft_wrap=True)
     console.print(Text(f"{minute(span.since)} to {minute(span.until)} UTC, {span.weeks:.1f} weeks"))
@@ -152,7 +152,7 @@ def report(console: Console, question: TrialQuestion, compared: Sequence[Compare
     section(console, "When they fired (UTC)", made)
 
 
-def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
+def verdict(question: TrialQuestion, compared: Sequence[RuleComparison]) -> str:
     """The pairs first: a rate of alerts hides which people somebody would call and which no longer."""
     span, pairs = question.span, balance(compared)
     now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
@@ -164,7 +164,7 @@ def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
     )
 
 
-def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
+def document(question: TrialQuestion, compared: Sequence[RuleComparison]) -> Document:
     span = question.span
     return {
         "verdict": verdict(question, compared),
@@ -190,7 +190,7 @@ def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
     }
 
 
-def _change(one: Compared) -> str:
+def _change(one: RuleComparison) -> str:
     if one.now and one.then:
         return "on both sides"
     return "no longer" if one.now else "newly"

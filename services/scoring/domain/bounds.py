@@ -12,7 +12,7 @@ DAY = 24 * HOUR
 HORIZON = 60 * DAY
 """Facts newer than the newest one less this are kept whole."""
 
-KEPT_WHOLE = 512
+GROUP_CAPACITY = 512
 """Facts of one group that are kept whole; 8 a day for the whole horizon."""
 
 LOOKBACK = 28 * DAY

@@ -116,7 +116,7 @@ class Recovery:
             yield name
         if self._outdated:
             self.watermark = PartitionWatermark()
-            self.states = {name: unread(state) for name, state in self.states.items()}
+            self.states = {name: reset_for_reread(state) for name, state in self.states.items()}
 
     def _merge(self, name: str, values: list[bytes]) -> None:
         if name == WATERMARK:
@@ -130,9 +130,9 @@ class Recovery:
             self._outdated = self._outdated or outdated
 
 
-def unread(state: RelationshipState) -> RelationshipState:
+def reset_for_reread(state: RelationshipState) -> RelationshipState:
     """What is left of a state whose log is read again: its programme, and that its rows may be wrong."""
-    return RelationshipState(stale_position=max(state.position, state.stale_position), home=state.home)
+    return RelationshipState(stale_position=max(state.position, state.stale_position), enrolment=state.enrolment)
 
 
 def dump_profiles(applied: AppliedProfiles) -> bytes:

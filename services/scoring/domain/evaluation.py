@@ -79,7 +79,7 @@ def columns_of(moments: Sequence[Moment]) -> tuple[Numbers, Floats, Floats]:
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     points, parameters, health = snapshot.points, snapshot.parameters, int(scores.health)
-    caps = snapshot.voices.caps
+    caps = snapshot.reports.caps
     band = BANDS[min(bisect_right(BAND_BEGINS, health), BEST_CAPPED if caps else len(BANDS))]
     # 1. The parts: what the factors with data give, and what silence takes; in millionths that sum to the health, by
     # largest remainder, ties to the earlier.
@@ -113,12 +113,12 @@ def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
     found: dict[Moment, Evaluation] = {}
     for parameters in versions.values():
         some = [moment for moment in moments if moment.snapshot.parameters is parameters]
-        caps = [snapshot.voices.caps for snapshot, _ in some]
+        caps = [snapshot.reports.caps for snapshot, _ in some]
         found.update(zip(some, evaluations(parameters, *columns_of(some), caps), strict=True))
     return [found[moment] for moment in moments]
 
 
-class Evaluated(NamedTuple):
+class EvaluationColumns(NamedTuple):
     """As an Evaluation, of many. Of parts (PARTS) and terms (TERMS) a row for each, of which every column shows some;
     `bands`: the numbers of BANDS."""
 
@@ -133,7 +133,7 @@ class Evaluated(NamedTuple):
     confidence: Integers
 
 
-def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans) -> Evaluated:
+def evaluation_columns(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans) -> EvaluationColumns:
     """A column of `numbers` for each. `slopes`: coefficients in the order of TERMS, of each or of all."""
     scores = score(numbers.aging, now, booked, MANY)
     values = np.array(factors(numbers.steady, scores))
@@ -141,13 +141,13 @@ def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_
     begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
     of_health: Floats = scores.health
     bands = np.searchsorted(begins, of_health, side="right")
-    return Evaluated(
+    return EvaluationColumns(
         scores.health.astype(np.int64),
         scores.risk.astype(np.int64),
         np.where(is_capped, np.minimum(bands, BEST_CAPPED), bands),
         _is_shown_part(numbers.points),
         np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64),
-        _apportioned(numbers.points, values, scores),
+        _contribution_columns(numbers.points, values, scores),
         _is_shown_term(known != 0.0, slopes),
         np.rint(slopes * known * ONE).astype(np.int64),
         numbers.confidence.astype(np.int64),
@@ -158,7 +158,7 @@ def evaluations(
     parameters: Parameters, numbers: Numbers, now: Floats, booked: Floats, caps: Sequence[tuple[str, ...]]
 ) -> list[Evaluation]:
     """A column of `numbers` for each, all under the same version of a profile."""
-    found = evaluated(slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps]))
+    found = evaluation_columns(slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps]))
     of_parts, of_terms = _pickers(found.parts), _pickers(found.terms)
     return list(
         map(
@@ -166,11 +166,11 @@ def evaluations(
             found.health.tolist(),
             found.risk.tolist(),
             map(BANDS.__getitem__, found.bands.tolist()),
-            _shared(of_parts, PARTS),
-            _shared(of_parts, (*parameters.weights, 0.0)),
+            _shared_selections(of_parts, PARTS),
+            _shared_selections(of_parts, (*parameters.weights, 0.0)),
             map(call, of_parts, found.values.T.tolist()),
             map(call, of_parts, found.contributions.T.tolist()),
-            _shared(of_terms, TERMS),
+            _shared_selections(of_terms, TERMS),
             map(call, of_terms, found.effects.T.tolist()),
             found.confidence.tolist(),
             caps,
@@ -198,7 +198,7 @@ def features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
     return (*of_contacts, missed, late, scores.stalled, drop, scores.booked)
 
 
-def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
+def _contribution_columns(points: Floats, values: Floats, scores: Scores) -> Integers:
     """As in evaluation_of, by column; a factor without data takes none of what is left."""
     exact = np.vstack([points * values, -scores.silence * scores.core]) * ONE
     parts = np.floor(exact)
@@ -255,7 +255,7 @@ def _picker(mask: int) -> Picker:
     return itemgetter(*shown) if len(shown) > 1 else lambda values: (values[shown[0]],)
 
 
-def _shared(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+def _shared_selections(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """What is the same for all that show the same."""
     found = {pick: pick(of_all) for pick in set(pickers)}
     return map(found.__getitem__, pickers)

@@ -39,7 +39,7 @@ WINDOW = 1_000 * DAY
 """Of a history, whose rows are computed at once: so snapshots of 100,000 facts are never in memory together."""
 
 
-class Quiet(NamedTuple):
+class QuietSpan(NamedTuple):
     """No row lies in (newest, until]; the one at `newest` is the last before them, None: there is none."""
 
     newest: int | None
@@ -67,7 +67,7 @@ class ScoreHistory:
         self._search = CrossingSearch(profiles)
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
-        self._quiet: Quiet | None = None
+        self._quiet: QuietSpan | None = None
         self.surplus = 0
         """Facts beyond the bounded memory when it was packed last."""
 
@@ -105,10 +105,10 @@ class ScoreHistory:
             known = self._quiet
             if begin < first or (known is not None and begin <= known.until <= end):
                 earlier = known.newest if known is not None and begin >= first else None
-                self._quiet = Quiet(instants[-1].at if instants else earlier, end)
+                self._quiet = QuietSpan(instants[-1].at if instants else earlier, end)
         return out
 
-    def extended(
+    def append_in_order(
         self, news: tuple[Key, Fact], previous: int, healths: Sequence[tuple[int, int | None]], clock: int
     ) -> NewestRow | None:
         """Takes a fact that is newer than all others, and than the row at `previous`, the newest one. No earlier row
@@ -135,18 +135,18 @@ class ScoreHistory:
         ahead, midnight = timeline.ahead(snapshot, at), (at // DAY + 1) * DAY
         due: int | None = min(midnight, ahead.upcoming)
         if row.status != "active":
-            named = timeline.next_named(at)
+            named = timeline.next_breakpoint(at)
             due = None if named == FOREVER else named
         elif due is not None and passed(profiles.levels[version], scores, snapshot.scores(due)):
             due = self.due(at)
         # 4. All that the next fact needs of this history.
         timeline.forget()
         self._evaluations = {at: evaluation}
-        self._quiet = Quiet(at, FOREVER if due is None else due - 1)
+        self._quiet = QuietSpan(at, FOREVER if due is None else due - 1)
         if due is not None and due <= clock:
             return NewestRow(row, due, NO_OUTLOOK)
         if clock >= midnight or ahead.upcoming <= clock:
-            return NewestRow(row, due, self.look_ahead(clock, at, due))
+            return NewestRow(row, due, self.compute_outlook(clock, at, due))
         return NewestRow(row, due, outlook_of(snapshot, clock, (at, snapshot, due), ahead, profiles))
 
     def healths(self, instants: Sequence[int]) -> list[int | None]:
@@ -155,7 +155,7 @@ class ScoreHistory:
         self._forget()
         return found
 
-    def look_ahead(self, after: int, newest: int, due: int | None) -> Outlook:
+    def compute_outlook(self, after: int, newest: int, due: int | None) -> Outlook:
         """What is known at an instant of the time to come. `newest`: the instant of the newest row up to it, NONE if
         there is none; `due`: when the next one is."""
         if not self._facts:
@@ -187,11 +187,11 @@ class ScoreHistory:
         while reach > low:
             begin = max(low, reach - step)
             if found := self.instants(begin, reach):
-                self._quiet = Quiet(found[-1].at, upto)
+                self._quiet = QuietSpan(found[-1].at, upto)
                 return found[-1].at
             reach, step = begin, step * 4
         if after < self.index.times[0]:
-            self._quiet = Quiet(None, upto)
+            self._quiet = QuietSpan(None, upto)
         return None
 
     def due(self, after: int) -> int | None:
@@ -205,7 +205,7 @@ class ScoreHistory:
             crossed = self._search.instants([SilentSpan(snapshot, timeline.left(snapshot, after), due, due)])
             due = crossed[0].at if crossed else due
         else:
-            due = timeline.next_named(after)
+            due = timeline.next_breakpoint(after)
         if self._quiet is not None and self._quiet.until >= after:
             quiet = FOREVER if due == FOREVER else due - 1
             self._quiet = self._quiet._replace(until=max(self._quiet.until, quiet))
@@ -232,7 +232,7 @@ class ScoreHistory:
             self._healths = {at: found for at, found in self._healths.items() if at < time}
         if self._quiet is not None:
             newest, until = self._quiet
-            self._quiet = Quiet(newest, min(until, time - 1)) if newest is None or newest < time else None
+            self._quiet = QuietSpan(newest, min(until, time - 1)) if newest is None or newest < time else None
 
     def _rows(self, after: int, instants: Sequence[Instant]) -> dict[int, HistoryRow]:
         if not instants:
@@ -312,7 +312,7 @@ def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], 
         snapshot.frame.cadence,
         snapshot.last_contact,
         None if session == UNSET else session,
-        snapshot.voices.requests,
+        snapshot.reports.requests,
         snapshot.sources,
         profile.version,
         profile.calibration,

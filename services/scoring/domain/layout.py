@@ -33,14 +33,14 @@ class PartitionWatermark(NamedTuple):
     clock_next: int = NONE
 
 
-class Home(NamedTuple):
+class Enrolment(NamedTuple):
     """The programme of a relationship, as its first fact on the log named it; it never changes."""
 
     position: int
     program: str
 
 
-NOWHERE = Home(NONE, "")
+NO_ENROLMENT = Enrolment(NONE, "")
 
 
 @dataclass(slots=True)
@@ -61,20 +61,20 @@ class RelationshipState:
     healed_clock: int = NONE
     stale_programme: int = NONE
     healed_programme: int = NONE
-    home: Home = NOWHERE
+    enrolment: Enrolment = NO_ENROLMENT
     derived: bytes = field(default=b"", compare=False, repr=False)
     """Of the facts, as it was when the state was stored (outlook); empty where it has to be computed anew."""
 
     def merge(self, other: "RelationshipState") -> "RelationshipState":
         """Associative, commutative, idempotent: union of the facts, then the same trimming; the rest by maximum."""
-        marks = {name: max(getattr(self, name), getattr(other, name)) for name in MARKS}
-        homes = [home for home in (self.home, other.home) if home != NOWHERE]
-        home = min(homes, default=NOWHERE)
+        marks = {name: max(getattr(self, name), getattr(other, name)) for name in MAX_FIELDS}
+        enrolments = [enrolment for enrolment in (self.enrolment, other.enrolment) if enrolment != NO_ENROLMENT]
+        enrolment = min(enrolments, default=NO_ENROLMENT)
         # A heal stores no facts: those of the worker stay, and what is derived of them.
         for one, another in ((self, other), (other, self)):
             if not another.facts and one.derived:
-                return RelationshipState(one.facts, **marks, home=home, derived=one.derived)
-        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, home=home)
+                return RelationshipState(one.facts, **marks, enrolment=enrolment, derived=one.derived)
+        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, enrolment=enrolment)
 
     def is_stale(self, clock: int) -> bool:
         return (
@@ -96,12 +96,12 @@ class RelationshipState:
             self.healed_clock,
             self.stale_programme,
             self.healed_programme,
-            self.home,
+            self.enrolment,
             derived,
         )
 
 
-MARKS = (
+MAX_FIELDS = (
     "position",
     "clock",
     "stale_position",
@@ -116,7 +116,7 @@ VERSION = 3
 NEWER = 8
 """So many versions a newer service may be ahead. Bytes that begin otherwise were written by none."""
 _OLDEST_WITH_ALL_FACTS = 2
-_HEAD = struct.Struct(f">B{len(MARKS)}qqH")
+_HEAD = struct.Struct(f">B{len(MAX_FIELDS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
 _FACT = struct.Struct(">qB16sqqBqqqqBHH")
 _KEY = struct.Struct(">qB16sq")
@@ -124,7 +124,7 @@ _WATERMARK = struct.Struct(">Bqqq")
 _WATERMARK_VERSION = 1
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
-_marks = attrgetter(*MARKS)
+_max_fields = attrgetter(*MAX_FIELDS)
 
 
 class UnknownLayoutError(Exception):
@@ -155,11 +155,11 @@ class PackedFacts(Mapping[Key, Fact]):
         return facts
 
     def __len__(self) -> int:
-        (count,) = _U32.unpack_from(self.data, _end_of_names(self.data))
+        (count,) = _U32.unpack_from(self.data, _names_end(self.data))
         return int(count)
 
     def __iter__(self) -> Iterator[Key]:
-        at = _end_of_names(self.data) + _U32.size
+        at = _names_end(self.data) + _U32.size
         return (Key(*_KEY.unpack_from(self.data, begin)) for begin in range(at, len(self.data), _FACT.size))
 
     def __getitem__(self, key: Key) -> Fact:
@@ -170,8 +170,8 @@ class PackedFacts(Mapping[Key, Fact]):
 
 
 def dump(state: RelationshipState) -> bytes:
-    program, facts = state.home.program.encode(), facts_bytes(state.facts)
-    head = _HEAD.pack(VERSION, *_marks(state), state.home.position, len(program)) + program + _U32.pack(len(facts))
+    program, facts = state.enrolment.program.encode(), facts_bytes(state.facts)
+    head = _HEAD.pack(VERSION, *_max_fields(state), state.enrolment.position, len(program)) + program + _U32.pack(len(facts))
     # The facts are the bulk of it: they are copied once.
     return b"".join([head, facts, _U32.pack(zlib.crc32(facts, zlib.crc32(head))), state.derived])
 
@@ -191,23 +191,23 @@ def load(data: bytes) -> RelationshipState:
     """Of an older layout only the home and how far it told rows: those are stale. Raises UnknownLayoutError, and
     struct.error, ValueError or LookupError for what is no layout at all."""
     head = _HEAD if is_current(data) else _HEAD_1
-    version, *values, home_position, length = head.unpack_from(data)
+    version, *values, enrolment_position, length = head.unpack_from(data)
     at = head.size + length
-    home = Home(home_position, data[head.size : at].decode())
+    enrolment = Enrolment(enrolment_position, data[head.size : at].decode())
     if head is _HEAD_1:
-        return RelationshipState(stale_position=values[0], home=home)
-    marks = dict(zip(MARKS, values, strict=True))
+        return RelationshipState(stale_position=values[0], enrolment=enrolment)
+    marks = dict(zip(MAX_FIELDS, values, strict=True))
     if version != VERSION:
         facts = PackedFacts(data[at:])
         for key in facts.unpacked():
             groups(key)  # raises LookupError for a kind of fact that there is not
-        return RelationshipState(facts, **marks, home=home)
+        return RelationshipState(facts, **marks, enrolment=enrolment)
     (size,) = _U32.unpack_from(data, at)
     begin, end = at + _U32.size, at + _U32.size + size
     # The sum vouches for the facts: to unpack those of all relationships would make a start long.
     if (zlib.crc32(data[:end]),) != _U32.unpack_from(data, end):
         raise ValueError("the bytes of a state are not those that were written")
-    return RelationshipState(PackedFacts(data[begin:end]), **marks, home=home, derived=data[end + _U32.size :])
+    return RelationshipState(PackedFacts(data[begin:end]), **marks, enrolment=enrolment, derived=data[end + _U32.size :])
 
 
 def dump_watermark(watermark: PartitionWatermark) -> bytes:
@@ -229,14 +229,14 @@ def packed(facts: Facts) -> PackedFacts:
     return facts if isinstance(facts, PackedFacts) else PackedFacts(facts_bytes(facts))
 
 
-class GrowingBytes:
+class FactBuffer:
     """The bytes of facts that come one after the other, each newer than all before it. They are packed when somebody
     asks: those of a history that nobody stores never are."""
 
     def __init__(self) -> None:
         self._facts: list[tuple[Key, Fact]] = []
         self._packed = bytearray()
-        self._named = names_bytes(())
+        self._named = dump_names(())
         self._numbers: dict[str, int] = {}
         self._uses: dict[str, int] = {}
 
@@ -253,7 +253,7 @@ class GrowingBytes:
         if len(uses) > len(self._numbers):
             # With another name the numbers of all are different.
             names = sorted(uses)
-            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
+            self._named, self._numbers = dump_names(names), {name: number for number, name in enumerate(names)}
             news, self._packed = self._facts, bytearray()
         numbers = self._numbers
         for key, fact in news:
@@ -283,16 +283,16 @@ def facts_bytes(facts: Facts) -> bytes:
     numbers = {name: number for number, name in enumerate(names)}
     ordered = ((key, facts[key]) for key in sorted(facts))
     all_packed = [_FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name]) for key, fact in ordered]
-    return b"".join([names_bytes(names), _U32.pack(len(facts)), *all_packed])
+    return b"".join([dump_names(names), _U32.pack(len(facts)), *all_packed])
 
 
-def names_bytes(names: Sequence[str]) -> bytes:
+def dump_names(names: Sequence[str]) -> bytes:
     """u16 count of names, then each name (u16 length, UTF-8)"""
     encoded = [name.encode() for name in names]
     return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
 
 
-def _end_of_names(data: bytes) -> int:
+def _names_end(data: bytes) -> int:
     (count,) = _U16.unpack_from(data)
     at = _U16.size
     for _ in range(count):

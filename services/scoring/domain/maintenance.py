@@ -74,7 +74,7 @@ def healed_entry(relationship: str, state: RelationshipState, number: int) -> Ch
 def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
     """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
     watermark."""
-    return max(state.home.position, state.stale_position) <= mark.position
+    return max(state.enrolment.position, state.stale_position) <= mark.position
 
 
 class PartitionSplit(NamedTuple):
@@ -95,24 +95,24 @@ class PartitionSplit(NamedTuple):
         return range(number, self.new, self.old)
 
 
-class Differs(NamedTuple):
+class StateMismatch(NamedTuple):
     """So many facts are on the log only, or in the state only: neither can be left behind."""
 
     log_only: int
     state_only: int
 
 
-def repartitioned(old: RelationshipState, account: FullHistory) -> RelationshipState | Differs:
+def repartitioned(old: RelationshipState, account: FullHistory) -> RelationshipState | StateMismatch:
     """The state as the new log makes it. How far its rows are out, and which of them wait for a heal, stays: all that
     was told stays told. The old positions are below every new one."""
     read = memory.trimmed(account.facts)
-    said, known = set(_anywhere(read)), set(_anywhere(old.facts))
+    said, known = set(_without_positions(read)), set(_without_positions(old.facts))
     if said != known:
-        return Differs(len(said - known), len(known - said))
+        return StateMismatch(len(said - known), len(known - said))
     return replace(old, facts=read, position=max(old.position, account.position))
 
 
-def carried(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:
+def carry_watermark(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:
     """The watermark of a new partition whose last record has this offset."""
     return PartitionWatermark(offset, watermark.clock, watermark.clock)
 
@@ -122,7 +122,7 @@ def is_finished(watermark: PartitionWatermark) -> bool:
     return watermark.clock_next <= watermark.clock
 
 
-def _anywhere(facts: Facts) -> Iterator[tuple[Key, Fact]]:
+def _without_positions(facts: Facts) -> Iterator[tuple[Key, Fact]]:
     """The facts wherever they are on the log; a mark without its fact is nowhere on any."""
     for key, fact in facts.items():
         yield key, fact._replace(position=min(fact.position, 0))

@@ -11,7 +11,7 @@ from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import BOTH, GOALS, LATE, MENTEE, MENTOR, FactKind, slots_of
 
 # How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
-LOOKED_AT: dict[str, int] = {
+SELECTED_PER_GROUP: dict[str, int] = {
     "outcomes": 24,
     "held": 1,
     "missed_by_mentor": 3,
@@ -40,9 +40,9 @@ LOOKED_AT: dict[str, int] = {
     "erased": 1,
 }
 PER_GOAL = frozenset({"goals_set", "goals_progressed", "goals_revised", "goals_ended"})
-WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
+CONTACT_GROUPS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
 
-LEAST_OF_DAY = 2
+CONTACTS_PER_DAY = 2
 """By so many contacts a day is known, so that one of them may be retracted."""
 
 # The groups of each kind; of each side where a name has a place for it.
@@ -117,28 +117,28 @@ def kept(ordered: Sequence[Key]) -> set[Key]:
     cut = ordered[-1].time - bounds.HORIZON
     keep, rest = {ordered[0]}, []
     for name, keys in by_group.items():
-        whole = [key for key in keys if key.time > cut][: bounds.KEPT_WHOLE]
+        whole = [key for key in keys if key.time > cut][: bounds.GROUP_CAPACITY]
         others = keys[len(whole) :]
         keep.update(whole)
         keep.update(newest(name, others))
-        if name in WITH_CONTACTS:
+        if name in CONTACT_GROUPS:
             rest += others
     # The newest days with contact, each known by its two least contact ids.
     days: dict[int, list[Key]] = defaultdict(list)
     for key in rest:
         days[key.time // bounds.DAY].append(key)
     for day in sorted(days, reverse=True)[: bounds.CONTACT_DAYS]:
-        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY])
+        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:CONTACTS_PER_DAY])
     return keep
 
 
 def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
     """What a score looks at of a group's keys, newest first."""
     if name not in PER_GOAL:
-        return keys[: LOOKED_AT[name]]
+        return keys[: SELECTED_PER_GROUP[name]]
     of_goal: dict[int, Key] = {}
     for key in keys:
-        if len(of_goal) == LOOKED_AT[name]:
+        if len(of_goal) == SELECTED_PER_GROUP[name]:
             break
         of_goal.setdefault(key.slot, key)
     return of_goal.values()

@@ -10,7 +10,7 @@ from schemas.programs import Profile
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
 from services.scoring.domain.crossings import SilentTime, crossings, passed_of_many
 from services.scoring.domain.evaluation import evaluations, midnights, trends
-from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, Outlooks, Records
+from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, OutlookTable, Records
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
 from services.scoring.domain.score import MANY, score
@@ -46,10 +46,10 @@ class NightlyRow(NamedTuple):
     nightly: bool
 
 
-def due_at(outlooks: Outlooks, midnight: int, most: int, profiles_of: ProfilesOf) -> Iterator[list[NightlyRow]]:
+def due_midnight_rows(outlooks: OutlookTable, midnight: int, most: int, profiles_of: ProfilesOf) -> Iterator[list[NightlyRow]]:
     """The rows of all those whose next one is that of this midnight, so many at the most at once; they are scheduled
     anew."""
-    if outlooks.nearest_night > midnight:
+    if outlooks.next_shared_midnight > midnight:
         return
     for number, block in enumerate(outlooks.blocks):
         places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
@@ -57,12 +57,12 @@ def due_at(outlooks: Outlooks, midnight: int, most: int, profiles_of: ProfilesOf
             rows = midnight_rows(outlooks, group, midnight, profiles_of(_names(outlooks, group)[0]))
             for found in rows:
                 if not found.nightly:
-                    outlooks.put_alone(found.name, found.due)
+                    outlooks.push_individual(found.name, found.due)
             yield rows
-    outlooks.find_nearest_night()
+    outlooks.refresh_shared_midnight()
 
 
-def take_stored(outlooks: Outlooks, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf) -> set[str]:
+def restore_outlooks(outlooks: OutlookTable, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf) -> set[str]:
     """Takes outlooks as they were stored, by relationship, as far as nothing but midnights lies between then and the
     clock. Returns the others: these have to be looked at anew."""
     anew: set[str] = set()
@@ -79,15 +79,15 @@ def take_stored(outlooks: Outlooks, stored: Mapping[str, bytes], clock: int, pro
             names = dict(zip(group.places.tolist(), _names(outlooks, group), strict=True))
             profiles, left = profiles_of(next(iter(names.values()))), group.places
             if profiles.fingerprint == group.profiles:
-                left = _carried(outlooks, group, clock, profiles)
+                left = _fast_forward(outlooks, group, clock, profiles)
             else:
                 for name in names.values():
-                    outlooks.forget_healths(name, 0)
+                    outlooks.invalidate_healths(name, 0)
             block["nightly"][left] = 0
             for row in np.setdiff1d(group.places[block["nightly"][group.places] == 0], left).tolist():
-                outlooks.put_alone(names[row], int(block["due"][row]))
+                outlooks.push_individual(names[row], int(block["due"][row]))
             anew.update(names[row] for row in left.tolist())
-    outlooks.find_nearest_night()
+    outlooks.refresh_shared_midnight()
     return anew
 
 
@@ -99,7 +99,7 @@ def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[
             yield Group(number, own[begin : begin + most], profiles, version)
 
 
-def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
+def midnight_rows(outlooks: OutlookTable, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
     """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
     block = outlooks.blocks[group.block]
     some, labels = (
@@ -128,7 +128,7 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
     return list(map(NightlyRow, _names(outlooks, group), rows, due, nightly))
 
 
-def _carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
+def _fast_forward(outlooks: OutlookTable, group: Group, clock: int, profiles: Profiles) -> Places:
     """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
     become due of stay as they are, and those that nothing but midnights and sessions that began lay in between of are
     carried on, whatever lies ahead. Returns the places of the others: these have to be looked at anew, which takes a
@@ -194,7 +194,7 @@ def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], pr
     ]
 
 
-def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, profiles: Profiles) -> list[int]:
+def _due_next(outlooks: OutlookTable, group: Group, newest: Places, midnight: int, profiles: Profiles) -> list[int]:
     """When the next row is, after the newest one and up to the midnight that follows. A crossing is looked for only
     where the next point's value has passed a level."""
     block, places = outlooks.blocks[group.block], group.places
@@ -222,5 +222,5 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
     return found
 
 
-def _names(outlooks: Outlooks, group: Group) -> list[str]:
+def _names(outlooks: OutlookTable, group: Group) -> list[str]:
     return [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]

@@ -17,17 +17,17 @@ from services.scoring.domain.evaluation import midnights
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.history import NewestRow, ScoreHistory
 from services.scoring.domain.late_facts import FactChange, change_of, with_newest
-from services.scoring.domain.layout import Home, PackedFacts, PartitionWatermark, RelationshipState, packed
-from services.scoring.domain.midnights import due_at, take_stored
-from services.scoring.domain.outlook import Outlook, Outlooks
+from services.scoring.domain.layout import Enrolment, PackedFacts, PartitionWatermark, RelationshipState, packed
+from services.scoring.domain.midnights import due_midnight_rows, restore_outlooks
+from services.scoring.domain.outlook import Outlook, OutlookTable
 from services.scoring.domain.profiles import AppliedProfiles, Profiles, Programmes, applied_profiles
 from services.scoring.domain.row import HistoryRow
 
 SPARE = 64
 """Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
-DUE_AT_ONCE = 100
+DUE_BATCH = 100
 """Rows that become due and are computed in one go: a hundredth of a second of work."""
-LOADED_AT_ONCE = 250
+LOAD_BATCH = 250
 """Relationships whose outlooks are taken from their states in one go."""
 INDEXED_FACTS = 100_000
 """Facts that are indexed in memory, unless the settings say otherwise: some 200 MB."""
@@ -63,7 +63,7 @@ class ScoredPartition:
         self._programmes, self._begin = programmes, position(epoch, 0)
         self.states = dict(states)
         self.offset, self.clock = watermark.offset, watermark.clock
-        self._outlooks = Outlooks()
+        self._outlooks = OutlookTable()
         self._histories: OrderedDict[str, ScoreHistory] = OrderedDict()
         """Those that were worked with last at the end."""
         self._sizes: dict[str, int] = {}
@@ -77,21 +77,21 @@ class ScoredPartition:
         """Of the facts as they were last stored, and of the outlooks."""
         return self._packed_facts + self._outlooks.size
 
-    def scheduling(self) -> Iterator[str]:
+    def schedule_all(self) -> Iterator[str]:
         """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
         while self._unscheduled:
-            some = self._unscheduled[-LOADED_AT_ONCE:]
-            del self._unscheduled[-LOADED_AT_ONCE:]
+            some = self._unscheduled[-LOAD_BATCH:]
+            del self._unscheduled[-LOAD_BATCH:]
             stored: dict[str, bytes] = {}
             for name in some:
                 # Who had an event meanwhile was looked at then.
-                if self._outlooks.prospect(name) is None:
+                if self._outlooks.schedule(name) is None:
                     state = self.states[name]
                     facts = packed(state.facts)
                     self._packed_facts += len(facts.data) - _packed_size(state)
                     self.states[name] = state.kept(facts, state.clock)
                     stored[name] = state.derived if state.clock <= self.clock else b""
-            anew = take_stored(self._outlooks, stored, self.clock, self._profiles_of)
+            anew = restore_outlooks(self._outlooks, stored, self.clock, self._profiles_of)
             for relationship in some:
                 if relationship in anew:
                     self._schedule(relationship)
@@ -107,7 +107,7 @@ class ScoredPartition:
         if type(event) is ClockReached:
             return []
         facts = facts_of(event, place)
-        old = self.states.get(key) or RelationshipState(home=Home(place, event.program))
+        old = self.states.get(key) or RelationshipState(enrolment=Enrolment(place, event.program))
         if not facts or place <= old.position:
             return []
         self._packed_facts -= _packed_size(old)
@@ -117,15 +117,15 @@ class ScoredPartition:
         if recent is not None and recent.newest < time <= self.clock:
             # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
             history = self._history(key)
-            is_exact = old.inexact_until <= self.clock and history.index.largest < bounds.KEPT_WHOLE
+            is_exact = old.inexact_until <= self.clock and history.index.largest < bounds.GROUP_CAPACITY
             if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(news[0]):
                 points = list(zip(looked_at, recent.healths or history.healths(looked_at), strict=True))
                 self.states[key] = old.kept(history.facts, NONE, place)
-                found = history.extended(news, recent.newest, points, self.clock)
+                found = history.append_in_order(news, recent.newest, points, self.clock)
                 return self._in_order(key, history, found, event, recent.until)
         self.states[key] = old
         change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
-        self._outlooks.forget_healths(key, time)
+        self._outlooks.invalidate_healths(key, time)
         return self._changed(key, change, event)
 
     def advance(self, clock: int) -> Iterator[list[Emission]]:
@@ -158,11 +158,11 @@ class ScoredPartition:
         if since is None:
             return
         for name, state in list(self.states.items()):
-            if (name.split("/", 1)[0], state.home.program) != (tenant, program):
+            if (name.split("/", 1)[0], state.enrolment.program) != (tenant, program):
                 yield None
                 continue
             self._drop(name)
-            self._outlooks.forget_healths(name, since)
+            self._outlooks.invalidate_healths(name, since)
             self._schedule(name)
             if since <= max(self.clock, state.clock) and state.facts:
                 self.states[name] = replace(self.states[name], stale_position=max(place, state.stale_position))
@@ -170,7 +170,7 @@ class ScoredPartition:
             else:
                 yield None
 
-    def clocked(self, relationships: set[str]) -> dict[str, RelationshipState]:
+    def states_to_store(self, relationships: set[str]) -> dict[str, RelationshipState]:
         """The states of these relationships as they must be stored: trimmed, and marked with how far their rows are
         out. In the order of their names: whoever works on the same log writes the same bytes in the same order."""
         found: dict[str, RelationshipState] = {}
@@ -182,7 +182,7 @@ class ScoredPartition:
                 facts = packed(facts) if history is None else history.packed()
                 self._packed_facts += len(facts.data)
             self.states[name] = state.kept(facts, self.clock)
-            found[name] = state.kept(facts, self.clock, derived=self._outlooks.dumped(name))
+            found[name] = state.kept(facts, self.clock, derived=self._outlooks.dump(name))
             if history is not None and history.surplus * 2 > len(history.facts) + SPARE:
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
                 self._drop(name)
@@ -191,20 +191,20 @@ class ScoredPartition:
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
         out: list[Emission] = []
-        while (due := self._outlooks.next_alone()) is not None and due <= end:
-            relationship = self._outlooks.pop_alone()
+        while (due := self._outlooks.next_individual()) is not None and due <= end:
+            relationship = self._outlooks.pop_individual()
             state = self.states[relationship]
             became_due = self._history(relationship).rows(max(self.clock, state.clock), end)
             out += [self._due_row(relationship, at, row) for at, row in became_due.items()]
             self._schedule(relationship, end)
-            if len(out) >= DUE_AT_ONCE:
+            if len(out) >= DUE_BATCH:
                 yield sorted(out, key=attrgetter("as_of", "relationship"))
                 out = []
             else:
                 # One that is looked at by itself takes as long as many others: whoever writes may pause here.
                 yield []
         yield sorted(out, key=attrgetter("as_of", "relationship"))
-        for rows in due_at(self._outlooks, end, DUE_AT_ONCE, self._profiles_of):
+        for rows in due_midnight_rows(self._outlooks, end, DUE_BATCH, self._profiles_of):
             for found in rows:
                 # The next event of who is worked with is measured against this row.
                 history = self._histories.get(found.name)
@@ -214,7 +214,7 @@ class ScoredPartition:
 
     def _due_row(self, relationship: str, at: int, row: HistoryRow) -> Emission:
         state = self.states[relationship]
-        return Emission(relationship, state.home.program, at, state.position, row, changed=True, trigger=None)
+        return Emission(relationship, state.enrolment.program, at, state.position, row, changed=True, trigger=None)
 
     def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
         self.states[key] = change.state
@@ -225,7 +225,7 @@ class ScoredPartition:
     def _emissions(self, key: str, rows: dict[int, HistoryRow | None], event: OfRelationship) -> list[Emission]:
         """The last of them is the newest row."""
         state, last = self.states[key], next(reversed(rows), None)
-        program, place = state.home.program, state.position
+        program, place = state.enrolment.program, state.position
         return [Emission(key, program, at, place, row, changed=at == last, trigger=event) for at, row in rows.items()]
 
     def _in_order(
@@ -235,7 +235,7 @@ class ScoredPartition:
         health was known before it."""
         state, time = self.states[key], history.index.times[-1]
         if until >= time:
-            self._outlooks.forget_healths(key, time)
+            self._outlooks.invalidate_healths(key, time)
         if found is None:
             change = FactChange(state, history, {}, history.index.floor(self.clock))
             return self._changed(key, with_newest(change, self.clock), event)
@@ -246,12 +246,12 @@ class ScoredPartition:
                 # All healths stay, and those of the last midnights are known.
                 self._outlooks.write(key, outlook)
             else:
-                self._look_ahead(key, outlook, self.clock)
-            return [Emission(key, state.home.program, time, state.position, row, changed=True, trigger=event)]
+                self._store_outlook(key, outlook, self.clock)
+            return [Emission(key, state.enrolment.program, time, state.position, row, changed=True, trigger=event)]
         # The clock is beyond the fact: what comes between the two becomes due with it.
         rows = {time: row} | history.rows(time, self.clock)
         due, last = history.due(self.clock), next(reversed(rows))
-        self._look_ahead(key, history.look_ahead(self.clock, last, due), self.clock)
+        self._store_outlook(key, history.compute_outlook(self.clock, last, due), self.clock)
         self._keep(key, history)
         return self._emissions(key, dict(rows), event)
 
@@ -293,22 +293,22 @@ class ScoredPartition:
         history = self._history(relationship)
         newest = history.newest(upto)
         due = history.due(upto)
-        self._look_ahead(relationship, history.look_ahead(upto, NONE if newest is None else newest, due), upto)
+        self._store_outlook(relationship, history.compute_outlook(upto, NONE if newest is None else newest, due), upto)
         self._shrink()
 
-    def _look_ahead(self, relationship: str, outlook: Outlook, upto: int) -> None:
+    def _store_outlook(self, relationship: str, outlook: Outlook, upto: int) -> None:
         self._outlooks.write(relationship, outlook)
         missing = self._outlooks.missing_healths(relationship, upto // DAY * DAY)
         if missing:
-            self._outlooks.keep_healths(relationship, missing, self._history(relationship).healths(missing))
+            self._outlooks.store_healths(relationship, missing, self._history(relationship).healths(missing))
 
     def _next_due(self) -> int | None:
-        for _ in self.scheduling():
+        for _ in self.schedule_all():
             pass
         return self._outlooks.next_due()
 
     def _profiles_of(self, relationship: str) -> Profiles:
-        return self._programmes.of(relationship, self.states[relationship].home.program)
+        return self._programmes.of(relationship, self.states[relationship].enrolment.program)
 
 
 def _packed_size(state: RelationshipState) -> int:

@@ -83,7 +83,7 @@ class Profiles:
     def differ_from(self, other: "Profiles") -> int | None:
         """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""
         instants = sorted({0, *self.changes, *other.changes})
-        return next((at for at in instants if timeless(self.at(at)) != timeless(other.at(at))), None)
+        return next((at for at in instants if without_start(self.at(at)) != without_start(other.at(at))), None)
 
 
 DEFAULT = Profiles()
@@ -113,7 +113,7 @@ class Programmes:
         return before
 
 
-def timeless(profile: Profile) -> Profile:
+def without_start(profile: Profile) -> Profile:
     """What a profile says, whenever it began to."""
     return profile.model_copy(update={"effective_from": None})
 

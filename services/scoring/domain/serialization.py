@@ -98,7 +98,7 @@ def _score(row: HistoryRow) -> dict[str, Any]:
         "risk": evaluation.risk / ONE,
         "parts": [
             {"name": name, "value": value / ONE, "weight": weight, "contribution": share / ONE, "delta": delta / ONE}
-            for name, value, weight, share, delta in zip(*told_columns(row), strict=True)
+            for name, value, weight, share, delta in zip(*part_columns(row), strict=True)
         ],
         "risk_terms": [
             {"name": name, "value": value / ONE}
@@ -128,7 +128,7 @@ def _score(row: HistoryRow) -> dict[str, Any]:
     }
 
 
-class ToldParts(NamedTuple):
+class PartColumns(NamedTuple):
     """Of the parts of a row a column each: `weights` in points, the other numbers in millionths."""
 
     names: tuple[str, ...]
@@ -138,21 +138,21 @@ class ToldParts(NamedTuple):
     deltas: tuple[int, ...]
 
 
-def told_columns(row: HistoryRow) -> ToldParts:
+def part_columns(row: HistoryRow) -> PartColumns:
     """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
     what it took away."""
     now, before = row.evaluation, row.before
     names, values, weights, shares = now.names, now.values, now.weights, now.contributions
     if before is None:
-        return ToldParts(names, values, weights, shares, shares)
+        return PartColumns(names, values, weights, shares, shares)
     then = before.evaluation
     if then.names == names:
         # The usual case: a relationship has the same factors for months.
-        return ToldParts(names, values, weights, shares, tuple(map(sub, shares, then.contributions)))
+        return PartColumns(names, values, weights, shares, tuple(map(sub, shares, then.contributions)))
     was = dict(zip(then.names, then.contributions, strict=True))
     gone = {name: share for name, share in was.items() if name not in names}
     none = (0,) * len(gone)
-    return ToldParts(
+    return PartColumns(
         (*names, *gone),
         (*values, *none),
         (*weights, *map(float, none)),

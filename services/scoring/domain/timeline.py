@@ -24,13 +24,13 @@ BOOKING_STARTS = "booking.starts"
 PROFILE_CHANGED = "profile.changed"
 GOAL_STALLED = "goal.stalled"
 PAUSE_BOUNDARY = "pause.boundary"
-NAMING = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
+SCHEDULING_KINDS = frozenset({FactKind.SCHEDULED, FactKind.RESCHEDULED, FactKind.PAUSED})
 """Facts that name instants to come."""
 
 
-def named_by(key: Key, fact: Fact) -> Collection[int]:
+def scheduled_instants(key: Key, fact: Fact) -> Collection[int]:
     """The instants that a fact names beside its own."""
-    if key.kind not in NAMING:
+    if key.kind not in SCHEDULING_KINDS:
         return ()
     return {fact.first, *((fact.second,) if key.kind == FactKind.PAUSED else ())} - {UNSET}
 
@@ -41,7 +41,7 @@ again."""
 _NO_SESSIONS = (UNSET,) * SESSIONS
 
 
-class Ahead(NamedTuple):
+class Lookahead(NamedTuple):
     """After an instant: the next one that facts, profiles or stalling goals name, the next such one but the plain begin
     of a session that is not the last known, FOREVER if there is none; and the next sessions that are booked, UNSET
     where there are no more."""
@@ -84,7 +84,7 @@ class Timeline:
         """One more fact, newer than all others: what is known before it stays."""
         self.index.append(key, fact)
         time, named, known = key.time, self.named, self._causes_of_facts
-        for at in (time, *named_by(key, fact)):
+        for at in (time, *scheduled_instants(key, fact)):
             place = bisect_left(named, at)
             if named[place : place + 1] != [at]:
                 named.insert(place, at)
@@ -157,17 +157,17 @@ class Timeline:
         stalls = snapshot.stalls
         return named if stalls is None or stalls > after else max(named, stalls)
 
-    def next_named(self, after: int) -> int:
+    def next_breakpoint(self, after: int) -> int:
         """By facts or profiles; FOREVER: there is none."""
         place = bisect_right(self.named, after)
         return self.named[place] if place < len(self.named) else FOREVER
 
-    def ahead(self, snapshot: Snapshot, after: int) -> Ahead:
+    def ahead(self, snapshot: Snapshot, after: int) -> Lookahead:
         named, place, bookings = self.named, bisect_right(self.named, after), snapshot.meetings.bookings
         stalls = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
         upcoming = min(named[place], stalls) if place < len(named) else stalls
         if not bookings or bookings[-1] <= after:
-            return Ahead(upcoming, upcoming, _NO_SESSIONS)
+            return Lookahead(upcoming, upcoming, _NO_SESSIONS)
         begins = bookings[(first := bisect_right(bookings, after)) : first + SESSIONS]
         # Where still more are booked, nobody would know of them once the last of these has begun.
         plain, turn = begins if first + SESSIONS >= len(bookings) else begins[:-1], stalls
@@ -178,14 +178,14 @@ class Timeline:
             if at in self._changes or at in snapshot.frame.boundaries:
                 turn = at
                 break
-        return Ahead(upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
+        return Lookahead(upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
 
     @cached_property
     def named(self) -> list[int]:
         """Times of facts, retracted or not, and the times that facts and profiles name, in order."""
         found = {*self.index.times, *self._changes}
         for key, fact in self._facts.items():
-            found.update(named_by(key, fact))
+            found.update(scheduled_instants(key, fact))
         return sorted(found)
 
     @cached_property

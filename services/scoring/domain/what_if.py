@@ -131,7 +131,7 @@ class TrialQuestion:
     span: TrialSpan
 
 
-class Compared(NamedTuple):
+class RuleComparison(NamedTuple):
     """One rule of one relationship: its alerts of the span with the present profiles, and with the other one."""
 
     relationship: str
@@ -162,7 +162,7 @@ class Summary(NamedTuple):
     fewer: int
 
 
-def compare(relationship: str, account: FullHistory, present: Profiles, question: TrialQuestion) -> list[Compared]:
+def compare(relationship: str, account: FullHistory, present: Profiles, question: TrialQuestion) -> list[RuleComparison]:
     """Both sides are judged on all that is known, from the beginning on: an alert that was open before the span is none
     of the span. Nothing where no profile is tried on the programme."""
     candidate = question.candidates.of(_programme(relationship, account.program))
@@ -170,12 +170,12 @@ def compare(relationship: str, account: FullHistory, present: Profiles, question
         return []
     now, then = (_alerts(account, profiles, question) for profiles in (present, Profiles((candidate,))))
     return [
-        Compared(relationship, account.program, rule.name, ours, theirs)
+        RuleComparison(relationship, account.program, rule.name, ours, theirs)
         for rule, ours, theirs in zip(question.rules, now, then, strict=True)
     ]
 
 
-def balance(compared: Iterable[Compared]) -> Balance:
+def balance(compared: Iterable[RuleComparison]) -> Balance:
     now, then = set[str](), set[str]()
     for one in compared:
         now.update([one.relationship] if one.now else ())
@@ -183,8 +183,8 @@ def balance(compared: Iterable[Compared]) -> Balance:
     return Balance(gained=len(then - now), lost=len(now - then), kept=len(now & then))
 
 
-def summaries(compared: Iterable[Compared]) -> list[Summary]:
-    grouped: dict[tuple[str, str], list[Compared]] = defaultdict(list)
+def summaries(compared: Iterable[RuleComparison]) -> list[Summary]:
+    grouped: dict[tuple[str, str], list[RuleComparison]] = defaultdict(list)
     for one in compared:
         grouped[_programme(one.relationship, one.program), one.rule].append(one)
     return [

@@ -73,7 +73,7 @@ class PartitionProcessor:
             if not changed:
                 continue
             # Where the wall clock stopped the record, even its own row is one that it may not bring again.
-            if self._brings_more(changed, to_micros(event.time) if recorded == clock else NONE):
+            if self._emits_beyond_own(changed, to_micros(event.time) if recorded == clock else NONE):
                 round_.passes = self.partition.clock
             round_.outputs += changed
             if len(round_.outputs) >= ROUND:
@@ -126,7 +126,7 @@ class PartitionProcessor:
         yield [*self._forget([PROGRAMME + applied.name]), *self._watermark()]
 
     def _store(self, names: set[str]) -> Iterator[Phase]:
-        states = self.partition.clocked(names)
+        states = self.partition.states_to_store(names)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
         yield self._forget(states)
 
@@ -136,12 +136,12 @@ class PartitionProcessor:
         if round_.passes > self._stored.clock_next:
             yield from self._announce(round_.passes)
         yield round_.outputs
-        states = self.partition.clocked(round_.touched)
+        states = self.partition.states_to_store(round_.touched)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
         yield [*self._forget(states), *self._watermark()] if self._older else self._watermark()
         round_.clear()
 
-    def _brings_more(self, emissions: Sequence[Emission], own: int) -> bool:
+    def _emits_beyond_own(self, emissions: Sequence[Emission], own: int) -> bool:
         """Whether there are rows beyond the clock that is stored which the same record may not bring again after a
         crash: those that its time of recording brings beside its `own`."""
         # Of every event: a loop, where `any` would make a generator.

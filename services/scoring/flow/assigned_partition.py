@@ -53,14 +53,14 @@ class AssignedPartition:
     lost: bool = False
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     breaker: Breaker = field(default_factory=Breaker)
-    unheard_records: int = 1
-    clock_told: float = 0.0
+    unannounced_records: int = 1
+    clock_announced: float = 0.0
 
     @property
     def partition(self) -> ScoredPartition:
         return self.processor.partition
 
-    def look_at(self, writes: Sequence[object]) -> None:
+    def track_stale(self, writes: Sequence[object]) -> None:
         """What was stored may be stale, or no more."""
         states = self.partition.states
         for write in writes:
@@ -92,7 +92,7 @@ async def restore(
 
     def preparing() -> Iterator[None]:
         """One relationship a step: when it is due, and whether it may be stale."""
-        for name in partition.scheduling():
+        for name in partition.schedule_all():
             stale.track(name, partition.states[name])
             yield
 
@@ -108,7 +108,7 @@ async def in_slices(work: Iterable[object], wanted: Callable[[], bool]) -> bool:
     time_slice = TimeSlice()
     for _ in work:
         if time_slice.is_over():
-            await time_slice.let_others_in()
+            await time_slice.yield_control()
             if not wanted():
                 return False
     return True
@@ -125,6 +125,6 @@ class TimeSlice:
         self.now = time.monotonic()
         return self.now >= self._until
 
-    async def let_others_in(self) -> None:
+    async def yield_control(self) -> None:
         await asyncio.sleep(0)
         self._until = time.monotonic() + SLICE_SECONDS

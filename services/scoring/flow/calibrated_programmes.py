@@ -40,7 +40,7 @@ class NotAppliedError(Exception):
 
 
 @dataclass(frozen=True)
-class KnownProgramme:
+class ProgrammeHistory:
     """A programme as it is described, or as the defaults score it; `earliest`: when a new version may begin."""
 
     programme: Programme
@@ -61,7 +61,7 @@ class KnownProgramme:
         return self.programme.profiles[-1]
 
 
-def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
+def programme_histories(settings: Settings, names: Topics) -> list[ProgrammeHistory]:
     """Of all relationships on the log that were ever in contact, by the programme that their first fact named. Raises
     KafkaError, UnreadableProgrammeError."""
     described = _described(settings)
@@ -84,11 +84,11 @@ def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
             programme = described.get(key) or Programme(id=program, tenant=tenant, recordedtime=present)
             # After a version that has yet to begin, too.
             begins = programme.profiles[-1].effective_from
-            found.append(KnownProgramme(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
+            found.append(ProgrammeHistory(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
     return found
 
 
-def append_version(settings: Settings, known: KnownProgramme, profile: Profile) -> None:
+def append_version(settings: Settings, known: ProgrammeHistory, profile: Profile) -> None:
     """Hands the programme with one more version to `rapport programs apply`, which alone writes programmes: what
     somebody applied meanwhile is refused there. Raises NotAppliedError."""
     profiles = (*known.programme.profiles, profile)

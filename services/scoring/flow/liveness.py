@@ -24,7 +24,7 @@ class NotAliveError(Exception):
 
 
 @dataclass(frozen=True)
-class _Stand:
+class _OffsetState:
     """Since when a partition stands at an offset; when and at which run its position was sought last."""
 
     offset: int
@@ -38,16 +38,16 @@ class PartitionProgress:
     """Of the partitions that are ours. Times are seconds on one clock."""
 
     def __init__(self) -> None:
-        self._stands: dict[int, _Stand] = {}
+        self._offset_states: dict[int, _OffsetState] = {}
         self._worked = 0.0
         self._runs = 0
 
     def forget_all(self) -> None:
-        self._stands.clear()
+        self._offset_states.clear()
 
     def forget(self, number: int) -> None:
         """A batch of the partition is worked on: wherever it stands, that is no standing still."""
-        self._stands.pop(number, None)
+        self._offset_states.pop(number, None)
 
     def worked(self, now: float) -> None:
         """A step of a run was done."""
@@ -56,22 +56,22 @@ class PartitionProgress:
     def ran(self) -> None:
         self._runs += 1
 
-    def has_lost_its_position(self, number: int, offset: int, end: int, now: float) -> bool:
+    def needs_seek(self, number: int, offset: int, end: int, now: float) -> bool:
         """Asked about once a second, with the last offset applied and the end of the log. True: seek again behind
         `offset`. While others are worked on, a partition waits for its turn. Raises NotAliveError."""
-        stand = self._stands.get(number)
+        stand = self._offset_states.get(number)
         if stand is None or stand.offset != offset or offset + 1 >= end:
-            self._stands[number] = _Stand(offset, since=now, sought=now, runs=self._runs)
+            self._offset_states[number] = _OffsetState(offset, since=now, sought=now, runs=self._runs)
             return False
         idle = now - max(stand.since, self._worked)
         if idle > STALLED_SECONDS or stand.searches > MOST_SEARCHES:
             raise NotAliveError(
                 f"partition {number} stands at {offset} for {now - stand.since:.0f} s, its end is {end}"
             )
-        overtaken = self._runs - stand.runs > OVERTAKEN_RUNS * len(self._stands)
+        overtaken = self._runs - stand.runs > OVERTAKEN_RUNS * len(self._offset_states)
         if now - max(stand.sought, self._worked) <= IDLE_SECONDS and not overtaken:
             return False
-        self._stands[number] = replace(stand, sought=now, runs=self._runs, searches=stand.searches + 1)
+        self._offset_states[number] = replace(stand, sought=now, runs=self._runs, searches=stand.searches + 1)
         return True
 
 
@@ -118,7 +118,7 @@ class Liveness:
             self._polled = now
             self._note_poll()
 
-    def recovered_some(self) -> None:
+    def recovery_progressed(self) -> None:
         if self._recovering_since is not None:
             self._recovering_since = time.monotonic()
 

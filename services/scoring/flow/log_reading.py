@@ -15,7 +15,7 @@ from services.runtime.kafka import Partition, Record, partition_count, partition
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.changelog import Recovery
-from services.scoring.domain.explaining.knowledge import Logged
+from services.scoring.domain.explaining.known_history import Logged
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import PartitionWatermark, RelationshipState
 from services.scoring.domain.profiles import Profiles, Programmes, applied_profiles, programmes_of
@@ -94,7 +94,7 @@ def histories_of_events(events: Iterable[LoggedEvent]) -> dict[str, FullHistory]
 
 
 @dataclass(frozen=True)
-class WholeLog:
+class FullLog:
     """What the log says of every relationship, and by which profiles each partition scores."""
 
     accounts: Mapping[str, FullHistory]
@@ -105,7 +105,7 @@ class WholeLog:
         return self.programmes[number].of(relationship, program)
 
 
-def whole_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWatermark]) -> WholeLog:
+def full_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWatermark]) -> FullLog:
     """Up to the watermarks."""
     partitions = partition_count(settings, names.events)
     programmes = {number: Programmes() for number in range(partitions)}
@@ -118,10 +118,10 @@ def whole_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWat
                 programmes[one.partition].apply(*applied_profiles(one.event, one.position))
             yield one
 
-    return WholeLog(histories_of_events(applied()), programmes)
+    return FullLog(histories_of_events(applied()), programmes)
 
 
-SAID_EVERY = 5_000
+PROGRESS_EVERY = 5_000
 """Records between two words on how many were read."""
 Passed = Callable[[int], object]
 """Learns how many more records were read."""
@@ -140,10 +140,10 @@ def records_up_to(settings: Settings, place: Partition, upto: int, passed: Passe
         if record.offset > upto:
             break
         read = record.offset
-        if (read + 1) % SAID_EVERY == 0:
-            passed(SAID_EVERY)
+        if (read + 1) % PROGRESS_EVERY == 0:
+            passed(PROGRESS_EVERY)
         yield record
-    passed((read + 1) % SAID_EVERY)
+    passed((read + 1) % PROGRESS_EVERY)
 
 
 SUGGESTIONS = 5

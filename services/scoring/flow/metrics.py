@@ -27,16 +27,16 @@ class ScoringMetrics:
         self.stale = gauge("stale", "Relationships whose history needs a heal")
         self.log_gap = gauge("log_gap", "Records that the log lost before they were applied: the partition stands")
 
-    def measure(self, owned: AssignedPartition, end: int, lost: int) -> None:
+    def measure(self, assigned: AssignedPartition, end: int, lost: int) -> None:
         """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
-        label, partition = str(owned.number), owned.partition
+        label, partition = str(assigned.number), assigned.partition
         self.lag.labels(label).set(max(0, end - partition.offset - 1))
         self.clock.labels(label).set(partition.clock / SECOND)
         self.log_gap.labels(label).set(lost)
         self.relationships.labels(label).set(len(partition.states))
         self.indexed_facts.labels(label).set(partition.indexed_facts)
         self.packed_bytes.labels(label).set(partition.packed_bytes)
-        self.stale.labels(label).set(owned.stale.count(partition.states, partition.clock))
+        self.stale.labels(label).set(assigned.stale.count(partition.states, partition.clock))
 
     def forget(self, partition: int) -> None:
         """The partition is no more ours."""

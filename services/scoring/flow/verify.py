@@ -12,8 +12,8 @@ from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.serialization import MODEL, UNCALIBRATED
 from services.scoring.domain.verification import NO_ROWS, Verdict, comparable, difference
-from services.scoring.domain.whole_histories import WholeHistory, digests
-from services.scoring.flow.log_reading import Stored, stored, whole_log
+from services.scoring.domain.bulk_digests import DigestRequest, digests
+from services.scoring.flow.log_reading import Stored, stored, full_log
 from services.scoring.flow.sink import await_sink, stored_digests, stored_rows
 from services.scoring.topics import Topics
 
@@ -66,7 +66,7 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
     progress("waiting for the warehouse to store what was told")
     await_sink(settings, names.scores)
     progress("reading the log")
-    log = whole_log(settings, names, known.watermarks)
+    log = full_log(settings, names, known.watermarks)
     stale = set(known.stale)
     warehouse = ClickHouse(settings)
     labels = stored_labels(warehouse, until)
@@ -78,7 +78,7 @@ def _compared(settings: Settings, known: Stored, until: int | None, progress: Pr
         # What the log says, scored by the profiles that it says. Rows are only looked at where the first ones differ.
         accounts = [log.accounts.get(name, FullHistory()) for name in chunk]
         histories = [
-            WholeHistory(name, account.facts, log.profiles_of(name, account.program), until)
+            DigestRequest(name, account.facts, log.profiles_of(name, account.program), until)
             for name, account in zip(chunk, accounts, strict=True)
         ]
         table = stored_digests(warehouse, chunk, until)

@@ -12,9 +12,9 @@ from schemas.primitives import Message
 from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
-from services.scoring.domain.profiles import timeless
+from services.scoring.domain.profiles import without_start
 from services.scoring.domain.what_if import Candidates, TrialSpan
-from services.scoring.flow.log_reading import WholeLog, stored, whole_log
+from services.scoring.flow.log_reading import FullLog, stored, full_log
 from services.scoring.topics import Topics
 
 UNNAMED = "what-if"
@@ -45,17 +45,17 @@ def read_candidates(file: Path) -> Candidates:
         raise ProfileFileError(f"{file}: a profile, or a programme, is one mapping of names to values")
     if any("profiles" in record or "tenant" in record for record in records):
         programmes = [_parsed(file, Programme, {"recordedtime": NEVER, **record}) for record in records]
-        return Candidates(of_program={partition_key(p.tenant, p.id): timeless(p.profiles[-1]) for p in programmes})
+        return Candidates(of_program={partition_key(p.tenant, p.id): without_start(p.profiles[-1]) for p in programmes})
     if len(records) > 1:
         raise ProfileFileError(f"{file}: one profile can be tried at a time")
-    return Candidates(of_all=timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
+    return Candidates(of_all=without_start(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
 
 
-def read_log(settings: Settings, names: Topics) -> tuple[WholeLog, TrialSpan]:
+def read_log(settings: Settings, names: Topics) -> tuple[FullLog, TrialSpan]:
     """Up to what the workers have acknowledged; from the time of the first fact to the clock up to which all that is
     known has been scored everywhere. Raises NothingScoredError, KafkaError."""
     known = stored(settings, names)
-    found = whole_log(settings, names, known.watermarks)
+    found = full_log(settings, names, known.watermarks)
     if known.clock is None or not found.accounts:
         raise NothingScoredError("scoring has stored nothing yet; is `rapport scoring serve` running?")
     begin = min(min(account.facts).time for account in found.accounts.values())

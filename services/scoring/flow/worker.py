@@ -61,7 +61,7 @@ class Worker:
     ) -> None:
         self._names, self._sizes, self._producer = names, sizes, producer
         self._metrics, self._liveness = metrics, liveness
-        self._owned: dict[int, AssignedPartition] = {}
+        self._assigned_partitions: dict[int, AssignedPartition] = {}
         self._begun: dict[int, float] = {}
         """When the batch in work of each partition began."""
         self._assignments = 0
@@ -69,13 +69,13 @@ class Worker:
 
     def next_offset(self, number: int) -> int | None:
         """None: the partition is not ours."""
-        owned = self._owned.get(number)
-        return None if owned is None else owned.partition.offset + 1
+        assigned = self._assigned_partitions.get(number)
+        return None if assigned is None else assigned.partition.offset + 1
 
     def applied_offset(self, number: int) -> int | None:
         """Where whoever takes the partition goes on, or later; None: it is not ours."""
-        owned = self._owned.get(number)
-        return None if owned is None else owned.applied + 1
+        assigned = self._assigned_partitions.get(number)
+        return None if assigned is None else assigned.applied + 1
 
     async def restore(self, number: int, recovery: Recovery) -> bool:
         """A partition was assigned and its changelog read. What was announced before a crash is told again first.
@@ -87,74 +87,74 @@ class Worker:
             self._liveness.worked(time.monotonic())
             return assignment == self._assignments
 
-        owned = await restore(number, recovery, self._names, self._sizes, goes_on)
-        if owned is None:
+        assigned = await restore(number, recovery, self._names, self._sizes, goes_on)
+        if assigned is None:
             return False
-        self._owned[number] = owned
-        async with owned.lock:
+        self._assigned_partitions[number] = assigned
+        async with assigned.lock:
             if recovery.unreadable:
                 unreadable = sorted(recovery.unreadable)
                 self._metrics.unreadable_states.inc(len(unreadable))
                 first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in unreadable[:MOST_NAMED]]
                 self._log.error("states_unreadable", partition=number, count=len(unreadable), first=first)
-                await self._write(owned, owned.processor.discard(unreadable))
+                await self._write(assigned, assigned.processor.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
-                await self._write(owned, owned.processor.resume(recovery.watermark.clock_next))
+                await self._write(assigned, assigned.processor.resume(recovery.watermark.clock_next))
         if not_on_log := sorted(one.name for one in recovery.profiles.values() if one.position == NONE):
             command = "rapport programs upgrade"
             self._log.warning("profiles_not_on_log", partition=number, programmes=not_on_log[:MOST_NAMED], run=command)
         self._log.info(
             "partition_taken",
             partition=number,
-            offset=owned.partition.offset,
-            relationships=len(owned.partition.states),
+            offset=assigned.partition.offset,
+            relationships=len(assigned.partition.states),
             generations=max(map(len, recovery.generations.values()), default=0),
         )
-        return not owned.lost
+        return not assigned.lost
 
-    async def step_over(self, number: int, offset: int) -> None:
+    async def skip_to(self, number: int, offset: int) -> None:
         """An operator accepted that the log begins at this offset; what was before it is lost."""
-        owned = self._owned.get(number)
-        if owned is not None:
-            async with owned.lock:
-                owned.partition.offset = max(owned.partition.offset, offset - 1)
+        assigned = self._assigned_partitions.get(number)
+        if assigned is not None:
+            async with assigned.lock:
+                assigned.partition.offset = max(assigned.partition.offset, offset - 1)
 
     async def drop_all(self) -> None:
         """A rebalance began: the partitions may be somebody else's. Returns when nothing of them is under way any more,
         at the latest after one phase."""
         self._assignments += 1
-        dropped = list(self._owned.values())
-        self._owned.clear()
-        for owned in dropped:
-            owned.lost = True
-        for owned in dropped:
-            async with owned.lock:
-                self._metrics.forget(owned.number)
+        dropped = list(self._assigned_partitions.values())
+        self._assigned_partitions.clear()
+        for assigned in dropped:
+            assigned.lost = True
+        for assigned in dropped:
+            async with assigned.lock:
+                self._metrics.forget(assigned.number)
         if dropped:
-            self._log.info("partitions_dropped", partitions=sorted(owned.number for owned in dropped))
+            self._log.info("partitions_dropped", partitions=sorted(assigned.number for assigned in dropped))
 
     async def apply(self, number: int, fetched: Sequence[Fetched]) -> int | None:
         """Applies a batch. None when it is applied or was before; else the offset that has to come first."""
-        owned = self._owned.get(number)
-        if owned is None:
+        assigned = self._assigned_partitions.get(number)
+        if assigned is None:
             return None
-        async with owned.lock:
-            partition, began = owned.partition, time.monotonic()
+        async with assigned.lock:
+            partition, began = assigned.partition, time.monotonic()
             fetched = [record for record in fetched if record.offset > partition.offset]
             if not fetched:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
             place = Partition(self._names.events, number)
-            records = Decoding(fetched, place, self._sizes.partitions, owned.breaker)
+            records = Decoding(fetched, place, self._sizes.partitions, assigned.breaker)
             self._begun[number] = began
             try:
-                rows = await self._write(owned, owned.processor.run(records, wall_clock() + AHEAD), records.refused)
+                rows = await self._write(assigned, assigned.processor.run(records, wall_clock() + AHEAD), records.refused)
             finally:
                 del self._begun[number]
-            if not owned.lost:
-                owned.applied = partition.offset
-                owned.unheard_records += len(fetched)
+            if not assigned.lost:
+                assigned.applied = partition.offset
+                assigned.unannounced_records += len(fetched)
                 for event in records.set:
                     versions = [profile.version for profile in event.data.profiles]
                     programme = partition_key(event.tenant, event.program)
@@ -165,41 +165,41 @@ class Worker:
     async def tick(self, number: int, end: int, clock: int | None) -> None:
         """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
         partition that is read to its end may let time pass, in slices, so that records get in between."""
-        owned = self._owned.get(number)
-        if owned is not None and owned.lock.locked():
+        assigned = self._assigned_partitions.get(number)
+        if assigned is not None and assigned.lock.locked():
             # A batch is in work, for minutes if it moves the clock far: its own records move it.
-            self._metrics.measure(owned, end, lost=0)
+            self._metrics.measure(assigned, end, lost=0)
             return
-        while owned is not None and not owned.lost:
-            async with owned.lock:
-                partition = owned.partition
-                self._metrics.measure(owned, end, lost=0)
+        while assigned is not None and not assigned.lost:
+            async with assigned.lock:
+                partition = assigned.partition
+                self._metrics.measure(assigned, end, lost=0)
                 if partition.offset + 1 < end:
                     return
-                reached = clock is None or await self._let_pass(owned, clock)
+                reached = clock is None or await self._advance_clock(assigned, clock)
                 if reached:
-                    await self._tell_clock(owned)
+                    await self._announce_clock(assigned)
                     return
 
-    async def _let_pass(self, owned: AssignedPartition, clock: int) -> bool:
+    async def _advance_clock(self, assigned: AssignedPartition, clock: int) -> bool:
         """A slice of a day at the most; whether the clock is reached. While nothing is due, a step a minute is enough:
         each is two records in the changelog."""
-        partition = owned.partition
+        partition = assigned.partition
         if clock - partition.clock < CLOCK_EVERY * SECOND and not partition.is_due(clock):
-            return await self._write_slice(owned, owned.processor.tick(partition.clock))
+            return await self._write_slice(assigned, assigned.processor.tick(partition.clock))
         step = clock if partition.clock < 0 else min(clock, partition.clock + DAY)
-        return await self._write_slice(owned, owned.processor.tick(step)) and step == clock
+        return await self._write_slice(assigned, assigned.processor.tick(step)) and step == clock
 
-    async def _tell_clock(self, owned: AssignedPartition) -> None:
-        now, clock = time.monotonic(), owned.partition.clock
-        if clock < 0 or owned.lost or (not owned.unheard_records and now - owned.clock_told < CLOCK_EVERY):
+    async def _announce_clock(self, assigned: AssignedPartition) -> None:
+        now, clock = time.monotonic(), assigned.partition.clock
+        if clock < 0 or assigned.lost or (not assigned.unannounced_records and now - assigned.clock_announced < CLOCK_EVERY):
             return
-        await self._acknowledged(owned, [clock_event(owned.number, clock)])
-        owned.unheard_records, owned.clock_told = 0, now
+        await self._send_acknowledged(assigned, [clock_event(assigned.number, clock)])
+        assigned.unannounced_records, assigned.clock_announced = 0, now
 
     async def _write(
         self,
-        owned: AssignedPartition,
+        assigned: AssignedPartition,
         phases: Iterable[Phase],
         refused: Sequence[RefusedRecord] = (),
     ) -> int:
@@ -210,60 +210,60 @@ class Worker:
         for phase in phases:
             if time_slice.is_over():
                 self._liveness.worked(time_slice.now)
-                await self._let_others_in(owned, time_slice)
-            if owned.lost:
+                await self._yield_to_others(assigned, time_slice)
+            if assigned.lost:
                 break
             # The outputs come before the watermark, though there may be none.
             if phase or (phase is not PAUSE and len(refused) > refusals):
                 self._liveness.worked(time_slice.now)
-                rows += await self._write_phase(owned, [*refused[refusals:], *phase])
+                rows += await self._write_phase(assigned, [*refused[refusals:], *phase])
                 refusals = len(refused)
         return rows
 
-    async def _write_slice(self, owned: AssignedPartition, phases: Iterable[Phase]) -> bool:
+    async def _write_slice(self, assigned: AssignedPartition, phases: Iterable[Phase]) -> bool:
         """As `_write`, for a while; whether all is written. What is left is begun anew: so it ends behind a phase that
         wrote, never where rows wait to be written."""
         time_slice = TimeSlice()
         end = time_slice.now + TICK_SLICE_SECONDS
         for phase in phases:
             if phase:
-                await self._write_phase(owned, phase)
+                await self._write_phase(assigned, phase)
             if time_slice.is_over():
-                await self._let_others_in(owned, time_slice)
+                await self._yield_to_others(assigned, time_slice)
             self._liveness.worked(time_slice.now)
-            if owned.lost or (phase and time_slice.now > end):
+            if assigned.lost or (phase and time_slice.now > end):
                 return False
         return True
 
-    async def _let_others_in(self, owned: AssignedPartition, time_slice: TimeSlice) -> None:
+    async def _yield_to_others(self, assigned: AssignedPartition, time_slice: TimeSlice) -> None:
         """An event passes the event loop a dozen times until it is acknowledged: if long work took a slice each time,
         it would wait for a dozen of them."""
         now = time.monotonic()
-        until, is_long = now + GIVES_WAY_SECONDS, now - self._begun.get(owned.number, 0.0) > SHORT_SECONDS
+        until, is_long = now + GIVES_WAY_SECONDS, now - self._begun.get(assigned.number, 0.0) > SHORT_SECONDS
         while is_long and now < until and now - max(self._begun.values(), default=0.0) < SHORT_SECONDS:
             await asyncio.sleep(0.001)
             now = time.monotonic()
-        await time_slice.let_others_in()
+        await time_slice.yield_control()
 
-    async def _write_phase(self, owned: AssignedPartition, writes: Sequence[Write]) -> int:
+    async def _write_phase(self, assigned: AssignedPartition, writes: Sequence[Write]) -> int:
         for begin in range(0, len(writes), PHASE_LENGTH):
-            if owned.lost:
+            if assigned.lost:
                 return 0
-            await self._acknowledged(owned, writes[begin : begin + PHASE_LENGTH])
-        owned.look_at(writes)
+            await self._send_acknowledged(assigned, writes[begin : begin + PHASE_LENGTH])
+        assigned.track_stale(writes)
         rows = sum(isinstance(write, Emission) for write in writes)
         self._metrics.rows.inc(rows)
         return rows
 
-    async def _acknowledged(self, owned: AssignedPartition, writes: Sequence[Write]) -> None:
+    async def _send_acknowledged(self, assigned: AssignedPartition, writes: Sequence[Write]) -> None:
         """Nothing is written where the partition is lost while its rows become bytes."""
         outgoing, time_slice = list[Outgoing](), TimeSlice()
         for write in writes:
-            outgoing.append(_outgoing(self._names, write, owned.number))
+            outgoing.append(_outgoing(self._names, write, assigned.number))
             if time_slice.is_over():
-                await self._let_others_in(owned, time_slice)
+                await self._yield_to_others(assigned, time_slice)
         self._liveness.check()
-        if not owned.lost:
+        if not assigned.lost:
             async with asyncio.timeout(self._liveness.phase_seconds):
                 await self._producer.write(outgoing)
 
@@ -286,9 +286,9 @@ class Worker:
 
     def stand(self, number: int, end: int, lost: int) -> None:
         """The partition stands before a gap of so many lost records: no time passes for it."""
-        owned = self._owned.get(number)
-        if owned is not None:
-            self._metrics.measure(owned, end, lost)
+        assigned = self._assigned_partitions.get(number)
+        if assigned is not None:
+            self._metrics.measure(assigned, end, lost)
 
 
 def wall_clock(now: Callable[[], float] = time.time) -> int:

@@ -27,7 +27,7 @@ def test_each_rule_ranks_by_what_it_is_named_after() -> None:
 def test_bg_nbd_learns_from_all_pairs_seen_before_the_split_and_from_nothing_after_it() -> None:
     histories = known(400, met([0.5, 5.5, 300]), met([3.5]), met([200]))
 
-    past = baselines.pasts(histories, micros(100))
+    past = baselines.contact_summaries(histories, micros(100))
 
     assert [list(column) for column in past] == [[1.0, 0.0], [5.0, 0.0], [100.0, 97.0]]
 
@@ -60,6 +60,6 @@ def test_the_rules_are_defined_for_every_case_of_a_random_history() -> None:
     histories = many(40, 500, seed=14)
     found = cases(histories)
 
-    scores = baselines.scores(found, baselines.fitted_bgnbd(baselines.pasts(histories, micros(300))), 30)
+    scores = baselines.scores(found, baselines.fitted_bgnbd(baselines.contact_summaries(histories, micros(300))), 30)
 
     assert all(np.isfinite(score).all() for score in scores.values())

@@ -7,17 +7,17 @@ import pytest
 from scipy.special import beta, gamma
 
 from services.scoring.domain.backtesting.baselines import BgNbd, fitted_bgnbd, log_likelihood, silent
-from services.scoring.domain.backtesting.cases import Past
+from services.scoring.domain.backtesting.cases import ContactSummary
 
 TRUE = BgNbd(r=0.6, alpha=12.0, a=0.8, b=2.5)
 AGE, HORIZON = 200.0, 45.0
 
 
-def one(repeats: float, recency: float, age: float) -> Past:
-    return Past(np.array([repeats]), np.array([recency]), np.array([age]))
+def one(repeats: float, recency: float, age: float) -> ContactSummary:
+    return ContactSummary(np.array([repeats]), np.array([recency]), np.array([age]))
 
 
-def simulated(count: int, seed: int) -> tuple[Past, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
+def simulated(count: int, seed: int) -> tuple[ContactSummary, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
     """Customers observed for AGE days, and whether no visit came in the HORIZON after that."""
     chance = np.random.default_rng(seed)
     repeats, recency, silent_then = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
@@ -27,7 +27,7 @@ def simulated(count: int, seed: int) -> tuple[Past, "np.ndarray[tuple[int], np.d
         seen = [visit for visit in visits if visit <= AGE]
         repeats[customer], recency[customer] = len(seen), seen[-1] if seen else 0.0
         silent_then[customer] = len(seen) == len(visits)
-    return Past(repeats, recency, np.full(count, AGE)), silent_then
+    return ContactSummary(repeats, recency, np.full(count, AGE)), silent_then
 
 
 def _visits(chance: np.random.Generator, rate: float, drop: float) -> list[float]:
@@ -79,7 +79,7 @@ def test_as_many_simulated_customers_stay_away_as_is_said() -> None:
 
 
 def test_silence_becomes_likelier_with_every_day_of_silence_and_less_likely_with_the_horizon() -> None:
-    quiet = Past(np.full(3, 10.0), np.full(3, 50.0), np.array([50.0, 80.0, 120.0]))
+    quiet = ContactSummary(np.full(3, 10.0), np.full(3, 50.0), np.array([50.0, 80.0, 120.0]))
 
     chances = silent(TRUE, quiet, 30)
 

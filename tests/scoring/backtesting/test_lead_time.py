@@ -6,7 +6,7 @@ import numpy as np
 
 from services.scoring.domain.backtesting.calibration import DEFAULTS, probabilities
 from services.scoring.domain.backtesting.cases import PairHistories
-from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
+from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, watched_gaps
 from services.scoring.domain.backtesting.measures import Floats, Ints
 from services.scoring.domain.facts import Facts
 from tests.scoring.backtesting.past import known, met, plan
@@ -22,13 +22,13 @@ def by_model(features: Floats, _: Ints) -> Floats:
 
 def found(level: float, histories: PairHistories, since: float = 0, predict: Predict = by_model) -> LeadTime:
     asked = plan(horizon_days=30)
-    told = told_silences(histories.pairs, asked, histories.span, micros(since), predict)
+    told = watched_gaps(histories.pairs, asked, histories.span, micros(since), predict)
     return lead_time(level, told, asked.rule, histories.span)
 
 
 def test_the_lead_is_the_days_between_the_level_and_the_ninetieth_day_of_silence() -> None:
     histories = known(400, met(EVERY_WEEK))
-    silence = told_silences(histories.pairs, plan(), histories.span, 0, by_model)[-1]
+    silence = watched_gaps(histories.pairs, plan(), histories.span, 0, by_model)[-1]
     reached = next(day for day, risk in enumerate(silence.risks) if risk >= 0.55)
 
     assert 0 < reached < 90

@@ -17,7 +17,7 @@ from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import Refusal, event_of
-from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
+from services.scoring.flow.log_reading import Stored, FullLog, stored, full_log
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
@@ -38,7 +38,7 @@ def compare(scoring: Scoring) -> Found:
     accounts, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
     told = told_rows(scoring)
-    log = whole_log(scoring.settings, scoring.names, kept.watermarks)
+    log = full_log(scoring.settings, scoring.names, kept.watermarks)
     rows = 0
     for name in sorted(accounts.keys() - stale):
         true = _true(name, accounts[name], log, kept)
@@ -96,7 +96,7 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
     return rows
 
 
-def _true(name: str, account: FullHistory, log: WholeLog, kept: Stored) -> Scores:
+def _true(name: str, account: FullHistory, log: FullLog, kept: Stored) -> Scores:
     rows = ScoreHistory(account.facts, log.profiles_of(name, account.program)).rows(-1, kept.clock_of[name])
     emissions = [Emission(name, account.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
     told = [json.loads(score_event(emission))["data"] for emission in emissions]

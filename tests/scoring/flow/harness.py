@@ -174,8 +174,8 @@ class Scoring:
         gauges = [service.gauges() for service in self.services if service.process.poll() is None]
         return {
             number: values["clock_seconds"]
-            for owned in gauges
-            for number, values in owned.items()
+            for assigned in gauges
+            for number, values in assigned.items()
             if values.get("lag") == 0 and "clock_seconds" in values
         }
 

@@ -192,8 +192,8 @@ def share(first: Service, second: Service) -> None:
     def shared() -> bool:
         ended = [service for service in (first, second) if service.process.poll() is not None]
         assert not ended, [service.errors() for service in ended]
-        owned = [set(service.gauges()) for service in (first, second) if service.is_ready()]
-        return [len(numbers) for numbers in owned] == [2, 2] and not owned[0] & owned[1]
+        assigned = [set(service.gauges()) for service in (first, second) if service.is_ready()]
+        return [len(numbers) for numbers in assigned] == [2, 2] and not assigned[0] & assigned[1]
 
     eventually(shared, 120, "two partitions each")
 

@@ -23,7 +23,7 @@ from services.runtime.kafka import (
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import state_entry
 from services.scoring.domain.explaining.explanation import Explanation, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.profiles import DEFAULT
@@ -171,7 +171,7 @@ def read(scoring: Scoring, asked: str, clock: str = "log") -> RelationshipLog:
 
 
 def explained(log: RelationshipLog, days: float, known_at: float | None = None) -> Explanation:
-    known = knowledge_of(log.relationship, log.events, None if known_at is None else micros(known_at))
+    known = known_history(log.relationship, log.events, None if known_at is None else micros(known_at))
     found = explain(known, DEFAULT, micros(days))
     assert isinstance(found, Explanation)
     return found

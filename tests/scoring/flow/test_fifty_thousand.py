@@ -16,7 +16,7 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain import layout
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.layout import Home, RelationshipState
+from services.scoring.domain.layout import Enrolment, RelationshipState
 from services.scoring.domain.memory import trimmed
 from services.scoring.flow.heal import HealEnvironment, heal
 from services.scoring.flow.log_reading import stored
@@ -151,7 +151,7 @@ def busy(rng: Random) -> RelationshipState:
     for number in range(50 * 200):
         event = b.message(number / 50, rng.choice(b.SIDES)).model_copy(update={"id": f"m{number}"})
         account.add(event, number)
-    return RelationshipState(trimmed(account.facts), account.position, home=Home(0, "p"))
+    return RelationshipState(trimmed(account.facts), account.position, enrolment=Enrolment(0, "p"))
 
 
 def sizes(states: Sequence[RelationshipState]) -> str:

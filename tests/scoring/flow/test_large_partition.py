@@ -4,7 +4,7 @@ import pytest
 
 from services.runtime.kafka import Producer
 from services.scoring.domain.changelog import state_entry, watermark_entry
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState
 from tests.receiver import eventually
 from tests.scoring.building import SIDES, facts, message, micros
 from tests.scoring.flow.harness import Scoring
@@ -18,7 +18,7 @@ NUMBER = 2
 def large(scoring: Scoring) -> Scoring:
     """One partition holds the states of many relationships, each with a month of messages."""
     state = RelationshipState(
-        facts(*(message(day, SIDES[day % 2]) for day in range(30))), 29, micros(30), home=Home(0, "p")
+        facts(*(message(day, SIDES[day % 2]) for day in range(30))), 29, micros(30), enrolment=Enrolment(0, "p")
     )
     value = state_entry("", 1, state).value
     producer = Producer(scoring.settings)

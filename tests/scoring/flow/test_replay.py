@@ -19,10 +19,10 @@ from services.scoring.flow.replay.replay import (
     Effort,
     Replayed,
     ReplayOrigin,
-    Wish,
+    ReplayOptions,
     origin,
-    rehearsal_of_file,
-    rehearse,
+    file_origin,
+    dry_run,
     replay,
 )
 from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
@@ -130,9 +130,9 @@ def test_a_shadow_of_another_replay_is_only_dropped_when_asked(
         replayed(place, origin(place, "kafka"), progress=CutOff("following live scoring", 0))
 
     with pytest.raises(UnusableShadowError, match=r"begun by another replay .*kafka.*--restart"):
-        replayed(place, origin(place, str(dumped(place, tmp_path))))
+        replayed(place, origin(place, str(dump(place, tmp_path))))
 
-    assert replayed(place, origin(place, str(dumped(place, tmp_path))), restart=True).changes.changed == 0
+    assert replayed(place, origin(place, str(dump(place, tmp_path))), restart=True).changes.changed == 0
     assert table_of(place) == truth_of(place)
 
 
@@ -140,10 +140,10 @@ def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, place: HealEnv
     applied(scoring, place, long_log(46, 16))
     expected = rehearsed(origin(place, "kafka"))
 
-    for file in (dumped(place, tmp_path), bare(place, tmp_path)):
-        by_file = rehearsed(rehearsal_of_file(str(file)))
+    for file in (dump(place, tmp_path), bare(place, tmp_path)):
+        by_file = rehearsed(file_origin(str(file)))
         assert by_file.hash == expected.hash, file
-    replayed(place, origin(place, str(dumped(place, tmp_path))))
+    replayed(place, origin(place, str(dump(place, tmp_path))))
 
     assert expected.worked.rows == sum(map(len, truth_of(place).values()))
     assert table_of(place) == truth_of(place)
@@ -154,7 +154,7 @@ def test_all_cores_compute_what_one_computes(scoring: Scoring, place: HealEnviro
     found = origin(place, "kafka")
 
     alone = rehearsed(found)
-    together = rehearse(task(found), found.source, Effort(2, said))
+    together = dry_run(task(found), found.source, Effort(2, said))
 
     assert together.hash == alone.hash
     assert together.worked == alone.worked
@@ -177,7 +177,7 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
         file = tmp_path / name
         file.write_text(text)
         with pytest.raises(ReplaySourceError) as problem:
-            rehearsal_of_file(str(file))
+            file_origin(str(file))
         return str(problem.value).removeprefix(str(file))
 
     assert refused("\n{broken").startswith(": line 2: is no JSON: ")
@@ -198,7 +198,7 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
     assert refused("", "log.csv") == ": must be named .jsonl or .jsonl.gz"
     assert "cannot be read" in refused("no gzip", "log.jsonl.gz")
     with pytest.raises(ReplaySourceError, match="there is no such file; else say kafka"):
-        rehearsal_of_file("kafak")
+        file_origin("kafak")
 
 
 def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
     lines = [(key, value), (b"t/other", value), (key, b'{"specversion": "1.0"}')]
     file.write_text("".join(json.dumps({"key": k.decode(), "value": v.decode()}) + "\n" for k, v in lines))
 
-    found = rehearsed(rehearsal_of_file(str(file)))
+    found = rehearsed(file_origin(str(file)))
 
     assert (found.worked.records, found.worked.refused, found.worked.relationships) == (3, 2, 2)
 
@@ -230,14 +230,14 @@ def task(found: ReplayOrigin) -> Task:
 
 
 def rehearsed(found: ReplayOrigin) -> Computed:
-    return rehearse(task(found), found.source, Effort(1, said))
+    return dry_run(task(found), found.source, Effort(1, said))
 
 
 def replayed(
     place: HealEnvironment, found: ReplayOrigin, progress: Progress = said, *, keep: bool = False, restart: bool = False
 ) -> Replayed:
-    wish = Wish(lambda: recomputed(place), keep=keep, restart=restart)
-    return replay(place, replace(task(found), warehouse=place.settings), found.source, Effort(1, progress), wish)
+    options = ReplayOptions(lambda: recomputed(place), keep=keep, restart=restart)
+    return replay(place, replace(task(found), warehouse=place.settings), found.source, Effort(1, progress), options)
 
 
 def recomputed(place: HealEnvironment) -> None:
@@ -276,7 +276,7 @@ def newest(place: HealEnvironment) -> dict[str, int]:
     return dict(found)
 
 
-def dumped(place: HealEnvironment, folder: Path) -> Path:
+def dump(place: HealEnvironment, folder: Path) -> Path:
     """The log as records with their places."""
     file = folder / "dump.jsonl"
     with file.open("w") as out:

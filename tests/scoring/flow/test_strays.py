@@ -8,7 +8,7 @@ from schemas.events import OfRelationship, to_json
 from services.runtime.kafka import Partition, Producer, partition_of, read_partition, read_to_end
 from services.scoring.flow.heal import HealEnvironment, histories_of_log
 from services.scoring.flow.histories import log_events
-from services.scoring.flow.log_reading import stored, whole_log
+from services.scoring.flow.log_reading import stored, full_log
 from services.scoring.flow.repartition.plan import Repartitioning
 from services.scoring.flow.repartition.repartition import repartition
 from services.scoring.flow.replay.source import KafkaSource, SourcePart
@@ -33,15 +33,15 @@ def with_strays(scoring: Scoring) -> Scoring:
     elsewhere, under_another = of(MINE, LIES)
     producer = Producer(scoring.settings)
     for number in range(PARTITIONS):
-        if number != home(MINE):
+        if number != enrolment(MINE):
             producer.send(scoring.names.events, MINE.encode(), to_json(elsewhere), partition=number).get(60)
     producer.send(scoring.names.events, OTHER.encode(), to_json(under_another)).get(60)
-    producer.send(scoring.names.events, None, to_json(under_another), partition=home(MINE)).get(60)
+    producer.send(scoring.names.events, None, to_json(under_another), partition=enrolment(MINE)).get(60)
     producer.close()
     return scoring
 
 
-def home(name: str) -> int:
+def enrolment(name: str) -> int:
     return partition_of(name.encode(), PARTITIONS)
 
 
@@ -72,7 +72,7 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
     settings, names = with_strays.settings, with_strays.names
     known = stored(settings, names)
 
-    verified = whole_log(settings, names, known.watermarks).accounts
+    verified = full_log(settings, names, known.watermarks).accounts
     healed = histories_of_log(HealEnvironment(settings, names), known, [MINE], lambda _: None)
     replayed = list(KafkaSource(settings, names, known).records(SourcePart(0, 1), lambda _: None))
     story = read(with_strays, MINE)
@@ -80,7 +80,7 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
 
     assert {name: len(account.facts) for name, account in verified.items()} == {MINE: len(STORY), OTHER: len(STORY)}
     assert len(healed[MINE].facts) == len(STORY)
-    assert {one.partition for one in replayed if one.relationship == MINE} == {home(MINE)}
+    assert {one.partition for one in replayed if one.relationship == MINE} == {enrolment(MINE)}
     assert ids([event for _, event in story.events]) == ids(of(MINE, STORY))
     assert backtested == []
 

@@ -13,7 +13,7 @@ from services.runtime.unexpected import Breaker
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, comparable
 from services.scoring.flow.heal import HealEnvironment
-from services.scoring.flow.log_reading import stored, whole_log
+from services.scoring.flow.log_reading import stored, full_log
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
 from services.warehouse.flow.recomputing import Recomputing
@@ -79,7 +79,7 @@ def table_of(place: HealEnvironment) -> Rows:
 def truth_of(place: HealEnvironment) -> Rows:
     """What the log says of every relationship that has rows, up to the stored watermarks."""
     known = stored(place.settings, place.names)
-    log = whole_log(place.settings, place.names, known.watermarks)
+    log = full_log(place.settings, place.names, known.watermarks)
     true = {}
     for name, account in log.accounts.items():
         history = ScoreHistory(account.facts, log.profiles_of(name, account.program))

@@ -30,7 +30,7 @@ from services.scoring.domain.backtesting.cases import (
     cases_of,
     split,
 )
-from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
+from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, watched_gaps
 from services.scoring.domain.backtesting.measures import (
     MEASURES,
     Bin,
@@ -112,7 +112,7 @@ class SplitSide:
 
 
 @dataclass(frozen=True)
-class Judged:
+class ModelEvaluation:
     """A model on the later part: its measures by name, how much its Brier score lies above that of the model as it was
     learnt once (on the same resamples), and its reliability."""
 
@@ -135,9 +135,9 @@ class BacktestReport:
     calibration: SplitSide
     evaluation: SplitSide
     coefficients: Coefficients
-    models: tuple[Judged, ...]
+    models: tuple[ModelEvaluation, ...]
     rolling_days: int | None
-    rolling: tuple[Judged, ...]
+    rolling: tuple[ModelEvaluation, ...]
     lead_times: tuple[LeadTime, ...]
     drift: tuple[Drift, ...]
 
@@ -170,7 +170,7 @@ def backtest(
         starts = range(parts.at, int(parts.later.at.max()) + 1, rolling_days * DAY)
         fits = rolling(cases, plan.rule.horizon, starts)
         anew = _predicted(histories, plan.rule, cases, parts.later, fits)
-    silences = told_silences(
+    silences = watched_gaps(
         track(histories.pairs, "alerts"),
         plan,
         histories.span,
@@ -211,11 +211,11 @@ def _predicted(
     return found
 
 
-def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[Judged, ...]:
+def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[ModelEvaluation, ...]:
     resamples, faded = Resamples(cases.pair), cases.faded
     error = (ours - faded) ** 2
     return tuple(
-        Judged(
+        ModelEvaluation(
             name=name,
             measures={label: resamples.interval(partial(of, faded, values)) for label, of in MEASURES.items()},
             behind=resamples.interval(partial(mean, (values - faded) ** 2 - error)),

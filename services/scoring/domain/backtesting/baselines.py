@@ -14,7 +14,7 @@ from scipy.optimize import minimize
 from scipy.special import betaln, gammaln
 
 from services.scoring.domain.backtesting.calibration import WeightedProblem, age_weights, fitted, log_odds, probability
-from services.scoring.domain.backtesting.cases import Cases, PairHistories, Past, past_at
+from services.scoring.domain.backtesting.cases import Cases, PairHistories, ContactSummary, contact_summary
 from services.scoring.domain.backtesting.measures import Floats
 from services.scoring.domain.bounds import DAY
 
@@ -33,7 +33,7 @@ class BgNbd(NamedTuple):
     b: float
 
 
-def fitted_bgnbd(past: Past) -> BgNbd:
+def fitted_bgnbd(past: ContactSummary) -> BgNbd:
     """By maximum likelihood."""
     start = np.log([1.0, max(1.0, float(np.median(past.age))), 1.0, 1.0])
 
@@ -44,7 +44,7 @@ def fitted_bgnbd(past: Past) -> BgNbd:
     return BgNbd(*map(float, np.exp(found.x)))
 
 
-def log_likelihood(model: BgNbd, past: Past) -> Floats:
+def log_likelihood(model: BgNbd, past: ContactSummary) -> Floats:
     """Of each customer's history: equation 6 of the paper."""
     r, alpha, a, b = model
     x = past.repeats
@@ -53,7 +53,7 @@ def log_likelihood(model: BgNbd, past: Past) -> Floats:
     return result
 
 
-def silent(model: BgNbd, past: Past, horizon: float) -> Floats:
+def silent(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
     """P(no visit in the next `horizon` days): the likelihood of the same history seen so much longer, over that of the
     history as it is."""
     dropped = _dropped_out(model, past)
@@ -62,12 +62,12 @@ def silent(model: BgNbd, past: Past, horizon: float) -> Floats:
     return result
 
 
-def _still_there(model: BgNbd, past: Past, horizon: float) -> Floats:
+def _still_there(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
     result: Floats = -(model.r + past.repeats) * np.log(model.alpha + past.age + horizon)
     return result
 
 
-def _dropped_out(model: BgNbd, past: Past) -> Floats:
+def _dropped_out(model: BgNbd, past: ContactSummary) -> Floats:
     """Only a visit after the first can have been the last: without one the customer is still there."""
     again = past.repeats > 0
     x = np.where(again, past.repeats, 1.0)
@@ -91,7 +91,7 @@ def predicted(
     histories: PairHistories, horizon_days: int, earlier: Cases, later: Cases, at: int
 ) -> Mapping[str, Floats]:
     """Of the later cases, by rule; everything is learnt from what was over at the instant `at`."""
-    model = fitted_bgnbd(pasts(histories, at))
+    model = fitted_bgnbd(contact_summaries(histories, at))
     known, asked = (scores(cases, model, horizon_days) for cases in (earlier, later))
     weight = age_weights(earlier.at)
     return {name: mapped(known[name], earlier.faded, asked[name], weight) for name in asked}
@@ -105,11 +105,11 @@ def mapped(score: Floats, faded: Floats, later: Floats, weight: Floats | float =
     return probability(_design((later - centre) / spread) @ curve)
 
 
-def pasts(histories: PairHistories, at: int) -> Past:
+def contact_summaries(histories: PairHistories, at: int) -> ContactSummary:
     """The contacts of all pairs that were in contact up to `at`: what BG/NBD learns from."""
     known = [pair.days[: pair.days_upto(at)] for pair in histories.pairs]
-    columns = np.array([past_at(days, at // DAY) for days in known if days], dtype=float)
-    return Past(*columns.T)
+    columns = np.array([contact_summary(days, at // DAY) for days in known if days], dtype=float)
+    return ContactSummary(*columns.T)
 
 
 def _design(score: Floats) -> Floats:

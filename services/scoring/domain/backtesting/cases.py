@@ -69,7 +69,7 @@ def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
     return PairHistories(tuple(pairs), HistorySpan(min(pair.contacts[0] for pair in pairs), end))
 
 
-class Sight:
+class ScoringView:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
         self._timeline = Timeline(facts, profiles)
 
@@ -104,7 +104,7 @@ class CaseRule:
         return self.horizon_days * DAY
 
 
-class Past(NamedTuple):
+class ContactSummary(NamedTuple):
     """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last one, and days from
     the first one until now."""
 
@@ -151,8 +151,8 @@ class Cases(Examples):
     age: Floats
 
     @property
-    def past(self) -> Past:
-        return Past(self.repeats, self.recency, self.age)
+    def past(self) -> ContactSummary:
+        return ContactSummary(self.repeats, self.recency, self.age)
 
 
 class CasePlan(NamedTuple):
@@ -169,12 +169,12 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
         cut_offs = list(_cut_offs(pair, span, plan.rule))
         if not cut_offs:
             continue
-        sight = Sight(pair.facts, plan.profiles)
-        cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
+        scoring_view = ScoringView(pair.facts, plan.profiles)
+        cut_offs = [at for at in cut_offs if scoring_view.is_watched(at, at + horizon)]
         if not cut_offs:
             continue
-        features, health = sight.scores(cut_offs)
-        past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+        features, health = scoring_view.scores(cut_offs)
+        past = np.array([contact_summary(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
         faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
         silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
         of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
@@ -183,8 +183,8 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
-def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
-    """Of contact days up to `day`, as in `Past`."""
+def contact_summary(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
+    """Of contact days up to `day`, as in `ContactSummary`."""
     return len(days) - 1, days[-1] - days[0], day - days[0]
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, Sight
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, ScoringView
 from services.scoring.domain.backtesting.measures import Floats, Ints
 from services.scoring.domain.bounds import DAY
 
@@ -48,7 +48,7 @@ class WatchedGap(NamedTuple):
     fades: bool | None
 
 
-def told_silences(
+def watched_gaps(
     pairs: Iterable[Pair], plan: CasePlan, span: HistorySpan, since: int, predict: Predict
 ) -> list[WatchedGap]:
     """The silences that begin at `since` or later."""
@@ -57,11 +57,11 @@ def told_silences(
         silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
         if not silences:
             continue
-        sight = Sight(pair.facts, plan.profiles)
-        silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
+        scoring_view = ScoringView(pair.facts, plan.profiles)
+        silences = [silence for silence in silences if scoring_view.is_watched(silence.begin, silence.until)]
         days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
         every = [at for instants in days for at in instants]
-        risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
+        risks = predict(scoring_view.scores(every)[0], np.array(every, dtype=np.int64))
         for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
             fade = silence.begin + plan.rule.active_days * DAY
             told.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))

@@ -13,7 +13,7 @@ from schemas.primitives import Side, from_micros, to_rfc3339
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import DAY, HOUR, NONE
 from services.scoring.domain.evaluation import evaluation_of
-from services.scoring.domain.explaining.knowledge import Knowledge
+from services.scoring.domain.explaining.known_history import KnownHistory
 from services.scoring.domain.explaining.story import Change, Missing, missing, story
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
@@ -53,7 +53,7 @@ class _Plan(NamedTuple):
     answers: tuple[str, ...]
 
 
-def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
+def candidate_acts(known: KnownHistory, at: int, weights: Weights) -> list[Act]:
     """Each on its own; what caps the band is resolved by one act, however many steps it takes."""
     standing = known.standing(at)
     plans = [*_always(at), *_of_what_stands(standing), *_weighted(weights)]
@@ -167,7 +167,7 @@ class Remedies:
     reason: str = ""
 
 
-def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
+def remedies(known: KnownHistory, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
     """What would do the relationship of `row`, the newest one, good if it happened at `at`. `causes`: the parts of
     health that lack most, the costliest first."""
     now = row.evaluation
@@ -187,7 +187,7 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
         return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
 
     present = trial_of([])
-    tried = [(act, trial_of([act])) for act in good_acts(known, at, profiles.at(at).weights)]
+    tried = [(act, trial_of([act])) for act in candidate_acts(known, at, profiles.at(at).weights)]
     harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
     singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
@@ -213,7 +213,7 @@ def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
 class Explanation:
     """`at`: the instant of the newest row up to `as_of`; `row` is what is said of the relationship since then."""
 
-    known: Knowledge
+    known: KnownHistory
     as_of: int
     at: int
     row: HistoryRow
@@ -224,18 +224,18 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Untold:
+class NothingToExplain:
     """There is nothing to explain."""
 
     reason: str
 
 
-def explain(known: Knowledge, profiles: Profiles, as_of: int) -> Explanation | Untold:
+def explain(known: KnownHistory, profiles: Profiles, as_of: int) -> Explanation | NothingToExplain:
     if known.erased:
-        return Untold("it was erased: nothing is told of it any more")
+        return NothingToExplain("it was erased: nothing is told of it any more")
     rows = ScoreHistory(known.facts, profiles).rows(NONE, as_of)
     if not rows:
-        return Untold("nothing that counts had happened yet")
+        return NothingToExplain("nothing that counts had happened yet")
     at, row = next(reversed(rows.items()))
     lacks = missing(at, row, known.last_held(at))
     return Explanation(

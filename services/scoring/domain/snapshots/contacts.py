@@ -10,7 +10,7 @@ from typing import NamedTuple
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, HOUR, MINUTE, UNSET
 from services.scoring.domain.kinds import MENTOR, FactKind
-from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.memory import SELECTED_PER_GROUP
 from services.scoring.domain.snapshots.frame import Frame, Pauses
 from services.scoring.domain.snapshots.index import IndexedFact, View
 
@@ -86,7 +86,7 @@ def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | No
     found = [outcome for outcome in outcomes if outcome.kind == _HELD]
     selected = view.selected("outcomes")
     # Where not all outcomes there ever were are selected, the one held last may be older than all of them.
-    alone = view.newest("held") if not found or len(selected) == LOOKED_AT["outcomes"] else None
+    alone = view.newest("held") if not found or len(selected) == SELECTED_PER_GROUP["outcomes"] else None
     if alone is not None and (not selected or alone.place < selected[0].place):
         return (found[-1] if found else alone), len(found) + 1
     return (found[-1] if found else None), len(found)

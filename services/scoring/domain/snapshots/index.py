@@ -9,8 +9,8 @@ from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CONTACTS, GOALS
-from services.scoring.domain.layout import GrowingBytes
-from services.scoring.domain.memory import GROUPS, LEAST_OF_DAY, LOOKED_AT, PER_GOAL, kept
+from services.scoring.domain.layout import FactBuffer
+from services.scoring.domain.memory import GROUPS, CONTACTS_PER_DAY, SELECTED_PER_GROUP, PER_GOAL, kept
 
 
 class IndexedFact(NamedTuple):
@@ -42,7 +42,7 @@ class ContactDay:
         least.append((key.uid, key, stands))
         if len(least) > 1:
             least.sort()
-            del least[LEAST_OF_DAY:]
+            del least[CONTACTS_PER_DAY:]
         self.stands = least[0][-1] or least[-1][-1]
 
 
@@ -54,14 +54,14 @@ class IndexedContact(NamedTuple):
     stands_so_far: bool
 
 
-class OldFacts:
+class TrimIndex:
     """Which of the oldest facts the bounded memory leaves out, where none of them is beyond a full group. What is left
     out once stays so whatever comes later, so whoever asks after each event pays for the facts that grew old since."""
 
     def __init__(self, index: "FactIndex") -> None:
         self.left_out: list[int] = []
         self._index = index
-        self._reasons: list[int] = []
+        self._reference_counts: list[int] = []
         """By place, for how many reasons a fact is kept."""
         self._ends: dict[str, int] = defaultdict(int)
         self._days: deque[tuple[int, list[tuple[bytes, Key, int]]]] = deque()
@@ -69,10 +69,10 @@ class OldFacts:
     def grow(self, count: int) -> None:
         """So many facts are old."""
         index = self._index
-        for place in range(len(self._reasons), count):
+        for place in range(len(self._reference_counts), count):
             key, names = index.keys[place], index.groups_of[place]
             # The oldest fact of all is kept for ever.
-            self._reasons.append(int(place == 0) + len(names))
+            self._reference_counts.append(int(place == 0) + len(names))
             for name in names:
                 # What a score no longer looks at, now that the group has one more.
                 end = self._ends[name] = self._ends[name] + 1
@@ -80,7 +80,7 @@ class OldFacts:
                     before, after = index.goals[name][end - 1 : end + 1]
                     gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
                 else:
-                    gone = index.groups[name][max(0, end - LOOKED_AT[name] - 1) : max(0, end - LOOKED_AT[name])]
+                    gone = index.groups[name][max(0, end - SELECTED_PER_GROUP[name] - 1) : max(0, end - SELECTED_PER_GROUP[name])]
                 for entry in gone:
                     self._release(entry.place)
             if key.kind in CONTACTS:
@@ -93,16 +93,16 @@ class OldFacts:
         least = self._days[-1][1]
         least.append((key.uid, key, place))
         least.sort()
-        self._reasons[place] += 1
-        if len(least) > LEAST_OF_DAY:
+        self._reference_counts[place] += 1
+        if len(least) > CONTACTS_PER_DAY:
             self._release(least.pop()[-1])
         if len(self._days) > bounds.CONTACT_DAYS:
             for *_, forgotten in self._days.popleft()[1]:
                 self._release(forgotten)
 
     def _release(self, place: int) -> None:
-        self._reasons[place] -= 1
-        if not self._reasons[place]:
+        self._reference_counts[place] -= 1
+        if not self._reference_counts[place]:
             insort(self.left_out, place)
 
 
@@ -113,7 +113,7 @@ class FactIndex:
         self.keys: list[Key] = []
         self.times: list[int] = []
         self.entries: list[IndexedFact] = []
-        self.groups: dict[str, list[IndexedFact]] = {name: [] for name in LOOKED_AT}
+        self.groups: dict[str, list[IndexedFact]] = {name: [] for name in SELECTED_PER_GROUP}
         self.goals: dict[str, list[tuple[IndexedFact, ...]]] = {name: [()] for name in PER_GOAL}
         """By kind: of as many facts of the group, the newest of each of the newest goals, newest first."""
         self.groups_of: list[tuple[str, ...]] = []
@@ -123,8 +123,8 @@ class FactIndex:
         self.sources: set[str] = set()
         self.largest = 0
         """Facts of the fullest group."""
-        self.bytes = GrowingBytes()
-        self._old = OldFacts(self)
+        self.bytes = FactBuffer()
+        self._old = TrimIndex(self)
         for key in sorted(facts):
             self.append(key, facts[key])
 
@@ -148,7 +148,7 @@ class FactIndex:
                 self.largest = len(group)
             if group_name in PER_GOAL:
                 others = [other for other in self.goals[group_name][-1] if other.slot != slot]
-                self.goals[group_name].append((entry, *others[: LOOKED_AT[group_name] - 1]))
+                self.goals[group_name].append((entry, *others[: SELECTED_PER_GROUP[group_name] - 1]))
         if kind in CONTACTS:
             day = time // DAY
             if not self.days or self.days[-1].day != day:
@@ -166,11 +166,11 @@ class FactIndex:
             return clock - bounds.FLOOR
         newest = self.times[-1]
         low = max(newest, clock) - bounds.FLOOR
-        if self.largest < bounds.KEPT_WHOLE:
+        if self.largest < bounds.GROUP_CAPACITY:
             # All of the horizon is kept.
             return low
         for group in self.groups.values():
-            if len(group) >= bounds.KEPT_WHOLE and (time := group[-bounds.KEPT_WHOLE].time) > newest - bounds.HORIZON:
+            if len(group) >= bounds.GROUP_CAPACITY and (time := group[-bounds.GROUP_CAPACITY].time) > newest - bounds.HORIZON:
                 low = max(low, time + bounds.LOOKBACK + DAY)
         return low
 
@@ -179,7 +179,7 @@ class FactIndex:
         but the erasure, which is another matter."""
         if not self.times:
             return []
-        if self.largest > bounds.KEPT_WHOLE:
+        if self.largest > bounds.GROUP_CAPACITY:
             keep = kept(self.keys)
             return [place for place, key in enumerate(self.keys) if key not in keep]
         begin = self.times[-1] - bounds.HORIZON
@@ -209,7 +209,7 @@ class View:
         """The newest facts of a group, as many as a score looks at, oldest first."""
         end, group = self.ends[name], self.index.groups[name]
         # Nearly always of all facts there are.
-        return group[-LOOKED_AT[name] :] if end == len(group) else group[max(0, end - LOOKED_AT[name]) : end]
+        return group[-SELECTED_PER_GROUP[name] :] if end == len(group) else group[max(0, end - SELECTED_PER_GROUP[name]) : end]
 
     def standing(self, name: str) -> list[IndexedFact]:
         """Those selected facts of a group that stand."""

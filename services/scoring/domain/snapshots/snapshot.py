@@ -11,32 +11,32 @@ from typing import NamedTuple
 
 from services.scoring.domain.bounds import FOREVER, UNSET
 from services.scoring.domain.bounds import ONE as MILLION
-from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
+from services.scoring.domain.memory import SELECTED_PER_GROUP, PER_GOAL
 from services.scoring.domain.profiles import Parameters
 from services.scoring.domain.score import FACTORS, FEATURES, GOALS_RATED, ONE, Aging, Floats, OpenGoal, Scores, score
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
-from services.scoring.domain.snapshots import voices as voice_facts
+from services.scoring.domain.snapshots import reports as report_facts
 from services.scoring.domain.snapshots.contacts import Meetings, Messages, Pace
 from services.scoring.domain.snapshots.frame import Frame
 from services.scoring.domain.snapshots.index import View
-from services.scoring.domain.snapshots.voices import Goals, Voices
+from services.scoring.domain.snapshots.reports import Goals, SelfReports
 
 CONFIDENT_AT = 3
 """Facts at which a factor is half trusted: n / (n + 3)."""
-ALWAYS_KNOWN = frozenset({"rhythm", "reliability", "growth", "expectations"})
+ALWAYS_APPLICABLE = frozenset({"rhythm", "reliability", "growth", "expectations"})
 """Time and attendance say something from the beginning on; the other factors need facts."""
 
 
 # What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
-STEADY = ("reliability", "feedback", "mutual", "responsiveness", "support")
+STEADY_FACTORS = ("reliability", "feedback", "mutual", "responsiveness", "support")
 """The factors that time does not change."""
-KNOWN = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
+STEADY_FEATURES = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
 """The features of the disengagement model that time does not change."""
 _PLAIN = len(Aging._fields) - 1
 _POINTS = _PLAIN + len(FACTORS)
-_STEADY = _POINTS + len(STEADY)
-_KNOWN = _STEADY + len(KNOWN)
+_STEADY = _POINTS + len(STEADY_FACTORS)
+_KNOWN = _STEADY + len(STEADY_FEATURES)
 _GOAL = len(OpenGoal._fields)
 WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
 """Numbers of a snapshot."""
@@ -78,7 +78,7 @@ class Snapshot:
     messages: Messages
     pace: Pace
     goals: Goals
-    voices: Voices
+    reports: SelfReports
     exists: bool
     """Whether anything stands."""
     started: int
@@ -138,7 +138,7 @@ class Snapshot:
             if len(index.sources) == 1 and self.exists:
                 self._sources = tuple(index.sources)
             else:
-                selected = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in self.view.selected(name)]
+                selected = [entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in self.view.selected(name)]
                 entries = (*selected, *self.goals.selected, index.entries[0])
                 self._sources = tuple(sorted({entry.source for entry in entries if entry.stands}))
         return self._sources
@@ -159,13 +159,13 @@ class Snapshot:
 
 
 def snapshot(
-    view: View, parameters: Parameters, before: Snapshot | None = None, known_changes: tuple[str, ...] | None = None
+    view: View, parameters: Parameters, before: Snapshot | None = None, changed_groups: tuple[str, ...] | None = None
 ) -> Snapshot:
     """Of all that is known in the view. What depends on facts that are the same in the snapshot `before`, of the same
-    index and parameters, is taken from there. `known_changes`: the groups with other facts, where that is known."""
-    if before is not None and known_changes is None:
-        known_changes = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
-    of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _to_read(known_changes or ())
+    index and parameters, is taken from there. `changed_groups`: the groups with other facts, where that is known."""
+    if before is not None and changed_groups is None:
+        changed_groups = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
+    of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _parts_to_recompute(changed_groups or ())
 
     # 1. The frame: where it is another one, all that ages is read anew.
     frame = before.frame if before and not of_frame else frames.frame(view, parameters.cadence)
@@ -173,54 +173,54 @@ def snapshot(
     pace = before.pace if before and not of_pace else contact_facts.pace(view, frame)
     # 2. What does not depend on the frame.
     meetings = before.meetings if before and not of_meetings else contact_facts.meetings(view)
-    goals = before.goals if before and not of_goals else voice_facts.goals(view)
-    voices = before.voices if before and not of_voices else voice_facts.voices(view)
+    goals = before.goals if before and not of_goals else report_facts.goals(view)
+    reports = before.reports if before and not of_voices else report_facts.reports(view)
     # 3. The start, the last contact, and what all of it weighs.
     first = view.index.entries[0] if view.count else None
     beginning = first.time if first is not None and first.stands else None
     if beginning is None:
         # The time of the oldest selected one that stands.
-        standing = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in view.standing(name)[:1]]
+        standing = [entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in view.standing(name)[:1]]
         standing += [entry for entry in goals.selected if entry.stands]
         beginning = min(standing).time if standing else None
     started = beginning or 0 if frame.started is None or beginning is None else frame.started
     held, message = meetings.held, messages.newest
     last = message if held is None or (message is not None and message.place > held.place) else held
     last_contact = None if last is None else last.time
-    grown = (voices.mentor_growth is not None) + (voices.mentee_growth is not None)
+    grown = (reports.mentor_growth is not None) + (reports.mentee_growth is not None)
     counts = (
-        *(meetings.sessions, meetings.outcomes, goals.standing, voices.ratings, messages.rated),
-        *(messages.replies, voices.pulses, grown, voices.done),
+        *(meetings.sessions, meetings.outcomes, goals.standing, reports.ratings, messages.rated),
+        *(messages.replies, reports.pulses, grown, reports.done),
     )
-    points, of_steady, confidence = _weighed(parameters.weights, counts)
-    values = (meetings.reliability, voices.feedback, messages.mutual, messages.responsiveness, voices.support)
+    points, of_steady, confidence = _weigh_factors(parameters.weights, counts)
+    values = (meetings.reliability, reports.feedback, messages.mutual, messages.responsiveness, reports.support)
     steady = tuple([value if most else 0.0 for value, most in zip(values, of_steady, strict=True)])
-    missed = (float(meetings.missed), float(meetings.cancelled_late), voices.drop)
+    missed = (float(meetings.missed), float(meetings.cancelled_late), reports.drop)
     features = (math.log(pace.median / parameters.horizon), pace.history, pace.activity, *missed)
-    parts = (frame, meetings, messages, pace, goals, voices)
+    parts = (frame, meetings, messages, pace, goals, reports)
     weighed = (points, steady, features, confidence)
     aging = _aging(parameters, parts, (points, of_steady, steady, features), (started, last_contact))
     stalls = frame.pauses.reached(aging.stalls) if aging.goals and frame.pauses.union else aging.stalls
-    seen = None if stalls == FOREVER else stalls
-    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, seen)
+    stalls_at = None if stalls == FOREVER else stalls
+    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, stalls_at)
 
 
 @lru_cache(1 << 10)
-def _to_read(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
+def _parts_to_recompute(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
     """Which parts of a snapshot depend on facts that are others: frame, messages, pace, meetings, goals and voices. By
     the groups with other facts; what ages depends on the frame too."""
     parts = (
         *(frames.GROUPS, contact_facts.MESSAGE_GROUPS, contact_facts.PACE_GROUPS, contact_facts.MEETING_GROUPS),
-        *(voice_facts.GOAL_GROUPS, voice_facts.GROUPS),
+        *(report_facts.GOAL_GROUPS, report_facts.GROUPS),
     )
     frame, messages, pace, *others = (not set(groups).isdisjoint(changed) for groups in parts)
-    meetings, goals, voices = others
-    return frame, frame or messages, frame or pace, meetings, goals, voices
+    meetings, goals, reports = others
+    return frame, frame or messages, frame or pace, meetings, goals, reports
 
 
-_Parts = tuple[Frame, Meetings, Messages, Pace, Goals, Voices]
-_STEADY_PLACES = tuple(map(FACTORS.index, STEADY))
-_of_known = itemgetter(*map(FEATURES.index, KNOWN))
+_Parts = tuple[Frame, Meetings, Messages, Pace, Goals, SelfReports]
+_STEADY_PLACES = tuple(map(FACTORS.index, STEADY_FACTORS))
+_of_known = itemgetter(*map(FEATURES.index, STEADY_FEATURES))
 _RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
 _GROWTH, _EXPECTATIONS = FACTORS.index("growth"), FACTORS.index("expectations")
 _SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
@@ -228,11 +228,11 @@ _STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 
 
 @lru_cache(1 << 16)
-def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+def _weigh_factors(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Remembered:
     many relationships rest on as many facts."""
     known = [
-        weight if name in ALWAYS_KNOWN or count else 0.0
+        weight if name in ALWAYS_APPLICABLE or count else 0.0
         for name, weight, count in zip(FACTORS, weights, counts, strict=True)
     ]
     total, everything = math.fsum(known), math.fsum(weights)
@@ -247,15 +247,15 @@ def _aging(
 ) -> Aging:
     """`weighed`: points, those of the steady factors, these factors, and the features that time does not change;
     `times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
-    frame, meetings, _, pace, goals, voices = parts
+    frame, meetings, _, pace, goals, reports = parts
     points, of_steady, steady, features = weighed
     started, last_contact = times
     instants = (
         started,
         started if meetings.held is None else meetings.held.time,
         started if last_contact is None else last_contact,
-        started if voices.mentor_growth is None else voices.mentor_growth,
-        started if voices.mentee_growth is None else voices.mentee_growth,
+        started if reports.mentor_growth is None else reports.mentor_growth,
+        started if reports.mentee_growth is None else reports.mentee_growth,
         started if goals.changed is None else goals.changed,
     )
     # Without a pause the active clock is the clock.
@@ -284,7 +284,7 @@ def _aging(
         mentee_growth,
         changed,
         changed + parameters.stalled_after if open_goals else FOREVER,
-        voices.done,
+        reports.done,
         len(goals.rated),
         ended_goals,
         pace.median,

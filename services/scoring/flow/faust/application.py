@@ -62,7 +62,7 @@ class Application:
             ),
             recovery_buffer_size=10,
         )
-        self._table.on_progress = self.liveness.recovered_some
+        self._table.on_progress = self.liveness.recovery_progressed
         app = self.app
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._assigned, weak=False)
@@ -154,7 +154,7 @@ class Application:
                 self.app.add_future(self._tick_partition(tp, ends[tp]))
         # Where an operator has accepted a gap.
         for number, offset in (await self._gaps.accepted()).items():
-            await self._worker.step_over(number, offset)
+            await self._worker.skip_to(number, offset)
             for tp in self._tps():
                 if tp.partition == number and self._joined:
                     self._sequencer.rewind(tp, offset, self._seek)
@@ -184,7 +184,7 @@ class Application:
             if wanted is None or self._buffers.is_busy(tp):
                 # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
                 progress.forget(tp.partition)
-            elif progress.has_lost_its_position(tp.partition, wanted - 1, end, time.monotonic()):
+            elif progress.needs_seek(tp.partition, wanted - 1, end, time.monotonic()):
                 self._lost.add(tp)
         finally:
             self._ticking.discard(tp.partition)

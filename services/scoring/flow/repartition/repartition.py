@@ -34,7 +34,7 @@ from services.runtime.settings import Settings
 from services.scoring.domain.changelog import WATERMARK, Recovery, programme_entry, state_entry, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import RelationshipState
-from services.scoring.domain.maintenance import Differs, PartitionSplit, carried, repartitioned
+from services.scoring.domain.maintenance import StateMismatch, PartitionSplit, carry_watermark, repartitioned
 from services.scoring.flow.log_reading import events_of, histories_of_events, recovered_partitions
 from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning, Tracked, problems
 
@@ -167,7 +167,7 @@ def rebuild_states(
         entries = chain(
             (state_entry(name, generation, state) for name, state in states.items()),
             (programme_entry(generation, applied) for applied in old.profiles.values()),
-            [watermark_entry(generation, carried(old.watermark, digest.count - 1))],
+            [watermark_entry(generation, carry_watermark(old.watermark, digest.count - 1))],
         )
         repartitioning.check()
         with closing(Producer(settings, max_request_size=SCORING_STATE.most_bytes)) as producer:
@@ -181,7 +181,7 @@ def _states(old: Mapping[str, RelationshipState], accounts: Mapping[str, FullHis
     states: dict[str, RelationshipState] = {}
     for name in old.keys() | accounts.keys():
         state = repartitioned(old.get(name, RelationshipState()), accounts.get(name, FullHistory()))
-        if isinstance(state, Differs):
+        if isinstance(state, StateMismatch):
             raise NotRepartitionedError(
                 f"{name}: of its state {state.state_only} facts are not on the log, of the log {state.log_only} not in "
                 "its state; a log that has lost records must be restored before it grows"

@@ -36,7 +36,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Wish:
+class ReplayOptions:
     """`recompute` the derived tables when the scores are exchanged; `keep` the table from before; `restart`: forget
     what an earlier replay has filled. `cluster`: where the table is replicated."""
 
@@ -70,17 +70,17 @@ class Replayed:
     kept: str | None
 
 
-def rehearse(task: Task, source: ReplaySource, effort: Effort) -> Computed:
+def dry_run(task: Task, source: ReplaySource, effort: Effort) -> Computed:
     """Computes everything and stores nothing. Raises what the source raises."""
     return _computed(task, source, set(), effort, lambda: None)
 
 
-def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, wish: Wish) -> Replayed:
+def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, options: ReplayOptions) -> Replayed:
     """Cut off anywhere, the next call goes on. Raises UnusableShadowError, SinkBehindError, MaintenanceLostError,
     ClickHouseError, KafkaError and what the source raises."""
     with closing(ClickHouse(place.settings)) as clickhouse:
-        shadow, computed = ShadowTable(clickhouse, f"{MODEL} from {source.name}", wish.cluster), None
-        if wish.restart:
+        shadow, computed = ShadowTable(clickhouse, f"{MODEL} from {source.name}", options.cluster), None
+        if options.restart:
             shadow.forget()
         if shadow.phase() != Phase.EXCHANGED:
             place.check()
@@ -92,21 +92,21 @@ def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Eff
                 await_sink(place.settings, place.names.scores, place.sink)
                 place.check()
                 shadow.follow()
-                if shadow.is_level():
+                if shadow.is_caught_up():
                     break
             place.check()
             shadow.exchange()
         effort.progress("taking over what was told last", 0, 0)
         await_sink(place.settings, place.names.scores, place.sink)
         place.check()
-        shadow.bring_over()
+        shadow.copy_late_rows()
         effort.progress("comparing", 0, 0)
         changes = shadow.changes()
         # Before the end: cut off here, the next call does it again.
         effort.progress("recomputing what is derived from scores", 0, 0)
-        wish.recompute()
+        options.recompute()
         place.check()
-        return Replayed(computed, changes, shadow.end(keep=wish.keep))
+        return Replayed(computed, changes, shadow.end(keep=options.keep))
 
 
 def _computed(
@@ -168,7 +168,7 @@ def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
     if asked == KAFKA:
         return ReplayOrigin(KafkaSource(place.settings, place.names, known), known.programmes)
     source = _file(asked)
-    if not source.is_placed:
+    if not source.has_positions:
         raise ReplaySourceError(
             f"{asked}: its records have no partition and offset, so that nobody knows what live scoring has told "
             "since: only --dry-run can read it"
@@ -179,7 +179,7 @@ def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
     return ReplayOrigin(source, known.programmes)
 
 
-def rehearsal_of_file(asked: str) -> ReplayOrigin:
+def file_origin(asked: str) -> ReplayOrigin:
     """A file alone, without broker and database: by the profiles that it sets. Raises ReplaySourceError."""
     source = _file(asked)
     return ReplayOrigin(source, source.programmes)

@@ -68,7 +68,7 @@ class ShadowTable:
                 f"{TABLE} is {'not ' if self._sql.cluster else ''}replicated: "
                 f"{'leave --cluster out' if self._sql.cluster else 'name its cluster with --cluster'}"
             )
-        self._say_of_table(_own(tables[TABLE].comment))
+        self._set_comment(_own(tables[TABLE].comment))
         number = next_number(table.engine for name, table in tables.items() if name not in {SHADOW, DONE})
         if SHADOW not in tables:
             comment = f"{self._mark}\n{_own(tables[TABLE].comment)}"
@@ -88,7 +88,7 @@ class ShadowTable:
         rows = self._clickhouse.query(f"SELECT concat(tenant_id, '/', relationship_id) FROM {DONE}")  # noqa: S608
         return {name for (name,) in rows}
 
-    def is_level(self) -> bool:
+    def is_caught_up(self) -> bool:
         """Whether both tables hold the same beyond what was replayed."""
         return self._clickhouse.query(tip(TABLE)) == self._clickhouse.query(tip(SHADOW))
 
@@ -99,7 +99,7 @@ class ShadowTable:
     def exchange(self) -> None:
         self._clickhouse.command(self._sql.exchange())
 
-    def bring_over(self) -> None:
+    def copy_late_rows(self) -> None:
         """After the exchange: what was stored between the last look and it, into the table that was not in use yet."""
         self._clickhouse.command(copy(SHADOW, TABLE))
 
@@ -114,10 +114,10 @@ class ShadowTable:
         kept = f"{TABLE}_before_{datetime.now(UTC):%Y%m%d%H%M%S}" if keep else None
         self._clickhouse.command(self._sql.rename(kept) if kept else self._sql.drop(SHADOW))
         self._clickhouse.command(self._sql.drop(DONE))
-        self._say_of_table(_own(self._tables()[TABLE].comment))
+        self._set_comment(_own(self._tables()[TABLE].comment))
         return kept
 
-    def _say_of_table(self, comment: str) -> None:
+    def _set_comment(self, comment: str) -> None:
         """What it says when no replay is under way: else the next one would take it for a shadow."""
         self._clickhouse.command(self._sql.comment(_quoted(comment)))
 

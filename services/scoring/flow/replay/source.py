@@ -20,7 +20,7 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.profiles import Programmes, applied_profiles
 from services.scoring.flow.decoding import event_of
 from services.scoring.flow.histories import HistoryError, opened
-from services.scoring.flow.log_reading import SAID_EVERY, Passed, Stored, records_up_to
+from services.scoring.flow.log_reading import PROGRESS_EVERY, Passed, Stored, records_up_to
 from services.scoring.topics import Topics
 
 
@@ -108,19 +108,19 @@ class FileRecord(NamedTuple):
 
 
 class FileSource:
-    """Read once at first, to learn how long it is and up to when its clock runs. `is_placed`: its records have the
+    """Read once at first, to learn how long it is and up to when its clock runs. `has_positions`: its records have the
     partitions and offsets that they have on the log, from its beginning. Raises ReplaySourceError."""
 
     def __init__(self, file: Path) -> None:
         self.name, self._file = str(file), file
-        self.size, self.upto, self.is_placed = 0, dict[int, Upto](), True
+        self.size, self.upto, self.has_positions = 0, dict[int, Upto](), True
         self.programmes: dict[int, Programmes] = {}
         for number, record in enumerate(jsonl_records(file), 1):
             self.size = number
-            self.is_placed = self.is_placed and record.partition is not None and record.offset is not None
+            self.has_positions = self.has_positions and record.partition is not None and record.offset is not None
             partition, position = self._place(number, record)
             known = self.upto.get(partition)
-            if known is None and self.is_placed and position > 0:
+            if known is None and self.has_positions and position > 0:
                 raise ReplaySourceError(f"{file}: record {number}: partition {partition} begins at offset {position}")
             # What is no event does not move the clock.
             clock, recorded = NONE, _RECORDED.search(record.value)
@@ -139,11 +139,11 @@ class FileSource:
 
     def records(self, part: SourcePart, passed: Passed) -> Iterator[SourceRecord]:
         for number, record in enumerate(jsonl_records(self._file), 1):
-            if number % SAID_EVERY == 0:
-                passed(SAID_EVERY)
+            if number % PROGRESS_EVERY == 0:
+                passed(PROGRESS_EVERY)
             if record.relationship is not None and part.has(record.relationship.encode()):
                 yield SourceRecord(record.relationship, *self._place(number, record), record.value)
-        passed(self.size % SAID_EVERY)
+        passed(self.size % PROGRESS_EVERY)
 
     def _place(self, number: int, record: FileRecord) -> tuple[int, int]:
         if record.partition is None or record.offset is None:

@@ -21,7 +21,7 @@ from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.serialization import MODEL, SOURCE, event_id
 from services.scoring.domain.verification import comparable
-from services.scoring.domain.whole_histories import WholeHistory, digests
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.shadow import DONE, INSERT, SHADOW
 from services.scoring.flow.replay.source import Upto
@@ -68,7 +68,7 @@ class Task:
 def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
     """Raises ClickHouseError: then the same jobs may be done again."""
     done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
-    computed: list[WholeHistory] = []
+    computed: list[DigestRequest] = []
     for name, partition, records in jobs:
         account = FullHistory()
         for position, value in records:
@@ -80,7 +80,7 @@ def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
         done.add(Worked(1, len(records), len(account.facts)))
         profiles, upto = task.programmes[partition].of(name, account.program), task.upto[partition]
         if task.warehouse is None:
-            computed.append(WholeHistory(name, account.facts, profiles, upto.clock))
+            computed.append(DigestRequest(name, account.facts, profiles, upto.clock))
             continue
         for at, row in ScoreHistory(account.facts, profiles).rows(NONE, upto.clock).items():
             told = Emission(name, account.program, at, account.position, row, changed=True, trigger=None)

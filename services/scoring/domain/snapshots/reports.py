@@ -30,7 +30,7 @@ POINTS_OF_DROP = 2.0
 """A drop is counted per 2 of these points."""
 
 
-class Voices(NamedTuple):
+class SelfReports(NamedTuple):
     """`ratings` and `pulses`: how many feedback and support rest on. `drop`: the latest rating below the mean, per two
     points. `requests`: open ones, oldest first. `done`: of agreed, mentor prepared, mentee prepared."""
 
@@ -46,20 +46,20 @@ class Voices(NamedTuple):
     caps: tuple[str, ...]
 
 
-def voices(view: View) -> Voices:
+def reports(view: View) -> SelfReports:
     by_mentor, by_mentee = view.standing("ratings_by_mentor"), view.standing("ratings_by_mentee")
-    pulses, reports = view.standing("pulses"), view.standing("support")
-    resolved = {entry.ref: entry.place for entry in reports if entry.kind == FactKind.RESOLVED}
-    requests = [e for e in reports if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
+    pulses, support_facts = view.standing("pulses"), view.standing("support")
+    resolved = {entry.ref: entry.place for entry in support_facts if entry.kind == FactKind.RESOLVED}
+    requests = [e for e in support_facts if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
     fits = [view.newest(name) for name in ("fit_by_mentor", "fit_by_mentee")]
     growth = [view.newest(name) for name in ("growth_of_mentor", "growth_of_mentee")]
-    things = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
+    done_facts = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
     found = {
         "support_open": any(request.value for request in requests),
         "fit_not_good": any(fit is not None and fit.value == NOT_GOOD for fit in fits),
     }
     feedback, drop = _ratings(by_mentor, by_mentee)
-    return Voices(
+    return SelfReports(
         feedback=feedback,
         ratings=len(by_mentor) + len(by_mentee),
         drop=drop,
@@ -67,7 +67,7 @@ def voices(view: View) -> Voices:
         pulses=len(pulses),
         mentor_growth=growth[0].time if growth[0] else None,
         mentee_growth=growth[1].time if growth[1] else None,
-        done=sum(thing is not None for thing in things),
+        done=sum(thing is not None for thing in done_facts),
         requests=tuple([request.name for request in requests]),
         caps=tuple([cap for cap, holds in found.items() if holds]),
     )

@@ -16,10 +16,10 @@ from services.scoring.domain.crossings import Instant, SilentSpan, passed_levels
 from services.scoring.domain.evaluation import (
     PARTS,
     TERMS,
-    Evaluated,
+    EvaluationColumns,
     Moment,
     SnapshotTable,
-    evaluated,
+    evaluation_columns,
     midnights,
     score_columns,
     slopes_of,
@@ -45,7 +45,7 @@ _KEYED = 1 << 32
 Column = npt.NDArray[np.int64]
 
 
-class WholeHistory(NamedTuple):
+class DigestRequest(NamedTuple):
     """All facts of a relationship (`tenant/id`), and up to which instant its rows are asked for."""
 
     relationship: str
@@ -54,10 +54,10 @@ class WholeHistory(NamedTuple):
     until: int
 
 
-def digests(histories: Sequence[WholeHistory]) -> list[RowsDigest]:
+def digests(histories: Sequence[DigestRequest]) -> list[RowsDigest]:
     """Of each what verification.digest_of says of its rows."""
     found: list[RowsDigest] = []
-    some: list[WholeHistory] = []
+    some: list[DigestRequest] = []
     rows = 0
     for history in histories:
         days = max(0, history.until - min(history.facts).time) // DAY if history.facts else 0
@@ -96,13 +96,13 @@ class _Scored(NamedTuple):
     each row the place of what its own are, -1 if nothing stood then. Of each evaluation its instant, and the number of
     the version that made it."""
 
-    found: Evaluated
+    found: EvaluationColumns
     before: Column
     instants: Column
     made_by: Column
 
 
-def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
+def _digested(histories: Sequence[DigestRequest]) -> Iterator[RowsDigest]:
     told, rows = _read(histories)
     begins = np.searchsorted(rows.history, np.arange(len(histories) + 1))
     if not len(rows.at):
@@ -114,8 +114,8 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     instants = np.concatenate([rows.at, [at for _, at in of_others]]).astype(np.int64)
     made_by = np.array([told.profiles[id(s.parameters)][0] for s in told.snapshots])[places]
     slopes = np.array([slopes_of(parameters) for _, _, parameters in told.profiles.values()]).T
-    capped = np.array([bool(snapshot.voices.caps) for snapshot in told.snapshots])
-    found = evaluated(slopes[:, made_by], *table.columns(places, instants), capped[places])
+    capped = np.array([bool(snapshot.reports.caps) for snapshot in told.snapshots])
+    found = evaluation_columns(slopes[:, made_by], *table.columns(places, instants), capped[places])
     # 2. What is said of them in words, and in numbers.
     scored = _Scored(found, before, instants, made_by)
     numbers, lengths = _numbers(told, rows, scored, _trends(told, rows, found))
@@ -129,7 +129,7 @@ def _digested(histories: Sequence[WholeHistory]) -> Iterator[RowsDigest]:
     )
 
 
-def _read(histories: Sequence[WholeHistory]) -> tuple[_Timelines, _Rows]:
+def _read(histories: Sequence[DigestRequest]) -> tuple[_Timelines, _Rows]:
     """Which instants have a row: those that facts and profiles name, the midnights in between, and crossings."""
     told = _Timelines([], {}, {}, {})
     spans: list[tuple[int, SilentSpan]] = []
@@ -213,7 +213,7 @@ def _before(told: _Timelines, rows: _Rows) -> tuple[Column, list[tuple[int, int]
     return before, others
 
 
-def _trends(told: _Timelines, rows: _Rows, found: Evaluated) -> Column:
+def _trends(told: _Timelines, rows: _Rows, found: EvaluationColumns) -> Column:
     """Most of the midnights that they look back on are rows."""
     is_night = rows.at % DAY == 0
     nights = rows.history[is_night] * _KEYED + rows.at[is_night] // DAY
@@ -248,7 +248,7 @@ def _numbers(told: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -> 
     """As verification.digest_of puts them one after the other, and how many of them each row has."""
     found, before, instants, made_by = scored
     count = len(rows.at)
-    own = Evaluated._make(column[..., :count] for column in found)
+    own = EvaluationColumns._make(column[..., :count] for column in found)
     is_first = before < 0
     of_snapshots = np.array(
         [
@@ -286,7 +286,7 @@ def _words(told: _Timelines, rows: _Rows, scored: _Scored) -> list[bytes]:
     causes, profiles = list(told.causes), [profile for _, profile, _ in told.profiles.values()]
     labels: dict[tuple[tuple[str, ...], ...], int] = {}
     label_of = np.array(
-        [labels.setdefault((s.voices.caps, s.voices.requests, s.sources), len(labels)) for s in told.snapshots]
+        [labels.setdefault((s.reports.caps, s.reports.requests, s.sources), len(labels)) for s in told.snapshots]
     )
     of_labels = list(labels)
     count, is_first = len(rows.at), before < 0

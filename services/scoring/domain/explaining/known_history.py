@@ -11,13 +11,13 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.story import words_of
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 
-TAKEN_BACK = " (retracted later)"
-NEVER_CAME = "a report that was retracted and never came"
+RETRACTED_LATER = " (retracted later)"
+NEVER_RECEIVED = "a report that was retracted and never came"
 Logged = tuple[int, OfRelationship]
 """An event and its position on the log."""
 
 
-class KnownFact(NamedTuple):
+class StatedFact(NamedTuple):
     """A fact as its event told it."""
 
     key: Key
@@ -26,7 +26,7 @@ class KnownFact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Knowledge:
+class KnownHistory:
     """`told`: every fact once, in the order of facts. `later`: how many events were recorded after `known_at`.
     `erased`: nothing may be told, whatever was known when."""
 
@@ -34,14 +34,14 @@ class Knowledge:
     program: str
     known_at: int | None
     facts: Facts
-    told: tuple[KnownFact, ...]
+    told: tuple[StatedFact, ...]
     later: int
     erased: bool
 
     def words(self) -> dict[int, tuple[str, ...]]:
         """What happened at each instant, and what is not to count."""
-        told = [(key, words_of(event) + ("" if stands else TAKEN_BACK)) for key, event, stands in self.told]
-        marks = [(key, NEVER_CAME) for key, fact in self.facts.items() if fact.position == NONE]
+        told = [(key, words_of(event) + ("" if stands else RETRACTED_LATER)) for key, event, stands in self.told]
+        marks = [(key, NEVER_RECEIVED) for key, fact in self.facts.items() if fact.position == NONE]
         found: dict[int, tuple[str, ...]] = {}
         for key, words in (*told, *marks):
             found[key.time] = (*found.get(key.time, ()), words)
@@ -56,7 +56,7 @@ class Knowledge:
         return max((time for time in held if time <= upto), default=None)
 
 
-def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None) -> Knowledge:
+def known_history(relationship: str, log: Sequence[Logged], known_at: int | None) -> KnownHistory:
     """From all events of the relationship in log order, those that were recorded up to `known_at`."""
     known = [(n, event) for n, event in log if known_at is None or to_micros(event.recordedtime) <= known_at]
     facts: dict[Key, Fact] = {}
@@ -67,13 +67,13 @@ def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None)
         for key, fact in left.items():
             if facts[key].position == fact.position == position:
                 first[key] = event
-    return Knowledge(
+    return KnownHistory(
         relationship=relationship,
         # As the first fact named it; it never changes.
         program=next((event.program for position, event in known if facts_of(event, position)), ""),
         known_at=known_at,
         facts=facts,
-        told=tuple(KnownFact(key, first[key], facts[key].stands) for key in sorted(first)),
+        told=tuple(StatedFact(key, first[key], facts[key].stands) for key in sorted(first)),
         later=len(log) - len(known),
         erased=any(isinstance(event.data, RelationshipErased) for _, event in log),
     )
