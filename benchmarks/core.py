@@ -27,13 +27,13 @@ from schemas.primitives import to_micros
 from services.runtime.garbage import collect_seldom
 from services.scoring.domain import write_phases
 from services.scoring.domain.bounds import DAY, NONE
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes, programmes_of
 from services.scoring.domain.serialization import score_event
-from services.scoring.domain.bulk_digests import DigestRequest, digests
 
 FACTS = 60
 """Facts of a relationship: a month of a busy one."""

@@ -48,7 +48,9 @@ def _touch(partition: ScoredPartition, event: MentoringEvent, key: str, offset: 
     """Keeps of each relationship the position and the time of its newest event."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
-        partition.states[key] = RelationshipState({}, offset, partition.clock, enrolment=Enrolment(offset, event.program))
+        partition.states[key] = RelationshipState(
+            {}, offset, partition.clock, enrolment=Enrolment(offset, event.program)
+        )
     return ()
 
 

@@ -241,7 +241,7 @@ def apply(
     """A record of the log, which moves the clock up to `ceiling` at the most: first the rows that became due before it,
     oldest first, then those it changes."""
     due = [emission for step in partition.advance(min(to_micros(event.recordedtime), ceiling)) for emission in step]
-    return [*due, *partition.take(event, key, offset)]
+    return [*due, *partition.apply(event, key, offset)]
 
 
 def row(days: float, *events: OfRelationship) -> HistoryRow:

@@ -13,8 +13,8 @@ from services.scoring.domain.changelog import ChangelogEntry, Recovery, programm
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.maintenance import (
-    StateMismatch,
     HealBound,
+    StateMismatch,
     carry_watermark,
     healed_entry,
     healing,

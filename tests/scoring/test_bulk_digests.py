@@ -3,14 +3,14 @@
 import pytest
 
 from services.scoring.domain.bounds import NONE
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.verification import NO_ROWS, RowsDigest, comparable
-from services.scoring.domain.bulk_digests import DigestRequest, digests
 from tests.scoring.building import micros
+from tests.scoring.full_logs import CHANGING, relationships
 from tests.scoring.readers import digest
 from tests.scoring.test_themes import EVERYTHING_COUNTS
-from tests.scoring.full_logs import CHANGING, relationships
 
 LOGS = 90
 

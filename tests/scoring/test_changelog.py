@@ -92,7 +92,10 @@ def test_of_one_generation_the_last_record_counts_and_a_tombstone_takes_it_away(
 
 
 def test_the_programme_of_a_relationship_is_that_of_its_first_fact_on_the_log() -> None:
-    first, second = RelationshipState(enrolment=Enrolment(3, "alpha")), RelationshipState(enrolment=Enrolment(7, "beta"))
+    first, second = (
+        RelationshipState(enrolment=Enrolment(3, "alpha")),
+        RelationshipState(enrolment=Enrolment(7, "beta")),
+    )
 
     assert first.merge(second).enrolment == second.merge(first).enrolment == Enrolment(3, "alpha")
 

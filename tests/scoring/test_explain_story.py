@@ -88,7 +88,7 @@ def test_what_was_recorded_later_was_not_known_then() -> None:
     then = explained(6, *log, known_at=6)
     now = explained(6, *log)
 
-    assert then.known.later == 1
+    assert then.history.later == 1
     assert then.row.last_contact is None
     assert now.row.last_contact == micros(1.5)
     assert explained(6, *log, known_at=8).story == now.story

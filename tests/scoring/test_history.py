@@ -196,7 +196,11 @@ def test_a_history_of_other_facts_inherits_nothing_that_they_contradict() -> Non
     history, known = ScoreHistory(facts(*events), DEFAULT), facts(*events[:1], *events[2:])
     whole = history.rows(-1, micros(9))
 
-    assert history.of(known, micros(5)).rows(-1, micros(9)) == ScoreHistory(known, DEFAULT).rows(-1, micros(9)) != whole
+    assert (
+        history.with_facts(known, micros(5)).rows(-1, micros(9))
+        == ScoreHistory(known, DEFAULT).rows(-1, micros(9))
+        != whole
+    )
 
 
 def test_a_long_history_is_computed_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,11 +46,11 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
     monkeypatch.setattr("services.scoring.domain.partition.DUE_BATCH", 2)
-    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
-    monkeypatch.setattr("services.scoring.domain.crossings.REMEMBERED", 1)
-    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
+    monkeypatch.setattr("services.scoring.domain.history.CACHED_EVALUATIONS", 1)
+    monkeypatch.setattr("services.scoring.domain.crossings.CACHED_CROSSINGS", 1)
+    monkeypatch.setattr("services.scoring.domain.history.CACHED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
-    monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)
+    monkeypatch.setattr("services.scoring.domain.timeline.CACHED_SNAPSHOTS", 1)
     for name in memory.SELECTED_PER_GROUP:
         monkeypatch.setitem(memory.SELECTED_PER_GROUP, name, SMALL_GROUPS.get(name, 2))
 

@@ -68,7 +68,8 @@ def programmes(profiles: Profiles) -> Programmes:
 
 def begun(profiles: Profiles, told: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int) -> ScoredPartition:
     states = {
-        name: RelationshipState(found, position=9, clock=clock, enrolment=Enrolment(0, "p")) for name, found in told.items()
+        name: RelationshipState(found, position=9, clock=clock, enrolment=Enrolment(0, "p"))
+        for name, found in told.items()
     }
     return ScoredPartition(programmes(profiles), states, PartitionWatermark(9, clock, clock), **options)
 

@@ -4,7 +4,7 @@ import pytest
 
 from services.scoring.flow.liveness import (
     IDLE_SECONDS,
-    MOST_SEARCHES,
+    MAX_SEEKS,
     OVERTAKEN_RUNS,
     STALLED_SECONDS,
     NotAliveError,
@@ -53,7 +53,7 @@ def test_where_nothing_at_all_is_applied_for_a_minute_the_process_ends(progress:
 
 def test_where_seeking_does_not_help_the_process_ends(progress: PartitionProgress) -> None:
     now = 0.0
-    for _ in range(MOST_SEARCHES + 1):
+    for _ in range(MAX_SEEKS + 1):
         now += IDLE_SECONDS + 1
         progress.worked(now - IDLE_SECONDS - 0.5)
         assert progress.needs_seek(0, -1, 100, now)

@@ -7,7 +7,13 @@ import pytest
 from schemas.events import OfRelationship
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState
-from services.scoring.domain.maintenance import StateMismatch, PartitionSplit, carry_watermark, is_finished, repartitioned
+from services.scoring.domain.maintenance import (
+    PartitionSplit,
+    StateMismatch,
+    carry_watermark,
+    is_finished,
+    repartitioned,
+)
 from tests.scoring import building as b
 
 NEW_EPOCH = 1 << 48

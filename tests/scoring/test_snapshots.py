@@ -8,7 +8,7 @@ import pytest
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.crossings import SilentTime
+from services.scoring.domain.crossings import SilentPeriods
 from services.scoring.domain.evaluation import (
     Moment,
     evaluation_of,
@@ -68,7 +68,7 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
     ):
         later = np.arange(60) * (DAY // 24)
         snapshot, at = moment
-        found = SilentTime(
+        found = SilentPeriods(
             snapshot.aging, snapshot.active(at), float(max(snapshot.meetings.bookings, default=0) > at)
         ).scores(later)
         health, risk = found.health, found.risk
@@ -91,8 +91,8 @@ def test_what_an_index_leaves_out_is_what_the_bounded_memory_forgets(monkeypatch
 
         surplus = index.surplus()
 
-        assert index.bytes.without(surplus).unpacked() == trimmed(facts)
-        assert index.bytes.without(surplus).data == facts_bytes(trimmed(facts))
+        assert index.bytes.packed_without(surplus).unpacked() == trimmed(facts)
+        assert index.bytes.packed_without(surplus).data == facts_bytes(trimmed(facts))
         all_kept, some_left_out = all_kept + (not surplus), some_left_out + bool(surplus)
     assert all_kept > 20
     assert some_left_out > 50

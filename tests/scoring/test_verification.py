@@ -111,7 +111,7 @@ def test_what_is_denied_of_all_rows_is_a_difference() -> None:
     rows = _statements(1)
     found = verdict("t/r", rows, rows)
 
-    found.deny("t/r", "model is another")
+    found.add_mismatch("t/r", "model is another")
 
     assert not found.equal
     assert found.first_difference == "t/r: model is another"

@@ -228,7 +228,9 @@ def test_a_file_that_holds_no_profile_is_refused_with_place_and_reason(tmp_path:
     assert reason in str(refused.value)
 
 
-def compared(candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES) -> list[RuleComparison]:
+def compared(
+    candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES
+) -> list[RuleComparison]:
     return compare("t/r", account(*events), DEFAULT, question(candidate, rules))
 
 

@@ -19,7 +19,13 @@ from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import explained, output, rfc3339, section, table
 from services.scoring.commands.history_options import HistoryOptions
 from services.scoring.commands.past_reading import plan_of, reading
-from services.scoring.domain.backtesting.backtest import UNCALIBRATED, BacktestReport, ModelEvaluation, SplitSide, backtest
+from services.scoring.domain.backtesting.backtest import (
+    UNCALIBRATED,
+    BacktestReport,
+    ModelEvaluation,
+    SplitSide,
+    backtest,
+)
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
@@ -28,14 +34,14 @@ from services.scoring.flow.histories import HistoryError
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 CLOSE = 0.05
 """So far apart predicted and observed may lie on the average for people to take the risk at its word."""
-LEARNT_FROM = 0.6
+CALIBRATION_SHARE = 0.6
 """The part of the time that everything is learnt from; the rest is predicted."""
 
 
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
     """Ends with 1 and the reason where the history tells nothing."""
     with explained("backtest", HistoryError), reading(options) as (histories, track):
-        report = backtest(histories, plan_of(options), LEARNT_FROM, rolling_days, track)
+        report = backtest(histories, plan_of(options), CALIBRATION_SHARE, rolling_days, track)
     if isinstance(report, NotLearnable):
         sys.exit(f"rapport scoring backtest: {report.reason}")
     if png is not None:
@@ -47,15 +53,15 @@ def as_json(report: BacktestReport) -> None:
     """What could not be computed is null."""
     begin, end = map(rfc3339, report.span)
     instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
-    told = to_jsonable_python(report, inf_nan_mode="null") | instants
-    click.echo(json.dumps({"verdict": verdict(report), **told}, allow_nan=False))
+    fields = to_jsonable_python(report, inf_nan_mode="null") | instants
+    click.echo(json.dumps({"verdict": verdict(report), **fields}, allow_nan=False))
 
 
 def as_text(report: BacktestReport) -> None:
     console = output()
     console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     console.print()
-    for line in _facts(report):
+    for line in _fact_lines(report):
         console.print(line, soft_wrap=True, markup=False)
     console.print()
     title = "Models on the evaluation part, learnt once, with 95 % intervals over pairs"
@@ -93,7 +99,7 @@ def verdict(report: BacktestReport) -> str:
     )
 
 
-def _facts(report: BacktestReport) -> Iterator[str]:
+def _fact_lines(report: BacktestReport) -> Iterator[str]:
     rule, coefficients = report.rule, report.coefficients
     begin, end = (_day(from_micros(at)) for at in report.span)
     yield f"history      {begin} to {end}: {report.pairs} pairs, {report.contacts} contacts"

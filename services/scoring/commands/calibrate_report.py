@@ -20,8 +20,8 @@ from services.scoring.domain.backtesting.calibration_record import CalibrationRe
 from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
-    ProgrammeHistory,
     NotAppliedError,
+    ProgrammeHistory,
     UnreadableProgrammeError,
     append_version,
     programme_histories,
@@ -69,29 +69,31 @@ def as_json(record: CalibrationRecord, _: Path) -> None:
 def apply(program: str | None) -> list[CalibrationOutcome]:
     """Every programme with a history, or the one of that id; each by itself, so that a fault of one hides no other."""
     settings = command_settings()
-    names = Topics.at(settings.log_epoch)
+    topics = Topics.at(settings.log_epoch)
     with explained("calibrate", HistoryError, UnreadableProgrammeError), progress() as shown:
         task = shown.add_task("reading the log", total=None)
-        known = [one for one in programme_histories(settings, names) if program in {None, one.id}]
+        programmes = [one for one in programme_histories(settings, topics) if program in {None, one.id}]
         shown.remove_task(task)
-        if not known:
+        if not programmes:
             raise HistoryError("the log has no relationship of such a programme that was ever in contact")
-        return [_applied(settings, one, tracking(shown)) for one in known]
+        return [_calibrate_programme(settings, one, tracking(shown)) for one in programmes]
 
 
-def tell(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
-    told = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
-    click.echo(json.dumps(told) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
+def print_outcomes(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
+    lines = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
+    click.echo(json.dumps(lines) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
 
 
 def as_text(record: CalibrationRecord, file: Path) -> None:
     console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
     span = f"{record.begin.date()} to {record.end.date()}"
-    said = f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact\n"
+    summary = (
+        f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact\n"
+    )
     if record.learnt == "intercept":
-        said += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
-    console.print(said, soft_wrap=True, markup=False)
+        summary += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
+    console.print(summary, soft_wrap=True, markup=False)
     rows = ((name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}") for name, value in record.coefficients)
     section(console, "Coefficients", table(rows, coefficient="left", default="right", learnt="right"))
     if record.held_out is not None:
@@ -121,7 +123,7 @@ def verdict(record: CalibrationRecord) -> str:
     )
 
 
-def _applied(settings: Settings, one: ProgrammeHistory, track: Track) -> CalibrationOutcome:
+def _calibrate_programme(settings: Settings, one: ProgrammeHistory, track: Track) -> CalibrationOutcome:
     in_force = one.in_force.model_copy(update={"effective_from": None})
     plan = CasePlan(CaseRule(horizon_days=max(1, round(in_force.horizon_days))), Profiles((in_force,)))
     found = candidate(one.histories, plan, in_force, HELD_OUT, track)

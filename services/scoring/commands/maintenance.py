@@ -12,11 +12,11 @@ import click
 from services.runtime.clickhouse import ClickHouseError
 from services.scoring.commands.console import command_settings, explained, output, progress, section, table, working
 from services.scoring.domain.maintenance import GapRefused
-from services.scoring.flow.gaps import LOOK_SECONDS, NoSuchPartitionError, accept_gap
+from services.scoring.flow.gaps import POLL_SECONDS, NoSuchPartitionError, accept_gap
 from services.scoring.flow.heal import HealEnvironment, HealReport, NoStateError, heal
 from services.scoring.flow.log_reading import LogCutOffError
-from services.scoring.flow.maintenance import EXCLUSIVE, maintained
-from services.scoring.flow.repartition.plan import NotRepartitionedError, Passed, Repartitioning
+from services.scoring.flow.maintenance import EXCLUSIVE, exclusive_maintenance
+from services.scoring.flow.repartition.plan import Advance, NotRepartitionedError, Repartitioning
 from services.scoring.flow.repartition.repartition import abandon, repartition
 from services.scoring.flow.sink import SinkBehindError
 from services.scoring.topics import Topics
@@ -35,13 +35,13 @@ def heal_(relationships: tuple[str, ...], *, as_json: bool) -> None:
     repartition works at a time, a second one is refused; cut off, the next heal does the rest. Ends with 1 if a
     relationship is left stale."""
     settings = command_settings()
-    names = Topics.at(settings.log_epoch)
+    topics = Topics.at(settings.log_epoch)
     with (
         explained("heal", NoStateError, LogCutOffError, SinkBehindError, ClickHouseError, *EXCLUSIVE),
-        maintained(settings, names.state, "heal") as held,
+        exclusive_maintenance(settings, topics.state, "heal") as held,
         working() as at,
     ):
-        report = heal(HealEnvironment(settings, names, check=held.check), relationships, at)
+        report = heal(HealEnvironment(settings, topics, check=held.check), relationships, at)
     if as_json:
         healed = {name: {"told": told, "deleted": deleted} for name, (told, deleted) in sorted(report.healed.items())}
         click.echo(
@@ -60,14 +60,14 @@ def _as_text(report: HealReport) -> None:
     more = len(report.healed) - LISTED
     console.print(f"{len(report.healed)} healed" + (f", the first {LISTED} are listed" if more > 0 else ""))
     if report.again:
-        console.print(f"{len(report.again)} of them stale again, by what came meanwhile: {_named(report.again)}")
+        console.print(f"{len(report.again)} of them stale again, by what came meanwhile: {_listed(report.again)}")
     if report.left:
         console.print(
-            f"{len(report.left)} left: scoring has not finished applying what made them stale: {_named(report.left)}"
+            f"{len(report.left)} left: scoring has not finished applying what made them stale: {_listed(report.left)}"
         )
 
 
-def _named(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (", ..." if len(names) > LISTED else "")
 
 
@@ -85,7 +85,7 @@ def accept_gap_(partition: int, offset: int) -> None:
     if isinstance(verdict, GapRefused):
         sys.exit(f"rapport scoring accept-gap: partition {partition}: {verdict.reason}")
     click.echo(f"partition {partition}: {verdict.lost} records are lost, it goes on at offset {offset}")
-    click.echo(f"a running worker sees it within {LOOK_SECONDS:.0f} s, any other when it starts")
+    click.echo(f"a running worker sees it within {POLL_SECONDS:.0f} s, any other when it starts")
 
 
 @click.command("repartition")
@@ -105,16 +105,16 @@ def repartition_(partitions: int | None, *, abandoned: bool) -> None:
         raise click.UsageError("say either --partitions N or --abandon")
     with (
         explained("repartition", NotRepartitionedError, *EXCLUSIVE),
-        maintained(settings, repartitioning.old.names.state, "repartition") as held,
+        exclusive_maintenance(settings, repartitioning.old.topics.state, "repartition") as held,
     ):
-        old, new = repartitioning.old.names, repartitioning.new.names
+        old, new = repartitioning.old.topics, repartitioning.new.topics
         if partitions is None:
             deleted = abandon(settings, repartitioning)
             click.echo(f"{old.events} can be written to again; deleted: {', '.join(deleted) or 'nothing'}")
             return
         with progress() as bar:
 
-            def begun(what: str, total: int) -> Passed:
+            def begun(what: str, total: int) -> Advance:
                 return partial(bar.advance, bar.add_task(what, total=total))
 
             grown = repartition(settings, replace(repartitioning, check=held.check), partitions, begun)

@@ -82,7 +82,7 @@ def calibrate_(
         if others := sorted(said - {"program", "applied", "as_json"}):
             raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")
         outcomes = calibrate_report.apply(options["program"])
-        calibrate_report.tell(outcomes, as_json=as_json)
+        calibrate_report.print_outcomes(outcomes, as_json=as_json)
         context.exit(int(any(outcome.failed for outcome in outcomes)))
     record = calibrate_report.run(HistoryOptions(**options))
     file = calibrate_report.write(record, out)

@@ -15,16 +15,16 @@ from services.runtime.settings import Settings
 from services.scoring.commands.console import command_settings, explained, instant, output, spaced, table, working
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import LogCutOffError
-from services.scoring.flow.maintenance import EXCLUSIVE, maintained
+from services.scoring.flow.maintenance import EXCLUSIVE, exclusive_maintenance
 from services.scoring.flow.replay.replay import (
     KAFKA,
     Computed,
     Effort,
-    ReplayOrigin,
     ReplayOptions,
-    origin,
-    file_origin,
+    ReplayOrigin,
     dry_run,
+    file_origin,
+    origin,
     replay,
 )
 from services.scoring.flow.replay.shadow import UnusableShadowError
@@ -54,7 +54,7 @@ EXPECTED = (
 CLUSTER = re.compile(r"[A-Za-z0-9_.{}-]*")
 
 
-def _cluster(_: click.Context, __: click.Parameter, value: str) -> str:
+def _cluster_name(_: click.Context, __: click.Parameter, value: str) -> str:
     if not CLUSTER.fullmatch(value):
         raise click.BadParameter("a cluster's name has letters, digits and any of _.{}-")
     return value
@@ -70,7 +70,7 @@ def _cluster(_: click.Context, __: click.Parameter, value: str) -> str:
     "--cluster",
     envvar="RAPPORT_WAREHOUSE_CLUSTER",
     default="",
-    callback=_cluster,
+    callback=_cluster_name,
     help="Where the tables are replicated; as RAPPORT_WAREHOUSE_CLUSTER says if left out.",
 )
 @click.option(
@@ -86,18 +86,20 @@ def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags
     if until is not None and not flags["dry_run"]:
         raise click.UsageError("--until goes with --dry-run: the table needs all rows")
     settings = command_settings()
-    place = HealEnvironment(settings, Topics.at(settings.log_epoch))
+    environment = HealEnvironment(settings, Topics.at(settings.log_epoch))
     with explained("replay", *EXPECTED), working() as at:
         effort = Effort(processes, at)
         if flags["dry_run"]:
-            found = origin(place, asked) if asked == KAFKA else file_origin(asked)
+            found = origin(environment, asked) if asked == KAFKA else file_origin(asked)
             computed = dry_run(_task(found, until, None), found.source, effort)
-            _told(_computed(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
+            _print_values(_summary(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
             return
-        with maintained(settings, place.names.state, "replay") as held:
-            found = origin(place, asked)
-            options = ReplayOptions(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
-            exclusive = replace(place, check=held.check)
+        with exclusive_maintenance(settings, environment.topics.state, "replay") as held:
+            found = origin(environment, asked)
+            options = ReplayOptions(
+                lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster
+            )
+            exclusive = replace(environment, check=held.check)
             done = replay(exclusive, _task(found, None, settings), found.source, effort, options)
     equal, changed, gone, new = done.changes
     changes = {
@@ -107,7 +109,7 @@ def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags
         "rows_new": new,
         "table_from_before": done.kept or "dropped",
     }
-    _told((_computed(done.computed) if done.computed else {}) | changes, as_json=flags["as_json"])
+    _print_values((_summary(done.computed) if done.computed else {}) | changes, as_json=flags["as_json"])
 
 
 def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) -> Task:
@@ -128,22 +130,22 @@ def recompute(settings: Settings) -> None:
         raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it goes on")
 
 
-def _computed(found: Computed) -> dict[str, Any]:
-    worked, seconds = found.worked, max(found.seconds, 1e-9)
+def _summary(found: Computed) -> dict[str, Any]:
+    totals, seconds = found.totals, max(found.seconds, 1e-9)
     return {
-        "relationships": worked.relationships,
-        "records": worked.records,
+        "relationships": totals.relationships,
+        "records": totals.records,
         "skipped_records": found.skipped,
-        "refused_records": worked.refused,
-        "facts": worked.facts,
-        "rows": worked.rows,
+        "refused_records": totals.refused,
+        "facts": totals.facts,
+        "rows": totals.rows,
         "seconds": round(seconds, 1),
-        "records_per_second": round(worked.records / seconds),
-        "rows_per_second": round(worked.rows / seconds),
+        "records_per_second": round(totals.records / seconds),
+        "rows_per_second": round(totals.rows / seconds),
     }
 
 
-def _told(values: dict[str, Any], *, as_json: bool) -> None:
+def _print_values(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values, indent=1))
         return

@@ -26,7 +26,15 @@ from services.scoring.commands.console import (
     section,
     table,
 )
-from services.scoring.domain.what_if import RuleComparison, TrialAlert, TrialQuestion, TrialSpan, balance, compare, summaries
+from services.scoring.domain.what_if import (
+    RuleComparison,
+    TrialAlert,
+    TrialQuestion,
+    TrialSpan,
+    balance,
+    compare,
+    summaries,
+)
 from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
@@ -112,9 +120,9 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
             raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
         question = TrialQuestion(candidates, rules, span)
         compared = []
-        for name in bar.track(sorted(log.accounts), description="scoring relationships twice"):
-            account = log.accounts[name]
-            compared += compare(name, account, log.profiles_of(name, account.program), question)
+        for name in bar.track(sorted(log.histories), description="scoring relationships twice"):
+            history = log.histories[name]
+            compared += compare(name, history, log.profiles_of(name, history.program), question)
         if not compared:
             raise ProfileFileError(
                 f"no relationship is of {', '.join(candidates.of_program)}, which the file describes"

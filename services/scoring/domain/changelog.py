@@ -78,7 +78,7 @@ class Recovery:
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.unreadable: set[bytes] = set()
-        self._outdated = False
+        self._needs_reread = False
 
     def add(self, key: bytes | None, value: bytes | None) -> None:
         """Of one generation the last record of a key counts, as for compaction."""
@@ -97,11 +97,11 @@ class Recovery:
             self._last[name][generation] = value
 
     def finish(self) -> "Recovery":
-        for _ in self.merging():
+        for _ in self.merge_all():
             pass
         return self
 
-    def merging(self) -> Iterator[str]:
+    def merge_all(self) -> Iterator[str]:
         """Merges the generations, one name a step. States of an older layout lack facts, and those that cannot be read
         have none: without a watermark the log is read again from its beginning. Raises layout.UnknownLayoutError."""
         while self._last:
@@ -112,9 +112,9 @@ class Recovery:
                     self._merge(name, list(values.values()))
                 except NO_LAYOUT:
                     self.unreadable |= {ChangelogEntry(name, generation, None).key for generation in values}
-                    self._outdated = True
+                    self._needs_reread = True
             yield name
-        if self._outdated:
+        if self._needs_reread:
             self.watermark = PartitionWatermark()
             self.states = {name: reset_for_reread(state) for name, state in self.states.items()}
 
@@ -127,7 +127,7 @@ class Recovery:
         else:
             outdated = not all(map(layout.is_current, values))
             self.states[name] = reduce(RelationshipState.merge, map(layout.load, values))
-            self._outdated = self._outdated or outdated
+            self._needs_reread = self._needs_reread or outdated
 
 
 def reset_for_reread(state: RelationshipState) -> RelationshipState:

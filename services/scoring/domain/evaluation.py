@@ -60,21 +60,21 @@ class SnapshotTable:
         self._booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in snapshots])
         self._has_pauses = np.array([bool(snapshot.frame.pauses.union) for snapshot in snapshots])
 
-    def columns(self, places: Integers, instants: Integers) -> tuple[Numbers, Floats, Floats]:
+    def columns(self, indexes: Integers, instants: Integers) -> tuple[Numbers, Floats, Floats]:
         """Of snapshots at instants: their numbers; where they are on the active clock; and whether a booking lies
         ahead, 1.0 or 0.0."""
         now = instants.copy()
-        for place in np.flatnonzero(self._has_pauses[places]).tolist():
-            now[place] = self._snapshots[places[place]].active(int(instants[place]))
-        numbers = columns(np.take(self._numbers, places, axis=1))
-        return numbers, now.astype(np.float64), (self._booked_until[places] > instants).astype(np.float64)
+        for index in np.flatnonzero(self._has_pauses[indexes]).tolist():
+            now[index] = self._snapshots[indexes[index]].active(int(instants[index]))
+        numbers = columns(np.take(self._numbers, indexes, axis=1))
+        return numbers, now.astype(np.float64), (self._booked_until[indexes] > instants).astype(np.float64)
 
 
 def columns_of(moments: Sequence[Moment]) -> tuple[Numbers, Floats, Floats]:
     """As a SnapshotTable gives them; most snapshots stand several times in a row."""
-    places: dict[Snapshot, int] = {}
-    rows = np.array([places.setdefault(snapshot, len(places)) for snapshot, _ in moments])
-    return SnapshotTable(list(places)).columns(rows, np.array([at for _, at in moments]))
+    indexes: dict[Snapshot, int] = {}
+    rows = np.array([indexes.setdefault(snapshot, len(indexes)) for snapshot, _ in moments])
+    return SnapshotTable(list(indexes)).columns(rows, np.array([at for _, at in moments]))
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
@@ -90,16 +90,16 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     left = health - sum(contributions)
     if left:
         remainders = sorted(zip(map(sub, contributions, exact), range(len(exact)), strict=True))
-        for _, place in remainders[:left]:
-            contributions[place] += 1
+        for _, index in remainders[:left]:
+            contributions[index] += 1
     pick, names, weights = _shown_parts(points, parameters.weights)
     shown = map(round, map(mul, pick(values), repeat(ONE)))
     # 2. The terms, which sum to the linear predictor.
     slopes = (parameters.base, *parameters.coefficients)
     # To round floats of NumPy takes ten times as long as Python's.
-    known = (1.0, *map(float, features(snapshot.features, scores)))
-    pick, term_names = _shown_terms(tuple([x != 0.0 for x in known]), slopes)
-    effects = map(round, map(mul, map(mul, pick(slopes), pick(known)), repeat(ONE)))
+    values_of_terms = (1.0, *map(float, features(snapshot.features, scores)))
+    pick, term_names = _shown_terms(tuple([x != 0.0 for x in values_of_terms]), slopes)
+    effects = map(round, map(mul, map(mul, pick(slopes), pick(values_of_terms)), repeat(ONE)))
     parts = (names, weights, tuple(shown), tuple(contributions))
     terms = (term_names, tuple(effects))
     return Evaluation(health, int(scores.risk), band, *parts, *terms, snapshot.confidence, caps)
@@ -133,11 +133,13 @@ class EvaluationColumns(NamedTuple):
     confidence: Integers
 
 
-def evaluation_columns(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans) -> EvaluationColumns:
+def evaluation_columns(
+    slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans
+) -> EvaluationColumns:
     """A column of `numbers` for each. `slopes`: coefficients in the order of TERMS, of each or of all."""
     scores = score(numbers.aging, now, booked, MANY)
     values = np.array(factors(numbers.steady, scores))
-    known = np.array([np.ones(len(now)), *features(numbers.features, scores)])
+    values_of_terms = np.array([np.ones(len(now)), *features(numbers.features, scores)])
     begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
     of_health: Floats = scores.health
     bands = np.searchsorted(begins, of_health, side="right")
@@ -148,8 +150,8 @@ def evaluation_columns(slopes: Floats, numbers: Numbers, now: Floats, booked: Fl
         _is_shown_part(numbers.points),
         np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64),
         _contribution_columns(numbers.points, values, scores),
-        _is_shown_term(known != 0.0, slopes),
-        np.rint(slopes * known * ONE).astype(np.int64),
+        _is_shown_term(values_of_terms != 0.0, slopes),
+        np.rint(slopes * values_of_terms * ONE).astype(np.int64),
         numbers.confidence.astype(np.int64),
     )
 
@@ -158,7 +160,9 @@ def evaluations(
     parameters: Parameters, numbers: Numbers, now: Floats, booked: Floats, caps: Sequence[tuple[str, ...]]
 ) -> list[Evaluation]:
     """A column of `numbers` for each, all under the same version of a profile."""
-    found = evaluation_columns(slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps]))
+    found = evaluation_columns(
+        slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps])
+    )
     of_parts, of_terms = _pickers(found.parts), _pickers(found.terms)
     return list(
         map(
@@ -221,11 +225,11 @@ def _is_shown_part(points: Floats) -> Booleans:
 def _is_shown_term(applies: Booleans, slopes: Floats) -> Booleans:
     """A row for each term; `applies`: where its feature is not 0."""
     shown = applies.copy()
-    for place, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
+    for index, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
         if name in ALWAYS_SHOWN:
-            shown[place] = True
+            shown[index] = True
         elif name in WHERE_WEIGHED:
-            shown[place] = slope != 0.0
+            shown[index] = slope != 0.0
     return shown
 
 

@@ -72,10 +72,10 @@ Facts = Mapping[Key, Fact]
 
 def facts_of(event: OfRelationship, position: int) -> Facts:
     """The fact an event states, or the mark it sets on another; nothing if it is none to a score."""
-    data, source, known = event.data, event.source, _READ_TYPE.get(event.type)
-    if known is None:
+    data, source, existing = event.data, event.source, _READERS_BY_TYPE.get(event.type)
+    if existing is None:
         return _mark(data) if isinstance(data, p.EventRetracted) else {}
-    kind, read = known
+    kind, read = existing
     content = read(data)
     if content is None:
         return {}
@@ -117,7 +117,7 @@ def _rated(by: str, share: float) -> Content:
 _OF_SIDE = {side: Content(SLOTS[side]) for side in ("mentor", "mentee")}
 # A table, because to ask a payload for its class once for every class that it might be takes as long as all its facts
 # take to be stored.
-_READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
+_READERS: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
     "relationship.started": (
         FactKind.STARTED,
         lambda d: Content(first=UNSET if d.cadence_days is None else round(d.cadence_days * 24 * HOUR)),
@@ -172,9 +172,9 @@ _READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
     "preparation.completed": (FactKind.PREPARED, lambda d: _OF_SIDE[d.by]),
 }
 """By what happened: its kind, and what its payload says; None: such an event is no fact."""
-_READ_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READ.items()}
-KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READ.items()}
-CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READ.items()}
+_READERS_BY_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READERS.items()}
+KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READERS.items()}
+CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READERS.items()}
 
 
 def uid(source: str, event_id: str) -> bytes:
@@ -188,19 +188,19 @@ def merged(ours: Facts, theirs: Facts) -> dict[Key, Fact]:
     return out
 
 
-def merge_into(known: dict[Key, Fact], facts: Facts) -> None:
+def merge_into(existing: dict[Key, Fact], facts: Facts) -> None:
     """The same in place, for folding a long log."""
     for key, fact in facts.items():
-        copy = known.get(key)
-        known[key] = fact if copy is None else _first(copy, fact)
+        copy = existing.get(key)
+        existing[key] = fact if copy is None else _earliest_copy(copy, fact)
 
 
-def adds_nothing(known: Facts, facts: Facts) -> bool:
+def adds_nothing(existing: Facts, facts: Facts) -> bool:
     """Whether every one of the facts is a copy of a known one that stays as it is."""
-    return all(key in known and _first(known[key], fact) == known[key] for key, fact in facts.items())
+    return all(key in existing and _earliest_copy(existing[key], fact) == existing[key] for key, fact in facts.items())
 
 
-def _first(a: Fact, b: Fact) -> Fact:
+def _earliest_copy(a: Fact, b: Fact) -> Fact:
     keep = b if a.position == NONE or NONE < b.position < a.position else a
     return keep._replace(marked=a.marked or b.marked)
 

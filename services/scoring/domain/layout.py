@@ -83,7 +83,7 @@ class RelationshipState:
             or self.stale_programme > self.healed_programme
         )
 
-    def kept(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
+    def with_facts(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
         """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
         of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
         return RelationshipState(
@@ -171,7 +171,11 @@ class PackedFacts(Mapping[Key, Fact]):
 
 def dump(state: RelationshipState) -> bytes:
     program, facts = state.enrolment.program.encode(), facts_bytes(state.facts)
-    head = _HEAD.pack(VERSION, *_max_fields(state), state.enrolment.position, len(program)) + program + _U32.pack(len(facts))
+    head = (
+        _HEAD.pack(VERSION, *_max_fields(state), state.enrolment.position, len(program))
+        + program
+        + _U32.pack(len(facts))
+    )
     # The facts are the bulk of it: they are copied once.
     return b"".join([head, facts, _U32.pack(zlib.crc32(facts, zlib.crc32(head))), state.derived])
 
@@ -207,7 +211,9 @@ def load(data: bytes) -> RelationshipState:
     # The sum vouches for the facts: to unpack those of all relationships would make a start long.
     if (zlib.crc32(data[:end]),) != _U32.unpack_from(data, end):
         raise ValueError("the bytes of a state are not those that were written")
-    return RelationshipState(PackedFacts(data[begin:end]), **marks, enrolment=enrolment, derived=data[end + _U32.size :])
+    return RelationshipState(
+        PackedFacts(data[begin:end]), **marks, enrolment=enrolment, derived=data[end + _U32.size :]
+    )
 
 
 def dump_watermark(watermark: PartitionWatermark) -> bytes:
@@ -243,7 +249,7 @@ class FactBuffer:
     def append(self, key: Key, fact: Fact) -> None:
         self._facts.append((key, fact))
 
-    def without(self, places: Sequence[int]) -> PackedFacts:
+    def packed_without(self, indexes: Sequence[int]) -> PackedFacts:
         """All of them but those at these places, which are in order."""
         # Those that came since, of a live relationship one at a time.
         news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
@@ -258,20 +264,22 @@ class FactBuffer:
         numbers = self._numbers
         for key, fact in news:
             self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
-        if not places:
+        if not indexes:
             return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
-        whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
-        for place in places:
-            parts.append(whole[begin : place * _FACT.size])
-            begin = (place + 1) * _FACT.size
-            _, fact = self._facts[place]
+        packed_facts, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
+        for index in indexes:
+            parts.append(packed_facts[begin : index * _FACT.size])
+            begin = (index + 1) * _FACT.size
+            _, fact = self._facts[index]
             for name in (fact.source, fact.name):
                 gone[name] = gone.get(name, 0) + 1
         if any(self._uses[name] == count for name, count in gone.items()):
             # A name has no more facts, so all others have another number.
-            left_out = set(places)
-            return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
-        return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
+            left_out = set(indexes)
+            return PackedFacts(facts_bytes(dict(f for index, f in enumerate(self._facts) if index not in left_out)))
+        return PackedFacts(
+            b"".join((self._named, _U32.pack(len(self._facts) - len(indexes)), *parts, packed_facts[begin:]))
+        )
 
 
 def facts_bytes(facts: Facts) -> bytes:

@@ -42,26 +42,26 @@ class Healing(NamedTuple):
     state: RelationshipState
 
 
-def healing(relationship: str, account: FullHistory, stored: Mapping[int, ComparableRow], mark: HealBound) -> Healing:
-    """`account` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
+def healing(relationship: str, history: FullHistory, stored: Mapping[int, ComparableRow], bound: HealBound) -> Healing:
+    """`history` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
     or not at all, and instants that are stored and no more, oldest first; at the end always the newest row as
     `score.changed` (where no row is left, the last deletion). They have the position of the relationship's own last
     fact, as the live rows have that they replace."""
-    profiles = mark.programmes.of(relationship, account.program)
-    true = ScoreHistory(account.facts, profiles).rows(NONE, mark.clock)
-    told = {at: comparable(row) for at, row in true.items()}
-    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if told.get(at) != stored.get(at)}
+    profiles = bound.programmes.of(relationship, history.program)
+    true = ScoreHistory(history.facts, profiles).rows(NONE, bound.clock)
+    comparable_rows = {at: comparable(row) for at, row in true.items()}
+    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if comparable_rows.get(at) != stored.get(at)}
     newest = next(reversed(true), None)
     if newest is not None:
         rows.pop(newest, None)
         rows[newest] = true[newest]
     last = next(reversed(rows), None)
     emissions = [
-        Emission(relationship, account.program, at, account.position, row, changed=at == last, trigger=None)
+        Emission(relationship, history.program, at, history.position, row, changed=at == last, trigger=None)
         for at, row in rows.items()
     ]
     # Whatever an older version was told of the programme: the log has it.
-    state = RelationshipState(healed_position=mark.position, healed_clock=mark.clock, healed_programme=FOREVER)
+    state = RelationshipState(healed_position=bound.position, healed_clock=bound.clock, healed_programme=FOREVER)
     return Healing(emissions, state)
 
 
@@ -71,10 +71,10 @@ def healed_entry(relationship: str, state: RelationshipState, number: int) -> Ch
     return state_entry(relationship, OF_HEAL | number, state)
 
 
-def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
+def is_within_reach(state: RelationshipState, bound: HealBound) -> bool:
     """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
     watermark."""
-    return max(state.enrolment.position, state.stale_position) <= mark.position
+    return max(state.enrolment.position, state.stale_position) <= bound.position
 
 
 class PartitionSplit(NamedTuple):
@@ -102,14 +102,14 @@ class StateMismatch(NamedTuple):
     state_only: int
 
 
-def repartitioned(old: RelationshipState, account: FullHistory) -> RelationshipState | StateMismatch:
+def repartitioned(old: RelationshipState, history: FullHistory) -> RelationshipState | StateMismatch:
     """The state as the new log makes it. How far its rows are out, and which of them wait for a heal, stays: all that
     was told stays told. The old positions are below every new one."""
-    read = memory.trimmed(account.facts)
-    said, known = set(_without_positions(read)), set(_without_positions(old.facts))
-    if said != known:
-        return StateMismatch(len(said - known), len(known - said))
-    return replace(old, facts=read, position=max(old.position, account.position))
+    read = memory.trimmed(history.facts)
+    from_log, from_state = set(_without_positions(read)), set(_without_positions(old.facts))
+    if from_log != from_state:
+        return StateMismatch(len(from_log - from_state), len(from_state - from_log))
+    return replace(old, facts=read, position=max(old.position, history.position))
 
 
 def carry_watermark(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:

@@ -117,12 +117,12 @@ def kept(ordered: Sequence[Key]) -> set[Key]:
     cut = ordered[-1].time - bounds.HORIZON
     keep, rest = {ordered[0]}, []
     for name, keys in by_group.items():
-        whole = [key for key in keys if key.time > cut][: bounds.GROUP_CAPACITY]
-        others = keys[len(whole) :]
-        keep.update(whole)
-        keep.update(newest(name, others))
+        recent = [key for key in keys if key.time > cut][: bounds.GROUP_CAPACITY]
+        older = keys[len(recent) :]
+        keep.update(recent)
+        keep.update(newest(name, older))
         if name in CONTACT_GROUPS:
-            rest += others
+            rest += older
     # The newest days with contact, each known by its two least contact ids.
     days: dict[int, list[Key]] = defaultdict(list)
     for key in rest:

@@ -17,10 +17,10 @@ import numpy.typing as npt
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
-from services.scoring.domain.layout import load_names, dump_names
+from services.scoring.domain.layout import dump_names, load_names
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import Aging, OpenGoal
-from services.scoring.domain.snapshots.snapshot import STEADY_FEATURES, STEADY_FACTORS, WIDTH, Snapshot
+from services.scoring.domain.snapshots.snapshot import STEADY_FACTORS, STEADY_FEATURES, WIDTH, Snapshot
 from services.scoring.domain.timeline import Lookahead
 
 KEPT_DAYS = 30
@@ -97,7 +97,9 @@ _I64 = struct.Struct("<q")
 _UNTIL_AT = _SCHEDULE_AT - _I64.size
 _NEWEST_AT = _SCHEDULE_AT + Schedule._fields.index("newest") * _I64.size
 _U32 = struct.Struct(">I")
-VERSION = zlib.crc32(f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY_FACTORS} {STEADY_FEATURES} {RECORD}".encode())
+VERSION = zlib.crc32(
+    f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY_FACTORS} {STEADY_FEATURES} {RECORD}".encode()
+)
 """Of what is derived: another set of numbers is another version of its own accord."""
 
 _VERSION = _U32.pack(VERSION)
@@ -162,9 +164,9 @@ class OutlookTable:
         """No midnight before it is the next row of a relationship."""
         self._individual: list[tuple[int, str]] = []
         self._bytes: list[memoryview] = []
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
         self._labels: list[Labels] = []
-        self._interned: dict[Labels, Labels] = {}
+        self._shared_labels: dict[Labels, Labels] = {}
 
     @property
     def size(self) -> int:
@@ -173,20 +175,20 @@ class OutlookTable:
 
     def schedule(self, name: str) -> Schedule | None:
         """None: nobody has looked at this relationship yet."""
-        place = self._places.get(name)
-        if place is None:
+        index = self._indexes.get(name)
+        if index is None:
             return None
         return Schedule._make(
-            _SCHEDULE.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _SCHEDULE_AT)
+            _SCHEDULE.unpack_from(self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _SCHEDULE_AT)
         )
 
     def recent(self, name: str, midnights: Sequence[int]) -> RecentHealths | None:
         """`midnights`: at which healths are asked for, in ascending order. None: nobody has looked at this relationship
         yet."""
-        place = self._places.get(name)
-        if place is None:
+        index = self._indexes.get(name)
+        if index is None:
             return None
-        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        data, begin = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize
         newest = int(_I64.unpack_from(data, begin + _NEWEST_AT)[0])
         kept = _HEALTHS.unpack_from(data, begin + _HEALTHS_AT)
         until = kept[-1]
@@ -197,16 +199,16 @@ class OutlookTable:
             return RecentHealths(newest, until, [None if health == NO_HEALTH else health for health in found])
         return RecentHealths(newest, until, found)
 
-    def labels(self, place: int) -> Labels:
-        return self._labels[place]
+    def labels(self, index: int) -> Labels:
+        return self._labels[index]
 
     def write(self, name: str, outlook: Outlook) -> None:
         numbers, schedule, labels = outlook
-        place = self._places[name] if name in self._places else self._place(name)
-        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        index = self._indexes[name] if name in self._indexes else self._index_of(name)
+        data, begin = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize
         _NUMBERS.pack_into(data, begin, *numbers)
         _SCHEDULE.pack_into(data, begin + _SCHEDULE_AT, *schedule)
-        self._labels[place] = self._interned.setdefault(labels, labels)
+        self._labels[index] = self._shared_labels.setdefault(labels, labels)
         if schedule.nightly:
             self.next_shared_midnight = min(self.next_shared_midnight, schedule.due)
         else:
@@ -242,14 +244,14 @@ class OutlookTable:
 
     def missing_healths(self, name: str, until: int) -> range:
         """The midnights up to `until` that have to be known and are not, of somebody who was looked at."""
-        place = self._places[name]
-        (known,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT)
-        return range(max(known + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
+        index = self._indexes[name]
+        (kept_until,) = _I64.unpack_from(self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT)
+        return range(max(kept_until + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
 
     def store_healths(self, name: str, midnights: range, healths: Sequence[int | None]) -> None:
         if not midnights:
             return
-        record = self.blocks[(place := self._place(name)) // BLOCK][place % BLOCK]
+        record = self.blocks[(index := self._index_of(name)) // BLOCK][index % BLOCK]
         kept = record["healths"]
         for midnight, health in zip(midnights, healths, strict=True):
             kept[midnight // DAY % KEPT_DAYS] = NO_HEALTH if health is None else health
@@ -257,40 +259,40 @@ class OutlookTable:
 
     def invalidate_healths(self, name: str, since: int) -> None:
         """Those of `since` and later are others now."""
-        place, until = self._places.get(name), -(-since // DAY) * DAY - DAY
-        if place is not None:
-            data, at = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT
+        index, until = self._indexes.get(name), -(-since // DAY) * DAY - DAY
+        if index is not None:
+            data, at = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT
             if _I64.unpack_from(data, at)[0] > until:
                 _I64.pack_into(data, at, until)
 
     def dump(self, name: str) -> bytes:
         """As a state keeps it; empty if nobody has looked at this relationship yet."""
-        place = self._places.get(name)
-        if place is None:
+        index = self._indexes.get(name)
+        if index is None:
             return b""
-        begin = place % BLOCK * RECORD.itemsize
-        record = self._bytes[place // BLOCK][begin : begin + RECORD.itemsize]
-        return b"".join([_VERSION, record, _dump_labels(self._labels[place])])
+        begin = index % BLOCK * RECORD.itemsize
+        record = self._bytes[index // BLOCK][begin : begin + RECORD.itemsize]
+        return b"".join([_VERSION, record, _dump_labels(self._labels[index])])
 
     def load(self, name: str, derived: bytes) -> int | None:
         """Takes what a state kept; its place. None: it is of another version."""
         if len(derived) < _U32.size + RECORD.itemsize or _U32.unpack_from(derived)[0] != VERSION:
             return None
-        place, end = self._place(name), _U32.size + RECORD.itemsize
-        begin = place % BLOCK * RECORD.itemsize
-        self._bytes[place // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
+        index, end = self._index_of(name), _U32.size + RECORD.itemsize
+        begin = index % BLOCK * RECORD.itemsize
+        self._bytes[index // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
         labels, at = [], end
         for _ in Labels._fields:
             names, at = load_names(derived, at)
             labels.append(tuple(names))
         found = Labels(*labels)
-        self._labels[place] = self._interned.setdefault(found, found)
-        return place
+        self._labels[index] = self._shared_labels.setdefault(found, found)
+        return index
 
-    def _place(self, name: str) -> int:
-        found = self._places.get(name)
+    def _index_of(self, name: str) -> int:
+        found = self._indexes.get(name)
         if found is None:
-            found = self._places[name] = len(self.names)
+            found = self._indexes[name] = len(self.names)
             if found % BLOCK == 0:
                 block = np.zeros(BLOCK, RECORD)
                 block["healths_until"] = NONE

@@ -23,7 +23,7 @@ from services.scoring.domain.outlook import Outlook, OutlookTable
 from services.scoring.domain.profiles import AppliedProfiles, Profiles, Programmes, applied_profiles
 from services.scoring.domain.row import HistoryRow
 
-SPARE = 64
+SURPLUS_ALLOWANCE = 64
 """Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
 DUE_BATCH = 100
 """Rows that become due and are computed in one go: a hundredth of a second of work."""
@@ -67,7 +67,7 @@ class ScoredPartition:
         self._histories: OrderedDict[str, ScoreHistory] = OrderedDict()
         """Those that were worked with last at the end."""
         self._sizes: dict[str, int] = {}
-        self.indexed_facts, self._most_indexed = 0, indexed_facts
+        self.indexed_facts, self._indexed_limit = 0, indexed_facts
         """Facts of the histories in memory."""
         self._unscheduled = list(self.states)
         self._packed_facts = sum(map(_packed_size, self.states.values()))
@@ -80,51 +80,51 @@ class ScoredPartition:
     def schedule_all(self) -> Iterator[str]:
         """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
         while self._unscheduled:
-            some = self._unscheduled[-LOAD_BATCH:]
+            batch = self._unscheduled[-LOAD_BATCH:]
             del self._unscheduled[-LOAD_BATCH:]
             stored: dict[str, bytes] = {}
-            for name in some:
+            for name in batch:
                 # Who had an event meanwhile was looked at then.
                 if self._outlooks.schedule(name) is None:
                     state = self.states[name]
                     facts = packed(state.facts)
                     self._packed_facts += len(facts.data) - _packed_size(state)
-                    self.states[name] = state.kept(facts, state.clock)
+                    self.states[name] = state.with_facts(facts, state.clock)
                     stored[name] = state.derived if state.clock <= self.clock else b""
-            anew = restore_outlooks(self._outlooks, stored, self.clock, self._profiles_of)
-            for relationship in some:
-                if relationship in anew:
+            missing = restore_outlooks(self._outlooks, stored, self.clock, self._profiles_of)
+            for relationship in batch:
+                if relationship in missing:
                     self._schedule(relationship)
                     # Nobody works with it yet.
-                    self._drop(relationship)
+                    self._evict_history(relationship)
                 yield relationship
 
-    def take(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
+    def apply(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
         """One record of the log, `key` being its partition key, whose clock is reached already: the rows it changes,
         past ones oldest first, the newest always last."""
-        self.offset, place = offset, self._begin + offset
+        self.offset, log_position = offset, self._begin + offset
         # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
         if type(event) is ClockReached:
             return []
-        facts = facts_of(event, place)
-        old = self.states.get(key) or RelationshipState(enrolment=Enrolment(place, event.program))
-        if not facts or place <= old.position:
+        facts = facts_of(event, log_position)
+        old = self.states.get(key) or RelationshipState(enrolment=Enrolment(log_position, event.program))
+        if not facts or log_position <= old.position:
             return []
         self._packed_facts -= _packed_size(old)
-        (news,) = facts.items()
-        time, looked_at = news[0].time, midnights(news[0].time)
-        recent = self._outlooks.recent(key, looked_at)
+        (entry,) = facts.items()
+        time, trend_midnights = entry[0].time, midnights(entry[0].time)
+        recent = self._outlooks.recent(key, trend_midnights)
         if recent is not None and recent.newest < time <= self.clock:
             # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
             history = self._history(key)
             is_exact = old.inexact_until <= self.clock and history.index.largest < bounds.GROUP_CAPACITY
-            if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(news[0]):
-                points = list(zip(looked_at, recent.healths or history.healths(looked_at), strict=True))
-                self.states[key] = old.kept(history.facts, NONE, place)
-                found = history.append_in_order(news, recent.newest, points, self.clock)
+            if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(entry[0]):
+                points = list(zip(trend_midnights, recent.healths or history.healths(trend_midnights), strict=True))
+                self.states[key] = old.with_facts(history.facts, NONE, log_position)
+                found = history.append_in_order(entry, recent.newest, points, self.clock)
                 return self._in_order(key, history, found, event, recent.until)
         self.states[key] = old
-        change = change_of(self._history(key), replace(old, position=place), facts, self.clock)
+        change = change_of(self._history(key), replace(old, position=log_position), facts, self.clock)
         self._outlooks.invalidate_healths(key, time)
         return self._changed(key, change, event)
 
@@ -145,27 +145,27 @@ class ScoredPartition:
         due = self._next_due()
         return due is not None and due <= clock
 
-    def applied(self, event: ProfileSet, offset: int) -> AppliedProfiles:
+    def resolve_profiles(self, event: ProfileSet, offset: int) -> AppliedProfiles:
         return applied_profiles(event, self._begin + offset)
 
     def apply_profiles(self, applied: AppliedProfiles, offset: int) -> Iterator[str | None]:
         """A programme has other profiles from this record of the log on. Only rows to come may change by it; where rows
         that are out would have been others, their relationship is stale. One relationship a step: its name if its state
         is to be stored."""
-        tenant, program, _, place = applied
+        tenant, program, _, log_position = applied
         self.offset = offset
-        since = self._programmes.apply(*applied).differ_from(self._programmes.known(tenant, program))
+        since = self._programmes.apply(*applied).differ_from(self._programmes.lookup(tenant, program))
         if since is None:
             return
         for name, state in list(self.states.items()):
             if (name.split("/", 1)[0], state.enrolment.program) != (tenant, program):
                 yield None
                 continue
-            self._drop(name)
+            self._evict_history(name)
             self._outlooks.invalidate_healths(name, since)
             self._schedule(name)
             if since <= max(self.clock, state.clock) and state.facts:
-                self.states[name] = replace(self.states[name], stale_position=max(place, state.stale_position))
+                self.states[name] = replace(self.states[name], stale_position=max(log_position, state.stale_position))
                 yield name
             else:
                 yield None
@@ -181,12 +181,12 @@ class ScoredPartition:
             if type(facts) is not PackedFacts:
                 facts = packed(facts) if history is None else history.packed()
                 self._packed_facts += len(facts.data)
-            self.states[name] = state.kept(facts, self.clock)
-            found[name] = state.kept(facts, self.clock, derived=self._outlooks.dump(name))
-            if history is not None and history.surplus * 2 > len(history.facts) + SPARE:
+            self.states[name] = state.with_facts(facts, self.clock)
+            found[name] = state.with_facts(facts, self.clock, derived=self._outlooks.dump(name))
+            if history is not None and history.surplus * 2 > len(history.facts) + SURPLUS_ALLOWANCE:
                 # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
-                self._drop(name)
-        self._shrink()
+                self._evict_history(name)
+        self._evict_least_recent()
         return found
 
     def _due_rows(self, end: int) -> Iterator[list[Emission]]:
@@ -209,7 +209,7 @@ class ScoredPartition:
                 # The next event of who is worked with is measured against this row.
                 history = self._histories.get(found.name)
                 if history is not None:
-                    history.tell(end, found.row.evaluation)
+                    history.cache_newest(end, found.row.evaluation)
             yield [self._due_row(found.name, end, found.row) for found in rows]
 
     def _due_row(self, relationship: str, at: int, row: HistoryRow) -> Emission:
@@ -218,15 +218,17 @@ class ScoredPartition:
 
     def _changed(self, key: str, change: FactChange, event: OfRelationship) -> list[Emission]:
         self.states[key] = change.state
-        self._keep(key, change.history)
+        self._cache_history(key, change.history)
         self._schedule(key)
         return self._emissions(key, change.rows, event)
 
     def _emissions(self, key: str, rows: dict[int, HistoryRow | None], event: OfRelationship) -> list[Emission]:
         """The last of them is the newest row."""
         state, last = self.states[key], next(reversed(rows), None)
-        program, place = state.enrolment.program, state.position
-        return [Emission(key, program, at, place, row, changed=at == last, trigger=event) for at, row in rows.items()]
+        program, log_position = state.enrolment.program, state.position
+        return [
+            Emission(key, program, at, log_position, row, changed=at == last, trigger=event) for at, row in rows.items()
+        ]
 
     def _in_order(
         self, key: str, history: ScoreHistory, found: NewestRow | None, event: OfRelationship, until: int
@@ -241,7 +243,7 @@ class ScoredPartition:
             return self._changed(key, with_newest(change, self.clock), event)
         row, due, outlook = found
         if due is None or due > self.clock:
-            self._keep(key, history)
+            self._cache_history(key, history)
             if self.clock // DAY * DAY <= until < time:
                 # All healths stay, and those of the last midnights are known.
                 self._outlooks.write(key, outlook)
@@ -252,19 +254,19 @@ class ScoredPartition:
         rows = {time: row} | history.rows(time, self.clock)
         due, last = history.due(self.clock), next(reversed(rows))
         self._store_outlook(key, history.compute_outlook(self.clock, last, due), self.clock)
-        self._keep(key, history)
+        self._cache_history(key, history)
         return self._emissions(key, dict(rows), event)
 
     def _history(self, relationship: str) -> ScoreHistory:
         found = self._histories.get(relationship)
         if found is None:
             found = ScoreHistory(self.states[relationship].facts, self._profiles_of(relationship))
-            self._keep(relationship, found)
+            self._cache_history(relationship, found)
         else:
             self._histories.move_to_end(relationship)
         return found
 
-    def _keep(self, name: str, history: ScoreHistory) -> None:
+    def _cache_history(self, name: str, history: ScoreHistory) -> None:
         """Also one that is there and has grown."""
         self._histories[name] = history
         self._histories.move_to_end(name)
@@ -272,18 +274,18 @@ class ScoredPartition:
         self.indexed_facts += size - self._sizes.get(name, 0)
         self._sizes[name] = size
 
-    def _drop(self, name: str) -> None:
+    def _evict_history(self, name: str) -> None:
         if self._histories.pop(name, None) is not None:
             self.indexed_facts -= self._sizes.pop(name)
 
-    def _shrink(self) -> None:
+    def _evict_least_recent(self) -> None:
         """Drops those that nobody has worked with for longest, as far as their facts lie elsewhere too."""
         for _ in range(len(self._histories)):
-            if self.indexed_facts <= self._most_indexed:
+            if self.indexed_facts <= self._indexed_limit:
                 return
             name = next(iter(self._histories))
             if type(self.states[name].facts) is PackedFacts:
-                self._drop(name)
+                self._evict_history(name)
             else:
                 self._histories.move_to_end(name)
 
@@ -294,7 +296,7 @@ class ScoredPartition:
         newest = history.newest(upto)
         due = history.due(upto)
         self._store_outlook(relationship, history.compute_outlook(upto, NONE if newest is None else newest, due), upto)
-        self._shrink()
+        self._evict_least_recent()
 
     def _store_outlook(self, relationship: str, outlook: Outlook, upto: int) -> None:
         self._outlooks.write(relationship, outlook)

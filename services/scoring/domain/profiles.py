@@ -77,8 +77,8 @@ class Profiles:
     @cached_property
     def fingerprint(self) -> int:
         """Equal for equal versions: by it what was derived under them is known again."""
-        told = "\n".join(version.model_dump_json() for version in self.versions)
-        return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest(), "big", signed=True)
+        serialized = "\n".join(version.model_dump_json() for version in self.versions)
+        return int.from_bytes(hashlib.blake2b(serialized.encode(), digest_size=8).digest(), "big", signed=True)
 
     def differ_from(self, other: "Profiles") -> int | None:
         """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""
@@ -94,22 +94,22 @@ class Programmes:
     """The profiles of all programmes that anybody has described, by tenant and programme."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Profiles] = {}
+        self._profiles: dict[tuple[str, str], Profiles] = {}
         self._positions: dict[tuple[str, str], int] = {}
 
     def of(self, relationship: str, program: str) -> Profiles:
         """Those of the programme of a relationship (`tenant/id`); the defaults for an unknown one."""
-        return self.known(relationship.split("/", 1)[0], program)
+        return self.lookup(relationship.split("/", 1)[0], program)
 
-    def known(self, tenant: str, program: str) -> Profiles:
-        return self._known.get((tenant, program), DEFAULT)
+    def lookup(self, tenant: str, program: str) -> Profiles:
+        return self._profiles.get((tenant, program), DEFAULT)
 
     def apply(self, tenant: str, program: str, profiles: Profiles, position: int) -> Profiles:
         """Replaces what is known of a programme, unless that stands later on the log; returns what was known before."""
-        place = tenant, program
-        before = self.known(*place)
-        if position >= self._positions.get(place, NONE):
-            self._known[place], self._positions[place] = profiles, position
+        key = tenant, program
+        before = self.lookup(*key)
+        if position >= self._positions.get(key, NONE):
+            self._profiles[key], self._positions[key] = profiles, position
         return before
 
 

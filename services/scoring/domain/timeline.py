@@ -15,7 +15,7 @@ from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.snapshots.index import FactIndex, View
 from services.scoring.domain.snapshots.snapshot import Snapshot, snapshot
 
-REMEMBERED = 2
+CACHED_SNAPSHOTS = 2
 """Snapshots kept for a relationship: those of the newest facts."""
 
 RETRACTED = "event.retracted"
@@ -59,42 +59,42 @@ class Timeline:
         self.index = FactIndex(facts)
         self._facts, self.profiles = facts, profiles
         self._changes = profiles.changes
-        self._remembered: dict[tuple[int, int], Snapshot] = {}
+        self._cached: dict[tuple[int, int], Snapshot] = {}
         self._latest: dict[int, Snapshot] = {}
 
     def at(self, instant: int) -> Snapshot:
         """Of the facts up to and including this instant, under the version of the profile that is in force then."""
         # Most programmes have one version; this is asked for every row.
-        place = bisect_right(self.index.times, instant), bisect_right(self._changes, instant) if self._changes else 0
-        found = self._remembered.get(place)
+        index = bisect_right(self.index.times, instant), bisect_right(self._changes, instant) if self._changes else 0
+        found = self._cached.get(index)
         if found is None:
-            count, version = place
-            before, parameters = self._latest.get(version), self.profiles.parameters[version]
-            if before is not None and before.view.count + 1 == count:
-                view, changed = before.view.with_next()
-                found = snapshot(view, parameters, before, changed)
+            count, version = index
+            previous, parameters = self._latest.get(version), self.profiles.parameters[version]
+            if previous is not None and previous.view.count + 1 == count:
+                view, changed = previous.view.with_next()
+                found = snapshot(view, parameters, previous, changed)
             else:
-                found = snapshot(View(self.index, count), parameters, before)
-            self._remembered[place] = found
-            if before is None or before.view.count < count:
+                found = snapshot(View(self.index, count), parameters, previous)
+            self._cached[index] = found
+            if previous is None or previous.view.count < count:
                 self._latest[version] = found
         return found
 
     def append(self, key: Key, fact: Fact) -> None:
         """One more fact, newer than all others: what is known before it stays."""
         self.index.append(key, fact)
-        time, named, known = key.time, self.named, self._causes_of_facts
+        time, breakpoints, causes = key.time, self.breakpoints, self._causes_of_facts
         for at in (time, *scheduled_instants(key, fact)):
-            place = bisect_left(named, at)
-            if named[place : place + 1] != [at]:
-                named.insert(place, at)
+            index = bisect_left(breakpoints, at)
+            if breakpoints[index : index + 1] != [at]:
+                breakpoints.insert(index, at)
         cause = CAUSE_OF_KIND[key.kind] if fact.position != NONE and not fact.marked else RETRACTED
-        known[time] = tuple(sorted({*known[time], cause})) if time in known else (cause,)
+        causes[time] = tuple(sorted({*causes[time], cause})) if time in causes else (cause,)
 
-    def forget(self) -> None:
+    def trim_cache(self) -> None:
         """All snapshots but those of the newest facts."""
-        if len(self._remembered) > 2 * REMEMBERED:
-            self._keep(sorted(self._remembered.items(), key=itemgetter(0))[-REMEMBERED:])
+        if len(self._cached) > 2 * CACHED_SNAPSHOTS:
+            self._replace_cache(sorted(self._cached.items(), key=itemgetter(0))[-CACHED_SNAPSHOTS:])
 
     def inherit(self, older: "Timeline", since: int) -> None:
         """Keeps the snapshots of the facts before `since`, if the two have the same ones before it."""
@@ -102,17 +102,17 @@ class Timeline:
         if older.index.keys[:count] != self.index.keys[:count]:
             return
         # The first facts of both indexes are the same, and the older one need not live on.
-        kept = [(place, found) for place, found in older._remembered.items() if 0 < place[0] <= count]  # noqa: SLF001 (of its own kind)
+        kept = [(index, found) for index, found in older._cached.items() if 0 < index[0] <= count]  # noqa: SLF001 (of its own kind)
         for _, found in kept:
             found.view.index = self.index
-        self._keep(sorted(kept, key=itemgetter(0)))
+        self._replace_cache(sorted(kept, key=itemgetter(0)))
 
     def between(self, after: int, upto: int) -> tuple[list[Instant], list[SilentSpan]]:
         """The instants in (after, upto] that have a row by what facts and profiles name, and the time in between, in
         which every midnight has one, and every crossing."""
         found: list[Instant] = []
         spans: list[SilentSpan] = []
-        points = self.named[bisect_right(self.named, after) : bisect_right(self.named, upto)]
+        points = self.breakpoints[bisect_right(self.breakpoints, after) : bisect_right(self.breakpoints, upto)]
         if after < upto != (points or [after])[-1]:
             points.append(upto)
         at, snapshot = after, self.at(after)
@@ -123,7 +123,9 @@ class Timeline:
                 causes = self.causes(following, edge)
                 if snapshot.is_running(at):
                     # Between two named instants nothing but midnights and crossings has a row.
-                    spans.append(SilentSpan(snapshot, self.left(snapshot, at), edge - 1 if causes else edge, edge))
+                    spans.append(
+                        SilentSpan(snapshot, self.search_begin(snapshot, at), edge - 1 if causes else edge, edge)
+                    )
                 if causes:
                     found.append(Instant(edge, causes, following))
                 at, snapshot = edge, following
@@ -147,31 +149,35 @@ class Timeline:
             out = (*out, PROFILE_CHANGED)
         return out
 
-    def left(self, snapshot: Snapshot, after: int) -> int:
+    def search_begin(self, snapshot: Snapshot, after: int) -> int:
         """Where a search for crossings begins: the whole second before, but no earlier than the last point, so that
         what is found does not depend on where the search began. The next whole second is beyond `after`."""
-        whole = after // SECOND * SECOND
-        last = bisect_right(self.named, after) - 1
-        named = whole if last < 0 else max(whole, self.named[last])
+        whole_second = after // SECOND * SECOND
+        last = bisect_right(self.breakpoints, after) - 1
+        breakpoints = whole_second if last < 0 else max(whole_second, self.breakpoints[last])
         # Risk jumps where a goal begins to stall: what is passed there was not crossed within the second after.
         stalls = snapshot.stalls
-        return named if stalls is None or stalls > after else max(named, stalls)
+        return breakpoints if stalls is None or stalls > after else max(breakpoints, stalls)
 
     def next_breakpoint(self, after: int) -> int:
         """By facts or profiles; FOREVER: there is none."""
-        place = bisect_right(self.named, after)
-        return self.named[place] if place < len(self.named) else FOREVER
+        index = bisect_right(self.breakpoints, after)
+        return self.breakpoints[index] if index < len(self.breakpoints) else FOREVER
 
-    def ahead(self, snapshot: Snapshot, after: int) -> Lookahead:
-        named, place, bookings = self.named, bisect_right(self.named, after), snapshot.meetings.bookings
+    def lookahead(self, snapshot: Snapshot, after: int) -> Lookahead:
+        breakpoints, index, bookings = (
+            self.breakpoints,
+            bisect_right(self.breakpoints, after),
+            snapshot.meetings.bookings,
+        )
         stalls = FOREVER if snapshot.stalls is None or snapshot.stalls <= after else snapshot.stalls
-        upcoming = min(named[place], stalls) if place < len(named) else stalls
+        upcoming = min(breakpoints[index], stalls) if index < len(breakpoints) else stalls
         if not bookings or bookings[-1] <= after:
             return Lookahead(upcoming, upcoming, _NO_SESSIONS)
         begins = bookings[(first := bisect_right(bookings, after)) : first + SESSIONS]
         # Where still more are booked, nobody would know of them once the last of these has begun.
         plain, turn = begins if first + SESSIONS >= len(bookings) else begins[:-1], stalls
-        for at in named[place:]:
+        for at in breakpoints[index:]:
             if at >= turn or at not in plain or at in self._causes_of_facts:
                 turn = min(turn, at)
                 break
@@ -181,7 +187,7 @@ class Timeline:
         return Lookahead(upcoming, turn, (*begins, *_NO_SESSIONS[len(begins) :]))
 
     @cached_property
-    def named(self) -> list[int]:
+    def breakpoints(self) -> list[int]:
         """Times of facts, retracted or not, and the times that facts and profiles name, in order."""
         found = {*self.index.times, *self._changes}
         for key, fact in self._facts.items():
@@ -195,7 +201,7 @@ class Timeline:
             found.setdefault(key.time, set()).add(CAUSE_OF_KIND[key.kind] if fact.stands else RETRACTED)
         return {at: tuple(sorted(causes)) for at, causes in found.items()}
 
-    def _keep(self, snapshots: Sequence[tuple[tuple[int, int], Snapshot]]) -> None:
+    def _replace_cache(self, snapshots: Sequence[tuple[tuple[int, int], Snapshot]]) -> None:
         """These alone, in order of how many facts and which version of the profile they are of."""
-        self._remembered = dict(snapshots)
+        self._cached = dict(snapshots)
         self._latest = {version: found for (_, version), found in snapshots}

@@ -67,7 +67,7 @@ class Verdict:
     def equal(self) -> bool:
         return self.true_hash == self.stored_hash
 
-    def deny(self, relationship: str, texts: str) -> None:
+    def add_mismatch(self, relationship: str, texts: str) -> None:
         """What all its rows in the table say alike is not the truth."""
         self._stored.update(f"{relationship}\0{texts}".encode())
         self.first_difference = self.first_difference or f"{relationship}: {texts}"

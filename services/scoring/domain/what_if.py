@@ -43,14 +43,16 @@ def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[Trial
     """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline stands at
     a time."""
     found: list[TrialAlert] = []
-    bad: list[_Run | None] = [None] * len(rule.tiers)
-    clear: _Run | None = None
+    firing: list[_Streak | None] = [None] * len(rule.tiers)
+    clearing: _Streak | None = None
     for at, row in (*rows.items(), (until, None)):
         # 1. The deadline takes effect, if it lies no later. While paused nobody knows when that is.
         is_open = bool(found) and found[-1].resolved is None
-        fires = zip(bad, (tier.hold for tier in rule.tiers), strict=True)
-        runs = [(clear, rule.clear_hold)] if is_open else list(fires)
-        dues = [run.at + hold // MICROSECOND - run.active for run, hold in runs if run and not run.paused]
+        fires = zip(firing, (tier.hold for tier in rule.tiers), strict=True)
+        streaks = [(clearing, rule.clear_hold)] if is_open else list(fires)
+        dues = [
+            streak.at + hold // MICROSECOND - streak.active for streak, hold in streaks if streak and not streak.paused
+        ]
         due = min(dues, default=None)
         if due is not None and due <= at:
             found = [*found[:-1], found[-1]._replace(resolved=due)] if is_open else [*found, TrialAlert(due, None)]
@@ -58,15 +60,17 @@ def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[Trial
         if row is None:
             break
         if row.status == "ended":
-            bad, clear = [None] * len(bad), None
+            firing, clearing = [None] * len(firing), None
             if found and found[-1].resolved is None:
                 found[-1] = found[-1]._replace(resolved=at)
             continue
         score = row.evaluation
         now = RuleNumbers(score.health / ONE, score.risk / ONE, score.confidence / ONE)
-        reached = zip(bad, rule.tiers, strict=True)
-        bad = [_continued(run, at, row) if rule.reaches(now, tier.level) else None for run, tier in reached]
-        clear = _continued(clear, at, row) if rule.clears(now, None) else None
+        reached = zip(firing, rule.tiers, strict=True)
+        firing = [
+            _extend_streak(streak, at, row) if rule.reaches(now, tier.level) else None for streak, tier in reached
+        ]
+        clearing = _extend_streak(clearing, at, row) if rule.clears(now, None) else None
     return found
 
 
@@ -78,7 +82,7 @@ def watching(rules: tuple[Rule, ...], watch: WatchLevels) -> WatchLevels:
     return WatchLevels(health=tuple(sorted(levels["health"])), risk=tuple(sorted(levels["risk"])))
 
 
-class _Run(NamedTuple):
+class _Streak(NamedTuple):
     """Something has held up to the row at `at`, for `active` microseconds that were not paused."""
 
     active: int
@@ -86,11 +90,11 @@ class _Run(NamedTuple):
     paused: bool
 
 
-def _continued(run: _Run | None, at: int, row: HistoryRow) -> _Run:
+def _extend_streak(streak: _Streak | None, at: int, row: HistoryRow) -> _Streak:
     paused = row.status == "paused"
-    if run is None:
-        return _Run(0, at, paused)
-    return _Run(run.active + (0 if run.paused else at - run.at), at, paused)
+    if streak is None:
+        return _Streak(0, at, paused)
+    return _Streak(streak.active + (0 if streak.paused else at - streak.at), at, paused)
 
 
 WEEK = 7 * DAY
@@ -162,15 +166,17 @@ class Summary(NamedTuple):
     fewer: int
 
 
-def compare(relationship: str, account: FullHistory, present: Profiles, question: TrialQuestion) -> list[RuleComparison]:
+def compare(
+    relationship: str, history: FullHistory, present: Profiles, question: TrialQuestion
+) -> list[RuleComparison]:
     """Both sides are judged on all that is known, from the beginning on: an alert that was open before the span is none
     of the span. Nothing where no profile is tried on the programme."""
-    candidate = question.candidates.of(_programme(relationship, account.program))
+    candidate = question.candidates.of(_programme(relationship, history.program))
     if candidate is None:
         return []
-    now, then = (_alerts(account, profiles, question) for profiles in (present, Profiles((candidate,))))
+    now, then = (_alerts(history, profiles, question) for profiles in (present, Profiles((candidate,))))
     return [
-        RuleComparison(relationship, account.program, rule.name, ours, theirs)
+        RuleComparison(relationship, history.program, rule.name, ours, theirs)
         for rule, ours, theirs in zip(question.rules, now, then, strict=True)
     ]
 
@@ -205,10 +211,10 @@ def _programme(relationship: str, program: str) -> str:
     return partition_key(relationship.split("/", 1)[0], program)
 
 
-def _alerts(account: FullHistory, profiles: Profiles, question: TrialQuestion) -> list[tuple[TrialAlert, ...]]:
+def _alerts(history: FullHistory, profiles: Profiles, question: TrialQuestion) -> list[tuple[TrialAlert, ...]]:
     since, until = question.span
     versions = [
         version.model_copy(update={"watch": watching(question.rules, version.watch)}) for version in profiles.versions
     ]
-    rows = ScoreHistory(account.facts, Profiles(versions)).rows(NONE, until)
+    rows = ScoreHistory(history.facts, Profiles(versions)).rows(NONE, until)
     return [tuple(a for a in alerts(rule, rows, until) if since <= a.fired) for rule in question.rules]

@@ -42,13 +42,13 @@ class PartitionProcessor:
         self.partition = partition
         self._number = number
         self._older = {name: set(numbers) - {number} for name, numbers in older.items()}
-        self._marked = False
+        self._watermark_written = False
         self._stored = PartitionWatermark(partition.offset, partition.clock, max(partition.clock, announced))
 
     def run(self, records: Iterable[LogRecord], ceiling: int = FOREVER) -> Iterator[Phase]:
         """Applies records one by one, so that what an event emits never depends on where a batch ends. A batch that
         emits much is acknowledged in several rounds. `ceiling`: no record moves the clock beyond it."""
-        round_ = _Round()
+        round_ = _PendingRound()
         for offset, key, event in records:
             yield PAUSE
             if event is None:
@@ -59,7 +59,7 @@ class PartitionProcessor:
             if clock > self.partition.clock:
                 for due in self.partition.advance(clock):
                     yield PAUSE
-                    round_.passes = max(round_.passes, clock) if due else round_.passes
+                    round_.announce_until = max(round_.announce_until, clock) if due else round_.announce_until
                     round_.outputs += due
                     if len(round_.outputs) >= ROUND:
                         yield from self._acknowledge(round_)
@@ -68,13 +68,13 @@ class PartitionProcessor:
                 yield from self._acknowledge(round_)
                 yield from self._apply_profiles(event, offset)
                 continue
-            changed = self.partition.take(event, key, offset)
-            round_.touched.add(key)
+            changed = self.partition.apply(event, key, offset)
+            round_.changed_names.add(key)
             if not changed:
                 continue
             # Where the wall clock stopped the record, even its own row is one that it may not bring again.
             if self._emits_beyond_own(changed, to_micros(event.time) if recorded == clock else NONE):
-                round_.passes = self.partition.clock
+                round_.announce_until = self.partition.clock
             round_.outputs += changed
             if len(round_.outputs) >= ROUND:
                 yield from self._acknowledge(round_)
@@ -106,13 +106,13 @@ class PartitionProcessor:
         """Deletes what could not be read. First the watermark as it is without it, and only that one: else a crash in
         between would leave an older one, which vouches for what is missing."""
         yield self._watermark()
-        yield self._forget([WATERMARK])
+        yield self._tombstones([WATERMARK])
         yield [Discarded(key.decode("latin-1"), 0, None) for key in keys]
 
     def _apply_profiles(self, event: ProfileSet, offset: int) -> Iterator[Phase]:
         """The relationships whose rows that are out would have been others are stale: their states first, then what
         was applied. After a crash in between it is applied again, and finds the same."""
-        applied = self.partition.applied(event, offset)
+        applied = self.partition.resolve_profiles(event, offset)
         stale: set[str] = set()
         for name in self.partition.apply_profiles(applied, offset):
             yield PAUSE
@@ -123,22 +123,22 @@ class PartitionProcessor:
                 stale = set()
         yield from self._store(stale)
         yield [programme_entry(self._number, applied)]
-        yield [*self._forget([PROGRAMME + applied.name]), *self._watermark()]
+        yield [*self._tombstones([PROGRAMME + applied.name]), *self._watermark()]
 
     def _store(self, names: set[str]) -> Iterator[Phase]:
         states = self.partition.states_to_store(names)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
-        yield self._forget(states)
+        yield self._tombstones(states)
 
-    def _acknowledge(self, round_: "_Round") -> Iterator[Phase]:
+    def _acknowledge(self, round_: "_PendingRound") -> Iterator[Phase]:
         if (self.partition.offset, self.partition.clock) == self._stored[:2] and not round_.outputs:
             return
-        if round_.passes > self._stored.clock_next:
-            yield from self._announce(round_.passes)
+        if round_.announce_until > self._stored.clock_next:
+            yield from self._announce(round_.announce_until)
         yield round_.outputs
-        states = self.partition.states_to_store(round_.touched)
+        states = self.partition.states_to_store(round_.changed_names)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
-        yield [*self._forget(states), *self._watermark()] if self._older else self._watermark()
+        yield [*self._tombstones(states), *self._watermark()] if self._older else self._watermark()
         round_.clear()
 
     def _emits_beyond_own(self, emissions: Sequence[Emission], own: int) -> bool:
@@ -162,23 +162,23 @@ class PartitionProcessor:
         return self._watermark_of(self._stored)
 
     def _watermark_of(self, watermark: PartitionWatermark) -> list[ChangelogEntry]:
-        forgotten = self._forget([WATERMARK]) if self._marked and self._older else []
-        self._marked = True
+        forgotten = self._tombstones([WATERMARK]) if self._watermark_written and self._older else []
+        self._watermark_written = True
         return [*forgotten, ChangelogEntry(WATERMARK, self._number, dump_watermark(watermark))]
 
-    def _forget(self, names: Iterable[str]) -> list[ChangelogEntry]:
+    def _tombstones(self, names: Iterable[str]) -> list[ChangelogEntry]:
         """Tombstones for the records of older generations that were merged into what is now acknowledged."""
-        known = [name for name in names if name in self._older]
-        return [ChangelogEntry(name, number, None) for name in known for number in sorted(self._older.pop(name))]
+        stale_names = [name for name in names if name in self._older]
+        return [ChangelogEntry(name, number, None) for name in stale_names for number in sorted(self._older.pop(name))]
 
 
-class _Round:
-    """What was computed and is not yet written. `passes`: how far its rows that time alone brought may go."""
+class _PendingRound:
+    """What was computed and is not yet written. `announce_until`: how far its rows that time alone brought may go."""
 
     def __init__(self) -> None:
         self.outputs: list[Emission] = []
-        self.touched: set[str] = set()
-        self.passes = NONE
+        self.changed_names: set[str] = set()
+        self.announce_until = NONE
 
     def clear(self) -> None:
-        self.outputs, self.touched, self.passes = [], set(), NONE
+        self.outputs, self.changed_names, self.announce_until = [], set(), NONE

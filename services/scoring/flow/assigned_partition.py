@@ -16,7 +16,7 @@ from services.scoring.topics import Topics
 
 SLICE_SECONDS = 0.01
 """So long the event loop may be busy with one thing: a stop, a rebalance and the clocks of others get in between."""
-AT_LAST = 2**63 - 1
+END_OF_TIME = 2**63 - 1
 """Beyond every clock."""
 
 
@@ -28,16 +28,16 @@ class StaleIndex:
     """The relationships that are stale or may become so as the clock moves: so few that they are counted in no time."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self._topics: set[str] = set()
 
     def track(self, name: str, state: RelationshipState) -> None:
-        if state.is_stale(AT_LAST):
-            self._names.add(name)
+        if state.is_stale(END_OF_TIME):
+            self._topics.add(name)
         else:
-            self._names.discard(name)
+            self._topics.discard(name)
 
     def count(self, states: Mapping[str, RelationshipState], clock: int) -> int:
-        return sum(states[name].is_stale(clock) for name in self._names)
+        return sum(states[name].is_stale(clock) for name in self._topics)
 
 
 @dataclass
@@ -76,18 +76,18 @@ class Sizes(NamedTuple):
 
 
 async def restore(
-    number: int, recovery: Recovery, names: Topics, sizes: Sizes, wanted: Callable[[], bool]
+    number: int, recovery: Recovery, topics: Topics, sizes: Sizes, is_wanted: Callable[[], bool]
 ) -> AssignedPartition | None:
     """The partition as its changelog left it; None where it is no more wanted. Raises NoStatesError, and whatever the
     layouts of the changelog raise."""
-    if not await in_slices(recovery.merging(), wanted):
+    if not await in_slices(recovery.merge_all(), is_wanted):
         return None
-    if names.epoch and WATERMARK not in recovery.generations:
-        raise NoStatesError(f"{names.state} {number} is empty: `rapport scoring repartition` has not finished")
+    if topics.epoch and WATERMARK not in recovery.generations:
+        raise NoStatesError(f"{topics.state} {number} is empty: `rapport scoring repartition` has not finished")
     programmes = programmes_of(recovery.profiles.values())
     # A worker may have to take all partitions.
     most = sizes.indexed_facts // max(1, sizes.partitions)
-    partition = ScoredPartition(programmes, recovery.states, recovery.watermark, names.epoch, most)
+    partition = ScoredPartition(programmes, recovery.states, recovery.watermark, topics.epoch, most)
     stale = StaleIndex()
 
     def preparing() -> Iterator[None]:
@@ -96,20 +96,20 @@ async def restore(
             stale.track(name, partition.states[name])
             yield
 
-    if not await in_slices(preparing(), wanted):
+    if not await in_slices(preparing(), is_wanted):
         return None
     announced = recovery.watermark.clock_next
     processor = PartitionProcessor(time.time_ns(), partition, recovery.generations, announced)
     return AssignedPartition(number, processor, stale, partition.offset)
 
 
-async def in_slices(work: Iterable[object], wanted: Callable[[], bool]) -> bool:
+async def in_slices(work: Iterable[object], is_wanted: Callable[[], bool]) -> bool:
     """Does all of the work, step by step, while it is wanted; whether it still is. It is asked after each slice."""
     time_slice = TimeSlice()
     for _ in work:
         if time_slice.is_over():
             await time_slice.yield_control()
-            if not wanted():
+            if not is_wanted():
                 return False
     return True
 

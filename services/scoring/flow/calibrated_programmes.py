@@ -61,20 +61,20 @@ class ProgrammeHistory:
         return self.programme.profiles[-1]
 
 
-def programme_histories(settings: Settings, names: Topics) -> list[ProgrammeHistory]:
+def programme_histories(settings: Settings, topics: Topics) -> list[ProgrammeHistory]:
     """Of all relationships on the log that were ever in contact, by the programme that their first fact named. Raises
     KafkaError, UnreadableProgrammeError."""
-    described = _described(settings)
+    described = _read_programmes(settings)
     facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
     program_of: dict[str, str] = {}
     end = recorded = NONE
-    for _, position, event in log_events(settings, names):
+    for _, position, event in log_events(settings, topics):
         end, recorded = max(end, to_micros(event.time)), max(recorded, to_micros(event.recordedtime))
         if isinstance(event, OfPartition):
             continue
-        if left := facts_of(event, position):
+        if new_facts := facts_of(event, position):
             key = program_of.setdefault(event.partitionkey, partition_key(event.tenant, event.program))
-            merge_into(facts[key][event.partitionkey], left)
+            merge_into(facts[key][event.partitionkey], new_facts)
     present = from_micros(recorded) if settings.clock == "log" and recorded != NONE else datetime.now(UTC)
     soon, found = present + PROFILE_NOTICE + SLACK, []
     for key in sorted(facts):
@@ -88,13 +88,13 @@ def programme_histories(settings: Settings, names: Topics) -> list[ProgrammeHist
     return found
 
 
-def append_version(settings: Settings, known: ProgrammeHistory, profile: Profile) -> None:
+def append_version(settings: Settings, programme_history: ProgrammeHistory, profile: Profile) -> None:
     """Hands the programme with one more version to `rapport programs apply`, which alone writes programmes: what
     somebody applied meanwhile is refused there. Raises NotAppliedError."""
-    profiles = (*known.programme.profiles, profile)
+    profiles = (*programme_history.programme.profiles, profile)
     if len(profiles) > MOST_PROFILES:
         raise NotAppliedError(f"a programme has at most {MOST_PROFILES} versions of its profile")
-    changed = known.programme.model_copy(update={"profiles": profiles})
+    changed = programme_history.programme.model_copy(update={"profiles": profiles})
     environ = {
         **os.environ,
         "RAPPORT_KAFKA": settings.kafka,
@@ -116,11 +116,11 @@ def append_version(settings: Settings, known: ProgrammeHistory, profile: Profile
         raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}")
 
 
-def _described(settings: Settings) -> dict[str, Programme]:
+def _read_programmes(settings: Settings) -> dict[str, Programme]:
     """The records of programmes, each as it was applied last."""
     found, faults = dict[str, Programme](), dict[str, str]()
     for record in read_to_end(settings, [PROGRAMS.name]):
-        key, place = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"
+        key, where = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"
         found.pop(key, None)
         faults.pop(key, None)
         if record.value is None:
@@ -128,12 +128,12 @@ def _described(settings: Settings) -> dict[str, Programme]:
         try:
             programme = Programme.model_validate_json(record.value)
         except ValidationError as invalid:
-            faults[key] = f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
+            faults[key] = f"{where}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
             continue
         if (described := partition_key(programme.tenant, programme.id)) == key:
             found[key] = programme
         else:
-            faults[key] = f"{place}: under {key} it describes {described}; apply it again"
+            faults[key] = f"{where}: under {key} it describes {described}; apply it again"
     for fault in faults.values():
         raise UnreadableProgrammeError(fault)
     return found

@@ -16,7 +16,7 @@ Header = tuple[str, bytes]
 STRUCTURED: Sequence[Header] = [("content-type", b"application/cloudevents+json")]
 """Of a record whose value is a CloudEvent."""
 # As ingest keeps of what it rejects: with all headers it fits into a record, whatever somebody has written.
-MOST_BYTES_KEPT, MOST_HEADER_BYTES = 900_000, 1_000
+MAX_VALUE_BYTES, MAX_HEADER_BYTES = 900_000, 1_000
 
 
 @final
@@ -57,15 +57,15 @@ class Decoding:
     is still in the processor's cache, one of a whole batch that was read before it is not. Every record counts as read;
     those that are no event carry none. So far `refused`, and the profiles that were `set`."""
 
-    def __init__(self, fetched: Iterable[Fetched], place: Partition, partitions: int, breaker: Breaker) -> None:
+    def __init__(self, fetched: Iterable[Fetched], partition: Partition, partitions: int, breaker: Breaker) -> None:
         """`partitions` are those of the log."""
         self.refused: list[RefusedRecord] = []
         self.set: list[ProfileSet] = []
-        self._fetched, self._place, self._partitions, self._breaker = fetched, place, partitions, breaker
+        self._fetched, self._partition, self._partitions, self._breaker = fetched, partition, partitions, breaker
 
     def __iter__(self) -> Iterator[LogRecord]:
         """Raises BadDeployError."""
-        number, partitions, breaker = self._place.number, self._partitions, self._breaker
+        number, partitions, breaker = self._partition.number, self._partitions, self._breaker
         # What a named tuple's own constructor does, in a third of the time.
         make = tuple.__new__
         for record in self._fetched:
@@ -74,7 +74,7 @@ class Decoding:
             # as long.
             if type(event) is Refusal:
                 breaker.refused(f"{event.path} {event.detail}".strip())
-                self.refused.append(_refused(record, self._place, event))
+                self.refused.append(_refused_record(record, self._partition, event))
                 yield make(LogRecord, (record.offset, "", None))
                 continue
             breaker.passed()
@@ -118,19 +118,21 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
     return event
 
 
-def _refused(record: Fetched, place: Partition, refusal: Refusal) -> RefusedRecord:
+def _refused_record(record: Fetched, partition: Partition, refusal: Refusal) -> RefusedRecord:
     """The headers are those of every record on that topic, whoever refused it."""
-    named = {
+    headers_of_refusal = {
         "reason": refusal.reason,
         "path": refusal.path,
         "detail": refusal.detail,
-        "origin_topic": place.topic,
-        "origin_partition": place.number,
+        "origin_topic": partition.topic,
+        "origin_partition": partition.number,
         "origin_offset": record.offset,
         "tool": "scoring",
     }
-    if len(record.value or b"") > MOST_BYTES_KEPT:
-        named["cut_from_bytes"] = len(record.value or b"")
-    headers = [(name, str(value).encode(errors="replace")[:MOST_HEADER_BYTES]) for name, value in named.items()]
-    kept = record.value and record.value[:MOST_BYTES_KEPT]
-    return RefusedRecord(f"{place.topic}/{place.number}/{record.offset}".encode(), kept, headers)
+    if len(record.value or b"") > MAX_VALUE_BYTES:
+        headers_of_refusal["cut_from_bytes"] = len(record.value or b"")
+    headers = [
+        (name, str(value).encode(errors="replace")[:MAX_HEADER_BYTES]) for name, value in headers_of_refusal.items()
+    ]
+    kept = record.value and record.value[:MAX_VALUE_BYTES]
+    return RefusedRecord(f"{partition.topic}/{partition.number}/{record.offset}".encode(), kept, headers)

@@ -38,9 +38,9 @@ def file_events(file: Path) -> Iterator[LoggedEvent]:
     yield from (LoggedEvent(0, number, event) for number, event in enumerate(read(file)))
 
 
-def log_events(settings: Settings, names: Topics) -> Iterator[LoggedEvent]:
+def log_events(settings: Settings, topics: Topics) -> Iterator[LoggedEvent]:
     """All of them. Raises KafkaError."""
-    yield from events_of(read_to_end(settings, [names.events]), names, partition_count(settings, names.events))
+    yield from events_of(read_to_end(settings, [topics.events]), topics, partition_count(settings, topics.events))
 
 
 def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHistories:
@@ -89,20 +89,20 @@ def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            place = f"{file}: line {number}"
+            where = f"{file}: line {number}"
             try:
                 sent = json.loads(line)
             except (ValueError, RecursionError) as broken:
-                raise HistoryError(f"{place}: is no JSON: {broken}") from broken
+                raise HistoryError(f"{where}: is no JSON: {broken}") from broken
             if not isinstance(sent, dict):
-                raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
+                raise HistoryError(f"{where}: must be one CloudEvent, a JSON object")
             # With what ingest would have added.
             completed = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
             if "subject" in completed:
                 completed.setdefault("partitionkey", partition_key(completed["tenant"], completed["subject"]))
             event = event_of(json.dumps(completed).encode())
             if isinstance(event, Refusal):
-                raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
+                raise HistoryError(f"{where}, {event.path or 'the event'}: {event.detail}")
             yield event
 
 
@@ -124,22 +124,22 @@ def csv_events(file: Path) -> Iterator[OfRelationship]:
             yield _contact(row, f"{file}: line {rows.line_num}")
 
 
-def _contact(row: Mapping[str | None, str | None], place: str) -> OfRelationship:
+def _contact(row: Mapping[str | None, str | None], where: str) -> OfRelationship:
     """The same row twice is one contact."""
     if None in row or None in row.values():
-        raise HistoryError(f"{place}: must have {len(COLUMNS)} columns")
+        raise HistoryError(f"{where}: must have {len(COLUMNS)} columns")
     pair, seconds, side = (str(row[name]) for name in COLUMNS)
     try:
         _ID.validate_python(pair)
     except ValidationError:
-        raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {pair!r}") from None
+        raise HistoryError(f"{where}, column pair_id: must be letters and digits, not {pair!r}") from None
     try:
         when = to_utc(EPOCH + timedelta(seconds=int(seconds)))
     except (ValueError, OverflowError):
         wanted = f"seconds since 1970, in the years {FIRST_YEAR} to {LAST_YEAR}"
-        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {seconds!r}") from None
+        raise HistoryError(f"{where}, column t: must be whole {wanted}, not {seconds!r}") from None
     if side not in SIDES:
-        raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
+        raise HistoryError(f"{where}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
     identity, by = f"{pair}-{when.timestamp():.0f}", SIDES[side]
     of_pair = {"tenant": TENANT, "subject": pair, "program": PROGRAM, "partitionkey": partition_key(TENANT, pair)}
     envelope: dict[str, Any] = {"source": SOURCE, "id": identity, "time": when, "recordedtime": when, **of_pair}

@@ -15,7 +15,7 @@ IDLE_SECONDS = 10
 """There are records ahead and nothing at all is applied for this long: Faust's own position may have run ahead."""
 OVERTAKEN_RUNS = 20
 """Per partition: in so many runs every one has had its turn, a fetch of 5,000 records of one of them included."""
-MOST_SEARCHES = 6
+MAX_SEEKS = 6
 """So often a position is sought again before the process is."""
 
 
@@ -29,9 +29,9 @@ class _OffsetState:
 
     offset: int
     since: float
-    sought: float
+    last_seek: float
     runs: int
-    searches: int = 0
+    seeks: int = 0
 
 
 class PartitionProgress:
@@ -59,25 +59,25 @@ class PartitionProgress:
     def needs_seek(self, number: int, offset: int, end: int, now: float) -> bool:
         """Asked about once a second, with the last offset applied and the end of the log. True: seek again behind
         `offset`. While others are worked on, a partition waits for its turn. Raises NotAliveError."""
-        stand = self._offset_states.get(number)
-        if stand is None or stand.offset != offset or offset + 1 >= end:
-            self._offset_states[number] = _OffsetState(offset, since=now, sought=now, runs=self._runs)
+        state = self._offset_states.get(number)
+        if state is None or state.offset != offset or offset + 1 >= end:
+            self._offset_states[number] = _OffsetState(offset, since=now, last_seek=now, runs=self._runs)
             return False
-        idle = now - max(stand.since, self._worked)
-        if idle > STALLED_SECONDS or stand.searches > MOST_SEARCHES:
+        idle = now - max(state.since, self._worked)
+        if idle > STALLED_SECONDS or state.seeks > MAX_SEEKS:
             raise NotAliveError(
-                f"partition {number} stands at {offset} for {now - stand.since:.0f} s, its end is {end}"
+                f"partition {number} stands at {offset} for {now - state.since:.0f} s, its end is {end}"
             )
-        overtaken = self._runs - stand.runs > OVERTAKEN_RUNS * len(self._offset_states)
-        if now - max(stand.sought, self._worked) <= IDLE_SECONDS and not overtaken:
+        overtaken = self._runs - state.runs > OVERTAKEN_RUNS * len(self._offset_states)
+        if now - max(state.last_seek, self._worked) <= IDLE_SECONDS and not overtaken:
             return False
-        self._offset_states[number] = replace(stand, sought=now, runs=self._runs, searches=stand.searches + 1)
+        self._offset_states[number] = replace(state, last_seek=now, runs=self._runs, seeks=state.seeks + 1)
         return True
 
 
 PHASE_SHARE = 0.8
 """Of the rebalance timeout: a rebalance waits for the phase in work, and the group must not go on without us."""
-POLL_EVERY = 1.0
+POLL_NOTE_SECONDS = 1.0
 """Seconds between two notes that work counts as polling."""
 
 
@@ -114,7 +114,7 @@ class Liveness:
     def worked(self, now: float) -> None:
         """A slice of work was done."""
         self.progress.worked(now)
-        if now - self._polled > POLL_EVERY:
+        if now - self._polled > POLL_NOTE_SECONDS:
             self._polled = now
             self._note_poll()
 
@@ -138,7 +138,7 @@ class Liveness:
             raise NotAliveError(f"recovery has read nothing for {now - self._recovering_since:.0f} s")
 
 
-LOOK_SECONDS = 1.0
+WATCH_INTERVAL_SECONDS = 1.0
 END_SECONDS = 5
 """After an exception the event loop may take so long to end; Faust may wait for ever for a group that forgot it."""
 
@@ -147,11 +147,11 @@ def watch(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
     """From now on: ends the process with 1 when `check` raises NotAliveError, at once and without a word to the group,
     which may have given our partitions to somebody else, and when it does not end by itself after it `crashed`."""
 
-    def look() -> None:
-        pause, looks_since_crash = threading.Event(), 0
-        while not pause.wait(LOOK_SECONDS):
-            looks_since_crash += crashed()
-            if looks_since_crash > END_SECONDS:
+    def watch_process() -> None:
+        pause, checks_since_crash = threading.Event(), 0
+        while not pause.wait(WATCH_INTERVAL_SECONDS):
+            checks_since_crash += crashed()
+            if checks_since_crash > END_SECONDS:
                 os._exit(1)
             try:
                 check()
@@ -159,4 +159,4 @@ def watch(check: Callable[[], None], crashed: Callable[[], bool]) -> None:
                 log.get(__name__).error("not_alive", reason=str(reason))
                 os._exit(1)
 
-    threading.Thread(target=look, name="watchdog", daemon=True).start()
+    threading.Thread(target=watch_process, name="watchdog", daemon=True).start()

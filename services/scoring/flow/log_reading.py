@@ -37,25 +37,25 @@ class Stored:
     @property
     def clock(self) -> int | None:
         """The lowest stored clock: rows up to here are out everywhere. None while there is no watermark."""
-        return min((mark.clock for mark in self.watermarks.values()), default=None)
+        return min((watermark.clock for watermark in self.watermarks.values()), default=None)
 
     @property
     def stale(self) -> list[str]:
         return sorted(name for name, state in self.states.items() if state.is_stale(self.clock_of[name]))
 
 
-def recovered_partitions(settings: Settings, names: Topics) -> dict[int, Recovery]:
+def recovered_partitions(settings: Settings, topics: Topics) -> dict[int, Recovery]:
     """What the changelog holds of each partition; of one that it has nothing of, nothing. Raises KafkaError."""
     found: dict[int, Recovery] = defaultdict(Recovery)
-    for record in read_to_end(settings, [names.state]):
+    for record in read_to_end(settings, [topics.state]):
         found[record.partition].add(record.key, record.value)
     for recovery in found.values():
         recovery.finish()
     return found
 
 
-def stored(settings: Settings, names: Topics) -> Stored:
-    recoveries = recovered_partitions(settings, names)
+def stored(settings: Settings, topics: Topics) -> Stored:
+    recoveries = recovered_partitions(settings, topics)
     states: dict[str, RelationshipState] = {}
     clock_of: dict[str, int] = {}
     partition_of: dict[str, int] = {}
@@ -76,28 +76,28 @@ class LoggedEvent(NamedTuple):
     event: MentoringEvent
 
 
-def events_of(records: Iterable[Record], names: Topics, partitions: int) -> Iterator[LoggedEvent]:
+def events_of(records: Iterable[Record], topics: Topics, partitions: int) -> Iterator[LoggedEvent]:
     """Records that are no events are none here either: they went to quarantine. `partitions` are those of the log."""
     for record in records:
         event = event_at(record, record.partition, partitions)
         if not isinstance(event, Refusal):
-            yield LoggedEvent(record.partition, position(names.epoch, record.offset), event)
+            yield LoggedEvent(record.partition, position(topics.epoch, record.offset), event)
 
 
 def histories_of_events(events: Iterable[LoggedEvent]) -> dict[str, FullHistory]:
     """Of all relationships that have a fact."""
     found: dict[str, FullHistory] = defaultdict(FullHistory)
-    for _, place, event in events:
+    for _, log_position, event in events:
         if not isinstance(event, OfPartition):
-            found[event.partitionkey].add(event, place)
-    return {name: account for name, account in found.items() if account.facts}
+            found[event.partitionkey].add(event, log_position)
+    return {name: history for name, history in found.items() if history.facts}
 
 
 @dataclass(frozen=True)
 class FullLog:
     """What the log says of every relationship, and by which profiles each partition scores."""
 
-    accounts: Mapping[str, FullHistory]
+    histories: Mapping[str, FullHistory]
     programmes: Mapping[int, Programmes]
 
     def profiles_of(self, relationship: str, program: str) -> Profiles:
@@ -105,15 +105,15 @@ class FullLog:
         return self.programmes[number].of(relationship, program)
 
 
-def full_log(settings: Settings, names: Topics, upto: Mapping[int, PartitionWatermark]) -> FullLog:
+def full_log(settings: Settings, topics: Topics, upto: Mapping[int, PartitionWatermark]) -> FullLog:
     """Up to the watermarks."""
-    partitions = partition_count(settings, names.events)
+    partitions = partition_count(settings, topics.events)
     programmes = {number: Programmes() for number in range(partitions)}
 
     def applied() -> Iterator[LoggedEvent]:
-        every = read_to_end(settings, [names.events])
-        known = (one for one in every if one.partition in upto and one.offset <= upto[one.partition].offset)
-        for one in events_of(known, names, partitions):
+        every = read_to_end(settings, [topics.events])
+        applied_records = (one for one in every if one.partition in upto and one.offset <= upto[one.partition].offset)
+        for one in events_of(applied_records, topics, partitions):
             if isinstance(one.event, ProfileSet):
                 programmes[one.partition].apply(*applied_profiles(one.event, one.position))
             yield one
@@ -131,12 +131,14 @@ class LogCutOffError(Exception):
     """The log has lost its beginning: what rests on it would be taken for wrong."""
 
 
-def records_up_to(settings: Settings, place: Partition, upto: int, passed: Passed) -> Iterator[Record]:
+def records_up_to(settings: Settings, partition: Partition, upto: int, passed: Passed) -> Iterator[Record]:
     """Up to an offset, which is included. Raises LogCutOffError, KafkaError."""
     read = NONE
-    for record in read_partition(settings, place):
+    for record in read_partition(settings, partition):
         if read == NONE and record.offset > 0:
-            raise LogCutOffError(f"{place.topic} {place.number} begins at offset {record.offset}: restore it first")
+            raise LogCutOffError(
+                f"{partition.topic} {partition.number} begins at offset {record.offset}: restore it first"
+            )
         if record.offset > upto:
             break
         read = record.offset
@@ -164,32 +166,32 @@ class RelationshipLog:
     programmes: Programmes
 
 
-def read_relationship(settings: Settings, names: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
+def read_relationship(settings: Settings, topics: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
     """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
     Raises UnknownRelationshipError and KafkaError."""
-    asked = asked if "/" in asked else _named(asked, sorted(stored(settings, names).states))
+    asked = asked if "/" in asked else _full_name(asked, sorted(stored(settings, topics).states))
     key, events, clock, programmes = asked.encode(), list[Logged](), NONE, Programmes()
-    partitions = partition_count(settings, names.events)
+    partitions = partition_count(settings, topics.events)
 
     def needed() -> Iterator[Record]:
-        for record in read_partition(settings, Partition(names.events, partition_of(key, partitions))):
+        for record in read_partition(settings, Partition(topics.events, partition_of(key, partitions))):
             passed()
             # The wall clock needs no records of others, the log's clock is the latest of all of them.
             if record.key in {key, None} or settings.clock == "log":
                 yield record
 
-    for _, place, event in events_of(needed(), names, partitions):
+    for _, log_position, event in events_of(needed(), topics, partitions):
         clock = max(clock, to_micros(event.recordedtime))
         if isinstance(event, ProfileSet):
-            programmes.apply(*applied_profiles(event, place))
+            programmes.apply(*applied_profiles(event, log_position))
         elif not isinstance(event, ClockReached) and event.partitionkey == asked:
-            events.append((place, event))
+            events.append((log_position, event))
     if not events:
-        raise UnknownRelationshipError(_unknown(asked, sorted(stored(settings, names).states)))
+        raise UnknownRelationshipError(_unknown(asked, sorted(stored(settings, topics).states)))
     return RelationshipLog(asked, events, clock if settings.clock == "log" else time.time_ns() // 1000, programmes)
 
 
-def _named(asked: str, known: Sequence[str]) -> str:
+def _full_name(asked: str, known: Sequence[str]) -> str:
     of_that_id = [name for name in known if _id(name) == asked]
     if len(of_that_id) > 1:
         tenants = ", ".join(of_that_id)
@@ -203,8 +205,8 @@ def _unknown(asked: str, known: Sequence[str]) -> str:
     if not known:
         return f"there is no relationship {asked} on the log, and scoring has seen none yet"
     near = get_close_matches(_id(asked), {_id(name) for name in known}, SUGGESTIONS)
-    names = [name for name in known if _id(name) in near]
-    hint = f"; did you mean {' or '.join(names)}?" if names else f"; scoring knows {len(known)} others"
+    suggestions = [name for name in known if _id(name) in near]
+    hint = f"; did you mean {' or '.join(suggestions)}?" if suggestions else f"; scoring knows {len(known)} others"
     return f"there is no relationship {asked} on the log{hint}"
 
 

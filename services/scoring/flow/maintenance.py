@@ -15,10 +15,10 @@ from services.runtime.settings import Settings
 GROUP = "rapport-maintenance"
 SESSION_SECONDS = 6
 """One that was killed is a member for so long."""
-FORGOTTEN_WITHIN = SESSION_SECONDS + 4
-JOINS_WITHIN = 30
-LOOK_SECONDS, CHECK_SECONDS = 0.3, 0.1
-_LONGEST = 24 * 3_600_000
+LEAVE_SECONDS = SESSION_SECONDS + 4
+JOIN_SECONDS = 30
+POLL_SECONDS, CHECK_SECONDS = 0.3, 0.1
+_MAX_POLL_INTERVAL_MS = 24 * 3_600_000
 
 
 class MaintenanceRefusedError(Exception):
@@ -36,13 +36,13 @@ class Maintenance:
     """Of one thread at a time. Its heartbeats come from a thread of their own, however long a step takes."""
 
     def __init__(self, reader: Reader, topic: str) -> None:
-        self._reader, self._all = reader, reader.partition_count(topic)
+        self._reader, self._partition_count = reader, reader.partition_count(topic)
 
     def join(self) -> bool:
         """Whether all partitions are ours within a while."""
-        deadline = time.monotonic() + JOINS_WITHIN
+        deadline = time.monotonic() + JOIN_SECONDS
         while time.monotonic() < deadline and not self._holds_all():
-            self._reader.poll(LOOK_SECONDS, most=1)
+            self._reader.poll(POLL_SECONDS, most=1)
         return self._holds_all()
 
     def check(self) -> None:
@@ -55,14 +55,14 @@ class Maintenance:
             raise MaintenanceLostError("another maintenance command has begun, this one ends; run it again later")
 
     def _holds_all(self) -> bool:
-        return len(self._reader.assignment()) == self._all
+        return len(self._reader.assignment()) == self._partition_count
 
 
 @contextmanager
-def maintained(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
+def exclusive_maintenance(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
     """While the block runs nobody else maintains what is kept in this changelog. Raises MaintenanceRefusedError,
     KafkaError."""
-    if others := members_after(settings, group, FORGOTTEN_WITHIN):
+    if others := members_after(settings, group, LEAVE_SECONDS):
         raise MaintenanceRefusedError(_refusal(command, others))
     name = f"{command} on {platform.node()}, process {os.getpid()}"
     reader = Reader(
@@ -73,7 +73,7 @@ def maintained(settings: Settings, topic: str, command: str, group: str = GROUP)
         session_timeout_ms=SESSION_SECONDS * 1000,
         heartbeat_interval_ms=SESSION_SECONDS * 1000 // 4,
         # A step may take hours; that the process lives its heartbeats say.
-        max_poll_interval_ms=_LONGEST,
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
     )
     try:
         reader.subscribe([topic])
@@ -90,7 +90,7 @@ def members_after(settings: Settings, group: str, seconds: float) -> list[str]:
     """Who is in a group, and does not leave it within so long: one that was stopped or killed a moment ago does."""
     deadline = time.monotonic() + seconds
     while (found := members(settings, group)) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return found
 
 

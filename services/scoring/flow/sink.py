@@ -16,7 +16,7 @@ from services.scoring.domain.evaluation import PARTS, TERMS
 from services.scoring.domain.verification import ComparableRow, RowsDigest, digest_of
 
 GROUP = "rapport-warehouse"
-WITHIN = 120
+CATCH_UP_SECONDS = 120
 """Seconds that the sink may take to store what was told before."""
 
 
@@ -26,7 +26,7 @@ class SinkBehindError(Exception):
 
 def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
     """Returns when all is stored that was told on this topic before the call. Raises SinkBehindError, KafkaError."""
-    deadline = time.monotonic() + WITHIN
+    deadline = time.monotonic() + CATCH_UP_SECONDS
     with closing(Reader(settings, group)) as reader:
         ends = reader.end_offsets(reader.assign([scores]))
         # While it is told on, one partition may be stored beyond its end of then: that makes up for no other.
@@ -40,7 +40,7 @@ def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
 
 # What is compared of a row. Where one is spoilt a column may lack a part that another has: {nothing} is how a number
 # says so, a difference to be told like any other.
-_NAMED = """
+_NAMED_PARTS = """
 WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
                arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
                    mapKeys(factors), mapKeys(factor_values), mapKeys(weights), mapKeys(deltas))))) AS names,
@@ -62,7 +62,7 @@ ORDER BY relationship, as_of
 """
 # Behind the instant in the order of ComparableRow. Instants are asked for as the numbers that they are compared as:
 # else each would first be made a moment.
-_STORED = f"""{_NAMED}
+_ROW_QUERY = f"""{_NAMED_PARTS}
        toUnixTimestamp64Micro(as_of), causes, health, band, caps, risk,
        names, of_values, of_weights, of_factors, of_deltas,
        (toUnixTimestamp64Micro(before_as_of), before_health, toString(before_band), before_risk),
@@ -72,7 +72,7 @@ _STORED = f"""{_NAMED}
 {_FROM}"""
 # The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
 # they should be.
-_DIGESTED = f"""{_NAMED}
+_DIGEST_QUERY = f"""{_NAMED_PARTS}
        arrayStringConcat(arrayMap(word -> concat(toString(length(word)), ':', word), arrayConcat(
            [toString(length(causes))], CAST(causes, 'Array(String)'), [toString(band)],
            [toString(length(caps))], CAST(caps, 'Array(String)'), [toString(length(names))], names,
@@ -93,17 +93,17 @@ _DIGESTED = f"""{_NAMED}
 def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, RowsDigest]:
     """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
     found: dict[str, tuple[list[bytes], list[bytes]]] = {}
-    for name, words, numbers in warehouse.query(_DIGESTED, _asked(names, until)):
-        said, told = found.setdefault(name, ([], []))
-        said.append(words.encode())
-        told.append(pack(f"<{len(numbers)}q", *numbers))
-    return {name: digest_of(name, said, b"".join(told)) for name, (said, told) in found.items()}
+    for name, words, numbers in warehouse.query(_DIGEST_QUERY, _parameters(names, until)):
+        texts, packed = found.setdefault(name, ([], []))
+        texts.append(words.encode())
+        packed.append(pack(f"<{len(numbers)}q", *numbers))
+    return {name: digest_of(name, texts, b"".join(packed)) for name, (texts, packed) in found.items()}
 
 
 def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:
     """{relationship: {as_of: statement}} of the rows up to `until`. Raises ClickHouseError."""
     found: dict[str, dict[int, ComparableRow]] = {}
-    for name, as_of, *columns in warehouse.query(_STORED, _asked(names, until)):
+    for name, as_of, *columns in warehouse.query(_ROW_QUERY, _parameters(names, until)):
         row = ComparableRow._make(tuple(column) if isinstance(column, list) else column for column in columns)
         contact, session = row.last_contact or None, row.next_session or None
         before = None if row.before is None or row.before[2] == "none" else row.before
@@ -111,6 +111,6 @@ def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict
     return found
 
 
-def _asked(names: Sequence[str], until: int) -> dict[str, Any]:
+def _parameters(names: Sequence[str], until: int) -> dict[str, Any]:
     of_rows = {"parts": list(PARTS), "terms": list(TERMS), "nothing": str(UNSET)}
     return {"until": from_micros(until), "names": list(names), **of_rows}

@@ -14,7 +14,7 @@ from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
 from services.scoring.domain.profiles import without_start
 from services.scoring.domain.what_if import Candidates, TrialSpan
-from services.scoring.flow.log_reading import FullLog, stored, full_log
+from services.scoring.flow.log_reading import FullLog, full_log, stored
 from services.scoring.topics import Topics
 
 UNNAMED = "what-if"
@@ -51,15 +51,15 @@ def read_candidates(file: Path) -> Candidates:
     return Candidates(of_all=without_start(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
 
 
-def read_log(settings: Settings, names: Topics) -> tuple[FullLog, TrialSpan]:
+def read_log(settings: Settings, topics: Topics) -> tuple[FullLog, TrialSpan]:
     """Up to what the workers have acknowledged; from the time of the first fact to the clock up to which all that is
     known has been scored everywhere. Raises NothingScoredError, KafkaError."""
-    known = stored(settings, names)
-    found = full_log(settings, names, known.watermarks)
-    if known.clock is None or not found.accounts:
+    stored_states = stored(settings, topics)
+    found = full_log(settings, topics, stored_states.watermarks)
+    if stored_states.clock is None or not found.histories:
         raise NothingScoredError("scoring has stored nothing yet; is `rapport scoring serve` running?")
-    begin = min(min(account.facts).time for account in found.accounts.values())
-    return found, TrialSpan(begin, known.clock)
+    begin = min(min(history.facts).time for history in found.histories.values())
+    return found, TrialSpan(begin, stored_states.clock)
 
 
 def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record:

@@ -20,19 +20,19 @@ from services.scoring.flow.liveness import Liveness
 from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.topics import Topics
 
-AHEAD = 5 * MINUTE
+MAX_CLOCK_LEAD = 5 * MINUTE
 """So far beyond the wall clock a record may move the clock: whatever it says, time does not pass for others."""
-CLOCK_EVERY = 60
+CLOCK_INTERVAL_SECONDS = 60
 """Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
-MOST_NAMED, LONGEST_SHOWN = 5, 100
+MAX_LOGGED_KEYS, MAX_LOGGED_KEY_BYTES = 5, 100
 """Of the keys of unreadable states in a line of the log."""
 TICK_SLICE_SECONDS = 0.05
 """So long a partition whose clock is moved by the timer keeps its records waiting."""
 PHASE_LENGTH = 2_000
 """Records that are under way at once."""
-SHORT_SECONDS = 0.1
+SHORT_BATCH_SECONDS = 0.1
 """Most batches are over by then. One that is not, because it moves the clock far, gives way to those that are."""
-GIVES_WAY_SECONDS = 0.03
+YIELD_SECONDS = 0.03
 """So long between two slices of its own: however many others there are, a quarter of the time is its own."""
 
 
@@ -57,12 +57,12 @@ class BatchProducer(Protocol):
 
 class Worker:
     def __init__(
-        self, names: Topics, sizes: Sizes, producer: BatchProducer, metrics: ScoringMetrics, liveness: Liveness
+        self, topics: Topics, sizes: Sizes, producer: BatchProducer, metrics: ScoringMetrics, liveness: Liveness
     ) -> None:
-        self._names, self._sizes, self._producer = names, sizes, producer
+        self._topics, self._sizes, self._producer = topics, sizes, producer
         self._metrics, self._liveness = metrics, liveness
         self._assigned_partitions: dict[int, AssignedPartition] = {}
-        self._begun: dict[int, float] = {}
+        self._batch_started: dict[int, float] = {}
         """When the batch in work of each partition began."""
         self._assignments = 0
         self._log = log.get(__name__)
@@ -82,12 +82,12 @@ class Worker:
         False: a rebalance began meanwhile, and it is not ours."""
         assignment = self._assignments
 
-        def goes_on() -> bool:
+        def is_still_wanted() -> bool:
             """Asked between two slices, which may take minutes: the group hears that we are alive."""
             self._liveness.worked(time.monotonic())
             return assignment == self._assignments
 
-        assigned = await restore(number, recovery, self._names, self._sizes, goes_on)
+        assigned = await restore(number, recovery, self._topics, self._sizes, is_still_wanted)
         if assigned is None:
             return False
         self._assigned_partitions[number] = assigned
@@ -95,14 +95,18 @@ class Worker:
             if recovery.unreadable:
                 unreadable = sorted(recovery.unreadable)
                 self._metrics.unreadable_states.inc(len(unreadable))
-                first = [key[:LONGEST_SHOWN].decode(errors="backslashreplace") for key in unreadable[:MOST_NAMED]]
+                first = [
+                    key[:MAX_LOGGED_KEY_BYTES].decode(errors="backslashreplace") for key in unreadable[:MAX_LOGGED_KEYS]
+                ]
                 self._log.error("states_unreadable", partition=number, count=len(unreadable), first=first)
                 await self._write(assigned, assigned.processor.discard(unreadable))
             if recovery.watermark.clock_next > recovery.watermark.clock:
                 await self._write(assigned, assigned.processor.resume(recovery.watermark.clock_next))
         if not_on_log := sorted(one.name for one in recovery.profiles.values() if one.position == NONE):
             command = "rapport programs upgrade"
-            self._log.warning("profiles_not_on_log", partition=number, programmes=not_on_log[:MOST_NAMED], run=command)
+            self._log.warning(
+                "profiles_not_on_log", partition=number, programmes=not_on_log[:MAX_LOGGED_KEYS], run=command
+            )
         self._log.info(
             "partition_taken",
             partition=number,
@@ -145,13 +149,15 @@ class Worker:
                 return None
             if fetched[0].offset != partition.offset + 1:
                 return partition.offset + 1
-            place = Partition(self._names.events, number)
-            records = Decoding(fetched, place, self._sizes.partitions, assigned.breaker)
-            self._begun[number] = began
+            tp = Partition(self._topics.events, number)
+            records = Decoding(fetched, tp, self._sizes.partitions, assigned.breaker)
+            self._batch_started[number] = began
             try:
-                rows = await self._write(assigned, assigned.processor.run(records, wall_clock() + AHEAD), records.refused)
+                rows = await self._write(
+                    assigned, assigned.processor.run(records, wall_clock() + MAX_CLOCK_LEAD), records.refused
+                )
             finally:
-                del self._begun[number]
+                del self._batch_started[number]
             if not assigned.lost:
                 assigned.applied = partition.offset
                 assigned.unannounced_records += len(fetched)
@@ -159,7 +165,7 @@ class Worker:
                     versions = [profile.version for profile in event.data.profiles]
                     programme = partition_key(event.tenant, event.program)
                     self._log.info("profiles_applied", partition=number, programme=programme, versions=versions)
-                self._ran(number, fetched, len(records.refused), rows, time.monotonic() - began)
+                self._report_batch(number, fetched, len(records.refused), rows, time.monotonic() - began)
             return None
 
     async def tick(self, number: int, end: int, clock: int | None) -> None:
@@ -185,14 +191,18 @@ class Worker:
         """A slice of a day at the most; whether the clock is reached. While nothing is due, a step a minute is enough:
         each is two records in the changelog."""
         partition = assigned.partition
-        if clock - partition.clock < CLOCK_EVERY * SECOND and not partition.is_due(clock):
+        if clock - partition.clock < CLOCK_INTERVAL_SECONDS * SECOND and not partition.is_due(clock):
             return await self._write_slice(assigned, assigned.processor.tick(partition.clock))
         step = clock if partition.clock < 0 else min(clock, partition.clock + DAY)
         return await self._write_slice(assigned, assigned.processor.tick(step)) and step == clock
 
     async def _announce_clock(self, assigned: AssignedPartition) -> None:
         now, clock = time.monotonic(), assigned.partition.clock
-        if clock < 0 or assigned.lost or (not assigned.unannounced_records and now - assigned.clock_announced < CLOCK_EVERY):
+        if (
+            clock < 0
+            or assigned.lost
+            or (not assigned.unannounced_records and now - assigned.clock_announced < CLOCK_INTERVAL_SECONDS)
+        ):
             return
         await self._send_acknowledged(assigned, [clock_event(assigned.number, clock)])
         assigned.unannounced_records, assigned.clock_announced = 0, now
@@ -239,8 +249,8 @@ class Worker:
         """An event passes the event loop a dozen times until it is acknowledged: if long work took a slice each time,
         it would wait for a dozen of them."""
         now = time.monotonic()
-        until, is_long = now + GIVES_WAY_SECONDS, now - self._begun.get(assigned.number, 0.0) > SHORT_SECONDS
-        while is_long and now < until and now - max(self._begun.values(), default=0.0) < SHORT_SECONDS:
+        until, is_long = now + YIELD_SECONDS, now - self._batch_started.get(assigned.number, 0.0) > SHORT_BATCH_SECONDS
+        while is_long and now < until and now - max(self._batch_started.values(), default=0.0) < SHORT_BATCH_SECONDS:
             await asyncio.sleep(0.001)
             now = time.monotonic()
         await time_slice.yield_control()
@@ -259,7 +269,7 @@ class Worker:
         """Nothing is written where the partition is lost while its rows become bytes."""
         outgoing, time_slice = list[Outgoing](), TimeSlice()
         for write in writes:
-            outgoing.append(_outgoing(self._names, write, assigned.number))
+            outgoing.append(_outgoing(self._topics, write, assigned.number))
             if time_slice.is_over():
                 await self._yield_to_others(assigned, time_slice)
         self._liveness.check()
@@ -267,7 +277,7 @@ class Worker:
             async with asyncio.timeout(self._liveness.phase_seconds):
                 await self._producer.write(outgoing)
 
-    def _ran(self, number: int, fetched: Sequence[Fetched], refused: int, rows: int, seconds: float) -> None:
+    def _report_batch(self, number: int, fetched: Sequence[Fetched], refused: int, rows: int, seconds: float) -> None:
         self._liveness.progress.ran()
         self._metrics.events.inc(len(fetched))
         self._metrics.rejected.inc(refused)
@@ -284,7 +294,7 @@ class Worker:
             outcome="acknowledged",
         )
 
-    def stand(self, number: int, end: int, lost: int) -> None:
+    def report_gap(self, number: int, end: int, lost: int) -> None:
         """The partition stands before a gap of so many lost records: no time passes for it."""
         assigned = self._assigned_partitions.get(number)
         if assigned is not None:
@@ -296,13 +306,13 @@ def wall_clock(now: Callable[[], float] = time.time) -> int:
     return round(now() * SECOND)
 
 
-def _outgoing(names: Topics, write: Write, number: int) -> Outgoing:
+def _outgoing(topics: Topics, write: Write, number: int) -> Outgoing:
     match write:
         case ChangelogEntry():
-            return Outgoing(names.state, number, write.key, write.value)
+            return Outgoing(topics.state, number, write.key, write.value)
         case RefusedRecord():
-            return Outgoing(names.rejected, None, write.key, write.value, write.headers)
+            return Outgoing(topics.rejected, None, write.key, write.value, write.headers)
         case bytes():
-            return Outgoing(names.scores, number, None, write, STRUCTURED)
+            return Outgoing(topics.scores, number, None, write, STRUCTURED)
         case _:
-            return Outgoing(names.scores, number, write.relationship.encode(), score_event(write), STRUCTURED)
+            return Outgoing(topics.scores, number, write.relationship.encode(), score_event(write), STRUCTURED)

@@ -60,6 +60,6 @@ def test_the_rules_are_defined_for_every_case_of_a_random_history() -> None:
     histories = many(40, 500, seed=14)
     found = cases(histories)
 
-    scores = baselines.scores(found, baselines.fitted_bgnbd(baselines.contact_summaries(histories, micros(300))), 30)
+    scores = baselines.scores(found, baselines.fit_bgnbd(baselines.contact_summaries(histories, micros(300))), 30)
 
     assert all(np.isfinite(score).all() for score in scores.values())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import beta, gamma
 
-from services.scoring.domain.backtesting.baselines import BgNbd, fitted_bgnbd, log_likelihood, silent
+from services.scoring.domain.backtesting.baselines import BgNbd, fit_bgnbd, log_likelihood, silent
 from services.scoring.domain.backtesting.cases import ContactSummary
 
 TRUE = BgNbd(r=0.6, alpha=12.0, a=0.8, b=2.5)
@@ -61,7 +61,7 @@ def test_without_a_second_visit_nobody_has_dropped_out() -> None:
 def test_the_parameters_of_simulated_customers_are_found_again() -> None:
     past, _ = simulated(6_000, seed=5)
 
-    found = fitted_bgnbd(past)
+    found = fit_bgnbd(past)
 
     assert found.r == pytest.approx(TRUE.r, rel=0.1)
     assert found.alpha == pytest.approx(TRUE.alpha, rel=0.15)

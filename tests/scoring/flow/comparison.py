@@ -17,7 +17,7 @@ from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import Refusal, event_of
-from services.scoring.flow.log_reading import Stored, FullLog, stored, full_log
+from services.scoring.flow.log_reading import FullLog, Stored, full_log, stored
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
@@ -35,45 +35,45 @@ class Found:
 
 def compare(scoring: Scoring) -> Found:
     """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
-    accounts, kept = compare_states(scoring)
+    histories, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
     told = told_rows(scoring)
-    log = full_log(scoring.settings, scoring.names, kept.watermarks)
+    log = full_log(scoring.settings, scoring.topics, kept.watermarks)
     rows = 0
-    for name in sorted(accounts.keys() - stale):
-        true = _true(name, accounts[name], log, kept)
+    for name in sorted(histories.keys() - stale):
+        true = _true(name, histories[name], log, kept)
         assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
         rows += len(true)
-    assert not told.keys() - accounts.keys(), "rows of relationships that are not on the log"
-    return Found(len(accounts), rows, stale)
+    assert not told.keys() - histories.keys(), "rows of relationships that are not on the log"
+    return Found(len(histories), rows, stale)
 
 
 def compare_states(scoring: Scoring) -> tuple[dict[str, FullHistory], Stored]:
     """Asserts that states and watermarks are what an ordered reading of the log gives; returns both."""
-    accounts, ends = _log(scoring)
-    kept = stored(scoring.settings, scoring.names)
+    histories, ends = _log(scoring)
+    kept = stored(scoring.settings, scoring.topics)
     assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
         "a partition is not at its end"
     )
-    _compare_states(accounts, kept)
-    return accounts, kept
+    _compare_states(histories, kept)
+    return histories, kept
 
 
 def _log(scoring: Scoring) -> tuple[dict[str, FullHistory], dict[int, int]]:
     """What the log says of each relationship, and the ends of the partitions."""
-    accounts: dict[str, FullHistory] = defaultdict(FullHistory)
+    histories: dict[str, FullHistory] = defaultdict(FullHistory)
     ends: dict[int, int] = {}
-    for record in read_to_end(scoring.settings, [scoring.names.events]):
+    for record in read_to_end(scoring.settings, [scoring.topics.events]):
         ends[record.partition] = record.offset + 1
         event = event_of(record.value)
         if not isinstance(event, Refusal | OfPartition):
-            accounts[event.partitionkey].add(event, position(scoring.names.epoch, record.offset))
-    return {name: account for name, account in accounts.items() if account.facts}, ends
+            histories[event.partitionkey].add(event, position(scoring.topics.epoch, record.offset))
+    return {name: account for name, account in histories.items() if account.facts}, ends
 
 
-def _compare_states(accounts: Mapping[str, FullHistory], kept: Stored) -> None:
-    assert kept.states.keys() == accounts.keys(), "the relationships are not those of the log"
-    for name, account in accounts.items():
+def _compare_states(histories: Mapping[str, FullHistory], kept: Stored) -> None:
+    assert kept.states.keys() == histories.keys(), "the relationships are not those of the log"
+    for name, account in histories.items():
         expected = facts_bytes(trimmed(account.facts))
         assert facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
@@ -81,7 +81,7 @@ def _compare_states(accounts: Mapping[str, FullHistory], kept: Stored) -> None:
 def told_rows(scoring: Scoring) -> dict[str, Scores]:
     """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
     newest: dict[tuple[str, str], Any] = {}
-    for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.names.scores]):
+    for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.topics.scores]):
         event = SCORE_EVENT.validate_json(record.value or b"")
         if isinstance(event, ClockAdvanced):
             continue
@@ -110,9 +110,9 @@ def _first_difference(name: str, told: Scores, true: Scores) -> str:
 
 def committed(scoring: Scoring) -> dict[int, int]:
     """The group's offsets, by partition."""
-    reader = Reader(scoring.settings, scoring.names.group)
+    reader = Reader(scoring.settings, scoring.topics.group)
     try:
-        partitions = reader.assign([scoring.names.events])
+        partitions = reader.assign([scoring.topics.events])
         found = {partition.number: reader.committed(partition) for partition in partitions}
     finally:
         reader.close()
@@ -120,4 +120,4 @@ def committed(scoring: Scoring) -> dict[int, int]:
 
 
 def watermarks(scoring: Scoring) -> Mapping[int, PartitionWatermark]:
-    return stored(scoring.settings, scoring.names).watermarks
+    return stored(scoring.settings, scoring.topics).watermarks

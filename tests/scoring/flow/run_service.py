@@ -25,7 +25,7 @@ from services.scoring.service import run
 from services.scoring.topics import Topics
 
 
-def names(prefix: str, epoch: int = 0) -> Topics:
+def topics(prefix: str, epoch: int = 0) -> Topics:
     return Topics(
         events=replace(EVENTS, name=f"{prefix}.events").at(epoch),
         state=replace(SCORING_STATE, name=f"{prefix}.state").at(epoch),
@@ -72,4 +72,4 @@ if __name__ == "__main__":
     scheduler.BATCH_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", scheduler.BATCH_LENGTH))
     application.Worker = FaultyWorker  # type: ignore[attr-defined]
     settings = load(ScoringSettings, "scoring")
-    run(settings, names(sys.argv[1], settings.log_epoch))
+    run(settings, topics(sys.argv[1], settings.log_epoch))

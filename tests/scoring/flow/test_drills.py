@@ -40,7 +40,7 @@ def test_whatever_ended_it_the_next_one_goes_on_exactly(scoring: Scoring) -> Non
     assert found.rows > 1000
     assert len(found.stale) <= found.relationships / 10
     rejected = {
-        record.value: dict(record.headers) for record in read_to_end(scoring.settings, [scoring.names.rejected])
+        record.value: dict(record.headers) for record in read_to_end(scoring.settings, [scoring.topics.rejected])
     }
     assert rejected.keys() == set(POISON)
     assert all(headers["reason"] for headers in rejected.values())
@@ -72,7 +72,7 @@ def dies_before_the_watermark(scoring: Scoring) -> None:
     _, code = scoring.met("exit:3")
 
     assert code == 9
-    kept = stored(scoring.settings, scoring.names)
+    kept = stored(scoring.settings, scoring.topics)
     assert [n for n, s in kept.states.items() if s.position > kept.watermarks[kept.partition_of[n]].offset]
     assert acknowledged(scoring) <= applied(scoring)
 
@@ -131,7 +131,7 @@ def applied_commits(scoring: Scoring) -> dict[int, int]:
 def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scoring) -> None:
     producer = Producer(scoring.settings)
     newer = ChangelogEntry("t/r", 1, bytes([layout.VERSION + 1]) + bytes(80))
-    producer.send(scoring.names.state, newer.key, newer.value, partition=1).get(60)
+    producer.send(scoring.topics.state, newer.key, newer.value, partition=1).get(60)
     producer.close()
     service = scoring.start()
 
@@ -139,7 +139,7 @@ def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scori
 
     message = f"layout {layout.VERSION + 1}, this service knows {layout.VERSION}: upgrade the service"
     assert any(message in line for line in service.errors())
-    assert len(list(read_to_end(scoring.settings, [scoring.names.state]))) == 1
+    assert len(list(read_to_end(scoring.settings, [scoring.topics.state]))) == 1
 
 
 def test_a_second_worker_joins_and_leaves_and_each_sees_only_its_keys(scoring: Scoring) -> None:
@@ -153,7 +153,7 @@ def test_a_second_worker_joins_and_leaves_and_each_sees_only_its_keys(scoring: S
         share(first, second)
     eventually(lambda: all(values["lag"] == 0 for s in (first, second) for values in s.gauges().values()))
 
-    kept = stored(scoring.settings, scoring.names)
+    kept = stored(scoring.settings, scoring.topics)
     seen = {n: values["relationships"] for s in (first, second) for n, values in s.gauges().items()}
     stops_well(second)
     scoring.feed(records[2 * third :])
@@ -180,7 +180,7 @@ def test_time_that_passed_while_nothing_ran_is_caught_up_through_a_kill(scoring:
 
     found = compare(scoring)
     assert found.rows > 500
-    told = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.names.scores])]
+    told = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.topics.scores])]
     advanced = {event.data.partition: event.data.clock for event in told if isinstance(event, ClockAdvanced)}
     assert len(advanced) == PARTITIONS
     assert min(advanced.values()).timestamp() > began - 60

@@ -42,7 +42,7 @@ FAST = {"DRILL_RUN_LENGTH": "500", "RAPPORT_SCORING_SESSION_SECONDS": "15"}
 
 
 @pytest.fixture
-def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, migrated_clickhouse) as found:
         yield found
 
@@ -59,7 +59,7 @@ def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
 
 
 def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
-    scoring: Scoring, place: HealEnvironment, say: Callable[[str], None]
+    scoring: Scoring, environment: HealEnvironment, say: Callable[[str], None]
 ) -> None:
     rng = Random(50_000)
     events = shuffled(rng, RELATIONSHIPS, SPAN_DAYS, LIFE)
@@ -73,11 +73,11 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     scoring.await_clock(end_of(events), WITHIN)
     say(f"{len(events)} records, 3 restarts and 2 rebalances: {time.monotonic() - began:.0f} s")
 
-    accounts, kept = compare_states(scoring)
-    rows = table_of(place)
-    assert len(accounts) == RELATIONSHIPS
+    histories, kept = compare_states(scoring)
+    rows = table_of(environment)
+    assert len(histories) == RELATIONSHIPS
     assert not kept.stale
-    assert rows == truth_of(place)
+    assert rows == truth_of(environment)
     say(f"{RELATIONSHIPS} states equal the ordered fold byte for byte, {sum(map(len, rows.values()))} rows the truth")
     say(f"states of {EACH} events in {LIFE.days:.0f} days: {sizes(list(kept.states.values()))}")
     say(f"states of 50 messages a day for 200 days: {sizes([busy(Random(number)) for number in range(20)])}")
@@ -86,16 +86,16 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     scoring.feed(keyed(late))
     scoring.reach(end_of(late))
     scoring.await_clock(end_of(late), WITHIN)
-    was_stale = stored(scoring.settings, scoring.names).stale
+    was_stale = stored(scoring.settings, scoring.topics).stale
     assert len(was_stale) > LATE_FACTS / 3
 
     began = time.monotonic()
-    report = heal(place, (), lambda *_: None)
+    report = heal(environment, (), lambda *_: None)
 
     say(f"{LATE_FACTS} facts came 400 days late: {len(report.healed)} healed in {time.monotonic() - began:.0f} s")
     assert report.healed.keys() == set(was_stale)
-    assert not stored(scoring.settings, scoring.names).stale
-    assert table_of(place) == truth_of(place)
+    assert not stored(scoring.settings, scoring.topics).stale
+    assert table_of(environment) == truth_of(environment)
     for worker in workers:
         assert worker.end()[0] == 0
 

@@ -31,9 +31,9 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
     assert service.gauges()[cut]["lag"] > lost
     assert not any(values.get("log_gap") for number, values in service.gauges().items() if number != cut)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin - 1), GapRefused)
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin + 1), GapRefused)
-    accepted = accept_gap(scoring.settings, scoring.names, cut, begin)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin - 1), GapRefused)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin + 1), GapRefused)
+    accepted = accept_gap(scoring.settings, scoring.topics, cut, begin)
 
     assert isinstance(accepted, GapAccepted)
     assert accepted.lost == lost
@@ -41,7 +41,7 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
     assert service.is_ready()
     assert service.said("log_gap_accepted") == 1
     assert service.gauges()[cut]["log_gap"] == 0
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapRefused)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapRefused)
     service.end()
 
 
@@ -49,7 +49,7 @@ def test_what_was_accepted_while_no_worker_ran_holds_from_the_next_start(scoring
     events = long_log(24, 60)
     cut, begin, _ = cut_off(scoring, events)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapAccepted)
 
     service = scoring.start()
     scoring.await_clock(end_of(events), 90)
@@ -77,7 +77,7 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
     service.thaw()
 
     eventually(lambda: service.said("log_gap") == 1, what="the gap")
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapAccepted)
 
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
@@ -86,7 +86,7 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
 
 def test_a_partition_that_the_log_does_not_have_cannot_be_accepted(scoring: Scoring) -> None:
     with pytest.raises(NoSuchPartitionError, match="has 4 partitions"):
-        accept_gap(scoring.settings, scoring.names, PARTITIONS, 0)
+        accept_gap(scoring.settings, scoring.topics, PARTITIONS, 0)
 
 
 def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, int, int]:
@@ -104,12 +104,12 @@ def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, in
 
 def truncate(scoring: Scoring, number: int, before: int) -> None:
     admin = KafkaAdminClient(bootstrap_servers=scoring.settings.kafka)
-    admin.delete_records({TopicPartition(scoring.names.events, number): before})
+    admin.delete_records({TopicPartition(scoring.topics.events, number): before})
     admin.close()
 
 
 def ends(scoring: Scoring) -> dict[int, int]:
-    with reading(scoring.settings, [scoring.names.events]) as reader:
+    with reading(scoring.settings, [scoring.topics.events]) as reader:
         return {place.number: end for place, end in reader.end_offsets(sorted(reader.assignment())).items()}
 
 

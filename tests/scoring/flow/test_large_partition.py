@@ -24,12 +24,12 @@ def large(scoring: Scoring) -> Scoring:
     producer = Producer(scoring.settings)
     sent = [
         producer.send(
-            scoring.names.state, state_entry(f"t/r{number}", 1, RelationshipState()).key, value, partition=NUMBER
+            scoring.topics.state, state_entry(f"t/r{number}", 1, RelationshipState()).key, value, partition=NUMBER
         )
         for number in range(RELATIONSHIPS)
     ]
     watermark = watermark_entry(1, PartitionWatermark(-1, micros(30), micros(30)))
-    sent.append(producer.send(scoring.names.state, watermark.key, watermark.value, partition=NUMBER))
+    sent.append(producer.send(scoring.topics.state, watermark.key, watermark.value, partition=NUMBER))
     for acknowledgement in sent:
         acknowledgement.get(60)
     producer.close()

@@ -257,11 +257,11 @@ def test_a_changelog_of_a_million_records_is_recovered_in_a_minute(
 
 def write_again(scoring: Scoring, count: int) -> None:
     """The states under an old generation, so often that there are so many records."""
-    known = stored(scoring.settings, scoring.names)
+    known = stored(scoring.settings, scoring.topics)
     entries = [(known.partition_of[name], state_entry(name, 1, state)) for name, state in known.states.items()]
     producer = Producer(scoring.settings)
     for number, (partition, entry) in zip(range(count), cycle(entries), strict=False):
-        producer.send(scoring.names.state, entry.key, entry.value, partition=partition)
+        producer.send(scoring.topics.state, entry.key, entry.value, partition=partition)
         if number % 20_000 == 0:
             producer.flush(60)
     producer.flush(60)
@@ -283,8 +283,8 @@ def test_the_comparison_sees_a_run_that_was_stepped_over(scoring: Scoring) -> No
 
 def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
     """Aiokafka gives up on a fatal answer to a join, and says so to nobody."""
-    stranger = Reader(scoring.settings, scoring.names.group)
-    stranger.subscribe([scoring.names.events])
+    stranger = Reader(scoring.settings, scoring.topics.group)
+    stranger.subscribe([scoring.topics.events])
     try:
         until = time.monotonic() + 40
         stranger.poll(2)

@@ -39,7 +39,7 @@ def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Sco
     found = compare(scoring)
     assert found.rows > 500
     assert service.said("profiles_applied") == PARTITIONS
-    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
+    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.topics).states.values()}
     at = to_rfc3339(begins)
     assert {score["profile"] for as_of, score in told(scoring) if as_of < at} == {"default-1"}
     assert {score["profile"] for as_of, score in told(scoring) if as_of >= at} == {"own"}
@@ -89,7 +89,7 @@ def test_what_an_older_version_was_told_is_known_and_nothing_is_stale_when_the_l
 
     found = compare(scoring)
     assert {score["profile"] for _, score in told(scoring)} == {"own"}
-    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
+    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.topics).states.values()}
     assert len(found.stale) < found.relationships
     service = scoring.start()
     eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
@@ -101,7 +101,7 @@ def describe(scoring: Scoring, recorded: datetime, *profiles: Profile) -> set[in
     """The programme of all random logs; where on the partitions it is."""
     producer = Producer(scoring.settings)
     value = to_json(profile_set(recorded, *profiles))
-    sent = [producer.send(scoring.names.events, None, value, partition=n) for n in range(PARTITIONS)]
+    sent = [producer.send(scoring.topics.events, None, value, partition=n) for n in range(PARTITIONS)]
     found = {one.get(60).offset for one in sent}
     producer.close()
     return found
@@ -112,13 +112,13 @@ def write(scoring: Scoring, entry: ChangelogEntry) -> None:
     assert entry.value is not None
     producer = Producer(scoring.settings)
     for number in range(PARTITIONS):
-        producer.send(scoring.names.state, entry.key, bytes([1]) + entry.value[1:], partition=number).get(60)
+        producer.send(scoring.topics.state, entry.key, bytes([1]) + entry.value[1:], partition=number).get(60)
     producer.close()
 
 
 def remembered(scoring: Scoring) -> int:
     """On how many partitions the programme's profile is its own."""
-    known = stored(scoring.settings, scoring.names).programmes.values()
+    known = stored(scoring.settings, scoring.topics).programmes.values()
     return sum(programmes.of("t/x", "p") == Profiles((OWN,)) for programmes in known)
 
 

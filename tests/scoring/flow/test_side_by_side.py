@@ -52,5 +52,5 @@ def applied(service: Service, partition: int) -> int:
 
 
 def rows(scoring: Scoring, partition: int) -> int:
-    read = read_to_end(scoring.settings, [scoring.names.scores])
+    read = read_to_end(scoring.settings, [scoring.topics.scores])
     return sum(record.partition == partition and record.key is not None for record in read)

@@ -41,9 +41,9 @@ def test_garbage_on_the_log_and_in_the_changelog_changes_no_state_and_stops_nobo
     with foreign_producer(scoring.settings) as writer:
         for number in range(PARTITIONS):
             for key, value in GARBAGE:
-                writer.put(scoring.names.state, key, value, HEADERS, partition=number)
+                writer.put(scoring.topics.state, key, value, HEADERS, partition=number)
             for name, said in ON_THE_LOG:
-                writer.put(scoring.names.events, name, said, HEADERS, partition=number)
+                writer.put(scoring.topics.events, name, said, HEADERS, partition=number)
     second = scoring.start()
     scoring.feed(records[half:])
     scoring.reach(end_of(events))
@@ -52,8 +52,8 @@ def test_garbage_on_the_log_and_in_the_changelog_changes_no_state_and_stops_nobo
 
     assert second.said("states_unreadable") == PARTITIONS
     second.end()
-    accounts, kept = compare_states(scoring)
-    assert len(accounts) > 2
+    histories, kept = compare_states(scoring)
+    assert len(histories) > 2
     third = scoring.start()
     eventually(lambda: third.owns(*range(PARTITIONS)), what="all partitions")
     assert third.said("states_unreadable") == 0

@@ -73,8 +73,8 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
     rate, error = _with_error(Resamples(earlier.pair), earlier.faded)
     found = []
     for name in sorted(set(names)):
-        cases, told = later.where(names == name), predicted[names == name]
-        resamples, gap = Resamples(cases.pair), cases.faded - told
+        cases, forecasts = later.where(names == name), predicted[names == name]
+        resamples, gap = Resamples(cases.pair), cases.faded - forecasts
         differs = {}
         for what, values, before, its_error in (
             ("base rate", cases.faded, rate, error),
@@ -87,9 +87,9 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
             cases=cases.count,
             pairs=cases.pairs,
             base_rate=resamples.interval(partial(mean, cases.faded)),
-            predicted=float(told.mean()),
+            predicted=float(forecasts.mean()),
             gap=resamples.interval(partial(mean, gap)),
-            brier=resamples.value(partial(brier, cases.faded, told)),
+            brier=resamples.value(partial(brier, cases.faded, forecasts)),
             flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= LEAST_PAIRS),
         )
         found.append(one)
@@ -204,8 +204,8 @@ def _predicted(
     for number, fit in enumerate(fits):
         until = fits[number + 1].since if number + 1 < len(fits) else np.inf
         chosen = (later.at >= fit.since) & (later.at < until)
-        known = cases.where(cases.at + rule.horizon <= fit.since)
-        rules = baselines.predicted(histories, rule.horizon_days, known, later.where(chosen), fit.since)
+        finished = cases.where(cases.at + rule.horizon <= fit.since)
+        rules = baselines.predicted(histories, rule.horizon_days, finished, later.where(chosen), fit.since)
         for name, values in rules.items():
             found.setdefault(name, np.empty(later.count))[chosen] = values
     return found

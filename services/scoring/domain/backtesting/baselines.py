@@ -13,8 +13,14 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import betaln, gammaln
 
-from services.scoring.domain.backtesting.calibration import WeightedProblem, age_weights, fitted, log_odds, probability
-from services.scoring.domain.backtesting.cases import Cases, PairHistories, ContactSummary, contact_summary
+from services.scoring.domain.backtesting.calibration import (
+    WeightedProblem,
+    age_weights,
+    log_odds,
+    minimize_loss,
+    probability,
+)
+from services.scoring.domain.backtesting.cases import Cases, ContactSummary, PairHistories, contact_summary
 from services.scoring.domain.backtesting.measures import Floats
 from services.scoring.domain.bounds import DAY
 
@@ -33,7 +39,7 @@ class BgNbd(NamedTuple):
     b: float
 
 
-def fitted_bgnbd(past: ContactSummary) -> BgNbd:
+def fit_bgnbd(past: ContactSummary) -> BgNbd:
     """By maximum likelihood."""
     start = np.log([1.0, max(1.0, float(np.median(past.age))), 1.0, 1.0])
 
@@ -91,24 +97,24 @@ def predicted(
     histories: PairHistories, horizon_days: int, earlier: Cases, later: Cases, at: int
 ) -> Mapping[str, Floats]:
     """Of the later cases, by rule; everything is learnt from what was over at the instant `at`."""
-    model = fitted_bgnbd(contact_summaries(histories, at))
-    known, asked = (scores(cases, model, horizon_days) for cases in (earlier, later))
+    model = fit_bgnbd(contact_summaries(histories, at))
+    earlier_scores, later_scores = (scores(cases, model, horizon_days) for cases in (earlier, later))
     weight = age_weights(earlier.at)
-    return {name: mapped(known[name], earlier.faded, asked[name], weight) for name in asked}
+    return {name: mapped(earlier_scores[name], earlier.faded, later_scores[name], weight) for name in later_scores}
 
 
 def mapped(score: Floats, faded: Floats, later: Floats, weight: Floats | float = 1.0) -> Floats:
     """The probabilities of the later scores, by a logistic curve through the earlier ones (Platt scaling)."""
     centre, spread = score.mean(), score.std() or 1.0
     bounds = [(-np.inf, np.inf), (0.0, np.inf)]
-    curve = fitted(WeightedProblem(_design((score - centre) / spread), faded, bounds, weight=weight))
+    curve = minimize_loss(WeightedProblem(_design((score - centre) / spread), faded, bounds, weight=weight))
     return probability(_design((later - centre) / spread) @ curve)
 
 
 def contact_summaries(histories: PairHistories, at: int) -> ContactSummary:
     """The contacts of all pairs that were in contact up to `at`: what BG/NBD learns from."""
-    known = [pair.days[: pair.days_upto(at)] for pair in histories.pairs]
-    columns = np.array([contact_summary(days, at // DAY) for days in known if days], dtype=float)
+    earlier_scores = [pair.days[: pair.days_upto(at)] for pair in histories.pairs]
+    columns = np.array([contact_summary(days, at // DAY) for days in earlier_scores if days], dtype=float)
     return ContactSummary(*columns.T)
 
 

@@ -23,14 +23,14 @@ RIDGE = 1.0
 HALVED_DAYS = 730.0
 """A case counts half for every two years of its age: programmes change."""
 SIGNS = np.array([-1.0 if name in LOWERING else 1.0 for name in FEATURES])
-MOST = 100.0
+COEFFICIENT_LIMIT = 100.0
 """What a programme's profile takes."""
 BOUNDS = {
-    "base": (-MOST, MOST),
-    **dict.fromkeys(FEATURES, (0.0, MOST)),
-    "silence": (0.35, MOST),
+    "base": (-COEFFICIENT_LIMIT, COEFFICIENT_LIMIT),
+    **dict.fromkeys(FEATURES, (0.0, COEFFICIENT_LIMIT)),
+    "silence": (0.35, COEFFICIENT_LIMIT),
     "pace": (0.0, 0.35),
-    "history": (0.5, MOST),
+    "history": (0.5, COEFFICIENT_LIMIT),
     "activity": (0.0, 1.25),
 }
 """Beyond these a contact could raise the risk: the gap that it ends makes the pace slower."""
@@ -69,7 +69,7 @@ def learnt(examples: Examples) -> Coefficients | NotLearnable:
         ridge=Ridge(defaults, np.array([0.0] + [RIDGE] * len(FEATURES))),
         weight=age_weights(examples.at),
     )
-    base, *slopes = (round(float(value), DIGITS) for value in fitted(problem))
+    base, *slopes = (round(float(value), DIGITS) for value in minimize_loss(problem))
     return Coefficients(base=base, **dict(zip(FEATURES, slopes, strict=True)))
 
 
@@ -88,8 +88,8 @@ def forecast(features: Floats, at: Ints, fits: Sequence[Fit]) -> Floats:
     """Of cases at these instants, each by the newest fit of then; before the first one by that."""
     number = np.maximum(np.searchsorted([fit.since for fit in fits], at, side="right") - 1, 0)
     found = np.empty(len(at))
-    for place, fit in enumerate(fits):
-        found[number == place] = probabilities(features[number == place], fit.coefficients)
+    for index, fit in enumerate(fits):
+        found[number == index] = probabilities(features[number == index], fit.coefficients)
     return found
 
 
@@ -134,7 +134,7 @@ class WeightedProblem:
     weight: Floats | float = 1.0
 
 
-def fitted(problem: WeightedProblem) -> Floats:
+def minimize_loss(problem: WeightedProblem) -> Floats:
     """The coefficients of least loss."""
 
     def loss_of(coefficients: Floats) -> tuple[float, Floats]:

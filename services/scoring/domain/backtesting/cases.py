@@ -40,12 +40,12 @@ class Pair:
 
     def days_upto(self, at: int) -> int:
         """Contact days with a contact at or before this instant."""
-        seen = self.contacts_upto(at)
-        return bisect_right(self.days, self.contacts[seen - 1] // DAY) if seen else 0
+        count = self.contacts_upto(at)
+        return bisect_right(self.days, self.contacts[count - 1] // DAY) if count else 0
 
     def next_contact(self, after: int) -> int | None:
-        seen = self.contacts_upto(after)
-        return self.contacts[seen] if seen < len(self.contacts) else None
+        count = self.contacts_upto(after)
+        return self.contacts[count] if count < len(self.contacts) else None
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
     """`end`: the last instant of which anything is known. None if nobody was ever in contact. Nothing is learnt from
     a relationship that was erased."""
     pairs = []
-    for name, known in sorted(facts.items()):
-        contacts = sorted(key.time for key, fact in known.items() if key.kind in CONTACTS and fact.stands)
-        if contacts and not any(key.kind == FactKind.ERASED for key in known):
-            pairs.append(Pair(name, known, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
+    for name, facts_of_pair in sorted(facts.items()):
+        contacts = sorted(key.time for key, fact in facts_of_pair.items() if key.kind in CONTACTS and fact.stands)
+        if contacts and not any(key.kind == FactKind.ERASED for key in facts_of_pair):
+            pairs.append(Pair(name, facts_of_pair, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
     if not pairs:
         return None
     return PairHistories(tuple(pairs), HistorySpan(min(pair.contacts[0] for pair in pairs), end))
@@ -163,8 +163,8 @@ class CasePlan(NamedTuple):
 
 
 def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
-    none, whole, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
-    found = [Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)]
+    no_values, no_numbers, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
+    found = [Cases(np.zeros((0, len(FEATURES))), no_values, no_numbers, no_numbers, *[no_values] * 5)]
     for number, pair in enumerate(pairs):
         cut_offs = list(_cut_offs(pair, span, plan.rule))
         if not cut_offs:
@@ -174,7 +174,9 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
         if not cut_offs:
             continue
         features, health = scoring_view.scores(cut_offs)
-        past = np.array([contact_summary(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+        past = np.array(
+            [contact_summary(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64
+        )
         faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
         silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
         of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
@@ -196,9 +198,9 @@ def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
     first = -(-(pair.days[rule.least_contact_days - 1] - origin) // step)
     last = min(pair.contacts[-1] + rule.active_days * DAY, span.end - rule.horizon)
     for at in range((origin + max(1, first) * step) * DAY, last + 1, step * DAY):
-        seen = pair.contacts_upto(at)
+        count = pair.contacts_upto(at)
         met = pair.days_upto(at) >= rule.least_contact_days
-        if met and at - pair.contacts[seen - 1] <= rule.active_days * DAY:
+        if met and at - pair.contacts[count - 1] <= rule.active_days * DAY:
             yield at
 
 

@@ -52,9 +52,9 @@ def watched_gaps(
     pairs: Iterable[Pair], plan: CasePlan, span: HistorySpan, since: int, predict: Predict
 ) -> list[WatchedGap]:
     """The silences that begin at `since` or later."""
-    told: list[WatchedGap] = []
+    gaps: list[WatchedGap] = []
     for pair in pairs:
-        silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
+        silences = [silence for silence in _gaps_of(pair, plan.rule, span) if silence.begin >= since]
         if not silences:
             continue
         scoring_view = ScoringView(pair.facts, plan.profiles)
@@ -64,29 +64,29 @@ def watched_gaps(
         risks = predict(scoring_view.scores(every)[0], np.array(every, dtype=np.int64))
         for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
             fade = silence.begin + plan.rule.active_days * DAY
-            told.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))
-    return told
+            gaps.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))
+    return gaps
 
 
-def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
-    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in told]
-    reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
+def lead_time(level: float, gaps: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
+    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in gaps]
+    reached = [(one.silence, day) for one, day in zip(gaps, days, strict=True) if day is not None]
     outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
-    known = [outcome for outcome in outcomes if outcome is not None]
-    fades = [day for one, day in zip(told, days, strict=True) if one.fades]
+    decided = [outcome for outcome in outcomes if outcome is not None]
+    fades = [day for one, day in zip(gaps, days, strict=True) if one.fades]
     leads = [rule.active_days - day for day in fades if day is not None]
     return LeadTime(
         level=level,
-        silences=len(told),
+        silences=len(gaps),
         reached=len(reached),
-        right=sum(known) / len(known) if known else np.nan,
+        right=sum(decided) / len(decided) if decided else np.nan,
         fades=len(fades),
         never=(len(fades) - len(leads)) / len(fades) if fades else np.nan,
         days=tuple(map(float, np.quantile(leads, QUARTILES))) if leads else None,
     )
 
 
-def _silences(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
+def _gaps_of(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
     """After the last contact of each contact day, from the one on that makes it a pair to be watched."""
     for day in pair.days[rule.least_contact_days - 1 :]:
         begin = pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]

@@ -61,8 +61,8 @@ def lift(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
     size = np.add.reduceat(weights[:, order], starts, axis=1)
     positive = np.add.reduceat((weights * faded)[:, order], starts, axis=1)
     top = TOP * weights.sum(axis=1, keepdims=True)
-    taken = np.clip(top - (np.cumsum(size, axis=1) - size), 0, size)
-    found = (taken * _ratio(positive, size, 0.0)).sum(axis=1)
+    counted = np.clip(top - (np.cumsum(size, axis=1) - size), 0, size)
+    found = (counted * _ratio(positive, size, 0.0)).sum(axis=1)
     return _ratio(found / top[:, 0], mean(faded, weights))
 
 
@@ -139,8 +139,8 @@ class Resamples:
 
     def interval(self, weighted: Weighted) -> Interval:
         values = self.values(weighted)
-        known = values[~np.isnan(values)]
-        low, high = map(float, np.quantile(known, QUANTILES)) if known.size else (np.nan, np.nan)
+        defined = values[~np.isnan(values)]
+        low, high = map(float, np.quantile(defined, QUANTILES)) if defined.size else (np.nan, np.nan)
         return Interval(self.value(weighted), low, high)
 
     def value(self, weighted: Weighted) -> float:

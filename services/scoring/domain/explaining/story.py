@@ -74,9 +74,9 @@ OF_TIME = {
 }
 
 
-def cause_words(at: int, row: HistoryRow, told: Sequence[str]) -> tuple[str, ...]:
-    """Of a row that is more than a midnight; `told`: what events say happened at this instant."""
-    words = list(told)
+def cause_words(at: int, row: HistoryRow, statements: Sequence[str]) -> tuple[str, ...]:
+    """Of a row that is more than a midnight; `statements`: what events say happened at this instant."""
+    words = list(statements)
     for cause in row.causes:
         if cause.startswith("crossing."):
             _, measure, level = cause.split(".", 2)
@@ -100,8 +100,8 @@ def since_words(what: str, last: int | None, started: int, at: int) -> str:
 
 
 def spell(days: float) -> str:
-    whole = round(days)
-    return "1 day" if whole == 1 else f"{whole} days"
+    rounded = round(days)
+    return "1 day" if rounded == 1 else f"{rounded} days"
 
 
 TENTH = ONE // 10
@@ -110,7 +110,7 @@ HUNDREDTH = ONE // 100
 
 def shown_health(evaluation: Evaluation) -> int:
     """In tenths."""
-    return whole(evaluation.health, TENTH)
+    return rounded(evaluation.health, TENTH)
 
 
 def shown_points(evaluation: Evaluation) -> list[int]:
@@ -118,14 +118,14 @@ def shown_points(evaluation: Evaluation) -> list[int]:
     return tenths([part.contribution for part in evaluation.parts])
 
 
-def whole(value: int, unit: int) -> int:
+def rounded(value: int, unit: int) -> int:
     """Millionths in units, halves rounded up: so that equal steps stay equal, which rounding to even would not keep."""
     return (2 * value + unit) // (2 * unit)
 
 
 def tenths(values: Sequence[int]) -> list[int]:
     """Each value of millionths in tenths, summing to their sum rounded to tenths."""
-    return shares(values, TENTH, whole(sum(values), TENTH))
+    return shares(values, TENTH, rounded(sum(values), TENTH))
 
 
 def shares(values: Sequence[int], unit: int, total: int) -> list[int]:
@@ -166,13 +166,13 @@ class Missing(NamedTuple):
 
 def missing(at: int, row: HistoryRow, last_held: int | None) -> tuple[Missing, ...]:
     """What is worth telling, the heaviest first. `last_held`: when the last session was held."""
-    told = {
+    statements = {
         **LACKS,
         SILENCE: since_words("contact", row.last_contact, row.started, at),
         "rhythm": f"{since_words('session', last_held, row.started, at)}, due every {row.cadence:g}",
     }
     lacks = [
-        Missing(part.name, points - full(row, part), told.get(part.name, part.name))
+        Missing(part.name, points - full(row, part), statements.get(part.name, part.name))
         for part, points in zip(row.evaluation.parts, shown_points(row.evaluation), strict=True)
     ]
     return tuple(sorted((lack for lack in lacks if lack.points <= -NOTABLE), key=lambda lack: lack.points))
@@ -210,21 +210,21 @@ class Change(NamedTuple):
 
 def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
     """`rows` in order; `words`: what events say happened at each instant."""
-    told: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
+    statements: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
     for quiet, stretch in groupby(rows.items(), key=lambda item: item[1].causes == (MIDNIGHT,)):
         if quiet:
             midnights = list(stretch)
-            told.append((midnights, (passing(*midnights[-1]),)))
+            statements.append((midnights, (passing(*midnights[-1]),)))
         else:
-            told += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
-    for some, said in told:
+            statements += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
+    for some, sentence in statements:
         (begin, first), (end, last) = some[0], some[-1]
         before, now = first.before.evaluation if first.before else None, last.evaluation
         yield Change(
             begin=begin,
             end=end,
             rows=len(some),
-            words=said,
+            words=sentence,
             before=shown_health(before) if before else None,
             health=shown_health(now),
             band=now.band,
@@ -256,20 +256,20 @@ def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
     if not began and not ceased:
         return found
     old, new = (sum(part.weight for part in of.parts) for of in (before, now))
-    anew = {
+    reweighted = {
         name: round(100.0 * (part.weight / new - was[name].weight / old) * was[name].value)
         for name, part in points.items()
         if name in was and part.weight
     }
-    shared = sum(anew.values()) + sum(points[name].contribution for name in began)
+    shared = sum(reweighted.values()) + sum(points[name].contribution for name in began)
     shared -= sum(was[name].contribution for name in ceased)
     # Silence takes its share of what the weights moved, too.
-    anew[SILENCE] = -round(shared * was[SILENCE].value / ONE)
-    rest = {name: value - anew.get(name, 0) for name, value in found.items()}
+    reweighted[SILENCE] = -round(shared * was[SILENCE].value / ONE)
+    rest = {name: value - reweighted.get(name, 0) for name, value in found.items()}
     # `goals now count`, `support no longer counts`.
-    told = [
+    statements = [
         f"{' and '.join(names)} {when} {'count' if len(names) > 1 or names[0] in PLURAL else 'counts'}"
         for names, when in ((began, "now"), (ceased, "no longer"))
         if names
     ]
-    return {", ".join(told): shared + anew[SILENCE], **rest}
+    return {", ".join(statements): shared + reweighted[SILENCE], **rest}

@@ -50,22 +50,22 @@ def meetings(view: View) -> Meetings:
     deciding = (
         outcome.kind
         for outcome in reversed(outcomes)
-        if decided[outcome.place] is outcome and not (outcome.kind == _CANCELLED and _is_replaced(outcome, booked))
+        if decided[outcome.ordinal] is outcome and not (outcome.kind == _CANCELLED and _is_replaced(outcome, booked))
     )
     kinds = list(islice(deciding, RATED_OUTCOMES))
     held, sessions = _held(view, outcomes)
-    last = -1 if held is None else held.place
+    last = -1 if held is None else held.ordinal
     missed = [
         entry
         for side in ("missed_by_mentor", "missed_by_mentee")
         for entry in view.standing(side)
         # Where stronger evidence says that the meeting took place, nobody missed it.
-        if entry.place > last and decided.get(entry.place, entry).kind == _MISSED
+        if entry.ordinal > last and decided.get(entry.ordinal, entry).kind == _MISSED
     ]
-    late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
+    late = [e for e in view.standing("cancelled_late") if e.ordinal > last and not _is_replaced(e, booked)]
     # The newest word on each session counts; a cancelled one is not booked.
     newest = {booking.ref: booking for booking in booked}
-    called_off = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
+    called_off = {outcome.ref: outcome.ordinal for outcome in outcomes if outcome.kind == _CANCELLED}
     return Meetings(
         reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
         outcomes=len(kinds),
@@ -73,7 +73,7 @@ def meetings(view: View) -> Meetings:
         sessions=sessions,
         missed=len(missed),
         cancelled_late=1 if late else 0,
-        bookings=tuple(sorted([one.first for one in newest.values() if called_off.get(one.ref, -1) < one.place])),
+        bookings=tuple(sorted([one.first for one in newest.values() if called_off.get(one.ref, -1) < one.ordinal])),
     )
 
 
@@ -87,7 +87,7 @@ def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | No
     selected = view.selected("outcomes")
     # Where not all outcomes there ever were are selected, the one held last may be older than all of them.
     alone = view.newest("held") if not found or len(selected) == SELECTED_PER_GROUP["outcomes"] else None
-    if alone is not None and (not selected or alone.place < selected[0].place):
+    if alone is not None and (not selected or alone.ordinal < selected[0].ordinal):
         return (found[-1] if found else alone), len(found) + 1
     return (found[-1] if found else None), len(found)
 
@@ -98,13 +98,13 @@ def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> 
     meeting_of = _joined(outcomes, booked)
     if len(set(meeting_of)) == len(outcomes):
         # The usual case: one tool tells each meeting.
-        return {outcome.place: outcome for outcome in outcomes}
+        return {outcome.ordinal: outcome for outcome in outcomes}
     best: dict[int, tuple[int, int, IndexedFact]] = {}
     for outcome, meeting in zip(outcomes, meeting_of, strict=True):
         # Of facts a later one is the greater.
         strength = outcome.evidence, _BETTER[outcome.kind], outcome
         best[meeting] = max(strength, best.get(meeting, strength))
-    return {outcome.place: best[meeting][-1] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
+    return {outcome.ordinal: best[meeting][-1] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
 
 
 def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
@@ -114,7 +114,7 @@ def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> l
     meeting_of = list(range(len(outcomes)))
     by_name: dict[int, int] = {}
     spans: list[tuple[int, int, int]] = []
-    for k, (place, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
+    for k, (ordinal, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
         if ref and by_name.setdefault(ref, k) != k:
             meeting_of = _with_joined(meeting_of, by_name[ref], k)
         # The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards
@@ -123,7 +123,7 @@ def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> l
             spans.append((first, second, k))
             continue
         for booking in reversed(booked):
-            if booking.ref == ref and booking.place < place:
+            if booking.ref == ref and booking.ordinal < ordinal:
                 spans.append((booking.first, booking.second, k))
                 break
     spans.sort()
@@ -178,13 +178,13 @@ def messages(view: View, pauses: Pauses) -> Messages:
     rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
     sides, active = [entry.slot for entry in rated], pauses.active if pauses.union else None
     by_mentor, asked, replies, log_hours = sides.count(MENTOR), 0, 0, 0.0
-    for place, side in enumerate(sides):
+    for ordinal, side in enumerate(sides):
         if side != sides[asked]:
-            question, answer = rated[asked].time, rated[place].time
+            question, answer = rated[asked].time, rated[ordinal].time
             took = answer - question if active is None else active(answer) - active(question)
             log_hours += math.log1p(took / HOUR)
             replies += 1
-            asked = place
+            asked = ordinal
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),

@@ -72,10 +72,10 @@ def frame(view: View, cadence: float) -> Frame:
 def _pauses(status: Sequence[IndexedFact]) -> Pauses:
     """A resume closes the pause it names, or all that are open."""
     spans, union = list[tuple[int, int]](), list[tuple[int, int]]()
-    for place, pause in enumerate(status):
+    for ordinal, pause in enumerate(status):
         if pause.kind == FactKind.PAUSED:
             end, refs = FOREVER if pause.second == UNSET else pause.second, {0, pause.ref}
-            resumed = (e.time for e in status[place + 1 :] if e.kind == FactKind.RESUMED and e.ref in refs)
+            resumed = (e.time for e in status[ordinal + 1 :] if e.kind == FactKind.RESUMED and e.ref in refs)
             spans.append((pause.time if pause.first == UNSET else pause.first, min(end, next(resumed, end))))
     for begin, end in sorted(spans):
         if union and begin <= union[-1][1]:

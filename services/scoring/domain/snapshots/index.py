@@ -10,13 +10,13 @@ from services.scoring.domain.bounds import DAY, NONE
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import CONTACTS, GOALS
 from services.scoring.domain.layout import FactBuffer
-from services.scoring.domain.memory import GROUPS, CONTACTS_PER_DAY, SELECTED_PER_GROUP, PER_GOAL, kept
+from services.scoring.domain.memory import CONTACTS_PER_DAY, GROUPS, PER_GOAL, SELECTED_PER_GROUP, kept
 
 
 class IndexedFact(NamedTuple):
-    """A fact at its `place` among all of the relationship. `stands`: it came, and nobody retracted it."""
+    """A fact at its `ordinal` among all of the relationship. `stands`: it came, and nobody retracted it."""
 
-    place: int
+    ordinal: int
     time: int
     kind: int
     slot: int
@@ -49,7 +49,7 @@ class ContactDay:
 class IndexedContact(NamedTuple):
     """A contact, the number of its day among all contact days, and whether that day counts by the contacts so far."""
 
-    place: int
+    ordinal: int
     day: int
     stands_so_far: bool
 
@@ -63,47 +63,49 @@ class TrimIndex:
         self._index = index
         self._reference_counts: list[int] = []
         """By place, for how many reasons a fact is kept."""
-        self._ends: dict[str, int] = defaultdict(int)
+        self._group_sizes: dict[str, int] = defaultdict(int)
         self._days: deque[tuple[int, list[tuple[bytes, Key, int]]]] = deque()
 
     def grow(self, count: int) -> None:
         """So many facts are old."""
         index = self._index
-        for place in range(len(self._reference_counts), count):
-            key, names = index.keys[place], index.groups_of[place]
+        for ordinal in range(len(self._reference_counts), count):
+            key, names = index.keys[ordinal], index.groups_of[ordinal]
             # The oldest fact of all is kept for ever.
-            self._reference_counts.append(int(place == 0) + len(names))
+            self._reference_counts.append(int(ordinal == 0) + len(names))
             for name in names:
                 # What a score no longer looks at, now that the group has one more.
-                end = self._ends[name] = self._ends[name] + 1
+                end = self._group_sizes[name] = self._group_sizes[name] + 1
                 if name in PER_GOAL:
                     before, after = index.goals[name][end - 1 : end + 1]
                     gone: Sequence[IndexedFact] = [entry for entry in before if entry not in after]
                 else:
-                    gone = index.groups[name][max(0, end - SELECTED_PER_GROUP[name] - 1) : max(0, end - SELECTED_PER_GROUP[name])]
+                    gone = index.groups[name][
+                        max(0, end - SELECTED_PER_GROUP[name] - 1) : max(0, end - SELECTED_PER_GROUP[name])
+                    ]
                 for entry in gone:
-                    self._release(entry.place)
+                    self._release(entry.ordinal)
             if key.kind in CONTACTS:
-                self._add_contact(key, place)
+                self._add_contact(key, ordinal)
 
-    def _add_contact(self, key: Key, place: int) -> None:
+    def _add_contact(self, key: Key, ordinal: int) -> None:
         day = key.time // DAY
         if not self._days or self._days[-1][0] != day:
             self._days.append((day, []))
         least = self._days[-1][1]
-        least.append((key.uid, key, place))
+        least.append((key.uid, key, ordinal))
         least.sort()
-        self._reference_counts[place] += 1
+        self._reference_counts[ordinal] += 1
         if len(least) > CONTACTS_PER_DAY:
             self._release(least.pop()[-1])
         if len(self._days) > bounds.CONTACT_DAYS:
             for *_, forgotten in self._days.popleft()[1]:
                 self._release(forgotten)
 
-    def _release(self, place: int) -> None:
-        self._reference_counts[place] -= 1
-        if not self._reference_counts[place]:
-            insort(self.left_out, place)
+    def _release(self, ordinal: int) -> None:
+        self._reference_counts[ordinal] -= 1
+        if not self._reference_counts[ordinal]:
+            insort(self.left_out, ordinal)
 
 
 class FactIndex:
@@ -131,10 +133,10 @@ class FactIndex:
     def append(self, key: Key, fact: Fact) -> None:
         """A fact that is newer than all others. Of every fact of every history that is read, so nothing is called here
         that can be looked up."""
-        place, (time, kind, _, slot) = len(self.keys), key
+        ordinal, (time, kind, _, slot) = len(self.keys), key
         position, marked, first, second, ref, value, evidence, source, name = fact
         stands = position != NONE and not marked
-        entry = IndexedFact(place, time, kind, slot, stands, first, second, ref, value, evidence, source, name)
+        entry = IndexedFact(ordinal, time, kind, slot, stands, first, second, ref, value, evidence, source, name)
         self.keys.append(key)
         self.times.append(time)
         self.entries.append(entry)
@@ -155,7 +157,7 @@ class FactIndex:
                 self.days.append(ContactDay(day))
             newest = self.days[-1]
             newest.add(key, stands)
-            self.contacts.append(IndexedContact(place, len(self.days) - 1, newest.stands))
+            self.contacts.append(IndexedContact(ordinal, len(self.days) - 1, newest.stands))
         if stands:
             self.sources.add(source)
 
@@ -170,7 +172,10 @@ class FactIndex:
             # All of the horizon is kept.
             return low
         for group in self.groups.values():
-            if len(group) >= bounds.GROUP_CAPACITY and (time := group[-bounds.GROUP_CAPACITY].time) > newest - bounds.HORIZON:
+            if (
+                len(group) >= bounds.GROUP_CAPACITY
+                and (time := group[-bounds.GROUP_CAPACITY].time) > newest - bounds.HORIZON
+            ):
                 low = max(low, time + bounds.LOOKBACK + DAY)
         return low
 
@@ -181,7 +186,7 @@ class FactIndex:
             return []
         if self.largest > bounds.GROUP_CAPACITY:
             keep = kept(self.keys)
-            return [place for place, key in enumerate(self.keys) if key not in keep]
+            return [ordinal for ordinal, key in enumerate(self.keys) if key not in keep]
         begin = self.times[-1] - bounds.HORIZON
         if self.times[0] <= begin:
             self._old.grow(bisect_right(self.times, begin))
@@ -209,7 +214,11 @@ class View:
         """The newest facts of a group, as many as a score looks at, oldest first."""
         end, group = self.ends[name], self.index.groups[name]
         # Nearly always of all facts there are.
-        return group[-SELECTED_PER_GROUP[name] :] if end == len(group) else group[max(0, end - SELECTED_PER_GROUP[name]) : end]
+        return (
+            group[-SELECTED_PER_GROUP[name] :]
+            if end == len(group)
+            else group[max(0, end - SELECTED_PER_GROUP[name]) : end]
+        )
 
     def standing(self, name: str) -> list[IndexedFact]:
         """Those selected facts of a group that stand."""

@@ -49,8 +49,8 @@ class SelfReports(NamedTuple):
 def reports(view: View) -> SelfReports:
     by_mentor, by_mentee = view.standing("ratings_by_mentor"), view.standing("ratings_by_mentee")
     pulses, support_facts = view.standing("pulses"), view.standing("support")
-    resolved = {entry.ref: entry.place for entry in support_facts if entry.kind == FactKind.RESOLVED}
-    requests = [e for e in support_facts if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
+    resolved = {entry.ref: entry.ordinal for entry in support_facts if entry.kind == FactKind.RESOLVED}
+    requests = [e for e in support_facts if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.ordinal]
     fits = [view.newest(name) for name in ("fit_by_mentor", "fit_by_mentee")]
     growth = [view.newest(name) for name in ("growth_of_mentor", "growth_of_mentee")]
     done_facts = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
@@ -154,4 +154,4 @@ def smart(flags: int) -> float:
 
 def _later(entry: IndexedFact | None, than: IndexedFact) -> IndexedFact | None:
     """What was reported after the goal was set, and stands."""
-    return entry if entry is not None and entry.place > than.place and entry.stands else None
+    return entry if entry is not None and entry.ordinal > than.ordinal and entry.stands else None

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from services.scoring.domain.bounds import FOREVER, UNSET
 from services.scoring.domain.bounds import ONE as MILLION
-from services.scoring.domain.memory import SELECTED_PER_GROUP, PER_GOAL
+from services.scoring.domain.memory import PER_GOAL, SELECTED_PER_GROUP
 from services.scoring.domain.profiles import Parameters
 from services.scoring.domain.score import FACTORS, FEATURES, GOALS_RATED, ONE, Aging, Floats, OpenGoal, Scores, score
 from services.scoring.domain.snapshots import contacts as contact_facts
@@ -33,12 +33,12 @@ STEADY_FACTORS = ("reliability", "feedback", "mutual", "responsiveness", "suppor
 """The factors that time does not change."""
 STEADY_FEATURES = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
 """The features of the disengagement model that time does not change."""
-_PLAIN = len(Aging._fields) - 1
-_POINTS = _PLAIN + len(FACTORS)
-_STEADY = _POINTS + len(STEADY_FACTORS)
-_KNOWN = _STEADY + len(STEADY_FEATURES)
+_AGING_END = len(Aging._fields) - 1
+_POINTS_END = _AGING_END + len(FACTORS)
+_FACTORS_END = _POINTS_END + len(STEADY_FACTORS)
+_FEATURES_END = _FACTORS_END + len(STEADY_FEATURES)
 _GOAL = len(OpenGoal._fields)
-WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
+WIDTH = _FEATURES_END + 1 + GOALS_RATED * _GOAL
 """Numbers of a snapshot."""
 _COLUMN = struct.Struct(f"={WIDTH}d")
 _NO_GOAL = (0.0,) * _GOAL
@@ -57,13 +57,13 @@ class Numbers(NamedTuple):
 def columns(numbers: Floats) -> Numbers:
     """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
     out."""
-    goals = [numbers[begin : begin + _GOAL] for begin in range(_KNOWN + 1, WIDTH, _GOAL)]
+    goals = [numbers[begin : begin + _GOAL] for begin in range(_FEATURES_END + 1, WIDTH, _GOAL)]
     return Numbers(
-        aging=Aging._make((*numbers[:_PLAIN], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
-        points=numbers[_PLAIN:_POINTS],
-        steady=numbers[_POINTS:_STEADY],
-        features=numbers[_STEADY:_KNOWN],
-        confidence=numbers[_KNOWN],
+        aging=Aging._make((*numbers[:_AGING_END], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
+        points=numbers[_AGING_END:_POINTS_END],
+        steady=numbers[_POINTS_END:_FACTORS_END],
+        features=numbers[_FACTORS_END:_FEATURES_END],
+        confidence=numbers[_FEATURES_END],
     )
 
 
@@ -138,7 +138,9 @@ class Snapshot:
             if len(index.sources) == 1 and self.exists:
                 self._sources = tuple(index.sources)
             else:
-                selected = [entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in self.view.selected(name)]
+                selected = [
+                    entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in self.view.selected(name)
+                ]
                 entries = (*selected, *self.goals.selected, index.entries[0])
                 self._sources = tuple(sorted({entry.source for entry in entries if entry.stands}))
         return self._sources
@@ -185,7 +187,7 @@ def snapshot(
         beginning = min(standing).time if standing else None
     started = beginning or 0 if frame.started is None or beginning is None else frame.started
     held, message = meetings.held, messages.newest
-    last = message if held is None or (message is not None and message.place > held.place) else held
+    last = message if held is None or (message is not None and message.ordinal > held.ordinal) else held
     last_contact = None if last is None else last.time
     grown = (reports.mentor_growth is not None) + (reports.mentee_growth is not None)
     counts = (
@@ -219,8 +221,8 @@ def _parts_to_recompute(changed: tuple[str, ...]) -> tuple[bool, bool, bool, boo
 
 
 _Parts = tuple[Frame, Meetings, Messages, Pace, Goals, SelfReports]
-_STEADY_PLACES = tuple(map(FACTORS.index, STEADY_FACTORS))
-_of_known = itemgetter(*map(FEATURES.index, STEADY_FEATURES))
+_STEADY_FACTOR_INDEXES = tuple(map(FACTORS.index, STEADY_FACTORS))
+_steady_coefficients = itemgetter(*map(FEATURES.index, STEADY_FEATURES))
 _RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
 _GROWTH, _EXPECTATIONS = FACTORS.index("growth"), FACTORS.index("expectations")
 _SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
@@ -228,18 +230,22 @@ _STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 
 
 @lru_cache(1 << 16)
-def _weigh_factors(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+def _weigh_factors(
+    weights: tuple[float, ...], counts: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...], int]:
     """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Remembered:
     many relationships rest on as many facts."""
-    known = [
+    applicable = [
         weight if name in ALWAYS_APPLICABLE or count else 0.0
         for name, weight, count in zip(FACTORS, weights, counts, strict=True)
     ]
-    total, everything = math.fsum(known), math.fsum(weights)
-    points = tuple([100.0 * weight / total if total else 0.0 for weight in known])
-    trusted = math.fsum([weight * count / (count + CONFIDENT_AT) for weight, count in zip(known, counts, strict=True)])
+    total, everything = math.fsum(applicable), math.fsum(weights)
+    points = tuple([100.0 * weight / total if total else 0.0 for weight in applicable])
+    trusted = math.fsum(
+        [weight * count / (count + CONFIDENT_AT) for weight, count in zip(applicable, counts, strict=True)]
+    )
     confidence = round(trusted / everything * MILLION) if everything else 0
-    return points, tuple([points[place] for place in _STEADY_PLACES]), confidence
+    return points, tuple([points[ordinal] for ordinal in _STEADY_FACTOR_INDEXES]), confidence
 
 
 def _aging(
@@ -290,7 +296,7 @@ def _aging(
         pace.median,
         pace.shape,
         parameters.horizon,
-        parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
+        parameters.base + math.fsum(map(mul, _steady_coefficients(coefficients), features)),
         coefficients[_SILENCE],
         coefficients[_ELAPSED],
         coefficients[_STALLED],

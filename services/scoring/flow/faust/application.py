@@ -34,23 +34,23 @@ class Application:
     """Connects Faust's signals to the worker. `partitions`: of the log, and so of state and scores; fixed when the
     topics were created."""
 
-    def __init__(self, settings: ScoringSettings, health: Health, names: Topics, partitions: int) -> None:
-        self._settings, self._health, self._names, self._partitions = settings, health, names, partitions
-        self._sequencer = Sequencer(names.events)
+    def __init__(self, settings: ScoringSettings, health: Health, topics: Topics, partitions: int) -> None:
+        self._settings, self._health, self._topics, self._partitions = settings, health, topics, partitions
+        self._sequencer = Sequencer(topics.events)
         self._joined = False
         self._rebalance = 0
         """How many there were when the partitions were taken last."""
         session, rebalance = settings.scoring_session_seconds, rebalance_seconds(settings)
         self.liveness = Liveness(session, rebalance)
-        measured = ScoringMetrics(health.metrics)
-        self._gaps = Gaps(settings, names)
+        metrics = ScoringMetrics(health.metrics)
+        self._gaps = Gaps(settings, topics)
         self._log = log.get(__name__)
-        self.app = faust_app(settings, names, partitions, scheduler_class(self._sequencer, self._seek))
+        self.app = faust_app(settings, topics, partitions, scheduler_class(self._sequencer, self._seek))
         sizes = Sizes(partitions, settings.scoring_indexed_facts)
-        self._worker = Worker(names, sizes, FaustProducer(self.app), measured, self.liveness)
-        self._buffers = PartitionBuffers(self.app, self._apply)
+        self._worker = Worker(topics, sizes, FaustProducer(self.app), metrics, self.liveness)
+        self._buffers = PartitionBuffers(self.app, self._apply_batch)
         self._ticking: set[int] = set()
-        self._lost: set[Untyped] = set()
+        self._needing_seek: set[Untyped] = set()
         """Partitions whose position is to be sought again."""
         self._table = self.app.Table(
             "state",
@@ -58,7 +58,7 @@ class Application:
             partitions=partitions,
             # Without acks: else Faust keeps every batch as a gap between acks, and sorts them all for each.
             changelog_topic=self.app.topic(
-                names.state, schema=BatchSchema(), partitions=partitions, internal=True, acks=False
+                topics.state, schema=BatchSchema(), partitions=partitions, internal=True, acks=False
             ),
             recovery_buffer_size=10,
         )
@@ -66,10 +66,10 @@ class Application:
         app = self.app
         app.on_partitions_revoked.connect(self._revoked, weak=False)
         app.on_partitions_assigned.connect(self._assigned, weak=False)
-        app.on_rebalance_complete.connect(self._complete, weak=False)
+        app.on_rebalance_complete.connect(self._rebalance_complete, weak=False)
         # App.topic() ignores maxsize, the class does not.
-        source = app.conf.Topic(app, topics=[names.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
-        app.agent(source, name="score")(self._score)
+        source = app.conf.Topic(app, topics=[topics.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
+        app.agent(source, name="score")(self._buffer_batches)
         app.timer(1.0, name="tick")(self._tick)
 
     async def _seek(self, positions: Untyped) -> None:
@@ -81,7 +81,7 @@ class Application:
         self.liveness.left()
         self._sequencer.forget_all()
         self._buffers.forget_full()
-        self._lost.clear()
+        self._needing_seek.clear()
         self._health.tell("starting", "rebalancing")
         await self._worker.drop_all()
         gc.unfreeze()
@@ -94,7 +94,7 @@ class Application:
         refetch_dropped(consumer)
         commit_applied(consumer, self._worker.applied_offset)
 
-    async def _complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
+    async def _rebalance_complete(self, *_arguments: Untyped, **_named: Untyped) -> None:
         """Recovery is over: take the partitions, and say where to read on. May be cancelled, or overtaken by the next
         rebalance, at any await: what was taken until then is dropped."""
         self.liveness.recovered()
@@ -102,22 +102,22 @@ class Application:
         await self._worker.drop_all()
         self._gaps.forget_all()
         tps = {tp.partition: tp for tp in self._tps()}
-        first = await _told(self.app.consumer.earliest_offsets(*tps.values())) if tps else {}
+        first = await _offsets_from_broker(self.app.consumer.earliest_offsets(*tps.values())) if tps else {}
         for number, tp in sorted(tps.items()):
             self._health.tell("starting", f"takes partition {number}")
-            if not self._joined or not await self._worker.restore(number, self._table.take(number)):
+            if not self._joined or not await self._worker.restore(number, self._table.pop_recovery(number)):
                 return
             # A log that was cut off beyond our watermark is a hole that nobody may step over by itself.
             wanted, begin = self._worker.next_offset(number) or 0, first.get(tp) or 0
-            if self._gaps.found(number, wanted, begin):
+            if self._gaps.report_if_found(number, wanted, begin):
                 self._sequencer.stop(tp)
             else:
                 self._sequencer.start(tp, max(wanted, begin), self._seek)
             # States stay. To look through them for garbage takes 0.2 s per 5,000 relationships, and all threads wait.
             gc.freeze()
-        self._tell_readiness()
+        self._report_readiness()
 
-    def _tell_readiness(self) -> None:
+    def _report_readiness(self) -> None:
         if not self._joined:
             return
         if self._gaps.numbers:
@@ -125,16 +125,16 @@ class Application:
         else:
             self._health.tell("ready", f"{len(self._tps())} partitions")
 
-    async def _score(self, stream: Untyped) -> None:
+    async def _buffer_batches(self, stream: Untyped) -> None:
         async for event in stream.noack().events():
             self._buffers.put(event)
 
-    async def _apply(self, event: Untyped) -> None:
+    async def _apply_batch(self, event: Untyped) -> None:
         message = event.message
         # A stop and a rebalance wait for every ack: the batch in work is finished, what waits is read again by whoever
         # comes next. Faust's own note of a rebalance is taken back after the first batches may have come.
-        leaves = self.app.should_stop or self.app.rebalancing_count != self._rebalance
-        wanted = None if leaves else await self._worker.apply(message.partition, event.value)
+        is_leaving = self.app.should_stop or self.app.rebalancing_count != self._rebalance
+        wanted = None if is_leaving else await self._worker.apply(message.partition, event.value)
         if wanted is not None:
             # Batches were dropped between scheduler and agent: go back.
             self._sequencer.rewind(message.tp, wanted, self._seek)
@@ -144,11 +144,11 @@ class Application:
     async def _tick(self) -> None:
         if not self._joined or self.app.rebalancing:
             return
-        taken = [tp for tp in self._tps() if self._worker.next_offset(tp.partition) is not None]
-        ends = await _told(self.app.consumer.highwaters(*taken))
-        for tp in taken:
+        restored = [tp for tp in self._tps() if self._worker.next_offset(tp.partition) is not None]
+        ends = await _offsets_from_broker(self.app.consumer.highwaters(*restored))
+        for tp in restored:
             if not self._sequencer.is_started(tp):
-                self._worker.stand(tp.partition, ends[tp], self._gaps.lost(tp.partition))
+                self._worker.report_gap(tp.partition, ends[tp], self._gaps.lost(tp.partition))
             elif tp.partition not in self._ticking:
                 self._ticking.add(tp.partition)
                 self.app.add_future(self._tick_partition(tp, ends[tp]))
@@ -158,21 +158,21 @@ class Application:
             for tp in self._tps():
                 if tp.partition == number and self._joined:
                     self._sequencer.rewind(tp, offset, self._seek)
-                    self._tell_readiness()
-        await self._seek_lost()
+                    self._report_readiness()
+        await self._seek_needing()
 
-    async def _seek_lost(self) -> None:
+    async def _seek_needing(self) -> None:
         """One question for all of them. The broker answers it after the fetch that waits for records, 1.5 s each:
         as many questions as partitions would keep the next tick from its own."""
-        lost, self._lost = self._lost, set()
-        first = await _told(self.app.consumer.earliest_offsets(*lost)) if lost else {}
+        lost, self._needing_seek = self._needing_seek, set()
+        first = await _offsets_from_broker(self.app.consumer.earliest_offsets(*lost)) if lost else {}
         for tp in lost:
             wanted = self._worker.next_offset(tp.partition)
             if not self._joined or wanted is None or self._buffers.is_busy(tp):
                 continue
-            if self._gaps.found(tp.partition, wanted, first.get(tp) or 0):
+            if self._gaps.report_if_found(tp.partition, wanted, first.get(tp) or 0):
                 self._sequencer.stop(tp)
-                self._tell_readiness()
+                self._report_readiness()
             else:
                 self._sequencer.rewind(tp, wanted, self._seek)
 
@@ -185,16 +185,16 @@ class Application:
                 # It stands where it is as long as its batch is worked on, however many those of others are meanwhile.
                 progress.forget(tp.partition)
             elif progress.needs_seek(tp.partition, wanted - 1, end, time.monotonic()):
-                self._lost.add(tp)
+                self._needing_seek.add(tp)
         finally:
             self._ticking.discard(tp.partition)
 
     def _tps(self) -> list[Untyped]:
         """The assigned partitions of the log."""
-        return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._names.events]
+        return [tp for tp in self.app.assignor.assigned_actives() if tp.topic == self._topics.events]
 
 
-async def _told(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, int]:
+async def _offsets_from_broker(answer: Awaitable[Mapping[Untyped, int]]) -> Mapping[Untyped, int]:
     """What the broker says of its log. Raises NotAliveError if it says nothing for a minute, while the group still has
     us: then it is the consumer that hangs, and nobody else would notice."""
     try:

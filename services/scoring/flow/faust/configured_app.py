@@ -39,7 +39,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self._problem: Exception | None = None
         self.on_progress: Callable[[], None] = lambda: None
 
-    def take(self, partition: int) -> Recovery:
+    def pop_recovery(self, partition: int) -> Recovery:
         """What was read of a partition, not yet merged; nothing is kept here. Raises whatever reading it raised."""
         if self._problem:
             raise self._problem
@@ -52,7 +52,7 @@ class StateTable(faust.Table):  # type: ignore[misc]
                 recovery = self._recoveries.setdefault(event.message.partition, Recovery())
                 for record in event.value:
                     recovery.add(record.key, record.value)
-        except Exception as problem:  # noqa: BLE001 (raised again by `take`; here Faust would log it and wait for ever)
+        except Exception as problem:  # noqa: BLE001 (raised again by `pop_recovery`; here Faust would log it and wait for ever)
             self._problem = problem
 
     async def on_rebalance(
@@ -73,11 +73,11 @@ RECOVERY_BATCHES = 64
 """Batches of the changelog in memory at once."""
 
 
-def faust_app(settings: ScoringSettings, names: Topics, partitions: int, scheduler: type) -> faust.App:
+def faust_app(settings: ScoringSettings, topics: Topics, partitions: int, scheduler: type) -> faust.App:
     session = settings.scoring_session_seconds
     read_any_record()
     return faust.App(
-        names.group,
+        topics.group,
         broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
         broker_credentials=credentials(settings),
         store="memory://",

@@ -16,16 +16,16 @@ from services.scoring.flow.histories import kind_of
 from services.scoring.flow.log_reading import stored
 from services.scoring.flow.replay.shadow import Changes, Phase, ShadowTable
 from services.scoring.flow.replay.source import FileSource, KafkaSource, ReplaySource, ReplaySourceError, SourcePart
-from services.scoring.flow.replay.work import ReplayJob, Task, Worked, worked
+from services.scoring.flow.replay.work import JobTotals, ReplayJob, Task, run_jobs
 from services.scoring.flow.sink import await_sink
 
 RECORDS_AT_ONCE = 2_000_000
 """Records in memory: about a gigabyte."""
-PORTION = 5_000
+RECORDS_PER_PORTION = 5_000
 """Records that a process takes at once: some seconds of work."""
-TOGETHER = 200
+RELATIONSHIPS_PER_PORTION = 200
 """Relationships that it takes at once, at the most."""
-FOLLOWS = 10
+FOLLOW_ATTEMPTS = 10
 """Looks at what live scoring tells meanwhile; one that never rests is caught up with after the exchange."""
 
 
@@ -50,14 +50,14 @@ class ReplayOptions:
 class Computed:
     """`skipped`: records of relationships that an earlier replay, which was cut off, had done."""
 
-    worked: Worked = field(default_factory=Worked)
+    totals: JobTotals = field(default_factory=JobTotals)
     skipped: int = 0
     seconds: float = 0.0
 
     @property
     def hash(self) -> str:
         """Of the rows of a dry run: that of `verify` up to the same instant."""
-        return combined(self.worked.digests)
+        return combined(self.totals.digests)
 
 
 @dataclass(frozen=True)
@@ -72,44 +72,46 @@ class Replayed:
 
 def dry_run(task: Task, source: ReplaySource, effort: Effort) -> Computed:
     """Computes everything and stores nothing. Raises what the source raises."""
-    return _computed(task, source, set(), effort, lambda: None)
+    return _compute_all(task, source, set(), effort, lambda: None)
 
 
-def replay(place: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, options: ReplayOptions) -> Replayed:
+def replay(
+    environment: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, options: ReplayOptions
+) -> Replayed:
     """Cut off anywhere, the next call goes on. Raises UnusableShadowError, SinkBehindError, MaintenanceLostError,
     ClickHouseError, KafkaError and what the source raises."""
-    with closing(ClickHouse(place.settings)) as clickhouse:
+    with closing(ClickHouse(environment.settings)) as clickhouse:
         shadow, computed = ShadowTable(clickhouse, f"{MODEL} from {source.name}", options.cluster), None
         if options.restart:
             shadow.forget()
         if shadow.phase() != Phase.EXCHANGED:
-            place.check()
+            environment.check()
             shadow.begin()
-            computed = _computed(task, source, shadow.done(), effort, place.check)
+            computed = _compute_all(task, source, shadow.done(), effort, environment.check)
             # Until nothing is left to follow.
-            for _ in range(FOLLOWS):
+            for _ in range(FOLLOW_ATTEMPTS):
                 effort.progress("following live scoring", 0, 0)
-                await_sink(place.settings, place.names.scores, place.sink)
-                place.check()
+                await_sink(environment.settings, environment.topics.scores, environment.sink)
+                environment.check()
                 shadow.follow()
                 if shadow.is_caught_up():
                     break
-            place.check()
+            environment.check()
             shadow.exchange()
         effort.progress("taking over what was told last", 0, 0)
-        await_sink(place.settings, place.names.scores, place.sink)
-        place.check()
+        await_sink(environment.settings, environment.topics.scores, environment.sink)
+        environment.check()
         shadow.copy_late_rows()
         effort.progress("comparing", 0, 0)
         changes = shadow.changes()
         # Before the end: cut off here, the next call does it again.
         effort.progress("recomputing what is derived from scores", 0, 0)
         options.recompute()
-        place.check()
+        environment.check()
         return Replayed(computed, changes, shadow.end(keep=options.keep))
 
 
-def _computed(
+def _compute_all(
     task: Task, source: ReplaySource, done: set[str], effort: Effort, check: Callable[[], object]
 ) -> Computed:
     began, found, read = time.monotonic(), Computed(), 0
@@ -120,17 +122,17 @@ def _computed(
         effort.progress("reading", read, source.size)
 
     parts = -(-source.size // RECORDS_AT_ONCE)
-    for part in range(parts):
+    for number in range(parts):
         jobs: dict[str, ReplayJob] = {}
         read = 0
-        for name, partition, position, value in source.records(SourcePart(part, parts), passed):
+        for name, partition, position, value in source.records(SourcePart(number, parts), passed):
             jobs.setdefault(name, ReplayJob(name, partition, [])).records.append((position, value))
         found.skipped += sum(len(job.records) for name, job in jobs.items() if name in done)
         left = [job for name, job in jobs.items() if name not in done]
-        for some in worked(task, _portions(left), effort.processes):
+        for some in run_jobs(task, _portions(left), effort.processes):
             check()
-            found.worked.add(some)
-            effort.progress("computing", found.skipped + found.worked.records, source.size)
+            found.totals.add(some)
+            effort.progress("computing", found.skipped + found.totals.records, source.size)
     found.seconds = time.monotonic() - began
     return found
 
@@ -141,7 +143,7 @@ def _portions(jobs: Sequence[ReplayJob]) -> Iterator[Sequence[ReplayJob]]:
     for job in jobs:
         some.append(job)
         records += len(job.records)
-        if records >= PORTION or len(some) >= TOGETHER:
+        if records >= RECORDS_PER_PORTION or len(some) >= RELATIONSHIPS_PER_PORTION:
             yield some
             some, records = [], 0
     if some:
@@ -159,24 +161,26 @@ class ReplayOrigin:
     programmes: Mapping[int, Programmes]
 
 
-def origin(place: HealEnvironment, asked: str) -> ReplayOrigin:
+def origin(environment: HealEnvironment, asked: str) -> ReplayOrigin:
     """What takes the table's place: scored by the profiles that each partition has applied, as its live rows are.
     Raises ReplaySourceError, KafkaError."""
-    known = stored(place.settings, place.names)
-    if not known.watermarks:
+    stored_states = stored(environment.settings, environment.topics)
+    if not stored_states.watermarks:
         raise ReplaySourceError("scoring has stored nothing yet: there is nothing to replay")
     if asked == KAFKA:
-        return ReplayOrigin(KafkaSource(place.settings, place.names, known), known.programmes)
+        return ReplayOrigin(
+            KafkaSource(environment.settings, environment.topics, stored_states), stored_states.programmes
+        )
     source = _file(asked)
     if not source.has_positions:
         raise ReplaySourceError(
             f"{asked}: its records have no partition and offset, so that nobody knows what live scoring has told "
             "since: only --dry-run can read it"
         )
-    missing = sorted(known.watermarks.keys() - source.upto.keys())
+    missing = sorted(stored_states.watermarks.keys() - source.upto.keys())
     if missing:
         raise ReplaySourceError(f"{asked}: has nothing of the partitions {missing} of the log")
-    return ReplayOrigin(source, known.programmes)
+    return ReplayOrigin(source, stored_states.programmes)
 
 
 def file_origin(asked: str) -> ReplayOrigin:

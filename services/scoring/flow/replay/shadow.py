@@ -41,7 +41,7 @@ class ShadowTable:
     ClickHouseError."""
 
     def __init__(self, clickhouse: ClickHouse, kind: str, cluster: str = "") -> None:
-        self._clickhouse, self._mark = clickhouse, FILLED + kind
+        self._clickhouse, self._comment = clickhouse, FILLED + kind
         self._sql = ReplayTables(cluster)
 
     def phase(self) -> Phase:
@@ -51,8 +51,8 @@ class ShadowTable:
             return Phase.NOTHING
         if not shadow.comment.startswith(FILLED):
             return Phase.EXCHANGED
-        begun, mark = shadow.comment.split("\n", 1)[0], self._mark
-        if begun != mark:
+        begun, own_comment = shadow.comment.split("\n", 1)[0], self._comment
+        if begun != own_comment:
             raise UnusableShadowError(
                 f"{SHADOW} was begun by another replay ({begun.removeprefix(FILLED)}): --restart drops it"
             )
@@ -71,7 +71,7 @@ class ShadowTable:
         self._set_comment(_own(tables[TABLE].comment))
         number = next_number(table.engine for name, table in tables.items() if name not in {SHADOW, DONE})
         if SHADOW not in tables:
-            comment = f"{self._mark}\n{_own(tables[TABLE].comment)}"
+            comment = f"{self._comment}\n{_own(tables[TABLE].comment)}"
             self._clickhouse.command(self._sql.drop(DONE))
             self._clickhouse.command(self._sql.create_shadow(tables[TABLE].engine, number, _quoted(comment)))
         self._clickhouse.command(self._sql.create_done(number))
@@ -219,7 +219,7 @@ LEFT JOIN
     FROM mentoring.score_history_replayed
     GROUP BY tenant_id, relationship_id
 ) AS done USING (tenant_id, relationship_id)
-WHERE told.position > done.position OR told.as_of > done.clock
+WHERE live.position > done.position OR live.as_of > done.clock
 SETTINGS join_use_nulls = 0
 """
 """What live scoring has told beyond what was replayed; of a relationship that came later, everything."""
@@ -229,15 +229,15 @@ def copy(origin: str, target: str) -> str:
     """Also rows that say that an instant is no more. They are inserted now: derived tables look at that."""
     return f"""
 INSERT INTO {target} (* EXCEPT (inserted_at))
-SELECT told.* EXCEPT (inserted_at) FROM {origin} AS told {_BEYOND}
+SELECT live.* EXCEPT (inserted_at) FROM {origin} AS live {_BEYOND}
 """  # noqa: S608 (names of ours)
 
 
 def tip(table: str) -> str:
     """Equal where two tables hold the same beyond what was replayed: how many rows, and a hash of their versions."""
     return f"""
-SELECT count(), groupBitXor(cityHash64(tenant_id, relationship_id, told.as_of, told.version))
-FROM {table} AS told FINAL {_BEYOND}
+SELECT count(), groupBitXor(cityHash64(tenant_id, relationship_id, live.as_of, live.version))
+FROM {table} AS live FINAL {_BEYOND}
 """  # noqa: S608
 
 

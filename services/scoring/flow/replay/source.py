@@ -70,25 +70,25 @@ class ReplaySource(Protocol):
 class KafkaSource:
     name = "kafka"
 
-    def __init__(self, settings: Settings, names: Topics, known: Stored) -> None:
-        self._settings, self._names = settings, names
-        self._offsets = {number: mark.offset for number, mark in sorted(known.watermarks.items())}
+    def __init__(self, settings: Settings, topics: Topics, upto_before: Stored) -> None:
+        self._settings, self._topics = settings, topics
+        self._offsets = {number: mark.offset for number, mark in sorted(upto_before.watermarks.items())}
         self.size = sum(offset + 1 for offset in self._offsets.values())
         # What the workers have acknowledged of each partition.
-        marks = known.watermarks.items()
-        self.upto = {number: Upto(position(names.epoch, mark.offset), mark.clock) for number, mark in marks}
+        marks = upto_before.watermarks.items()
+        self.upto = {number: Upto(position(topics.epoch, mark.offset), mark.clock) for number, mark in marks}
 
     def records(self, part: SourcePart, passed: Passed) -> Iterator[SourceRecord]:
         """Raises LogCutOffError, KafkaError."""
-        partitions = partition_count(self._settings, self._names.events)
+        partitions = partition_count(self._settings, self._topics.events)
         for number, offset in self._offsets.items():
-            for record in records_up_to(self._settings, Partition(self._names.events, number), offset, passed):
+            for record in records_up_to(self._settings, Partition(self._topics.events, number), offset, passed):
                 if record.key is None or record.value is None or not part.has(record.key):
                     continue
                 name = record.key.decode(errors="replace")
                 # Whether it is the key of its event is seen when that is decoded.
                 if misplaced(record.key, number, partitions, name) is None:
-                    yield SourceRecord(name, number, position(self._names.epoch, record.offset), record.value)
+                    yield SourceRecord(name, number, position(self._topics.epoch, record.offset), record.value)
 
 
 _KEY = re.compile(rb'"partitionkey"\s*:\s*"([^"\\]+)"')
@@ -118,9 +118,9 @@ class FileSource:
         for number, record in enumerate(jsonl_records(file), 1):
             self.size = number
             self.has_positions = self.has_positions and record.partition is not None and record.offset is not None
-            partition, position = self._place(number, record)
-            known = self.upto.get(partition)
-            if known is None and self.has_positions and position > 0:
+            partition, position = self._position_of(number, record)
+            upto_before = self.upto.get(partition)
+            if upto_before is None and self.has_positions and position > 0:
                 raise ReplaySourceError(f"{file}: record {number}: partition {partition} begins at offset {position}")
             # What is no event does not move the clock.
             clock, recorded = NONE, _RECORDED.search(record.value)
@@ -132,7 +132,7 @@ class FileSource:
             programmes = self.programmes.setdefault(partition, Programmes())
             if _PROFILE_SET in record.value and isinstance(event := event_of(record.value), ProfileSet):
                 programmes.apply(*applied_profiles(event, position))
-            position_before, clock_before = known or (NONE, NONE)
+            position_before, clock_before = upto_before or (NONE, NONE)
             self.upto[partition] = Upto(max(position, position_before), max(clock, clock_before))
         if not self.size:
             raise ReplaySourceError(f"{file}: there is nothing in it")
@@ -142,10 +142,10 @@ class FileSource:
             if number % PROGRESS_EVERY == 0:
                 passed(PROGRESS_EVERY)
             if record.relationship is not None and part.has(record.relationship.encode()):
-                yield SourceRecord(record.relationship, *self._place(number, record), record.value)
+                yield SourceRecord(record.relationship, *self._position_of(number, record), record.value)
         passed(self.size % PROGRESS_EVERY)
 
-    def _place(self, number: int, record: FileRecord) -> tuple[int, int]:
+    def _position_of(self, number: int, record: FileRecord) -> tuple[int, int]:
         if record.partition is None or record.offset is None:
             return 0, number - 1
         return record.partition, record.offset
@@ -162,32 +162,32 @@ def jsonl_records(file: Path) -> Iterator[FileRecord]:
         raise ReplaySourceError(str(broken)) from broken
 
 
-def _record(line: bytes, place: str) -> FileRecord:
+def _record(line: bytes, where: str) -> FileRecord:
     # As we write events ourselves: the key is all that is needed here, the rest is decoded later, by all cores.
     key = _KEY.search(line) if line.startswith(b'{"specversion"') else None
     if key:
         return FileRecord(key[1].decode(errors="replace"), line)
     try:
-        said = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError) as broken:
-        raise ReplaySourceError(f"{place}: is no JSON: {broken}") from broken
-    if not isinstance(said, dict):
-        raise ReplaySourceError(f"{place}: must be an object")
-    name = next((name for name in VALUES if name in said), None)
+        raise ReplaySourceError(f"{where}: is no JSON: {broken}") from broken
+    if not isinstance(document, dict):
+        raise ReplaySourceError(f"{where}: must be an object")
+    name = next((name for name in VALUES if name in document), None)
     if name is None:
-        relationship = _text(said.get("partitionkey"), f"{place}: partitionkey")
-        if relationship is None and said.get("type") not in OF_PARTITION:
-            raise ReplaySourceError(f"{place}: has no partitionkey: events must be as they stand on the log")
+        relationship = _text(document.get("partitionkey"), f"{where}: partitionkey")
+        if relationship is None and document.get("type") not in OF_PARTITION:
+            raise ReplaySourceError(f"{where}: has no partitionkey: events must be as they stand on the log")
         return FileRecord(relationship, line)
-    value, numbers = said[name], [said.get(number) for number in ("partition", "offset")]
+    value, numbers = document[name], [document.get(number) for number in ("partition", "offset")]
     # True is an int, too.
     if not all(number is None or (type(number) is int and number >= 0) for number in numbers):
-        raise ReplaySourceError(f"{place}: partition and offset must be whole numbers")
+        raise ReplaySourceError(f"{where}: partition and offset must be whole numbers")
     raw = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return FileRecord(_text(said.get("key"), f"{place}: key"), raw.encode(), *numbers)
+    return FileRecord(_text(document.get("key"), f"{where}: key"), raw.encode(), *numbers)
 
 
-def _text(value: object, place: str) -> str | None:
+def _text(value: object, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise ReplaySourceError(f"{place}: must be text")
+        raise ReplaySourceError(f"{where}: must be text")
     return value or None
