@@ -66,7 +66,7 @@ def _measured(folder: Path, relationships: int, days: int) -> tuple[list[float],
         settings = Settings(kafka=kafka.bootstrap)
         create_topics(settings, {topic.name: topic.options(PARTITIONS, 1) for topic in TOPICS})
         with _serving(folder, Path(scratch), kafka.bootstrap), closing(_DelayWatch(settings)) as watch:
-            busy, others = _topics(relationships)
+            busy, others = _names(relationships)
             for name in (*busy, *others):
                 watch.send(name, BEGIN)
             watch.wait(len(busy) + len(others))
@@ -80,7 +80,7 @@ def _measured(folder: Path, relationships: int, days: int) -> tuple[list[float],
             return calm, [delay for event, delay in watch.delays.items() if event != far], span
 
 
-def _topics(relationships: int) -> tuple[list[str], list[str]]:
+def _names(relationships: int) -> tuple[list[str], list[str]]:
     """Of the busy partition, and one of each other."""
     found: dict[int, list[str]] = {number: [] for number in range(PARTITIONS)}
     number = 0

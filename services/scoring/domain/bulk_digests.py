@@ -1,7 +1,8 @@
-"""Whole histories of many relationships at once, as columns: what `replay --dry-run` and `verify` tell of their rows.
+"""Digests of the full histories of many relationships at once, computed in columns, for `replay --dry-run` and
+`verify`.
 
-A row is an object only where somebody reads it: here it is a place in columns, and what is said of it goes from there
-into the digest that verification.digest_of makes of the same rows, to the last bit."""
+No row object is created: a row is an index into columns, and its content goes from there into the digest. The result
+equals verification.digest_of of the same rows to the last bit."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -36,17 +37,17 @@ from services.scoring.domain.timeline import MIDNIGHT, Timeline
 from services.scoring.domain.verification import NO_ROWS, RowsDigest, digest_of, words
 
 ROWS_AT_ONCE = 20_000
-"""Some 50 MB of columns; more at once makes no row cheaper. A single history is computed whole, however
-long it is: 7 kB for each of its facts."""
+"""About 50 MB of columns; larger chunks make no row cheaper. A single history is computed at once, however long it is:
+7 kB for each of its facts."""
 _STATUS = ("active", "paused", "ended")
 _KEYED = 1 << 32
-"""More days than there are."""
+"""More than the number of days since 1970."""
 
 Column = npt.NDArray[np.int64]
 
 
 class DigestRequest(NamedTuple):
-    """All facts of a relationship (`tenant/id`), and up to which instant its rows are asked for."""
+    """All facts of a relationship (`tenant/id`), and the instant up to which its rows are requested."""
 
     relationship: str
     facts: Facts
@@ -55,7 +56,7 @@ class DigestRequest(NamedTuple):
 
 
 def digests(histories: Sequence[DigestRequest]) -> list[RowsDigest]:
-    """Of each what verification.digest_of says of its rows."""
+    """For each request, verification.digest_of of its rows."""
     found: list[RowsDigest] = []
     some: list[DigestRequest] = []
     rows = 0
@@ -70,8 +71,8 @@ def digests(histories: Sequence[DigestRequest]) -> list[RowsDigest]:
 
 
 class _Rows(NamedTuple):
-    """In order of histories and instants. Of each the number of its history, its instant, and the numbers of its
-    causes, its snapshot and its status; the next session that is booked, UNSET if there is none."""
+    """Ordered by history and instant. For each row the number of its history, its instant, and the numbers of its
+    causes, its snapshot and its status; the next booked session, UNSET if there is none."""
 
     history: Column
     at: Column
@@ -82,8 +83,9 @@ class _Rows(NamedTuple):
 
 
 class _Timelines(NamedTuple):
-    """What was read of the histories: a timeline of each, None where no fact is left; every snapshot once, and all
-    causes; and by the identity of the parameters, which snapshots name, a number and the version they are of."""
+    """The histories as tables: a timeline per history, None where no fact is left; every distinct snapshot and tuple of
+    causes with its number; and by the identity of the parameters, to which snapshots refer, a number and the version.
+    """
 
     timelines: list[Timeline | None]
     snapshots: dict[Snapshot, int]
@@ -92,9 +94,9 @@ class _Timelines(NamedTuple):
 
 
 class _Scored(NamedTuple):
-    """`found`: of all rows, and behind them of what is none but the deltas of some are measured against. `before`: of
-    each row the place of what its own are, -1 if nothing stood then. Of each evaluation its instant, and the number of
-    the version that made it."""
+    """`found`: the evaluations of all rows, followed by those of instants that are no rows but that deltas are measured
+    against. `before`: for each row, the index of the evaluation before it, -1 if no fact stood then. For each
+    evaluation its instant, and the number of the version that made it."""
 
     found: EvaluationColumns
     before: Column
@@ -116,7 +118,7 @@ def _digested(histories: Sequence[DigestRequest]) -> Iterator[RowsDigest]:
     slopes = np.array([slopes_of(parameters) for _, _, parameters in tables.profiles.values()]).T
     capped = np.array([bool(snapshot.reports.caps) for snapshot in tables.snapshots])
     found = evaluation_columns(slopes[:, made_by], *table.columns(indexes, instants), capped[indexes])
-    # 2. What is said of them in words, and in numbers.
+    # 2. Their texts and their numbers.
     scored = _Scored(found, before, instants, made_by)
     numbers, lengths = _numbers(tables, rows, scored, _trends(tables, rows, found))
     texts = _encoded_words(tables, rows, scored)
@@ -130,13 +132,14 @@ def _digested(histories: Sequence[DigestRequest]) -> Iterator[RowsDigest]:
 
 
 def _read(histories: Sequence[DigestRequest]) -> tuple[_Timelines, _Rows]:
-    """Which instants have a row: those that facts and profiles name, the midnights in between, and crossings."""
+    """Find the instants that have a row: those that facts and profiles name, the midnights in between, and
+    crossings."""
     tables = _Timelines([], {}, {}, {})
     spans: list[tuple[int, SilentSpan]] = []
     watched: list[tuple[SilentSpan, tuple[Level, ...]]] = []
     instants: list[tuple[int, Instant]] = []
     for number, (_, facts, profiles, until) in enumerate(histories):
-        # An erasure is absorbing: it takes the whole history with it.
+        # An erasure is absorbing: it removes the whole history.
         if not facts or any(key.kind == FactKind.ERASED for key in facts):
             tables.timelines.append(None)
             continue
@@ -157,7 +160,7 @@ def _read(histories: Sequence[DigestRequest]) -> tuple[_Timelines, _Rows]:
 def _in_order(
     tables: _Timelines, instants: Sequence[tuple[int, Instant]], spans: Sequence[tuple[int, SilentSpan]]
 ) -> _Rows:
-    """The rows that something names, and every midnight of the spans in between."""
+    """The rows at the given instants, and at every midnight of the spans in between."""
     ones = np.array(
         [
             (
@@ -195,8 +198,8 @@ def _in_order(
 
 
 def _before(tables: _Timelines, rows: _Rows) -> tuple[Column, list[tuple[int, int]]]:
-    """What the deltas of each row are measured against: the place of the row before, or where that is too long ago the
-    place behind all rows of one of these snapshots and instants; -1: nothing stood then."""
+    """For each row, the index of the evaluation that its deltas are measured against: the row before, or where that is
+    too old, an index behind all rows into the returned snapshots and instants; -1 if no fact stood then."""
     before = np.arange(len(rows.at)) - 1
     is_far = np.ones(len(rows.at), dtype=bool)
     is_far[1:] = (rows.history[1:] != rows.history[:-1]) | (rows.at[:-1] < rows.at[1:] - bounds.LOOKBACK)
@@ -216,13 +219,13 @@ def _before(tables: _Timelines, rows: _Rows) -> tuple[Column, list[tuple[int, in
 
 
 def _trends(tables: _Timelines, rows: _Rows, found: EvaluationColumns) -> Column:
-    """Most of the midnights that they look back on are rows."""
+    """Most of the midnights of the trends are rows."""
     is_night = rows.at % DAY == 0
     nights = rows.history[is_night] * _KEYED + rows.at[is_night] // DAY
     times = midnights(rows.at)
     wanted = [rows.history * _KEYED + time // DAY for time in times]
     firsts = np.array([timeline.index.times[0] if timeline else 0 for timeline in tables.timelines])[rows.history]
-    # 1. Those that are none, as in a pause.
+    # 1. The midnights without a row, as in a pause.
     missing = np.unique(np.concatenate([keys[time >= firsts] for keys, time in zip(wanted, times, strict=True)]))
     moments: dict[int, Moment] = {}
     for key in missing[~np.isin(missing, nights)].tolist():
@@ -234,7 +237,7 @@ def _trends(tables: _Timelines, rows: _Rows, found: EvaluationColumns) -> Column
     kept = np.concatenate([healths[is_night], score_columns(list(moments.values())).health if moments else []])
     order = np.argsort(cached_words)
     cached_words, kept = cached_words[order], kept[order]
-    # 2. All of them.
+    # 2. All midnights.
     then, counts = [], []
     for keys in wanted:
         index = np.minimum(np.searchsorted(cached_words, keys), max(0, len(cached_words) - 1))
@@ -247,7 +250,7 @@ def _trends(tables: _Timelines, rows: _Rows, found: EvaluationColumns) -> Column
 
 
 def _numbers(tables: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -> tuple[Column, Column]:
-    """As verification.digest_of puts them one after the other, and how many of them each row has."""
+    """In the order of verification.digest_of, and how many numbers each row has."""
     found, before, instants, made_by = scored
     count = len(rows.at)
     own = EvaluationColumns._make(column[..., :count] for column in found)
@@ -260,7 +263,7 @@ def _numbers(tables: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -
     )
     of_profiles = np.array([(*parameters.weights, 0.0) for _, _, parameters in tables.profiles.values()])
     weights = np.rint(of_profiles * ONE).astype(np.int64).T
-    # A factor that was not there before counts from 0; one that has gone is told with what it took away.
+    # A factor that was not there before counts from 0; one that is gone is listed with the points it took away.
     was_shown = found.parts[:, before] & ~is_first
     shown = own.parts | was_shown
     contributions = np.where(own.parts, own.contributions, 0)
@@ -283,7 +286,7 @@ def _numbers(tables: _Timelines, rows: _Rows, scored: _Scored, trends: Column) -
 
 
 def _encoded_words(tables: _Timelines, rows: _Rows, scored: _Scored) -> list[bytes]:
-    """The same for most rows: each that is said is made once."""
+    """Most rows have the same words: each distinct combination is encoded once."""
     found, before, _, made_by = scored
     causes, profiles = list(tables.causes), [profile for _, profile, _ in tables.profiles.values()]
     labels: dict[tuple[tuple[str, ...], ...], int] = {}
@@ -312,5 +315,5 @@ def _encoded_words(tables: _Timelines, rows: _Rows, scored: _Scored) -> list[byt
 
 
 def _picked(mask: int, of_all: Sequence[str]) -> tuple[str, ...]:
-    """By the bits of a number."""
+    """The names whose bits are set."""
     return tuple([name for index, name in enumerate(of_all) if mask >> index & 1])

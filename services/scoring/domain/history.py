@@ -1,5 +1,5 @@
-"""The history of one relationship: which instants have a row, and what each row says. A pure function of the facts:
-all of them give the truth, the kept ones give the same above the floor."""
+"""The history of one relationship: which instants have a row, and the content of each row. A pure function of the
+facts: all facts give the truth, the kept facts give the same rows above the floor."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -32,23 +32,22 @@ from services.scoring.domain.score import FEW, passed
 from services.scoring.domain.timeline import MIDNIGHT, Timeline
 
 CACHED_EVALUATIONS = 4
-"""Evaluations kept for a relationship: the next row is measured against the last."""
+"""Evaluations cached per relationship: the next row is measured against the last."""
 CACHED_HEALTHS = 40
-"""Midnights whose health is kept: a trend looks back on the last 28, and some rows may be computed again."""
+"""Midnights whose health is cached: a trend looks back over the last 28, and some rows may be computed again."""
 WINDOW = 1_000 * DAY
-"""Of a history, whose rows are computed at once: so snapshots of 100,000 facts are never in memory together."""
+"""Time span whose rows are computed at once: the snapshots of 100,000 facts are never in memory together."""
 
 
 class QuietSpan(NamedTuple):
-    """No row lies in (newest, until]; the one at `newest` is the last before them, None: there is none."""
+    """No row lies in (newest, until]. `newest` is the instant of the last row before, None if there is none."""
 
     newest: int | None
     until: int
 
 
 class NewestRow(NamedTuple):
-    """That of the newest fact; when the next one is due after it (None: never without a further fact); and what the
-    relationship looks forward to from then on."""
+    """The row of the newest fact; when the next row is due (None: never without another fact); the outlook from then."""
 
     row: HistoryRow
     due: int | None
@@ -57,7 +56,7 @@ class NewestRow(NamedTuple):
 
 class ScoreHistory:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
-        # An erasure is absorbing: it takes the whole history with it, whenever it comes.
+        # An erasure is absorbing: it removes the whole history, whenever it arrives.
         self.is_erased = any(key.kind == FactKind.ERASED for key in facts)
         self.facts = dict(facts.items())
         self._facts = {} if self.is_erased else self.facts
@@ -68,8 +67,8 @@ class ScoreHistory:
         self._evaluations: dict[int, Evaluation | None] = {}
         self._healths: dict[int, int | None] = {}
         self._quiet: QuietSpan | None = None
+        # Facts beyond the bounded memory at the last packing.
         self.surplus = 0
-        """Facts beyond the bounded memory when it was packed last."""
 
     def is_newer(self, key: Key) -> bool:
         """Whether a fact with this key comes after all others."""
@@ -77,13 +76,13 @@ class ScoreHistory:
         return not (self.is_erased or key.kind == FactKind.ERASED or (keys and key <= keys[-1]))
 
     def with_facts(self, facts: Facts, since: int) -> "ScoreHistory":
-        """The history of facts that differ at and after `since`, or by what trimming took away."""
+        """The history of other facts, which differ at and after `since`, or by what trimming removed."""
         new = ScoreHistory(facts, self._profiles)
         new._timeline.inherit(self._timeline, since)
         return new
 
     def packed(self) -> PackedFacts:
-        """The facts that the bounded memory keeps, in bytes; as memory.trimmed finds them."""
+        """The facts that the bounded memory keeps, as bytes; the same facts as memory.trimmed."""
         if self.is_erased:
             kept = trimmed(self.facts)
             self.surplus = len(self.facts) - len(kept)
@@ -111,11 +110,12 @@ class ScoreHistory:
     def append_in_order(
         self, entry: tuple[Key, Fact], previous: int, healths: Sequence[tuple[int, int | None]], clock: int
     ) -> NewestRow | None:
-        """Takes a fact that is newer than all others, and than the row at `previous`, the newest one. No earlier row
-        changes, so only its own is computed. `healths`: those at the midnights of its trend. None: it has no row.
+        """Append a fact that is newer than all others and than the newest row, which is at `previous`. No earlier row
+        changes, so only its own is computed. `healths`: those at the midnights of its trend. Returns None if the fact
+        has no row.
 
-        On the way of every event that comes in order, so nothing is asked twice here, and the general search for
-        instants and crossings is only begun where a level is passed."""
+        Every in-order event takes this path: nothing is computed twice, and the general search for instants and
+        crossings runs only where a level is passed."""
         # 1. What its row is measured against.
         at, timeline, profiles = entry[0].time, self._timeline, self._profiles
         low = max(previous, at - bounds.LOOKBACK)
@@ -139,7 +139,7 @@ class ScoreHistory:
             due = None if named == FOREVER else named
         elif due is not None and passed(profiles.levels[version], scores, snapshot.scores(due)):
             due = self.due(at)
-        # 4. All that the next fact needs of this history.
+        # 4. Keep only what the next fact needs of this history.
         timeline.trim_cache()
         self._evaluations = {at: evaluation}
         self._quiet = QuietSpan(at, FOREVER if due is None else due - 1)
@@ -156,8 +156,8 @@ class ScoreHistory:
         return found
 
     def compute_outlook(self, after: int, newest: int, due: int | None) -> Outlook:
-        """What is known at an instant of the time to come. `newest`: the instant of the newest row up to it, NONE if
-        there is none; `due`: when the next one is."""
+        """The outlook at an instant. `newest`: the instant of the newest row up to it, NONE if there is none; `due`:
+        when the next row is due."""
         if not self._facts:
             return NO_OUTLOOK
         snapshot = self._timeline.at(after)
@@ -166,12 +166,12 @@ class ScoreHistory:
         return outlook_of(snapshot, after, (newest, scored, due), lookahead, self._profiles)
 
     def cache_newest(self, at: int, evaluation: Evaluation) -> None:
-        """What is known elsewhere: the newest row."""
+        """Cache the newest row, which was computed elsewhere."""
         self._evaluations[at] = evaluation
         self._trim_caches()
 
     def score(self, at: int) -> Evaluation | None:
-        """At any instant, whether or not it has a row; None where nothing stands."""
+        """At any instant, with or without a row; None where no fact stands."""
         if at not in self._evaluations:
             self._evaluate([Moment(self._timeline.at(at), at)])
         return self._evaluations[at]
@@ -195,7 +195,8 @@ class ScoreHistory:
         return None
 
     def due(self, after: int) -> int | None:
-        """No row comes between `after` and this instant; None: none comes without a further fact."""
+        """The next instant after `after` that may have a row: none comes before it. None: no row comes without another
+        fact."""
         if not self._facts:
             return None
         timeline = self._timeline
@@ -213,7 +214,7 @@ class ScoreHistory:
         return None if due == FOREVER else due
 
     def instants(self, after: int, upto: int) -> list[Instant]:
-        """The instants in (after, upto] that have a row, in order, each judged from the facts up to it."""
+        """The instants in (after, upto] that have a row, in order. Each is evaluated from the facts up to it."""
         if not self._facts:
             return []
         found, spans = self._timeline.between(max(after, self.index.times[0] - 1), upto)
@@ -221,7 +222,7 @@ class ScoreHistory:
         return sorted([*found, *self._search.instants(spans)])
 
     def append(self, key: Key, fact: Fact) -> None:
-        """A fact that is newer than all others: what was before it stays as it is."""
+        """Append a fact that is newer than all others: earlier rows stay valid."""
         time = key.time
         self.facts[key] = fact
         self._timeline.append(key, fact)
@@ -238,11 +239,11 @@ class ScoreHistory:
         if not instants:
             return {}
         times = [at for at, _, _ in instants]
-        # 1. What the deltas of each are measured against.
+        # 1. The rows that the deltas are measured against.
         newest = self.newest(after, times[0] - bounds.LOOKBACK)
         preceding = [UNSET if newest is None else newest, *times[:-1]]
         before = [max(then, at - bounds.LOOKBACK) for then, at in zip(preceding, times, strict=True)]
-        # 2. All that is needed, at once.
+        # 2. Evaluate everything needed in one call.
         moments = [Moment(snapshot, at) for at, _, snapshot in instants]
         others = set(before).difference(self._evaluations, times)
         self._evaluate([*moments, *(Moment(self._timeline.at(at), at) for at in sorted(others))])
@@ -259,7 +260,7 @@ class ScoreHistory:
         return rows
 
     def _trends(self, times: Sequence[int], healths: Sequence[int]) -> list[int]:
-        """Of rows at these instants with these healths."""
+        """The trends of rows at these instants with these healths."""
         if len(times) <= FEW:
             trend_midnights = [midnights(at) for at in times]
             self._compute_healths(then for some in trend_midnights for then in some)
@@ -290,7 +291,7 @@ class ScoreHistory:
         self._healths |= {moment.at: int(found[moment].health) if moment in found else None for moment in moments}
 
     def _trim_caches(self) -> None:
-        """What the next row does not need."""
+        """Drop what the next row does not need."""
         self._timeline.trim_cache()
         self._search.trim_cache()
         if len(self._evaluations) > 2 * CACHED_EVALUATIONS:
@@ -303,7 +304,7 @@ def _row(instant: Instant, scored: tuple[Evaluation, PrecedingRow | None, int], 
     """`scored`: the evaluation, what its deltas are measured against, and the trend."""
     at, causes, snapshot = instant
     session = snapshot.next_session(at)
-    # By place: to name the fields takes twice as long, and many rows are made.
+    # Positional: naming the fields takes twice as long, and many rows are made.
     return HistoryRow(
         causes,
         *scored,

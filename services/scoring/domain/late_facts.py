@@ -1,5 +1,5 @@
-"""What a fact that does not come in order does to a relationship: which rows it changes, and what the bounded memory
-can no longer tell of it."""
+"""The effect of a fact that does not arrive in order: which rows of the relationship it changes, and which of them the
+bounded memory can no longer compute."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from services.scoring.domain.row import HistoryRow
 
 
 class FactChange(NamedTuple):
-    """`rows`: those that are other than before, None where one is no more; oldest first, the newest one always last,
-    changed or not. `floor`: below it no row can be told but the newest."""
+    """`rows`: the rows that changed, None where a row is deleted; oldest first, the newest row always last, changed or
+    not. `floor`: below it only the newest row can be emitted."""
 
     state: RelationshipState
     history: ScoreHistory
@@ -23,7 +23,8 @@ class FactChange(NamedTuple):
 
 
 def change_of(before: ScoreHistory, old: RelationshipState, facts: Facts, clock: int) -> FactChange:
-    """By one fact or mark, all rows up to the clock being out. `old` has the position of the fact already."""
+    """The effect of one fact or mark, all rows up to the clock being emitted. `old` already has the position of the
+    fact."""
     if any(key.kind == FactKind.ERASED for key in facts):
         return with_newest(_erased(before, old, facts, clock), clock)
     time, is_new = next(iter(facts)).time, not adds_nothing(before.facts, facts)
@@ -34,14 +35,14 @@ def change_of(before: ScoreHistory, old: RelationshipState, facts: Facts, clock:
     elif is_new:
         history = before.with_facts(merged(before.facts, facts), time)
     floor, state = history.index.floor(clock), replace(old, facts=history.facts)
-    # Below the floor nothing but the newest row can be told; what is between needs a heal. A copy of a fact that is
-    # still known changes no row of the past either: retries after a crash are such copies.
+    # Below the floor only the newest row can be emitted; the rows in between need a heal. A copy of a fact that is
+    # still kept changes no past row either: retries after a crash are such copies.
     if time < floor and is_new:
         state = replace(state, stale_position=state.position)
     if floor > clock:
         state = replace(state, inexact_until=max(floor, state.inexact_until))
     if state.inexact_until > clock:
-        # Rows that are not exact have to be the same again after a crash: what is stored decides them.
+        # Inexact rows must be the same again after a crash: compute them from what is stored.
         history = history.with_facts(trimmed(history.facts), 0)
         state = replace(state, facts=history.facts)
     rows_now = history.rows(max(time, floor) - 1, clock) if is_new and time >= floor else {}
@@ -55,11 +56,11 @@ def change_of(before: ScoreHistory, old: RelationshipState, facts: Facts, clock:
 
 
 def with_newest(change: FactChange, clock: int) -> FactChange:
-    """With the newest row, where there is one, as the last."""
+    """With the newest row, if there is one, as the last."""
     state, history, rows, floor = change
     exact, newest = history, history.newest(clock)
     if newest is None or newest < floor:
-        # So far back only what is stored says what the row is.
+        # This far back, only the stored facts determine the row.
         exact = history.with_facts(trimmed(history.facts), 0)
         newest = exact.newest(clock)
     if newest is None or (newest < floor and not rows):
@@ -71,7 +72,8 @@ def with_newest(change: FactChange, clock: int) -> FactChange:
 
 
 def _erased(before: ScoreHistory, old: RelationshipState, facts: Facts, clock: int) -> FactChange:
-    """Nothing is left: the rows above the floor go at once, and the newest wherever it is; the others by a heal."""
+    """Nothing is left. The rows above the floor are deleted at once, and the newest row wherever it is; a heal deletes
+    the others."""
     floor = before.index.floor(clock)
     rows: dict[int, HistoryRow | None] = dict.fromkeys(before.rows(floor - 1, clock))
     newest = before.newest(clock)

@@ -1,15 +1,15 @@
-"""The state of a relationship: its kept facts, and beside them how far its history is out. States merge. As bytes they
-are fixed, versioned, integers and names only, so that equal facts are equal bytes. In memory, too, facts lie like this
-while nobody works with them.
+"""The state of a relationship: its kept facts, and how far its rows are emitted. States merge. The byte layout is fixed
+and versioned, with integers and names only, so that equal facts are equal bytes. Facts that are not in use have this
+form in memory too.
 
 facts: u16 count of names, then each name (u16 length, UTF-8), sorted | u32 count of facts, then each fact in key order
 fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref, i64 value,
       u8 evidence, u16 index of the source, u16 index of the name
-state: u8 version | i64 per mark, in the order of MARKS | i64 position and u16 length, UTF-8 of the programme
-       | u32 length and bytes of the facts | u32 CRC-32 of all before | what is derived of the facts (outlook)
+state: u8 version | i64 per field, in the order of MAX_FIELDS | i64 position and u16 length, UTF-8 of the programme
+       | u32 length and bytes of the facts | u32 CRC-32 of all before | data derived from the facts (outlook)
 
-Layout 2 of a state ends with its facts, whose length is not told. Layout 1 knew a third of the kinds of facts only:
-what it lacks is on the log, so a partition that holds it is rebuilt.
+Layout 2 of a state ends with its facts, without their length. Layout 1 had only a third of the kinds of facts: the
+others are on the log, so a partition that holds layout 1 is rebuilt.
 """
 
 import struct
@@ -26,7 +26,8 @@ from services.scoring.domain.memory import groups
 
 
 class PartitionWatermark(NamedTuple):
-    """Everything up to `offset` is in the states, every row up to `clock` is out, those up to `clock_next` may be."""
+    """Everything up to `offset` is in the states. All rows up to `clock` are emitted; those up to `clock_next` may
+    be."""
 
     offset: int = NONE
     clock: int = NONE
@@ -45,12 +46,12 @@ NO_ENROLMENT = Enrolment(NONE, "")
 
 @dataclass(slots=True)
 class RelationshipState:
-    """Never changed: it is not frozen because each event makes three, and to freeze one takes four times as long.
+    """Treated as immutable; not frozen, because each event makes three and freezing takes four times as long.
 
-    `position` is the greatest log position folded in. `clock`: rows due up to here are out.
-    Rows are stale where a fact arrived below the floor (`stale_position`), a full group made them inexact
-    (`inexact_until`) or a programme's profiles changed after they were out, until a heal has covered position and
-    clock. `stale_programme`: so did an older version note the latter, as an offset of the topic of programmes."""
+    `position` is the greatest log position folded in. `clock`: rows due up to it are emitted. Rows are stale if a fact
+    arrived below the floor (`stale_position`), a full group made them inexact (`inexact_until`), or a programme's
+    profiles changed after they were emitted, until a heal has covered position and clock. `stale_programme`: how an
+    older version recorded the profile change, as an offset of the topic of programmes."""
 
     facts: Facts = field(default_factory=dict)
     position: int = NONE
@@ -63,14 +64,14 @@ class RelationshipState:
     healed_programme: int = NONE
     enrolment: Enrolment = NO_ENROLMENT
     derived: bytes = field(default=b"", compare=False, repr=False)
-    """Of the facts, as it was when the state was stored (outlook); empty where it has to be computed anew."""
+    """The outlook as it was when the state was stored; empty where it has to be recomputed."""
 
     def merge(self, other: "RelationshipState") -> "RelationshipState":
-        """Associative, commutative, idempotent: union of the facts, then the same trimming; the rest by maximum."""
+        """Associative, commutative, idempotent: the union of the facts, then the same trimming; all else by maximum."""
         marks = {name: max(getattr(self, name), getattr(other, name)) for name in MAX_FIELDS}
         enrolments = [enrolment for enrolment in (self.enrolment, other.enrolment) if enrolment != NO_ENROLMENT]
         enrolment = min(enrolments, default=NO_ENROLMENT)
-        # A heal stores no facts: those of the worker stay, and what is derived of them.
+        # A heal stores no facts: keep the worker's facts and what is derived from them.
         for one, another in ((self, other), (other, self)):
             if not another.facts and one.derived:
                 return RelationshipState(one.facts, **marks, enrolment=enrolment, derived=one.derived)
@@ -84,8 +85,8 @@ class RelationshipState:
         )
 
     def with_facts(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
-        """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
-        of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
+        """A copy with these facts, the newest of which came at `position`, and rows emitted up to `clock`. Runs for
+        every event, so fields are listed one by one: `replace` takes as long as all the rest of storing."""
         return RelationshipState(
             facts,
             self.position if self.position > position else position,  # noqa: FURB136 (`max` takes three times as long)
@@ -114,7 +115,7 @@ MAX_FIELDS = (
 
 VERSION = 3
 NEWER = 8
-"""So many versions a newer service may be ahead. Bytes that begin otherwise were written by none."""
+"""Versions that a newer service may be ahead. Bytes with any other first byte are no layout of this service."""
 _OLDEST_WITH_ALL_FACTS = 2
 _HEAD = struct.Struct(f">B{len(MAX_FIELDS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
@@ -128,11 +129,11 @@ _max_fields = attrgetter(*MAX_FIELDS)
 
 
 class UnknownLayoutError(Exception):
-    """The bytes were written by a newer version of the service: it must not guess, and it must not overwrite them."""
+    """A newer version of the service wrote the bytes: they must be neither guessed nor overwritten."""
 
 
 class PackedFacts(Mapping[Key, Fact]):
-    """Facts that are unpacked whenever they are asked for: whoever works with them keeps what `unpacked` gives."""
+    """Facts that are unpacked on every access: keep the result of `unpacked` to work with them."""
 
     __slots__ = ("data",)
 
@@ -176,13 +177,13 @@ def dump(state: RelationshipState) -> bytes:
         + program
         + _U32.pack(len(facts))
     )
-    # The facts are the bulk of it: they are copied once.
+    # The facts are the bulk of the bytes: copy them once.
     return b"".join([head, facts, _U32.pack(zlib.crc32(facts, zlib.crc32(head))), state.derived])
 
 
 def is_current(data: bytes) -> bool:
-    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError, and
-    ValueError or LookupError for what is no layout at all."""
+    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError for a newer
+    layout, ValueError or LookupError for other bytes."""
     version = data[0]
     if not 1 <= version <= VERSION + NEWER:
         raise ValueError("no layout of a state")
@@ -192,8 +193,8 @@ def is_current(data: bytes) -> bool:
 
 
 def load(data: bytes) -> RelationshipState:
-    """Of an older layout only the home and how far it told rows: those are stale. Raises UnknownLayoutError, and
-    struct.error, ValueError or LookupError for what is no layout at all."""
+    """From an outdated layout, only the enrolment and how far rows were emitted: those are stale. Raises
+    UnknownLayoutError for a newer layout, and struct.error, ValueError or LookupError for other bytes."""
     head = _HEAD if is_current(data) else _HEAD_1
     version, *values, enrolment_position, length = head.unpack_from(data)
     at = head.size + length
@@ -208,7 +209,7 @@ def load(data: bytes) -> RelationshipState:
         return RelationshipState(facts, **marks, enrolment=enrolment)
     (size,) = _U32.unpack_from(data, at)
     begin, end = at + _U32.size, at + _U32.size + size
-    # The sum vouches for the facts: to unpack those of all relationships would make a start long.
+    # The checksum covers the facts: unpacking those of all relationships would make a start slow.
     if (zlib.crc32(data[:end]),) != _U32.unpack_from(data, end):
         raise ValueError("the bytes of a state are not those that were written")
     return RelationshipState(
@@ -236,8 +237,8 @@ def packed(facts: Facts) -> PackedFacts:
 
 
 class FactBuffer:
-    """The bytes of facts that come one after the other, each newer than all before it. They are packed when somebody
-    asks: those of a history that nobody stores never are."""
+    """The bytes of facts that are appended in order. They are packed on demand: those of a history that is never stored
+    stay unpacked."""
 
     def __init__(self) -> None:
         self._facts: list[tuple[Key, Fact]] = []
@@ -250,14 +251,14 @@ class FactBuffer:
         self._facts.append((key, fact))
 
     def packed_without(self, indexes: Sequence[int]) -> PackedFacts:
-        """All of them but those at these places, which are in order."""
-        # Those that came since, of a live relationship one at a time.
+        """All facts but those at these indexes, which ascend."""
+        # Facts appended since the last packing: one at a time for a live relationship.
         news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
         for _, fact in news:
             for name in (fact.source, fact.name):
                 uses[name] = uses.get(name, 0) + 1
         if len(uses) > len(self._numbers):
-            # With another name the numbers of all are different.
+            # A new name changes the numbers of all names: pack everything again.
             names = sorted(uses)
             self._named, self._numbers = dump_names(names), {name: number for number, name in enumerate(names)}
             news, self._packed = self._facts, bytearray()
@@ -274,7 +275,7 @@ class FactBuffer:
             for name in (fact.source, fact.name):
                 gone[name] = gone.get(name, 0) + 1
         if any(self._uses[name] == count for name, count in gone.items()):
-            # A name has no more facts, so all others have another number.
+            # A name has no facts left, so all other names get another number.
             left_out = set(indexes)
             return PackedFacts(facts_bytes(dict(f for index, f in enumerate(self._facts) if index not in left_out)))
         return PackedFacts(
@@ -283,7 +284,7 @@ class FactBuffer:
 
 
 def facts_bytes(facts: Facts) -> bytes:
-    """What is compared between states: equal facts give equal bytes."""
+    """The bytes by which states are compared: equal facts give equal bytes."""
     # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
     if type(facts) is PackedFacts:
         return facts.data
@@ -309,7 +310,7 @@ def _names_end(data: bytes) -> int:
 
 
 def load_names(data: bytes, at: int = 0) -> tuple[list[str], int]:
-    """And where they end."""
+    """The names, and the offset behind them."""
     (count,) = _U16.unpack_from(data, at)
     at, names = at + _U16.size, []
     for _ in range(count):

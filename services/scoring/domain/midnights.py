@@ -22,14 +22,14 @@ Indexes = npt.NDArray[np.int64]
 
 
 ProfilesOf = Callable[[str], Profiles]
-"""Those of a relationship."""
+"""Returns the profiles of a relationship."""
 
 _Scored = tuple[Evaluation, PrecedingRow, int]
-"""With what its deltas are measured against, and the trend."""
+"""The evaluation, the row its deltas are measured against, and the trend."""
 
 
 class Group(NamedTuple):
-    """Some relationships of one block that are scored by the same version of the same profiles."""
+    """Relationships of one block that are scored by the same version of the same profiles."""
 
     block: int
     indexes: Indexes
@@ -38,7 +38,7 @@ class Group(NamedTuple):
 
 
 class NightlyRow(NamedTuple):
-    """`due`: when the next row is, `nightly` whether it is just that of the next midnight."""
+    """`due`: when the next row is due; `nightly`: whether that is the next midnight alone."""
 
     name: str
     row: HistoryRow
@@ -49,8 +49,8 @@ class NightlyRow(NamedTuple):
 def due_midnight_rows(
     outlooks: OutlookTable, midnight: int, most: int, profiles_of: ProfilesOf
 ) -> Iterator[list[NightlyRow]]:
-    """The rows of all those whose next one is that of this midnight, so many at the most at once; they are scheduled
-    anew."""
+    """The rows of all relationships whose next row is that of this midnight, at most `most` at once. Each is scheduled
+    again."""
     if outlooks.next_shared_midnight > midnight:
         return
     for number, block in enumerate(outlooks.blocks):
@@ -67,8 +67,8 @@ def due_midnight_rows(
 def restore_outlooks(
     outlooks: OutlookTable, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf
 ) -> set[str]:
-    """Takes outlooks as they were stored, by relationship, as far as nothing but midnights lies between then and the
-    clock. Returns the others: these have to be looked at anew."""
+    """Restore stored outlooks, by relationship, where only midnights and session starts lie between then and the clock.
+    Returns the other relationships, which have to be recomputed."""
     anew: set[str] = set()
     indexes: dict[int, list[int]] = {}
     for name, derived in stored.items():
@@ -104,7 +104,7 @@ def _groups(block: Records, number: int, indexes: Indexes, most: int) -> Iterato
 
 
 def midnight_rows(outlooks: OutlookTable, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
-    """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
+    """The rows of a group at the midnight that is due. Updates the outlooks to this midnight."""
     block = outlooks.blocks[group.block]
     some, labels = (
         block[group.indexes],
@@ -133,19 +133,18 @@ def midnight_rows(outlooks: OutlookTable, group: Group, midnight: int, profiles:
 
 
 def _fast_forward(outlooks: OutlookTable, group: Group, clock: int, profiles: Profiles) -> Indexes:
-    """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
-    become due of stay as they are, and those that nothing but midnights and sessions that began lay in between of are
-    carried on, whatever lies ahead. Returns the places of the others: these have to be looked at anew, which takes a
-    hundred times as long."""
+    """Bring stored outlooks forward to a clock up to which all rows are emitted. An outlook for which nothing became
+    due stays as it is. One for which only midnights and session starts lie in between is updated in columns, whatever
+    lies ahead. Returns the indexes of the others: recomputing one takes a hundred times as long."""
     block, midnight = outlooks.blocks[group.block], clock // DAY * DAY
     some = block[group.indexes]
     as_stored = some["due"] > clock
     simple = ~as_stored & (some["steady"] == 1) & (some["turn"] > clock)
-    # Rows that are out ahead of the clock are told by whoever is asked for them.
+    # Rows emitted ahead of the clock need a recomputation.
     simple &= (some["newest"] <= clock) & (some["healths_until"] <= midnight)
     indexes = group.indexes[simple]
     if len(indexes):
-        # The healths of the midnights since they were stored.
+        # The healths of the midnights since the outlooks were stored.
         some = block[indexes]
         aging, first = columns(np.ascontiguousarray(some["numbers"].T)).aging, int(some["healths_until"].min()) + DAY
         for at in range(max(first, midnight - (KEPT_DAYS - 1) * DAY), midnight + 1, DAY):
@@ -156,15 +155,15 @@ def _fast_forward(outlooks: OutlookTable, group: Group, clock: int, profiles: Pr
         newest = np.maximum(np.maximum(block["newest"][indexes], midnight), _begin_sessions(block, indexes, clock))
         block["newest"][indexes] = newest
         _due_next(outlooks, group._replace(indexes=indexes), newest, midnight + DAY, profiles)
-    # Where a level was crossed since then its row is the newest, and the next one comes later.
+    # If a level was crossed since then, its row is the newest, and the next row comes later.
     return np.concatenate([group.indexes[~simple & ~as_stored], indexes[block["due"][indexes] <= clock]])
 
 
 def _begin_sessions(block: Records, indexes: Indexes, clock: int) -> Indexes:
-    """Those up to the clock are no more ahead; when the last of them began, NONE where none did."""
+    """Remove the sessions up to the clock; returns when the last of them began, NONE where none did."""
     ahead = np.stack([block[name][indexes] for name in SESSION_FIELDS])
     last: Indexes = np.where((ahead != UNSET) & (ahead <= clock), ahead, NONE).max(axis=0)
-    # What is left comes first again, in the same order.
+    # The remaining ones move to the front, in the same order.
     ahead = np.sort(np.where(ahead > clock, ahead, FOREVER), axis=0)
     for name, starts in zip(SESSION_FIELDS, ahead, strict=True):
         block[name][indexes] = np.where(starts == FOREVER, UNSET, starts)
@@ -199,8 +198,8 @@ def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], pr
 
 
 def _due_next(outlooks: OutlookTable, group: Group, newest: Indexes, midnight: int, profiles: Profiles) -> list[int]:
-    """When the next row is, after the newest one and up to the midnight that follows. A crossing is looked for only
-    where the next point's value has passed a level."""
+    """When the next row is due, after the newest one and up to the following midnight. Searches for a crossing only
+    where the value at the next point has passed a level."""
     block, indexes = outlooks.blocks[group.block], group.indexes
     some = block[indexes]
     numbers = np.ascontiguousarray(some["numbers"].T)

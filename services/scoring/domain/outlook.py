@@ -1,8 +1,9 @@
-"""What a relationship looks forward to: the numbers of its snapshot, its healths of the last four weeks, when its next
-row is due: at the next midnight, together with all others for whom nothing but time passes, or at one of its own. Of
-all relationships of a partition as columns, so that a midnight is a few operations on arrays.
+"""The outlook of a relationship: the numbers of its snapshot, its healths of the last four weeks, and when its next row
+is due. That is either at the next midnight, shared with all relationships for which only time passes, or at an instant
+of its own. All relationships of a partition are stored as columns, so that a midnight is a few array operations.
 
-It is derived of the facts: a stored one counts only under the version of the formulas and profiles that made it."""
+An outlook is derived from the facts: a stored one is valid only under the version of the formulas and profiles that
+made it."""
 
 import heapq
 import struct
@@ -24,23 +25,23 @@ from services.scoring.domain.snapshots.snapshot import STEADY_FACTORS, STEADY_FE
 from services.scoring.domain.timeline import Lookahead
 
 KEPT_DAYS = 30
-"""Midnights whose health is kept: a trend looks back on that of 28 days before a row's day."""
+"""Midnights whose health is stored: a trend looks back to the one 28 days before a row's day."""
 NO_HEALTH = -1
-"""At a midnight before anything stood."""
+"""At a midnight before any fact stood."""
 BLOCK = 1_024
-"""Relationships whose numbers lie together: they grow block by block, without being copied."""
+"""Relationships per block of numbers: the table grows block by block, without copying."""
 
 _FORMULAS = "1 silence-4"
-"""Changed whenever a snapshot of the same facts has other numbers, or the same numbers mean something else."""
+"""Change it whenever a snapshot of the same facts gets other numbers, or the same numbers get another meaning."""
 
 
 class Schedule(NamedTuple):
-    """Instants in microseconds. `paused`: by so much the active clock is behind. `newest`: the newest row, NONE: there
-    is none. `due`: no row comes before it, `upcoming`: the next instant that facts, profiles or stalling goals name,
-    `turn`: the next such one but the begin of the next sessions, which changes no snapshot; FOREVER if there is none.
-    `steady`: 1 if rows come by time alone, and the newest one is of the same snapshot; `nightly`: 1 if so, and the next
-    one is that of the next midnight, brought about by nothing else. `last_contact`, and the sessions that come next:
-    UNSET if there is none. `version`: which of the profiles, `profiles`: their fingerprint."""
+    """Instants in microseconds. `paused`: how far the active clock is behind. `newest`: the newest row, NONE if there
+    is none. `due`: no row comes before it. `upcoming`: the next instant that facts, profiles or stalling goals name.
+    `turn`: the same, but ignoring the start of the next sessions, which changes no snapshot; FOREVER if there is none.
+    `steady`: 1 if rows come by time alone and the newest row is of the same snapshot. `nightly`: 1 if, in addition, the
+    next row is that of the next midnight and nothing else causes it. `last_contact` and the next sessions: UNSET if
+    there is none. `version`: the index of the profile version; `profiles`: the fingerprint of the profiles."""
 
     paused: int
     newest: int
@@ -61,7 +62,7 @@ class Schedule(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What rows say of a snapshot beside numbers; the same for most relationships."""
+    """The texts that rows of a snapshot contain; the same for most relationships."""
 
     sources: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
@@ -78,7 +79,7 @@ SESSION_FIELDS = ("next_session", "second_session", "third_session", "fourth_ses
 _NO_SESSIONS = (UNSET,) * len(SESSION_FIELDS)
 _NO_SCHEDULE = Schedule._make((0, NONE, FOREVER, FOREVER, FOREVER, NONE, 0, UNSET, *_NO_SESSIONS, 0, 0, 0, 0))
 NO_OUTLOOK = Outlook((0.0,) * WIDTH, _NO_SCHEDULE, Labels())
-"""Of whom nothing is known."""
+"""The outlook of a relationship without facts."""
 
 RECORD = np.dtype(
     [
@@ -100,7 +101,7 @@ _U32 = struct.Struct(">I")
 VERSION = zlib.crc32(
     f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY_FACTORS} {STEADY_FEATURES} {RECORD}".encode()
 )
-"""Of what is derived: another set of numbers is another version of its own accord."""
+"""Version of the derived data: any other set of numbers changes it automatically."""
 
 _VERSION = _U32.pack(VERSION)
 
@@ -110,8 +111,8 @@ Records = npt.NDArray[np.void]
 def outlook_of(
     snapshot: Snapshot, after: int, rows: tuple[int, Snapshot, int | None], ahead: Lookahead, profiles: Profiles
 ) -> Outlook:
-    """What is known at an instant of the time to come. `rows`: the instant of the newest one up to it, its snapshot,
-    and when the next one is due (None: never without a further fact)."""
+    """The outlook at an instant. `rows`: the instant of the newest row up to it, its snapshot, and when the next row is
+    due (None: never without another fact)."""
     (newest, scored, due), (upcoming, turn, sessions) = rows, ahead
     midnight, pauses = (after // DAY + 1) * DAY, snapshot.frame.pauses
     paused = after - pauses.active(after) if pauses.union else 0
@@ -122,7 +123,7 @@ def outlook_of(
     )
     is_nightly = is_steady and due == midnight < upcoming and newest > midnight - bounds.LOOKBACK
     bookings, contact = snapshot.meetings.bookings, snapshot.last_contact
-    # By place: to name the fields takes twice as long, and every event has one.
+    # Positional: naming the fields takes twice as long, and every event makes one.
     schedule = Schedule._make(
         (
             paused,
@@ -146,8 +147,8 @@ def outlook_of(
 
 
 class RecentHealths(NamedTuple):
-    """The instant of the newest row (NONE: there is none), the last midnight whose health is kept, and the healths at
-    those that were asked for (None: not all of them are kept)."""
+    """The instant of the newest row (NONE if there is none), the last midnight whose health is stored, and the
+    requested healths (None if not all of them are stored)."""
 
     newest: int
     until: int
@@ -155,13 +156,13 @@ class RecentHealths(NamedTuple):
 
 
 class OutlookTable:
-    """Of the relationships of one partition. A place is a block and a row in it."""
+    """The outlooks of the relationships of one partition. An index is a block and a row in it."""
 
     def __init__(self) -> None:
         self.blocks: list[Records] = []
         self.names: list[str] = []
         self.next_shared_midnight = FOREVER
-        """No midnight before it is the next row of a relationship."""
+        """No relationship's shared midnight row is due before it."""
         self._individual: list[tuple[int, str]] = []
         self._bytes: list[memoryview] = []
         self._indexes: dict[str, int] = {}
@@ -174,7 +175,7 @@ class OutlookTable:
         return len(self.blocks) * BLOCK * RECORD.itemsize
 
     def schedule(self, name: str) -> Schedule | None:
-        """None: nobody has looked at this relationship yet."""
+        """None if the relationship has no outlook yet."""
         index = self._indexes.get(name)
         if index is None:
             return None
@@ -183,8 +184,7 @@ class OutlookTable:
         )
 
     def recent(self, name: str, midnights: Sequence[int]) -> RecentHealths | None:
-        """`midnights`: at which healths are asked for, in ascending order. None: nobody has looked at this relationship
-        yet."""
+        """`midnights`: the requested ones, ascending. None if the relationship has no outlook yet."""
         index = self._indexes.get(name)
         if index is None:
             return None
@@ -215,13 +215,13 @@ class OutlookTable:
             self.push_individual(name, schedule.due)
 
     def next_due(self) -> int | None:
-        """No row is due before it; None: none is ever, without another fact."""
+        """No row is due before it; None if no row is due without another fact."""
         alone, night = self.next_individual(), self.next_shared_midnight
         return alone if night == FOREVER or (alone is not None and alone < night) else night
 
     def next_individual(self) -> int | None:
-        """The least instant at which a relationship is due that has to be looked at by itself; entries that a later one
-        replaced are thrown away."""
+        """The earliest instant at which a relationship is due that is scheduled individually; discards heap entries
+        that a later one replaced."""
         while self._individual:
             due, name = self._individual[0]
             schedule = self.schedule(name)
@@ -243,7 +243,7 @@ class OutlookTable:
         self.next_shared_midnight = min((int(due.min()) for due in nights if len(due)), default=FOREVER)
 
     def missing_healths(self, name: str, until: int) -> range:
-        """The midnights up to `until` that have to be known and are not, of somebody who was looked at."""
+        """The midnights up to `until` whose health is needed and not stored, for a relationship with an outlook."""
         index = self._indexes[name]
         (kept_until,) = _I64.unpack_from(self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT)
         return range(max(kept_until + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
@@ -258,7 +258,7 @@ class OutlookTable:
         record["healths_until"] = midnights[-1]
 
     def invalidate_healths(self, name: str, since: int) -> None:
-        """Those of `since` and later are others now."""
+        """Discard the healths at and after `since`."""
         index, until = self._indexes.get(name), -(-since // DAY) * DAY - DAY
         if index is not None:
             data, at = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT
@@ -266,7 +266,7 @@ class OutlookTable:
                 _I64.pack_into(data, at, until)
 
     def dump(self, name: str) -> bytes:
-        """As a state keeps it; empty if nobody has looked at this relationship yet."""
+        """The bytes that a state stores; empty if the relationship has no outlook yet."""
         index = self._indexes.get(name)
         if index is None:
             return b""
@@ -275,7 +275,7 @@ class OutlookTable:
         return b"".join([_VERSION, record, _dump_labels(self._labels[index])])
 
     def load(self, name: str, derived: bytes) -> int | None:
-        """Takes what a state kept; its place. None: it is of another version."""
+        """Restore a stored outlook; returns its index, None if it is of another version."""
         if len(derived) < _U32.size + RECORD.itemsize or _U32.unpack_from(derived)[0] != VERSION:
             return None
         index, end = self._index_of(name), _U32.size + RECORD.itemsize
@@ -305,5 +305,5 @@ class OutlookTable:
 
 @lru_cache(1 << 10)
 def _dump_labels(labels: Labels) -> bytes:
-    """Remembered: the same for most relationships."""
+    """Cached: the same for most relationships."""
     return b"".join(map(dump_names, labels))

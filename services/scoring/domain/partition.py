@@ -1,7 +1,7 @@
-"""The live path over one partition of the log: apply events, advance the clock, say what changed.
+"""The live path over one partition of the log: apply events, advance the clock, emit the rows that change.
 
-A state holds enough to compute every row above its floor; this file says which rows an event changes, which become due
-as time passes, and marks as stale what the bounded memory can no longer tell."""
+A state holds enough to compute every row above its floor. This module decides which rows an event changes and which
+rows become due as time passes, and marks a relationship as stale where the bounded memory is not enough."""
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
@@ -24,18 +24,18 @@ from services.scoring.domain.profiles import AppliedProfiles, Profiles, Programm
 from services.scoring.domain.row import HistoryRow
 
 SURPLUS_ALLOWANCE = 64
-"""Facts beyond the bounded memory that a history may hold, beside as many as are in it."""
+"""A history may hold this many facts beyond the bounded memory, plus as many as are in it."""
 DUE_BATCH = 100
-"""Rows that become due and are computed in one go: a hundredth of a second of work."""
+"""Due rows computed in one step: a hundredth of a second of work."""
 LOAD_BATCH = 250
-"""Relationships whose outlooks are taken from their states in one go."""
+"""Relationships whose outlooks are restored from their states in one step."""
 INDEXED_FACTS = 100_000
-"""Facts that are indexed in memory, unless the settings say otherwise: some 200 MB."""
+"""Default limit of the facts indexed in memory: about 200 MB."""
 
 
 class Emission(NamedTuple):
-    """A row to be told: `row` None says that its instant is no more. `changed`: it is the newest row
-    (`score.changed`), else it corrects the past. `trigger` None: the clock brought it about."""
+    """A row to emit. `row` None deletes the row at that instant. `changed`: the newest row (`score.changed`); otherwise
+    a correction of the past. `trigger` None: the clock caused it."""
 
     relationship: str
     program: str
@@ -49,8 +49,8 @@ class Emission(NamedTuple):
 class ScoredPartition:
     """Owned by one worker at a time; recovered from its states and watermark. Offsets are those of log `epoch`.
 
-    In memory a relationship is its packed facts and its outlook. A history, which is many times as large, exists while
-    somebody works with it, and of those that were worked with last, up to `indexed_facts` facts of all of them."""
+    In memory a relationship is its packed facts and its outlook. A history is many times as large, so it exists only
+    while it is in use; the most recently used ones stay cached, up to `indexed_facts` facts in total."""
 
     def __init__(
         self,
@@ -74,17 +74,18 @@ class ScoredPartition:
 
     @property
     def packed_bytes(self) -> int:
-        """Of the facts as they were last stored, and of the outlooks."""
+        """Bytes of the facts as they were last stored, and of the outlooks."""
         return self._packed_facts + self._outlooks.size
 
     def schedule_all(self) -> Iterator[str]:
-        """Finds when each relationship is due first, one a step; whoever asks what is due finishes what is left."""
+        """Find the first due instant of each relationship, one per step. A query for what is due runs the remaining
+        steps first."""
         while self._unscheduled:
             batch = self._unscheduled[-LOAD_BATCH:]
             del self._unscheduled[-LOAD_BATCH:]
             stored: dict[str, bytes] = {}
             for name in batch:
-                # Who had an event meanwhile was looked at then.
+                # A relationship that had an event in the meantime is scheduled already.
                 if self._outlooks.schedule(name) is None:
                     state = self.states[name]
                     facts = packed(state.facts)
@@ -95,13 +96,13 @@ class ScoredPartition:
             for relationship in batch:
                 if relationship in missing:
                     self._schedule(relationship)
-                    # Nobody works with it yet.
+                    # Not in use yet.
                     self._evict_history(relationship)
                 yield relationship
 
     def apply(self, event: OfRelationship | ClockReached, key: str, offset: int) -> list[Emission]:
-        """One record of the log, `key` being its partition key, whose clock is reached already: the rows it changes,
-        past ones oldest first, the newest always last."""
+        """Apply one record of the log whose recorded time the clock has already reached; `key` is its partition key.
+        Returns the rows it changes: past rows oldest first, the newest row always last."""
         self.offset, log_position = offset, self._begin + offset
         # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
         if type(event) is ClockReached:
@@ -115,7 +116,7 @@ class ScoredPartition:
         time, trend_midnights = entry[0].time, midnights(entry[0].time)
         recent = self._outlooks.recent(key, trend_midnights)
         if recent is not None and recent.newest < time <= self.clock:
-            # Newer than every row: where it is also newer than all other facts, it changes no earlier row.
+            # Newer than every row. If it is also newer than all other facts, it changes no earlier row.
             history = self._history(key)
             is_exact = old.inexact_until <= self.clock and history.index.largest < bounds.GROUP_CAPACITY
             if is_exact and time >= self.clock - bounds.FLOOR and history.is_newer(entry[0]):
@@ -129,8 +130,8 @@ class ScoredPartition:
         return self._changed(key, change, event)
 
     def advance(self, clock: int) -> Iterator[list[Emission]]:
-        """Moves the clock, never back, a day at a time; yields the rows that become due, oldest first, so many at once
-        that whoever writes them never works for long without a pause. The clock moves when a day is through."""
+        """Move the clock forward, never back, one day at a time. Yields the rows that become due, oldest first, in
+        batches small enough that the writer can pause often. The clock moves once a day is complete."""
         while self.clock < clock:
             due = self._next_due()
             if due is None or due > clock:
@@ -149,9 +150,9 @@ class ScoredPartition:
         return applied_profiles(event, self._begin + offset)
 
     def apply_profiles(self, applied: AppliedProfiles, offset: int) -> Iterator[str | None]:
-        """A programme has other profiles from this record of the log on. Only rows to come may change by it; where rows
-        that are out would have been others, their relationship is stale. One relationship a step: its name if its state
-        is to be stored."""
+        """A programme has other profiles from this record of the log on. Only future rows may change by it; a
+        relationship whose emitted rows would have differed becomes stale. One relationship per step: yields its name if
+        its state has to be stored, else None."""
         tenant, program, _, log_position = applied
         self.offset = offset
         since = self._programmes.apply(*applied).differ_from(self._programmes.lookup(tenant, program))
@@ -171,8 +172,8 @@ class ScoredPartition:
                 yield None
 
     def states_to_store(self, relationships: set[str]) -> dict[str, RelationshipState]:
-        """The states of these relationships as they must be stored: trimmed, and marked with how far their rows are
-        out. In the order of their names: whoever works on the same log writes the same bytes in the same order."""
+        """The states of these relationships as they are stored: trimmed, and marked with how far their rows are
+        emitted. Sorted by name, so that every worker on the same log writes the same bytes in the same order."""
         found: dict[str, RelationshipState] = {}
         for name in sorted(relationships & self.states.keys()):
             state, history = self.states[name], self._histories.get(name)
@@ -184,7 +185,7 @@ class ScoredPartition:
             self.states[name] = state.with_facts(facts, self.clock)
             found[name] = state.with_facts(facts, self.clock, derived=self._outlooks.dump(name))
             if history is not None and history.surplus * 2 > len(history.facts) + SURPLUS_ALLOWANCE:
-                # What is beyond the memory was kept for a while, since to leave out a fact is to index all others anew.
+                # Surplus facts are kept for a while, because removing one means indexing all others again.
                 self._evict_history(name)
         self._evict_least_recent()
         return found
@@ -201,12 +202,12 @@ class ScoredPartition:
                 yield sorted(out, key=attrgetter("as_of", "relationship"))
                 out = []
             else:
-                # One that is looked at by itself takes as long as many others: whoever writes may pause here.
+                # A relationship scheduled individually takes as long as many in columns: the writer may pause here.
                 yield []
         yield sorted(out, key=attrgetter("as_of", "relationship"))
         for rows in due_midnight_rows(self._outlooks, end, DUE_BATCH, self._profiles_of):
             for found in rows:
-                # The next event of who is worked with is measured against this row.
+                # The deltas of the relationship's next event are measured against this row.
                 history = self._histories.get(found.name)
                 if history is not None:
                     history.cache_newest(end, found.row.evaluation)
@@ -223,7 +224,7 @@ class ScoredPartition:
         return self._emissions(key, change.rows, event)
 
     def _emissions(self, key: str, rows: dict[int, HistoryRow | None], event: OfRelationship) -> list[Emission]:
-        """The last of them is the newest row."""
+        """The last emission is the newest row."""
         state, last = self.states[key], next(reversed(rows), None)
         program, log_position = state.enrolment.program, state.position
         return [
@@ -233,8 +234,8 @@ class ScoredPartition:
     def _in_order(
         self, key: str, history: ScoreHistory, found: NewestRow | None, event: OfRelationship, until: int
     ) -> list[Emission]:
-        """`found`: what the history says that has just taken the fact of the event; `until`: the last midnight whose
-        health was known before it."""
+        """`found`: what the history returned for the appended fact; `until`: the last midnight whose health was stored
+        before it."""
         state, time = self.states[key], history.index.times[-1]
         if until >= time:
             self._outlooks.invalidate_healths(key, time)
@@ -245,12 +246,12 @@ class ScoredPartition:
         if due is None or due > self.clock:
             self._cache_history(key, history)
             if self.clock // DAY * DAY <= until < time:
-                # All healths stay, and those of the last midnights are known.
+                # All healths stay valid, and those of the last midnights are stored.
                 self._outlooks.write(key, outlook)
             else:
                 self._store_outlook(key, outlook, self.clock)
             return [Emission(key, state.enrolment.program, time, state.position, row, changed=True, trigger=event)]
-        # The clock is beyond the fact: what comes between the two becomes due with it.
+        # The clock is beyond the fact: the rows between the two become due with it.
         rows = {time: row} | history.rows(time, self.clock)
         due, last = history.due(self.clock), next(reversed(rows))
         self._store_outlook(key, history.compute_outlook(self.clock, last, due), self.clock)
@@ -267,7 +268,7 @@ class ScoredPartition:
         return found
 
     def _cache_history(self, name: str, history: ScoreHistory) -> None:
-        """Also one that is there and has grown."""
+        """Also updates the size of one that is cached and has grown."""
         self._histories[name] = history
         self._histories.move_to_end(name)
         size = len(history.facts)
@@ -279,7 +280,7 @@ class ScoredPartition:
             self.indexed_facts -= self._sizes.pop(name)
 
     def _evict_least_recent(self) -> None:
-        """Drops those that nobody has worked with for longest, as far as their facts lie elsewhere too."""
+        """Evict the least recently used histories whose facts are also in their packed state."""
         for _ in range(len(self._histories)):
             if self.indexed_facts <= self._indexed_limit:
                 return
@@ -290,7 +291,7 @@ class ScoredPartition:
                 self._histories.move_to_end(name)
 
     def _schedule(self, relationship: str, after: int = NONE) -> None:
-        """Looks anew at a relationship all of whose rows up to the clock are out."""
+        """Recompute the outlook of a relationship whose rows up to the clock are all emitted."""
         upto = max(after, self.clock, self.states[relationship].clock)
         history = self._history(relationship)
         newest = history.newest(upto)

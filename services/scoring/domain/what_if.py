@@ -1,5 +1,5 @@
-"""Trying another profile over the same history: which relationships would have alerted, when, and how many more. Rows
-are judged as notify judges them, had everything been known in time."""
+"""Try another profile over the same history: which relationships would have alerted, when, and how many more. Rows are
+evaluated as notify evaluates them, as if everything had been known in time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class RuleNumbers(NamedTuple):
-    """What a rule of levels looks at; no other is tried, so the rest says nothing."""
+    """The inputs of a levelled rule; no other rule is tried, so the remaining fields keep their defaults."""
 
     health: float
     risk: float
@@ -33,20 +33,20 @@ class RuleNumbers(NamedTuple):
 
 
 class TrialAlert(NamedTuple):
-    """`resolved` None: it was still open at the end."""
+    """`resolved` None: still open at the end."""
 
     fired: int
     resolved: int | None
 
 
 def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[TrialAlert]:
-    """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline stands at
-    a time."""
+    """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline is pending
+    at a time."""
     found: list[TrialAlert] = []
     firing: list[_Streak | None] = [None] * len(rule.tiers)
     clearing: _Streak | None = None
     for at, row in (*rows.items(), (until, None)):
-        # 1. The deadline takes effect, if it lies no later. While paused nobody knows when that is.
+        # 1. The deadline takes effect if it is due by now. While the relationship is paused there is none.
         is_open = bool(found) and found[-1].resolved is None
         fires = zip(firing, (tier.hold for tier in rule.tiers), strict=True)
         streaks = [(clearing, rule.clear_hold)] if is_open else list(fires)
@@ -56,7 +56,7 @@ def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[Trial
         due = min(dues, default=None)
         if due is not None and due <= at:
             found = [*found[:-1], found[-1]._replace(resolved=due)] if is_open else [*found, TrialAlert(due, None)]
-        # 2. What the row says.
+        # 2. Apply the row.
         if row is None:
             break
         if row.status == "ended":
@@ -75,7 +75,7 @@ def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[Trial
 
 
 def watching(rules: tuple[Rule, ...], watch: WatchLevels) -> WatchLevels:
-    """With the levels of the rules: a crossing is an instant of its own, so that alerts come to the second."""
+    """With the levels of the rules: a crossing is an instant of its own, so alerts are exact to the second."""
     levels: dict[Measure, set[float]] = {"health": set(watch.health), "risk": set(watch.risk)}
     for rule in rules:
         levels[rule.measure].update(rule.levels)
@@ -83,7 +83,7 @@ def watching(rules: tuple[Rule, ...], watch: WatchLevels) -> WatchLevels:
 
 
 class _Streak(NamedTuple):
-    """Something has held up to the row at `at`, for `active` microseconds that were not paused."""
+    """A condition that has held up to the row at `at`, for `active` microseconds outside pauses."""
 
     active: int
     at: int
@@ -113,14 +113,13 @@ class TrialSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidates:
-    """The profiles to be tried, by programme (`tenant/id`), or one for all of them. Each as if it had held from the
-    beginning."""
+    """The profiles to try, by programme (`tenant/id`), or one for all. Each as if it had held from the beginning."""
 
     of_all: Profile | None = None
     of_program: Mapping[str, Profile] = field(default_factory=dict)
 
     def of(self, program: str) -> Profile | None:
-        """None: nothing is tried on this programme."""
+        """None: no profile is tried on this programme."""
         return self.of_program.get(program, self.of_all)
 
     @property
@@ -136,7 +135,8 @@ class TrialQuestion:
 
 
 class RuleComparison(NamedTuple):
-    """One rule of one relationship: its alerts of the span with the present profiles, and with the other one."""
+    """One rule of one relationship: its alerts of the span with the present profiles (`now`), and with the candidate
+    (`then`)."""
 
     relationship: str
     program: str
@@ -146,7 +146,7 @@ class RuleComparison(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Relationships that alert only with the other profile, only with the present ones, or with both, by any rule."""
+    """Relationships that alert, by any rule, only with the candidate, only with the present profiles, or with both."""
 
     gained: int
     lost: int
@@ -154,8 +154,8 @@ class Balance(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One rule of one programme (`tenant/programme`). `more`, `fewer`: relationships that alert only with the other
-    profile, or only with the present ones."""
+    """One rule of one programme (`tenant/programme`). `more`, `fewer`: relationships that alert only with the
+    candidate, or only with the present profiles."""
 
     program: str
     rule: str
@@ -169,8 +169,8 @@ class Summary(NamedTuple):
 def compare(
     relationship: str, history: FullHistory, present: Profiles, question: TrialQuestion
 ) -> list[RuleComparison]:
-    """Both sides are judged on all that is known, from the beginning on: an alert that was open before the span is none
-    of the span. Nothing where no profile is tried on the programme."""
+    """Both sides use all facts, from the beginning: an alert that opened before the span is not part of it. Empty if no
+    profile is tried on the programme."""
     candidate = question.candidates.of(_programme(relationship, history.program))
     if candidate is None:
         return []

@@ -14,7 +14,7 @@ from services.scoring.domain.memory import CONTACTS_PER_DAY, GROUPS, PER_GOAL, S
 
 
 class IndexedFact(NamedTuple):
-    """A fact at its `ordinal` among all of the relationship. `stands`: it came, and nobody retracted it."""
+    """A fact at its `ordinal` among all facts of the relationship. `stands`: it arrived and is not retracted."""
 
     ordinal: int
     time: int
@@ -55,26 +55,26 @@ class IndexedContact(NamedTuple):
 
 
 class TrimIndex:
-    """Which of the oldest facts the bounded memory leaves out, where none of them is beyond a full group. What is left
-    out once stays so whatever comes later, so whoever asks after each event pays for the facts that grew old since."""
+    """Which of the oldest facts the bounded memory drops, as long as no group is over capacity. A dropped fact stays
+    dropped whatever follows, so a query after each event costs only the facts that aged since."""
 
     def __init__(self, index: "FactIndex") -> None:
         self.left_out: list[int] = []
         self._index = index
         self._reference_counts: list[int] = []
-        """By place, for how many reasons a fact is kept."""
+        """By ordinal: how many groups and contact days keep the fact."""
         self._group_sizes: dict[str, int] = defaultdict(int)
         self._days: deque[tuple[int, list[tuple[bytes, Key, int]]]] = deque()
 
     def grow(self, count: int) -> None:
-        """So many facts are old."""
+        """The first `count` facts are older than the horizon."""
         index = self._index
         for ordinal in range(len(self._reference_counts), count):
             key, names = index.keys[ordinal], index.groups_of[ordinal]
-            # The oldest fact of all is kept for ever.
+            # The oldest fact of all is always kept.
             self._reference_counts.append(int(ordinal == 0) + len(names))
             for name in names:
-                # What a score no longer looks at, now that the group has one more.
+                # The facts that a score no longer uses, now that the group has one more.
                 end = self._group_sizes[name] = self._group_sizes[name] + 1
                 if name in PER_GOAL:
                     before, after = index.goals[name][end - 1 : end + 1]
@@ -109,7 +109,7 @@ class TrimIndex:
 
 
 class FactIndex:
-    """Grows at its end. What was read of the facts up to a place stays as it is."""
+    """Append-only: results for the facts up to an ordinal stay valid."""
 
     def __init__(self, facts: Facts) -> None:
         self.keys: list[Key] = []
@@ -117,22 +117,22 @@ class FactIndex:
         self.entries: list[IndexedFact] = []
         self.groups: dict[str, list[IndexedFact]] = {name: [] for name in SELECTED_PER_GROUP}
         self.goals: dict[str, list[tuple[IndexedFact, ...]]] = {name: [()] for name in PER_GOAL}
-        """By kind: of as many facts of the group, the newest of each of the newest goals, newest first."""
+        """By group: after its first n facts, the newest fact of each of the newest goals, newest first."""
         self.groups_of: list[tuple[str, ...]] = []
-        """Of each fact."""
+        """The groups of each fact."""
         self.contacts: list[IndexedContact] = []
         self.days: list[ContactDay] = []
         self.sources: set[str] = set()
         self.largest = 0
-        """Facts of the fullest group."""
+        """Size of the fullest group."""
         self.bytes = FactBuffer()
         self._old = TrimIndex(self)
         for key in sorted(facts):
             self.append(key, facts[key])
 
     def append(self, key: Key, fact: Fact) -> None:
-        """A fact that is newer than all others. Of every fact of every history that is read, so nothing is called here
-        that can be looked up."""
+        """Add a fact that is newer than all others. Runs for every fact of every history, so it looks things up instead
+        of calling functions."""
         ordinal, (time, kind, _, slot) = len(self.keys), key
         position, marked, first, second, ref, value, evidence, source, name = fact
         stands = position != NONE and not marked
@@ -162,14 +162,14 @@ class FactIndex:
             self.sources.add(source)
 
     def floor(self, clock: int) -> int:
-        """The earliest instant whose row is exact, where older facts were trimmed away: FLOOR before now, but where a
-        group is full, as far after its oldest kept fact as a trend looks back."""
+        """The earliest instant whose row is exact after older facts were trimmed: FLOOR before now, but for a full
+        group, as far after its oldest kept fact as a trend looks back."""
         if not self.times:
             return clock - bounds.FLOOR
         newest = self.times[-1]
         low = max(newest, clock) - bounds.FLOOR
         if self.largest < bounds.GROUP_CAPACITY:
-            # All of the horizon is kept.
+            # The whole horizon is kept.
             return low
         for group in self.groups.values():
             if (
@@ -180,8 +180,8 @@ class FactIndex:
         return low
 
     def surplus(self) -> list[int]:
-        """The places of the facts that the bounded memory leaves out, as memory.trimmed does. Who was erased has none
-        but the erasure, which is another matter."""
+        """The ordinals of the facts that the bounded memory drops, as memory.trimmed does. Not for an erased
+        relationship, which keeps only the erasure."""
         if not self.times:
             return []
         if self.largest > bounds.GROUP_CAPACITY:
@@ -197,23 +197,23 @@ class View:
     """The first `count` facts of an index."""
 
     def __init__(self, index: FactIndex, count: int, ends: Mapping[str, int] | None = None) -> None:
-        """`ends`: how many facts of each group they are, where that is known."""
+        """`ends`: the number of facts of each group, computed if not given."""
         self.index, self.count = index, count
         self.ends: Mapping[str, int] = (
             {name: bisect_left(group, (count,)) for name, group in index.groups.items()} if ends is None else ends
         )
 
     def with_next(self) -> tuple["View", tuple[str, ...]]:
-        """One fact more, and the groups that it belongs to."""
+        """A view of one fact more, and the groups it belongs to."""
         names, ends = self.index.groups_of[self.count], dict(self.ends)
         for name in names:
             ends[name] += 1
         return View(self.index, self.count + 1, ends), names
 
     def selected(self, name: str) -> Sequence[IndexedFact]:
-        """The newest facts of a group, as many as a score looks at, oldest first."""
+        """The newest facts of a group, as many as a score uses, oldest first."""
         end, group = self.ends[name], self.index.groups[name]
-        # Nearly always of all facts there are.
+        # The view nearly always covers the whole group.
         return (
             group[-SELECTED_PER_GROUP[name] :]
             if end == len(group)
@@ -221,7 +221,7 @@ class View:
         )
 
     def standing(self, name: str) -> list[IndexedFact]:
-        """Those selected facts of a group that stand."""
+        """The selected facts of a group that stand."""
         return [entry for entry in self.selected(name) if entry.stands]
 
     def newest(self, name: str) -> IndexedFact | None:
@@ -232,8 +232,8 @@ class View:
         return None
 
     def contact_days(self, count: int, within: int) -> list[int]:
-        """The days that count among the newest `count` contact days, not older than `within` days before the newest
-        one, oldest first."""
+        """The days that count among the newest `count` contact days, at most `within` days before the newest one,
+        oldest first."""
         contacts, days = self.index.contacts, self.index.days
         end = bisect_left(contacts, (self.count,))
         if not end:

@@ -1,5 +1,5 @@
-"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from:
-of one, or as columns of many."""
+"""The snapshot of a relationship, valid until its next fact: everything that rows contain, and the numbers from which
+scores are computed, for one relationship or as columns of many."""
 
 import math
 import struct
@@ -25,10 +25,10 @@ from services.scoring.domain.snapshots.reports import Goals, SelfReports
 CONFIDENT_AT = 3
 """Facts at which a factor is half trusted: n / (n + 3)."""
 ALWAYS_APPLICABLE = frozenset({"rhythm", "reliability", "growth", "expectations"})
-"""Time and attendance say something from the beginning on; the other factors need facts."""
+"""Time and attendance are informative from the beginning; the other factors need facts."""
 
 
-# What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
+# The inputs of the score as a row of numbers, as a partition stores them, and as columns for many.
 STEADY_FACTORS = ("reliability", "feedback", "mutual", "responsiveness", "support")
 """The factors that time does not change."""
 STEADY_FEATURES = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
@@ -45,7 +45,7 @@ _NO_GOAL = (0.0,) * _GOAL
 
 
 class Numbers(NamedTuple):
-    """A column for each snapshot; `points`, `steady` and `features` have a row for each of theirs."""
+    """One column per snapshot; `points`, `steady` and `features` have one row per factor or feature."""
 
     aging: Aging
     points: Floats
@@ -55,8 +55,8 @@ class Numbers(NamedTuple):
 
 
 def columns(numbers: Floats) -> Numbers:
-    """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
-    out."""
+    """Split a table with one row per number and one column per snapshot. Goals without weight in any column are
+    dropped."""
     goals = [numbers[begin : begin + _GOAL] for begin in range(_FEATURES_END + 1, WIDTH, _GOAL)]
     return Numbers(
         aging=Aging._make((*numbers[:_AGING_END], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
@@ -80,34 +80,34 @@ class Snapshot:
     goals: Goals
     reports: SelfReports
     exists: bool
-    """Whether anything stands."""
+    """Whether any fact stands."""
     started: int
-    """When it was reported to start, else the first fact. Means nothing where nothing stands."""
+    """The reported start, else the first fact. Meaningless where no fact stands."""
     last_contact: int | None
     points: tuple[float, ...]
-    """What each factor gives at the most, 0 for one without data; they sum to 100."""
+    """The most that each factor can contribute, 0 for one without data; they sum to 100."""
     steady: tuple[float, ...]
-    """The factors of score.STEADY, of 0 to 1; 0 for those without data."""
+    """The factors STEADY_FACTORS, of 0 to 1; 0 for those without data."""
     features: tuple[float, ...]
-    """Those of score.KNOWN."""
+    """The features STEADY_FEATURES."""
     confidence: int
-    """In millionths: sum over the factors with data of w n / (n + 3), over the sum of all weights; n: facts a factor
-    rests on."""
+    """In millionths: the sum over the factors with data of w n / (n + 3), over the sum of all weights; n: the facts
+    that a factor rests on."""
     aging: Aging
-    """The numbers that the score is computed from."""
+    """The numbers from which the score is computed."""
     stalls: int | None
-    """When the open goals count as stalled, unless something changes."""
+    """When the open goals count as stalled if nothing changes."""
     _sources: tuple[str, ...] | None = None
     _column: bytes | None = None
 
     def status(self, at: int) -> str:
-        """At an instant of the facts in view or later."""
+        """At the time of the view or later."""
         if self.frame.ended is not None:
             return "ended"
         return "paused" if self.frame.pauses.spans and self.frame.pauses.holds(at) else "active"
 
     def is_running(self, at: int) -> bool:
-        """Whether rows may exist by time alone after this instant, until something else happens."""
+        """Whether rows may come by time alone after this instant."""
         return self.exists and self.status(at) == "active"
 
     def is_open(self, at: int) -> bool:
@@ -120,19 +120,19 @@ class Snapshot:
         return pauses.active(at) if pauses.union else at
 
     def next_session(self, at: int) -> int:
-        """That is booked after an instant; UNSET: none is."""
+        """The next booked session after an instant; UNSET if there is none."""
         bookings = self.meetings.bookings
         return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
 
     def scores(self, at: int) -> Scores:
-        """At an instant of the facts in view or later."""
+        """At the time of the view or later."""
         pauses, bookings = self.frame.pauses, self.meetings.bookings
         now = pauses.active(at) if pauses.union else at
         return score(self.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, ONE)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Whose facts the score rests on."""
+        """The sources of the facts that the score uses."""
         if self._sources is None:
             index = self.view.index
             if len(index.sources) == 1 and self.exists:
@@ -147,14 +147,14 @@ class Snapshot:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """So many as WIDTH, as a row of a table, see `columns`. Goals are filled up with some that weigh nothing."""
+        """WIDTH numbers, one row of a table (see `columns`), padded with goals of no weight."""
         *plain, goals = self.aging
         filled = [number for goal in goals for number in goal] + [*_NO_GOAL] * (GOALS_RATED - len(goals))
         return (*plain, *self.points, *self.steady, *self.features, self.confidence, *filled)
 
     @property
     def column(self) -> bytes:
-        """The same as 64 bit floats, for a column of many. Remembered: a history looks at each several times."""
+        """`numbers` as 64 bit floats, for a column of many. Cached: a history uses each several times."""
         if self._column is None:
             self._column = _COLUMN.pack(*self.numbers)
         return self._column
@@ -163,13 +163,13 @@ class Snapshot:
 def snapshot(
     view: View, parameters: Parameters, before: Snapshot | None = None, changed_groups: tuple[str, ...] | None = None
 ) -> Snapshot:
-    """Of all that is known in the view. What depends on facts that are the same in the snapshot `before`, of the same
-    index and parameters, is taken from there. `changed_groups`: the groups with other facts, where that is known."""
+    """The snapshot of a view. Parts whose facts are unchanged are taken from the snapshot `before`, which is of the
+    same index and parameters. `changed_groups`: the groups that differ, computed if not given."""
     if before is not None and changed_groups is None:
         changed_groups = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
     of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _parts_to_recompute(changed_groups or ())
 
-    # 1. The frame: where it is another one, all that ages is read anew.
+    # 1. The frame: if it changed, recompute everything that ages.
     frame = before.frame if before and not of_frame else frames.frame(view, parameters.cadence)
     messages = before.messages if before and not of_messages else contact_facts.messages(view, frame.pauses)
     pace = before.pace if before and not of_pace else contact_facts.pace(view, frame)
@@ -177,7 +177,7 @@ def snapshot(
     meetings = before.meetings if before and not of_meetings else contact_facts.meetings(view)
     goals = before.goals if before and not of_goals else report_facts.goals(view)
     reports = before.reports if before and not of_voices else report_facts.reports(view)
-    # 3. The start, the last contact, and what all of it weighs.
+    # 3. The start, the last contact, and the weights.
     first = view.index.entries[0] if view.count else None
     beginning = first.time if first is not None and first.stands else None
     if beginning is None:
@@ -209,8 +209,8 @@ def snapshot(
 
 @lru_cache(1 << 10)
 def _parts_to_recompute(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
-    """Which parts of a snapshot depend on facts that are others: frame, messages, pace, meetings, goals and voices. By
-    the groups with other facts; what ages depends on the frame too."""
+    """Which parts of a snapshot the changed groups affect: frame, messages, pace, meetings, goals and reports. Parts
+    that age depend on the frame too."""
     parts = (
         *(frames.GROUPS, contact_facts.MESSAGE_GROUPS, contact_facts.PACE_GROUPS, contact_facts.MEETING_GROUPS),
         *(report_facts.GOAL_GROUPS, report_facts.GROUPS),
@@ -233,8 +233,8 @@ _STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 def _weigh_factors(
     weights: tuple[float, ...], counts: tuple[int, ...]
 ) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Remembered:
-    many relationships rest on as many facts."""
+    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Cached: many
+    relationships have the same counts."""
     applicable = [
         weight if name in ALWAYS_APPLICABLE or count else 0.0
         for name, weight, count in zip(FACTORS, weights, counts, strict=True)
@@ -251,8 +251,8 @@ def _weigh_factors(
 def _aging(
     parameters: Parameters, parts: _Parts, weighed: tuple[tuple[float, ...], ...], times: tuple[int, int | None]
 ) -> Aging:
-    """`weighed`: points, those of the steady factors, these factors, and the features that time does not change;
-    `times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
+    """`weighed`: points, those of the steady factors, these factors, and the steady features; `times`: of the start and
+    of the last contact. What has no fact of its own ages from the start."""
     frame, meetings, _, pace, goals, reports = parts
     points, of_steady, steady, features = weighed
     started, last_contact = times
@@ -274,7 +274,7 @@ def _aging(
             [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
         )
     coefficients = parameters.coefficients
-    # By place: to name the fields takes twice as long, and every event has one.
+    # Positional: naming the fields takes twice as long, and every event makes one.
     return Aging(
         math.fsum(map(mul, of_steady, steady)),
         points[_RHYTHM],
