@@ -1,4 +1,4 @@
-"""`rapport scoring`: the service, and what one asks of scores."""
+"""`rapport scoring`: the service and its commands."""
 
 import sys
 from copy import copy
@@ -37,7 +37,7 @@ def serve(*, check: bool) -> None:
         assert_versions()
     except UnsupportedVersionError as problem:
         sys.exit(f"rapport scoring: {problem}")
-    # Only now: it uses private names, which other versions do not have.
+    # Imported late: it uses private names, which other versions do not have.
     from services.scoring.service import run  # noqa: PLC0415
 
     if check:
@@ -66,7 +66,7 @@ def verify_(until: datetime | None) -> None:
 
 for command in (accept_gap_, backtest_, calibrate_, explain_, repartition_, heal_, replay_, what_if_):
     main.add_command(command)
-# What scripts of operators may still say: the name of `repartition` until it had the field's own.
+# The former name of `repartition`, for operators' scripts.
 FORMER_NAME = copy(repartition_)
 FORMER_NAME.hidden = True
 main.add_command(FORMER_NAME, "grow")

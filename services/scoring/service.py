@@ -1,4 +1,4 @@
-"""The composition root of `rapport scoring serve`: one process, from the first look for the broker to its end."""
+"""The composition root of `rapport scoring serve`: one process, from its start until its end."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from services.scoring.topics import Topics
 
 def run(settings: ScoringSettings, topics: Topics) -> None:
     """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
-    # Until Faust sets its own handler there is nothing to finish.
+    # Until Faust installs its own handler there is nothing to complete.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.configure(settings, "scoring")
     collect_seldom()
@@ -29,11 +29,11 @@ def run(settings: ScoringSettings, topics: Topics) -> None:
 
 
 def _partitions(settings: ScoringSettings, topics: Topics, health: health_.Health) -> int:
-    """Waits while the broker is away: to end and be started again would look like a fault of ours, and supervisors give
-    up on those. Raises KafkaError when it is there and the log is not."""
+    """Wait while the broker is unavailable: ending and being restarted would look like a fault of ours, and supervisors
+    give up on those. Raises KafkaError when the broker is available and the log is not."""
     while True:
         try:
-            # Each client tries for a while, at growing intervals, before it gives up.
+            # Each client retries for a while, at growing intervals, before it gives up.
             return partition_count(settings, topics.events)
         except KafkaError as away:
             if not away.retriable:

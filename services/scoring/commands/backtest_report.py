@@ -1,5 +1,5 @@
-"""What `rapport scoring backtest` does once its packages are there, and what it says: a verdict, then tables; and
-reliability as a picture: what was predicted against what happened, and how often each was predicted."""
+"""The implementation of `rapport scoring backtest`, imported once its packages are there, and its report: a verdict,
+tables, and a reliability plot of predictions against outcomes with the number of cases per bin."""
 
 import json
 import sys
@@ -33,13 +33,13 @@ from services.scoring.flow.histories import HistoryError
 
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 CLOSE = 0.05
-"""So far apart predicted and observed may lie on the average for people to take the risk at its word."""
+"""Largest mean distance of predicted and observed at which the risk counts as a probability."""
 CALIBRATION_SHARE = 0.6
-"""The part of the time that everything is learnt from; the rest is predicted."""
+"""The share of the time from which everything is learnt; the rest is predicted."""
 
 
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
-    """Ends with 1 and the reason where the history tells nothing."""
+    """Ends with 1 and the reason if the history is not usable."""
     with explained("backtest", HistoryError), reading(options) as (histories, track):
         report = backtest(histories, plan_of(options), CALIBRATION_SHARE, rolling_days, track)
     if isinstance(report, NotLearnable):
@@ -50,7 +50,7 @@ def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> 
 
 
 def as_json(report: BacktestReport) -> None:
-    """What could not be computed is null."""
+    """Values that could not be computed are null."""
     begin, end = map(rfc3339, report.span)
     instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
     fields = to_jsonable_python(report, inf_nan_mode="null") | instants
@@ -161,12 +161,12 @@ INCHES = (7.0, 8.0)
 DOTS_PER_INCH = 150
 HEIGHTS = (3, 1)
 LEAST_CASES = 20
-"""Fewer cases make a dot that says nothing."""
+"""Bins with fewer cases are too uncertain to plot."""
 
 
 def draw(report: BacktestReport, file: Path) -> None:
     """Writes a PNG."""
-    # Without pyplot no window system is asked for and nothing is kept.
+    # Without pyplot no window system is needed and no figure is kept.
     figure = Figure(INCHES, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=HEIGHTS)
     first, *others = (*report.rolling[:1], *report.models)

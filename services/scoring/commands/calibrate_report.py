@@ -1,5 +1,5 @@
-"""What `rapport scoring calibrate` does once its packages are there, and what it says: a verdict, tables, and how to
-use it."""
+"""The implementation of `rapport scoring calibrate`, imported once its packages are there, and its report: a verdict,
+tables, and how to use the result."""
 
 import json
 import sys
@@ -36,8 +36,8 @@ MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece"
 
 @dataclass(frozen=True)
 class CalibrationOutcome:
-    """What became of one programme; `version` is the new one, None where it stays as it is. `failed`: what is better
-    could not be applied."""
+    """The outcome for one programme; `version` is the new one, None if it is unchanged. `failed`: an improvement could
+    not be applied."""
 
     program: str
     verdict: str
@@ -46,7 +46,7 @@ class CalibrationOutcome:
 
 
 def run(options: HistoryOptions) -> CalibrationRecord:
-    """Ends with 1 and the reason where the history tells nothing."""
+    """Ends with 1 and the reason if the history is not usable."""
     with explained("calibrate", HistoryError), reading(options) as (histories, track):
         record = calibrate(histories, plan_of(options), HELD_OUT, track)
     if isinstance(record, NotLearnable):
@@ -55,7 +55,7 @@ def run(options: HistoryOptions) -> CalibrationRecord:
 
 
 def write(record: CalibrationRecord, out: Path | None) -> Path:
-    """The file; of the same name is the same content, so that nothing is lost by writing it again."""
+    """Write the file. The same name has the same content, so overwriting loses nothing."""
     file = out or Path(f"{record.calibration}.json")
     with explained("calibrate", OSError):
         file.write_text(_json(record), encoding="utf-8")
@@ -67,7 +67,8 @@ def as_json(record: CalibrationRecord, _: Path) -> None:
 
 
 def apply(program: str | None) -> list[CalibrationOutcome]:
-    """Every programme with a history, or the one of that id; each by itself, so that a fault of one hides no other."""
+    """Every programme with a history, or the one with that id; each by itself, so that a failure of one hides no
+    other."""
     settings = command_settings()
     topics = Topics.at(settings.log_epoch)
     with explained("calibrate", HistoryError, UnreadableProgrammeError), progress() as shown:

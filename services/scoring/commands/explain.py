@@ -1,4 +1,4 @@
-"""`rapport scoring explain RELATIONSHIP`: how it is, why, how it came to be, and what to do; as text, or as one JSON
+"""`rapport scoring explain RELATIONSHIP`: its score, the reasons, its story, and what to do; as text, or as one JSON
 document."""
 
 import json
@@ -74,7 +74,7 @@ def explain_(relationship: str, as_of: int | None, known_at: int | None, *, as_j
 
 
 def document(found: Explanation) -> Document:
-    """Instants in RFC 3339, points as they are shown: they add up."""
+    """Instants in RFC 3339; points as displayed, so they add up."""
     history, row, evaluation = found.history, found.row, found.row.evaluation
     return {
         "relationship": history.relationship,
@@ -140,15 +140,15 @@ def _time(at: int | None) -> str | None:
 REASONS = 3
 SINGLES = 8
 WIDE = 110
-"""Columns that the whole story needs side by side."""
+"""Columns needed to show the whole story side by side."""
 LOW_CONFIDENCE = ONE // 4
-"""Below it a health rests on too few facts to call somebody for."""
+"""Below it, a health rests on too few facts to act on."""
 
 
 def report(console: Console, found: Explanation, clock: int) -> None:
-    """`clock`: up to which instant scores can be told."""
+    """`clock`: the instant up to which scores can be computed."""
     row, now, first, certainty = found.row, found.row.evaluation, found.remedies.first, found.profile.certainty
-    # 1. How it is, why, and what answers the costliest cause; and what that would do to health and risk.
+    # 1. The score, the reasons, and the act that answers the costliest cause with its effect on health and risk.
     status, health = "" if row.status == "active" else f"{row.status}, ", tenths(shown_health(now))
     how = f"{status}health {health}, {now.band} ({_trend(row)}); risk {hundredths(now.risk)} ({certainty})"
     caps = [f"{cap}, so no better than strained" for cap in capped_by(row)]
@@ -162,7 +162,7 @@ def report(console: Console, found: Explanation, clock: int) -> None:
     for line in (f"{found.history.relationship}: {how}", f"Why:  {why}", f"Do:   {to_do}"):
         console.print(Text(line, style="bold"))
     console.print()
-    # 2. All there is to say beside it.
+    # 2. The details.
     facts = table(_facts_to_show(found, clock), name="left", said="wrap")
     facts.show_header = False
     section(console, "", facts)
@@ -192,7 +192,7 @@ def _facts_to_show(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
 
 
 def _print_sums(console: Console, found: Explanation) -> None:
-    """Points that add up to the health as it is shown, and terms that add up to L as it is shown."""
+    """Points that add up to the health as displayed, and terms that add up to L as displayed."""
     evaluation, points = found.row.evaluation, shown_points(found.row.evaluation)
     parts = [
         (
@@ -218,7 +218,7 @@ def _print_sums(console: Console, found: Explanation) -> None:
 
 
 def _print_story(console: Console, found: Explanation) -> None:
-    """Where it is narrow the points stand below what moved them."""
+    """On a narrow console the points stand below what moved them."""
     cells = list(map(_change_cells, found.story))
     made = table(cells, when="left", what="wrap", points_moved="wrap", health="right", band="left", risk="left")
     if console.width < WIDE:

@@ -1,5 +1,5 @@
-"""What an operator does beside the service: `rapport scoring heal` emits what the bounded memory could not tell,
-`accept-gap` goes on without what a log has lost, `repartition` makes the next epoch of the log."""
+"""Maintenance commands for operators: `rapport scoring heal` emits the rows that the bounded memory could not compute,
+`accept-gap` continues without lost records, `repartition` makes the next epoch of the log."""
 
 import json
 import sys

@@ -1,5 +1,4 @@
-"""`rapport scoring backtest` and `calibrate`: how good the risk would have been on the past, and its coefficients
-learnt from there."""
+"""`rapport scoring backtest` and `calibrate`: evaluate the risk on past data, and learn its coefficients from them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ OURS = frozenset({"", "schemas", "services"})
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around the import of what needs an extra: says which one is to be installed."""
+    """Around the import of code that needs an extra: names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as missing:

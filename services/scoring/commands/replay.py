@@ -1,4 +1,4 @@
-"""`rapport scoring replay`: compute all rows afresh, beside live scoring, and put them in place of what is there."""
+"""`rapport scoring replay`: recompute all rows beside live scoring, and replace the table in use."""
 
 import json
 import os
@@ -37,7 +37,7 @@ COMMAND = ("warehouse", "recompute")
 
 
 class NotRecomputedError(Exception):
-    """The derived tables are not those of the scores; the message says why, and what to run."""
+    """The derived tables do not match the scores; the message states the reason and the command to run."""
 
 
 EXPECTED = (
@@ -120,7 +120,7 @@ def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) ->
 
 
 def recompute(settings: Settings) -> None:
-    """Returns when the tables that are derived from scores are computed anew. Raises NotRecomputedError."""
+    """Return when the tables derived from scores are recomputed. Raises NotRecomputedError."""
     environ = {**os.environ, "RAPPORT_CLICKHOUSE": settings.clickhouse}
     done = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-m", "services.cli", *COMMAND], env=environ, capture_output=True, text=True, check=False

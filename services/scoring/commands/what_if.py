@@ -1,4 +1,4 @@
-"""`rapport scoring what-if --profile FILE`: who would have alerted with another profile, and when; as
+"""`rapport scoring what-if --profile FILE`: which relationships would have alerted with another profile, and when; as
 tables, or as one JSON document."""
 
 import json
@@ -39,7 +39,7 @@ from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, 
 from services.scoring.topics import Topics
 
 URGENCIES: tuple[Urgency, ...] = ("P3", "P2")
-"""Of levels that somebody tries: a trial tells nobody, only their order counts."""
+"""For the levels tried: a trial notifies nobody, so only their order counts."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class LevelForHours(click.ParamType):
 
 
 def tried_rules(name: str | None, fires: Sequence[TriedLevel], clears: TriedLevel | None) -> tuple[Rule, ...]:
-    """`name` None: all of them as they are. Raises click.UsageError where a rule cannot be used."""
+    """`name` None: all rules unchanged. Raises click.UsageError if a rule is invalid."""
     if name is None:
         if fires or clears:
             raise click.UsageError("--fires and --clears need --rule: they are levels of one measure")
@@ -161,7 +161,7 @@ def report(console: Console, question: TrialQuestion, compared: Sequence[RuleCom
 
 
 def verdict(question: TrialQuestion, compared: Sequence[RuleComparison]) -> str:
-    """The pairs first: a rate of alerts hides which people somebody would call and which no longer."""
+    """Relationships first: a rate of alerts hides which relationships are gained and lost."""
     span, pairs = question.span, balance(compared)
     now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
     versions = " and ".join(profile.version for profile in question.candidates.profiles)

@@ -1,5 +1,5 @@
-"""The history of one relationship: which instants have a row, and the content of each row. A pure function of the
-facts: all facts give the truth, the kept facts give the same rows above the floor."""
+"""The history of one relationship: which instants have a row, and each row's content. A pure function of the facts: all
+facts give the truth, the kept facts give the same rows above the floor."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -47,7 +47,7 @@ class QuietSpan(NamedTuple):
 
 
 class NewestRow(NamedTuple):
-    """The row of the newest fact; when the next row is due (None: never without another fact); the outlook from then."""
+    """The row of the newest fact; when the next row is due (None: never without a fact); the outlook from then on."""
 
     row: HistoryRow
     due: int | None
@@ -195,8 +195,7 @@ class ScoreHistory:
         return None
 
     def due(self, after: int) -> int | None:
-        """The next instant after `after` that may have a row: none comes before it. None: no row comes without another
-        fact."""
+        """No row comes after `after` and before this instant. None: no row comes without another fact."""
         if not self._facts:
             return None
         timeline = self._timeline

@@ -1,5 +1,5 @@
-"""What `rapport scoring calibrate --apply` reads and writes: every programme of the log with its history, and a new
-version of how it is scored, by the command that applies all programmes."""
+"""Input and output of `rapport scoring calibrate --apply`: every programme of the log with its history, and a new
+profile version, which is applied with `rapport programs apply`."""
 
 import os
 import subprocess
@@ -27,21 +27,21 @@ from services.validation_errors import reason_of
 
 COMMAND = ("programs", "apply")
 SLACK = timedelta(minutes=10)
-"""Beyond the notice that a version needs: so long the command may take."""
+"""Time allowed for the command, in addition to the notice that a version needs."""
 SECONDS = 120.0
 
 
 class UnreadableProgrammeError(Exception):
-    """Nobody can say by which profiles a programme is to be scored."""
+    """The profiles of a programme cannot be read."""
 
 
 class NotAppliedError(Exception):
-    """A version was not taken; the message says why. Nothing of it is in force."""
+    """A version was not accepted, and no part of it is in force; the message states the reason."""
 
 
 @dataclass(frozen=True)
 class ProgrammeHistory:
-    """A programme as it is described, or as the defaults score it; `earliest`: when a new version may begin."""
+    """A programme as described, or with the defaults; `earliest`: when a new version may begin."""
 
     programme: Programme
     histories: PairHistories
@@ -57,12 +57,12 @@ class ProgrammeHistory:
 
     @property
     def in_force(self) -> Profile:
-        """The newest version, also where it has yet to begin: what follows comes after it."""
+        """The newest version, even if it has yet to begin: the next one follows it."""
         return self.programme.profiles[-1]
 
 
 def programme_histories(settings: Settings, topics: Topics) -> list[ProgrammeHistory]:
-    """Of all relationships on the log that were ever in contact, by the programme that their first fact named. Raises
+    """Of all relationships on the log that were ever in contact, by the programme of their first fact. Raises
     KafkaError, UnreadableProgrammeError."""
     described = _read_programmes(settings)
     facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
@@ -80,17 +80,17 @@ def programme_histories(settings: Settings, topics: Topics) -> list[ProgrammeHis
     for key in sorted(facts):
         if (histories := histories_of(facts[key], end)) is not None:
             tenant, _, program = key.partition("/")
-            # The first version of one that nobody described scores as the defaults do: no row that is out changes.
+            # The first version of an undescribed programme scores as the defaults do: no emitted row changes.
             programme = described.get(key) or Programme(id=program, tenant=tenant, recordedtime=present)
-            # After a version that has yet to begin, too.
+            # Also after a version that has yet to begin.
             begins = programme.profiles[-1].effective_from
             found.append(ProgrammeHistory(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
     return found
 
 
 def append_version(settings: Settings, programme_history: ProgrammeHistory, profile: Profile) -> None:
-    """Hands the programme with one more version to `rapport programs apply`, which alone writes programmes: what
-    somebody applied meanwhile is refused there. Raises NotAppliedError."""
+    """Append the version with `rapport programs apply`, the only writer of programmes: it refuses a conflicting change
+    that was applied in the meantime. Raises NotAppliedError."""
     profiles = (*programme_history.programme.profiles, profile)
     if len(profiles) > MOST_PROFILES:
         raise NotAppliedError(f"a programme has at most {MOST_PROFILES} versions of its profile")
@@ -117,7 +117,7 @@ def append_version(settings: Settings, programme_history: ProgrammeHistory, prof
 
 
 def _read_programmes(settings: Settings) -> dict[str, Programme]:
-    """The records of programmes, each as it was applied last."""
+    """The latest record of each programme."""
     found, faults = dict[str, Programme](), dict[str, str]()
     for record in read_to_end(settings, [PROGRAMS.name]):
         key, where = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"

@@ -1,4 +1,4 @@
-"""Gaps of the log: the partitions that stand before one, and the word of an operator that lets them go on."""
+"""Gaps of the log: the partitions that stand before one, and their acceptance by an operator."""
 
 import asyncio
 import time
@@ -13,7 +13,7 @@ from services.scoring.domain.maintenance import Gap, GapAccepted, GapRefused, ac
 from services.scoring.topics import Topics
 
 POLL_SECONDS = 5.0
-"""Between two looks into the changelog whether a gap was accepted."""
+"""Interval at which the changelog is checked for the acceptance of a gap."""
 
 
 class NoSuchPartitionError(Exception):
@@ -21,7 +21,7 @@ class NoSuchPartitionError(Exception):
 
 
 class Gaps:
-    """Of the partitions that are ours."""
+    """Of the assigned partitions."""
 
     def __init__(self, settings: Settings, topics: Topics) -> None:
         self._settings, self._topics = settings, topics
@@ -34,14 +34,14 @@ class Gaps:
         return sorted(self._open)
 
     def lost(self, number: int) -> int:
-        """How many records; 0 where there is no gap."""
+        """The number of lost records; 0 without a gap."""
         return self._open[number].lost if number in self._open else 0
 
     def forget_all(self) -> None:
         self._open.clear()
 
     def report_if_found(self, number: int, wanted: int, begin: int) -> bool:
-        """Whether there is one; then the partition stands until it is accepted."""
+        """Whether there is a gap; if so, the partition stands until it is accepted."""
         gap = gap_of(PartitionWatermark(offset=wanted - 1), begin)
         if gap is not None:
             self._open[number] = gap
@@ -49,7 +49,8 @@ class Gaps:
         return gap is not None
 
     async def accepted(self) -> dict[int, int]:
-        """{partition: the offset that an operator has accepted}; asked often, it looks now and then."""
+        """{partition: the offset that an operator has accepted}. Called often; reads the changelog only every
+        POLL_SECONDS."""
         if not self._open or time.monotonic() - self._polled_at < POLL_SECONDS:
             return {}
         self._polled_at = time.monotonic()
@@ -65,7 +66,7 @@ class Gaps:
 
 
 def watermark_of(settings: Settings, topics: Topics, number: int) -> PartitionWatermark:
-    """As the changelog says, whoever wrote it. Raises KafkaError."""
+    """From the changelog, whichever generation wrote it. Raises KafkaError."""
     recovery = Recovery()
     for record in read_partition(settings, Partition(topics.state, number)):
         if (record.key or b"").startswith(WATERMARK.encode()):
@@ -74,7 +75,7 @@ def watermark_of(settings: Settings, topics: Topics, number: int) -> PartitionWa
 
 
 def accept_gap(settings: Settings, topics: Topics, number: int, offset: int) -> GapAccepted | GapRefused:
-    """Writes the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
+    """Write the acceptance into the changelog, under a generation of its own. Raises NoSuchPartitionError and
     KafkaError."""
     tp = Partition(topics.events, number)
     with reading(settings, [topics.events]) as reader:

@@ -1,7 +1,8 @@
-"""`rapport scoring heal`: relationships whose rows the bounded memory could not tell are told from the whole log.
+"""`rapport scoring heal`: recompute stale relationships, whose rows the bounded memory could not compute, from the full
+log.
 
-Only one heal at a time, and no replay beside it: what a forgotten one still writes would be taken for newer than what
-is stored. So it asks before each step that writes whether it still may (`HealEnvironment.check`)."""
+Only one heal runs at a time, and no replay beside it: late writes of an abandoned heal would look newer than what is
+stored. So it checks before each step that writes that it still may (`HealEnvironment.check`)."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,14 +23,14 @@ from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 
 PASSES = 3
-"""Relationships become stale while others are healed: then these follow, but not for ever."""
+"""Relationships that become stale during a heal are healed in further passes, up to this many."""
 READ_BATCH = 2_000
-"""Relationships whose whole log is in memory at once: some hundred MB."""
+"""Relationships whose full log is in memory at once: some hundred MB."""
 HEAL_BATCH = 50
-"""Relationships that are compared with the table, told and marked together."""
+"""Relationships that are compared with the table, emitted and marked as healed in one batch."""
 
 Progress = Callable[[str, int, int], object]
-"""What is being done, how much of it is done, and how much there is to do (0: nobody knows)."""
+"""The current step, how much of it is done, and its total (0: unknown)."""
 
 
 class NoStateError(Exception):
@@ -38,8 +39,8 @@ class NoStateError(Exception):
 
 @dataclass
 class HealReport:
-    """`healed`: rows that were told and instants that were taken away, by relationship. `again`: stale again since, by
-    what came meanwhile. `left`: stale still; scoring has not yet finished applying what made them so."""
+    """`healed`: rows emitted and rows deleted, by relationship. `again`: stale again by later records. `left`: still
+    stale; scoring has not yet applied what made them so."""
 
     healed: dict[str, tuple[int, int]] = field(default_factory=dict)
     again: Sequence[str] = ()
@@ -48,8 +49,8 @@ class HealReport:
 
 @dataclass(frozen=True)
 class HealEnvironment:
-    """Where the log, the states and the table are; `sink` is the group that fills the table. `check` raises where
-    maintenance is no more ours (maintenance)."""
+    """Where the log, the states and the table are; `sink`: the group that fills the table. `check` raises if exclusive
+    maintenance is lost (maintenance)."""
 
     settings: Settings
     topics: Topics
@@ -58,7 +59,7 @@ class HealEnvironment:
 
 
 def heal(environment: HealEnvironment, asked: Collection[str], progress: Progress) -> HealReport:
-    """Heals the relationships asked for, or all, that are stale. Cut off, the next heal does the rest. Raises
+    """Heal the stale relationships, all or those requested. After an interruption, the next heal does the rest. Raises
     NoStateError, LogCutOffError, SinkBehindError, MaintenanceLostError, KafkaError, ClickHouseError."""
     report = HealReport()
     for passes in range(PASSES + 1):
@@ -93,7 +94,7 @@ def _bound_of(environment: HealEnvironment, stored_states: Stored, name: str) ->
 def _healed(
     environment: HealEnvironment, stored_states: Stored, ready: Sequence[str], progress: Progress
 ) -> Iterator[tuple[str, Healing]]:
-    """Each relationship when it is told and marked."""
+    """Each relationship, once its rows are emitted and it is marked as healed."""
     done = read = total = 0
 
     def passed(count: int) -> None:
@@ -105,7 +106,7 @@ def _healed(
         closing(ClickHouse(environment.settings)) as table,
         closing(Producer(environment.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
     ):
-        # Partition by partition, so that none is read more often than it must.
+        # Partition by partition, so that none is read more often than necessary.
         in_order = sorted(ready, key=lambda name: (stored_states.partition_of[name], name))
         for some in _chunks(in_order, READ_BATCH):
             wanted = {
@@ -122,7 +123,7 @@ def _healed(
                 stored_history = stored_rows(table, relationships, max(bound.clock for bound in bounds.values()))
                 found = {}
                 for name, bound in bounds.items():
-                    # Each relationship's up to its own mark.
+                    # Each relationship's rows up to its own bound.
                     rows = {at: row for at, row in stored_history.get(name, {}).items() if at <= bound.clock}
                     found[name] = healing(name, histories[name], rows, bound)
                 _write_healings(environment, producer, stored_states, found)
@@ -137,7 +138,7 @@ def _chunks(relationships: Sequence[str], length: int) -> Iterator[Sequence[str]
 def histories_of_log(
     environment: HealEnvironment, stored_states: Stored, wanted: Collection[str], passed: Passed
 ) -> dict[str, FullHistory]:
-    """Of relationships of one partition, as far as that is applied. Raises LogCutOffError, KafkaError."""
+    """Of relationships of one partition, up to what is applied. Raises LogCutOffError, KafkaError."""
     (number,), keys = {stored_states.partition_of[name] for name in wanted}, {name.encode() for name in wanted}
     settings, topics = environment.settings, environment.topics
     partitions = partition_count(settings, topics.events)
@@ -148,7 +149,7 @@ def histories_of_log(
 def _write_healings(
     environment: HealEnvironment, producer: Producer, stored_states: Stored, healings: Mapping[str, Healing]
 ) -> None:
-    """Returns when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
+    """Return when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
 
     def rows() -> Iterator[Sent]:
         for name, found in healings.items():
@@ -163,7 +164,7 @@ def _write_healings(
             entry = healed_entry(name, found.state, time.time_ns())
             yield producer.send(environment.topics.state, entry.key, entry.value, stored_states.partition_of[name])
 
-    # 1. The rows. 2. That they are told: a crash in between repeats them.
+    # 1. The rows. 2. The healed states: a crash in between repeats both.
     for sent in (rows(), bounds()):
         environment.check()
         acknowledged(sent, between=environment.check)

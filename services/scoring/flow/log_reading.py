@@ -1,5 +1,5 @@
-"""The log and the changelog read from the beginning, for commands that recompute: of all relationships, or of one,
-which lies on the one partition that its key says."""
+"""Reading the log and the changelog from the beginning, for commands that recompute: all relationships, or one, which
+is on the partition that its key determines."""
 
 import time
 from collections import defaultdict
@@ -32,11 +32,11 @@ class Stored:
     clock_of: Mapping[str, int] = field(default_factory=dict)
     partition_of: Mapping[str, int] = field(default_factory=dict)
     programmes: Mapping[int, Programmes] = field(default_factory=dict)
-    """What each partition has applied of them: the profiles that its rows are made by."""
+    """The profiles that each partition has applied, by which its rows are scored."""
 
     @property
     def clock(self) -> int | None:
-        """The lowest stored clock: rows up to here are out everywhere. None while there is no watermark."""
+        """The lowest stored clock: all rows up to it are emitted. None while there is no watermark."""
         return min((watermark.clock for watermark in self.watermarks.values()), default=None)
 
     @property
@@ -45,7 +45,7 @@ class Stored:
 
 
 def recovered_partitions(settings: Settings, topics: Topics) -> dict[int, Recovery]:
-    """What the changelog holds of each partition; of one that it has nothing of, nothing. Raises KafkaError."""
+    """The recovery of each partition with changelog records. Raises KafkaError."""
     found: dict[int, Recovery] = defaultdict(Recovery)
     for record in read_to_end(settings, [topics.state]):
         found[record.partition].add(record.key, record.value)
@@ -69,7 +69,7 @@ def stored(settings: Settings, topics: Topics) -> Stored:
 
 
 class LoggedEvent(NamedTuple):
-    """An event where it lies, and its place in the order of all."""
+    """An event with its partition, and its position in the order of all."""
 
     partition: int
     position: int
@@ -77,7 +77,7 @@ class LoggedEvent(NamedTuple):
 
 
 def events_of(records: Iterable[Record], topics: Topics, partitions: int) -> Iterator[LoggedEvent]:
-    """Records that are no events are none here either: they went to quarantine. `partitions` are those of the log."""
+    """Skips records that are no events: they went to the dead letters. `partitions`: of the log."""
     for record in records:
         event = event_at(record, record.partition, partitions)
         if not isinstance(event, Refusal):
@@ -95,7 +95,7 @@ def histories_of_events(events: Iterable[LoggedEvent]) -> dict[str, FullHistory]
 
 @dataclass(frozen=True)
 class FullLog:
-    """What the log says of every relationship, and by which profiles each partition scores."""
+    """The facts of every relationship on the log, and the profiles by which each partition scores."""
 
     histories: Mapping[str, FullHistory]
     programmes: Mapping[int, Programmes]
@@ -122,17 +122,17 @@ def full_log(settings: Settings, topics: Topics, upto: Mapping[int, PartitionWat
 
 
 PROGRESS_EVERY = 5_000
-"""Records between two words on how many were read."""
+"""Records between two progress reports."""
 Passed = Callable[[int], object]
-"""Learns how many more records were read."""
+"""Reports how many more records were read."""
 
 
 class LogCutOffError(Exception):
-    """The log has lost its beginning: what rests on it would be taken for wrong."""
+    """The log has lost its beginning: results computed from it would be wrong."""
 
 
 def records_up_to(settings: Settings, partition: Partition, upto: int, passed: Passed) -> Iterator[Record]:
-    """Up to an offset, which is included. Raises LogCutOffError, KafkaError."""
+    """Up to and including an offset. Raises LogCutOffError, KafkaError."""
     read = NONE
     for record in read_partition(settings, partition):
         if read == NONE and record.offset > 0:
@@ -152,13 +152,13 @@ SUGGESTIONS = 5
 
 
 class UnknownRelationshipError(Exception):
-    """The log does not have it, or more than one tenant does; the message names what is near."""
+    """The log does not have it, or several tenants do; the message lists similar names."""
 
 
 @dataclass(frozen=True)
 class RelationshipLog:
-    """All events of one relationship with their offsets, in log order. `clock`: up to which instant its score can be
-    told, on the wall clock or on the log's own. `programmes`: as its partition of the log has them."""
+    """All events of one relationship with their offsets, in log order. `clock`: the instant up to which its score can
+    be computed, on the wall clock or on the log's own. `programmes`: as on its partition of the log."""
 
     relationship: str
     events: Sequence[Logged]
@@ -167,8 +167,8 @@ class RelationshipLog:
 
 
 def read_relationship(settings: Settings, topics: Topics, asked: str, passed: Callable[[], object]) -> RelationshipLog:
-    """`asked`: tenant/id, or the id alone; `passed` is called with every record that was read.
-    Raises UnknownRelationshipError and KafkaError."""
+    """`asked`: tenant/id, or the id alone; `passed` is called for every record read. Raises UnknownRelationshipError
+    and KafkaError."""
     asked = asked if "/" in asked else _full_name(asked, sorted(stored(settings, topics).states))
     key, events, clock, programmes = asked.encode(), list[Logged](), NONE, Programmes()
     partitions = partition_count(settings, topics.events)
@@ -176,7 +176,7 @@ def read_relationship(settings: Settings, topics: Topics, asked: str, passed: Ca
     def needed() -> Iterator[Record]:
         for record in read_partition(settings, Partition(topics.events, partition_of(key, partitions))):
             passed()
-            # The wall clock needs no records of others, the log's clock is the latest of all of them.
+            # The wall clock needs no other records; the log's clock is the latest recorded time of all of them.
             if record.key in {key, None} or settings.clock == "log":
                 yield record
 

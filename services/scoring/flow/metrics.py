@@ -1,4 +1,4 @@
-"""What scoring measures of itself."""
+"""The metrics of scoring."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -28,7 +28,7 @@ class ScoringMetrics:
         self.log_gap = gauge("log_gap", "Records that the log lost before they were applied: the partition stands")
 
     def measure(self, assigned: AssignedPartition, end: int, lost: int) -> None:
-        """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
+        """`end`: of the partition's log; `lost`: the records of a gap that it stands before."""
         label, partition = str(assigned.number), assigned.partition
         self.lag.labels(label).set(max(0, end - partition.offset - 1))
         self.clock.labels(label).set(partition.clock / SECOND)
@@ -39,7 +39,7 @@ class ScoringMetrics:
         self.stale.labels(label).set(assigned.stale.count(partition.states, partition.clock))
 
     def forget(self, partition: int) -> None:
-        """The partition is no more ours."""
+        """The partition is no longer assigned."""
         for metric in vars(self).values():
             if isinstance(metric, Gauge):
                 metric.remove(str(partition))

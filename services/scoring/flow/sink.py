@@ -1,5 +1,5 @@
-"""The warehouse as scoring sees it: a consumer group that stores what is told, and may be behind; and the rows that it
-has stored, in the words in which rows are compared."""
+"""The warehouse as seen by scoring: a consumer group that stores score events and may lag; and the rows that it has
+stored, in comparable form."""
 
 import time
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from services.scoring.domain.verification import ComparableRow, RowsDigest, dige
 
 GROUP = "rapport-warehouse"
 CATCH_UP_SECONDS = 120
-"""Seconds that the sink may take to store what was told before."""
+"""Time allowed for the sink to store what was emitted before."""
 
 
 class SinkBehindError(Exception):
@@ -25,11 +25,12 @@ class SinkBehindError(Exception):
 
 
 def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
-    """Returns when all is stored that was told on this topic before the call. Raises SinkBehindError, KafkaError."""
+    """Return when everything emitted on this topic before the call is stored. Raises SinkBehindError, KafkaError."""
     deadline = time.monotonic() + CATCH_UP_SECONDS
     with closing(Reader(settings, group)) as reader:
         ends = reader.end_offsets(reader.assign([scores]))
-        # While it is told on, one partition may be stored beyond its end of then: that makes up for no other.
+        # While scoring continues, one partition may be stored beyond its end of then: that does not make up for
+        # another.
         while behind := reader.behind(ends):
             if time.monotonic() > deadline:
                 raise SinkBehindError(
@@ -38,8 +39,8 @@ def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
             time.sleep(0.2)
 
 
-# What is compared of a row. Where one is spoilt a column may lack a part that another has: {nothing} is how a number
-# says so, a difference to be told like any other.
+# The compared content of a row. In a corrupt row a column may lack a part that another has: {nothing} stands for the
+# missing number, a difference like any other.
 _NAMED_PARTS = """
 WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
                arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
@@ -60,8 +61,8 @@ FROM mentoring.score_history FINAL
 WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
 ORDER BY relationship, as_of
 """
-# Behind the instant in the order of ComparableRow. Instants are asked for as the numbers that they are compared as:
-# else each would first be made a moment.
+# After the instant, in the order of ComparableRow. Instants are selected as the integers in which they are compared:
+# otherwise each would be converted to a datetime first.
 _ROW_QUERY = f"""{_NAMED_PARTS}
        toUnixTimestamp64Micro(as_of), causes, health, band, caps, risk,
        names, of_values, of_weights, of_factors, of_deltas,
@@ -70,8 +71,7 @@ _ROW_QUERY = f"""{_NAMED_PARTS}
        toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session),
        open_requests, profile, calibration, sources
 {_FROM}"""
-# The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
-# they should be.
+# The words and the numbers of verification.digest_of for each row: a comparison needs nothing else of matching rows.
 _DIGEST_QUERY = f"""{_NAMED_PARTS}
        arrayStringConcat(arrayMap(word -> concat(toString(length(word)), ':', word), arrayConcat(
            [toString(length(causes))], CAST(causes, 'Array(String)'), [toString(band)],
@@ -91,7 +91,7 @@ _DIGEST_QUERY = f"""{_NAMED_PARTS}
 
 
 def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, RowsDigest]:
-    """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
+    """For each relationship that has rows up to `until`. Raises ClickHouseError."""
     found: dict[str, tuple[list[bytes], list[bytes]]] = {}
     for name, words, numbers in warehouse.query(_DIGEST_QUERY, _parameters(names, until)):
         texts, packed = found.setdefault(name, ([], []))
@@ -101,7 +101,7 @@ def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> d
 
 
 def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:
-    """{relationship: {as_of: statement}} of the rows up to `until`. Raises ClickHouseError."""
+    """{relationship: {as_of: comparable row}} of the rows up to `until`. Raises ClickHouseError."""
     found: dict[str, dict[int, ComparableRow]] = {}
     for name, as_of, *columns in warehouse.query(_ROW_QUERY, _parameters(names, until)):
         row = ComparableRow._make(tuple(column) if isinstance(column, list) else column for column in columns)

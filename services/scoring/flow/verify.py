@@ -19,8 +19,8 @@ from services.scoring.topics import Topics
 
 RELATIONSHIPS_AT_ONCE = 100
 ATTEMPTS = 3
-"""A log that grows meanwhile makes a difference that is none: then the check is repeated."""
-# Of two programmes each would have a row of the same instant.
+"""A log that grows during the check makes apparent differences: then the check is repeated."""
+# With two programmes there would be two rows of the same instant.
 _LABELS = """
 SELECT concat(tenant_id, '/', relationship_id) AS relationship, groupUniqArray(program_id), groupUniqArray(model),
        countIf(calibrated = (calibration = {uncalibrated:String}))
@@ -75,7 +75,7 @@ def _compare_all(settings: Settings, stored_states: Stored, until: int | None, p
     for begin in range(0, len(relationships), RELATIONSHIPS_AT_ONCE):
         progress(f"computing and comparing, {begin} of {len(relationships)} relationships done")
         chunk = relationships[begin : begin + RELATIONSHIPS_AT_ONCE]
-        # What the log says, scored by the profiles that it says. Rows are only looked at where the first ones differ.
+        # The log's facts, scored by the log's profiles. Rows are read only for the first difference.
         full_histories = [log.histories.get(name, FullHistory()) for name in chunk]
         requests = [
             DigestRequest(name, history.facts, log.profiles_of(name, history.program), until)
@@ -95,8 +95,8 @@ def _compare_all(settings: Settings, stored_states: Stored, until: int | None, p
 
 
 class StoredLabels(NamedTuple):
-    """What the rows of a relationship say that is the same in all of them. `contradictions`: rows of which `calibrated`
-    says another thing than the name of the calibration, which is compared row by row."""
+    """Values that are the same in all rows of a relationship. `contradictions`: rows in which `calibrated` contradicts
+    the name of the calibration, which is compared row by row."""
 
     programs: Sequence[str]
     models: Sequence[str]
@@ -104,13 +104,13 @@ class StoredLabels(NamedTuple):
 
 
 def stored_labels(warehouse: ClickHouse, until: int) -> dict[str, StoredLabels]:
-    """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
+    """For each relationship that has rows up to `until`. Raises ClickHouseError."""
     parameters = {"until": from_micros(until), "uncalibrated": UNCALIBRATED}
     return {name: StoredLabels(*labels) for name, *labels in warehouse.query(_LABELS, parameters)}
 
 
 def mismatches(labels: StoredLabels | None, program: str) -> Iterator[str]:
-    """What they say and is not the truth; None: there are no rows."""
+    """The labels that differ from the truth; None: there are no rows."""
     if labels is None:
         return
     for name, true_rows, true in (("program_id", labels.programs, program), ("model", labels.models, MODEL)):

@@ -1,5 +1,4 @@
-"""What `rapport scoring what-if` looks at: the whole log, the profiles by which it is scored, and the file with those
-that are tried."""
+"""Inputs of `rapport scoring what-if`: the full log, the profiles that score it, and the file of candidates."""
 
 import json
 from pathlib import Path
@@ -19,22 +18,22 @@ from services.scoring.topics import Topics
 
 UNNAMED = "what-if"
 NEVER = "1971-01-01T00:00:00Z"
-"""Of a programme in a file nobody has recorded anything yet."""
+"""The recorded time of a programme in a file."""
 Record = TypeVar("Record", bound=Message)
 
 
 class ProfileFileError(Exception):
-    """The file holds nothing that can be tried; the message names the place and the reason."""
+    """The file holds no usable profile; the message names the location and the reason."""
 
 
 class NothingScoredError(Exception):
-    """There is no history to try a profile on."""
+    """There is no history on which to try a profile."""
 
 
 def read_candidates(file: Path) -> Candidates:
-    """Of a file as `rapport programs apply` takes it, the newest version of each programme; or one profile by itself,
-    tried on all programmes: what is left out has its default, `version` is not needed, and `effective_from` is not
-    looked at. Raises ProfileFileError."""
+    """From a file as `rapport programs apply` takes it, the newest version of each programme; or one profile by itself,
+    tried on all programmes: missing fields have their defaults, `version` is not needed, and `effective_from` is
+    ignored. Raises ProfileFileError."""
     try:
         read = documents(file)
     except UnreadableError as broken:
@@ -52,8 +51,8 @@ def read_candidates(file: Path) -> Candidates:
 
 
 def read_log(settings: Settings, topics: Topics) -> tuple[FullLog, TrialSpan]:
-    """Up to what the workers have acknowledged; from the time of the first fact to the clock up to which all that is
-    known has been scored everywhere. Raises NothingScoredError, KafkaError."""
+    """The log up to what the workers have acknowledged, and the span from the first fact to the clock up to which
+    everything is scored on all partitions. Raises NothingScoredError, KafkaError."""
     stored_states = stored(settings, topics)
     found = full_log(settings, topics, stored_states.watermarks)
     if stored_states.clock is None or not found.histories:

@@ -1,4 +1,4 @@
-"""The worker: owns partitions, applies their runs, moves their clocks, and writes phase by phase."""
+"""The worker: owns partitions, applies batches, moves their clocks, and writes phase by phase."""
 
 import asyncio
 import time
@@ -21,27 +21,27 @@ from services.scoring.flow.metrics import ScoringMetrics
 from services.scoring.topics import Topics
 
 MAX_CLOCK_LEAD = 5 * MINUTE
-"""So far beyond the wall clock a record may move the clock: whatever it says, time does not pass for others."""
+"""A record may move the clock this far beyond the wall clock: a wrong recorded time must not move time for others."""
 CLOCK_INTERVAL_SECONDS = 60
-"""Seconds between two steps of a partition's clock, and two words on it, while nothing else happens."""
+"""Seconds between two steps of an idle partition's clock, and between two clock events."""
 MAX_LOGGED_KEYS, MAX_LOGGED_KEY_BYTES = 5, 100
-"""Of the keys of unreadable states in a line of the log."""
+"""Limits of the keys of unreadable states in a log line."""
 TICK_SLICE_SECONDS = 0.05
-"""So long a partition whose clock is moved by the timer keeps its records waiting."""
+"""A partition whose clock is moved by the timer keeps its records waiting this long."""
 PHASE_LENGTH = 2_000
-"""Records that are under way at once."""
+"""Records in flight at once."""
 SHORT_BATCH_SECONDS = 0.1
-"""Most batches are over by then. One that is not, because it moves the clock far, gives way to those that are."""
+"""Most batches are done by then. A longer one, which moves the clock far, yields to the short ones."""
 YIELD_SECONDS = 0.03
-"""So long between two slices of its own: however many others there are, a quarter of the time is its own."""
+"""Pause between two slices of a long batch: however many partitions are busy, it keeps a quarter of the time."""
 
 
 Write = ProcessorWrite | RefusedRecord | bytes
-"""`bytes`: a word on the partition's clock."""
+"""`bytes`: a clock event of the partition."""
 
 
 class Outgoing(NamedTuple):
-    """A record for the broker; `partition` None: wherever the key belongs."""
+    """A record for the broker; `partition` None: the partitioner chooses by the key."""
 
     topic: str
     partition: int | None
@@ -52,7 +52,7 @@ class Outgoing(NamedTuple):
 
 class BatchProducer(Protocol):
     async def write(self, outgoing: Iterable[Outgoing]) -> None:
-        """Returns when all are acknowledged."""
+        """Return when all are acknowledged."""
 
 
 class Worker:
@@ -63,27 +63,27 @@ class Worker:
         self._metrics, self._liveness = metrics, liveness
         self._assigned_partitions: dict[int, AssignedPartition] = {}
         self._batch_started: dict[int, float] = {}
-        """When the batch in work of each partition began."""
+        """When the current batch of each partition began."""
         self._assignments = 0
         self._log = log.get(__name__)
 
     def next_offset(self, number: int) -> int | None:
-        """None: the partition is not ours."""
+        """None: the partition is not assigned."""
         assigned = self._assigned_partitions.get(number)
         return None if assigned is None else assigned.partition.offset + 1
 
     def applied_offset(self, number: int) -> int | None:
-        """Where whoever takes the partition goes on, or later; None: it is not ours."""
+        """The offset at which the next owner may continue, or a later one; None: the partition is not assigned."""
         assigned = self._assigned_partitions.get(number)
         return None if assigned is None else assigned.applied + 1
 
     async def restore(self, number: int, recovery: Recovery) -> bool:
-        """A partition was assigned and its changelog read. What was announced before a crash is told again first.
-        False: a rebalance began meanwhile, and it is not ours."""
+        """Restore an assigned partition from its changelog. Rows that were announced before a crash are emitted first.
+        Returns False if a rebalance began in the meantime and revoked it."""
         assignment = self._assignments
 
         def is_still_wanted() -> bool:
-            """Asked between two slices, which may take minutes: the group hears that we are alive."""
+            """Called between two slices of a restore of minutes: counts as polling, so that we stay in the group."""
             self._liveness.worked(time.monotonic())
             return assignment == self._assignments
 
@@ -117,15 +117,15 @@ class Worker:
         return not assigned.lost
 
     async def skip_to(self, number: int, offset: int) -> None:
-        """An operator accepted that the log begins at this offset; what was before it is lost."""
+        """An operator accepted that the log begins at this offset; the records before it are lost."""
         assigned = self._assigned_partitions.get(number)
         if assigned is not None:
             async with assigned.lock:
                 assigned.partition.offset = max(assigned.partition.offset, offset - 1)
 
     async def drop_all(self) -> None:
-        """A rebalance began: the partitions may be somebody else's. Returns when nothing of them is under way any more,
-        at the latest after one phase."""
+        """A rebalance began: the partitions may go to other workers. Returns when none of their writes is in flight any
+        more, after one phase at the latest."""
         self._assignments += 1
         dropped = list(self._assigned_partitions.values())
         self._assigned_partitions.clear()
@@ -138,7 +138,7 @@ class Worker:
             self._log.info("partitions_dropped", partitions=sorted(assigned.number for assigned in dropped))
 
     async def apply(self, number: int, fetched: Sequence[Fetched]) -> int | None:
-        """Applies a batch. None when it is applied or was before; else the offset that has to come first."""
+        """Apply a batch. Returns None when it is applied, now or earlier; else the offset that has to come first."""
         assigned = self._assigned_partitions.get(number)
         if assigned is None:
             return None
@@ -169,11 +169,11 @@ class Worker:
             return None
 
     async def tick(self, number: int, end: int, clock: int | None) -> None:
-        """Called about once a second with the end of the partition and the wall clock (log mode: None). Only a
-        partition that is read to its end may let time pass, in slices, so that records get in between."""
+        """Called about once a second with the end of the partition and the wall clock (log mode: None). Time passes
+        only for a partition that is read to its end, in slices, so that records get in between."""
         assigned = self._assigned_partitions.get(number)
         if assigned is not None and assigned.lock.locked():
-            # A batch is in work, for minutes if it moves the clock far: its own records move it.
+            # A batch is being applied, for minutes if it moves the clock far: its records move the clock.
             self._metrics.measure(assigned, end, lost=0)
             return
         while assigned is not None and not assigned.lost:
@@ -188,8 +188,8 @@ class Worker:
                     return
 
     async def _advance_clock(self, assigned: AssignedPartition, clock: int) -> bool:
-        """A slice of a day at the most; whether the clock is reached. While nothing is due, a step a minute is enough:
-        each is two records in the changelog."""
+        """Advance by a slice of a day at most; returns whether the clock is reached. While nothing is due, one step a
+        minute is enough: each is two records in the changelog."""
         partition = assigned.partition
         if clock - partition.clock < CLOCK_INTERVAL_SECONDS * SECOND and not partition.is_due(clock):
             return await self._write_slice(assigned, assigned.processor.tick(partition.clock))
@@ -213,9 +213,9 @@ class Worker:
         phases: Iterable[Phase],
         refused: Sequence[RefusedRecord] = (),
     ) -> int:
-        """Writes phase by phase, each acknowledged before the next, and stops when the partition is lost: then its
-        state in memory is of no use any more. `refused` grows as the records are read: what is in it is written before
-        the watermark that passes over it. Returns how many rows were emitted."""
+        """Write phase by phase, each acknowledged before the next, and stop when the partition is lost, since its state
+        in memory is then useless. `refused` grows as records are read: its records are written before the watermark
+        that passes over them. Returns how many rows were emitted."""
         rows, refusals, time_slice = 0, 0, TimeSlice()
         for phase in phases:
             if time_slice.is_over():
@@ -223,7 +223,7 @@ class Worker:
                 await self._yield_to_others(assigned, time_slice)
             if assigned.lost:
                 break
-            # The outputs come before the watermark, though there may be none.
+            # Refused records go out with the outputs, before the watermark, even if there are no outputs.
             if phase or (phase is not PAUSE and len(refused) > refusals):
                 self._liveness.worked(time_slice.now)
                 rows += await self._write_phase(assigned, [*refused[refusals:], *phase])
@@ -231,8 +231,8 @@ class Worker:
         return rows
 
     async def _write_slice(self, assigned: AssignedPartition, phases: Iterable[Phase]) -> bool:
-        """As `_write`, for a while; whether all is written. What is left is begun anew: so it ends behind a phase that
-        wrote, never where rows wait to be written."""
+        """As `_write`, for one slice; returns whether everything is written. The rest is computed again, so a slice
+        ends after a phase that wrote, never while rows are unwritten."""
         time_slice = TimeSlice()
         end = time_slice.now + TICK_SLICE_SECONDS
         for phase in phases:
@@ -246,8 +246,8 @@ class Worker:
         return True
 
     async def _yield_to_others(self, assigned: AssignedPartition, time_slice: TimeSlice) -> None:
-        """An event passes the event loop a dozen times until it is acknowledged: if long work took a slice each time,
-        it would wait for a dozen of them."""
+        """An event passes the event loop a dozen times until it is acknowledged: without this pause it would wait for
+        as many slices of long work."""
         now = time.monotonic()
         until, is_long = now + YIELD_SECONDS, now - self._batch_started.get(assigned.number, 0.0) > SHORT_BATCH_SECONDS
         while is_long and now < until and now - max(self._batch_started.values(), default=0.0) < SHORT_BATCH_SECONDS:
@@ -266,7 +266,7 @@ class Worker:
         return rows
 
     async def _send_acknowledged(self, assigned: AssignedPartition, writes: Sequence[Write]) -> None:
-        """Nothing is written where the partition is lost while its rows become bytes."""
+        """Nothing is written if the partition is lost while its rows are serialized."""
         outgoing, time_slice = list[Outgoing](), TimeSlice()
         for write in writes:
             outgoing.append(_outgoing(self._topics, write, assigned.number))
@@ -295,7 +295,7 @@ class Worker:
         )
 
     def report_gap(self, number: int, end: int, lost: int) -> None:
-        """The partition stands before a gap of so many lost records: no time passes for it."""
+        """The partition stands before a gap of this many lost records: no time passes for it."""
         assigned = self._assigned_partitions.get(number)
         if assigned is not None:
             self._metrics.measure(assigned, end, lost)

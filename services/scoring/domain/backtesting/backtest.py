@@ -1,5 +1,5 @@
-"""The backtest: calibrate on the past, predict what came after, and compare with simpler rules. Drift: whether the
-world still is as it was when the model learnt it, year by year or quarter by quarter."""
+"""The backtest: calibrate on the earlier part, predict the later one, and compare with simpler rules. Drift: whether
+later periods, by year or quarter, still resemble the time from which the model learnt."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,17 +44,17 @@ from services.scoring.domain.backtesting.measures import (
 from services.scoring.domain.bounds import DAY
 
 YEARLY_FROM = 3 * 365 * DAY
-"""A longer time is told by years, a shorter one by quarters."""
+"""Longer spans are reported by year, shorter ones by quarter."""
 SURE = 2.58
 """Standard errors from which a difference is flagged: one period in a hundred by chance."""
 LEAST_PAIRS = 10
-"""Fewer pairs of a period tell nothing of how sure its numbers are: nothing is flagged."""
+"""With fewer pairs the errors of a period are unknown: nothing is flagged."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A period: `gap` is observed less predicted. `flags` names what differs: the base rate from that of the time the
-    model learnt from, or the calibration."""
+    """A period: `gap` is observed minus predicted. `flags` names what differs: the base rate from that of the
+    calibration part, or the calibration."""
 
     period: str
     cases: int
@@ -113,8 +113,8 @@ class SplitSide:
 
 @dataclass(frozen=True)
 class ModelEvaluation:
-    """A model on the later part: its measures by name, how much its Brier score lies above that of the model as it was
-    learnt once (on the same resamples), and its reliability."""
+    """A model on the later part: its measures by name; how much its Brier score exceeds that of the model learnt once
+    (on the same resamples); and its reliability."""
 
     name: str
     measures: Mapping[str, Interval]
@@ -124,8 +124,8 @@ class ModelEvaluation:
 
 @dataclass(frozen=True)
 class BacktestReport:
-    """`models`: learnt once, before the split; `rolling`: learnt anew every so many days, empty where nobody asked for
-    it. Our own model is the first of each. `lead_times` and `drift` are of the rolling one where there is one."""
+    """`models`: learnt once, before the split; `rolling`: relearnt every `rolling_days`, empty if not requested. Our
+    own model is the first of each. `lead_times` and `drift` are of the rolling model if there is one."""
 
     rule: CaseRule
     span: HistorySpan
@@ -146,14 +146,14 @@ MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
 
 Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
-"""Goes through the pairs and shows how far it is, under a name."""
+"""Iterates over the pairs and shows the progress under a name."""
 
 
 def backtest(
     histories: PairHistories, plan: CasePlan, share: float, rolling_days: int | None, track: Track
 ) -> BacktestReport | NotLearnable:
-    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
-    `rolling_days` says so, also with what a job learns anew every so many days."""
+    """The first `share` of the span calibrates, the rest is predicted: with the model learnt then and, if
+    `rolling_days` is set, also with one that is relearnt every so many days."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     parts = split(cases, histories.span, share, plan.rule.horizon)
     coefficients = learnt(parts.earlier)
@@ -199,7 +199,8 @@ def backtest(
 def _predicted(
     histories: PairHistories, rule: CaseRule, cases: Cases, later: Cases, fits: Sequence[Fit]
 ) -> dict[str, Floats]:
-    """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
+    """Predictions of the later cases, by model: the simpler rules are relearnt whenever our model is, from the same
+    cases."""
     found = {MODEL: forecast(later.features, later.at, fits)}
     for number, fit in enumerate(fits):
         until = fits[number + 1].since if number + 1 < len(fits) else np.inf

@@ -1,4 +1,5 @@
-"""The simpler rules that a model must beat. Each ranks the cases; its own calibration turns that into probabilities.
+"""The simpler rules that a model must beat. Each ranks the cases; a calibration of its own turns ranks into
+probabilities.
 
 BG/NBD: how often a customer comes, who may drop out after any visit.
 
@@ -25,11 +26,11 @@ from services.scoring.domain.backtesting.measures import Floats
 from services.scoring.domain.bounds import DAY
 
 RULE_DAYS = 30
-"""The rule of thumb: after a month without contact somebody asks."""
+"""The rule of thumb: follow up after a month without contact."""
 LEAST_SILENCE_DAYS = 0.5
 """As in the model: finer differences mean nothing."""
 BOUND = 12.0
-"""Of the logarithms of the parameters: beyond e^12 nothing changes any more but rounding."""
+"""Of the logarithms of the parameters: beyond e^12 only rounding changes."""
 
 
 class BgNbd(NamedTuple):
@@ -60,8 +61,8 @@ def log_likelihood(model: BgNbd, past: ContactSummary) -> Floats:
 
 
 def silent(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
-    """P(no visit in the next `horizon` days): the likelihood of the same history seen so much longer, over that of the
-    history as it is."""
+    """P(no visit in the next `horizon` days): the likelihood of the same history observed that much longer, over that
+    of the history itself."""
     dropped = _dropped_out(model, past)
     longer = np.logaddexp(_still_there(model, past, horizon), dropped)
     result: Floats = np.exp(longer - np.logaddexp(_still_there(model, past, 0.0), dropped))
@@ -74,7 +75,7 @@ def _still_there(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
 
 
 def _dropped_out(model: BgNbd, past: ContactSummary) -> Floats:
-    """Only a visit after the first can have been the last: without one the customer is still there."""
+    """Only a visit after the first can have been the last: without one the customer has not dropped out."""
     again = past.repeats > 0
     x = np.where(again, past.repeats, 1.0)
     logs = np.log(model.a) - np.log(model.b + x - 1) - (model.r + x) * np.log(model.alpha + past.recency)
@@ -96,7 +97,7 @@ def scores(cases: Cases, model: BgNbd, horizon_days: int) -> Mapping[str, Floats
 def predicted(
     histories: PairHistories, horizon_days: int, earlier: Cases, later: Cases, at: int
 ) -> Mapping[str, Floats]:
-    """Of the later cases, by rule; everything is learnt from what was over at the instant `at`."""
+    """Predictions of the later cases, by rule; everything is learnt from what was over at the instant `at`."""
     model = fit_bgnbd(contact_summaries(histories, at))
     earlier_scores, later_scores = (scores(cases, model, horizon_days) for cases in (earlier, later))
     weight = age_weights(earlier.at)
@@ -104,7 +105,7 @@ def predicted(
 
 
 def mapped(score: Floats, faded: Floats, later: Floats, weight: Floats | float = 1.0) -> Floats:
-    """The probabilities of the later scores, by a logistic curve through the earlier ones (Platt scaling)."""
+    """Probabilities of the later scores, by a logistic curve through the earlier ones (Platt scaling)."""
     centre, spread = score.mean(), score.std() or 1.0
     bounds = [(-np.inf, np.inf), (0.0, np.inf)]
     curve = minimize_loss(WeightedProblem(_design((score - centre) / spread), faded, bounds, weight=weight))
@@ -112,7 +113,7 @@ def mapped(score: Floats, faded: Floats, later: Floats, weight: Floats | float =
 
 
 def contact_summaries(histories: PairHistories, at: int) -> ContactSummary:
-    """The contacts of all pairs that were in contact up to `at`: what BG/NBD learns from."""
+    """The contacts of all pairs that were in contact up to `at`: the input of BG/NBD."""
     earlier_scores = [pair.days[: pair.days_upto(at)] for pair in histories.pairs]
     columns = np.array([contact_summary(days, at // DAY) for days in earlier_scores if days], dtype=float)
     return ContactSummary(*columns.T)

@@ -1,6 +1,5 @@
-"""Pairs: all that is known of a relationship, when its two were in contact, and what live scoring saw of it. Cases: a
-pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it; and their split in
-time."""
+"""Pairs: the facts of a relationship, its contacts, and what live scoring would have seen. Cases: a pair at a cut-off,
+its features then, and whether no contact came in the horizon after it; and their split in time."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from services.scoring.domain.timeline import Timeline
 
 
 class HistorySpan(NamedTuple):
-    """From the first contact to the last instant of which anything is known, in microseconds."""
+    """From the first contact to the last known instant, in microseconds."""
 
     begin: int
     end: int
@@ -28,7 +27,7 @@ class HistorySpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """`contacts` are the times of its standing contacts, `days` the days since 1970 that have one; both ascend."""
+    """`contacts`: the times of the standing contacts; `days`: the days since 1970 that have one; both ascending."""
 
     name: str
     facts: Facts
@@ -39,7 +38,7 @@ class Pair:
         return bisect_right(self.contacts, at)
 
     def days_upto(self, at: int) -> int:
-        """Contact days with a contact at or before this instant."""
+        """How many contact days have a contact at or before this instant."""
         count = self.contacts_upto(at)
         return bisect_right(self.days, self.contacts[count - 1] // DAY) if count else 0
 
@@ -57,8 +56,7 @@ class PairHistories:
 
 
 def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
-    """`end`: the last instant of which anything is known. None if nobody was ever in contact. Nothing is learnt from
-    a relationship that was erased."""
+    """`end`: the last known instant. None if no pair was ever in contact. Erased relationships are left out."""
     pairs = []
     for name, facts_of_pair in sorted(facts.items()):
         contacts = sorted(key.time for key, fact in facts_of_pair.items() if key.kind in CONTACTS and fact.stands)
@@ -74,8 +72,8 @@ class ScoringView:
         self._timeline = Timeline(facts, profiles)
 
     def is_watched(self, begin: int, end: int) -> bool:
-        """Whether the pair was neither paused nor ended in between, as the facts up to `end` tell: what a leave or a
-        planned end does is no fading."""
+        """Whether the pair was neither paused nor ended in between, by the facts up to `end`: a leave or a planned end
+        is no fading."""
         snapshot = self._timeline.at(end)
         return snapshot.is_open(end) and not any(
             low < end and begin < high for low, high in snapshot.frame.pauses.spans
@@ -92,7 +90,7 @@ class ScoringView:
 
 @dataclass(frozen=True)
 class CaseRule:
-    """Which instants are judged. A pair is one to be watched if it has met often enough, and not too long ago."""
+    """Which instants become cases. A pair is watched if it has met often enough, and not too long ago."""
 
     every_days: int = 14
     horizon_days: int = 30
@@ -105,8 +103,8 @@ class CaseRule:
 
 
 class ContactSummary(NamedTuple):
-    """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last one, and days from
-    the first one until now."""
+    """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last, and days from the
+    first until now."""
 
     repeats: Floats
     recency: Floats
@@ -115,8 +113,8 @@ class ContactSummary(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
-    number, the cut-off in microseconds."""
+    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the number of the
+    pair, the cut-off in microseconds."""
 
     features: Floats
     faded: Floats
@@ -136,13 +134,13 @@ class Examples:
 
     @property
     def both_happened(self) -> bool:
-        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
+        """Some pairs met again and some did not: otherwise nothing can be learnt or evaluated."""
         return 0 < float(self.faded.sum()) < self.count
 
 
 @dataclass(frozen=True)
 class Cases(Examples):
-    """Besides what is learnt from: what scoring saw, days since the last contact, and the contacts."""
+    """In addition to the examples: health, days since the last contact, and the contact summary."""
 
     health: Floats
     silence: Floats
@@ -186,7 +184,7 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
 
 
 def contact_summary(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
-    """Of contact days up to `day`, as in `ContactSummary`."""
+    """Of contact days up to `day`, as in ContactSummary."""
     return len(days) - 1, days[-1] - days[0], day - days[0]
 
 

@@ -18,10 +18,10 @@ Predict = Callable[[Floats, Ints], Floats]
 
 @dataclass(frozen=True)
 class LeadTime:
-    """Of `silences`, the times after each contact day, `reached` reached the level, and of those whose further course
-    is known the share `right` had no contact in the horizon after it. `fades` lasted as long as a pair counts as
-    active; of them the share `never` never reached the level; `days` are the quartiles of how long before the fade the
-    others did. NaN or None where there is nothing to say."""
+    """Of `silences`, the times after each contact day, `reached` reached the level. Of those whose outcome is known,
+    the share `right` had no contact in the horizon after it. `fades` lasted as long as a pair counts as active; of
+    them, the share `never` did not reach the level. `days`: quartiles of how long before the fade the others did. NaN
+    or None without data."""
 
     level: float
     silences: int
@@ -33,7 +33,7 @@ class LeadTime:
 
 
 class ContactGap(NamedTuple):
-    """From a contact, the last of its day, to the next one (None: there is none), watched up to `until`."""
+    """From a contact, the last of its day, to the next one (None: there is none), observed up to `until`."""
 
     begin: int
     following: int | None
@@ -41,7 +41,7 @@ class ContactGap(NamedTuple):
 
 
 class WatchedGap(NamedTuple):
-    """`risks` a day apart, the first at the contact. `fades` None: the history ends before one can say."""
+    """`risks` at intervals of a day, the first at the contact. `fades` None: the history ends too early to decide."""
 
     silence: ContactGap
     risks: Floats
@@ -87,7 +87,7 @@ def lead_time(level: float, gaps: Sequence[WatchedGap], rule: CaseRule, span: Hi
 
 
 def _gaps_of(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
-    """After the last contact of each contact day, from the one on that makes it a pair to be watched."""
+    """After the last contact of each contact day, from the day on that makes the pair a watched one."""
     for day in pair.days[rule.least_contact_days - 1 :]:
         begin = pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
         following = pair.next_contact(begin)
@@ -96,7 +96,7 @@ def _gaps_of(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactG
 
 
 def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None:
-    """Whether the silence lasts beyond `upto`; None: the history ends before."""
+    """Whether the silence lasts beyond `upto`; None: the history ends before it."""
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None

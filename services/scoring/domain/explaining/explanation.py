@@ -1,6 +1,6 @@
-"""Everything there is to say about one relationship at one instant: how it is, why, how it came, and what to do. That
-is the act that answers the costliest cause, found by trying good acts as if they had just happened, as the events that
-they would leave on the log."""
+"""The explanation of one relationship at one instant: its score, the reasons, how it came about, and what to do. The
+recommended act answers the costliest cause. It is found by trying candidate acts as if they had just happened, as the
+events that they would leave on the log."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,21 +23,21 @@ from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, Evaluat
 from services.scoring.domain.timeline import Timeline
 
 BOOKED_AHEAD = 7 * DAY
-"""A session that is booked is tried as one in a week."""
+"""The trial of a booked session is one in a week."""
 GOALS_TRIED = 3
-"""The newest open goals: to achieve another one would lift as much."""
+"""The newest open goals: achieving another one would raise health by as much."""
 _SMART = dict.fromkeys(p.Smart.model_fields, True)
 _SIDES: tuple[Side, ...] = ("mentor", "mentee")
 _GOAL_ENDS = frozenset(f"mentoring.goal.{end}.v1" for end in ("achieved", "missed", "abandoned"))
 
 
 CAP = "cap"
-"""What caps the band, as a cause."""
+"""The cap of the band, as a cause."""
 
 
 class Act(NamedTuple):
-    """`steps`: what is to be done, in words, one per event. `answers`: the parts of health whose lack it is an answer
-    to: silence and rhythm are answered by meeting, never by a rating."""
+    """`steps`: what to do, in words, one per event. `answers`: the parts of health whose lack it answers: silence and
+    rhythm are answered by meeting, never by a rating."""
 
     steps: tuple[str, ...]
     events: tuple[OfRelationship, ...]
@@ -54,7 +54,7 @@ class _PlannedEvent(NamedTuple):
 
 
 def candidate_acts(history: KnownHistory, at: int, weights: Weights) -> list[Act]:
-    """Each on its own; what caps the band is resolved by one act, however many steps it takes."""
+    """One act per plan; the caps of the band are resolved by a single act, however many steps it takes."""
     standing = history.standing(at)
     plans = [*_unconditional_plans(at), *_plans_for_open_matters(standing), *_plans_for_weights(weights)]
     caps = list(_plans_for_caps(standing))
@@ -81,7 +81,7 @@ def candidate_acts(history: KnownHistory, at: int, weights: Weights) -> list[Act
 
 
 def _unconditional_plans(at: int) -> Iterator[_PlannedEvent]:
-    # Observed: no tool that told otherwise of a meeting at the same time outweighs it.
+    # Observed: no report of a meeting at the same time outweighs it.
     held = {"session_id": "hypothetical", "started_at": _rfc3339(at), "evidence": "observed"}
     yield _PlannedEvent("hold a session", "session.held", held, ("silence", "rhythm", "reliability"))
     begin = at + BOOKED_AHEAD
@@ -147,7 +147,7 @@ BEST_TO_WORST = BANDS[::-1]
 
 
 class Trial(NamedTuple):
-    """What these steps would make of the score; health and risk in millionths."""
+    """The score after these steps; health and risk in millionths."""
 
     steps: tuple[str, ...]
     health: int
@@ -157,9 +157,9 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Remedies:
-    """`first`: what answers the costliest cause that any act answers; where that alone does not lift the band, with one
-    more act if the two do. None: nothing does, or nothing needs to, as `reason` says. `singles`: what each act would do
-    by itself, the best first; none that lowers the score is among them."""
+    """`first`: the act that answers the costliest cause that any act answers; if it alone does not lift the band,
+    combined with one more act that does. None: no act helps or none is needed, as `reason` states. `singles`: the
+    effect of each act by itself, the best first, without acts that lower the score."""
 
     first: Trial | None
     cause: str = ""
@@ -168,14 +168,14 @@ class Remedies:
 
 
 def remedies(history: KnownHistory, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
-    """What would do the relationship of `row`, the newest one, good if it happened at `at`. `causes`: the parts of
-    health that lack most, the costliest first."""
+    """The acts that would help if they happened at `at`, for a relationship whose newest row is `row`. `causes`: the
+    parts of health that lack most, the costliest first."""
     now = row.evaluation
     if row.status != "active":
         return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
     if now.band == BEST_TO_WORST[0]:
         return Remedies(None, reason="it is in the highest band")
-    # What a score can look at.
+    # The facts that a score uses.
     kept = trimmed({key: fact for key, fact in history.facts.items() if key.time <= at})
 
     def trial_of(acts: Sequence[Act]) -> Trial:
@@ -191,7 +191,7 @@ def remedies(history: KnownHistory, profiles: Profiles, row: HistoryRow, at: int
     harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
     singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
-    # What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last.
+    # The caps come first if nothing else keeps the band down; parts that are no cause come last.
     binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
     rest = [part.name for part in now.parts if part.name not in causes]
     for cause in [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]:
@@ -204,14 +204,14 @@ def remedies(history: KnownHistory, profiles: Profiles, row: HistoryRow, at: int
 
 
 def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
-    """Of those that lift the band the one of fewest steps, of equally many that which raises health most."""
+    """The trial with the fewest steps that lifts the band; among equals, the one that raises health most."""
     lifting = (trial for trial in trials if BEST_TO_WORST.index(trial.band) < BEST_TO_WORST.index(now.band))
     return min(lifting, key=lambda trial: (len(trial.steps), -trial.health), default=None)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """`at`: the instant of the newest row up to `as_of`; `row` is what is said of the relationship since then."""
+    """`at`: the instant of the newest row up to `as_of`; `row` holds since then."""
 
     history: KnownHistory
     as_of: int
@@ -225,8 +225,6 @@ class Explanation:
 
 @dataclass(frozen=True)
 class NothingToExplain:
-    """There is nothing to explain."""
-
     reason: str
 
 

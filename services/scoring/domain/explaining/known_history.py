@@ -1,4 +1,4 @@
-"""What was known of one relationship at some time: its events, the facts they leave, and which were taken back."""
+"""The history of one relationship as known at some time: its events, the facts they leave, and which were retracted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 RETRACTED_LATER = " (retracted later)"
 NEVER_RECEIVED = "a report that was retracted and never came"
 Logged = tuple[int, OfRelationship]
-"""An event and its position on the log."""
+"""An event with its position on the log."""
 
 
 class StatedFact(NamedTuple):
-    """A fact as its event told it."""
+    """A fact with the event that stated it."""
 
     key: Key
     event: OfRelationship
@@ -28,7 +28,7 @@ class StatedFact(NamedTuple):
 @dataclass(frozen=True)
 class KnownHistory:
     """`stated`: every fact once, in the order of facts. `later`: how many events were recorded after `known_at`.
-    `erased`: nothing may be told, whatever was known when."""
+    `erased`: nothing may be shown, whatever was known at the time."""
 
     relationship: str
     program: str
@@ -39,7 +39,7 @@ class KnownHistory:
     erased: bool
 
     def words(self) -> dict[int, tuple[str, ...]]:
-        """What happened at each instant, and what is not to count."""
+        """What happened at each instant, and what does not count."""
         stated = [(key, words_of(event) + ("" if stands else RETRACTED_LATER)) for key, event, stands in self.stated]
         marks = [(key, NEVER_RECEIVED) for key, fact in self.facts.items() if fact.position == NONE]
         found: dict[int, tuple[str, ...]] = {}
@@ -57,7 +57,7 @@ class KnownHistory:
 
 
 def known_history(relationship: str, log: Sequence[Logged], known_at: int | None) -> KnownHistory:
-    """From all events of the relationship in log order, those that were recorded up to `known_at`."""
+    """From all events of the relationship in log order: those recorded up to `known_at`."""
     known = [(n, event) for n, event in log if known_at is None or to_micros(event.recordedtime) <= known_at]
     facts: dict[Key, Fact] = {}
     first_events: dict[Key, OfRelationship] = {}

@@ -1,5 +1,5 @@
-"""What grows into what, under which names; and whether it may now: everybody has read the log to its end, and nobody is
-at work."""
+"""The plan of a repartition: old and new topics, and whether it may start: every consumer has read the log to its end,
+and none is running."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
@@ -17,21 +17,21 @@ from services.scoring.topics import Topics
 WAREHOUSE, NOTIFY = "rapport-warehouse", "rapport-notify"
 
 Advance = Callable[[int], object]
-"""Learns that so much more is done."""
+"""Reports that this much more is done."""
 StartProgress = Callable[[str, int], Advance]
-"""Learns what is begun and how much it is, and says whom to tell of progress."""
+"""Reports a step and its total; returns the function that reports its progress."""
 
 
 class NotRepartitionedError(Exception):
-    """The log does not grow; the message says why, and what to do."""
+    """The log is not repartitioned; the message states the reason and the remedy."""
 
 
 @dataclass(frozen=True)
 class Epoch:
     """The topics of one epoch of the log. All have as many partitions as the log.
 
-    `projections`: the topics that ingest folds from the log. They are created with the log, and are not copied: the
-    projector folds the grown log from its beginning."""
+    `projections`: the topics that ingest folds from the log. They are created with the log, and not copied: the
+    projector folds the new log from its beginning."""
 
     topics: Topics
     alert_state: str
@@ -43,7 +43,7 @@ class Epoch:
 
     @property
     def target_topics(self) -> Mapping[str, Topic]:
-        """Those that repartitioning fills, by name, with what the registry says of each."""
+        """The topics that repartitioning fills, by name, with their registry entries."""
         return {
             self.topics.state: SCORING_STATE,
             self.topics.scores: SCORES,
@@ -58,8 +58,8 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Repartitioning:
-    """`readers`: by consumer group the topics of the old epoch that it must have read to the end. Whoever has read the
-    old log does not read the copy again. `check` raises where maintenance is no more ours."""
+    """`readers`: by consumer group, the topics of the old epoch that it must have read to the end, so that it need not
+    read the copy again. `check` raises if exclusive maintenance is lost."""
 
     old: Epoch
     new: Epoch
@@ -75,11 +75,11 @@ class Repartitioning:
 
 
 SESSION_TIMEOUT = 20
-"""Seconds: a member with a name of its own stays in its group until its session ends, also when it was stopped."""
+"""Seconds. A static member stays in its group until its session ends, even after it was stopped."""
 
 
 def problems(settings: Settings, repartitioning: Repartitioning, recovered: Mapping[int, Recovery]) -> list[str]:
-    """Each with what to do; empty when nothing is in the way. Raises KafkaError."""
+    """Each with its remedy; empty if nothing prevents the repartition. Raises KafkaError."""
     topics = repartitioning.old.topics
     return [
         *(

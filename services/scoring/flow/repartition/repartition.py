@@ -1,9 +1,9 @@
-"""`rapport scoring repartition`: the order of the steps, each of which may be repeated after a crash. The log is copied
-record by record, each old partition to those that come of it, and what notify remembers beside it.
+"""`rapport scoring repartition`: the steps in order, each of which may be repeated after a crash. The log is copied
+record by record, from each old partition to its new ones, together with the state of notify.
 
-What an old partition gives to a new one is always the same sequence of records. So a copy that was cut off goes on
-behind what is there, and at the end the digest of what had to come is compared with that of what is there. The
-states of the new partitions come from their log; each is compared with the state that it comes of."""
+An old partition always yields the same sequence of records for a new one. So an interrupted copy continues behind the
+existing records, and at the end the digest of the expected records is compared with that of the copy. The states of the
+new partitions are rebuilt from their log; each is compared with the old state."""
 
 import hashlib
 import time
@@ -45,11 +45,11 @@ from services.scoring.flow.repartition.plan import (
 )
 
 OF_PARTITION = b"\0"
-"""Begins the keys of records that belong to a partition, not to a relationship; so do records without a key."""
+"""Key prefix of records that belong to a partition, not to a relationship; records without a key do too."""
 
 
 class Digest:
-    """Of a sequence of records; equal values are of the same records in the same order."""
+    """Of a sequence of records; equal for the same records in the same order."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -67,7 +67,8 @@ class Digest:
 
 
 def children_of(key: bytes | None, number: int, split: PartitionSplit) -> Sequence[int]:
-    """Where a record of an old partition belongs. Raises NotRepartitionedError where its key cannot have come there."""
+    """The new partitions of a record of an old one. Raises NotRepartitionedError if its key does not belong to the old
+    partition."""
     if key is None or key.startswith(OF_PARTITION):
         return split.children(number)
     child = partition_of(key, split.new)
@@ -82,7 +83,7 @@ def children_of(key: bytes | None, number: int, split: PartitionSplit) -> Sequen
 def copy_partition(
     settings: Settings, source: Partition, target: str, split: PartitionSplit, advance: Advance
 ) -> dict[int, Digest]:
-    """What each new partition holds when this returns, unless others wrote to it. Raises KafkaError and
+    """Returns the digest that each new partition has now, unless others wrote to it. Raises KafkaError and
     NotRepartitionedError."""
     number = source.number
     expected = {child: Digest() for child in split.children(number)}
@@ -92,8 +93,8 @@ def copy_partition(
     def copies() -> Iterator[Sent]:
         for record in read_partition(settings, source):
             of_relationship = record.key is not None and not record.key.startswith(OF_PARTITION)
-            # A record that lies elsewhere than its key belongs is refused by all who read the log. It stays so: all
-            # that comes of its partition is elsewhere too.
+            # Every reader refuses a record on a partition that does not match its key. It stays refused: all new
+            # partitions of this one are wrong for it, too.
             is_misplaced = of_relationship and partition_of(record.key or b"", split.old) != number
             for child in split.children(number)[:1] if is_misplaced else children_of(record.key, number, split):
                 target_partition = Partition(target, child)
@@ -108,11 +109,11 @@ def copy_partition(
 
 
 CompactedTopic = Mapping[int, Mapping[bytes, bytes]]
-"""By partition what a compacted topic says of every key."""
+"""By partition, the value of every key of a compacted topic."""
 
 
 def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> None:
-    """A repeat changes nothing. Raises KafkaError, NotRepartitionedError."""
+    """Idempotent. Raises KafkaError, NotRepartitionedError."""
     target = repartitioning.new.alert_state
     expected: dict[int, dict[bytes, bytes]] = defaultdict(dict)
     for number, values in _compacted(settings, repartitioning.old.alert_state).items():
@@ -140,7 +141,7 @@ def _compacted(settings: Settings, topic: str) -> CompactedTopic:
 
 @dataclass(frozen=True)
 class Repartitioned:
-    """What the new log holds."""
+    """The content of the new log."""
 
     records: int
     relationships: int
@@ -173,7 +174,7 @@ def rebuild_states(
         states = _rebuilt_states(
             {n: s for n, s in old.states.items() if partition_of(n.encode(), len(expected)) == child}, histories
         )
-        # The watermark comes last: it says that all of it is there.
+        # The watermark comes last: it states that everything is there.
         entries = chain(
             (state_entry(name, generation, state) for name, state in states.items()),
             (programme_entry(generation, applied) for applied in old.profiles.values()),
@@ -189,7 +190,7 @@ def rebuild_states(
 def _rebuilt_states(
     old: Mapping[str, RelationshipState], histories: Mapping[str, FullHistory]
 ) -> dict[str, RelationshipState]:
-    """Raises NotRepartitionedError where log and state do not say the same: whatever is rebuilt later would lose it."""
+    """Raises NotRepartitionedError where log and state differ: any later rebuild would lose the difference."""
     states: dict[str, RelationshipState] = {}
     for name in old.keys() | histories.keys():
         state = repartitioned(old.get(name, RelationshipState()), histories.get(name, FullHistory()))
@@ -205,20 +206,20 @@ def _rebuilt_states(
 def repartition(
     settings: Settings, repartitioning: Repartitioning, partitions: int, start_progress: StartProgress
 ) -> Repartitioned:
-    """Raises NotRepartitionedError and KafkaError. After a crash the same call goes on where it was."""
+    """After a crash the same call continues where it stopped. Raises NotRepartitionedError and KafkaError."""
     old, new, check = repartitioning.old, repartitioning.new, repartitioning.check
     source, target = old.topics.events, new.topics.events
     split = PartitionSplit(partition_count(settings, source), partitions)
     if problem := split.problem or _conflict_with_begun(settings, repartitioning, split):
         raise NotRepartitionedError(problem)
-    # 1. Nobody is at work, and everything is read.
+    # 1. No consumer is running, and everything is read.
     found = recovered_partitions(settings, old.topics)
-    # Also one of which nothing was ever stored.
+    # Includes partitions for which nothing was ever stored.
     recovered = {number: found[number] for number in range(split.old)}
     if faults := problems(settings, repartitioning, recovered):
         raise NotRepartitionedError("\n  ".join(["not yet:", *faults]))
     check()
-    # 2. From here on nobody can write to the old log. What came in just before is seen now.
+    # 2. From here on the old log is sealed. Records that came in just before are found now.
     seal(settings, list(old.target_topics))
     if faults := problems(settings, repartitioning, recovered):
         if not existing(settings, list(new.target_topics)):
@@ -237,18 +238,18 @@ def repartition(
     for target_partition in source_partitions:
         check()
         expected |= copy_partition(settings, target_partition, target, split, advance)
-    # 5. What others know of it. Who has read the old log goes on behind the copies.
+    # 5. The state of other services. Groups that have read the old log continue behind the copies.
     copy_alert_state(settings, repartitioning, split)
     for group in (group for group, topics in repartitioning.readers.items() if source in topics):
         with closing(Reader(settings, group)) as reader:
             reader.assign([target])
             reader.commit({Partition(target, child): Committed(digest.count) for child, digest in expected.items()})
-    # 6. The states, from the log as it was copied. With the last of their watermarks the log has grown.
+    # 6. The states, from the copied log. The last watermark completes the repartition.
     return rebuild_states(settings, repartitioning, recovered, expected, start_progress)
 
 
 def _conflict_with_begun(settings: Settings, repartitioning: Repartitioning, split: PartitionSplit) -> str | None:
-    """Why what an earlier call made is not to be gone on with; None: it is, or there is nothing."""
+    """Why an earlier, interrupted repartition cannot be continued; None: it can, or there is none."""
     topics = repartitioning.new.topics
     if not existing(settings, [topics.events]):
         return None
@@ -260,7 +261,8 @@ def _conflict_with_begun(settings: Settings, repartitioning: Repartitioning, spl
 
 
 def abandon(settings: Settings, repartitioning: Repartitioning) -> list[str]:
-    """The topics that were deleted again; the old log can be written to. Raises NotRepartitionedError, KafkaError."""
+    """Delete the new topics and unseal the old log; returns the deleted topics. Raises NotRepartitionedError,
+    KafkaError."""
     begun = existing(settings, [*repartitioning.new.target_topics, *repartitioning.new.projections])
     if is_repartitioned(settings, repartitioning):
         raise NotRepartitionedError("the log has grown, and services may have worked on it: it is not given up")

@@ -1,5 +1,5 @@
-"""`rapport scoring replay`: all rows computed afresh from the log, into a shadow that takes the table's place;
-and where it reads from, as it is asked for: `kafka`, or a file."""
+"""`rapport scoring replay`: recompute all rows from the log into a shadow table that replaces the table in use; and its
+source as requested, `kafka` or a file."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,11 +22,11 @@ from services.scoring.flow.sink import await_sink
 RECORDS_AT_ONCE = 2_000_000
 """Records in memory: about a gigabyte."""
 RECORDS_PER_PORTION = 5_000
-"""Records that a process takes at once: some seconds of work."""
+"""Records per portion of a process: some seconds of work."""
 RELATIONSHIPS_PER_PORTION = 200
-"""Relationships that it takes at once, at the most."""
+"""Most relationships per portion."""
 FOLLOW_ATTEMPTS = 10
-"""Looks at what live scoring tells meanwhile; one that never rests is caught up with after the exchange."""
+"""Attempts to catch up with live scoring; if it never pauses, the rest is copied after the exchange."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Effort:
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """`recompute` the derived tables when the scores are exchanged; `keep` the table from before; `restart`: forget
-    what an earlier replay has filled. `cluster`: where the table is replicated."""
+    """`recompute` the derived tables when the scores are exchanged; `keep` the previous table; `restart`: discard what
+    an earlier replay has filled. `cluster`: where the table is replicated."""
 
     recompute: Callable[[], object]
     keep: bool = False
@@ -48,7 +48,7 @@ class ReplayOptions:
 
 @dataclass
 class Computed:
-    """`skipped`: records of relationships that an earlier replay, which was cut off, had done."""
+    """`skipped`: records of relationships that an earlier, interrupted replay had completed."""
 
     totals: JobTotals = field(default_factory=JobTotals)
     skipped: int = 0
@@ -56,14 +56,14 @@ class Computed:
 
     @property
     def hash(self) -> str:
-        """Of the rows of a dry run: that of `verify` up to the same instant."""
+        """Of the rows of a dry run: equal to that of `verify` up to the same instant."""
         return combined(self.totals.digests)
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """`kept`: under which name the table from before is still there. `computed` None: a replay that was cut off after
-    the exchange was brought to its end."""
+    """`kept`: the name of the previous table, if it still exists. `computed` None: completed a replay that was
+    interrupted after the exchange."""
 
     computed: Computed | None
     changes: Changes
@@ -71,15 +71,15 @@ class Replayed:
 
 
 def dry_run(task: Task, source: ReplaySource, effort: Effort) -> Computed:
-    """Computes everything and stores nothing. Raises what the source raises."""
+    """Compute everything and store nothing. Raises what the source raises."""
     return _compute_all(task, source, set(), effort, lambda: None)
 
 
 def replay(
     environment: HealEnvironment, task: Task, source: ReplaySource, effort: Effort, options: ReplayOptions
 ) -> Replayed:
-    """Cut off anywhere, the next call goes on. Raises UnusableShadowError, SinkBehindError, MaintenanceLostError,
-    ClickHouseError, KafkaError and what the source raises."""
+    """After an interruption at any point, the next call continues. Raises UnusableShadowError, SinkBehindError,
+    MaintenanceLostError, ClickHouseError, KafkaError and what the source raises."""
     with closing(ClickHouse(environment.settings)) as clickhouse:
         shadow, computed = ShadowTable(clickhouse, f"{MODEL} from {source.name}", options.cluster), None
         if options.restart:
@@ -88,7 +88,7 @@ def replay(
             environment.check()
             shadow.begin()
             computed = _compute_all(task, source, shadow.done(), effort, environment.check)
-            # Until nothing is left to follow.
+            # Follow live scoring until the shadow has caught up.
             for _ in range(FOLLOW_ATTEMPTS):
                 effort.progress("following live scoring", 0, 0)
                 await_sink(environment.settings, environment.topics.scores, environment.sink)
@@ -104,7 +104,7 @@ def replay(
         shadow.copy_late_rows()
         effort.progress("comparing", 0, 0)
         changes = shadow.changes()
-        # Before the end: cut off here, the next call does it again.
+        # Before the end: after an interruption here, the next call repeats it.
         effort.progress("recomputing what is derived from scores", 0, 0)
         options.recompute()
         environment.check()
@@ -155,15 +155,15 @@ KAFKA = "kafka"
 
 @dataclass(frozen=True)
 class ReplayOrigin:
-    """A source, and by which profiles each of its partitions is scored."""
+    """A source, and the profiles by which each of its partitions is scored."""
 
     source: ReplaySource
     programmes: Mapping[int, Programmes]
 
 
 def origin(environment: HealEnvironment, asked: str) -> ReplayOrigin:
-    """What takes the table's place: scored by the profiles that each partition has applied, as its live rows are.
-    Raises ReplaySourceError, KafkaError."""
+    """The origin of a replay that replaces the table: scored by the profiles that each partition has applied, as its
+    live rows are. Raises ReplaySourceError, KafkaError."""
     stored_states = stored(environment.settings, environment.topics)
     if not stored_states.watermarks:
         raise ReplaySourceError("scoring has stored nothing yet: there is nothing to replay")
@@ -184,7 +184,7 @@ def origin(environment: HealEnvironment, asked: str) -> ReplayOrigin:
 
 
 def file_origin(asked: str) -> ReplayOrigin:
-    """A file alone, without broker and database: by the profiles that it sets. Raises ReplaySourceError."""
+    """A file alone, without broker and database: scored by the profiles that it sets. Raises ReplaySourceError."""
     source = _file(asked)
     return ReplayOrigin(source, source.programmes)
 

@@ -1,5 +1,5 @@
-"""What a replay reads: the log, wherever a copy of it is kept. Of JSONL an event per line as it stands there, or a
-record `{"key": ..., "value": ...}`, perhaps with its `partition` and `offset` (kcat -J says `payload` instead of
+"""The sources of a replay: the log, or a copy of it. A JSONL file has one event per line as on the log, or a record
+`{"key": ..., "value": ...}`, optionally with its `partition` and `offset` (kcat -J writes `payload` instead of
 `value`)."""
 
 import json
@@ -25,7 +25,7 @@ from services.scoring.topics import Topics
 
 
 class ReplaySourceError(Exception):
-    """The source cannot be used; the message names the place and the reason."""
+    """The source cannot be used; the message names the location and the reason."""
 
 
 class SourceRecord(NamedTuple):
@@ -38,14 +38,14 @@ class SourceRecord(NamedTuple):
 
 
 class Upto(NamedTuple):
-    """How far a partition is read: the position of its last record, and the clock up to which its rows are told."""
+    """How far a partition is read: the position of its last record, and the clock up to which its rows are computed."""
 
     position: int
     clock: int
 
 
 class SourcePart(NamedTuple):
-    """One of so many parts of all relationships, each of which fits into memory."""
+    """One of `of` parts of all relationships, each of which fits into memory."""
 
     number: int
     of: int
@@ -55,7 +55,7 @@ class SourcePart(NamedTuple):
 
 
 class ReplaySource(Protocol):
-    """`size` records in all. `upto` by partition. Those of a relationship come in the order of the log."""
+    """`size`: records in total. `upto`: by partition. The records of a relationship come in the order of the log."""
 
     @property
     def name(self) -> str: ...
@@ -86,7 +86,7 @@ class KafkaSource:
                 if record.key is None or record.value is None or not part.has(record.key):
                     continue
                 name = record.key.decode(errors="replace")
-                # Whether it is the key of its event is seen when that is decoded.
+                # Whether the key matches the event is checked when the value is decoded.
                 if misplaced(record.key, number, partitions, name) is None:
                     yield SourceRecord(name, number, position(self._topics.epoch, record.offset), record.value)
 
@@ -99,7 +99,7 @@ VALUES = ("value", "payload")
 
 
 class FileRecord(NamedTuple):
-    """`relationship` None: it is of none. Without an offset the order of the file is that of the log."""
+    """`relationship` None: it belongs to none. Without an offset, the order of the file is that of the log."""
 
     relationship: str | None
     value: bytes
@@ -108,8 +108,8 @@ class FileRecord(NamedTuple):
 
 
 class FileSource:
-    """Read once at first, to learn how long it is and up to when its clock runs. `has_positions`: its records have the
-    partitions and offsets that they have on the log, from its beginning. Raises ReplaySourceError."""
+    """Read once at first, to find its length and the end of its clock. `has_positions`: its records have the partitions
+    and offsets of the log, from its beginning. Raises ReplaySourceError."""
 
     def __init__(self, file: Path) -> None:
         self.name, self._file = str(file), file
@@ -122,7 +122,7 @@ class FileSource:
             upto_before = self.upto.get(partition)
             if upto_before is None and self.has_positions and position > 0:
                 raise ReplaySourceError(f"{file}: record {number}: partition {partition} begins at offset {position}")
-            # What is no event does not move the clock.
+            # Records that are no events do not move the clock.
             clock, recorded = NONE, _RECORDED.search(record.value)
             if recorded is not None:
                 try:
@@ -152,7 +152,7 @@ class FileSource:
 
 
 def jsonl_records(file: Path) -> Iterator[FileRecord]:
-    """Blank lines are passed over. Raises ReplaySourceError."""
+    """Skips blank lines. Raises ReplaySourceError."""
     try:
         with opened(file) as lines:
             for number, line in enumerate(lines, 1):
@@ -163,7 +163,8 @@ def jsonl_records(file: Path) -> Iterator[FileRecord]:
 
 
 def _record(line: bytes, where: str) -> FileRecord:
-    # As we write events ourselves: the key is all that is needed here, the rest is decoded later, by all cores.
+    # The form in which this project writes events: only the key is needed here; the rest is decoded later, on all
+    # cores.
     key = _KEY.search(line) if line.startswith(b'{"specversion"') else None
     if key:
         return FileRecord(key[1].decode(errors="replace"), line)
@@ -180,7 +181,7 @@ def _record(line: bytes, where: str) -> FileRecord:
             raise ReplaySourceError(f"{where}: has no partitionkey: events must be as they stand on the log")
         return FileRecord(relationship, line)
     value, numbers = document[name], [document.get(number) for number in ("partition", "offset")]
-    # True is an int, too.
+    # bool is a subclass of int.
     if not all(number is None or (type(number) is int and number >= 0) for number in numbers):
         raise ReplaySourceError(f"{where}: partition and offset must be whole numbers")
     raw = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

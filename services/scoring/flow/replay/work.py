@@ -1,5 +1,5 @@
-"""What a process of a replay does: the rows of some relationships, from their records to the shadow, whose columns are
-those that the sink writes from the events that tell them."""
+"""The work of a replay process: the rows of some relationships, from their records to the shadow table, in the columns
+that the sink writes for the same events."""
 
 import hashlib
 import signal
@@ -28,7 +28,7 @@ from services.scoring.flow.replay.source import Upto
 
 
 class ReplayJob(NamedTuple):
-    """All records of a relationship that the source has, in the order of the log."""
+    """All records of a relationship in the source, in the order of the log."""
 
     relationship: str
     partition: int
@@ -37,8 +37,8 @@ class ReplayJob(NamedTuple):
 
 @dataclass
 class JobTotals:
-    """What came of some jobs. `refused`: records that are no events of their relationship. `digests` of the rows by
-    relationship, where they were only computed."""
+    """The result of some jobs. `refused`: records that are no events of their relationship. `digests`: of the rows by
+    relationship, if they were only computed."""
 
     relationships: int = 0
     records: int = 0
@@ -58,7 +58,7 @@ class JobTotals:
 
 @dataclass(frozen=True)
 class Task:
-    """The same for all jobs. `warehouse` None: rows are only computed."""
+    """Common to all jobs. `warehouse` None: rows are only computed."""
 
     upto: Mapping[int, Upto]
     programmes: Mapping[int, Programmes]
@@ -66,7 +66,7 @@ class Task:
 
 
 def run_portion(task: Task, jobs: Sequence[ReplayJob]) -> JobTotals:
-    """Raises ClickHouseError: then the same jobs may be done again."""
+    """Raises ClickHouseError: then the same jobs may be repeated."""
     done, emissions, finished = JobTotals(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
     computed: list[DigestRequest] = []
     for name, partition, records in jobs:
@@ -90,7 +90,8 @@ def run_portion(task: Task, jobs: Sequence[ReplayJob]) -> JobTotals:
     if task.warehouse is not None:
         done.rows = len(emissions)
         with closing(ClickHouse(task.warehouse)) as clickhouse:
-            # 1. The rows. 2. That they are there: a crash in between repeats them, and each replaces itself.
+            # 1. The rows. 2. The list of completed relationships: a crash in between repeats the rows, and each
+            # replaces itself.
             if emissions:
                 clickhouse.insert_columns(SHADOW, columns(emissions), INSERT)
             done_of = zip(
@@ -104,17 +105,17 @@ def run_portion(task: Task, jobs: Sequence[ReplayJob]) -> JobTotals:
 
 
 QUEUED_PORTIONS = 2
-"""Portions per process that are handed over: one is worked on, one waits."""
+"""Portions per process that are submitted: one is being computed, one waits."""
 
 
 def _start_process() -> None:
-    """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
+    """Ctrl-C reaches the whole process group; the main process decides what happens to the work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     collect_seldom()
 
 
 def run_jobs(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[JobTotals]:
-    """In the order in which they are done. Raises whatever the work raises; what is under way then is finished."""
+    """In the order of completion. Raises what a job raises; portions already started are completed."""
     if processes == 1:
         yield from (run_portion(task, portion) for portion in portions)
         return
@@ -131,17 +132,17 @@ def run_jobs(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int
 
 MODE = "replay"
 NEVER = 0
-"""How columns of instants say "none"."""
+"""The value for "none" in columns of instants."""
 
 
 def columns(emissions: Iterable[tuple[int, Emission]]) -> dict[str, list[Any]]:
-    """Of rows with the partitions that they belong to. A replayed row has no trigger, and no place on the topic."""
+    """Of rows with their partitions. A replayed row has no trigger, and no offset on the topic."""
     rows = [_table_row(partition, emission) for partition, emission in emissions]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
 def _table_row(partition: int, emission: Emission) -> dict[str, Any]:
-    """What a row says is what `verify` compares of it."""
+    """The columns of a row are what `verify` compares of it."""
     assert emission.row is not None, "a replay tells rows that are, and none that were"
     tenant, relationship = emission.relationship.split("/", 1)
     identity = f"{tenant}\0{SOURCE}\0{event_id(emission, MODE)}".encode()
@@ -158,7 +159,7 @@ def _table_row(partition: int, emission: Emission) -> dict[str, Any]:
         "program_id": emission.program,
         "relationship_id": relationship,
         "as_of": emission.as_of,
-        # The warehouse's number for an event.
+        # The warehouse's event id.
         "event_id": int.from_bytes(hashlib.blake2b(identity, digest_size=16).digest(), "big"),
         "kind": "changed",
         "mode": MODE,
