@@ -10,10 +10,10 @@ from schemas.primitives import to_micros
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.garbage import collect_seldom
 from services.runtime.settings import describe
+from services.scoring.commands.backtesting import backtest_, calibrate_
 from services.scoring.commands.console import command_settings, explained, rfc3339
 from services.scoring.commands.explain import explain_
 from services.scoring.commands.maintenance import accept_gap_, heal_, repartition_
-from services.scoring.commands.past import backtest_, calibrate_
 from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
 from services.scoring.flow.faust.versions import UnsupportedVersionError, assert_versions

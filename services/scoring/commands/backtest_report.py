@@ -17,8 +17,7 @@ from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import explained, output, rfc3339, section, table
-from services.scoring.commands.history_options import HistoryOptions
-from services.scoring.commands.past_reading import plan_of, reading
+from services.scoring.commands.history_options import HistoryOptions, plan_of, reading_history
 from services.scoring.domain.backtesting.backtest import (
     UNCALIBRATED,
     BacktestReport,
@@ -40,7 +39,7 @@ CALIBRATION_SHARE = 0.6
 
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
     """Ends with 1 and the reason if the history is not usable."""
-    with explained("backtest", HistoryError), reading(options) as (histories, track):
+    with explained("backtest", HistoryError), reading_history(options) as (histories, track):
         report = backtest(histories, plan_of(options), CALIBRATION_SHARE, rolling_days, track)
     if isinstance(report, NotLearnable):
         sys.exit(f"rapport scoring backtest: {report.reason}")

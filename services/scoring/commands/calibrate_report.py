@@ -12,12 +12,10 @@ from rich.text import Text
 
 from services.runtime.settings import Settings
 from services.scoring.commands.console import command_settings, explained, output, progress, section, table
-from services.scoring.commands.history_options import HistoryOptions
-from services.scoring.commands.past_reading import plan_of, reading, tracking
-from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.commands.history_options import HistoryOptions, plan_of, reading_history, tracking
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, calibrate, candidate, evidence
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Track
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
     NotAppliedError,
@@ -47,7 +45,7 @@ class CalibrationOutcome:
 
 def run(options: HistoryOptions) -> CalibrationRecord:
     """Ends with 1 and the reason if the history is not usable."""
-    with explained("calibrate", HistoryError), reading(options) as (histories, track):
+    with explained("calibrate", HistoryError), reading_history(options) as (histories, track):
         record = calibrate(histories, plan_of(options), HELD_OUT, track)
     if isinstance(record, NotLearnable):
         sys.exit(f"rapport scoring calibrate: {record.reason}")

@@ -285,7 +285,7 @@ class FactBuffer:
 
 def facts_bytes(facts: Facts) -> bytes:
     """The bytes by which states are compared: equal facts give equal bytes."""
-    # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+    # An exact type check: isinstance with a Mapping takes ten times as long.
     if type(facts) is PackedFacts:
         return facts.data
     names = sorted({name for fact in facts.values() for name in (fact.source, fact.name)})

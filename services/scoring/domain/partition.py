@@ -104,7 +104,7 @@ class ScoredPartition:
         """Apply one record of the log whose recorded time the clock has already reached; `key` is its partition key.
         Returns the rows it changes: past rows oldest first, the newest row always last."""
         self.offset, log_position = offset, self._begin + offset
-        # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
+        # An exact type check: isinstance of a pydantic model takes twenty times as long.
         if type(event) is ClockReached:
             return []
         facts = facts_of(event, log_position)
@@ -178,7 +178,7 @@ class ScoredPartition:
         for name in sorted(relationships & self.states.keys()):
             state, history = self.states[name], self._histories.get(name)
             facts = state.facts
-            # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+            # An exact type check: isinstance with a Mapping takes ten times as long.
             if type(facts) is not PackedFacts:
                 facts = packed(facts) if history is None else history.packed()
                 self._packed_facts += len(facts.data)
@@ -315,5 +315,5 @@ class ScoredPartition:
 
 
 def _packed_size(state: RelationshipState) -> int:
-    # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+    # An exact type check: isinstance with a Mapping takes ten times as long.
     return len(state.facts.data) if type(state.facts) is PackedFacts else 0

@@ -64,7 +64,7 @@ class PartitionProcessor:
                     round_.outputs += due
                     if len(round_.outputs) >= ROUND:
                         yield from self._acknowledge(round_)
-            # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
+            # An exact type check: isinstance of a pydantic model takes twenty times as long.
             if type(event) is ProfileSet:
                 yield from self._acknowledge(round_)
                 yield from self._apply_profiles(event, offset)

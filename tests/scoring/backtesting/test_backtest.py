@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.scoring.__main__ import main
-from services.scoring.commands.past import extra
+from services.scoring.commands.backtesting import extra
 from services.scoring.domain.backtesting.backtest import BacktestReport
 from services.scoring.domain.backtesting.backtest import backtest as computed
 from services.scoring.domain.backtesting.calibration import NotLearnable

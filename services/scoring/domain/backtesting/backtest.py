@@ -1,7 +1,7 @@
 """The backtest: calibrate on the earlier part, predict the later one, and compare with simpler rules. Drift: whether
 later periods, by year or quarter, still resemble the time from which the model learnt."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,8 +25,8 @@ from services.scoring.domain.backtesting.cases import (
     CaseRule,
     Cases,
     HistorySpan,
-    Pair,
     PairHistories,
+    Track,
     cases_of,
     split,
 )
@@ -144,9 +144,6 @@ class BacktestReport:
 
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
-
-Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
-"""Iterates over the pairs and shows the progress under a name."""
 
 
 def backtest(

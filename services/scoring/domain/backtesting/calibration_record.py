@@ -11,9 +11,8 @@ import numpy as np
 
 from schemas.primitives import Id, Instant, Message, from_micros
 from schemas.programs import CalibrationEvidence, Coefficients, Profile
-from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
-from services.scoring.domain.backtesting.cases import CasePlan, Cases, PairHistories, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.cases import CasePlan, Cases, PairHistories, TimeSplit, Track, cases_of, split
 from services.scoring.domain.backtesting.measures import Interval, Resamples, auc, brier, ece, log_loss, mean
 from services.scoring.domain.serialization import MODEL
 

@@ -2,7 +2,7 @@
 its features then, and whether no contact came in the horizon after it; and their split in time."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
@@ -45,6 +45,10 @@ class Pair:
     def next_contact(self, after: int) -> int | None:
         count = self.contacts_upto(after)
         return self.contacts[count] if count < len(self.contacts) else None
+
+
+Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
+"""Iterates over the pairs and shows the progress under a name."""
 
 
 @dataclass(frozen=True)

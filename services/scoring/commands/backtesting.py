@@ -76,9 +76,9 @@ def calibrate_(
     with extra("analysis"):
         from services.scoring.commands import calibrate_report  # noqa: PLC0415 (the service needs none of it)
     if applied:
-        # What else there is to ask, a programme's own profile says.
-        said = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-        if others := sorted(said - {"program", "applied", "as_json"}):
+        # All other options are determined by a programme's own profile.
+        given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        if others := sorted(given - {"program", "applied", "as_json"}):
             raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")
         outcomes = calibrate_report.apply(options["program"])
         calibrate_report.print_outcomes(outcomes, as_json=as_json)
