@@ -31,7 +31,7 @@ def main() -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and end.")
 def serve(*, check: bool) -> None:
-    """Run the stream processor until it is told to stop."""
+    """Run the stream processor until it is stopped."""
     settings = command_settings()
     try:
         assert_versions()

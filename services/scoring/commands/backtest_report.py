@@ -81,7 +81,7 @@ def as_text(report: BacktestReport) -> None:
 
 def verdict(report: BacktestReport) -> str:
     """For people who do not read tables."""
-    ours, anew = report.models[0], ""
+    ours, relearning = report.models[0], ""
     rules = [model for model in report.models[1:] if model.name != UNCALIBRATED]
     best = max(rules, key=lambda model: model.measures["auc"].value)
     ranked, other, apart = ours.measures["auc"].value, best.measures["auc"].value, ours.measures["ece"].value
@@ -90,11 +90,11 @@ def verdict(report: BacktestReport) -> str:
     if report.rolling:
         behind = report.rolling[0].behind
         how = "better" if behind.high < 0 else "worse" if behind.low > 0 else "neither better nor worse"
-        anew = f"; learning anew every {report.rolling_days} days makes it {how}"
+        relearning = f"; learning anew every {report.rolling_days} days makes it {how}"
     return (
         f"Verdict: of a pair that falls silent and one that does not, the risk ranks the first higher in {ranked:.0%} "
         f"of cases, {ahead} the best simple rule ({best.name}, {other:.0%}); what it predicts and what happens lie "
-        f"{apart:.2f} apart, so that it {trust}{anew}."
+        f"{apart:.2f} apart, so that it {trust}{relearning}."
     )
 
 

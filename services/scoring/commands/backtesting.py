@@ -27,7 +27,7 @@ def extra(name: str) -> Iterator[None]:
 
 @click.command("backtest")
 @history_options
-@click.option("--rolling", type=DAYS, help="Also learn anew every so many days, as a nightly job would.")
+@click.option("--rolling", type=DAYS, help="Also relearn every so many days, as a nightly job would.")
 @click.option("--png", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw the reliability.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
 def backtest_(
@@ -37,7 +37,7 @@ def backtest_(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Judge the risk on the past, beside simpler rules.
+    """Evaluate the risk on past data, beside simpler rules.
 
     HISTORY is CSV (pair_id; t in Unix seconds; dir: -1 of both, 0 mentor, 1 mentee) or CloudEvents as JSONL, also
     gzipped; without it the log is read. The first part of the time calibrates the model and every other rule, the rest
@@ -66,12 +66,12 @@ def calibrate_(
     """Learn the coefficients of the risk from a past history and write them to a file.
 
     HISTORY as for `backtest`; horizon, cadence and review period must be those of the programme that will use the
-    result. Coefficients stay within bounds in which no contact raises the risk, and what the history does not tell
-    stays at its default; with fewer than 20 pairs only the intercept is learnt.
+    result. Coefficients stay within bounds in which no contact raises the risk, and those that the history does not
+    determine stay at their defaults; with fewer than 20 pairs only the intercept is learnt.
 
-    With --apply the log is the history, and every programme (or --program) is looked at by its own profile: what was
+    With --apply the log is the history, and every programme (or --program) is calibrated by its own profile. What was
     learnt before the last quarter becomes a new version of the profile if, on that quarter, it predicts better than the
-    version in force for sure. Nothing is applied twice: made to be run every night. Ends with 1 where something better
+    version in force with certainty. Nothing is applied twice: made for a nightly job. Ends with 1 if an improvement
     could not be applied."""
     with extra("analysis"):
         from services.scoring.commands import calibrate_report  # noqa: PLC0415 (the service needs none of it)

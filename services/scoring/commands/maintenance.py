@@ -28,12 +28,12 @@ LISTED = 20
 @click.argument("relationships", nargs=-1, metavar="[RELATIONSHIP...]")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def heal_(relationships: tuple[str, ...], *, as_json: bool) -> None:
-    """Rebuild the rows of relationships that are stale: all, or those named (tenant/id).
+    """Rebuild the rows of stale relationships: all, or those named (tenant/id).
 
-    A fact that arrives more than 30 days late changes rows for which the running service no longer remembers enough.
-    They are computed from the whole log, compared with ClickHouse, and the differences are told. One heal, replay or
-    repartition works at a time, a second one is refused; cut off, the next heal does the rest. Ends with 1 if a
-    relationship is left stale."""
+    A fact that arrives more than 30 days late changes rows that the bounded memory of the service no longer determines.
+    They are recomputed from the full log, compared with ClickHouse, and the differences are emitted. Only one heal,
+    replay or repartition runs at a time; a second one is refused. After an interruption the next heal does the rest.
+    Ends with 1 if a relationship is left stale."""
     settings = command_settings()
     topics = Topics.at(settings.log_epoch)
     with (
@@ -75,10 +75,10 @@ def _listed(names: Sequence[str]) -> str:
 @click.argument("partition", type=click.IntRange(min=0))
 @click.argument("offset", type=click.IntRange(min=0))
 def accept_gap_(partition: int, offset: int) -> None:
-    """Let PARTITION go on at OFFSET, where its log begins now, after `log_gap`.
+    """Let PARTITION continue at OFFSET, where its log begins now, after `log_gap`.
 
     The records before it were removed before they were applied: their facts are in no score. Restore them first if you
-    can. A running worker goes on within some seconds."""
+    can. A running worker continues within seconds."""
     settings = command_settings()
     with explained("accept-gap", NoSuchPartitionError):
         verdict = accept_gap(settings, Topics.at(settings.log_epoch), partition, offset)
@@ -98,11 +98,12 @@ def repartition_(partitions: int | None, *, abandoned: bool) -> None:
 
     Stop every producer, let scoring, warehouse and notify read to the end, stop them too, and run this with the
     settings of the old log. It seals the old topics, copies the log in order, and rebuilds the states from the copy.
-    Nothing is told again. Cut off, it goes on where it was. At the end set RAPPORT_LOG_EPOCH and start all services."""
+    Nothing is emitted again. After an interruption it continues. At the end set RAPPORT_LOG_EPOCH and start all
+    services."""
     settings = command_settings()
     repartitioning = Repartitioning.of(settings.log_epoch)
     if (partitions is None) != abandoned:
-        raise click.UsageError("say either --partitions N or --abandon")
+        raise click.UsageError("give either --partitions N or --abandon")
     with (
         explained("repartition", NotRepartitionedError, *EXCLUSIVE),
         exclusive_maintenance(settings, repartitioning.old.topics.state, "repartition") as held,

@@ -65,24 +65,28 @@ def _cluster_name(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Compute and count, store nothing; a file needs nothing else.")
 @click.option("--until", callback=instant, help="With --dry-run: rows up to here, as `verify --until`.")
 @click.option("--keep", is_flag=True, help="Keep the table from before, under another name.")
-@click.option("--restart", is_flag=True, help="Forget a replay that was cut off, instead of going on with it.")
+@click.option("--restart", is_flag=True, help="Discard an interrupted replay instead of continuing it.")
 @click.option(
     "--cluster",
     envvar="RAPPORT_WAREHOUSE_CLUSTER",
     default="",
     callback=_cluster_name,
-    help="Where the tables are replicated; as RAPPORT_WAREHOUSE_CLUSTER says if left out.",
+    help="The cluster of replicated tables; default: RAPPORT_WAREHOUSE_CLUSTER.",
 )
 @click.option(
-    "--processes", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default=True, help="At work at once."
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Parallel processes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags: bool) -> None:
-    """Compute all rows from the log into a second table, follow what live scoring tells meanwhile, exchange the two.
+    """Compute all rows from the log into a second table, follow live scoring meanwhile, and exchange the two.
 
     FILE is JSONL (also gzipped), with events as they stand on the log, or with records of key and value, partition and
-    offset. Needs a ClickHouse login that may create tables in `mentoring`. Cut off, the next call goes
-    on. Relationships that are stale stay so until `rapport scoring heal` has told their newest row."""
+    offset. Needs a ClickHouse login that may create tables in `mentoring`. After an interruption, the next
+    call continues. Stale relationships stay stale until `rapport scoring heal`."""
     if until is not None and not flags["dry_run"]:
         raise click.UsageError("--until goes with --dry-run: the table needs all rows")
     settings = command_settings()
@@ -126,8 +130,8 @@ def recompute(settings: Settings) -> None:
         [sys.executable, "-m", "services.cli", *COMMAND], env=environ, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
-        raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it goes on")
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it continues")
 
 
 def _summary(found: Computed) -> dict[str, Any]:

@@ -69,12 +69,12 @@ def restore_outlooks(
 ) -> set[str]:
     """Restore stored outlooks, by relationship, where only midnights and session starts lie between then and the clock.
     Returns the other relationships, which have to be recomputed."""
-    anew: set[str] = set()
+    outdated: set[str] = set()
     indexes: dict[int, list[int]] = {}
     for name, derived in stored.items():
         index = outlooks.load(name, derived)
         if index is None:
-            anew.add(name)
+            outdated.add(name)
         else:
             indexes.setdefault(index // BLOCK, []).append(index % BLOCK)
     for number, rows in indexes.items():
@@ -90,9 +90,9 @@ def restore_outlooks(
             block["nightly"][left] = 0
             for row in np.setdiff1d(group.indexes[block["nightly"][group.indexes] == 0], left).tolist():
                 outlooks.push_individual(names[row], int(block["due"][row]))
-            anew.update(names[row] for row in left.tolist())
+            outdated.update(names[row] for row in left.tolist())
     outlooks.refresh_shared_midnight()
-    return anew
+    return outdated
 
 
 def _groups(block: Records, number: int, indexes: Indexes, most: int) -> Iterator[Group]:
@@ -120,8 +120,8 @@ def midnight_rows(outlooks: OutlookTable, group: Group, midnight: int, profiles:
     # 2. The trend.
     healths, times = [evaluation.health for evaluation in found], midnights(midnight)
     kept = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
-    known = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
-    slopes = trends([*times, midnight], [*known, np.array(healths, dtype=np.float64)])
+    points = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
+    slopes = trends([*times, midnight], [*points, np.array(healths, dtype=np.float64)])
     # 3. The rows, and when the next ones are.
     rows = _rows(some, zip(found, before, slopes, strict=True), labels, profiles.versions[group.version])
     block["healths"][group.indexes, midnight // DAY % KEPT_DAYS] = healths

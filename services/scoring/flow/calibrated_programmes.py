@@ -112,7 +112,7 @@ def append_version(settings: Settings, programme_history: ProgrammeHistory, prof
         except subprocess.TimeoutExpired as late:
             raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` took over {SECONDS:.0f} s") from late
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}")
 
 

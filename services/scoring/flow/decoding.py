@@ -107,7 +107,7 @@ def event_of(value: bytes | None) -> MentoringEvent | Refusal:
         # Pydantic's message for an unknown type would quote it.
         words = "there is no such type" if first["type"] == "union_tag_invalid" else first["msg"]
         return Refusal(reason, known_path(first["loc"][1:]), words)
-    except Exception as failure:  # noqa: BLE001 (put aside, told, and counted)
+    except Exception as failure:  # noqa: BLE001 (dead-lettered, logged, and counted)
         return Refusal("failed", "", f"met an error of ours: {type(failure).__name__}")
     if type(event) is ClockReached or type(event) is ProfileSet:
         return event

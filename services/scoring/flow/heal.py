@@ -75,7 +75,7 @@ def heal(environment: HealEnvironment, asked: Collection[str], progress: Progres
         ]
         if not ready or passes == PASSES:
             break
-        progress("waiting for the warehouse to store what was told", 0, 0)
+        progress("waiting for the warehouse to store what was emitted", 0, 0)
         await_sink(environment.settings, environment.topics.scores, environment.sink)
         for name, found in _healed(environment, stored_states, ready, progress):
             deleted = sum(emission.row is None for emission in found.emissions)

@@ -15,9 +15,11 @@ class ScoringMetrics:
             return Gauge(f"rapport_scoring_{name}", text, ["partition"], registry=registry)
 
         self.events = counter("events", "Records applied")
-        self.rows = counter("rows", "Score events told")
+        self.rows = counter("rows", "Score events emitted")
         self.rejected = counter("rejected", "Records that were no event")
-        self.unreadable_states = counter("unreadable_states", "Records of the changelog that nobody of ours wrote")
+        self.unreadable_states = counter(
+            "unreadable_states", "Records of the changelog that this service did not write"
+        )
         self.run_seconds = Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry)
         self.lag = gauge("lag", "Records behind the end of the log")
         self.clock = gauge("clock_seconds", "The partition's clock, Unix seconds")

@@ -63,7 +63,7 @@ def _compare_all(settings: Settings, stored_states: Stored, until: int | None, p
     if clock is None:
         raise NotVerifiableError("scoring has stored nothing yet")
     until = clock if until is None else min(until, clock)
-    progress("waiting for the warehouse to store what was told")
+    progress("waiting for the warehouse to store what was emitted")
     await_sink(settings, topics.scores)
     progress("reading the log")
     log = full_log(settings, topics, stored_states.watermarks)

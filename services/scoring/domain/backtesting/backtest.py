@@ -160,13 +160,13 @@ def backtest(
         return NotLearnable(
             f"from {_day(parts.at)} on, the part to predict, {parts.later.count} cases turned out alike"
         )
-    fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
+    fits, relearnt = [Fit(parts.at, coefficients)], dict[str, Floats]()
     once = _predicted(histories, plan.rule, cases, parts.later, fits)
     once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
     if rolling_days is not None:
         starts = range(parts.at, int(parts.later.at.max()) + 1, rolling_days * DAY)
         fits = rolling(cases, plan.rule.horizon, starts)
-        anew = _predicted(histories, plan.rule, cases, parts.later, fits)
+        relearnt = _predicted(histories, plan.rule, cases, parts.later, fits)
     silences = watched_gaps(
         track(histories.pairs, "alerts"),
         plan,
@@ -185,11 +185,11 @@ def backtest(
         coefficients=coefficients,
         models=_judged(parts.later, once, once[MODEL]),
         rolling_days=rolling_days,
-        rolling=_judged(parts.later, anew, once[MODEL]),
+        rolling=_judged(parts.later, relearnt, once[MODEL]),
         lead_times=tuple(
             lead_time(level, silences, plan.rule, histories.span) for level in plan.profiles.at(parts.at).watch.risk
         ),
-        drift=drift(parts.earlier, parts.later, (anew or once)[MODEL]),
+        drift=drift(parts.earlier, parts.later, (relearnt or once)[MODEL]),
     )
 
 

@@ -83,7 +83,7 @@ def problems(settings: Settings, repartitioning: Repartitioning, recovered: Mapp
     topics = repartitioning.old.topics
     return [
         *(
-            f"{group} is at work ({len(found)} members): stop it"
+            f"{group} is running ({len(found)} members): stop it"
             for group in (topics.group, *repartitioning.readers)
             if (found := members_after(settings, group, SESSION_TIMEOUT))
         ),

@@ -125,7 +125,7 @@ def copy_alert_state(settings: Settings, repartitioning: Repartitioning, split: 
             producer.send(target, *item, child) for child, values in expected.items() for item in values.items()
         )
     if _compacted(settings, target) != expected:
-        raise NotRepartitionedError(f"{target} is not what was copied: somebody else writes to it")
+        raise NotRepartitionedError(f"{target} is not what was copied: another producer writes to it")
 
 
 def _compacted(settings: Settings, topic: str) -> CompactedTopic:

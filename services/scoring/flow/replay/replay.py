@@ -98,7 +98,7 @@ def replay(
                     break
             environment.check()
             shadow.exchange()
-        effort.progress("taking over what was told last", 0, 0)
+        effort.progress("copying the last rows of live scoring", 0, 0)
         await_sink(environment.settings, environment.topics.scores, environment.sink)
         environment.check()
         shadow.copy_late_rows()
@@ -174,8 +174,8 @@ def origin(environment: HealEnvironment, asked: str) -> ReplayOrigin:
     source = _file(asked)
     if not source.has_positions:
         raise ReplaySourceError(
-            f"{asked}: its records have no partition and offset, so that nobody knows what live scoring has told "
-            "since: only --dry-run can read it"
+            f"{asked}: its records have no partition and offset, so what live scoring has emitted since is unknown: "
+            "only --dry-run can read it"
         )
     missing = sorted(stored_states.watermarks.keys() - source.upto.keys())
     if missing:

@@ -168,7 +168,7 @@ class ReplayTables:
 
     def create_shadow(self, engine_full: str, number: int, comment: str) -> str:
         """`engine_full`: as the engine describes the table in use. `number` makes the path of a replicated one new, and
-        is the same for whoever tries again: a statement that half of a cluster has run must not give others another."""
+        is the same for a retry: replicas that run the statement later must get the same path."""
         if not self.cluster:
             return f"CREATE TABLE {SHADOW} AS {TABLE} COMMENT {comment}"
         engine = _ENGINE.sub(lambda found: f"Replicated{found[1]}({_path('score_history', number)}", engine_full)

@@ -143,7 +143,7 @@ def columns(emissions: Iterable[tuple[int, Emission]]) -> dict[str, list[Any]]:
 
 def _table_row(partition: int, emission: Emission) -> dict[str, Any]:
     """The columns of a row are what `verify` compares of it."""
-    assert emission.row is not None, "a replay tells rows that are, and none that were"
+    assert emission.row is not None, "a replay emits rows, never deletions"
     tenant, relationship = emission.relationship.split("/", 1)
     identity = f"{tenant}\0{SOURCE}\0{event_id(emission, MODE)}".encode()
     columns_of_row = comparable(emission.row)._asdict()
