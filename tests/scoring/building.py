@@ -229,10 +229,10 @@ def _smart(count: int | None) -> p.Smart | None:
 
 
 def facts(*events: OfRelationship) -> Facts:
-    known: Facts = {}
+    found: Facts = {}
     for offset, event in enumerate(events):
-        known = merged(known, facts_of(event, offset))
-    return known
+        found = merged(found, facts_of(event, offset))
+    return found
 
 
 def apply(

@@ -25,8 +25,8 @@ def relationships(count: int) -> list[Facts]:
 
 
 def _facts(seeds: Iterable[int]) -> Facts:
-    known: dict[Key, Fact] = {}
+    found: dict[Key, Fact] = {}
     for seed in seeds:
         for offset, (_, event) in enumerate(random_log(Random(seed))):
-            merge_into(known, facts_of(event, offset))
-    return known
+            merge_into(found, facts_of(event, offset))
+    return found

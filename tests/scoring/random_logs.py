@@ -119,8 +119,8 @@ def _with_retractions(rng: Random, log: Log) -> Log:
 
 
 def _retraction(rng: Random, target: OfRelationship, recorded: int) -> e.EventRetracted:
-    known = target.model_copy(update={"id": "none" if rng.random() < 0.1 else target.id})
-    mark = b.retraction(0, known, slot_of(target))
+    merged_facts = target.model_copy(update={"id": "none" if rng.random() < 0.1 else target.id})
+    mark = b.retraction(0, merged_facts, slot_of(target))
     return mark.model_copy(update={"time": from_micros(recorded), "recordedtime": from_micros(recorded)})
 
 

@@ -23,9 +23,9 @@ from services.scoring.domain.maintenance import (
 )
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import programmes_of
-from tests.scoring.readers import Told, statements, table
+from tests.scoring.readers import ScoreRecord, statements, table
 
-Write = Told | ChangelogEntry
+Write = ScoreRecord | ChangelogEntry
 STEP: Sequence[Write] = ()
 """Of a replay: it wrote to the warehouse, not to the log."""
 
@@ -33,10 +33,10 @@ STEP: Sequence[Write] = ()
 @dataclass
 class Broker:
     log: list[write_phases.LogRecord] = field(default_factory=list)
-    scores: list[Told] = field(default_factory=list)
-    rows: list[Told] = field(default_factory=list)
+    scores: list[ScoreRecord] = field(default_factory=list)
+    rows: list[ScoreRecord] = field(default_factory=list)
     """What the warehouse has stored of them, in the table that is in use."""
-    replaced: list[Told] | None = None
+    replaced: list[ScoreRecord] | None = None
     """The table in use before a replay, until what is beyond that is brought over to the one that took its place."""
     bound: HealBound | None = None
     """Up to where that replay went."""
@@ -88,11 +88,11 @@ def healed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
     for name, state in sorted(recovery.states.items()):
         if not state.is_stale(mark.clock) or not is_within_reach(state, mark):
             continue
-        known = statements(stored, name, mark.clock)
-        found = healing(name, histories(broker, mark.position).get(name, FullHistory()), known, mark)
+        newest = statements(stored, name, mark.clock)
+        found = healing(name, histories(broker, mark.position).get(name, FullHistory()), newest, mark)
         if hold.is_lost():
             return
-        yield [Told(emission, heal=True) for emission in found.emissions]
+        yield [ScoreRecord(emission, heal=True) for emission in found.emissions]
         if hold.is_lost():
             return
         yield [healed_entry(name, found.state, broker.next_writer())]
@@ -105,9 +105,9 @@ def replayed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
         # 1. All rows, up to where the partition is.
         bound = bound_of(broker)
         shadow = [
-            Told(Emission(name, account.program, at, account.position, row, changed=True, trigger=None))
-            for name, account in histories(broker, bound.position).items()
-            for at, row in ScoreHistory(account.facts, bound.programmes.of(name, account.program))
+            ScoreRecord(Emission(name, history.program, at, history.position, row, changed=True, trigger=None))
+            for name, history in histories(broker, bound.position).items()
+            for at, row in ScoreHistory(history.facts, bound.programmes.of(name, history.program))
             .rows(NONE, bound.clock)
             .items()
         ]
@@ -128,8 +128,10 @@ def replayed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
         yield STEP
 
 
-def beyond(rows: Sequence[Told], bound: HealBound) -> list[Told]:
-    return [told for told in rows if told.emission.position > bound.position or told.emission.as_of > bound.clock]
+def beyond(rows: Sequence[ScoreRecord], bound: HealBound) -> list[ScoreRecord]:
+    return [
+        record for record in rows if record.emission.position > bound.position or record.emission.as_of > bound.clock
+    ]
 
 
 def bound_of(broker: Broker) -> HealBound:
@@ -142,10 +144,10 @@ def histories(broker: Broker, upto: int) -> dict[str, FullHistory]:
     """What the log says up to a position, of each relationship."""
     found: dict[str, FullHistory] = {}
     for offset, key, event in broker.log:
-        place = position(broker.epoch, offset)
-        if place <= upto and event is not None and not isinstance(event, OfPartition):
-            found.setdefault(key, FullHistory()).add(event, place)
-    return {name: account for name, account in found.items() if account.facts}
+        log_position = position(broker.epoch, offset)
+        if log_position <= upto and event is not None and not isinstance(event, OfPartition):
+            found.setdefault(key, FullHistory()).add(event, log_position)
+    return {name: history for name, history in found.items() if history.facts}
 
 
 def split(broker: Broker, partitions: int) -> list[Broker]:
@@ -162,8 +164,8 @@ def _child(broker: Broker, recovery: Recovery, number: int, partitions: int) -> 
     mine = [r for r in broker.log if isinstance(r.event, OfPartition) or lies_on(r.key, partitions) == number]
     child = Broker(
         log=[write_phases.LogRecord(offset, key, event) for offset, (_, key, event) in enumerate(mine)],
-        scores=[told for told in broker.scores if lies_on(told.emission.relationship, partitions) == number],
-        rows=[told for told in broker.rows if lies_on(told.emission.relationship, partitions) == number],
+        scores=[record for record in broker.scores if lies_on(record.emission.relationship, partitions) == number],
+        rows=[record for record in broker.rows if lies_on(record.emission.relationship, partitions) == number],
         epoch=broker.epoch + 1,
     )
     accounts, writer = histories(child, position(child.epoch, len(mine))), child.next_writer()

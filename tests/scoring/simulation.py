@@ -15,7 +15,7 @@ from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import programmes_of
 from tests.scoring.random_logs import ORIGIN, TICK
-from tests.scoring.readers import Told
+from tests.scoring.readers import ScoreRecord
 from tests.scoring.simulated_maintenance import STEP, Broker, HealHold, Write, healed, replayed
 
 Maintenance = Callable[[Broker, HealHold], Iterator[Sequence[Write]]]
@@ -183,7 +183,7 @@ class Play:
 
 
 def _as_written(phase: write_phases.Phase) -> list[Write]:
-    return [write if isinstance(write, ChangelogEntry) else Told(write) for write in phase]
+    return [write if isinstance(write, ChangelogEntry) else ScoreRecord(write) for write in phase]
 
 
 def interleaved(plays: Sequence[Play], rng: Random, steps: int | None) -> list[int]:

@@ -23,37 +23,37 @@ Happening = Callable[[float], OfRelationship]
 """What happens on a day."""
 
 
-class TakenBack(NamedTuple):
+class Retraction(NamedTuple):
     """A retraction of what was told so many facts ago."""
 
     ago: int
 
 
 class Step(NamedTuple):
-    what: Happening | TakenBack
+    what: Happening | Retraction
     times: int
 
 
 class Story:
-    """`told`: the fact or mark of each event, in the order of time; the last was told on `day`."""
+    """`stated`: the fact or mark of each event, in the order of time; the last was told on `day`."""
 
-    def __init__(self, told: Sequence[Facts], day: float) -> None:
-        self.told, self.day = tuple(told), day
+    def __init__(self, stated: Sequence[Facts], day: float) -> None:
+        self.stated, self.day = tuple(stated), day
 
     def __repr__(self) -> str:
-        return f"Story({self.told}, {self.day})"
+        return f"Story({self.stated}, {self.day})"
 
     @cached_property
     def facts(self) -> dict[Key, Fact]:
-        known: dict[Key, Fact] = {}
-        for facts in self.told:
-            merge_into(known, facts)
-        return known
+        merged_facts: dict[Key, Fact] = {}
+        for facts in self.stated:
+            merge_into(merged_facts, facts)
+        return merged_facts
 
     def and_then(self, *events: OfRelationship) -> "Story":
         """Told after everything else; the day stays."""
-        more = [facts_of(event, len(self.told) + number) for number, event in enumerate(events)]
-        story = Story((*self.told, *more), self.day)
+        more = [facts_of(event, len(self.stated) + number) for number, event in enumerate(events)]
+        story = Story((*self.stated, *more), self.day)
         story.facts = dict(self.facts)
         for facts in more:
             merge_into(story.facts, facts)
@@ -167,25 +167,25 @@ later = st.sampled_from(LATER)
 
 def stories(*foci: Sequence[Happening], beginnings: Sequence[Happening] = BEGINNINGS) -> st.SearchStrategy[Story]:
     """Each story of one focus."""
-    return st.builds(_told, st.sampled_from(beginnings), st.one_of([_steps(focus) for focus in foci or FOCI]))
+    return st.builds(_story, st.sampled_from(beginnings), st.one_of([_steps(focus) for focus in foci or FOCI]))
 
 
 def _steps(focus: Sequence[Happening]) -> st.SearchStrategy[list[tuple[float, Step]]]:
-    whats: tuple[Happening | TakenBack, ...] = (*focus, TakenBack(1), TakenBack(3))
-    found = [Step(what, times) for what, times in product(whats, TIMES)]
+    happenings: tuple[Happening | Retraction, ...] = (*focus, Retraction(1), Retraction(3))
+    found = [Step(what, times) for what, times in product(happenings, TIMES)]
     return st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(found)), max_size=12)
 
 
-def _told(beginning: Happening, steps: Iterable[tuple[float, Step]]) -> Story:
-    told, day = [facts_of(beginning(0), 0)], 0.0
+def _story(beginning: Happening, steps: Iterable[tuple[float, Step]]) -> Story:
+    stated, day = [facts_of(beginning(0), 0)], 0.0
     for days, (what, times) in steps:
         for _ in range(times):
             day += days
-            if isinstance(what, TakenBack):
-                told.append({key: Fact(NONE, marked=True) for key in told[-min(what.ago, len(told))]})
+            if isinstance(what, Retraction):
+                stated.append({key: Fact(NONE, marked=True) for key in stated[-min(what.ago, len(stated))]})
             else:
-                told.append(_fact(what, day, len(told)))
-    return Story(told, day)
+                stated.append(_fact(what, day, len(stated)))
+    return Story(stated, day)
 
 
 @lru_cache(100_000)

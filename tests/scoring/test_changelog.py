@@ -118,8 +118,8 @@ def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_
     written: list[tuple[bytes, bytes, bytes | None]],
 ) -> None:
     recovery = Recovery()
-    whole = state_entry("t/whole", 1, RelationshipState(facts_of(held(1), 1), 1))
-    recovery.add(whole.key, whole.value)
+    full = state_entry("t/whole", 1, RelationshipState(facts_of(held(1), 1), 1))
+    recovery.add(full.key, full.value)
 
     for name, generation, value in written:
         recovery.add(name + generation, value)

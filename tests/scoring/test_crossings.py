@@ -76,13 +76,13 @@ def test_of_whatever_history_the_second_found_is_the_first(
 
     at = crossing(silence(scores, begin), begin, begin + 60 * DAY, level)
 
-    whole = begin // SECOND * SECOND
+    full = begin // SECOND * SECOND
     if at is None:
         end = (begin + 60 * DAY) // SECOND * SECOND
         assert is_passed(scores, level, begin) or not is_passed(scores, level, end)
     else:
         assert is_passed(scores, level, at)
-        assert at == whole + SECOND or not is_passed(scores, level, at - SECOND)
+        assert at == full + SECOND or not is_passed(scores, level, at - SECOND)
 
 
 def test_where_silence_hardly_weighs_no_level_is_crossed_before_the_end_of_time_and_nothing_overflows() -> None:

@@ -76,9 +76,13 @@ def test_silence_is_answered_by_a_session_and_never_by_a_rating() -> None:
 
 def test_what_costs_most_is_answered_even_where_meeting_would_help_too() -> None:
     profiles = Profiles((Profile(version="v", weights=Weights(feedback=60)),))
-    told = [started(0.5, 7), *(held(1.5 + 7 * n) for n in range(8)), *(feedback(50 + n, "mentee", 1) for n in range(4))]
+    given = [
+        started(0.5, 7),
+        *(held(1.5 + 7 * n) for n in range(8)),
+        *(feedback(50 + n, "mentee", 1) for n in range(4)),
+    ]
 
-    found = tried(60, *told, profiles=profiles)
+    found = tried(60, *given, profiles=profiles)
 
     assert found.cause == "feedback"
     assert found.first is not None
@@ -89,10 +93,10 @@ def test_an_act_that_would_lower_the_score_is_not_offered() -> None:
     """The side that wrote more would carry even more of the conversation."""
     alone = Weights(rhythm=0, reliability=0, goals=0, feedback=0, mutual=100, responsiveness=0, support=0)
     profiles = Profiles((Profile(version="v", weights=alone),))
-    told = [started(0), *(message(day, "mentor") for day in (1, 2, 3)), message(4, "mentee")]
+    given = [started(0), *(message(day, "mentor") for day in (1, 2, 3)), message(4, "mentee")]
 
-    assert ("a reply from the mentor",) in steps(acts(4.5, *told))
-    offered = [trial.steps for trial in tried(4.5, *told, profiles=profiles).singles]
+    assert ("a reply from the mentor",) in steps(acts(4.5, *given))
+    offered = [trial.steps for trial in tried(4.5, *given, profiles=profiles).singles]
     assert ("book a session",) in offered
     assert ("a reply from the mentor",) not in offered
 

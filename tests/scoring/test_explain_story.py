@@ -143,8 +143,8 @@ def recorded(event: OfRelationship, days: float) -> OfRelationship:
 
 def test_where_a_goal_is_set_what_the_new_weights_do_is_one_line() -> None:
     talk = [message(1.3 + 0.1 * n, SIDES[n % 2]) for n in range(4)]
-    told = [started(0.5, 14), held(1.25), *talk, goal_set(30.25, "g", 0)]
-    found = explained(31, *told)
+    stated = [started(0.5, 14), held(1.25), *talk, goal_set(30.25, "g", 0)]
+    found = explained(31, *stated)
     (change,) = (one for one in found.story if one.begin == micros(30.25))
     moved = dict(change.moved)
 
@@ -156,8 +156,8 @@ def test_where_a_goal_is_set_what_the_new_weights_do_is_one_line() -> None:
 
 
 def test_what_passing_time_takes_in_the_same_instant_stays_with_its_part() -> None:
-    told = [started(0.5, 7), held(1.25), feedback(20.25, "mentor", 5)]
-    (change,) = (one for one in explained(21, *told).story if one.begin == micros(20.25))
+    stated = [started(0.5, 7), held(1.25), feedback(20.25, "mentor", 5)]
+    (change,) = (one for one in explained(21, *stated).story if one.begin == micros(20.25))
     moved = dict(change.moved)
 
     assert change.before is not None

@@ -82,9 +82,9 @@ def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: i
     rng = Random(seed)
     events = [event for key, event in random_log(rng) if key == "t/x"]
     singles = [RelationshipState(facts_of(event, offset), offset) for offset, event in enumerate(events)]
-    whole = RelationshipState()
+    full = RelationshipState()
     for single in singles:
-        whole = whole.merge(single)
+        full = full.merge(single)
 
     pile = singles + rng.choices(singles, k=rng.randint(0, 5)) if singles else [RelationshipState()]
     rng.shuffle(pile)
@@ -92,8 +92,8 @@ def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: i
         i = rng.randrange(len(pile) - 1)
         pile[i : i + 2] = [pile[i].merge(pile[i + 1])]
 
-    assert facts_bytes(pile[0].facts) == facts_bytes(whole.facts)
-    assert layout.load(layout.dump(whole)) == whole
+    assert facts_bytes(pile[0].facts) == facts_bytes(full.facts)
+    assert layout.load(layout.dump(full)) == full
 
 
 @pytest.mark.parametrize("seed", range(CASES // 4))
@@ -181,9 +181,9 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
     partition = live(play, rng)
     MET[seed] = Counter(
         trims=any(len(s.facts) < len(truth(events, k)) for k, s in partition.states.items()),
-        corrections=any(not told.emission.changed for told in play.broker.scores),
-        deletions=any(told.emission.row is None for told in play.broker.scores),
-        heals=any(told.heal for told in play.broker.scores),
+        corrections=any(not record.emission.changed for record in play.broker.scores),
+        deletions=any(record.emission.row is None for record in play.broker.scores),
+        heals=any(record.heal for record in play.broker.scores),
         refused=play.refused,
         replays=play.broker.bound is not None,
         stale=bool(stale_of(partition)),
@@ -193,12 +193,12 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
 
 def said_twice(play: Play) -> list[object]:
     """Where one version of one instant says two things: they would have the same id."""
-    said: dict[tuple[object, object], HistoryRow | None] = {}
+    texts: dict[tuple[object, object], HistoryRow | None] = {}
     return [
-        (told.place, told.version, fields)
-        for told in play.broker.scores
-        if (row := said.setdefault((told.place, told.version), told.emission.row)) != told.emission.row
-        and (fields := _fields(row, told.emission.row))
+        (record.key, record.version, fields)
+        for record in play.broker.scores
+        if (row := texts.setdefault((record.key, record.version), record.emission.row)) != record.emission.row
+        and (fields := _fields(row, record.emission.row))
     ]
 
 
@@ -220,8 +220,8 @@ def differences(play: Play, partition: ScoredPartition) -> list[tuple[object, ..
     show the newest row, unless it lies below the floor."""
     stale, clock, scores = stale_of(partition), partition.clock, play.broker.scores
     rows = play.broker.rows
-    table, state, shown = readers.table(rows), readers.relationship_state(rows), readers.newest_told(scores)
-    found: list[tuple[object, ...]] = [("row beyond the clock", place) for place in table if place[1] > clock]
+    table, state, shown = readers.table(rows), readers.relationship_state(rows), readers.newest_shown(scores)
+    found: list[tuple[object, ...]] = [("row beyond the clock", key) for key in table if key[1] > clock]
     for key in sorted({key for key, _ in play.events}):
         true = ScoreHistory(truth(play.events, key), DEFAULT).rows(0, clock)
         newest = next(((at, true[at]) for at in reversed(true)), None)

@@ -44,19 +44,19 @@ Rows = dict[tuple[str, int], HistoryRow | None]
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many rows came of columns, and how many relationships were looked at anew."""
     found: Counter[str] = Counter()
-    in_columns, look = midnights.midnight_rows, ScoredPartition._schedule
+    in_columns, schedule = midnights.midnight_rows, ScoredPartition._schedule
 
     def rows(*arguments: object) -> list[object]:
-        told = in_columns(*arguments)  # type: ignore[arg-type]
-        found["in columns"] += len(told)
-        return list(told)
+        given = in_columns(*arguments)  # type: ignore[arg-type]
+        found["in columns"] += len(given)
+        return list(given)
 
-    def look_anew(self: ScoredPartition, relationship: str, *after: int) -> None:
+    def counted_schedule(self: ScoredPartition, relationship: str, *after: int) -> None:
         found["anew"] += 1
-        look(self, relationship, *after)
+        schedule(self, relationship, *after)
 
     monkeypatch.setattr(midnights, "midnight_rows", rows)
-    monkeypatch.setattr(ScoredPartition, "_schedule", look_anew)
+    monkeypatch.setattr(ScoredPartition, "_schedule", counted_schedule)
     return found
 
 
@@ -66,10 +66,12 @@ def programmes(profiles: Profiles) -> Programmes:
     return known
 
 
-def begun(profiles: Profiles, told: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int) -> ScoredPartition:
+def begun(
+    profiles: Profiles, given: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int
+) -> ScoredPartition:
     states = {
         name: RelationshipState(found, position=9, clock=clock, enrolment=Enrolment(0, "p"))
-        for name, found in told.items()
+        for name, found in given.items()
     }
     return ScoredPartition(programmes(profiles), states, PartitionWatermark(9, clock, clock), **options)
 
@@ -91,10 +93,10 @@ def rows(emissions: Iterator[list[Emission]]) -> Rows:
     return {(one.relationship, one.as_of): one.row for some in emissions for one in some}
 
 
-def true_rows(profiles: Profiles, after: int, upto: int, told: Mapping[str, Facts] = PLAIN) -> Rows:
+def true_rows(profiles: Profiles, after: int, upto: int, given: Mapping[str, Facts] = PLAIN) -> Rows:
     return {
         (name, as_of): row
-        for name, found in told.items()
+        for name, found in given.items()
         for as_of, row in ScoreHistory(found, profiles).rows(after, upto).items()
     }
 
@@ -139,45 +141,45 @@ def with_sessions(number: int) -> Facts:
     goal that stalls or a pause that begins between them."""
     rng = Random(number)
     starts = [rng.uniform(2.1, 16) for _ in range(rng.randint(1, 7))]
-    told = [started(0, 7), held(0.7), message(1.2, "mentor"), message(rng.uniform(1.3, 1.99), "mentee")]
-    told += [booked(1.3 + place / 100, f"s{place}", start) for place, start in enumerate(starts)]
+    given = [started(0, 7), held(0.7), message(1.2, "mentor"), message(rng.uniform(1.3, 1.99), "mentee")]
+    given += [booked(1.3 + number / 100, f"s{number}", start) for number, start in enumerate(starts)]
     more = rng.randrange(6)
-    told += [cancelled(1.6, "s0")] if more == 0 else [moved(1.6, "s0", starts[0] + 1.5)] if more == 1 else []
-    told += [goal_set(0.4), paused(1.7, starts[-1] + 0.2, starts[-1] + 2)] if more == 2 else []
-    return facts(*told)
+    given += [cancelled(1.6, "s0")] if more == 0 else [moved(1.6, "s0", starts[0] + 1.5)] if more == 1 else []
+    given += [goal_set(0.4), paused(1.7, starts[-1] + 0.2, starts[-1] + 2)] if more == 2 else []
+    return facts(*given)
 
 
 @pytest.mark.parametrize("days", [0.4, 1.3, 4.8, 11.6])
 def test_a_start_takes_along_whoever_has_met_meanwhile(days: float) -> None:
-    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
-    stored, clock = begun(DEFAULT, told, micros(2)), micros(2 + days)
+    given = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    stored, clock = begun(DEFAULT, given, micros(2)), micros(2 + days)
     assert not stored.is_due(micros(2))
 
     worker = restarted(stored, clock, DEFAULT)
 
     assert not worker.is_due(clock)
-    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, given)
 
 
 def test_one_start_after_the_other_takes_along_whoever_has_met_meanwhile() -> None:
-    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
-    worker, clock = begun(DEFAULT, told, micros(2)), micros(2)
+    given = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    worker, clock = begun(DEFAULT, given, micros(2)), micros(2)
 
     for days in (2.4, 3, 3.01, 6.5, 12):
         assert not worker.is_due(clock)
         clock = micros(days)
         worker = restarted(worker, clock, DEFAULT)
 
-    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, given)
 
 
 def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(counted: Counter[str]) -> None:
-    told = {
+    given = {
         "t/met": facts(started(0, 7), held(1), booked(1.5, "s", 2.3), booked(1.6, "r", 9.3)),
         "t/meets": facts(started(0, 7), held(1), booked(1.5, "s", 4.9)),
         "t/plain": facts(started(0, 7), held(1)),
     }
-    stored, clock = begun(DEFAULT, told, micros(2)), micros(4.5)
+    stored, clock = begun(DEFAULT, given, micros(2)), micros(4.5)
     assert not stored.is_due(micros(2))
     counted.clear()
 
@@ -185,7 +187,7 @@ def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(
 
     assert not worker.is_due(clock)
     assert counted["anew"] == 0
-    assert rows(worker.advance(micros(12))) == true_rows(DEFAULT, clock, micros(12), told)
+    assert rows(worker.advance(micros(12))) == true_rows(DEFAULT, clock, micros(12), given)
 
 
 def test_what_another_version_derived_is_computed_anew(monkeypatch: pytest.MonkeyPatch, counted: Counter[str]) -> None:
@@ -244,16 +246,16 @@ def test_what_a_restart_finds_packed_is_counted_too() -> None:
 
 
 def test_a_booking_a_pause_and_a_stalled_goal_are_told_between_the_midnights() -> None:
-    told = {
+    given = {
         "t/booked": facts(started(0, 7), held(1), booked(1.5, "s", 4.3)),
         "t/paused": facts(started(0, 7), held(1), paused(2, 3.2, 5.6)),
         "t/plain": facts(started(0, 7), message(1.9, "mentor")),
     }
     clock = micros(2.1)
 
-    found = rows(begun(DEFAULT, told, clock).advance(micros(90)))
+    found = rows(begun(DEFAULT, given, clock).advance(micros(90)))
 
-    assert found == true_rows(DEFAULT, clock, micros(90), told)
+    assert found == true_rows(DEFAULT, clock, micros(90), given)
     causes = {cause for row in found.values() if row is not None for cause in row.causes}
     assert {"midnight", "booking.starts", "pause.boundary", "crossing.health.50"} <= causes
 

@@ -175,7 +175,7 @@ def test_the_random_programmes_change_enough() -> None:
         changed_late = [state for state in states if state.stale_position in play.places]
         stale += bool(changed_late)
         healed += any(state.healed_position >= state.stale_position for state in changed_late)
-        rows = [told.emission.row for told in play.broker.scores]
+        rows = [record.emission.row for record in play.broker.scores]
         changed += any(PROFILE_CHANGED in row.causes for row in rows if row is not None)
 
     assert stale > 5
@@ -198,16 +198,16 @@ def wrong_of(play: Play, partition: ScoredPartition, stale: set[str], programmes
     found = {}
     for key in sorted({key for key, _ in play.events if key} - stale):
         true = truth(play, key, partition.clock, programmes)
-        told = statements(table(play.broker.rows), key, 2**62)
-        if different := [at for at in sorted(true.keys() | told.keys()) if true.get(at) != told.get(at)]:
+        record = statements(table(play.broker.rows), key, 2**62)
+        if different := [at for at in sorted(true.keys() | record.keys()) if true.get(at) != record.get(at)]:
             found[key] = different
     return found
 
 
 def truth(play: Play, key: str, upto: int, programmes: Programmes) -> dict[int, ComparableRow]:
-    account = FullHistory()
+    history = FullHistory()
     for offset, (name, event) in enumerate(play.events):
         if name == key and not isinstance(event, OfPartition):
-            account.add(event, offset)
-    profiles = programmes.of(key, account.program)
-    return {at: comparable(row) for at, row in ScoreHistory(account.facts, profiles).rows(-1, upto).items()}
+            history.add(event, offset)
+    profiles = programmes.of(key, history.program)
+    return {at: comparable(row) for at, row in ScoreHistory(history.facts, profiles).rows(-1, upto).items()}

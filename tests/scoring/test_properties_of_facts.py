@@ -88,8 +88,8 @@ def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and
 ) -> None:
     """Property 11: rows above the floor, the bounds being small. A repeat comes later on the log."""
     rng, clock = Random(seed), b.micros(story.day + days)
-    repeats = [_repeated(facts, len(story.told) + n) for n, facts in enumerate(rng.choices(story.told, k=4))]
-    states = [RelationshipState(facts) for facts in (*story.told, *repeats)]
+    repeats = [_repeated(facts, len(story.stated) + n) for n, facts in enumerate(rng.choices(story.stated, k=4))]
+    states = [RelationshipState(facts) for facts in (*story.stated, *repeats)]
     rng.shuffle(states)
 
     while len(states) > 1:

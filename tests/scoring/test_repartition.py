@@ -21,7 +21,7 @@ LOG = (b.started(0), b.held(1), b.message(2, "mentor"), b.retraction(3, b.messag
 OLD = RelationshipState(b.facts(*LOG), position=3, clock=b.micros(4), stale_position=2, enrolment=Enrolment(0, "p"))
 
 
-def account(*events: OfRelationship) -> FullHistory:
+def history(*events: OfRelationship) -> FullHistory:
     """As the new log tells it, where every event stands at another place."""
     found = FullHistory()
     for offset, event in enumerate(events):
@@ -48,17 +48,17 @@ def test_a_log_grows_to_a_multiple_only(old: int, new: int) -> None:
 
 
 def test_a_state_gets_the_positions_of_the_new_log_and_keeps_its_marks() -> None:
-    found = repartitioned(OLD, account(*LOG))
+    found = repartitioned(OLD, history(*LOG))
 
-    assert found == replace(OLD, facts=account(*LOG).facts, position=NEW_EPOCH + 13)
+    assert found == replace(OLD, facts=history(*LOG).facts, position=NEW_EPOCH + 13)
 
 
 def test_facts_that_the_log_has_lost_are_not_left_behind() -> None:
-    assert repartitioned(OLD, account(*LOG[2:])) == StateMismatch(log_only=0, state_only=2)
+    assert repartitioned(OLD, history(*LOG[2:])) == StateMismatch(log_only=0, state_only=2)
 
 
 def test_a_fact_on_the_log_that_the_state_does_not_know_is_not_carried_over() -> None:
-    assert repartitioned(OLD, account(*LOG, b.held(3.5))) == StateMismatch(log_only=1, state_only=0)
+    assert repartitioned(OLD, history(*LOG, b.held(3.5))) == StateMismatch(log_only=1, state_only=0)
 
 
 def test_the_clock_goes_on_where_it_was() -> None:

@@ -59,10 +59,10 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
     assert len(moments) > 2_000
     assert scores_of(moments) == single
     assert scores_of(moments[7:1_000]) == single[7:1_000]
-    whole = [evaluation_of(moment.snapshot, scores) for moment, scores in zip(moments, single, strict=True)]
-    assert evaluations_of(moments) == whole
-    assert evaluations_of(moments[7:1_000]) == whole[7:1_000]
-    assert evaluations_of(moments[:3]) == whole[:3]
+    full = [evaluation_of(moment.snapshot, scores) for moment, scores in zip(moments, single, strict=True)]
+    assert evaluations_of(moments) == full
+    assert evaluations_of(moments[7:1_000]) == full[7:1_000]
+    assert evaluations_of(moments[:3]) == full[:3]
     for moment in (
         one for one in moments[::20] if not (one.snapshot.frame.pauses.spans or one.snapshot.meetings.bookings)
     ):

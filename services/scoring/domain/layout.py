@@ -182,8 +182,7 @@ def dump(state: RelationshipState) -> bytes:
 
 
 def is_current(data: bytes) -> bool:
-    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError for a newer
-    layout, ValueError or LookupError for other bytes."""
+    """False if the facts have to be read from the log again. Raises UnknownLayoutError; ValueError or LookupError."""
     version = data[0]
     if not 1 <= version <= VERSION + NEWER:
         raise ValueError("no layout of a state")

@@ -59,9 +59,9 @@ def test_without_a_second_visit_nobody_has_dropped_out() -> None:
 
 
 def test_the_parameters_of_simulated_customers_are_found_again() -> None:
-    past, _ = simulated(6_000, seed=5)
+    summary, _ = simulated(6_000, seed=5)
 
-    found = fit_bgnbd(past)
+    found = fit_bgnbd(summary)
 
     assert found.r == pytest.approx(TRUE.r, rel=0.1)
     assert found.alpha == pytest.approx(TRUE.alpha, rel=0.15)
@@ -69,9 +69,9 @@ def test_the_parameters_of_simulated_customers_are_found_again() -> None:
 
 
 def test_as_many_simulated_customers_stay_away_as_is_said() -> None:
-    past, silent_then = simulated(6_000, seed=6)
+    summary, silent_then = simulated(6_000, seed=6)
 
-    said = silent(TRUE, past, HORIZON)
+    said = silent(TRUE, summary, HORIZON)
 
     for low, high in ((0.0, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 0.95), (0.95, 1.0)):
         chosen = (said >= low) & (said < high)

@@ -37,14 +37,14 @@ def compare(scoring: Scoring) -> Found:
     """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
     histories, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
-    told = told_rows(scoring)
+    emitted = emitted_rows(scoring)
     log = full_log(scoring.settings, scoring.topics, kept.watermarks)
     rows = 0
     for name in sorted(histories.keys() - stale):
         true = _true(name, histories[name], log, kept)
-        assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
+        assert emitted.get(name, {}) == true, _first_difference(name, emitted.get(name, {}), true)
         rows += len(true)
-    assert not told.keys() - histories.keys(), "rows of relationships that are not on the log"
+    assert not emitted.keys() - histories.keys(), "rows of relationships that are not on the log"
     return Found(len(histories), rows, stale)
 
 
@@ -68,17 +68,17 @@ def _log(scoring: Scoring) -> tuple[dict[str, FullHistory], dict[int, int]]:
         event = event_of(record.value)
         if not isinstance(event, Refusal | OfPartition):
             histories[event.partitionkey].add(event, position(scoring.topics.epoch, record.offset))
-    return {name: account for name, account in histories.items() if account.facts}, ends
+    return {name: history for name, history in histories.items() if history.facts}, ends
 
 
 def _compare_states(histories: Mapping[str, FullHistory], kept: Stored) -> None:
     assert kept.states.keys() == histories.keys(), "the relationships are not those of the log"
-    for name, account in histories.items():
-        expected = facts_bytes(trimmed(account.facts))
+    for name, history in histories.items():
+        expected = facts_bytes(trimmed(history.facts))
         assert facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
 
-def told_rows(scoring: Scoring) -> dict[str, Scores]:
+def emitted_rows(scoring: Scoring) -> dict[str, Scores]:
     """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
     newest: dict[tuple[str, str], Any] = {}
     for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.topics.scores]):
@@ -96,16 +96,16 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
     return rows
 
 
-def _true(name: str, account: FullHistory, log: FullLog, kept: Stored) -> Scores:
-    rows = ScoreHistory(account.facts, log.profiles_of(name, account.program)).rows(-1, kept.clock_of[name])
-    emissions = [Emission(name, account.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
-    told = [json.loads(score_event(emission))["data"] for emission in emissions]
-    return {data["as_of"]: data["score"] for data in told}
+def _true(name: str, history: FullHistory, log: FullLog, kept: Stored) -> Scores:
+    rows = ScoreHistory(history.facts, log.profiles_of(name, history.program)).rows(-1, kept.clock_of[name])
+    emissions = [Emission(name, history.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
+    emitted = [json.loads(score_event(emission))["data"] for emission in emissions]
+    return {data["as_of"]: data["score"] for data in emitted}
 
 
-def _first_difference(name: str, told: Scores, true: Scores) -> str:
-    at = min(at for at in told.keys() | true.keys() if told.get(at) != true.get(at))
-    return f"{name} at {at}: told {told.get(at)}, true {true.get(at)}"
+def _first_difference(name: str, emitted: Scores, true: Scores) -> str:
+    at = min(at for at in emitted.keys() | true.keys() if emitted.get(at) != true.get(at))
+    return f"{name} at {at}: told {emitted.get(at)}, true {true.get(at)}"
 
 
 def committed(scoring: Scoring) -> dict[int, int]:

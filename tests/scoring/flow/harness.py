@@ -48,7 +48,7 @@ class Service:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def said(self, event: str) -> int:
+    def output(self, event: str) -> int:
         return self.log.read_text().count(f'"event": "{event}"')
 
     def errors(self) -> list[str]:
@@ -121,7 +121,7 @@ class Scoring:
         for _ in range(STARTS):
             service = self.start(DRILL_FAULT=fault)
             code = service.process.wait(90)
-            if not service.said("not_alive") and "NotAliveError" not in service.log.read_text():
+            if not service.output("not_alive") and "NotAliveError" not in service.log.read_text():
                 return service, code
         raise AssertionError(f"each of {STARTS} processes has ended before its fault")
 

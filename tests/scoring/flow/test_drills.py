@@ -34,7 +34,7 @@ def test_whatever_ended_it_the_next_one_goes_on_exactly(scoring: Scoring) -> Non
     last = scoring.start(DRILL_FAULT="lose:3")
     scoring.await_clock(end_of(events))
 
-    assert last.said("rewound") >= 1
+    assert last.output("rewound") >= 1
     stops_well(last)
     found = compare(scoring)
     assert found.rows > 1000
@@ -88,7 +88,7 @@ def is_told_to_stop(scoring: Scoring, records: int) -> None:
 
 
 def has_run(service: Service, runs: int) -> None:
-    eventually(lambda: service.said("run_applied") >= runs, what=f"{runs} runs")
+    eventually(lambda: service.output("run_applied") >= runs, what=f"{runs} runs")
 
 
 def stops_well(service: Service) -> None:
@@ -111,7 +111,7 @@ def test_the_group_is_never_beyond_what_is_applied(scoring: Scoring) -> None:
     records = keyed(long_log(1, 30))
     scoring.feed(records)
     first = scoring.start(DRILL_SLOW=SLOW)
-    eventually(lambda: first.said("run_applied") >= 4 and len(committed(scoring)) == PARTITIONS, what="commits")
+    eventually(lambda: first.output("run_applied") >= 4 and len(committed(scoring)) == PARTITIONS, what="commits")
     first.end(signal.SIGKILL)
 
     last = scoring.start(DRILL_SLOW=SLOW, DRILL_FAULT="lose:2")
@@ -180,8 +180,8 @@ def test_time_that_passed_while_nothing_ran_is_caught_up_through_a_kill(scoring:
 
     found = compare(scoring)
     assert found.rows > 500
-    told = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.topics.scores])]
-    advanced = {event.data.partition: event.data.clock for event in told if isinstance(event, ClockAdvanced)}
+    read = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.topics.scores])]
+    advanced = {event.data.partition: event.data.clock for event in read if isinstance(event, ClockAdvanced)}
     assert len(advanced) == PARTITIONS
     assert min(advanced.values()).timestamp() > began - 60
 

@@ -171,7 +171,7 @@ def read(scoring: Scoring, asked: str, clock: str = "log") -> RelationshipLog:
 
 
 def explained(log: RelationshipLog, days: float, known_at: float | None = None) -> Explanation:
-    known = known_history(log.relationship, log.events, None if known_at is None else micros(known_at))
-    found = explain(known, DEFAULT, micros(days))
+    stored_now = known_history(log.relationship, log.events, None if known_at is None else micros(known_at))
+    found = explain(stored_now, DEFAULT, micros(days))
     assert isinstance(found, Explanation)
     return found

@@ -51,11 +51,11 @@ def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Itera
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
     """What was measured, for whoever runs the drills."""
 
-    def said(text: str) -> None:
+    def output(text: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n  {text}")
 
-    return said
+    return output
 
 
 def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
@@ -147,11 +147,11 @@ def late_facts(rng: Random, events: Sequence[OfRelationship]) -> list[OfRelation
 
 
 def busy(rng: Random) -> RelationshipState:
-    account = FullHistory()
+    history = FullHistory()
     for number in range(50 * 200):
         event = b.message(number / 50, rng.choice(b.SIDES)).model_copy(update={"id": f"m{number}"})
-        account.add(event, number)
-    return RelationshipState(trimmed(account.facts), account.position, enrolment=Enrolment(0, "p"))
+        history.add(event, number)
+    return RelationshipState(trimmed(history.facts), history.position, enrolment=Enrolment(0, "p"))
 
 
 def sizes(states: Sequence[RelationshipState]) -> str:

@@ -25,7 +25,7 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
     service = scoring.start()
     eventually(lambda: others_are_done(service, cut, events), 90, "the other partitions")
 
-    assert service.said("log_gap") == 1
+    assert service.output("log_gap") == 1
     assert not service.is_ready()
     eventually(lambda: service.gauges()[cut].get("log_gap") == lost, what="the gauge")
     assert service.gauges()[cut]["lag"] > lost
@@ -39,7 +39,7 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
     assert accepted.lost == lost
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
-    assert service.said("log_gap_accepted") == 1
+    assert service.output("log_gap_accepted") == 1
     assert service.gauges()[cut]["log_gap"] == 0
     assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapRefused)
     service.end()
@@ -76,7 +76,7 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
     truncate(scoring, cut, begin)
     service.thaw()
 
-    eventually(lambda: service.said("log_gap") == 1, what="the gap")
+    eventually(lambda: service.output("log_gap") == 1, what="the gap")
     assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapAccepted)
 
     scoring.await_clock(end_of(events), 60)

@@ -36,7 +36,7 @@ def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(
     scoring.await_clock(events[half].recordedtime)
     was_stale = stale(environment)
 
-    report = heal(environment, (), said)
+    report = heal(environment, (), output)
 
     assert set(report.healed) == set(was_stale) != set()
     assert (list(report.again), list(report.left)) == ([], [])
@@ -49,7 +49,7 @@ def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(
     again = scoring.start()
     scoring.await_clock(end_of(events))
     stops_well(again)
-    assert heal(environment, (), said).left == []
+    assert heal(environment, (), output).left == []
     assert stale(environment) == []
     assert table_of(environment) == truth_of(environment)
 
@@ -64,23 +64,23 @@ def test_a_heal_that_was_cut_off_is_finished_by_the_next_which_repeats_nothing(
     with pytest.raises(KeyboardInterrupt):
         heal(environment, (), CutOff(after=2))
     left = stale(environment)
-    report = heal(environment, (), said)
+    report = heal(environment, (), output)
 
     assert 0 < len(left) < len(was_stale)
     assert sorted(report.healed) == left
     assert table_of(environment) == truth_of(environment)
-    assert heal(environment, (), said).healed == {}
+    assert heal(environment, (), output).healed == {}
 
 
 def test_only_the_relationships_asked_for_are_healed(scoring: Scoring, environment: HealEnvironment) -> None:
     one, *others = applied(scoring, environment, with_late_facts(long_log(33, 12), 8))
 
-    report = heal(environment, [one], said)
+    report = heal(environment, [one], output)
 
     assert list(report.healed) == [one]
     assert stale(environment) == others
     with pytest.raises(NoStateError, match="there is no relationship t/nobody"):
-        heal(environment, ["t/nobody"], said)
+        heal(environment, ["t/nobody"], output)
 
 
 def test_what_scoring_has_not_finished_applying_is_left_until_it_has(
@@ -92,14 +92,14 @@ def test_what_scoring_has_not_finished_applying_is_left_until_it_has(
     scoring.feed(keyed([late]))
     assert scoring.met("exit:1")[1] == 9
 
-    report = heal(environment, (), said)
+    report = heal(environment, (), output)
     scoring.reach(end_of(events) + timedelta(days=1))
     service = scoring.start()
     scoring.await_clock(end_of(events) + timedelta(days=1))
     stops_well(service)
 
     assert report.left == [late.partitionkey]
-    assert list(heal(environment, (), said).healed) == [late.partitionkey]
+    assert list(heal(environment, (), output).healed) == [late.partitionkey]
     assert table_of(environment) == truth_of(environment)
 
 
@@ -110,14 +110,14 @@ def test_a_heal_beside_a_stream_of_late_facts_leaves_nothing_wrong(
     service = scoring.start()
     healed = 0
     with scoring.feeding(keyed(events), 10, 0.3):
-        eventually(lambda: service.said("run_applied") > 3, what="the first runs")
+        eventually(lambda: service.output("run_applied") > 3, what="the first runs")
         for _ in range(3):
-            healed += len(heal(environment, (), said).healed)
+            healed += len(heal(environment, (), output).healed)
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
     stops_well(service)
 
-    last = heal(environment, (), said)
+    last = heal(environment, (), output)
 
     assert healed > 0
     assert last.left == []
@@ -149,7 +149,7 @@ def stale(environment: HealEnvironment) -> list[str]:
     return stored(environment.settings, environment.topics).stale
 
 
-def said(doing: str, done: int, of: int) -> None:
+def output(doing: str, done: int, of: int) -> None:
     assert doing
     assert 0 <= done <= of or of == 0
 
@@ -161,7 +161,7 @@ class CutOff:
         self._left = after
 
     def __call__(self, doing: str, done: int, of: int) -> None:
-        said(doing, done, of)
+        output(doing, done, of)
         self._left -= doing == "healing"
         if self._left < 0:
             raise KeyboardInterrupt

@@ -42,7 +42,7 @@ def test_a_stop_is_heard_while_a_large_partition_is_taken(large: Scoring) -> Non
 
     stops_well(service)
 
-    assert service.said("partition_taken") <= NUMBER, "it was still at it"
+    assert service.output("partition_taken") <= NUMBER, "it was still at it"
 
 
 def test_taking_a_large_partition_costs_no_session(large: Scoring) -> None:
@@ -50,5 +50,5 @@ def test_taking_a_large_partition_costs_no_session(large: Scoring) -> None:
     eventually(service.is_ready, what="all partitions")
 
     eventually(lambda: service.gauges().get(NUMBER, {}).get("relationships") == RELATIONSHIPS, what="its gauge")
-    assert service.said("partitions_dropped") == 0
+    assert service.output("partitions_dropped") == 0
     stops_well(service)

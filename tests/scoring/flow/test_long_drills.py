@@ -179,7 +179,7 @@ def test_frozen_for_less_than_its_session_it_goes_on(scoring: Scoring) -> None:
     service = scoring.start(**SLOW)
     with scoring.feeding(keyed(events), 20, 0.3):
         for _ in range(5):
-            has_run(service, service.said("run_applied") + 1)
+            has_run(service, service.output("run_applied") + 1)
             service.process.send_signal(signal.SIGSTOP)
             time.sleep(1)
             service.process.send_signal(signal.SIGCONT)
@@ -257,8 +257,10 @@ def test_a_changelog_of_a_million_records_is_recovered_in_a_minute(
 
 def write_again(scoring: Scoring, count: int) -> None:
     """The states under an old generation, so often that there are so many records."""
-    known = stored(scoring.settings, scoring.topics)
-    entries = [(known.partition_of[name], state_entry(name, 1, state)) for name, state in known.states.items()]
+    stored_now = stored(scoring.settings, scoring.topics)
+    entries = [
+        (stored_now.partition_of[name], state_entry(name, 1, state)) for name, state in stored_now.states.items()
+    ]
     producer = Producer(scoring.settings)
     for number, (partition, entry) in zip(range(count), cycle(entries), strict=False):
         producer.send(scoring.topics.state, entry.key, entry.value, partition=partition)

@@ -21,7 +21,7 @@ from services.scoring.flow.maintenance import (
 from services.scoring.flow.replay.replay import origin
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import long_log
-from tests.scoring.flow.test_heal import applied, said, with_late_facts
+from tests.scoring.flow.test_heal import applied, output, with_late_facts
 from tests.scoring.flow.test_replay import replayed
 from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
 
@@ -111,8 +111,8 @@ def test_heals_and_a_replay_that_begin_at_once_leave_the_truth(scoring: Scoring,
         return run
 
     racers = [
-        Racer(exclusively("heal", lambda mine: heal(mine, (), said))),
-        Racer(exclusively("heal", lambda mine: heal(mine, (), said))),
+        Racer(exclusively("heal", lambda mine: heal(mine, (), output))),
+        Racer(exclusively("heal", lambda mine: heal(mine, (), output))),
         Racer(exclusively("replay", lambda mine: replayed(mine, origin(mine, "kafka")))),
     ]
     for racer in racers:
@@ -123,5 +123,5 @@ def test_heals_and_a_replay_that_begin_at_once_leave_the_truth(scoring: Scoring,
     assert not [racer.problem for racer in racers if racer.problem and not isinstance(racer.problem, EXCLUSIVE)]
     with exclusive_maintenance(environment.settings, environment.topics.state, "replay", group(scoring)):
         replayed(environment, origin(environment, "kafka"))
-    assert heal(environment, (), said).left == []
+    assert heal(environment, (), output).left == []
     assert table_of(environment) == truth_of(environment)

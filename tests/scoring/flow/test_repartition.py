@@ -93,7 +93,7 @@ def test_a_grown_log_gives_the_same_history_and_goes_on(
     done = repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
 
     assert done == Repartitioned(records=len(events) + len(POISON) + NEW_PARTITIONS, relationships=before.relationships)
-    assert told(scoring, growth.new) == 0
+    assert emitted_count(scoring, growth.new) == 0
     assert by_key(scoring, growth.new.topics.events) == by_key(scoring, growth.old.topics.events)
     assert compare(grown) == before
     assert remembered(scoring, growth.new.alert_state) == {
@@ -108,7 +108,7 @@ def test_a_grown_log_gives_the_same_history_and_goes_on(
 
     after = compare(grown)
     assert after.rows > 1.5 * before.rows
-    assert told(scoring, growth.new) > 0
+    assert emitted_count(scoring, growth.new) > 0
 
 
 def test_cut_off_anywhere_it_goes_on_where_it_was(
@@ -201,7 +201,7 @@ def by_key(scoring: Scoring, topic: str) -> dict[bytes, list[tuple[bytes | None,
     return found
 
 
-def told(scoring: Scoring, epoch: Epoch) -> int:
+def emitted_count(scoring: Scoring, epoch: Epoch) -> int:
     return len(list(read_to_end(scoring.settings, [epoch.topics.scores])))
 
 

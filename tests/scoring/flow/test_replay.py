@@ -33,7 +33,7 @@ from tests.receiver import eventually
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import end_of, keyed, long_log
 from tests.scoring.flow.test_drills import stops_well
-from tests.scoring.flow.test_heal import applied, said, stale, with_late_facts
+from tests.scoring.flow.test_heal import applied, output, stale, with_late_facts
 from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
 
 WITHOUT_TRIGGER = """* EXCEPT (
@@ -70,7 +70,7 @@ def test_rows_are_replaced_by_those_of_the_log_and_what_is_derived_follows(
     assert tables(environment) == ["score_history"]
     assert newest(environment) == {name: max(rows) for name, rows in true.items()}
     assert stale(environment) == was_stale != []
-    assert heal(environment, (), said).left == []
+    assert heal(environment, (), output).left == []
     assert table_of(environment) == true
 
 
@@ -91,12 +91,12 @@ def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, environ
     events = long_log(43, 40)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
-        eventually(lambda: service.said("run_applied") > 3, what="the first runs")
+        eventually(lambda: service.output("run_applied") > 3, what="the first runs")
         replayed(environment, origin(environment, "kafka"))
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
     stops_well(service)
-    assert heal(environment, (), said).left == []
+    assert heal(environment, (), output).left == []
 
     assert table_of(environment) == truth_of(environment)
 
@@ -163,7 +163,7 @@ def test_all_cores_compute_what_one_computes(scoring: Scoring, environment: Heal
     found = origin(environment, "kafka")
 
     alone = rehearsed(found)
-    together = dry_run(task(found), found.source, Effort(2, said))
+    together = dry_run(task(found), found.source, Effort(2, output))
 
     assert together.hash == alone.hash
     assert together.totals == alone.totals
@@ -230,7 +230,7 @@ class CutOff:
         self._stage, self._left = stage, after
 
     def __call__(self, doing: str, done: int, of: int) -> None:
-        said(doing, done, of)
+        output(doing, done, of)
         self._left -= doing == self._stage
         if self._left < 0:
             raise KeyboardInterrupt
@@ -241,13 +241,13 @@ def task(found: ReplayOrigin) -> Task:
 
 
 def rehearsed(found: ReplayOrigin) -> Computed:
-    return dry_run(task(found), found.source, Effort(1, said))
+    return dry_run(task(found), found.source, Effort(1, output))
 
 
 def replayed(
     environment: HealEnvironment,
     found: ReplayOrigin,
-    progress: Progress = said,
+    progress: Progress = output,
     *,
     keep: bool = False,
     restart: bool = False,

@@ -99,13 +99,13 @@ def test_a_part_that_one_column_has_too_many_or_too_few_is_noticed(clickhouse: C
 
 
 def test_what_all_rows_say_alike_is_noticed_where_it_is_not_the_truth(clickhouse: ClickHouse) -> None:
-    said = {"": list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))}
+    output = {"": list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))}
     others = {"model": "'silence-0'", "calibrated": "NOT calibrated", "program_id": "'another'"}
     for version, (name, other) in enumerate(others.items(), FIRST + 1):
         _store(clickhouse, version, f"{other} AS {name}")
-        said[name] = list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))
+        output[name] = list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))
 
-    assert said == {
+    assert output == {
         "": [],
         "model": [f"model is silence-0 in the table, {MODEL} in truth"],
         "calibrated": ["calibrated contradicts the calibration in 1 rows"],

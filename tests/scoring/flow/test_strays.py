@@ -70,15 +70,15 @@ def test_scoring_puts_them_aside_once_and_applies_none(with_strays: Scoring) -> 
 def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> None:
     applied(with_strays)
     settings, topics = with_strays.settings, with_strays.topics
-    known = stored(settings, topics)
+    stored_now = stored(settings, topics)
 
-    verified = full_log(settings, topics, known.watermarks).histories
-    healed = histories_of_log(HealEnvironment(settings, topics), known, [MINE], lambda _: None)
-    replayed = list(KafkaSource(settings, topics, known).records(SourcePart(0, 1), lambda _: None))
+    verified = full_log(settings, topics, stored_now.watermarks).histories
+    healed = histories_of_log(HealEnvironment(settings, topics), stored_now, [MINE], lambda _: None)
+    replayed = list(KafkaSource(settings, topics, stored_now).records(SourcePart(0, 1), lambda _: None))
     story = read(with_strays, MINE)
     backtested = [one.event for one in log_events(settings, topics) if one.event.id.startswith("stray")]
 
-    assert {name: len(account.facts) for name, account in verified.items()} == {MINE: len(STORY), OTHER: len(STORY)}
+    assert {name: len(history.facts) for name, history in verified.items()} == {MINE: len(STORY), OTHER: len(STORY)}
     assert len(healed[MINE].facts) == len(STORY)
     assert {one.partition for one in replayed if one.relationship == MINE} == {enrolment(MINE)}
     assert ids([event for _, event in story.events]) == ids(of(MINE, STORY))

@@ -78,10 +78,10 @@ def table_of(environment: HealEnvironment) -> Rows:
 
 def truth_of(environment: HealEnvironment) -> Rows:
     """What the log says of every relationship that has rows, up to the stored watermarks."""
-    known = stored(environment.settings, environment.topics)
-    log = full_log(environment.settings, environment.topics, known.watermarks)
+    stored_now = stored(environment.settings, environment.topics)
+    log = full_log(environment.settings, environment.topics, stored_now.watermarks)
     true = {}
-    for name, account in log.histories.items():
-        history = ScoreHistory(account.facts, log.profiles_of(name, account.program))
-        true[name] = {at: comparable(row) for at, row in history.rows(-1, known.clock_of[name]).items()}
+    for name, history in log.histories.items():
+        scores = ScoreHistory(history.facts, log.profiles_of(name, history.program))
+        true[name] = {at: comparable(row) for at, row in scores.rows(-1, stored_now.clock_of[name]).items()}
     return {name: rows for name, rows in true.items() if rows}

@@ -40,45 +40,45 @@ class BgNbd(NamedTuple):
     b: float
 
 
-def fit_bgnbd(past: ContactSummary) -> BgNbd:
+def fit_bgnbd(summary: ContactSummary) -> BgNbd:
     """By maximum likelihood."""
-    start = np.log([1.0, max(1.0, float(np.median(past.age))), 1.0, 1.0])
+    start = np.log([1.0, max(1.0, float(np.median(summary.age))), 1.0, 1.0])
 
     def loss(logs: Floats) -> float:
-        return -float(log_likelihood(BgNbd(*np.exp(logs)), past).mean())
+        return -float(log_likelihood(BgNbd(*np.exp(logs)), summary).mean())
 
     found = minimize(loss, start, method="L-BFGS-B", bounds=[(-BOUND, BOUND)] * 4)
     return BgNbd(*map(float, np.exp(found.x)))
 
 
-def log_likelihood(model: BgNbd, past: ContactSummary) -> Floats:
+def log_likelihood(model: BgNbd, summary: ContactSummary) -> Floats:
     """Of each customer's history: equation 6 of the paper."""
     r, alpha, a, b = model
-    x = past.repeats
+    x = summary.repeats
     common = gammaln(r + x) - gammaln(r) + r * np.log(alpha) + betaln(a, b + x) - betaln(a, b)
-    result: Floats = common + np.logaddexp(_still_there(model, past, 0.0), _dropped_out(model, past))
+    result: Floats = common + np.logaddexp(_still_there(model, summary, 0.0), _dropped_out(model, summary))
     return result
 
 
-def silent(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
+def silent(model: BgNbd, summary: ContactSummary, horizon: float) -> Floats:
     """P(no visit in the next `horizon` days): the likelihood of the same history observed that much longer, over that
     of the history itself."""
-    dropped = _dropped_out(model, past)
-    longer = np.logaddexp(_still_there(model, past, horizon), dropped)
-    result: Floats = np.exp(longer - np.logaddexp(_still_there(model, past, 0.0), dropped))
+    dropped = _dropped_out(model, summary)
+    longer = np.logaddexp(_still_there(model, summary, horizon), dropped)
+    result: Floats = np.exp(longer - np.logaddexp(_still_there(model, summary, 0.0), dropped))
     return result
 
 
-def _still_there(model: BgNbd, past: ContactSummary, horizon: float) -> Floats:
-    result: Floats = -(model.r + past.repeats) * np.log(model.alpha + past.age + horizon)
+def _still_there(model: BgNbd, summary: ContactSummary, horizon: float) -> Floats:
+    result: Floats = -(model.r + summary.repeats) * np.log(model.alpha + summary.age + horizon)
     return result
 
 
-def _dropped_out(model: BgNbd, past: ContactSummary) -> Floats:
+def _dropped_out(model: BgNbd, summary: ContactSummary) -> Floats:
     """Only a visit after the first can have been the last: without one the customer has not dropped out."""
-    again = past.repeats > 0
-    x = np.where(again, past.repeats, 1.0)
-    logs = np.log(model.a) - np.log(model.b + x - 1) - (model.r + x) * np.log(model.alpha + past.recency)
+    again = summary.repeats > 0
+    x = np.where(again, summary.repeats, 1.0)
+    logs = np.log(model.a) - np.log(model.b + x - 1) - (model.r + x) * np.log(model.alpha + summary.recency)
     return np.where(again, logs, -np.inf)
 
 
@@ -89,7 +89,7 @@ def scores(cases: Cases, model: BgNbd, horizon_days: int) -> Mapping[str, Floats
         "30-day rule": (cases.silence > RULE_DAYS).astype(float),
         "recency": np.log(silence),
         "own mean gap": np.log(silence / (cases.recency / cases.repeats)),
-        "BG/NBD": log_odds(silent(model, cases.past, horizon_days)),
+        "BG/NBD": log_odds(silent(model, cases.summary, horizon_days)),
         "100 - health": 100.0 - cases.health,
     }
 

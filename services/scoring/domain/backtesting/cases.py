@@ -153,7 +153,7 @@ class Cases(Examples):
     age: Floats
 
     @property
-    def past(self) -> ContactSummary:
+    def summary(self) -> ContactSummary:
         return ContactSummary(self.repeats, self.recency, self.age)
 
 
@@ -176,14 +176,14 @@ def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
         if not cut_offs:
             continue
         features, health = scoring_view.scores(cut_offs)
-        past = np.array(
+        summary = np.array(
             [contact_summary(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64
         )
         faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
         silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
         of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
         outcome = np.array(faded, dtype=np.float64)
-        found.append(Cases(features, outcome, of_pair, instants, health, silence, *past.T))
+        found.append(Cases(features, outcome, of_pair, instants, health, silence, *summary.T))
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
