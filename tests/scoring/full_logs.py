@@ -20,7 +20,7 @@ CHANGING = Profiles(
 
 
 def relationships(count: int) -> list[Facts]:
-    """Every third is of six random logs, so that there is more than a score looks at."""
+    """Every third consists of six random logs, so that it has more facts than a score uses."""
     return [_facts([seed] if seed % 3 else range(6 * seed, 6 * seed + 6)) for seed in range(count)]
 
 

@@ -1,4 +1,4 @@
-"""What the readers of `mentoring.scores` make of it: the warehouse's tables, the row that notify shows, a verdict."""
+"""Readers of `mentoring.scores`: the warehouse's tables, the row that notify shows, a verdict."""
 
 from collections.abc import Mapping, Sequence
 from struct import pack
@@ -37,7 +37,7 @@ class ScoreRecord(NamedTuple):
 
 
 def table(scores: Sequence[ScoreRecord]) -> Table:
-    """What the warehouse holds: of each instant the row of the greatest version, of equal ones the last."""
+    """The warehouse's rows: for each instant the row of the greatest version, of equal ones the last."""
     kept: dict[tuple[str, int], ScoreRecord] = {}
     for record in scores:
         newest = kept.get(record.key)
@@ -52,8 +52,8 @@ def relationship_state(scores: Sequence[ScoreRecord]) -> dict[str, tuple[int, Hi
 
 
 def newest_shown(scores: Sequence[ScoreRecord]) -> dict[str, tuple[int, HistoryRow | None]]:
-    """What notify shows: the last `score.changed` that decided. One decides if its position and instant are above those
-    of the last one; in mode heal if its position is not below and no later row stands."""
+    """The row that notify shows: the last `score.changed` that decided. One decides if its position and instant are
+    above those of the last one; in mode heal if its position is not below and no later row stands."""
     marks: dict[str, tuple[int, int]] = {}
     shown: dict[str, tuple[int, HistoryRow | None]] = {}
     latest: dict[tuple[str, int], ScoreRecord] = {}
@@ -82,7 +82,7 @@ def _is_overtaken(record: ScoreRecord, latest: Mapping[tuple[str, int], ScoreRec
 
 
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """As verification.digest_of describes it, of rows one by one."""
+    """verification.digest_of, computed row by row."""
     texts, numbers = list[bytes](), list[int]()
     for as_of, row in sorted(statements.items()):
         causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row

@@ -1,5 +1,5 @@
-"""A broker in memory, and the maintenance that works on it while workers go on: heals, replays that exchange the table,
-and the log with more partitions. Exclusive as on the real one: whoever lost its hold writes nothing more."""
+"""An in-memory broker, and maintenance that runs on it beside the workers: heals, replays that exchange the table, and
+the log with more partitions. Exclusive as on the real broker: after losing its hold it writes nothing more."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -80,8 +80,8 @@ class HealHold:
 
 
 def healed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
-    """A heal, step by step, so that a worker may go on in between: it reads how far the partition is, then (the sink
-    has caught up) table and log, tells relationship by relationship, and stores that it did."""
+    """A heal in steps, so that a worker may continue in between: it reads how far the partition is, then (once the sink
+    has caught up) table and log, emits relationship by relationship, and stores the healed states."""
     recovery, mark = broker.recovered(), bound_of(broker)
     yield []
     stored = table(broker.rows)
@@ -99,8 +99,8 @@ def healed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
 
 
 def replayed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
-    """A replay, step by step: the rows of the whole log in a table of its own, what live scoring told meanwhile, the
-    exchange, and what was stored between the last look and it. Cut off after the exchange, the next goes on there."""
+    """A replay in steps: the rows of the full log in a shadow table, what live scoring emitted meanwhile, the exchange,
+    and the rows stored between the last check and it. Interrupted after the exchange, the next one continues there."""
     if broker.replaced is None:
         # 1. All rows, up to where the partition is.
         bound = bound_of(broker)
@@ -141,7 +141,7 @@ def bound_of(broker: Broker) -> HealBound:
 
 
 def histories(broker: Broker, upto: int) -> dict[str, FullHistory]:
-    """What the log says up to a position, of each relationship."""
+    """The history of each relationship up to a position."""
     found: dict[str, FullHistory] = {}
     for offset, key, event in broker.log:
         log_position = position(broker.epoch, offset)
@@ -151,7 +151,8 @@ def histories(broker: Broker, upto: int) -> dict[str, FullHistory]:
 
 
 def split(broker: Broker, partitions: int) -> list[Broker]:
-    """The partitions that a log of one is copied to, with their states. Nobody is at work, and all is applied."""
+    """The partitions to which a log of one partition is copied, with their states. No worker runs, and everything is
+    applied."""
     recovery = broker.recovered()
     return [_child(broker, recovery, number, partitions) for number in range(partitions)]
 

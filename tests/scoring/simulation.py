@@ -187,9 +187,8 @@ def _as_written(phase: write_phases.Phase) -> list[Write]:
 
 
 def interleaved(plays: Sequence[Play], rng: Random, steps: int | None) -> list[int]:
-    """One process that works on all that is on the logs, each partition phase by phase, whichever comes next. After so
-    many steps it dies, and with it the work on all of them; None: it lives. Which partition was at work, step by
-    step."""
+    """One process that applies all logs, each partition phase by phase, in any interleaving. After this many steps it
+    dies, and with it the work on all partitions; None: it lives. Yields the partition of each step."""
     at_work = {
         number: play.alive().run(play.broker.log[play.alive().partition.offset + 1 :])
         for number, play in enumerate(plays)

@@ -1,5 +1,5 @@
-"""Histories of one relationship as hypothesis draws and shrinks them: step by step something happens, once or several
-times in a row, or what happened is taken back."""
+"""Histories of one relationship, drawn and shrunk by hypothesis: at every step an event happens, once or several times
+in a row, or an earlier one is retracted."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache, partial
@@ -24,7 +24,7 @@ Happening = Callable[[float], OfRelationship]
 
 
 class Retraction(NamedTuple):
-    """A retraction of what was told so many facts ago."""
+    """A retraction of the fact stated this many facts ago."""
 
     ago: int
 
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 
 
 class Story:
-    """`stated`: the fact or mark of each event, in the order of time; the last was told on `day`."""
+    """`stated`: the fact or mark of each event, in the order of time; the last was stated on `day`."""
 
     def __init__(self, stated: Sequence[Facts], day: float) -> None:
         self.stated, self.day = tuple(stated), day
@@ -51,7 +51,7 @@ class Story:
         return merged_facts
 
     def and_then(self, *events: OfRelationship) -> "Story":
-        """Told after everything else; the day stays."""
+        """Stated after everything else; the day stays."""
         more = [facts_of(event, len(self.stated) + number) for number, event in enumerate(events)]
         story = Story((*self.stated, *more), self.day)
         story.facts = dict(self.facts)
@@ -70,11 +70,11 @@ class Story:
         return self.scorer(day, profiles).numbers(b.micros(day))
 
     def of(self, *names: str) -> list[Key]:
-        """What was told in any of these groups, oldest first."""
+        """The facts in any of these groups, oldest first."""
         return [key for key in sorted(self.facts) if not set(names).isdisjoint(groups(key))]
 
     def is_full(self, name: str) -> bool:
-        """Whether one more fact of a group pushes an older one out of what a score looks at."""
+        """Whether one more fact of a group displaces an older one that a score uses."""
         return len(self.of(name)) >= SELECTED_PER_GROUP[name]
 
 

@@ -1,4 +1,4 @@
-"""Stored states: exact bytes, generations that merge, and no guess at what a newer service wrote."""
+"""Stored states: exact bytes, generations that merge, and no guessing at a newer service's layout."""
 
 import pytest
 from hypothesis import given

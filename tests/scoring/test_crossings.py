@@ -1,4 +1,4 @@
-"""The second at which silence alone takes a score to a level: found on a grid, it is the very first."""
+"""The second at which silence alone takes a score to a level: the grid search finds the very first."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""An erasure is absorbing: it takes the whole history with it, whenever it comes, and nothing brings it back."""
+"""An erasure is absorbing: it removes the whole history, whenever it comes, and nothing restores it."""
 
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory

@@ -1,4 +1,4 @@
-"""The story: every change of the score, whose shown points add up, as it is known at some time."""
+"""The story: every change of the score, with points that add up, as known at some time."""
 
 from datetime import timedelta
 from random import Random

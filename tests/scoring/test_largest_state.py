@@ -1,4 +1,5 @@
-"""However much one relationship is told, its state fits into a record of the changelog: else nobody could be scored."""
+"""However many facts one relationship has, its state fits into a record of the changelog: otherwise its partition could
+not be scored."""
 
 from datetime import timedelta
 

@@ -1,6 +1,6 @@
-"""The property that everything rests on: whatever happens on the way, the rows told are score(facts, instant).
+"""The central property: whatever happens on the way, the emitted rows are score(facts, instant).
 
-As many logs are tried as there are examples of other properties; `RANDOM_LOGS=5000` tries so many."""
+As many logs are tried as other properties have examples; `RANDOM_LOGS=5000` sets the number."""
 
 import os
 from collections import Counter
@@ -117,7 +117,7 @@ def test_partitions_that_a_process_works_on_in_turns_disturb_each_other_in_nothi
 
 
 def test_an_event_of_one_partition_does_not_wait_for_the_span_of_another() -> None:
-    """Row by row they take turns: no step brings more than what becomes due at once."""
+    """They take turns row by row: no step emits more than one batch of due rows."""
     quiet = [("t/x", b.message(day, "mentor")) for day in (0, 300)]
     fresh = [("t/y", b.message(day, "mentor")) for day in (300, 300.01)]
     plays = [Play(quiet), Play(fresh)]
@@ -192,7 +192,7 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
 
 
 def said_twice(play: Play) -> list[object]:
-    """Where one version of one instant says two things: they would have the same id."""
+    """Versions of an instant that were emitted with two contents: they would have the same id."""
     texts: dict[tuple[object, object], HistoryRow | None] = {}
     return [
         (record.key, record.version, fields)
@@ -239,7 +239,7 @@ def differences(play: Play, partition: ScoredPartition) -> list[tuple[object, ..
 
 
 def different(true: Mapping[int, HistoryRow], stored: Mapping[int, HistoryRow]) -> list[tuple[int, object]]:
-    """The instants whose rows say different things, and in which fields."""
+    """The instants whose rows differ, and in which fields."""
     return [
         (at, fields)
         for at in sorted(true.keys() | stored.keys())

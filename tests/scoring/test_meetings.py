@@ -1,4 +1,4 @@
-"""Meetings: one outcome each, whoever tells of it, and the strongest evidence decides."""
+"""Meetings: one outcome each, however many tools report it, decided by the strongest evidence."""
 
 import pytest
 

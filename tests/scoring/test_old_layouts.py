@@ -1,4 +1,4 @@
-"""States that an older service wrote: what they know is kept, what they lack is read from the log again."""
+"""States of an older layout: their content is kept, and missing facts are read from the log again."""
 
 import struct
 

@@ -1,5 +1,5 @@
-"""What a partition keeps of a relationship instead of its history: midnights in columns, and a start that takes them as
-they were stored, say what histories say."""
+"""The outlooks that a partition keeps instead of histories: midnights in columns and restored outlooks give the same
+rows as histories."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -42,7 +42,7 @@ Rows = dict[tuple[str, int], HistoryRow | None]
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many rows came of columns, and how many relationships were looked at anew."""
+    """How many rows came from columns, and how many relationships were recomputed."""
     found: Counter[str] = Counter()
     in_columns, schedule = midnights.midnight_rows, ScoredPartition._schedule
 
@@ -77,7 +77,7 @@ def begun(
 
 
 def restarted(old: ScoredPartition, clock: int, profiles: Profiles) -> ScoredPartition:
-    """From what is stored now; the partition itself has gone on to the clock."""
+    """From what is stored now; the partition itself has advanced to the clock."""
     recovery = Recovery()
     for name, state in old.states_to_store(set(old.states)).items():
         entry = state_entry(name, 1, state)

@@ -1,8 +1,8 @@
-"""Programmes change while a log is fed, crashes and heals included: the rows told are those of the profiles as they are
-in the end, or their relationship is stale; after a heal all of them are.
+"""Programmes change while a log is fed, including crashes and heals: the emitted rows are those of the final profiles,
+or their relationship is stale; after a heal all of them are.
 
-As many logs are tried as there are examples of other properties, at most 150 with notice and 150 without;
-`RANDOM_LOGS=5000` tries so many of each."""
+As many logs are tried as other properties have examples, at most 150 with notice and 150 without; `RANDOM_LOGS=5000`
+tries so many of each."""
 
 import os
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ FIRST = Profile(version="default-1")
 @dataclass
 class Changing(Play):
     """Its programme gets further versions, as events of the log. With `notice` they begin after everything that may be
-    out, also of what a dead worker emitted and never acknowledged; without, at any time."""
+    emitted, including what a dead worker emitted and never acknowledged; without, at any time."""
 
     rng: Random = field(default_factory=Random)
     notice: bool = True
@@ -194,7 +194,7 @@ def wrong(play: Changing, partition: ScoredPartition, stale: set[str]) -> dict[s
 
 
 def wrong_of(play: Play, partition: ScoredPartition, stale: set[str], programmes: Programmes) -> dict[str, list[int]]:
-    """{relationship: instants} at which table and truth do not say the same."""
+    """{relationship: instants} at which table and truth differ."""
     found = {}
     for key in sorted({key for key, _ in play.events if key} - stale):
         true = truth(play, key, partition.clock, programmes)

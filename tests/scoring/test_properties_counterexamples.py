@@ -1,7 +1,7 @@
-"""Where a property is not true without its proviso: the smallest histories that show it, each as it is.
+"""Where a property does not hold without its condition: the smallest histories that show it.
 
-Most come from one rule, which keeps a state small: a score looks at so many of the newest facts of each group, and one
-more pushes the oldest out."""
+Most come from one rule, which keeps a state small: a score uses a fixed number of the newest facts of each group, and
+one more displaces the oldest."""
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.profiles import Profiles
@@ -109,7 +109,7 @@ def test_5_a_missed_session_by_the_name_of_an_older_one_at_the_time_of_another_m
 
 
 def test_6_a_missed_session_that_is_moved_afterwards_stays_the_meeting_that_it_was() -> None:
-    """The formula was repaired here: a meeting takes the time that it was booked for before it was missed."""
+    """The formula was corrected here: a meeting takes the time for which it was booked before it was missed."""
     events = [
         started(0),
         booked(0.5, "s", 1),

@@ -1,4 +1,4 @@
-"""What holds of facts, whatever a score makes of them: properties 9 and 11."""
+"""Properties of facts, independent of their score: properties 9 and 11."""
 
 from collections.abc import Iterator, Mapping
 from random import Random

@@ -22,7 +22,7 @@ OLD = RelationshipState(b.facts(*LOG), position=3, clock=b.micros(4), stale_posi
 
 
 def history(*events: OfRelationship) -> FullHistory:
-    """As the new log tells it, where every event stands at another place."""
+    """The history on the new log, where every event has another position."""
     found = FullHistory()
     for offset, event in enumerate(events):
         found.add(event, NEW_EPOCH + 10 + offset)

@@ -1,4 +1,4 @@
-"""What the two say and do of themselves: ratings, well-being, growth, expectations; and what holds the band down."""
+"""What mentor and mentee report of themselves: ratings, well-being, growth, expectations; and the caps of the band."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What is told is valid under the shared schema, and says the same in the check of stored rows."""
+"""Emitted events are valid under the shared schema, and equal the stored rows in the comparison."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""The hash of many relationships does not depend on who computed which of them, and when; and whatever a row says else
-is another hash."""
+"""The hash of many relationships does not depend on where and when each was computed; and any difference in a row
+changes it."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -21,7 +21,7 @@ def _statements(*days: float) -> dict[int, ComparableRow]:
 
 
 def _full() -> ComparableRow:
-    """It has something to say in nearly every field."""
+    """A row with content in nearly every field."""
     stated = facts(
         started(0), held(1), feedback(1.1, "mentor", 4, 5), requested(1.2, "q", "immediate"), booked(1.3, "s", 9)
     )

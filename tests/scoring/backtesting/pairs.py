@@ -1,4 +1,4 @@
-"""Short ways to say a past: pairs that met on some days since the beginning."""
+"""Builders of backtest histories: pairs that met on given days since the beginning."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,4 +1,4 @@
-"""`rapport scoring backtest`, run as a command: on the real contacts of the sample, and where nothing can be told."""
+"""`rapport scoring backtest`, run as a command: on the sample's real contacts, and on histories without a result."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""The simpler rules rank as they say, and each gets its own calibration."""
+"""The simpler rules rank as specified, and each gets its own calibration."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Which instants are judged, what is known there, and how they turned out."""
+"""Which instants become cases, their features, and their outcomes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""How early the risk says what then happened."""
+"""How early the risk predicts what happened."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What was told and stored, compared with what the log says."""
+"""Emitted and stored rows, compared with the truth of the log."""
 
 import json
 from collections import defaultdict
@@ -34,7 +34,7 @@ class Found:
 
 
 def compare(scoring: Scoring) -> Found:
-    """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
+    """Assert that states, rows and watermarks match an ordered reading of the log."""
     histories, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
     emitted = emitted_rows(scoring)
@@ -49,7 +49,7 @@ def compare(scoring: Scoring) -> Found:
 
 
 def compare_states(scoring: Scoring) -> tuple[dict[str, FullHistory], Stored]:
-    """Asserts that states and watermarks are what an ordered reading of the log gives; returns both."""
+    """Assert that states and watermarks match an ordered reading of the log; returns both."""
     histories, ends = _log(scoring)
     kept = stored(scoring.settings, scoring.topics)
     assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
@@ -60,7 +60,7 @@ def compare_states(scoring: Scoring) -> tuple[dict[str, FullHistory], Stored]:
 
 
 def _log(scoring: Scoring) -> tuple[dict[str, FullHistory], dict[int, int]]:
-    """What the log says of each relationship, and the ends of the partitions."""
+    """The facts of each relationship on the log, and the ends of the partitions."""
     histories: dict[str, FullHistory] = defaultdict(FullHistory)
     ends: dict[int, int] = {}
     for record in read_to_end(scoring.settings, [scoring.topics.events]):

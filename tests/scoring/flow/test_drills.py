@@ -107,7 +107,7 @@ def acknowledged(scoring: Scoring) -> int:
 
 
 def test_the_group_is_never_beyond_what_is_applied(scoring: Scoring) -> None:
-    """A batch is lost between scheduler and worker: what comes after it is acknowledged, and not applied."""
+    """A batch is lost between scheduler and worker: later batches are acknowledged, but not applied."""
     records = keyed(long_log(1, 30))
     scoring.feed(records)
     first = scoring.start(DRILL_SLOW=SLOW)

@@ -1,4 +1,4 @@
-"""All of it at once, run by `make drills`: 50,000 events in any order within 25 days, some of them twice, through
+"""Everything at once, run by `make drills`: 50,000 events in any order within 25 days, some of them twice, through
 workers that die, stop and join, into ClickHouse; then 500 facts that come 400 days late, and a heal."""
 
 import signal
@@ -49,7 +49,7 @@ def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Itera
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """What was measured, for whoever runs the drills."""
+    """Print a measurement for the person running the drills."""
 
     def output(text: str) -> None:
         with capsys.disabled():
@@ -101,7 +101,8 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
 
 
 def worked_through_mishaps(scoring: Scoring, records: int) -> Sequence[Service]:
-    """Killed, joined by a second one, told to stop, killed: each restarted. Returns those at work."""
+    """Workers are killed, joined by a second one, stopped, killed, and restarted each time. Returns the running
+    ones."""
     first = scoring.start(RAPPORT_INSTANCE="first", **FAST)
     applied(scoring, records, records // 8)
     first.end(signal.SIGKILL)
@@ -120,7 +121,7 @@ def worked_through_mishaps(scoring: Scoring, records: int) -> Sequence[Service]:
 
 
 def applied(scoring: Scoring, total: int, records: int) -> None:
-    """Returns when so many are, with every partition at work."""
+    """Return when this many are applied and every partition is assigned."""
 
     def done() -> bool:
         running = [service for service in scoring.services if service.process.poll() is None]
@@ -131,7 +132,7 @@ def applied(scoring: Scoring, total: int, records: int) -> None:
 
 
 def late_facts(rng: Random, events: Sequence[OfRelationship]) -> list[OfRelationship]:
-    """New facts beside known ones, recorded 400 days later."""
+    """New facts beside existing ones, recorded 400 days later."""
     chosen = sorted(rng.sample(events, LATE_FACTS), key=lambda event: event.time)
     return [
         b.message((to_micros(event.time) - b.micros(0)) / 86_400_000_000 + 0.01, rng.choice(b.SIDES)).model_copy(

@@ -1,5 +1,5 @@
-"""A log that was cut off beyond what was applied, on the real broker: the partition stands and says so, until an
-operator accepts it."""
+"""A log truncated beyond what was applied, on the real broker: the partition stands and reports it, until an operator
+accepts the gap."""
 
 import time
 from collections.abc import Sequence

@@ -1,4 +1,5 @@
-"""A partition of many relationships takes seconds to take: meanwhile a stop is heard, and the session goes on."""
+"""Restoring a partition of many relationships takes seconds: meanwhile a stop takes effect, and the session
+continues."""
 
 import pytest
 

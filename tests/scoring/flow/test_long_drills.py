@@ -284,7 +284,7 @@ def test_the_comparison_sees_a_run_that_was_stepped_over(scoring: Scoring) -> No
 
 
 def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
-    """Aiokafka gives up on a fatal answer to a join, and says so to nobody."""
+    """Aiokafka gives up on a fatal response to a join without reporting it."""
     stranger = Reader(scoring.settings, scoring.topics.group)
     stranger.subscribe([scoring.topics.events])
     try:

@@ -1,4 +1,5 @@
-"""Heal, replay and repartition exclude each other, on the real broker: of two that work at once at most one goes on."""
+"""Heal, replay and repartition exclude each other, on the real broker: of two that run at once at most one
+continues."""
 
 import threading
 import time

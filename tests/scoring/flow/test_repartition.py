@@ -1,4 +1,4 @@
-"""The log grows from 4 to 8 partitions, on the real broker: nothing is lost, nothing told twice, and every
+"""The log grows from 4 to 8 partitions, on the real broker: nothing is lost, nothing emitted twice, and every
 relationship's events keep their order."""
 
 from collections import defaultdict

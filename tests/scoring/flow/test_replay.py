@@ -274,7 +274,7 @@ def spoil(environment: HealEnvironment, sql: str) -> None:
 
 
 def rows(environment: HealEnvironment) -> list[tuple[Any, ...]]:
-    """Whole rows of the table, but for who computed them and by what they were brought about."""
+    """Complete rows of the table, without their producer and trigger."""
     return ask(environment, f"SELECT {WITHOUT_TRIGGER} FROM mentoring.score_history FINAL ORDER BY ALL")
 
 

@@ -1,4 +1,4 @@
-"""A row comes back from the real engine as it was computed, and whichever column says something else is noticed."""
+"""A row comes back from the real engine as it was computed, and a difference in any column is detected."""
 
 from collections.abc import Iterator
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""Records of the log that lie elsewhere than their key belongs: nobody who reads it takes them for a history."""
+"""Records of the log on a partition that does not match their key: no reader takes them for a history."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,8 @@ growth = test_repartition.growth
 
 @pytest.fixture
 def with_strays(scoring: Scoring) -> Scoring:
-    """The story of two pairs, and what somebody wrote beside it: under the right key elsewhere, under another key."""
+    """The story of two pairs, and foreign records beside it: under the right key on another partition, and under
+    another key."""
     scoring.feed(keyed([*of(MINE, STORY), *of(OTHER, STORY)]))
     elsewhere, under_another = of(MINE, LIES)
     producer = Producer(scoring.settings)

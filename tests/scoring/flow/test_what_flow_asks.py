@@ -1,4 +1,4 @@
-"""What the flow asks the domain: whether time alone brings a row, and what a newer service wrote."""
+"""What the flow needs of the domain: whether time alone brings a row, and how a newer service's layout is refused."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`rapport scoring what-if` on the real broker: the whole log, scored twice."""
+"""`rapport scoring what-if` on the real broker: the full log, scored twice."""
 
 import json
 import os

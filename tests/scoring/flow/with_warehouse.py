@@ -1,4 +1,4 @@
-"""A sink on the topics of one test, and the table it fills, beside what the log says."""
+"""A sink on the topics of one test, and the table it fills, beside the truth of the log."""
 
 import threading
 from collections.abc import Iterator
@@ -32,8 +32,8 @@ WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migration
 
 @contextmanager
 def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironment]:
-    """A server that has our tables, which are emptied; a sink stores events and scores while the block runs. What is
-    derived is looked at after a recomputation that the test asks for: each takes a second of the engine's CPU."""
+    """A server with our tables, emptied; a sink stores events and scores while the block runs. A test that reads
+    derived tables requests a recomputation: each takes a second of the engine's CPU."""
     topics, group = scoring.topics, f"{scoring.topics.group}-sink"
     settings = WarehouseSettings(kafka=scoring.settings.kafka, clickhouse=server.url, warehouse_flush_seconds=0.2)
     feed = Feed(group, {topics.events: EVENT_LOG, topics.scores: SCORE_HISTORY})
@@ -67,7 +67,7 @@ def _store(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> No
 
 
 def table_of(environment: HealEnvironment) -> Rows:
-    """Every relationship that has rows, when all that was told is stored."""
+    """Every relationship that has rows, once everything emitted is stored."""
     await_sink(environment.settings, environment.topics.scores, environment.sink)
     with closing(ClickHouse(environment.settings)) as clickhouse:
         found = clickhouse.query(
@@ -77,7 +77,7 @@ def table_of(environment: HealEnvironment) -> Rows:
 
 
 def truth_of(environment: HealEnvironment) -> Rows:
-    """What the log says of every relationship that has rows, up to the stored watermarks."""
+    """The true rows of every relationship that has rows, up to the stored watermarks."""
     stored_now = stored(environment.settings, environment.topics)
     log = full_log(environment.settings, environment.topics, stored_now.watermarks)
     true = {}
