@@ -56,7 +56,7 @@ class Play:
             self._work(worker.run(records, self.ceiling()), crash)
 
     def tick(self, ahead: int, crash: Crash | None = None) -> None:
-        """The wall clock never runs ahead of what the next record was recorded at."""
+        """The wall clock never runs ahead of the recorded time of the next record."""
         worker = self.alive()
         if worker.partition.offset + 1 < len(self.broker.log):
             return
@@ -97,8 +97,8 @@ class Play:
         self._begin(replayed, forgets=forgets)
 
     def _begin(self, work: Maintenance, *, forgets: bool) -> None:
-        """A second one is refused, unless the group has forgotten the first, which then goes on later. When one begins,
-        nothing of one that died is under way any more."""
+        """A second one is refused, unless the group has forgotten the first, which then continues later. When one
+        begins, no writes of a dead one are in flight any more."""
         if self.heal is not None and not forgets:
             self.refused += 1
             return
@@ -110,7 +110,7 @@ class Play:
         self.heal = work(self.broker, self.hold)
 
     def thaw(self) -> None:
-        """The forgotten go on, as far as they may."""
+        """The forgotten ones continue, as far as they may."""
         for heal in self.forgotten:
             for phase in heal:
                 for write in phase:

@@ -61,7 +61,7 @@ def test_live_rows_equal_the_truth_whatever_crashed_and_all_rows_do_after_a_heal
 
     events, play, partition = played(seed, rng)
 
-    assert said_twice(play) == []
+    assert emitted_twice(play) == []
     assert facts_told(partition, events) == facts_kept(events)
     stale = stale_of(partition)
     assert not stale or not on_time(events), "nothing is stale without a cause, whatever crashed"
@@ -73,7 +73,7 @@ def test_live_rows_equal_the_truth_whatever_crashed_and_all_rows_do_after_a_heal
             play.restart()
         play.tick(DAY + 3 * TICK)
         play.restart()
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert differences(play, play.alive().partition) == []
 
 
@@ -111,7 +111,7 @@ def test_partitions_that_a_process_works_on_in_turns_disturb_each_other_in_nothi
 
     for play, log in zip(plays, logs, strict=True):
         partition = play.finish()
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert facts_told(partition, log) == facts_kept(log)
         assert differences(play, partition) == []
 
@@ -145,7 +145,7 @@ def test_a_log_that_is_copied_to_more_partitions_goes_on_exactly(seed: int) -> N
         copied = [(key, event) for _, key, event in child.log if event is not None]
         play = Play([*copied, *(entry for entry in rest if lies_on(entry[0], 2) == number)], child)
         partition = live(play, rng)
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert differences(play, partition) == []
         play.begin_heal()
         play.go_on_healing(10**9)
@@ -191,7 +191,7 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
     return events, play, partition
 
 
-def said_twice(play: Play) -> list[object]:
+def emitted_twice(play: Play) -> list[object]:
     """Versions of an instant that were emitted with two contents: they would have the same id."""
     texts: dict[tuple[object, object], HistoryRow | None] = {}
     return [

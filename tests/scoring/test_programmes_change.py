@@ -69,7 +69,7 @@ class Changing(Play):
         return {offset for offset, (_, event) in enumerate(self.events) if isinstance(event, ProfileSet)}
 
     def _changed(self) -> Iterator[Profile]:
-        """What is in force stays, what is still to come may not; and a new version."""
+        """Versions in force stay, future ones may not; plus a new version."""
         now = from_micros(self.reached) + PROFILE_NOTICE if self.notice else self._any_time()
         yield FIRST if self.notice or self.rng.random() < 0.8 else self._profile(None)
         for version in self.versions[1:]:

@@ -21,7 +21,7 @@ from services.scoring.flow.log_reading import FullLog, Stored, full_log, stored
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
-"""{as_of: the score as it is told}, as JSON."""
+"""{as_of: the emitted score}, as JSON."""
 
 
 @dataclass(frozen=True)
