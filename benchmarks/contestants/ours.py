@@ -66,7 +66,7 @@ def _never(*_: object) -> bytes:
 
 # The steps that PartitionProcessor takes with every event.
 UNSCORED: Others = {
-    (ScoredPartition, "take"): _touch,
+    (ScoredPartition, "apply"): _touch,
     (ScoredPartition, "advance"): _pass,
     (worker, "score_event"): _never,
 }

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.models import carry_watermark
+from schemas.models import carried
 from schemas.topics import TOPICS, Topic
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.together import USUAL_LIMIT, record_size
@@ -12,7 +12,7 @@ from tests.schemas.golden import NAMES, current_schemas
 # tenant/relationship is the longest of all keys but that of sync tokens, which has a digest besides.
 LONGEST_KEY = b"x" * 512
 HEADERS = [("content-type", b"application/cloudevents+json")]
-CARRYING = [topic for topic in TOPICS if carry_watermark(topic.payload)]
+CARRYING = [topic for topic in TOPICS if carried(topic.payload)]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -24,7 +24,7 @@ def test_every_string_list_map_and_number_of_a_schema_has_a_bound(name: str) -> 
 def test_the_largest_valid_message_fits_into_a_record_of_its_topic(topic: Topic) -> None:
     around = record_size(OutgoingRecord(topic.name, b"", LONGEST_KEY, HEADERS))
 
-    for name in carry_watermark(topic.payload):
+    for name in carried(topic.payload):
         assert around + largest(current_schemas()[name]) <= topic.most_bytes, name
 
 

@@ -134,7 +134,7 @@ def test_notify_hands_out_the_delivery_when_it_is_due_and_says_what_the_alert_sa
     outbox = Outbox(SendingPace(in_hands=1, most=1, span=timedelta(seconds=1)))
     outbox.add(delivery)
 
-    handed = outbox.hand_out(delivery.due_midnight_rows)
+    handed = outbox.hand_out(delivery.due_at)
     message = WebhookMessage.model_validate_json(body(delivery, None))
 
     assert handed == [delivery]

@@ -34,15 +34,15 @@ def with_strays(scoring: Scoring) -> Scoring:
     elsewhere, under_another = of(MINE, LIES)
     producer = Producer(scoring.settings)
     for number in range(PARTITIONS):
-        if number != enrolment(MINE):
+        if number != home_partition(MINE):
             producer.send(scoring.topics.events, MINE.encode(), to_json(elsewhere), partition=number).get(60)
     producer.send(scoring.topics.events, OTHER.encode(), to_json(under_another)).get(60)
-    producer.send(scoring.topics.events, None, to_json(under_another), partition=enrolment(MINE)).get(60)
+    producer.send(scoring.topics.events, None, to_json(under_another), partition=home_partition(MINE)).get(60)
     producer.close()
     return scoring
 
 
-def enrolment(name: str) -> int:
+def home_partition(name: str) -> int:
     return partition_of(name.encode(), PARTITIONS)
 
 
@@ -81,7 +81,7 @@ def test_no_reader_of_the_log_takes_them_for_a_history(with_strays: Scoring) -> 
 
     assert {name: len(history.facts) for name, history in verified.items()} == {MINE: len(STORY), OTHER: len(STORY)}
     assert len(healed[MINE].facts) == len(STORY)
-    assert {one.partition for one in replayed if one.relationship == MINE} == {enrolment(MINE)}
+    assert {one.partition for one in replayed if one.relationship == MINE} == {home_partition(MINE)}
     assert ids([event for _, event in story.events]) == ids(of(MINE, STORY))
     assert backtested == []
 
