@@ -8,7 +8,7 @@ from benchmarks.broker import PARTITIONS, NewRecord
 from schemas.events import MENTORING_EVENT, OfPartition
 from services.scoring.domain.changelog import state_entry, watermark_entry
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState
 
 WRITES = 10
 FACTS = 30
@@ -52,7 +52,7 @@ def _facts() -> list[Facts]:
 def _bytes(facts: Facts, count: int) -> bytes:
     some = dict(sorted(facts.items())[:count])
     position = max(fact.position for fact in some.values())
-    state = RelationshipState(some, position, max(some).time, home=Home(0, "spring"))
+    state = RelationshipState(some, position, max(some).time, enrolment=Enrolment(0, "spring"))
     value = state_entry("", GENERATION, state).value
     assert value is not None, "a state is no tombstone"
     return value

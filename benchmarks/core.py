@@ -27,13 +27,13 @@ from schemas.primitives import to_micros
 from services.runtime.gc_tuning import raise_thresholds
 from services.scoring.domain import write_phases
 from services.scoring.domain.bounds import DAY, NONE
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery, watermark_entry
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Programmes, programmes_of
 from services.scoring.domain.serialization import score_event
-from services.scoring.domain.whole_histories import WholeHistory, digests
 
 FACTS = 60
 """Facts of a relationship: a month of a busy one."""
@@ -187,7 +187,7 @@ def histories(relationships: int) -> Figures:
             histories_by_key[record.key].add(record.event, record.offset)
             until = to_micros(record.event.time) + 90 * DAY
     began = time.process_time()
-    found = digests([WholeHistory(name, history.facts, DEFAULT, until) for name, history in histories_by_key.items()])
+    found = digests([DigestRequest(name, history.facts, DEFAULT, until) for name, history in histories_by_key.items()])
     spent = time.process_time() - began
     return {"a row of a whole history, us of CPU": spent / sum(rows for rows, _ in found) * 1e6}
 
@@ -230,7 +230,7 @@ def _recovered(entries: Iterable[ChangelogEntry]) -> write_phases.PartitionProce
         recovery.add(entry.key, entry.value)
     recovery.finish()
     partition = ScoredPartition(programmes_of(recovery.profiles.values()), recovery.states, recovery.watermark)
-    for _ in partition.scheduling():
+    for _ in partition.schedule_all():
         pass
     return write_phases.PartitionProcessor(2, partition, recovery.generations)
 

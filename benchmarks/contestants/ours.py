@@ -11,7 +11,7 @@ from benchmarks.contestants.shares import Shares
 from benchmarks.contestants.task import Meter, Task, read_task
 from schemas.events import ClockReached, MentoringEvent
 from services.scoring.domain import layout, serialization, write_phases
-from services.scoring.domain.layout import Home, RelationshipState
+from services.scoring.domain.layout import Enrolment, RelationshipState
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.flow import decoding, worker
 from services.scoring.flow.settings import ScoringSettings
@@ -48,7 +48,9 @@ def _update_state(partition: ScoredPartition, event: MentoringEvent, key: str, o
     """Keep the position and time of the newest event of each relationship."""
     partition.offset = offset
     if not isinstance(event, ClockReached):
-        partition.states[key] = RelationshipState({}, offset, partition.clock, home=Home(offset, event.program))
+        partition.states[key] = RelationshipState(
+            {}, offset, partition.clock, enrolment=Enrolment(offset, event.program)
+        )
     return ()
 
 
@@ -64,7 +66,7 @@ def _never(*_: object) -> bytes:
 
 # The steps of PartitionProcessor for every event.
 UNSCORED: Replacements = {
-    (ScoredPartition, "take"): _update_state,
+    (ScoredPartition, "apply"): _update_state,
     (ScoredPartition, "advance"): _advance_clock,
     (worker, "score_event"): _never,
 }
@@ -88,7 +90,7 @@ def _measured_apply(task: Task, shares: Shares) -> Any:  # noqa: ANN401 (a metho
     async def measured(self: worker.Worker, number: int, fetched: Sequence[Any]) -> int | None:
         meter.begin()
         wanted = await run_(self, number, fetched)
-        applied = sum(self.applied_offset(owned) or 0 for owned in range(task.partitions))
+        applied = sum(self.applied_offset(assigned) or 0 for assigned in range(task.partitions))
         if applied == task.count:
             meter.answer(applied, shares=shares.seconds)
             os._exit(0)

@@ -1,4 +1,4 @@
-"""`rapport scoring`: the service, and what one asks of scores."""
+"""`rapport scoring`: the service and its commands."""
 
 import sys
 from copy import copy
@@ -10,10 +10,10 @@ from schemas.primitives import to_micros
 from services.runtime.clickhouse import ClickHouseError
 from services.runtime.gc_tuning import raise_thresholds
 from services.runtime.settings import describe
+from services.scoring.commands.backtesting import backtest_, calibrate_
 from services.scoring.commands.console import command_settings, explained, rfc3339
 from services.scoring.commands.explain import explain_
 from services.scoring.commands.maintenance import accept_gap_, heal_, repartition_
-from services.scoring.commands.past import backtest_, calibrate_
 from services.scoring.commands.replay import replay_
 from services.scoring.commands.what_if import what_if_
 from services.scoring.flow.faust.versions import UnsupportedVersionError, assert_versions
@@ -31,13 +31,13 @@ def main() -> None:
 @main.command()
 @click.option("--check", is_flag=True, help="Print the settings, secrets hidden, and end.")
 def serve(*, check: bool) -> None:
-    """Run the stream processor until it is told to stop."""
+    """Run the stream processor until it is stopped."""
     settings = command_settings()
     try:
         assert_versions()
     except UnsupportedVersionError as problem:
         sys.exit(f"rapport scoring: {problem}")
-    # Only now: it uses private names, which other versions do not have.
+    # Imported late: it uses private names, which other versions do not have.
     from services.scoring.service import run  # noqa: PLC0415
 
     if check:
@@ -66,7 +66,7 @@ def verify_(until: datetime | None) -> None:
 
 for command in (accept_gap_, backtest_, calibrate_, explain_, repartition_, heal_, replay_, what_if_):
     main.add_command(command)
-# What scripts of operators may still say: the name of `repartition` until it had the field's own.
+# The former name of `repartition`, for operators' scripts.
 FORMER_NAME = copy(repartition_)
 FORMER_NAME.hidden = True
 main.add_command(FORMER_NAME, "grow")

@@ -1,4 +1,4 @@
-"""The composition root of `rapport scoring serve`: one process, from the first look for the broker to its end."""
+"""The composition root of `rapport scoring serve`: one process, from its start until its end."""
 
 import os
 import signal
@@ -13,28 +13,28 @@ from services.scoring.flow.settings import ScoringSettings
 from services.scoring.topics import Topics
 
 
-def run(settings: ScoringSettings, names: Topics) -> None:
+def run(settings: ScoringSettings, topics: Topics) -> None:
     """Exits with 0 after a signal, with 1 and the reason after anything unexpected."""
-    # Until Faust sets its own handler there is nothing to finish.
+    # Until Faust installs its own handler there is nothing to complete.
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     log.configure(settings, "scoring")
     raise_thresholds()
     health = health_.Health()
     with health_.serve_health(health, settings.host, settings.scoring_health_port):
         try:
-            execute(Application(settings, health, names, _partitions(settings, names, health)))
+            execute(Application(settings, health, topics, _partitions(settings, topics, health)))
         except KafkaError as problem:
             log.get(__name__).error("kafka_not_usable", reason=str(problem))
             sys.exit(1)
 
 
-def _partitions(settings: ScoringSettings, names: Topics, health: health_.Health) -> int:
-    """Waits while the broker is away: to end and be started again would look like a fault of ours, and supervisors give
-    up on those. Raises KafkaError when it is there and the log is not."""
+def _partitions(settings: ScoringSettings, topics: Topics, health: health_.Health) -> int:
+    """Wait while the broker is unavailable: ending and being restarted would look like a fault of ours, and supervisors
+    give up on those. Raises KafkaError when the broker is available and the log is not."""
     while True:
         try:
-            # Each client tries for a while, at growing intervals, before it gives up.
-            return partition_count(settings, names.events)
+            # Each client retries for a while, at growing intervals, before it gives up.
+            return partition_count(settings, topics.events)
         except KafkaError as away:
             if not away.retriable:
                 raise

@@ -1,4 +1,4 @@
-"""Under which names scoring works: its topics, and the group that shares their partitions."""
+"""The names of scoring's topics, and of the group that shares their partitions."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -8,7 +8,7 @@ from schemas.topics import EVENTS, REJECTED, SCORES, SCORING_STATE
 
 @dataclass(frozen=True)
 class Topics:
-    """`state` is the changelog. Events, state and scores have the same partitions, and are those of one log epoch."""
+    """`state` is the changelog. Events, state and scores have the same partitions, and belong to one log epoch."""
 
     events: str = EVENTS.name
     state: str = SCORING_STATE.name

@@ -122,12 +122,6 @@ def test_an_origin_is_a_position_on_a_raw_topic(gateway: Gateway) -> None:
     assert parse_origin(f"{raw_topic('zoom')}/3/17#2") == (Partition(raw_topic("zoom"), 3), 17)
     malformed = ("", "mentoring.events/0/1", raw_topic("zoom"), f"{raw_topic('zoom')}/0/x", f"{raw_topic('zoom')}/-1/2")
     for origin in malformed:
-        "",
-        "mentoring.events/0/1",
-        raw_topic("zoom"),
-        f"{raw_topic('zoom')}/0/x",
-        f"{raw_topic('zoom')}/-1/2",
-    ):
         with pytest.raises(OriginError, match="is not written topic/partition/offset"):
             parse_origin(origin)
     assert "is not on its topic: payloads stay for 14 days" in trace("--payload", gone).stdout

@@ -1,4 +1,4 @@
-"""Short ways to say events of one relationship, one per type, in days since the beginning."""
+"""Builders of events of one relationship, one per type, in days since the beginning."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -229,19 +229,19 @@ def _smart(count: int | None) -> p.Smart | None:
 
 
 def facts(*events: OfRelationship) -> Facts:
-    known: Facts = {}
+    found: Facts = {}
     for offset, event in enumerate(events):
-        known = merged(known, facts_of(event, offset))
-    return known
+        found = merged(found, facts_of(event, offset))
+    return found
 
 
 def apply(
     partition: ScoredPartition, event: OfRelationship | ClockReached, key: str, offset: int, ceiling: int = FOREVER
 ) -> list[Emission]:
-    """A record of the log, which moves the clock up to `ceiling` at the most: first the rows that became due before it,
-    oldest first, then those it changes."""
+    """Apply a record of the log, which moves the clock up to `ceiling` at most: first the rows that became due before
+    it, oldest first, then those it changes."""
     due = [emission for step in partition.advance(min(to_micros(event.recordedtime), ceiling)) for emission in step]
-    return [*due, *partition.take(event, key, offset)]
+    return [*due, *partition.apply(event, key, offset)]
 
 
 def row(days: float, *events: OfRelationship) -> HistoryRow:
@@ -264,7 +264,7 @@ def part(found: HistoryRow, name: str) -> float:
 
 
 class Scorer(NamedTuple):
-    """Scores by what is known at one instant, at any time until the next fact."""
+    """Scores a snapshot at any instant until the next fact."""
 
     snapshot: Snapshot
 

@@ -8,5 +8,5 @@ def fresh(intervals: float) -> float:
 
 
 def near(value: float) -> object:
-    """Equal to it as far as millionths tell."""
+    """Equal to within millionths."""
     return pytest.approx(value, abs=1e-6)

@@ -79,7 +79,7 @@ def random_log(rng: Random) -> Log:
 
 
 def _session(rng: Random) -> str:
-    """One of a few that several facts tell of, or one of its own."""
+    """One of a few sessions reported by several facts, or one of its own."""
     return rng.choice("abc") if rng.random() < 0.4 else f"s{rng.randrange(10**9)}"
 
 
@@ -97,7 +97,7 @@ def _span(rng: Random, day: float) -> tuple[float | None, float | None]:
 
 
 def _copy(rng: Random, key: str, event: OfRelationship, recorded: int) -> tuple[str, OfRelationship]:
-    """A repeat, or a second event under the same id that says something else."""
+    """A repeat, or a second event under the same id with other content."""
     change: dict[str, object] = {"recordedtime": from_micros(recorded)}
     if rng.random() < 0.5 and isinstance(event.data, p.OneSided):
         change["data"] = event.data.model_copy(update={"by": rng.choice(b.SIDES)})
@@ -119,8 +119,8 @@ def _with_retractions(rng: Random, log: Log) -> Log:
 
 
 def _retraction(rng: Random, target: OfRelationship, recorded: int) -> e.EventRetracted:
-    known = target.model_copy(update={"id": "none" if rng.random() < 0.1 else target.id})
-    mark = b.retraction(0, known, slot_of(target))
+    merged_facts = target.model_copy(update={"id": "none" if rng.random() < 0.1 else target.id})
+    mark = b.retraction(0, merged_facts, slot_of(target))
     return mark.model_copy(update={"time": from_micros(recorded), "recordedtime": from_micros(recorded)})
 
 

@@ -1,4 +1,4 @@
-"""What the readers of `mentoring.scores` make of it: the warehouse's tables, the row that notify shows, a verdict."""
+"""Readers of `mentoring.scores`: the warehouse's tables, the row that notify shows, a verdict."""
 
 from collections.abc import Mapping, Sequence
 from struct import pack
@@ -21,14 +21,14 @@ Table = Mapping[tuple[str, int], HistoryRow]
 """By relationship and instant."""
 
 
-class Told(NamedTuple):
+class ScoreRecord(NamedTuple):
     """A record of the topic."""
 
     emission: Emission
     heal: bool = False
 
     @property
-    def place(self) -> tuple[str, int]:
+    def key(self) -> tuple[str, int]:
         return self.emission.relationship, self.emission.as_of
 
     @property
@@ -36,33 +36,33 @@ class Told(NamedTuple):
         return self.emission.position, self.heal
 
 
-def table(scores: Sequence[Told]) -> Table:
-    """What the warehouse holds: of each instant the row of the greatest version, of equal ones the last."""
-    kept: dict[tuple[str, int], Told] = {}
-    for told in scores:
-        known = kept.get(told.place)
-        if known is None or told.version >= known.version:
-            kept[told.place] = told
-    return {place: told.emission.row for place, told in kept.items() if told.emission.row is not None}
+def table(scores: Sequence[ScoreRecord]) -> Table:
+    """The warehouse's rows: for each instant the row of the greatest version, of equal ones the last."""
+    kept: dict[tuple[str, int], ScoreRecord] = {}
+    for record in scores:
+        newest = kept.get(record.key)
+        if newest is None or record.version >= newest.version:
+            kept[record.key] = record
+    return {key: record.emission.row for key, record in kept.items() if record.emission.row is not None}
 
 
-def relationship_state(scores: Sequence[Told]) -> dict[str, tuple[int, HistoryRow]]:
+def relationship_state(scores: Sequence[ScoreRecord]) -> dict[str, tuple[int, HistoryRow]]:
     """The newest row of each relationship that the table has."""
     return {name: (at, row) for (name, at), row in sorted(table(scores).items(), key=lambda item: item[0])}
 
 
-def newest_told(scores: Sequence[Told]) -> dict[str, tuple[int, HistoryRow | None]]:
-    """What notify shows: the last `score.changed` that decided. One decides if its position and instant are above those
-    of the last one; in mode heal if its position is not below and no later row stands."""
+def newest_shown(scores: Sequence[ScoreRecord]) -> dict[str, tuple[int, HistoryRow | None]]:
+    """The row that notify shows: the last `score.changed` that decided. One decides if its position and instant are
+    above those of the last one; in mode heal if its position is not below and no later row stands."""
     marks: dict[str, tuple[int, int]] = {}
     shown: dict[str, tuple[int, HistoryRow | None]] = {}
-    window: dict[tuple[str, int], Told] = {}
-    for told in scores:
-        (name, _, at, position, row, changed, _), heal = told
-        if told.place not in window or told.version >= window[told.place].version:
-            window[told.place] = told
+    latest: dict[tuple[str, int], ScoreRecord] = {}
+    for record in scores:
+        (name, _, at, position, row, changed, _), heal = record
+        if record.key not in latest or record.version >= latest[record.key].version:
+            latest[record.key] = record
         last = marks.get(name, (-1, -1))
-        if changed and ((position, at) >= last or (heal and position >= last[0] and not _is_overtaken(told, window))):
+        if changed and ((position, at) >= last or (heal and position >= last[0] and not _is_overtaken(record, latest))):
             marks[name], shown[name] = max(last, (position, at)), (at, row)
     return shown
 
@@ -76,14 +76,14 @@ def statements(found: Table, relationship: str, upto: int) -> dict[int, Comparab
     return {at: comparable(row) for at, row in rows_of(found, relationship).items() if at <= upto}
 
 
-def _is_overtaken(told: Told, window: Mapping[tuple[str, int], Told]) -> bool:
-    name, at = told.place
-    return any(other.emission.row is not None and place[0] == name and place[1] > at for place, other in window.items())
+def _is_overtaken(record: ScoreRecord, latest: Mapping[tuple[str, int], ScoreRecord]) -> bool:
+    name, at = record.key
+    return any(other.emission.row is not None and key[0] == name and key[1] > at for key, other in latest.items())
 
 
 def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
-    """As verification.digest_of describes it, of rows one by one."""
-    said, numbers = list[bytes](), list[int]()
+    """verification.digest_of, computed row by row."""
+    texts, numbers = list[bytes](), list[int]()
     for as_of, row in sorted(statements.items()):
         causes, health, band, caps, risk, names, values, weights, contributions, deltas, before, *_ = row
         contact, session = row.last_contact, row.next_session
@@ -92,8 +92,8 @@ def digest(relationship: str, statements: Mapping[int, ComparableRow]) -> bytes:
         numbers += (UNSET if contact is None else contact, UNSET if session is None else session)
         numbers += (at, was_healthy, was_at_risk, *values, *weights, *contributions, *deltas, *row.effects)
         labels = (was_in, row.term_names, row.status, row.open_requests, row.profile, row.calibration, row.sources)
-        said.append(words(causes, band, caps, names, *labels))
-    return digest_of(relationship, said, pack(f"<{len(numbers)}q", *numbers)).digest
+        texts.append(words(causes, band, caps, names, *labels))
+    return digest_of(relationship, texts, pack(f"<{len(numbers)}q", *numbers)).digest
 
 
 def verdict(relationship: str, true: Mapping[int, ComparableRow], stored: Mapping[int, ComparableRow]) -> Verdict:

@@ -1,5 +1,5 @@
-"""A broker in memory, and the maintenance that works on it while workers go on: heals, replays that exchange the table,
-and the log with more partitions. Exclusive as on the real one: whoever lost its hold writes nothing more."""
+"""An in-memory broker, and maintenance that runs on it beside the workers: heals, replays that exchange the table, and
+the log with more partitions. Exclusive as on the real broker: after losing its hold it writes nothing more."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +13,9 @@ from services.scoring.domain.changelog import ChangelogEntry, Recovery, programm
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.maintenance import (
-    Differs,
     HealBound,
-    carried,
+    StateMismatch,
+    carry_watermark,
     healed_entry,
     healing,
     is_within_reach,
@@ -23,9 +23,9 @@ from services.scoring.domain.maintenance import (
 )
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import programmes_of
-from tests.scoring.readers import Told, statements, table
+from tests.scoring.readers import ScoreRecord, statements, table
 
-Write = Told | ChangelogEntry
+Write = ScoreRecord | ChangelogEntry
 STEP: Sequence[Write] = ()
 """Of a replay: it wrote to the warehouse, not to the log."""
 
@@ -33,10 +33,10 @@ STEP: Sequence[Write] = ()
 @dataclass
 class Broker:
     log: list[write_phases.LogRecord] = field(default_factory=list)
-    scores: list[Told] = field(default_factory=list)
-    rows: list[Told] = field(default_factory=list)
+    scores: list[ScoreRecord] = field(default_factory=list)
+    rows: list[ScoreRecord] = field(default_factory=list)
     """What the warehouse has stored of them, in the table that is in use."""
-    replaced: list[Told] | None = None
+    replaced: list[ScoreRecord] | None = None
     """The table in use before a replay, until what is beyond that is brought over to the one that took its place."""
     bound: HealBound | None = None
     """Up to where that replay went."""
@@ -80,34 +80,34 @@ class HealHold:
 
 
 def healed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
-    """A heal, step by step, so that a worker may go on in between: it reads how far the partition is, then (the sink
-    has caught up) table and log, tells relationship by relationship, and stores that it did."""
+    """A heal in steps, so that a worker may continue in between: it reads how far the partition is, then (once the sink
+    has caught up) table and log, emits relationship by relationship, and stores the healed states."""
     recovery, mark = broker.recovered(), bound_of(broker)
     yield []
     stored = table(broker.rows)
     for name, state in sorted(recovery.states.items()):
         if not state.is_stale(mark.clock) or not is_within_reach(state, mark):
             continue
-        known = statements(stored, name, mark.clock)
-        found = healing(name, histories(broker, mark.position).get(name, FullHistory()), known, mark)
+        newest = statements(stored, name, mark.clock)
+        found = healing(name, histories(broker, mark.position).get(name, FullHistory()), newest, mark)
         if hold.is_lost():
             return
-        yield [Told(emission, heal=True) for emission in found.emissions]
+        yield [ScoreRecord(emission, heal=True) for emission in found.emissions]
         if hold.is_lost():
             return
         yield [healed_entry(name, found.state, broker.next_writer())]
 
 
 def replayed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
-    """A replay, step by step: the rows of the whole log in a table of its own, what live scoring told meanwhile, the
-    exchange, and what was stored between the last look and it. Cut off after the exchange, the next goes on there."""
+    """A replay in steps: the rows of the full log in a shadow table, what live scoring emitted meanwhile, the exchange,
+    and the rows stored between the last check and it. Interrupted after the exchange, the next one continues there."""
     if broker.replaced is None:
         # 1. All rows, up to where the partition is.
         bound = bound_of(broker)
         shadow = [
-            Told(Emission(name, account.program, at, account.position, row, changed=True, trigger=None))
-            for name, account in histories(broker, bound.position).items()
-            for at, row in ScoreHistory(account.facts, bound.programmes.of(name, account.program))
+            ScoreRecord(Emission(name, history.program, at, history.position, row, changed=True, trigger=None))
+            for name, history in histories(broker, bound.position).items()
+            for at, row in ScoreHistory(history.facts, bound.programmes.of(name, history.program))
             .rows(NONE, bound.clock)
             .items()
         ]
@@ -128,8 +128,10 @@ def replayed(broker: Broker, hold: HealHold) -> Iterator[Sequence[Write]]:
         yield STEP
 
 
-def beyond(rows: Sequence[Told], bound: HealBound) -> list[Told]:
-    return [told for told in rows if told.emission.position > bound.position or told.emission.as_of > bound.clock]
+def beyond(rows: Sequence[ScoreRecord], bound: HealBound) -> list[ScoreRecord]:
+    return [
+        record for record in rows if record.emission.position > bound.position or record.emission.as_of > bound.clock
+    ]
 
 
 def bound_of(broker: Broker) -> HealBound:
@@ -139,17 +141,18 @@ def bound_of(broker: Broker) -> HealBound:
 
 
 def histories(broker: Broker, upto: int) -> dict[str, FullHistory]:
-    """What the log says up to a position, of each relationship."""
+    """The history of each relationship up to a position."""
     found: dict[str, FullHistory] = {}
     for offset, key, event in broker.log:
-        place = position(broker.epoch, offset)
-        if place <= upto and event is not None and not isinstance(event, OfPartition):
-            found.setdefault(key, FullHistory()).add(event, place)
-    return {name: account for name, account in found.items() if account.facts}
+        log_position = position(broker.epoch, offset)
+        if log_position <= upto and event is not None and not isinstance(event, OfPartition):
+            found.setdefault(key, FullHistory()).add(event, log_position)
+    return {name: history for name, history in found.items() if history.facts}
 
 
 def split(broker: Broker, partitions: int) -> list[Broker]:
-    """The partitions that a log of one is copied to, with their states. Nobody is at work, and all is applied."""
+    """The partitions to which a log of one partition is copied, with their states. No worker runs, and everything is
+    applied."""
     recovery = broker.recovered()
     return [_child(broker, recovery, number, partitions) for number in range(partitions)]
 
@@ -162,16 +165,16 @@ def _child(broker: Broker, recovery: Recovery, number: int, partitions: int) -> 
     mine = [r for r in broker.log if isinstance(r.event, OfPartition) or lies_on(r.key, partitions) == number]
     child = Broker(
         log=[write_phases.LogRecord(offset, key, event) for offset, (_, key, event) in enumerate(mine)],
-        scores=[told for told in broker.scores if lies_on(told.emission.relationship, partitions) == number],
-        rows=[told for told in broker.rows if lies_on(told.emission.relationship, partitions) == number],
+        scores=[record for record in broker.scores if lies_on(record.emission.relationship, partitions) == number],
+        rows=[record for record in broker.rows if lies_on(record.emission.relationship, partitions) == number],
         epoch=broker.epoch + 1,
     )
     accounts, writer = histories(child, position(child.epoch, len(mine))), child.next_writer()
     for name, old in recovery.states.items():
         if lies_on(name, partitions) == number:
             state = repartitioned(old, accounts.get(name, FullHistory()))
-            assert not isinstance(state, Differs), f"{name}: {state}"
+            assert not isinstance(state, StateMismatch), f"{name}: {state}"
             child.changelog.append(state_entry(name, writer, state))
     child.changelog += [programme_entry(writer, applied) for applied in recovery.profiles.values()]
-    child.changelog.append(watermark_entry(writer, carried(recovery.watermark, len(mine) - 1)))
+    child.changelog.append(watermark_entry(writer, carry_watermark(recovery.watermark, len(mine) - 1)))
     return child

@@ -15,7 +15,7 @@ from services.scoring.domain.changelog import ChangelogEntry
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import programmes_of
 from tests.scoring.random_logs import ORIGIN, TICK
-from tests.scoring.readers import Told
+from tests.scoring.readers import ScoreRecord
 from tests.scoring.simulated_maintenance import STEP, Broker, HealHold, Write, healed, replayed
 
 Maintenance = Callable[[Broker, HealHold], Iterator[Sequence[Write]]]
@@ -56,7 +56,7 @@ class Play:
             self._work(worker.run(records, self.ceiling()), crash)
 
     def tick(self, ahead: int, crash: Crash | None = None) -> None:
-        """The wall clock never runs ahead of what the next record was recorded at."""
+        """The wall clock never runs ahead of the recorded time of the next record."""
         worker = self.alive()
         if worker.partition.offset + 1 < len(self.broker.log):
             return
@@ -97,8 +97,8 @@ class Play:
         self._begin(replayed, forgets=forgets)
 
     def _begin(self, work: Maintenance, *, forgets: bool) -> None:
-        """A second one is refused, unless the group has forgotten the first, which then goes on later. When one begins,
-        nothing of one that died is under way any more."""
+        """A second one is refused, unless the group has forgotten the first, which then continues later. When one
+        begins, no writes of a dead one are in flight any more."""
         if self.heal is not None and not forgets:
             self.refused += 1
             return
@@ -110,7 +110,7 @@ class Play:
         self.heal = work(self.broker, self.hold)
 
     def thaw(self) -> None:
-        """The forgotten go on, as far as they may."""
+        """The forgotten ones continue, as far as they may."""
         for heal in self.forgotten:
             for phase in heal:
                 for write in phase:
@@ -183,13 +183,12 @@ class Play:
 
 
 def _as_written(phase: write_phases.Phase) -> list[Write]:
-    return [write if isinstance(write, ChangelogEntry) else Told(write) for write in phase]
+    return [write if isinstance(write, ChangelogEntry) else ScoreRecord(write) for write in phase]
 
 
 def interleaved(plays: Sequence[Play], rng: Random, steps: int | None) -> list[int]:
-    """One process that works on all that is on the logs, each partition phase by phase, whichever comes next. After so
-    many steps it dies, and with it the work on all of them; None: it lives. Which partition was at work, step by
-    step."""
+    """One process that applies all logs, each partition phase by phase, in any interleaving. After this many steps it
+    dies, and with it the work on all partitions; None: it lives. Yields the partition of each step."""
     at_work = {
         number: play.alive().run(play.broker.log[play.alive().partition.offset + 1 :])
         for number, play in enumerate(plays)

@@ -1,5 +1,5 @@
-"""Histories of one relationship as hypothesis draws and shrinks them: step by step something happens, once or several
-times in a row, or what happened is taken back."""
+"""Histories of one relationship, drawn and shrunk by hypothesis: at every step an event happens, once or several times
+in a row, or an earlier one is retracted."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache, partial
@@ -14,7 +14,7 @@ from schemas.programs import Coefficients, Profile, Weights
 from services.scoring.domain.backtesting.calibration import BOUNDS
 from services.scoring.domain.bounds import NONE
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
-from services.scoring.domain.memory import LOOKED_AT, groups
+from services.scoring.domain.memory import SELECTED_PER_GROUP, groups
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.timeline import Timeline
 from tests.scoring import building as b
@@ -23,37 +23,37 @@ Happening = Callable[[float], OfRelationship]
 """What happens on a day."""
 
 
-class TakenBack(NamedTuple):
-    """A retraction of what was told so many facts ago."""
+class Retraction(NamedTuple):
+    """A retraction of the fact stated this many facts ago."""
 
     ago: int
 
 
 class Step(NamedTuple):
-    what: Happening | TakenBack
+    what: Happening | Retraction
     times: int
 
 
 class Story:
-    """`told`: the fact or mark of each event, in the order of time; the last was told on `day`."""
+    """`stated`: the fact or mark of each event, in the order of time; the last was stated on `day`."""
 
-    def __init__(self, told: Sequence[Facts], day: float) -> None:
-        self.told, self.day = tuple(told), day
+    def __init__(self, stated: Sequence[Facts], day: float) -> None:
+        self.stated, self.day = tuple(stated), day
 
     def __repr__(self) -> str:
-        return f"Story({self.told}, {self.day})"
+        return f"Story({self.stated}, {self.day})"
 
     @cached_property
     def facts(self) -> dict[Key, Fact]:
-        known: dict[Key, Fact] = {}
-        for facts in self.told:
-            merge_into(known, facts)
-        return known
+        merged_facts: dict[Key, Fact] = {}
+        for facts in self.stated:
+            merge_into(merged_facts, facts)
+        return merged_facts
 
     def and_then(self, *events: OfRelationship) -> "Story":
-        """Told after everything else; the day stays."""
-        more = [facts_of(event, len(self.told) + number) for number, event in enumerate(events)]
-        story = Story((*self.told, *more), self.day)
+        """Stated after everything else; the day stays."""
+        more = [facts_of(event, len(self.stated) + number) for number, event in enumerate(events)]
+        story = Story((*self.stated, *more), self.day)
         story.facts = dict(self.facts)
         for facts in more:
             merge_into(story.facts, facts)
@@ -70,12 +70,12 @@ class Story:
         return self.scorer(day, profiles).numbers(b.micros(day))
 
     def of(self, *names: str) -> list[Key]:
-        """What was told in any of these groups, oldest first."""
+        """The facts in any of these groups, oldest first."""
         return [key for key in sorted(self.facts) if not set(names).isdisjoint(groups(key))]
 
     def is_full(self, name: str) -> bool:
-        """Whether one more fact of a group pushes an older one out of what a score looks at."""
-        return len(self.of(name)) >= LOOKED_AT[name]
+        """Whether one more fact of a group displaces an older one that a score uses."""
+        return len(self.of(name)) >= SELECTED_PER_GROUP[name]
 
 
 DAYS = (1, 0, 0.004, 0.02, 0.4, 2.3, 7, 14, 33, 100)
@@ -167,25 +167,25 @@ later = st.sampled_from(LATER)
 
 def stories(*foci: Sequence[Happening], beginnings: Sequence[Happening] = BEGINNINGS) -> st.SearchStrategy[Story]:
     """Each story of one focus."""
-    return st.builds(_told, st.sampled_from(beginnings), st.one_of([_steps(focus) for focus in foci or FOCI]))
+    return st.builds(_story, st.sampled_from(beginnings), st.one_of([_steps(focus) for focus in foci or FOCI]))
 
 
 def _steps(focus: Sequence[Happening]) -> st.SearchStrategy[list[tuple[float, Step]]]:
-    whats: tuple[Happening | TakenBack, ...] = (*focus, TakenBack(1), TakenBack(3))
-    found = [Step(what, times) for what, times in product(whats, TIMES)]
+    happenings: tuple[Happening | Retraction, ...] = (*focus, Retraction(1), Retraction(3))
+    found = [Step(what, times) for what, times in product(happenings, TIMES)]
     return st.lists(st.tuples(st.sampled_from(DAYS), st.sampled_from(found)), max_size=12)
 
 
-def _told(beginning: Happening, steps: Iterable[tuple[float, Step]]) -> Story:
-    told, day = [facts_of(beginning(0), 0)], 0.0
+def _story(beginning: Happening, steps: Iterable[tuple[float, Step]]) -> Story:
+    stated, day = [facts_of(beginning(0), 0)], 0.0
     for days, (what, times) in steps:
         for _ in range(times):
             day += days
-            if isinstance(what, TakenBack):
-                told.append({key: Fact(NONE, marked=True) for key in told[-min(what.ago, len(told))]})
+            if isinstance(what, Retraction):
+                stated.append({key: Fact(NONE, marked=True) for key in stated[-min(what.ago, len(stated))]})
             else:
-                told.append(_fact(what, day, len(told)))
-    return Story(told, day)
+                stated.append(_fact(what, day, len(stated)))
+    return Story(stated, day)
 
 
 @lru_cache(100_000)

@@ -1,4 +1,4 @@
-"""Stored states: exact bytes, generations that merge, and no guess at what a newer service wrote."""
+"""Stored states: exact bytes, generations that merge, and no guessing at a newer service's layout."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from services.scoring.domain.changelog import (
     watermark_entry,
 )
 from services.scoring.domain.facts import facts_of
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState, facts_bytes
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes, programmes_of
 from tests.scoring.building import apply, booked, facts, held, message, micros, started
@@ -29,7 +29,7 @@ def test_a_state_survives_its_bytes() -> None:
         inexact_until=micros(2),
         healed_position=0,
         healed_clock=micros(1),
-        home=Home(0, "programme"),
+        enrolment=Enrolment(0, "programme"),
     )
 
     assert layout.load(layout.dump(state)) == state
@@ -92,9 +92,12 @@ def test_of_one_generation_the_last_record_counts_and_a_tombstone_takes_it_away(
 
 
 def test_the_programme_of_a_relationship_is_that_of_its_first_fact_on_the_log() -> None:
-    first, second = RelationshipState(home=Home(3, "alpha")), RelationshipState(home=Home(7, "beta"))
+    first, second = (
+        RelationshipState(enrolment=Enrolment(3, "alpha")),
+        RelationshipState(enrolment=Enrolment(7, "beta")),
+    )
 
-    assert first.merge(second).home == second.merge(first).home == Home(3, "alpha")
+    assert first.merge(second).enrolment == second.merge(first).enrolment == Enrolment(3, "alpha")
 
 
 TOLD = layout.dump(RelationshipState(facts(held(1), booked(1, "s", 5)), 7))
@@ -115,8 +118,8 @@ def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_
     written: list[tuple[bytes, bytes, bytes | None]],
 ) -> None:
     recovery = Recovery()
-    whole = state_entry("t/whole", 1, RelationshipState(facts_of(held(1), 1), 1))
-    recovery.add(whole.key, whole.value)
+    full = state_entry("t/whole", 1, RelationshipState(facts_of(held(1), 1), 1))
+    recovery.add(full.key, full.value)
 
     for name, generation, value in written:
         recovery.add(name + generation, value)
@@ -128,7 +131,7 @@ def test_whatever_lies_in_the_changelog_what_can_be_read_is_and_of_the_rest_the_
 
     assert b"" in found.unreadable
     assert "t/whole" in found.states
-    for _ in ScoredPartition(programmes_of(found.profiles.values()), found.states, found.watermark, 0).scheduling():
+    for _ in ScoredPartition(programmes_of(found.profiles.values()), found.states, found.watermark, 0).schedule_all():
         pass
 
 
@@ -156,4 +159,4 @@ def test_states_are_written_in_the_same_order_by_whoever_works_on_the_same_log()
     for offset, name in enumerate(names):
         apply(partition, held(1).model_copy(update={"subject": name[5:]}), name, offset)
 
-    assert list(partition.clocked(set(names))) == sorted(names)
+    assert list(partition.states_to_store(set(names))) == sorted(names)

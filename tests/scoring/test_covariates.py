@@ -80,7 +80,7 @@ def test_a_booking_ahead_counts_until_it_begins_or_is_cancelled() -> None:
 
 
 def test_the_terms_are_the_coefficients_times_the_features_and_sum_to_the_predictor() -> None:
-    told = (
+    events = (
         *MET,
         missed(2, "both"),
         cancelled(3, "s", 1),
@@ -89,7 +89,7 @@ def test_the_terms_are_the_coefficients_times_the_features_and_sum_to_the_predic
         goal_set(6),
         booked(7, "t", 90),
     )
-    found = scored(70, *told)
+    found = scored(70, *events)
     terms = {name: value / 1e6 for name, value in found.terms}
 
     assert terms["base"] == 1.0
@@ -108,10 +108,10 @@ def test_covariates_are_told_only_where_they_apply() -> None:
 
 def test_each_covariate_weighs_what_the_profile_says() -> None:
     light = Profiles((Profile(version="light", coefficients=Coefficients(missed=0, booked=3)),))
-    told = (*MET, missed(2), booked(3, "s", 20))
+    events = (*MET, missed(2), booked(3, "s", 20))
 
-    assert scored(9, *told, profiles=light).risk < scored(9, *told).risk
-    assert dict(scored(9, *told, profiles=light).terms)["booked"] == -3_000_000
+    assert scored(9, *events, profiles=light).risk < scored(9, *events).risk
+    assert dict(scored(9, *events, profiles=light).terms)["booked"] == -3_000_000
 
 
 def test_the_risk_crosses_a_level_at_the_first_second_past_it() -> None:

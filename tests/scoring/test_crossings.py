@@ -1,4 +1,4 @@
-"""The second at which silence alone takes a score to a level: found on a grid, it is the very first."""
+"""The second at which silence alone takes a score to a level: the grid search finds the very first."""
 
 import math
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.bounds import DAY, FOREVER, ONE, SECOND
-from services.scoring.domain.crossings import SilentTime, crossings
+from services.scoring.domain.crossings import SilentPeriods, crossings
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import Level, passed
@@ -21,12 +21,14 @@ RISK, HEALTH = Level("crossing.risk.0.55", is_health=False, bound=550_000), Leve
 MET = (started(0, 7), held(1), goal_set(1.5), message(1.6, "mentee"))
 
 
-def silence(scores: Scorer, begin: int) -> SilentTime:
+def silence(scores: Scorer, begin: int) -> SilentPeriods:
     snapshot = scores.snapshot
-    return SilentTime(snapshot.aging, snapshot.active(begin), float(max(snapshot.meetings.bookings, default=0) > begin))
+    return SilentPeriods(
+        snapshot.aging, snapshot.active(begin), float(max(snapshot.meetings.bookings, default=0) > begin)
+    )
 
 
-def crossing(silence: SilentTime, begin: int, end: int, level: Level) -> int | None:
+def crossing(silence: SilentPeriods, begin: int, end: int, level: Level) -> int | None:
     return crossings(silence, np.array([begin]), np.array([end]), [level])[0]
 
 
@@ -74,13 +76,13 @@ def test_of_whatever_history_the_second_found_is_the_first(
 
     at = crossing(silence(scores, begin), begin, begin + 60 * DAY, level)
 
-    whole = begin // SECOND * SECOND
+    full = begin // SECOND * SECOND
     if at is None:
         end = (begin + 60 * DAY) // SECOND * SECOND
         assert is_passed(scores, level, begin) or not is_passed(scores, level, end)
     else:
         assert is_passed(scores, level, at)
-        assert at == whole + SECOND or not is_passed(scores, level, at - SECOND)
+        assert at == full + SECOND or not is_passed(scores, level, at - SECOND)
 
 
 def test_where_silence_hardly_weighs_no_level_is_crossed_before_the_end_of_time_and_nothing_overflows() -> None:

@@ -1,4 +1,4 @@
-"""What is no event is refused with its bytes and a reason, and a whole bad deploy stops."""
+"""Records that are no events are refused with their bytes and a reason, and a bad deployment stops the process."""
 
 import json
 from collections.abc import Iterator

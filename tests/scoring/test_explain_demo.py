@@ -10,7 +10,7 @@ from deploy.local.demo import sample
 from schemas.events import MENTORING_EVENT, OfPartition, partition_key
 from schemas.primitives import to_micros
 from services.scoring.domain.explaining.explanation import Explanation, explain
-from services.scoring.domain.explaining.knowledge import Logged, knowledge_of
+from services.scoring.domain.explaining.known_history import Logged, known_history
 from services.scoring.domain.explaining.story import shown_points
 from services.scoring.domain.profiles import DEFAULT
 
@@ -38,7 +38,7 @@ LOGS = logs()
 
 @pytest.mark.parametrize("name", sorted(LOGS)[::EVERY])
 def test_a_relationship_of_the_demo_tells_its_story_and_its_parts_add_up(name: str) -> None:
-    found = explain(knowledge_of(name, LOGS[name], None), DEFAULT, END)
+    found = explain(known_history(name, LOGS[name], None), DEFAULT, END)
 
     assert isinstance(found, Explanation)
     assert found.story[0].words == ("relationship started", "session held")

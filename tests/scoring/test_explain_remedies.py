@@ -8,10 +8,10 @@ from services.scoring.domain.explaining.explanation import (
     GOALS_TRIED,
     Act,
     Remedies,
-    good_acts,
+    candidate_acts,
     remedies,
 )
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.explaining.story import missing
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
@@ -50,7 +50,7 @@ def test_the_result_of_an_act_is_what_the_score_says_when_it_really_happens() ->
     events = [started(0.5, 7), held(1.5)]
     first = tried(90, *events).first
 
-    really = knowledge_of(KEY, list(enumerate([*events, held(90, minutes=None)])), None)
+    really = known_history(KEY, list(enumerate([*events, held(90, minutes=None)])), None)
     row = ScoreHistory(really.facts, DEFAULT).rows(micros(90) - 1, micros(90))[micros(90)]
 
     assert first is not None
@@ -76,9 +76,13 @@ def test_silence_is_answered_by_a_session_and_never_by_a_rating() -> None:
 
 def test_what_costs_most_is_answered_even_where_meeting_would_help_too() -> None:
     profiles = Profiles((Profile(version="v", weights=Weights(feedback=60)),))
-    told = [started(0.5, 7), *(held(1.5 + 7 * n) for n in range(8)), *(feedback(50 + n, "mentee", 1) for n in range(4))]
+    given = [
+        started(0.5, 7),
+        *(held(1.5 + 7 * n) for n in range(8)),
+        *(feedback(50 + n, "mentee", 1) for n in range(4)),
+    ]
 
-    found = tried(60, *told, profiles=profiles)
+    found = tried(60, *given, profiles=profiles)
 
     assert found.cause == "feedback"
     assert found.first is not None
@@ -89,10 +93,10 @@ def test_an_act_that_would_lower_the_score_is_not_offered() -> None:
     """The side that wrote more would carry even more of the conversation."""
     alone = Weights(rhythm=0, reliability=0, goals=0, feedback=0, mutual=100, responsiveness=0, support=0)
     profiles = Profiles((Profile(version="v", weights=alone),))
-    told = [started(0), *(message(day, "mentor") for day in (1, 2, 3)), message(4, "mentee")]
+    given = [started(0), *(message(day, "mentor") for day in (1, 2, 3)), message(4, "mentee")]
 
-    assert ("a reply from the mentor",) in steps(acts(4.5, *told))
-    offered = [trial.steps for trial in tried(4.5, *told, profiles=profiles).singles]
+    assert ("a reply from the mentor",) in steps(acts(4.5, *given))
+    offered = [trial.steps for trial in tried(4.5, *given, profiles=profiles).singles]
     assert ("book a session",) in offered
     assert ("a reply from the mentor",) not in offered
 
@@ -130,7 +134,7 @@ def test_an_open_goal_that_is_achieved_lifts_as_much_as_it_really_would() -> Non
     events = [started(0.5), *LIVELY, goal_set(1, "g", 5)]
     achieved = next(trial for trial in tried(60, *events).singles if trial.steps == ("achieve goal g",))
 
-    really = knowledge_of(KEY, list(enumerate([*events, goal_achieved(60, "g")])), None)
+    really = known_history(KEY, list(enumerate([*events, goal_achieved(60, "g")])), None)
     row = ScoreHistory(really.facts, DEFAULT).rows(micros(60) - 1, micros(60))[micros(60)]
 
     assert (achieved.health, achieved.band) == (row.evaluation.health, row.evaluation.band)
@@ -213,7 +217,7 @@ def test_what_caps_the_band_is_resolved_by_one_act_of_all_its_steps() -> None:
 
 
 def tried(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Remedies:
-    known = knowledge_of(KEY, list(enumerate(events)), None)
+    known = known_history(KEY, list(enumerate(events)), None)
     history = ScoreHistory(known.facts, profiles)
     newest = history.newest(micros(days))
     assert newest is not None
@@ -228,7 +232,7 @@ def tried_health(days: float, *events: OfRelationship) -> int:
 
 
 def acts(days: float, *events: OfRelationship, weights: Weights | None = None) -> list[Act]:
-    return good_acts(knowledge_of(KEY, list(enumerate(events)), None), micros(days), weights or Weights())
+    return candidate_acts(known_history(KEY, list(enumerate(events)), None), micros(days), weights or Weights())
 
 
 def steps(found: list[Act]) -> list[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from schemas.events import OfRelationship
 from schemas.programs import CalibrationEvidence, Profile
 from services.scoring.commands.explain import document, report
 from services.scoring.domain.explaining.explanation import Explanation, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from tests.scoring.building import KEY, booked, held, micros, missed, paused, requested, started
 
@@ -35,12 +35,12 @@ def test_wherever_risk_is_shown_it_says_whether_it_is_calibrated() -> None:
     words = "calibrated on 1840 cases of its own past; on 512 newer ones predicted and observed lay 0.03 apart"
 
     assert "(uncalibrated: general defaults)" in lines(explained(9, *SILENT))[0]
-    assert f"({words})" in " ".join(told(explained(9, *SILENT, profiles=calibrated)).split())
+    assert f"({words})" in " ".join(stated(explained(9, *SILENT, profiles=calibrated)).split())
     assert document(explained(9, *SILENT, profiles=calibrated))["certainty_of_risk"] == words
 
 
 def test_the_head_tells_the_standing_of_the_relationship() -> None:
-    text = told(explained(9, *SILENT, booked(8.5, "s", 10.25)))
+    text = stated(explained(9, *SILENT, booked(8.5, "s", 10.25)))
 
     assert "as of         2024-01-10 00:00; scored 2024-01-10 00:00; all times in UTC" in text
     assert "status        active, since 2024-01-01 12:00, a session expected every 7 days" in text
@@ -50,25 +50,25 @@ def test_the_head_tells_the_standing_of_the_relationship() -> None:
 
 
 def test_without_contact_or_booking_it_says_so() -> None:
-    text = told(explained(9, started(0.5)))
+    text = stated(explained(9, started(0.5)))
 
     assert "last contact  none\n" in re.sub(r" +\n", "\n", text)
     assert "next session  none booked" in text
 
 
 def test_what_was_known_and_what_lies_ahead_is_named() -> None:
-    known = knowledge_of(KEY, list(enumerate(SILENT)), micros(5))
+    known = known_history(KEY, list(enumerate(SILENT)), micros(5))
     found = explain(known, DEFAULT, micros(9))
     assert isinstance(found, Explanation)
 
-    text = told(found, clock=8)
+    text = stated(found, clock=8)
 
     assert "known at      2024-01-06 00:00; recorded later and left out: 1 events" in text
     assert "as of         2024-01-10 00:00, ahead of the clock: as if nothing more happened" in text
 
 
 def test_the_points_and_the_terms_add_up_as_they_are_printed() -> None:
-    text = told(explained(60, *SILENT))
+    text = stated(explained(60, *SILENT))
 
     *parts, health = column(text, "Health, in points", 3)
     assert round(sum(parts), 1) == health
@@ -79,7 +79,7 @@ def test_the_points_and_the_terms_add_up_as_they_are_printed() -> None:
 def test_the_story_fits_a_narrow_terminal_and_loses_no_words() -> None:
     found = explained(60, *SILENT)
 
-    narrow = told(found, 80)
+    narrow = stated(found, 80)
 
     assert all(len(line) <= 80 for line in narrow.splitlines())
     for change in found.story:
@@ -91,9 +91,9 @@ def test_what_caps_the_band_is_the_first_reason() -> None:
     found = explained(9, *SILENT[:2], requested(8.5, "q1"))
 
     assert lines(found)[1].startswith("Why:  an immediate support request is open, so no better than strained")
-    assert "band          strained, capped: an immediate support request is open" in told(found)
-    assert "support       open requests: q1" in told(found)
-    assert "Do:   resolve support request q1: health " in told(found)
+    assert "band          strained, capped: an immediate support request is open" in stated(found)
+    assert "support       open requests: q1" in stated(found)
+    assert "Do:   resolve support request q1: health " in stated(found)
 
 
 def test_a_paused_relationship_is_told_first_as_paused() -> None:
@@ -118,19 +118,19 @@ def test_the_document_holds_the_same_with_points_that_add_up() -> None:
 
 
 def explained(days: float, *events: OfRelationship, profiles: Profiles = DEFAULT) -> Explanation:
-    found = explain(knowledge_of(KEY, list(enumerate(events)), None), profiles, micros(days))
+    found = explain(known_history(KEY, list(enumerate(events)), None), profiles, micros(days))
     assert isinstance(found, Explanation)
     return found
 
 
-def told(found: Explanation, width: int = 140, clock: float = 1000) -> str:
+def stated(found: Explanation, width: int = 140, clock: float = 1000) -> str:
     out = io.StringIO()
     report(Console(file=out, width=width, highlight=False), found, micros(clock))
     return out.getvalue()
 
 
 def lines(found: Explanation) -> list[str]:
-    return told(found).splitlines()
+    return stated(found).splitlines()
 
 
 def column(text: str, title: str, number: int) -> list[float]:

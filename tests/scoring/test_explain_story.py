@@ -1,4 +1,4 @@
-"""The story: every change of the score, whose shown points add up, as it is known at some time."""
+"""The story: every change of the score, with points that add up, as known at some time."""
 
 from datetime import timedelta
 from random import Random
@@ -7,8 +7,8 @@ import pytest
 
 from schemas.events import OfRelationship
 from schemas.primitives import to_micros
-from services.scoring.domain.explaining.explanation import Explanation, Untold, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.explanation import Explanation, NothingToExplain, explain
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.explaining.story import shown_health, shown_points
 from services.scoring.domain.profiles import DEFAULT
 from tests.scoring.building import (
@@ -63,9 +63,9 @@ def test_the_shown_parts_sum_to_the_shown_health_all_along(seed: int) -> None:
     events = [event for key, event in random_log(Random(seed)) if key == "t/x"]
     end = max(micros(0), *(to_micros(event.time) for event in events)) + 20 * 86_400_000_000
 
-    found = explain(knowledge_of("t/x", list(enumerate(events)), None), DEFAULT, end)
+    found = explain(known_history("t/x", list(enumerate(events)), None), DEFAULT, end)
 
-    if isinstance(found, Untold):
+    if isinstance(found, NothingToExplain):
         return
     assert sum(shown_points(found.row.evaluation)) == shown_health(found.row.evaluation) == found.story[-1].health
     for change in found.story:
@@ -88,7 +88,7 @@ def test_what_was_recorded_later_was_not_known_then() -> None:
     then = explained(6, *log, known_at=6)
     now = explained(6, *log)
 
-    assert then.known.later == 1
+    assert then.history.later == 1
     assert then.row.last_contact is None
     assert now.row.last_contact == micros(1.5)
     assert explained(6, *log, known_at=8).story == now.story
@@ -118,11 +118,11 @@ def test_what_health_lacks_is_told_in_words_the_heaviest_first() -> None:
 
 
 def test_before_the_first_fact_and_after_an_erasure_there_is_nothing_to_tell() -> None:
-    nothing = explain(knowledge_of(KEY, [(0, started(5))], None), DEFAULT, micros(4))
-    gone = knowledge_of(KEY, [(0, started(0.5)), (1, erased(9))], known_at=micros(5))
+    nothing = explain(known_history(KEY, [(0, started(5))], None), DEFAULT, micros(4))
+    gone = known_history(KEY, [(0, started(0.5)), (1, erased(9))], known_at=micros(5))
 
-    assert nothing == Untold("nothing that counts had happened yet")
-    assert explain(gone, DEFAULT, micros(4)) == Untold("it was erased: nothing is told of it any more")
+    assert nothing == NothingToExplain("nothing that counts had happened yet")
+    assert explain(gone, DEFAULT, micros(4)) == NothingToExplain("it was erased: nothing is told of it any more")
 
 
 def test_of_an_ended_or_paused_relationship_nothing_is_asked() -> None:
@@ -131,7 +131,7 @@ def test_of_an_ended_or_paused_relationship_nothing_is_asked() -> None:
 
 
 def explained(days: float, *events: OfRelationship, known_at: float | None = None) -> Explanation:
-    known = knowledge_of(KEY, list(enumerate(events)), None if known_at is None else micros(known_at))
+    known = known_history(KEY, list(enumerate(events)), None if known_at is None else micros(known_at))
     found = explain(known, DEFAULT, micros(days))
     assert isinstance(found, Explanation)
     return found
@@ -143,8 +143,8 @@ def recorded(event: OfRelationship, days: float) -> OfRelationship:
 
 def test_where_a_goal_is_set_what_the_new_weights_do_is_one_line() -> None:
     talk = [message(1.3 + 0.1 * n, SIDES[n % 2]) for n in range(4)]
-    told = [started(0.5, 14), held(1.25), *talk, goal_set(30.25, "g", 0)]
-    found = explained(31, *told)
+    stated = [started(0.5, 14), held(1.25), *talk, goal_set(30.25, "g", 0)]
+    found = explained(31, *stated)
     (change,) = (one for one in found.story if one.begin == micros(30.25))
     moved = dict(change.moved)
 
@@ -156,8 +156,8 @@ def test_where_a_goal_is_set_what_the_new_weights_do_is_one_line() -> None:
 
 
 def test_what_passing_time_takes_in_the_same_instant_stays_with_its_part() -> None:
-    told = [started(0.5, 7), held(1.25), feedback(20.25, "mentor", 5)]
-    (change,) = (one for one in explained(21, *told).story if one.begin == micros(20.25))
+    stated = [started(0.5, 7), held(1.25), feedback(20.25, "mentor", 5)]
+    (change,) = (one for one in explained(21, *stated).story if one.begin == micros(20.25))
     moved = dict(change.moved)
 
     assert change.before is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from schemas.events import EVENT_TYPES, MENTORING_EVENT, OfPartition, OfRelationship
-from services.scoring.domain.explaining.knowledge import NEVER_CAME, TAKEN_BACK, knowledge_of
+from services.scoring.domain.explaining.known_history import NEVER_RECEIVED, RETRACTED_LATER, known_history
 from services.scoring.domain.explaining.story import WORDS, short_type, story, words_of
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT
@@ -61,18 +61,18 @@ def test_details_are_told_where_they_are_known() -> None:
 
 
 def test_what_only_time_brought_about_says_for_how_long_nothing_happened() -> None:
-    said = told(70, started(0.5, 7), held(1.25))
+    texts = change_words(70, started(0.5, 7), held(1.25))
 
-    assert "no contact for 11 days: health falls to 75" in said
-    assert any(words.startswith("no contact for ") and words.endswith(": risk rises to 0.55") for words in said)
+    assert "no contact for 11 days: health falls to 75" in texts
+    assert any(words.startswith("no contact for ") and words.endswith(": risk rises to 0.55") for words in texts)
 
 
 def test_on_the_day_of_a_contact_nobody_is_silent() -> None:
-    assert told(2, started(0.5), held(1.25))[-1] == "time passes"
+    assert change_words(2, started(0.5), held(1.25))[-1] == "time passes"
 
 
 def test_a_pause_begins_and_ends_and_no_day_of_it_is_told() -> None:
-    assert told(8, started(0.5), paused(1.5, begin=2, until=7))[-3:] == [
+    assert change_words(8, started(0.5), paused(1.5, begin=2, until=7))[-3:] == [
         "a pause begins or ends",
         "a pause begins or ends",
         "no contact since the start, 7 days",
@@ -80,28 +80,28 @@ def test_a_pause_begins_and_ends_and_no_day_of_it_is_told() -> None:
 
 
 def test_before_any_contact_silence_counts_from_the_start() -> None:
-    assert told(5, started(0.5))[-1] == "no contact since the start, 4 days"
+    assert change_words(5, started(0.5))[-1] == "no contact since the start, 4 days"
 
 
 def test_a_booked_session_that_begins_and_a_pause_say_so() -> None:
-    said = told(9, started(0.5), booked(1.5, "s", 2.5), paused(3.5, begin=4.5, until=6.5))
+    texts = change_words(9, started(0.5), booked(1.5, "s", 2.5), paused(3.5, begin=4.5, until=6.5))
 
-    assert "a booked session was to begin" in said
-    assert said.count("a pause begins or ends") == 2
+    assert "a booked session was to begin" in texts
+    assert texts.count("a pause begins or ends") == 2
 
 
 def test_goals_that_stand_still_say_so() -> None:
-    assert "the open goals count as stalled" in told(90, started(0.5), goal_set(1.5))
+    assert "the open goals count as stalled" in change_words(90, started(0.5), goal_set(1.5))
 
 
 def test_a_retracted_event_stays_explained() -> None:
     session = held(1.5)
 
-    assert f"session held, 60 min{TAKEN_BACK}" in told(3, started(0.5), session, retraction(2.5, session))
-    assert NEVER_CAME in told(3, started(0.5), retraction(2.5, session))
+    assert f"session held, 60 min{RETRACTED_LATER}" in change_words(3, started(0.5), session, retraction(2.5, session))
+    assert NEVER_RECEIVED in change_words(3, started(0.5), retraction(2.5, session))
 
 
-def told(days: float, *events: OfRelationship) -> list[str]:
-    known = knowledge_of(KEY, list(enumerate(events)), None)
+def change_words(days: float, *events: OfRelationship) -> list[str]:
+    known = known_history(KEY, list(enumerate(events)), None)
     rows = ScoreHistory(known.facts, DEFAULT).rows(-1, micros(days))
     return ["; ".join(change.words) for change in story(rows, known.words())]

@@ -1,4 +1,4 @@
-"""Whether work may go on where a log begins."""
+"""Whether work may continue where a log begins."""
 
 from services.scoring.domain.layout import PartitionWatermark
 from services.scoring.domain.maintenance import Gap, GapAccepted, GapRefused, accept, gap_of

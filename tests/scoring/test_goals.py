@@ -90,18 +90,18 @@ def test_a_goal_that_is_set_again_after_its_end_is_open_again() -> None:
 
 def test_a_retracted_end_leaves_the_goal_open_and_a_retracted_progress_leaves_it_where_it_was() -> None:
     end, progress = goal_missed(2), goal_progressed(1.5, 80)
-    told = [START, goal_set(1), progress, end]
+    events = [START, goal_set(1), progress, end]
 
-    assert values(2, *told)["goals"] == near(0.6 + 0.4 * 0.8)
-    assert values(2, *told, retraction(3, end, "g"))["goals"] == 1
-    assert values(2, *told, retraction(3, progress, "g"))["goals"] == near(0.6)
+    assert values(2, *events)["goals"] == near(0.6 + 0.4 * 0.8)
+    assert values(2, *events, retraction(3, end, "g"))["goals"] == 1
+    assert values(2, *events, retraction(3, progress, "g"))["goals"] == near(0.6)
 
 
 def test_a_retracted_revision_changes_nothing() -> None:
     revision = goal_revised(40, smart=0)
-    told = [START, goal_set(1, smart=5), revision, retraction(41, revision, "g")]
+    events = [START, goal_set(1, smart=5), revision, retraction(41, revision, "g")]
 
-    assert values(61, *told)["goals"] == values(61, START, goal_set(1, smart=5))["goals"]
+    assert values(61, *events)["goals"] == values(61, START, goal_set(1, smart=5))["goals"]
 
 
 def test_a_goal_whose_set_is_retracted_is_unknown_and_what_else_was_said_of_it_is_only_a_change() -> None:

@@ -5,7 +5,7 @@ import pytest
 from schemas.programs import Profile, Weights
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import Profiles
-from services.scoring.domain.serialization import told_columns
+from services.scoring.domain.serialization import part_columns
 from tests.scoring.building import (
     SIDES,
     booked,
@@ -107,7 +107,7 @@ def test_contributions_sum_to_health_and_deltas_to_its_change_exactly() -> None:
     events = [started(0, 7), held(0), held(6), missed(13), *(message(day, "mentor") for day in (3, 9, 15, 21, 27))]
 
     for as_of, found in ScoreHistory(facts(*events), Profiles((Profile(version="x"),))).rows(-1, micros(60)).items():
-        parts = list(zip(*told_columns(found), strict=True))
+        parts = list(zip(*part_columns(found), strict=True))
         assert sum(contribution for _, _, _, contribution, _ in parts) == found.evaluation.health, as_of
         before = found.before.evaluation.health if found.before else 0
         assert sum(delta for *_, delta in parts) == found.evaluation.health - before, as_of
@@ -118,7 +118,7 @@ def test_a_factor_that_loses_its_data_is_told_with_what_it_took_away() -> None:
     found = row(4.5, started(0), *written, retraction(4.4, written[3], "mentor"))
     now = row(4.5, started(0), *written)
 
-    assert {name for name, *_ in zip(*told_columns(now), strict=True)} >= {"mutual"}
+    assert {name for name, *_ in zip(*part_columns(now), strict=True)} >= {"mutual"}
     assert "mutual" not in {p.name for p in found.evaluation.parts}
 
 

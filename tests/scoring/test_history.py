@@ -69,14 +69,14 @@ def test_the_row_of_a_crossing_is_at_the_level_and_the_second_before_is_not() ->
 def test_what_is_found_does_not_depend_on_where_the_search_begins() -> None:
     events = [started(0, 7), held(0.300001), paused(9.1, until=10.7), held(20.2)]
     history = ScoreHistory(facts(*events), DEFAULT)
-    whole = history.rows(-1, micros(80))
+    full = history.rows(-1, micros(80))
 
     for day in range(0, 700, 7):
         low, high = micros(day / 10) + 123_457, micros(day / 10 + 9)
-        assert history.rows(low, high) == {at: found for at, found in whole.items() if low < at <= high}
-        newest = max((at for at in whole if at <= high), default=None)
+        assert history.rows(low, high) == {at: found for at, found in full.items() if low < at <= high}
+        newest = max((at for at in full if at <= high), default=None)
         assert history.newest(high) == newest
-        due, following = history.due(low), min((at for at in whole if at > low), default=None)
+        due, following = history.due(low), min((at for at in full if at > low), default=None)
         assert following is None or (due is not None and low < due <= following)
 
 
@@ -194,9 +194,13 @@ def test_the_first_fact_is_a_source_however_much_came_since() -> None:
 def test_a_history_of_other_facts_inherits_nothing_that_they_contradict() -> None:
     events = [started(0.5), held(1), held(5)]
     history, known = ScoreHistory(facts(*events), DEFAULT), facts(*events[:1], *events[2:])
-    whole = history.rows(-1, micros(9))
+    full = history.rows(-1, micros(9))
 
-    assert history.of(known, micros(5)).rows(-1, micros(9)) == ScoreHistory(known, DEFAULT).rows(-1, micros(9)) != whole
+    assert (
+        history.with_facts(known, micros(5)).rows(-1, micros(9))
+        == ScoreHistory(known, DEFAULT).rows(-1, micros(9))
+        != full
+    )
 
 
 def test_a_long_history_is_computed_window_by_window(monkeypatch: pytest.MonkeyPatch) -> None:

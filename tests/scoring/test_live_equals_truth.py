@@ -1,6 +1,6 @@
-"""The property that everything rests on: whatever happens on the way, the rows told are score(facts, instant).
+"""The central property: whatever happens on the way, the emitted rows are score(facts, instant).
 
-As many logs are tried as there are examples of other properties; `RANDOM_LOGS=5000` tries so many."""
+As many logs are tried as other properties have examples; `RANDOM_LOGS=5000` sets the number."""
 
 import os
 from collections import Counter
@@ -40,19 +40,19 @@ def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "HORIZON", 12 * bounds.DAY)
     monkeypatch.setattr(bounds, "FLOOR", 6 * bounds.DAY)
     monkeypatch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
-    monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
+    monkeypatch.setattr(bounds, "GROUP_CAPACITY", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 5)
     monkeypatch.setattr(bounds, "CONTACT_WINDOW_DAYS", 20)
     monkeypatch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
     monkeypatch.setattr("services.scoring.domain.write_phases.ROUND", 3)
-    monkeypatch.setattr("services.scoring.domain.partition.DUE_AT_ONCE", 2)
-    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED", 1)
-    monkeypatch.setattr("services.scoring.domain.crossings.REMEMBERED", 1)
-    monkeypatch.setattr("services.scoring.domain.history.REMEMBERED_HEALTHS", 2)
+    monkeypatch.setattr("services.scoring.domain.partition.DUE_BATCH", 2)
+    monkeypatch.setattr("services.scoring.domain.history.CACHED_EVALUATIONS", 1)
+    monkeypatch.setattr("services.scoring.domain.crossings.CACHED_CROSSINGS", 1)
+    monkeypatch.setattr("services.scoring.domain.history.CACHED_HEALTHS", 2)
     monkeypatch.setattr("services.scoring.domain.history.WINDOW", 2 * bounds.DAY)
-    monkeypatch.setattr("services.scoring.domain.timeline.REMEMBERED", 1)
-    for name in memory.LOOKED_AT:
-        monkeypatch.setitem(memory.LOOKED_AT, name, SMALL_GROUPS.get(name, 2))
+    monkeypatch.setattr("services.scoring.domain.timeline.CACHED_SNAPSHOTS", 1)
+    for name in memory.SELECTED_PER_GROUP:
+        monkeypatch.setitem(memory.SELECTED_PER_GROUP, name, SMALL_GROUPS.get(name, 2))
 
 
 @pytest.mark.parametrize("seed", range(CASES))
@@ -61,7 +61,7 @@ def test_live_rows_equal_the_truth_whatever_crashed_and_all_rows_do_after_a_heal
 
     events, play, partition = played(seed, rng)
 
-    assert said_twice(play) == []
+    assert emitted_twice(play) == []
     assert facts_told(partition, events) == facts_kept(events)
     stale = stale_of(partition)
     assert not stale or not on_time(events), "nothing is stale without a cause, whatever crashed"
@@ -73,7 +73,7 @@ def test_live_rows_equal_the_truth_whatever_crashed_and_all_rows_do_after_a_heal
             play.restart()
         play.tick(DAY + 3 * TICK)
         play.restart()
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert differences(play, play.alive().partition) == []
 
 
@@ -82,9 +82,9 @@ def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: i
     rng = Random(seed)
     events = [event for key, event in random_log(rng) if key == "t/x"]
     singles = [RelationshipState(facts_of(event, offset), offset) for offset, event in enumerate(events)]
-    whole = RelationshipState()
+    full = RelationshipState()
     for single in singles:
-        whole = whole.merge(single)
+        full = full.merge(single)
 
     pile = singles + rng.choices(singles, k=rng.randint(0, 5)) if singles else [RelationshipState()]
     rng.shuffle(pile)
@@ -92,8 +92,8 @@ def test_facts_merge_in_any_order_grouping_and_repetition_to_equal_bytes(seed: i
         i = rng.randrange(len(pile) - 1)
         pile[i : i + 2] = [pile[i].merge(pile[i + 1])]
 
-    assert facts_bytes(pile[0].facts) == facts_bytes(whole.facts)
-    assert layout.load(layout.dump(whole)) == whole
+    assert facts_bytes(pile[0].facts) == facts_bytes(full.facts)
+    assert layout.load(layout.dump(full)) == full
 
 
 @pytest.mark.parametrize("seed", range(CASES // 4))
@@ -111,13 +111,13 @@ def test_partitions_that_a_process_works_on_in_turns_disturb_each_other_in_nothi
 
     for play, log in zip(plays, logs, strict=True):
         partition = play.finish()
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert facts_told(partition, log) == facts_kept(log)
         assert differences(play, partition) == []
 
 
 def test_an_event_of_one_partition_does_not_wait_for_the_span_of_another() -> None:
-    """Row by row they take turns: no step brings more than what becomes due at once."""
+    """They take turns row by row: no step emits more than one batch of due rows."""
     quiet = [("t/x", b.message(day, "mentor")) for day in (0, 300)]
     fresh = [("t/y", b.message(day, "mentor")) for day in (300, 300.01)]
     plays = [Play(quiet), Play(fresh)]
@@ -145,7 +145,7 @@ def test_a_log_that_is_copied_to_more_partitions_goes_on_exactly(seed: int) -> N
         copied = [(key, event) for _, key, event in child.log if event is not None]
         play = Play([*copied, *(entry for entry in rest if lies_on(entry[0], 2) == number)], child)
         partition = live(play, rng)
-        assert said_twice(play) == []
+        assert emitted_twice(play) == []
         assert differences(play, partition) == []
         play.begin_heal()
         play.go_on_healing(10**9)
@@ -181,9 +181,9 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
     partition = live(play, rng)
     MET[seed] = Counter(
         trims=any(len(s.facts) < len(truth(events, k)) for k, s in partition.states.items()),
-        corrections=any(not told.emission.changed for told in play.broker.scores),
-        deletions=any(told.emission.row is None for told in play.broker.scores),
-        heals=any(told.heal for told in play.broker.scores),
+        corrections=any(not record.emission.changed for record in play.broker.scores),
+        deletions=any(record.emission.row is None for record in play.broker.scores),
+        heals=any(record.heal for record in play.broker.scores),
         refused=play.refused,
         replays=play.broker.bound is not None,
         stale=bool(stale_of(partition)),
@@ -191,14 +191,14 @@ def played(seed: int, rng: Random) -> tuple[Log, Play, ScoredPartition]:
     return events, play, partition
 
 
-def said_twice(play: Play) -> list[object]:
-    """Where one version of one instant says two things: they would have the same id."""
-    said: dict[tuple[object, object], HistoryRow | None] = {}
+def emitted_twice(play: Play) -> list[object]:
+    """Versions of an instant that were emitted with two contents: they would have the same id."""
+    texts: dict[tuple[object, object], HistoryRow | None] = {}
     return [
-        (told.place, told.version, fields)
-        for told in play.broker.scores
-        if (row := said.setdefault((told.place, told.version), told.emission.row)) != told.emission.row
-        and (fields := _fields(row, told.emission.row))
+        (record.key, record.version, fields)
+        for record in play.broker.scores
+        if (row := texts.setdefault((record.key, record.version), record.emission.row)) != record.emission.row
+        and (fields := _fields(row, record.emission.row))
     ]
 
 
@@ -220,8 +220,8 @@ def differences(play: Play, partition: ScoredPartition) -> list[tuple[object, ..
     show the newest row, unless it lies below the floor."""
     stale, clock, scores = stale_of(partition), partition.clock, play.broker.scores
     rows = play.broker.rows
-    table, state, shown = readers.table(rows), readers.relationship_state(rows), readers.newest_told(scores)
-    found: list[tuple[object, ...]] = [("row beyond the clock", place) for place in table if place[1] > clock]
+    table, state, shown = readers.table(rows), readers.relationship_state(rows), readers.newest_shown(scores)
+    found: list[tuple[object, ...]] = [("row beyond the clock", key) for key in table if key[1] > clock]
     for key in sorted({key for key, _ in play.events}):
         true = ScoreHistory(truth(play.events, key), DEFAULT).rows(0, clock)
         newest = next(((at, true[at]) for at in reversed(true)), None)
@@ -239,7 +239,7 @@ def differences(play: Play, partition: ScoredPartition) -> list[tuple[object, ..
 
 
 def different(true: Mapping[int, HistoryRow], stored: Mapping[int, HistoryRow]) -> list[tuple[int, object]]:
-    """The instants whose rows say different things, and in which fields."""
+    """The instants whose rows differ, and in which fields."""
     return [
         (at, fields)
         for at in sorted(true.keys() | stored.keys())
@@ -264,7 +264,7 @@ def on_time(events: Log) -> bool:
             sizes.update((key, name) for name in memory.groups(fact))
             if fact.time < clock - bounds.FLOOR + 4 * TICK or fact.kind in {FactKind.ENDED, FactKind.ERASED}:
                 return False
-    return max(sizes.values(), default=0) < bounds.KEPT_WHOLE
+    return max(sizes.values(), default=0) < bounds.GROUP_CAPACITY
 
 
 def _as_rows(shown: tuple[int, HistoryRow | None] | None) -> dict[int, HistoryRow]:

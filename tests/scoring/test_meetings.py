@@ -1,4 +1,4 @@
-"""Meetings: one outcome each, whoever tells of it, and the strongest evidence decides."""
+"""Meetings: one outcome each, however many tools report it, decided by the strongest evidence."""
 
 import pytest
 
@@ -26,10 +26,10 @@ def test_reliability_looks_at_the_last_eight_meetings() -> None:
 
 
 def test_several_tools_telling_one_session_by_its_name_are_one_meeting() -> None:
-    told = [held(1, "s", None), held(1.2, "s", None), held(3, "s", None)]
+    events = [held(1, "s", None), held(1.2, "s", None), held(3, "s", None)]
 
-    assert reliability(*told) == outcomes(held=1)
-    assert reliability(*told, held(4, "t", None)) == outcomes(held=2)
+    assert reliability(*events) == outcomes(held=1)
+    assert reliability(*events, held(4, "t", None)) == outcomes(held=2)
 
 
 def test_a_session_without_a_name_that_others_know_joins_by_its_time() -> None:
@@ -77,10 +77,10 @@ def test_of_equal_evidence_held_decides_before_missed_and_missed_before_cancelle
 
 def test_a_retracted_word_decides_nothing() -> None:
     seen = held(1, "s", evidence="observed")
-    told = [missed(1.1, session="s", evidence="calendar"), held(1.2, "s", evidence="inferred")]
+    events = [missed(1.1, session="s", evidence="calendar"), held(1.2, "s", evidence="inferred")]
 
-    assert reliability(seen, *told) == outcomes(held=1)
-    assert reliability(seen, *told, retraction(2, seen)) == outcomes(missed=1)
+    assert reliability(seen, *events) == outcomes(held=1)
+    assert reliability(seen, *events, retraction(2, seen)) == outcomes(missed=1)
 
 
 def test_two_words_on_a_session_are_one_meeting_also_where_the_one_between_them_is_retracted() -> None:
@@ -98,9 +98,9 @@ def test_a_missed_session_takes_the_time_it_was_booked_for() -> None:
 
 
 def test_to_book_a_missed_session_anew_does_not_make_another_meeting_of_it() -> None:
-    told = [booked(0.5, "s", 1), missed(1.2, session="s"), held(1, "video", evidence="observed")]
+    events = [booked(0.5, "s", 1), missed(1.2, session="s"), held(1, "video", evidence="observed")]
 
-    assert reliability(*told, moved(2, "s", 9)) == outcomes(held=1)
+    assert reliability(*events, moved(2, "s", 9)) == outcomes(held=1)
 
 
 def test_a_cancellation_that_is_replaced_within_ten_minutes_either_way_is_a_reschedule() -> None:

@@ -1,5 +1,5 @@
-"""What a partition keeps of a relationship instead of its history: midnights in columns, and a start that takes them as
-they were stored, say what histories say."""
+"""The outlooks that a partition keeps instead of histories: midnights in columns and restored outlooks give the same
+rows as histories."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -13,7 +13,7 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.changelog import Recovery, state_entry, watermark_entry
 from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState, facts_bytes
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState, facts_bytes
 from services.scoring.domain.partition import Emission, ScoredPartition
 from services.scoring.domain.profiles import DEFAULT, Profiles, Programmes, programmes_of
 from services.scoring.domain.row import HistoryRow
@@ -30,7 +30,7 @@ from tests.scoring.building import (
     paused,
     started,
 )
-from tests.scoring.whole_logs import CHANGING, relationships
+from tests.scoring.full_logs import CHANGING, relationships
 
 COUNT = 60
 PLAIN = {f"t/{number:03}": found for number, found in enumerate(relationships(COUNT)) if found}
@@ -42,21 +42,21 @@ Rows = dict[tuple[str, int], HistoryRow | None]
 
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many rows came of columns, and how many relationships were looked at anew."""
+    """How many rows came from columns, and how many relationships were recomputed."""
     found: Counter[str] = Counter()
-    in_columns, look = midnights.midnight_rows, ScoredPartition._schedule
+    in_columns, schedule = midnights.midnight_rows, ScoredPartition._schedule
 
     def rows(*arguments: object) -> list[object]:
-        told = in_columns(*arguments)  # type: ignore[arg-type]
-        found["in columns"] += len(told)
-        return list(told)
+        given = in_columns(*arguments)  # type: ignore[arg-type]
+        found["in columns"] += len(given)
+        return list(given)
 
-    def look_anew(self: ScoredPartition, relationship: str, *after: int) -> None:
+    def counted_schedule(self: ScoredPartition, relationship: str, *after: int) -> None:
         found["anew"] += 1
-        look(self, relationship, *after)
+        schedule(self, relationship, *after)
 
     monkeypatch.setattr(midnights, "midnight_rows", rows)
-    monkeypatch.setattr(ScoredPartition, "_schedule", look_anew)
+    monkeypatch.setattr(ScoredPartition, "_schedule", counted_schedule)
     return found
 
 
@@ -66,17 +66,20 @@ def programmes(profiles: Profiles) -> Programmes:
     return known
 
 
-def begun(profiles: Profiles, told: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int) -> ScoredPartition:
+def begun(
+    profiles: Profiles, given: Mapping[str, Facts] = PLAIN, clock: int = CLOCK, **options: int
+) -> ScoredPartition:
     states = {
-        name: RelationshipState(found, position=9, clock=clock, home=Home(0, "p")) for name, found in told.items()
+        name: RelationshipState(found, position=9, clock=clock, enrolment=Enrolment(0, "p"))
+        for name, found in given.items()
     }
     return ScoredPartition(programmes(profiles), states, PartitionWatermark(9, clock, clock), **options)
 
 
 def restarted(old: ScoredPartition, clock: int, profiles: Profiles) -> ScoredPartition:
-    """From what is stored now; the partition itself has gone on to the clock."""
+    """From what is stored now; the partition itself has advanced to the clock."""
     recovery = Recovery()
-    for name, state in old.clocked(set(old.states)).items():
+    for name, state in old.states_to_store(set(old.states)).items():
         entry = state_entry(name, 1, state)
         recovery.add(entry.key, entry.value)
     for entry in (watermark_entry(1, PartitionWatermark(9, clock, clock)),):
@@ -90,10 +93,10 @@ def rows(emissions: Iterator[list[Emission]]) -> Rows:
     return {(one.relationship, one.as_of): one.row for some in emissions for one in some}
 
 
-def true_rows(profiles: Profiles, after: int, upto: int, told: Mapping[str, Facts] = PLAIN) -> Rows:
+def true_rows(profiles: Profiles, after: int, upto: int, given: Mapping[str, Facts] = PLAIN) -> Rows:
     return {
         (name, as_of): row
-        for name, found in told.items()
+        for name, found in given.items()
         for as_of, row in ScoreHistory(found, profiles).rows(after, upto).items()
     }
 
@@ -111,7 +114,7 @@ def test_midnights_in_columns_are_the_rows_of_the_histories(profiles: Profiles, 
 def test_rows_are_the_same_however_many_are_computed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = rows(begun(DEFAULT).advance(CLOCK + SPAN))
 
-    monkeypatch.setattr(partition, "DUE_AT_ONCE", 1)
+    monkeypatch.setattr(partition, "DUE_BATCH", 1)
 
     assert rows(begun(DEFAULT).advance(CLOCK + SPAN)) == at_once
 
@@ -138,45 +141,45 @@ def with_sessions(number: int) -> Facts:
     goal that stalls or a pause that begins between them."""
     rng = Random(number)
     starts = [rng.uniform(2.1, 16) for _ in range(rng.randint(1, 7))]
-    told = [started(0, 7), held(0.7), message(1.2, "mentor"), message(rng.uniform(1.3, 1.99), "mentee")]
-    told += [booked(1.3 + place / 100, f"s{place}", start) for place, start in enumerate(starts)]
+    given = [started(0, 7), held(0.7), message(1.2, "mentor"), message(rng.uniform(1.3, 1.99), "mentee")]
+    given += [booked(1.3 + number / 100, f"s{number}", start) for number, start in enumerate(starts)]
     more = rng.randrange(6)
-    told += [cancelled(1.6, "s0")] if more == 0 else [moved(1.6, "s0", starts[0] + 1.5)] if more == 1 else []
-    told += [goal_set(0.4), paused(1.7, starts[-1] + 0.2, starts[-1] + 2)] if more == 2 else []
-    return facts(*told)
+    given += [cancelled(1.6, "s0")] if more == 0 else [moved(1.6, "s0", starts[0] + 1.5)] if more == 1 else []
+    given += [goal_set(0.4), paused(1.7, starts[-1] + 0.2, starts[-1] + 2)] if more == 2 else []
+    return facts(*given)
 
 
 @pytest.mark.parametrize("days", [0.4, 1.3, 4.8, 11.6])
 def test_a_start_takes_along_whoever_has_met_meanwhile(days: float) -> None:
-    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
-    stored, clock = begun(DEFAULT, told, micros(2)), micros(2 + days)
+    given = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    stored, clock = begun(DEFAULT, given, micros(2)), micros(2 + days)
     assert not stored.is_due(micros(2))
 
     worker = restarted(stored, clock, DEFAULT)
 
     assert not worker.is_due(clock)
-    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, given)
 
 
 def test_one_start_after_the_other_takes_along_whoever_has_met_meanwhile() -> None:
-    told = {f"t/{number:03}": with_sessions(number) for number in range(60)}
-    worker, clock = begun(DEFAULT, told, micros(2)), micros(2)
+    given = {f"t/{number:03}": with_sessions(number) for number in range(60)}
+    worker, clock = begun(DEFAULT, given, micros(2)), micros(2)
 
     for days in (2.4, 3, 3.01, 6.5, 12):
         assert not worker.is_due(clock)
         clock = micros(days)
         worker = restarted(worker, clock, DEFAULT)
 
-    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, told)
+    assert rows(worker.advance(clock + SPAN)) == true_rows(DEFAULT, clock, clock + SPAN, given)
 
 
 def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(counted: Counter[str]) -> None:
-    told = {
+    given = {
         "t/met": facts(started(0, 7), held(1), booked(1.5, "s", 2.3), booked(1.6, "r", 9.3)),
         "t/meets": facts(started(0, 7), held(1), booked(1.5, "s", 4.9)),
         "t/plain": facts(started(0, 7), held(1)),
     }
-    stored, clock = begun(DEFAULT, told, micros(2)), micros(4.5)
+    stored, clock = begun(DEFAULT, given, micros(2)), micros(4.5)
     assert not stored.is_due(micros(2))
     counted.clear()
 
@@ -184,13 +187,13 @@ def test_a_start_reads_no_facts_of_whom_nothing_but_sessions_and_midnights_came(
 
     assert not worker.is_due(clock)
     assert counted["anew"] == 0
-    assert rows(worker.advance(micros(12))) == true_rows(DEFAULT, clock, micros(12), told)
+    assert rows(worker.advance(micros(12))) == true_rows(DEFAULT, clock, micros(12), given)
 
 
 def test_what_another_version_derived_is_computed_anew(monkeypatch: pytest.MonkeyPatch, counted: Counter[str]) -> None:
     stored = begun(DEFAULT)
     assert not stored.is_due(CLOCK)
-    states = stored.clocked(set(stored.states))
+    states = stored.states_to_store(set(stored.states))
     counted.clear()
     monkeypatch.setattr(outlook, "VERSION", outlook.VERSION ^ 1)
 
@@ -226,7 +229,7 @@ def test_what_lies_packed_in_memory_is_counted() -> None:
 
     apply(worker, message((CLOCK - micros(0)) / DAY + 1, "mentor"), name, 10)
     assert worker.packed_bytes == empty + sum(len(facts_bytes(f)) for other, f in PLAIN.items() if other != name)
-    states = worker.clocked({name})
+    states = worker.states_to_store({name})
 
     assert worker.packed_bytes == empty + sum(len(facts_bytes(state.facts)) for state in worker.states.values())
     assert len(states[name].facts) <= len(found) + 1
@@ -243,23 +246,23 @@ def test_what_a_restart_finds_packed_is_counted_too() -> None:
 
 
 def test_a_booking_a_pause_and_a_stalled_goal_are_told_between_the_midnights() -> None:
-    told = {
+    given = {
         "t/booked": facts(started(0, 7), held(1), booked(1.5, "s", 4.3)),
         "t/paused": facts(started(0, 7), held(1), paused(2, 3.2, 5.6)),
         "t/plain": facts(started(0, 7), message(1.9, "mentor")),
     }
     clock = micros(2.1)
 
-    found = rows(begun(DEFAULT, told, clock).advance(micros(90)))
+    found = rows(begun(DEFAULT, given, clock).advance(micros(90)))
 
-    assert found == true_rows(DEFAULT, clock, micros(90), told)
+    assert found == true_rows(DEFAULT, clock, micros(90), given)
     causes = {cause for row in found.values() if row is not None for cause in row.causes}
     assert {"midnight", "booking.starts", "pause.boundary", "crossing.health.50"} <= causes
 
 
 def test_a_damaged_state_is_no_state() -> None:
     worker = begun(DEFAULT)
-    state = replace(worker.states["t/001"], home=Home(0, "p"))
+    state = replace(worker.states["t/001"], enrolment=Enrolment(0, "p"))
     entry = state_entry("t/001", 1, state)
     assert entry.value is not None
     recovery = Recovery()

@@ -1,8 +1,8 @@
-"""Programmes change while a log is fed, crashes and heals included: the rows told are those of the profiles as they are
-in the end, or their relationship is stale; after a heal all of them are.
+"""Programmes change while a log is fed, including crashes and heals: the emitted rows are those of the final profiles,
+or their relationship is stale; after a heal all of them are.
 
-As many logs are tried as there are examples of other properties, at most 150 with notice and 150 without;
-`RANDOM_LOGS=5000` tries so many of each."""
+As many logs are tried as other properties have examples, at most 150 with notice and 150 without; `RANDOM_LOGS=5000`
+tries so many of each."""
 
 import os
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ FIRST = Profile(version="default-1")
 @dataclass
 class Changing(Play):
     """Its programme gets further versions, as events of the log. With `notice` they begin after everything that may be
-    out, also of what a dead worker emitted and never acknowledged; without, at any time."""
+    emitted, including what a dead worker emitted and never acknowledged; without, at any time."""
 
     rng: Random = field(default_factory=Random)
     notice: bool = True
@@ -69,7 +69,7 @@ class Changing(Play):
         return {offset for offset, (_, event) in enumerate(self.events) if isinstance(event, ProfileSet)}
 
     def _changed(self) -> Iterator[Profile]:
-        """What is in force stays, what is still to come may not; and a new version."""
+        """Versions in force stay, future ones may not; plus a new version."""
         now = from_micros(self.reached) + PROFILE_NOTICE if self.notice else self._any_time()
         yield FIRST if self.notice or self.rng.random() < 0.8 else self._profile(None)
         for version in self.versions[1:]:
@@ -175,7 +175,7 @@ def test_the_random_programmes_change_enough() -> None:
         changed_late = [state for state in states if state.stale_position in play.places]
         stale += bool(changed_late)
         healed += any(state.healed_position >= state.stale_position for state in changed_late)
-        rows = [told.emission.row for told in play.broker.scores]
+        rows = [record.emission.row for record in play.broker.scores]
         changed += any(PROFILE_CHANGED in row.causes for row in rows if row is not None)
 
     assert stale > 5
@@ -194,20 +194,20 @@ def wrong(play: Changing, partition: ScoredPartition, stale: set[str]) -> dict[s
 
 
 def wrong_of(play: Play, partition: ScoredPartition, stale: set[str], programmes: Programmes) -> dict[str, list[int]]:
-    """{relationship: instants} at which table and truth do not say the same."""
+    """{relationship: instants} at which table and truth differ."""
     found = {}
     for key in sorted({key for key, _ in play.events if key} - stale):
         true = truth(play, key, partition.clock, programmes)
-        told = statements(table(play.broker.rows), key, 2**62)
-        if different := [at for at in sorted(true.keys() | told.keys()) if true.get(at) != told.get(at)]:
+        record = statements(table(play.broker.rows), key, 2**62)
+        if different := [at for at in sorted(true.keys() | record.keys()) if true.get(at) != record.get(at)]:
             found[key] = different
     return found
 
 
 def truth(play: Play, key: str, upto: int, programmes: Programmes) -> dict[int, ComparableRow]:
-    account = FullHistory()
+    history = FullHistory()
     for offset, (name, event) in enumerate(play.events):
         if name == key and not isinstance(event, OfPartition):
-            account.add(event, offset)
-    profiles = programmes.of(key, account.program)
-    return {at: comparable(row) for at, row in ScoreHistory(account.facts, profiles).rows(-1, upto).items()}
+            history.add(event, offset)
+    profiles = programmes.of(key, history.program)
+    return {at: comparable(row) for at, row in ScoreHistory(history.facts, profiles).rows(-1, upto).items()}

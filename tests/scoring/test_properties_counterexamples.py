@@ -1,7 +1,7 @@
-"""Where a property is not true without its proviso: the smallest histories that show it, each as it is.
+"""Where a property does not hold without its condition: the smallest histories that show it.
 
-Most come from one rule, which keeps a state small: a score looks at so many of the newest facts of each group, and one
-more pushes the oldest out."""
+Most come from one rule, which keeps a state small: a score uses a fixed number of the newest facts of each group, and
+one more displaces the oldest."""
 
 from schemas.programs import Coefficients, Profile
 from services.scoring.domain.profiles import Profiles
@@ -57,16 +57,20 @@ def test_3_a_reply_that_pushes_a_quicker_one_out_of_the_24_messages_makes_replie
 
 
 def test_3_a_held_session_by_the_name_of_an_older_one_at_the_time_of_another_makes_one_meeting_of_them() -> None:
-    told = [started(0), held(1, "weekly"), held(9, "video")]
+    events = [started(0), held(1, "weekly"), held(9, "video")]
 
-    assert scored(9.01, *told, held(9.01, "weekly")).health < scored(9.01, *told).health
+    assert scored(9.01, *events, held(9.01, "weekly")).health < scored(9.01, *events).health
 
 
 def test_3_a_held_session_that_pushes_the_best_word_on_an_older_one_out_of_the_24_outcomes() -> None:
     contested = [held(1, "a", 30, evidence="observed"), missed(1.1, session="a", evidence="calendar")]
-    told = [started(0), *contested, *(cancelled(2 + n / 10, "b").model_copy(update={"id": f"{n}"}) for n in range(22))]
+    events = [
+        started(0),
+        *contested,
+        *(cancelled(2 + n / 10, "b").model_copy(update={"id": f"{n}"}) for n in range(22)),
+    ]
 
-    assert scored(5, *told, held(5)).health < scored(5, *told).health
+    assert scored(5, *events, held(5)).health < scored(5, *events).health
 
 
 # --- 4: a held session now never raises P ---
@@ -89,14 +93,14 @@ def test_4_a_session_that_moves_the_window_of_182_days_forgets_the_contact_days_
 
 
 def test_5_a_missed_session_that_was_held_by_stronger_evidence_takes_the_place_of_one_of_three() -> None:
-    told = [started(0), held(1, "s", evidence="observed"), *(missed(day) for day in (2, 3, 4))]
+    events = [started(0), held(1, "s", evidence="observed"), *(missed(day) for day in (2, 3, 4))]
 
-    assert scored(5, *told, missed(5, session="s", evidence="calendar")).risk < scored(5, *told).risk
+    assert scored(5, *events, missed(5, session="s", evidence="calendar")).risk < scored(5, *events).risk
 
 
 def test_5_a_missed_session_by_the_name_of_an_older_one_at_the_time_of_another_makes_one_meeting_of_them() -> None:
-    told = [started(0), missed(1, session="weekly"), booked(8, "weekly", 9), booked(8, "video", 9)]
-    both = [*told, missed(9.05, session="video")]
+    events = [started(0), missed(1, session="weekly"), booked(8, "weekly", 9), booked(8, "video", 9)]
+    both = [*events, missed(9.05, session="video")]
 
     assert scored(9.06, *both, missed(9.06, session="weekly")).health > scored(9.06, *both).health
 
@@ -105,36 +109,36 @@ def test_5_a_missed_session_by_the_name_of_an_older_one_at_the_time_of_another_m
 
 
 def test_6_a_missed_session_that_is_moved_afterwards_stays_the_meeting_that_it_was() -> None:
-    """The formula was repaired here: a meeting takes the time that it was booked for before it was missed."""
-    told = [
+    """The formula was corrected here: a meeting takes the time for which it was booked before it was missed."""
+    events = [
         started(0),
         booked(0.5, "s", 1),
         held(1, "x", evidence="observed"),
         missed(1.04, session="s", evidence="calendar"),
     ]
 
-    assert scored(3, *told, moved(2, "s", 9)).health == scored(3, *told).health
+    assert scored(3, *events, moved(2, "s", 9)).health == scored(3, *events).health
 
 
 def test_6_one_new_booking_replaces_all_that_was_cancelled_within_ten_minutes() -> None:
-    told = [started(0), held(1), cancelled(2, "a"), booked(1.5, "b", 4)]
+    events = [started(0), held(1), cancelled(2, "a"), booked(1.5, "b", 4)]
     replaced = [cancelled(2.003, "b"), booked(2.004, "c", 5)]
 
-    assert scored(3, *told, *replaced).health > scored(3, *told).health
+    assert scored(3, *events, *replaced).health > scored(3, *events).health
 
 
 def test_6_a_late_cancellation_that_is_replaced_takes_the_place_of_an_older_one_that_was_not() -> None:
-    told = [started(0), held(1), cancelled(2, "a", 2), booked(2.5, "b", 4)]
+    events = [started(0), held(1), cancelled(2, "a", 2), booked(2.5, "b", 4)]
     replaced = [cancelled(3, "b", 2), booked(3.003, "c", 5)]
 
-    assert scored(3.5, *told, *replaced).risk < scored(3.5, *told).risk
+    assert scored(3.5, *events, *replaced).risk < scored(3.5, *events).risk
 
 
 def test_6_a_move_that_pushes_a_replacement_out_of_the_16_bookings_leaves_the_cancellation_alone() -> None:
     replaced = [started(0), booked(1, "a", 9), cancelled(2, "a"), booked(2.003, "b", 9)]
-    told = [*replaced, *(booked(3, f"s{n}", 20 + n) for n in range(15))]
+    events = [*replaced, *(booked(3, f"s{n}", 20 + n) for n in range(15))]
 
-    assert scored(4, *told, moved(4, "s0", 30)).health < scored(4, *told).health
+    assert scored(4, *events, moved(4, "s0", 30)).health < scored(4, *events).health
 
 
 # --- 9: removing a group's events leaves other factors alone ---

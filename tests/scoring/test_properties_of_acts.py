@@ -1,7 +1,7 @@
-"""What an act of today does to a score: properties 3 to 6 and 8.
+"""The effect of an act of today on a score: properties 3 to 6 and 8.
 
-A score looks at so many of the newest facts, so one more can push an older one out. What is said here holds where none
-is pushed out of the outcomes, bookings, messages and contact days; test_properties_counterexamples.py shows why."""
+A score uses a fixed number of the newest facts, so one more can displace an older one. These properties hold where none
+is displaced from the outcomes, bookings, messages and contact days; test_properties_counterexamples.py shows why."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What holds of facts, whatever a score makes of them: properties 9 and 11."""
+"""Properties of facts, independent of their score: properties 9 and 11."""
 
 from collections.abc import Iterator, Mapping
 from random import Random
@@ -14,7 +14,7 @@ from services.scoring.domain.facts import Facts
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.kinds import GOALS, FactKind
 from services.scoring.domain.layout import RelationshipState, facts_bytes
-from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.memory import SELECTED_PER_GROUP
 from services.scoring.domain.profiles import DEFAULT
 from services.scoring.domain.score import FEATURES
 from tests.scoring import building as b
@@ -57,11 +57,11 @@ def _small_bounds() -> Iterator[None]:
         patch.setattr(bounds, "HORIZON", 12 * bounds.DAY)
         patch.setattr(bounds, "FLOOR", 6 * bounds.DAY)
         patch.setattr(bounds, "LOOKBACK", 5 * bounds.DAY)
-        patch.setattr(bounds, "KEPT_WHOLE", 5)
+        patch.setattr(bounds, "GROUP_CAPACITY", 5)
         patch.setattr(bounds, "CONTACT_DAYS", 5)
         patch.setattr("services.scoring.domain.evaluation.POINTS", (5, 3, 1))
-        for name in memory.LOOKED_AT:
-            patch.setitem(memory.LOOKED_AT, name, min(4, memory.LOOKED_AT[name]))
+        for name in memory.SELECTED_PER_GROUP:
+            patch.setitem(memory.SELECTED_PER_GROUP, name, min(4, memory.SELECTED_PER_GROUP[name]))
         yield
 
 
@@ -70,7 +70,7 @@ def _small_bounds() -> Iterator[None]:
 def test_to_remove_the_events_of_a_group_leaves_all_other_factors_alone(story: Story, days: float) -> None:
     """Property 9: of values, for weights are shared among the factors that have data; where a start was told, for else
     the first fact is the start. What changes the frame of all ages (starts, pauses, the end) is no group."""
-    assume(any(story.facts[key].stands for key in story.of("started")[-LOOKED_AT["started"] :]))
+    assume(any(story.facts[key].stands for key in story.of("started")[-SELECTED_PER_GROUP["started"] :]))
     values, features = _read(story, story.day + days)
 
     for group in GROUPS:
@@ -88,8 +88,8 @@ def test_any_order_repetition_and_grouping_of_the_facts_gives_the_same_bytes_and
 ) -> None:
     """Property 11: rows above the floor, the bounds being small. A repeat comes later on the log."""
     rng, clock = Random(seed), b.micros(story.day + days)
-    repeats = [_repeated(facts, len(story.told) + n) for n, facts in enumerate(rng.choices(story.told, k=4))]
-    states = [RelationshipState(facts) for facts in (*story.told, *repeats)]
+    repeats = [_repeated(facts, len(story.stated) + n) for n, facts in enumerate(rng.choices(story.stated, k=4))]
+    states = [RelationshipState(facts) for facts in (*story.stated, *repeats)]
     rng.shuffle(states)
 
     while len(states) > 1:

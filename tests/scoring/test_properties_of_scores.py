@@ -76,9 +76,9 @@ def test_without_facts_a_later_day_never_raises_health_nor_lowers_the_risk(
 def test_facts_after_an_instant_do_not_count(story: Story, profiles: Profiles, count: int) -> None:
     """Property 10."""
     at = sorted(key.time for key in story.facts)[min(count, len(story.facts) - 1)]
-    known = {key: fact for key, fact in story.facts.items() if key.time <= at}
+    merged_facts = {key: fact for key, fact in story.facts.items() if key.time <= at}
 
-    assert ScoreHistory(story.facts, profiles).rows(at - 1, at) == ScoreHistory(known, profiles).rows(at - 1, at)
+    assert ScoreHistory(story.facts, profiles).rows(at - 1, at) == ScoreHistory(merged_facts, profiles).rows(at - 1, at)
 
 
 @PROPERTY

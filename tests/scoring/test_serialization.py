@@ -1,4 +1,4 @@
-"""What is told is valid under the shared schema, and says the same in the check of stored rows."""
+"""Emitted events are valid under the shared schema, and equal the stored rows in the comparison."""
 
 import pytest
 
@@ -28,13 +28,13 @@ from tests.scoring.building import (
 from tests.scoring.readers import verdict
 
 
-def _told(*events: OfRelationship) -> list[Emission]:
+def _emitted(*events: OfRelationship) -> list[Emission]:
     partition = ScoredPartition(Programmes(), {}, PartitionWatermark())
     return [one for offset, event in enumerate(events) for one in apply(partition, event, KEY, offset)]
 
 
 def test_every_told_row_is_valid_and_loses_nothing() -> None:
-    for emission in _told(started(0, 7), held(1), paused(3, until=9), missed(12), held(40)):
+    for emission in _emitted(started(0, 7), held(1), paused(3, until=9), missed(12), held(40)):
         event = SCORE_EVENT.validate_json(score_event(emission))
         data = event.data
         assert isinstance(data, ScoreRow)
@@ -45,11 +45,11 @@ def test_every_told_row_is_valid_and_loses_nothing() -> None:
 
 
 def test_the_last_row_of_an_event_is_the_newest_and_carries_its_trigger() -> None:
-    told = _told(started(0), held(5.5))
+    sent = _emitted(started(0), held(5.5))
 
-    assert [one.changed for one in told] == [True] * len(told)
-    assert [one.trigger is None for one in told[1:-1]] == [True] * 5
-    event = SCORE_EVENT.validate_json(score_event(told[-1]))
+    assert [one.changed for one in sent] == [True] * len(sent)
+    assert [one.trigger is None for one in sent[1:-1]] == [True] * 5
+    event = SCORE_EVENT.validate_json(score_event(sent[-1]))
     assert isinstance(event.data, ScoreRow)
     assert event.data.trigger is not None
     assert event.data.trigger.type == "mentoring.session.held.v1"
@@ -58,30 +58,30 @@ def test_the_last_row_of_an_event_is_the_newest_and_carries_its_trigger() -> Non
 def test_the_newest_row_of_a_request_for_support_says_which_and_who_asked_but_not_what_for() -> None:
     asked, over = requested(3), resolved(9)
     of_mentee = asked.model_copy(update={"data": asked.data.model_copy(update={"by": "mentee"})})
-    told = [score_event(one) for one in _told(started(0), of_mentee, resolved(5), requested(7, "r"), over, held(10))]
+    sent = [score_event(one) for one in _emitted(started(0), of_mentee, resolved(5), requested(7, "r"), over, held(10))]
 
-    found = [event.data.call for event in map(SCORE_EVENT.validate_json, told) if isinstance(event.data, ScoreRow)]
+    found = [event.data.call for event in map(SCORE_EVENT.validate_json, sent) if isinstance(event.data, ScoreRow)]
     assert [(one.request_id, one.by) for one in found if one is not None] == [
         ("q", "mentee"),
         ("q", None),
         ("r", None),
         ("q", None),
     ]
-    assert not any(b"conflict" in value for value in told)
+    assert not any(b"conflict" in value for value in sent)
 
 
 def test_a_late_event_corrects_the_past_oldest_first_and_ends_with_the_newest_row() -> None:
-    told = _told(started(0), held(9.5), held(4.5))[-7:]
+    sent = _emitted(started(0), held(9.5), held(4.5))[-7:]
 
-    assert [one.changed for one in told] == [False] * 6 + [True]
-    assert [one.as_of for one in told] == sorted(one.as_of for one in told)
+    assert [one.changed for one in sent] == [False] * 6 + [True]
+    assert [one.as_of for one in sent] == sorted(one.as_of for one in sent)
 
 
 def test_a_retraction_deletes_the_rows_that_only_the_retracted_start_gave() -> None:
     start = started(0)
 
-    told = _told(start, retraction(2.5, start))
-    deleted = [one for one in told if one.row is None]
+    sent = _emitted(start, retraction(2.5, start))
+    deleted = [one for one in sent if one.row is None]
 
     assert [one.as_of for one in deleted] == [micros(0), micros(1), micros(2)]
     assert deleted[-1].changed, "where no row is left the last deletion is the newest word"
@@ -89,10 +89,10 @@ def test_a_retraction_deletes_the_rows_that_only_the_retracted_start_gave() -> N
 
 
 def test_a_repeat_has_the_same_id_and_another_mode_another() -> None:
-    told = _told(started(0), held(1))
+    sent = _emitted(started(0), held(1))
 
-    assert len({event_id(one, "live") for one in told}) == len(told)
-    assert event_id(told[0], "live") == event_id(told[0], "live") != event_id(told[0], "heal")
+    assert len({event_id(one, "live") for one in sent}) == len(sent)
+    assert event_id(sent[0], "live") == event_id(sent[0], "live") != event_id(sent[0], "heal")
 
 
 def test_the_clock_event_is_valid() -> None:
@@ -112,9 +112,9 @@ def test_the_clock_of_the_log_brings_due_rows_without_touching_a_relationship() 
         data=KnownUntil(time=at(2)),
     )
 
-    told = apply(partition, reached, "", 1)
+    sent = apply(partition, reached, "", 1)
 
-    assert [one.as_of for one in told] == [micros(1), micros(2)]
+    assert [one.as_of for one in sent] == [micros(1), micros(2)]
     assert partition.states[KEY].position == 0
 
 
@@ -152,7 +152,7 @@ def test_a_verdict_names_a_row_that_only_one_side_has(missing: bool, words: str)
     rows = {
         at_: comparable(found) for at_, found in ScoreHistory(facts(started(0)), DEFAULT).rows(-1, micros(2)).items()
     }
-    fewer = {at_: said for at_, said in rows.items() if at_ != micros(1)}
+    fewer = {at_: texts for at_, texts in rows.items() if at_ != micros(1)}
 
     found = verdict(KEY, rows, fewer) if missing else verdict(KEY, fewer, rows)
 

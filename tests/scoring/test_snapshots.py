@@ -8,7 +8,7 @@ import pytest
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY
-from services.scoring.domain.crossings import SilentTime
+from services.scoring.domain.crossings import SilentPeriods
 from services.scoring.domain.evaluation import (
     Moment,
     evaluation_of,
@@ -20,13 +20,13 @@ from services.scoring.domain.evaluation import (
 )
 from services.scoring.domain.kinds import FactKind
 from services.scoring.domain.layout import facts_bytes
-from services.scoring.domain.memory import LOOKED_AT, trimmed
+from services.scoring.domain.memory import SELECTED_PER_GROUP, trimmed
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.snapshots.index import FactIndex
 from services.scoring.domain.snapshots.snapshot import Snapshot
 from services.scoring.domain.timeline import Timeline
 from tests.scoring.building import micros
-from tests.scoring.whole_logs import CHANGING, relationships
+from tests.scoring.full_logs import CHANGING, relationships
 
 PROFILES = pytest.mark.parametrize("profiles", [DEFAULT, CHANGING], ids=["one version", "three versions"])
 
@@ -59,16 +59,16 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
     assert len(moments) > 2_000
     assert scores_of(moments) == single
     assert scores_of(moments[7:1_000]) == single[7:1_000]
-    whole = [evaluation_of(moment.snapshot, scores) for moment, scores in zip(moments, single, strict=True)]
-    assert evaluations_of(moments) == whole
-    assert evaluations_of(moments[7:1_000]) == whole[7:1_000]
-    assert evaluations_of(moments[:3]) == whole[:3]
+    full = [evaluation_of(moment.snapshot, scores) for moment, scores in zip(moments, single, strict=True)]
+    assert evaluations_of(moments) == full
+    assert evaluations_of(moments[7:1_000]) == full[7:1_000]
+    assert evaluations_of(moments[:3]) == full[:3]
     for moment in (
         one for one in moments[::20] if not (one.snapshot.frame.pauses.spans or one.snapshot.meetings.bookings)
     ):
         later = np.arange(60) * (DAY // 24)
         snapshot, at = moment
-        found = SilentTime(
+        found = SilentPeriods(
             snapshot.aging, snapshot.active(at), float(max(snapshot.meetings.bookings, default=0) > at)
         ).scores(later)
         health, risk = found.health, found.risk
@@ -79,10 +79,10 @@ def test_many_scores_at_once_are_those_that_are_computed_one_by_one(profiles: Pr
 def test_what_an_index_leaves_out_is_what_the_bounded_memory_forgets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of short histories too: the bounds are small here."""
     monkeypatch.setattr(bounds, "HORIZON", 6 * DAY)
-    monkeypatch.setattr(bounds, "KEPT_WHOLE", 5)
+    monkeypatch.setattr(bounds, "GROUP_CAPACITY", 5)
     monkeypatch.setattr(bounds, "CONTACT_DAYS", 3)
-    for name in LOOKED_AT:
-        monkeypatch.setitem(LOOKED_AT, name, 2)
+    for name in SELECTED_PER_GROUP:
+        monkeypatch.setitem(SELECTED_PER_GROUP, name, 2)
     all_kept = some_left_out = 0
     for facts in relationships(200):
         if any(key.kind == FactKind.ERASED for key in facts):
@@ -91,8 +91,8 @@ def test_what_an_index_leaves_out_is_what_the_bounded_memory_forgets(monkeypatch
 
         surplus = index.surplus()
 
-        assert index.bytes.without(surplus).unpacked() == trimmed(facts)
-        assert index.bytes.without(surplus).data == facts_bytes(trimmed(facts))
+        assert index.bytes.packed_without(surplus).unpacked() == trimmed(facts)
+        assert index.bytes.packed_without(surplus).data == facts_bytes(trimmed(facts))
         all_kept, some_left_out = all_kept + (not surplus), some_left_out + bool(surplus)
     assert all_kept > 20
     assert some_left_out > 50
@@ -119,5 +119,5 @@ def trends_of(rows: Sequence[Sequence[tuple[int, int | None]]]) -> list[int]:
 
 
 def content(snapshot: Snapshot) -> object:
-    found = (snapshot.meetings, snapshot.messages, snapshot.pace, snapshot.goals, snapshot.voices)
+    found = (snapshot.meetings, snapshot.messages, snapshot.pace, snapshot.goals, snapshot.reports)
     return snapshot.exists, snapshot.frame, found, snapshot.exists and (snapshot.aging, snapshot.sources)

@@ -1,5 +1,5 @@
-"""Rows that time alone brings are announced before they go out, whichever moved the clock, and no record moves it far
-beyond the wall clock: whoever comes after a crash emits the span again, whatever its own clock says."""
+"""Rows that time alone brings are announced before they are emitted, whichever moved the clock, and no record moves it
+far beyond the wall clock: after a crash the next worker emits the span again, whatever its own clock is."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

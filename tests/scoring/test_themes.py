@@ -1,4 +1,5 @@
-"""What the founding article asks of good mentoring, theme by theme: which event tells of it, which factor it moves."""
+"""The founding article's requirements of good mentoring, theme by theme: which event reports it, and which factor it
+moves."""
 
 from typing import NamedTuple
 
@@ -107,7 +108,7 @@ def test_every_theme_is_mapped() -> None:
 
 
 def test_a_call_for_support_and_an_unhappy_match_hold_the_band_down() -> None:
-    """Emotional support beyond what a factor says: nobody is told that all is well while somebody waits for help."""
+    """Emotional support beyond a factor: a good band must not hide that help is awaited."""
     well = (b.started(0), b.held(1), b.feedback(2, "mentee", 5))
 
     assert _row(b.micros(4), *well).evaluation.band == "thriving"
@@ -116,7 +117,7 @@ def test_a_call_for_support_and_an_unhappy_match_hold_the_band_down() -> None:
 
 
 def _value(factor: str, at: int, *events: OfRelationship) -> int:
-    """In millionths, as a row of that instant tells it."""
+    """In millionths, from the row of that instant."""
     return {part.name: part.value for part in _row(at, *events).evaluation.parts}[factor]
 
 

@@ -1,5 +1,5 @@
-"""The hash of many relationships does not depend on who computed which of them, and when; and whatever a row says else
-is another hash."""
+"""The hash of many relationships does not depend on where and when each was computed; and any difference in a row
+changes it."""
 
 from collections.abc import Iterator
 from itertools import combinations
@@ -21,38 +21,38 @@ def _statements(*days: float) -> dict[int, ComparableRow]:
 
 
 def _full() -> ComparableRow:
-    """It has something to say in nearly every field."""
-    told = facts(
+    """A row with content in nearly every field."""
+    stated = facts(
         started(0), held(1), feedback(1.1, "mentor", 4, 5), requested(1.2, "q", "immediate"), booked(1.3, "s", 9)
     )
-    return comparable(ScoreHistory(told, DEFAULT).rows(-1, micros(2))[micros(2)])
+    return comparable(ScoreHistory(stated, DEFAULT).rows(-1, micros(2))[micros(2)])
 
 
-def _others(said: object) -> Iterator[Any]:
+def _others(mismatch: object) -> Iterator[Any]:
     """The nearest that one could take for the same."""
-    match said:
+    match mismatch:
         case None:
             yield from (0, -1, UNSET + 1)
         case int():
-            yield from (said + 1, said - 1, -said - 1)
+            yield from (mismatch + 1, mismatch - 1, -mismatch - 1)
         case str():
-            yield from (f"{said} ", "", f'{said}","')
+            yield from (f"{mismatch} ", "", f'{mismatch}","')
         case tuple():
-            if len(set(map(type, said))) <= 1:
-                yield from (said[1:], said[:-1], (*said, *(said[:1] or ("x",))))
-            for place, one in enumerate(said):
-                yield from ((*said[:place], other, *said[place + 1 :]) for other in _others(one))
-            if said and isinstance(said[0], str):
-                yield from ((",".join(said),), ('","'.join(said), *said[1:]), tuple(reversed(said)))
+            if len(set(map(type, mismatch))) <= 1:
+                yield from (mismatch[1:], mismatch[:-1], (*mismatch, *(mismatch[:1] or ("x",))))
+            for place, one in enumerate(mismatch):
+                yield from ((*mismatch[:place], other, *mismatch[place + 1 :]) for other in _others(one))
+            if mismatch and isinstance(mismatch[0], str):
+                yield from ((",".join(mismatch),), ('","'.join(mismatch), *mismatch[1:]), tuple(reversed(mismatch)))
 
 
 FULL, BARE = _full(), _statements()[micros(1)]
 CHANGED = [
     pytest.param(row, name, other, id=f"{'bare' if row is BARE else 'full'} {name} {number}")
     for row in (FULL, BARE)
-    for name, said in row._asdict().items()
-    for number, other in enumerate(_others(said))
-    if other != said
+    for name, mismatch in row._asdict().items()
+    for number, other in enumerate(_others(mismatch))
+    if other != mismatch
 ]
 
 
@@ -67,14 +67,14 @@ def test_each_single_field_that_says_something_else_is_noticed(true: ComparableR
     assert f"{name} is " in (found.first_difference or "")
 
 
-def _kind(said: object) -> object:
-    return tuple(map(type, said)) if isinstance(said, tuple) else type(said)
+def _kind(mismatch: object) -> object:
+    return tuple(map(type, mismatch)) if isinstance(mismatch, tuple) else type(mismatch)
 
 
 ALIKE = [
     (one, another)
-    for (one, said), (another, says) in combinations(FULL._asdict().items(), 2)
-    if _kind(said) == _kind(says) and said != says
+    for (one, mismatch), (another, says) in combinations(FULL._asdict().items(), 2)
+    if _kind(mismatch) == _kind(says) and mismatch != says
 ]
 
 
@@ -111,7 +111,7 @@ def test_what_is_denied_of_all_rows_is_a_difference() -> None:
     rows = _statements(1)
     found = verdict("t/r", rows, rows)
 
-    found.deny("t/r", "model is another")
+    found.add_mismatch("t/r", "model is another")
 
     assert not found.equal
     assert found.first_difference == "t/r: model is another"

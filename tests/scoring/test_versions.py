@@ -1,4 +1,4 @@
-"""Scoring runs on the versions it was tried with, and says so where others are installed."""
+"""Scoring runs on its pinned versions, and reports any other."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def test_another_version_is_named_with_what_to_do() -> None:
 
 
 def test_the_command_imports_none_of_them_before_their_versions_are_checked() -> None:
-    """Another version may lack the private names: then nobody would be told which one is wrong."""
+    """Another version may lack the private names: the error would then not name the version."""
     asked = "import sys, services.scoring.__main__; print({'faust', 'mode', 'aiokafka'} & sys.modules.keys())"
 
     found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

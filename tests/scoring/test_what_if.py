@@ -22,7 +22,7 @@ from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.what_if import (
     Balance,
     Candidates,
-    Compared,
+    RuleComparison,
     Summary,
     TrialAlert,
     TrialQuestion,
@@ -45,7 +45,7 @@ def test_the_same_profile_changes_nothing() -> None:
 
 def test_a_patient_profile_does_not_alert_where_the_present_one_does_and_the_other_way_round() -> None:
     (one,) = compared(PATIENT, *SILENT, rules=(HEALTH_LOW,))
-    (other,) = compare("t/r", account(*SILENT), Profiles((PATIENT,)), question(DEFAULT.at(0)))
+    (other,) = compare("t/r", history(*SILENT), Profiles((PATIENT,)), question(DEFAULT.at(0)))
 
     assert (len(one.now), one.then) == (1, ())
     assert (other.now, other.then) == (one.then, one.now)
@@ -57,7 +57,7 @@ def test_only_alerts_of_the_span_count() -> None:
 
     def count(since: int, until: int) -> int:
         of_the_span = TrialQuestion(Candidates(DEFAULT.at(0)), (DISENGAGING,), TrialSpan(since, until))
-        return len(compare("t/r", account(*SILENT), DEFAULT, of_the_span)[0].now)
+        return len(compare("t/r", history(*SILENT), DEFAULT, of_the_span)[0].now)
 
     assert count(fired, micros(90)) == 1
     assert count(fired + 1, micros(90)) == 0
@@ -78,10 +78,10 @@ def test_a_summary_counts_alerts_and_the_relationships_that_differ() -> None:
     alert, other = TrialAlert(1, None), TrialAlert(2, 3)
     found = summaries(
         [
-            Compared("t/a", "p", "x", (alert,), (alert, other)),
-            Compared("t/b", "p", "x", (), (alert,)),
-            Compared("t/c", "p", "x", (other,), ()),
-            Compared("u/a", "p", "x", (), ()),
+            RuleComparison("t/a", "p", "x", (alert,), (alert, other)),
+            RuleComparison("t/b", "p", "x", (), (alert,)),
+            RuleComparison("t/c", "p", "x", (other,), ()),
+            RuleComparison("u/a", "p", "x", (), ()),
         ]
     )
 
@@ -92,12 +92,12 @@ def test_a_relationship_is_gained_or_lost_whichever_rule_it_is_that_alerts() -> 
     alert = TrialAlert(1, None)
     found = balance(
         [
-            Compared("t/a", "p", "x", (alert,), ()),
-            Compared("t/a", "p", "y", (), (alert,)),
-            Compared("t/b", "p", "x", (), (alert,)),
-            Compared("t/c", "p", "x", (alert,), ()),
-            Compared("t/d", "p", "x", (alert,), ()),
-            Compared("t/e", "p", "x", (), ()),
+            RuleComparison("t/a", "p", "x", (alert,), ()),
+            RuleComparison("t/a", "p", "y", (), (alert,)),
+            RuleComparison("t/b", "p", "x", (), (alert,)),
+            RuleComparison("t/c", "p", "x", (alert,), ()),
+            RuleComparison("t/d", "p", "x", (alert,), ()),
+            RuleComparison("t/e", "p", "x", (), ()),
         ]
     )
 
@@ -107,12 +107,12 @@ def test_a_relationship_is_gained_or_lost_whichever_rule_it_is_that_alerts() -> 
 def test_a_programme_is_scored_by_its_own_candidate_and_others_are_left_out() -> None:
     asked = TrialQuestion(Candidates(of_program={"t/p": PATIENT}), (HEALTH_LOW,), TrialSpan(micros(0), micros(84)))
 
-    assert compare("t/r", account(*SILENT), DEFAULT, asked) == compared(PATIENT, *SILENT, rules=(HEALTH_LOW,))
-    assert compare("u/r", account(*SILENT), DEFAULT, asked) == []
+    assert compare("t/r", history(*SILENT), DEFAULT, asked) == compared(PATIENT, *SILENT, rules=(HEALTH_LOW,))
+    assert compare("u/r", history(*SILENT), DEFAULT, asked) == []
 
 
 def test_the_report_tells_the_relationships_first_and_then_who_and_when() -> None:
-    text = told(PATIENT)
+    text = printed(PATIENT)
 
     assert text.startswith(
         "With patient 0 relationships would alert that do not now, and 1 no longer would; 0 do either way. That is "
@@ -127,7 +127,7 @@ def test_the_report_tells_the_relationships_first_and_then_who_and_when() -> Non
 def test_a_profile_that_notify_would_refuse_is_noted() -> None:
     blind = PATIENT.model_copy(update={"watch": WatchLevels(health=(50, 25))})
 
-    assert "with patient notify would not start: health_low: 40 is no watch level of health (50, 25)" in told(blind)
+    assert "with patient notify would not start: health_low: 40 is no watch level of health (50, 25)" in printed(blind)
 
 
 def test_the_document_holds_the_same() -> None:
@@ -228,22 +228,24 @@ def test_a_file_that_holds_no_profile_is_refused_with_place_and_reason(tmp_path:
     assert reason in str(refused.value)
 
 
-def compared(candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES) -> list[Compared]:
-    return compare("t/r", account(*events), DEFAULT, question(candidate, rules))
+def compared(
+    candidate: Profile, *events: OfRelationship, rules: tuple[Rule, ...] = LEVELLED_RULES
+) -> list[RuleComparison]:
+    return compare("t/r", history(*events), DEFAULT, question(candidate, rules))
 
 
 def question(candidate: Profile, rules: tuple[Rule, ...] = (HEALTH_LOW,)) -> TrialQuestion:
     return TrialQuestion(Candidates(candidate), rules, TrialSpan(micros(0), micros(84)))
 
 
-def account(*events: OfRelationship) -> FullHistory:
+def history(*events: OfRelationship) -> FullHistory:
     found = FullHistory()
     for position, event in enumerate(events):
         found.add(event, position)
     return found
 
 
-def told(candidate: Profile) -> str:
+def printed(candidate: Profile) -> str:
     out, found = io.StringIO(), compared(candidate, *SILENT, rules=(HEALTH_LOW,))
     report(Console(file=out, width=160, highlight=False), question(candidate), found)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""What a trial's rules make of a history is what notify makes of its rows."""
+"""The rules of a trial give the same alerts as notify does for its rows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -130,7 +130,7 @@ def random_rule(rng: Random) -> Rule:
 
 
 def as_notify(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[TrialAlert]:
-    """What notify makes of the same rows, told one by one, and of the clock at the end."""
+    """The alerts of notify for the same rows, one by one, and for the clock at the end."""
     partition_alerts = PartitionAlerts(Evaluator((rule,), "log"), {}, None)
     out: list[TrialAlert] = []
     for transitioned in _transitions(partition_alerts, rows, until):

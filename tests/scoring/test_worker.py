@@ -1,4 +1,4 @@
-"""The worker without a broker: what it is handed, and what it writes of it."""
+"""The worker without a broker: its input, and its writes."""
 
 import asyncio
 from collections.abc import Iterable

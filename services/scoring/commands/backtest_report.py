@@ -1,5 +1,5 @@
-"""What `rapport scoring backtest` does once its packages are there, and what it says: a verdict, then tables; and
-reliability as a picture: what was predicted against what happened, and how often each was predicted."""
+"""The implementation of `rapport scoring backtest`, imported once its packages are there, and its report: a verdict,
+tables, and a reliability plot of predictions against outcomes with the number of cases per bin."""
 
 import json
 import sys
@@ -17,9 +17,14 @@ from rich.text import Text
 
 from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.commands.console import explained, output, rfc3339, section, table
-from services.scoring.commands.history_options import HistoryOptions
-from services.scoring.commands.past_reading import plan_of, reading
-from services.scoring.domain.backtesting.backtest import UNCALIBRATED, BacktestReport, Judged, SplitSide, backtest
+from services.scoring.commands.history_options import HistoryOptions, plan_of, reading_history
+from services.scoring.domain.backtesting.backtest import (
+    UNCALIBRATED,
+    BacktestReport,
+    ModelEvaluation,
+    SplitSide,
+    backtest,
+)
 from services.scoring.domain.backtesting.calibration import NotLearnable
 from services.scoring.domain.backtesting.measures import Interval
 from services.scoring.domain.score import FEATURES
@@ -27,15 +32,15 @@ from services.scoring.flow.histories import HistoryError
 
 MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece", "lift": "lift"}
 CLOSE = 0.05
-"""So far apart predicted and observed may lie on the average for people to take the risk at its word."""
-LEARNT_FROM = 0.6
-"""The part of the time that everything is learnt from; the rest is predicted."""
+"""Largest mean distance of predicted and observed at which the risk counts as a probability."""
+CALIBRATION_SHARE = 0.6
+"""The share of the time from which everything is learnt; the rest is predicted."""
 
 
 def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> BacktestReport:
-    """Ends with 1 and the reason where the history tells nothing."""
-    with explained("backtest", HistoryError), reading(options) as (histories, track):
-        report = backtest(histories, plan_of(options), LEARNT_FROM, rolling_days, track)
+    """Ends with 1 and the reason if the history is not usable."""
+    with explained("backtest", HistoryError), reading_history(options) as (histories, track):
+        report = backtest(histories, plan_of(options), CALIBRATION_SHARE, rolling_days, track)
     if isinstance(report, NotLearnable):
         sys.exit(f"rapport scoring backtest: {report.reason}")
     if png is not None:
@@ -44,18 +49,18 @@ def run(options: HistoryOptions, rolling_days: int | None, png: Path | None) -> 
 
 
 def as_json(report: BacktestReport) -> None:
-    """What could not be computed is null."""
+    """Values that could not be computed are null."""
     begin, end = map(rfc3339, report.span)
     instants = {"span": {"begin": begin, "end": end}, "split": to_rfc3339(report.split)}
-    told = to_jsonable_python(report, inf_nan_mode="null") | instants
-    click.echo(json.dumps({"verdict": verdict(report), **told}, allow_nan=False))
+    fields = to_jsonable_python(report, inf_nan_mode="null") | instants
+    click.echo(json.dumps({"verdict": verdict(report), **fields}, allow_nan=False))
 
 
 def as_text(report: BacktestReport) -> None:
     console = output()
     console.print(Text(verdict(report), style="bold"), soft_wrap=True)
     console.print()
-    for line in _facts(report):
+    for line in _fact_lines(report):
         console.print(line, soft_wrap=True, markup=False)
     console.print()
     title = "Models on the evaluation part, learnt once, with 95 % intervals over pairs"
@@ -76,7 +81,7 @@ def as_text(report: BacktestReport) -> None:
 
 def verdict(report: BacktestReport) -> str:
     """For people who do not read tables."""
-    ours, anew = report.models[0], ""
+    ours, relearning = report.models[0], ""
     rules = [model for model in report.models[1:] if model.name != UNCALIBRATED]
     best = max(rules, key=lambda model: model.measures["auc"].value)
     ranked, other, apart = ours.measures["auc"].value, best.measures["auc"].value, ours.measures["ece"].value
@@ -85,15 +90,15 @@ def verdict(report: BacktestReport) -> str:
     if report.rolling:
         behind = report.rolling[0].behind
         how = "better" if behind.high < 0 else "worse" if behind.low > 0 else "neither better nor worse"
-        anew = f"; learning anew every {report.rolling_days} days makes it {how}"
+        relearning = f"; learning anew every {report.rolling_days} days makes it {how}"
     return (
         f"Verdict: of a pair that falls silent and one that does not, the risk ranks the first higher in {ranked:.0%} "
         f"of cases, {ahead} the best simple rule ({best.name}, {other:.0%}); what it predicts and what happens lie "
-        f"{apart:.2f} apart, so that it {trust}{anew}."
+        f"{apart:.2f} apart, so that it {trust}{relearning}."
     )
 
 
-def _facts(report: BacktestReport) -> Iterator[str]:
+def _fact_lines(report: BacktestReport) -> Iterator[str]:
     rule, coefficients = report.rule, report.coefficients
     begin, end = (_day(from_micros(at)) for at in report.span)
     yield f"history      {begin} to {end}: {report.pairs} pairs, {report.contacts} contacts"
@@ -107,7 +112,7 @@ def _facts(report: BacktestReport) -> Iterator[str]:
     yield f"learnt       {learnt}"
 
 
-def _models(models: Sequence[Judged]) -> Table:
+def _models(models: Sequence[ModelEvaluation]) -> Table:
     rows = (
         (
             model.name,
@@ -155,12 +160,12 @@ INCHES = (7.0, 8.0)
 DOTS_PER_INCH = 150
 HEIGHTS = (3, 1)
 LEAST_CASES = 20
-"""Fewer cases make a dot that says nothing."""
+"""Bins with fewer cases are too uncertain to plot."""
 
 
 def draw(report: BacktestReport, file: Path) -> None:
     """Writes a PNG."""
-    # Without pyplot no window system is asked for and nothing is kept.
+    # Without pyplot no window system is needed and no figure is kept.
     figure = Figure(INCHES, layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=HEIGHTS)
     first, *others = (*report.rolling[:1], *report.models)
@@ -177,7 +182,7 @@ def draw(report: BacktestReport, file: Path) -> None:
     figure.savefig(file, dpi=DOTS_PER_INCH, format="png")
 
 
-def _curve(axes: Axes, model: Judged, **style: float | str) -> None:
+def _curve(axes: Axes, model: ModelEvaluation, **style: float | str) -> None:
     bins = [found for found in model.reliability if found.cases >= LEAST_CASES]
     predicted, observed = [found.predicted for found in bins], [found.observed for found in bins]
     axes.plot(predicted, observed, marker="o", markersize=4, label=model.name, **style)  # type: ignore[arg-type]

@@ -1,5 +1,5 @@
-"""What `rapport scoring calibrate` does once its packages are there, and what it says: a verdict, tables, and how to
-use it."""
+"""The implementation of `rapport scoring calibrate`, imported once its packages are there, and its report: a verdict,
+tables, and how to use the result."""
 
 import json
 import sys
@@ -12,19 +12,17 @@ from rich.text import Text
 
 from services.runtime.settings import Settings
 from services.scoring.commands.console import command_settings, explained, output, progress, section, table
-from services.scoring.commands.history_options import HistoryOptions
-from services.scoring.commands.past_reading import plan_of, reading, tracking
-from services.scoring.domain.backtesting.backtest import Track
+from services.scoring.commands.history_options import HistoryOptions, plan_of, reading_history, tracking
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import CalibrationRecord, calibrate, candidate, evidence
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, Track
 from services.scoring.domain.profiles import Profiles
 from services.scoring.flow.calibrated_programmes import (
-    KnownProgramme,
     NotAppliedError,
+    ProgrammeHistory,
     UnreadableProgrammeError,
     append_version,
-    known_programmes,
+    programme_histories,
 )
 from services.scoring.flow.histories import HistoryError
 from services.scoring.topics import Topics
@@ -36,8 +34,8 @@ MEASURES = {"AUC": "auc", "Brier": "brier", "log-loss": "log_loss", "ECE": "ece"
 
 @dataclass(frozen=True)
 class CalibrationOutcome:
-    """What became of one programme; `version` is the new one, None where it stays as it is. `failed`: what is better
-    could not be applied."""
+    """The outcome for one programme; `version` is the new one, None if it is unchanged. `failed`: an improvement could
+    not be applied."""
 
     program: str
     verdict: str
@@ -46,8 +44,8 @@ class CalibrationOutcome:
 
 
 def run(options: HistoryOptions) -> CalibrationRecord:
-    """Ends with 1 and the reason where the history tells nothing."""
-    with explained("calibrate", HistoryError), reading(options) as (histories, track):
+    """Ends with 1 and the reason if the history is not usable."""
+    with explained("calibrate", HistoryError), reading_history(options) as (histories, track):
         record = calibrate(histories, plan_of(options), HELD_OUT, track)
     if isinstance(record, NotLearnable):
         sys.exit(f"rapport scoring calibrate: {record.reason}")
@@ -55,7 +53,7 @@ def run(options: HistoryOptions) -> CalibrationRecord:
 
 
 def write(record: CalibrationRecord, out: Path | None) -> Path:
-    """The file; of the same name is the same content, so that nothing is lost by writing it again."""
+    """Write the file. The same name has the same content, so overwriting loses nothing."""
     file = out or Path(f"{record.calibration}.json")
     with explained("calibrate", OSError):
         file.write_text(_json(record), encoding="utf-8")
@@ -67,31 +65,34 @@ def as_json(record: CalibrationRecord, _: Path) -> None:
 
 
 def apply(program: str | None) -> list[CalibrationOutcome]:
-    """Every programme with a history, or the one of that id; each by itself, so that a fault of one hides no other."""
+    """Every programme with a history, or the one with that id; each by itself, so that a failure of one hides no
+    other."""
     settings = command_settings()
-    names = Topics.at(settings.log_epoch)
+    topics = Topics.at(settings.log_epoch)
     with explained("calibrate", HistoryError, UnreadableProgrammeError), progress() as shown:
         task = shown.add_task("reading the log", total=None)
-        known = [one for one in known_programmes(settings, names) if program in {None, one.id}]
+        programmes = [one for one in programme_histories(settings, topics) if program in {None, one.id}]
         shown.remove_task(task)
-        if not known:
+        if not programmes:
             raise HistoryError("the log has no relationship of such a programme that was ever in contact")
-        return [_applied(settings, one, tracking(shown)) for one in known]
+        return [_calibrate_programme(settings, one, tracking(shown)) for one in programmes]
 
 
-def tell(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
-    told = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
-    click.echo(json.dumps(told) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
+def print_outcomes(outcomes: Sequence[CalibrationOutcome], *, as_json: bool) -> None:
+    lines = [{"program": one.program, "version": one.version, "verdict": one.verdict} for one in outcomes]
+    click.echo(json.dumps(lines) if as_json else "\n".join(f"{one.program}: {one.verdict}" for one in outcomes))
 
 
 def as_text(record: CalibrationRecord, file: Path) -> None:
     console = output()
     console.print(Text(verdict(record), style="bold"), soft_wrap=True)
     span = f"{record.begin.date()} to {record.end.date()}"
-    said = f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact\n"
+    summary = (
+        f"{span}: {record.cases} cases of {record.pairs} pairs, {record.faded / record.cases:.1%} without contact\n"
+    )
     if record.learnt == "intercept":
-        said += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
-    console.print(said, soft_wrap=True, markup=False)
+        summary += f"Only the intercept is learnt: everything else takes {FEW_PAIRS} pairs.\n"
+    console.print(summary, soft_wrap=True, markup=False)
     rows = ((name, f"{getattr(DEFAULTS, name):g}", f"{value:.3f}") for name, value in record.coefficients)
     section(console, "Coefficients", table(rows, coefficient="left", default="right", learnt="right"))
     if record.held_out is not None:
@@ -121,7 +122,7 @@ def verdict(record: CalibrationRecord) -> str:
     )
 
 
-def _applied(settings: Settings, one: KnownProgramme, track: Track) -> CalibrationOutcome:
+def _calibrate_programme(settings: Settings, one: ProgrammeHistory, track: Track) -> CalibrationOutcome:
     in_force = one.in_force.model_copy(update={"effective_from": None})
     plan = CasePlan(CaseRule(horizon_days=max(1, round(in_force.horizon_days))), Profiles((in_force,)))
     found = candidate(one.histories, plan, in_force, HELD_OUT, track)

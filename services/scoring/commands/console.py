@@ -1,5 +1,4 @@
-"""What the commands share: their settings, instants as arguments, tables that fit, numbers as people read them, and one
-line for what goes wrong."""
+"""Shared by the commands: settings, instants as arguments, tables, number formats, and one-line errors."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,11 +20,11 @@ from services.scoring.flow.heal import Progress as HealProgress
 from services.scoring.flow.settings import ScoringSettings
 
 PIPED_WIDTH = 220
-"""Whoever reads a file or a pipe breaks lines as they like."""
+"""The reader of a file or a pipe breaks lines as needed."""
 
 
 def instant(_: click.Context, __: click.Parameter, value: str | None) -> int | None:
-    """A callback of options: ISO 8601 as microseconds; without a zone it is in UTC."""
+    """An option callback: ISO 8601 as microseconds; UTC without a zone."""
     if value is None:
         return None
     try:
@@ -36,7 +35,7 @@ def instant(_: click.Context, __: click.Parameter, value: str | None) -> int | N
 
 
 def command_settings() -> ScoringSettings:
-    """Ends with 2 where the environment does not make valid settings."""
+    """Ends with 2 if the environment does not make valid settings."""
     try:
         return load(ScoringSettings, "scoring")
     except SettingsError as invalid:
@@ -46,7 +45,7 @@ def command_settings() -> ScoringSettings:
 
 @contextmanager
 def explained(command: str, *expected: type[Exception]) -> Iterator[None]:
-    """Turns a broker that is away, and what else is expected, into one line and exit code 1."""
+    """Turn an unavailable broker, and other expected errors, into one line and exit code 1."""
     try:
         yield
     except (KafkaError, *expected) as problem:
@@ -58,7 +57,7 @@ def output() -> Console:
 
 
 def progress() -> Progress:
-    """On stderr, gone when it is done; nothing is drawn where nobody looks."""
+    """On stderr, removed when done; nothing is drawn without a terminal."""
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}"), TimeRemainingColumn())
     return Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
@@ -72,8 +71,8 @@ def section(console: Console, title: str, content: Table) -> None:
 
 
 def table(rows: Iterable[Sequence[object]] = (), /, **columns: str) -> Table:
-    """`columns`: each name with `left`, `right`, or `wrap` for the ones that give way where it is narrow. Text stands
-    as it is: what looks like markup is none."""
+    """`columns`: each name with `left`, `right`, or `wrap` for the ones that shrink on a narrow console. Text is
+    literal: markup is not interpreted."""
     made = Table(box=None, pad_edge=False, header_style="dim")
     for name, kind in columns.items():
         justify: Literal["left", "right"] = "right" if kind == "right" else "left"

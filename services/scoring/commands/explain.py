@@ -1,4 +1,4 @@
-"""`rapport scoring explain RELATIONSHIP`: how it is, why, how it came to be, and what to do; as text, or as one JSON
+"""`rapport scoring explain RELATIONSHIP`: its score, the reasons, its story, and what to do; as text, or as one JSON
 document."""
 
 import json
@@ -26,19 +26,19 @@ from services.scoring.commands.console import (
     tenths,
 )
 from services.scoring.domain.bounds import DAY, ONE
-from services.scoring.domain.explaining.explanation import Explanation, Trial, Untold, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.explanation import Explanation, NothingToExplain, Trial, explain
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.explaining.story import (
     HUNDREDTH,
     TENTH,
     Change,
     capped_by,
     full,
+    rounded,
     shares,
     shown_health,
     shown_points,
     spell,
-    whole,
 )
 from services.scoring.domain.row import HistoryRow
 from services.scoring.flow.log_reading import UnknownRelationshipError, read_relationship
@@ -58,14 +58,14 @@ def explain_(relationship: str, as_of: int | None, known_at: int | None, *, as_j
     With --known-at alone the story ends there too; with both, it is the story up to --as-of as it was known at
     --known-at."""
     settings = command_settings()
-    names = Topics.at(settings.log_epoch)
+    topics = Topics.at(settings.log_epoch)
     with explained("explain", UnknownRelationshipError), progress() as bar:
         task = bar.add_task("reading the log", total=None)
-        log = read_relationship(settings, names, relationship, lambda: bar.advance(task))
-    known = knowledge_of(log.relationship, log.events, known_at)
+        log = read_relationship(settings, topics, relationship, lambda: bar.advance(task))
+    history = known_history(log.relationship, log.events, known_at)
     upto = as_of if as_of is not None else known_at if known_at is not None else log.clock
-    found = explain(known, log.programmes.of(log.relationship, known.program), upto)
-    if isinstance(found, Untold):
+    found = explain(history, log.programmes.of(log.relationship, history.program), upto)
+    if isinstance(found, NothingToExplain):
         sys.exit(f"rapport scoring explain: {log.relationship}: {found.reason}")
     if as_json:
         click.echo(json.dumps(document(found), indent=2))
@@ -74,14 +74,14 @@ def explain_(relationship: str, as_of: int | None, known_at: int | None, *, as_j
 
 
 def document(found: Explanation) -> Document:
-    """Instants in RFC 3339, points as they are shown: they add up."""
-    known, row, evaluation = found.known, found.row, found.row.evaluation
+    """Instants in RFC 3339; points as displayed, so they add up."""
+    history, row, evaluation = found.history, found.row, found.row.evaluation
     return {
-        "relationship": known.relationship,
-        "program": known.program,
+        "relationship": history.relationship,
+        "program": history.program,
         "as_of": _time(found.as_of),
-        "known_at": _time(known.known_at),
-        "events_left_out": known.later,
+        "known_at": _time(history.known_at),
+        "events_left_out": history.later,
         "scored_at": _time(found.at),
         "status": row.status,
         "started": _time(row.started),
@@ -129,7 +129,7 @@ def document(found: Explanation) -> Document:
 
 
 def _trial(trial: Trial) -> Document:
-    health = whole(trial.health, TENTH) / 10
+    health = rounded(trial.health, TENTH) / 10
     return {"steps": trial.steps, "health": health, "band": trial.band, "risk": trial.risk / ONE}
 
 
@@ -140,15 +140,15 @@ def _time(at: int | None) -> str | None:
 REASONS = 3
 SINGLES = 8
 WIDE = 110
-"""Columns that the whole story needs side by side."""
+"""Columns needed to show the whole story side by side."""
 LOW_CONFIDENCE = ONE // 4
-"""Below it a health rests on too few facts to call somebody for."""
+"""Below it, a health rests on too few facts to act on."""
 
 
 def report(console: Console, found: Explanation, clock: int) -> None:
-    """`clock`: up to which instant scores can be told."""
+    """`clock`: the instant up to which scores can be computed."""
     row, now, first, certainty = found.row, found.row.evaluation, found.remedies.first, found.profile.certainty
-    # 1. How it is, why, and what answers the costliest cause; and what that would do to health and risk.
+    # 1. The score, the reasons, and the act that answers the costliest cause with its effect on health and risk.
     status, health = "" if row.status == "active" else f"{row.status}, ", tenths(shown_health(now))
     how = f"{status}health {health}, {now.band} ({_trend(row)}); risk {hundredths(now.risk)} ({certainty})"
     caps = [f"{cap}, so no better than strained" for cap in capped_by(row)]
@@ -156,30 +156,30 @@ def report(console: Console, found: Explanation, clock: int) -> None:
     why = "; ".join([*caps, *lacks][:REASONS]) or "no part lacks much"
     to_do = f"nothing: {found.remedies.reason}"
     if first is not None:
-        lifted = f"health {health} -> {tenths(whole(first.health, TENTH))}, {first.band}"
+        lifted = f"health {health} -> {tenths(rounded(first.health, TENTH))}, {first.band}"
         risk = f"risk {hundredths(now.risk)} -> {hundredths(first.risk)} ({certainty.split(';')[0]})"
         to_do = f"{' and '.join(first.steps)}: {lifted}; {risk}"
-    for line in (f"{found.known.relationship}: {how}", f"Why:  {why}", f"Do:   {to_do}"):
+    for line in (f"{found.history.relationship}: {how}", f"Why:  {why}", f"Do:   {to_do}"):
         console.print(Text(line, style="bold"))
     console.print()
-    # 2. All there is to say beside it.
-    facts = table(_said(found, clock), name="left", said="wrap")
+    # 2. The details.
+    facts = table(_facts_to_show(found, clock), name="left", said="wrap")
     facts.show_header = False
     section(console, "", facts)
-    _sums(console, found)
-    _story(console, found)
+    _print_sums(console, found)
+    _print_story(console, found)
     console.print(Text(f"What to do: {to_do}", style="bold"))
 
 
-def _said(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
-    known, row, now, caps = found.known, found.row, found.row.evaluation, capped_by(found.row)
+def _facts_to_show(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
+    history, row, now, caps = found.history, found.row, found.row.evaluation, capped_by(found.row)
     ahead = ", ahead of the clock: as if nothing more happened" if found.as_of > clock else ""
     yield "as of", f"{minute(found.as_of)}{ahead}; scored {minute(found.at)}; all times in UTC"
-    if known.known_at is not None:
-        yield "known at", f"{minute(known.known_at)}; recorded later and left out: {known.later} events"
+    if history.known_at is not None:
+        yield "known at", f"{minute(history.known_at)}; recorded later and left out: {history.later} events"
 
     yield "status", f"{row.status}, since {minute(row.started)}, a session expected every {spell(row.cadence)}"
-    yield "programme", f"{found.known.program}, profile {found.profile.version}"
+    yield "programme", f"{found.history.program}, profile {found.profile.version}"
     yield "band", f"{now.band}, capped: {'; '.join(caps)}" if caps else now.band
     low = ", low" if now.confidence < LOW_CONFIDENCE else ""
     yield "confidence", f"{hundredths(now.confidence)} of 1{low}"
@@ -191,8 +191,8 @@ def _said(found: Explanation, clock: int) -> Iterator[tuple[str, str]]:
     yield "next session", "none booked" if row.next_session is None else minute(row.next_session)
 
 
-def _sums(console: Console, found: Explanation) -> None:
-    """Points that add up to the health as it is shown, and terms that add up to L as it is shown."""
+def _print_sums(console: Console, found: Explanation) -> None:
+    """Points that add up to the health as displayed, and terms that add up to L as displayed."""
     evaluation, points = found.row.evaluation, shown_points(found.row.evaluation)
     parts = [
         (
@@ -208,7 +208,7 @@ def _sums(console: Console, found: Explanation) -> None:
     parts.append(("health", "", f"{weights:g}", tenths(sum(points)), "100.0"))
     numbers = dict.fromkeys(("value", "weight", "points", "of"), "right")
     section(console, "Health, in points", table(parts, part="left", **numbers))
-    total = whole(sum(evaluation.effects), HUNDREDTH)
+    total = rounded(sum(evaluation.effects), HUNDREDTH)
     values = zip(evaluation.term_names, shares(evaluation.effects, HUNDREDTH, total), strict=True)
     terms = [(spaced(name), f"{value / 100:+.2f}") for name, value in values]
     terms.append(("L, their sum", f"{total / 100:+.2f}"))
@@ -217,16 +217,16 @@ def _sums(console: Console, found: Explanation) -> None:
     section(console, title, table(terms, term="left", value="right"))
 
 
-def _story(console: Console, found: Explanation) -> None:
-    """Where it is narrow the points stand below what moved them."""
-    told = list(map(_told, found.story))
-    made = table(told, when="left", what="wrap", points_moved="wrap", health="right", band="left", risk="left")
+def _print_story(console: Console, found: Explanation) -> None:
+    """On a narrow console the points stand below what moved them."""
+    cells = list(map(_change_cells, found.story))
+    made = table(cells, when="left", what="wrap", points_moved="wrap", health="right", band="left", risk="left")
     if console.width < WIDE:
-        rows = ((when, f"{what}\n{moved}".strip(), health, risk) for when, what, moved, health, _, risk in told)
+        rows = ((when, f"{what}\n{moved}".strip(), health, risk) for when, what, moved, health, _, risk in cells)
         made = table(rows, when="left", what="wrap", health="right", risk="left")
     section(console, "The story", made)
     singles = [
-        (" and ".join(one.steps), tenths(whole(one.health, TENTH)), one.band, hundredths(one.risk))
+        (" and ".join(one.steps), tenths(rounded(one.health, TENTH)), one.band, hundredths(one.risk))
         for one in found.remedies.singles[:SINGLES]
     ]
     if singles:
@@ -235,11 +235,11 @@ def _story(console: Console, found: Explanation) -> None:
 
 
 def _trend(row: HistoryRow) -> str:
-    points = whole(row.trend, TENTH)
+    points = rounded(row.trend, TENTH)
     return f"{signed(points)} in 4 weeks" if points else "level for 4 weeks"
 
 
-def _told(change: Change) -> tuple[str, str, str, str, str, str]:
+def _change_cells(change: Change) -> tuple[str, str, str, str, str, str]:
     """When (a stretch of midnights by its first and last day), what, points moved, health, band, risk."""
     before, begin = change.health if change.before is None else change.before, minute(change.begin)
     return (

@@ -1,4 +1,4 @@
-"""`rapport scoring replay`: compute all rows afresh, beside live scoring, and put them in place of what is there."""
+"""`rapport scoring replay`: recompute all rows beside live scoring, and replace the table in use."""
 
 import json
 import os
@@ -15,16 +15,16 @@ from services.runtime.settings import Settings
 from services.scoring.commands.console import command_settings, explained, instant, output, spaced, table, working
 from services.scoring.flow.heal import HealEnvironment
 from services.scoring.flow.log_reading import LogCutOffError
-from services.scoring.flow.maintenance import EXCLUSIVE, maintained
+from services.scoring.flow.maintenance import EXCLUSIVE, exclusive_maintenance
 from services.scoring.flow.replay.replay import (
     KAFKA,
     Computed,
     Effort,
+    ReplayOptions,
     ReplayOrigin,
-    Wish,
+    dry_run,
+    file_origin,
     origin,
-    rehearsal_of_file,
-    rehearse,
     replay,
 )
 from services.scoring.flow.replay.shadow import UnusableShadowError
@@ -37,7 +37,7 @@ COMMAND = ("warehouse", "recompute")
 
 
 class NotRecomputedError(Exception):
-    """The derived tables are not those of the scores; the message says why, and what to run."""
+    """The derived tables do not match the scores; the message states the reason and the command to run."""
 
 
 EXPECTED = (
@@ -54,7 +54,7 @@ EXPECTED = (
 CLUSTER = re.compile(r"[A-Za-z0-9_.{}-]*")
 
 
-def _cluster(_: click.Context, __: click.Parameter, value: str) -> str:
+def _cluster_name(_: click.Context, __: click.Parameter, value: str) -> str:
     if not CLUSTER.fullmatch(value):
         raise click.BadParameter("a cluster's name has letters, digits and any of _.{}-")
     return value
@@ -65,40 +65,46 @@ def _cluster(_: click.Context, __: click.Parameter, value: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Compute and count, store nothing; a file needs nothing else.")
 @click.option("--until", callback=instant, help="With --dry-run: rows up to here, as `verify --until`.")
 @click.option("--keep", is_flag=True, help="Keep the table from before, under another name.")
-@click.option("--restart", is_flag=True, help="Forget a replay that was cut off, instead of going on with it.")
+@click.option("--restart", is_flag=True, help="Discard an interrupted replay instead of continuing it.")
 @click.option(
     "--cluster",
     envvar="RAPPORT_WAREHOUSE_CLUSTER",
     default="",
-    callback=_cluster,
-    help="Where the tables are replicated; as RAPPORT_WAREHOUSE_CLUSTER says if left out.",
+    callback=_cluster_name,
+    help="The cluster of replicated tables; default: RAPPORT_WAREHOUSE_CLUSTER.",
 )
 @click.option(
-    "--processes", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default=True, help="At work at once."
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=os.cpu_count() or 1,
+    show_default=True,
+    help="Parallel processes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags: bool) -> None:
-    """Compute all rows from the log into a second table, follow what live scoring tells meanwhile, exchange the two.
+    """Compute all rows from the log into a second table, follow live scoring meanwhile, and exchange the two.
 
     FILE is JSONL (also gzipped), with events as they stand on the log, or with records of key and value, partition and
-    offset. Needs a ClickHouse login that may create tables in `mentoring`. Cut off, the next call goes
-    on. Relationships that are stale stay so until `rapport scoring heal` has told their newest row."""
+    offset. Needs a ClickHouse login that may create tables in `mentoring`. After an interruption, the next
+    call continues. Stale relationships stay stale until `rapport scoring heal`."""
     if until is not None and not flags["dry_run"]:
         raise click.UsageError("--until goes with --dry-run: the table needs all rows")
     settings = command_settings()
-    place = HealEnvironment(settings, Topics.at(settings.log_epoch))
+    environment = HealEnvironment(settings, Topics.at(settings.log_epoch))
     with explained("replay", *EXPECTED), working() as at:
         effort = Effort(processes, at)
         if flags["dry_run"]:
-            found = origin(place, asked) if asked == KAFKA else rehearsal_of_file(asked)
-            computed = rehearse(_task(found, until, None), found.source, effort)
-            _told(_computed(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
+            found = origin(environment, asked) if asked == KAFKA else file_origin(asked)
+            computed = dry_run(_task(found, until, None), found.source, effort)
+            _print_values(_summary(computed) | {"hash": computed.hash}, as_json=flags["as_json"])
             return
-        with maintained(settings, place.names.state, "replay") as held:
-            found = origin(place, asked)
-            wish = Wish(lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster)
-            exclusive = replace(place, check=held.check)
-            done = replay(exclusive, _task(found, None, settings), found.source, effort, wish)
+        with exclusive_maintenance(settings, environment.topics.state, "replay") as held:
+            found = origin(environment, asked)
+            options = ReplayOptions(
+                lambda: recompute(settings), keep=flags["keep"], restart=flags["restart"], cluster=cluster
+            )
+            exclusive = replace(environment, check=held.check)
+            done = replay(exclusive, _task(found, None, settings), found.source, effort, options)
     equal, changed, gone, new = done.changes
     changes = {
         "rows_as_before": equal,
@@ -107,7 +113,7 @@ def replay_(asked: str, cluster: str, processes: int, until: int | None, **flags
         "rows_new": new,
         "table_from_before": done.kept or "dropped",
     }
-    _told((_computed(done.computed) if done.computed else {}) | changes, as_json=flags["as_json"])
+    _print_values((_summary(done.computed) if done.computed else {}) | changes, as_json=flags["as_json"])
 
 
 def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) -> Task:
@@ -118,32 +124,32 @@ def _task(found: ReplayOrigin, until: int | None, warehouse: Settings | None) ->
 
 
 def recompute(settings: Settings) -> None:
-    """Returns when the tables that are derived from scores are computed anew. Raises NotRecomputedError."""
+    """Return when the tables derived from scores are recomputed. Raises NotRecomputedError."""
     environ = {**os.environ, "RAPPORT_CLICKHOUSE": settings.clickhouse}
     done = subprocess.run(  # noqa: S603 (our own program)
         [sys.executable, "-m", "services.cli", *COMMAND], env=environ, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
-        raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it goes on")
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise NotRecomputedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}; run replay again, it continues")
 
 
-def _computed(found: Computed) -> dict[str, Any]:
-    worked, seconds = found.worked, max(found.seconds, 1e-9)
+def _summary(found: Computed) -> dict[str, Any]:
+    totals, seconds = found.totals, max(found.seconds, 1e-9)
     return {
-        "relationships": worked.relationships,
-        "records": worked.records,
+        "relationships": totals.relationships,
+        "records": totals.records,
         "skipped_records": found.skipped,
-        "refused_records": worked.refused,
-        "facts": worked.facts,
-        "rows": worked.rows,
+        "refused_records": totals.refused,
+        "facts": totals.facts,
+        "rows": totals.rows,
         "seconds": round(seconds, 1),
-        "records_per_second": round(worked.records / seconds),
-        "rows_per_second": round(worked.rows / seconds),
+        "records_per_second": round(totals.records / seconds),
+        "rows_per_second": round(totals.rows / seconds),
     }
 
 
-def _told(values: dict[str, Any], *, as_json: bool) -> None:
+def _print_values(values: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(values, indent=1))
         return

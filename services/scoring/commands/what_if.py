@@ -1,4 +1,4 @@
-"""`rapport scoring what-if --profile FILE`: who would have alerted with another profile, and when; as
+"""`rapport scoring what-if --profile FILE`: which relationships would have alerted with another profile, and when; as
 tables, or as one JSON document."""
 
 import json
@@ -26,12 +26,20 @@ from services.scoring.commands.console import (
     section,
     table,
 )
-from services.scoring.domain.what_if import Compared, TrialAlert, TrialQuestion, TrialSpan, balance, compare, summaries
+from services.scoring.domain.what_if import (
+    RuleComparison,
+    TrialAlert,
+    TrialQuestion,
+    TrialSpan,
+    balance,
+    compare,
+    summaries,
+)
 from services.scoring.flow.what_if import NothingScoredError, ProfileFileError, read_candidates, read_log
 from services.scoring.topics import Topics
 
 URGENCIES: tuple[Urgency, ...] = ("P3", "P2")
-"""Of levels that somebody tries: a trial tells nobody, only their order counts."""
+"""For the levels tried: a trial notifies nobody, so only their order counts."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,7 @@ class LevelForHours(click.ParamType):
 
 
 def tried_rules(name: str | None, fires: Sequence[TriedLevel], clears: TriedLevel | None) -> tuple[Rule, ...]:
-    """`name` None: all of them as they are. Raises click.UsageError where a rule cannot be used."""
+    """`name` None: all rules unchanged. Raises click.UsageError if a rule is invalid."""
     if name is None:
         if fires or clears:
             raise click.UsageError("--fires and --clears need --rule: they are levels of one measure")
@@ -112,9 +120,9 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
             raise click.UsageError("nothing lies between --since and --until, or scoring has not come so far")
         question = TrialQuestion(candidates, rules, span)
         compared = []
-        for name in bar.track(sorted(log.accounts), description="scoring relationships twice"):
-            account = log.accounts[name]
-            compared += compare(name, account, log.profiles_of(name, account.program), question)
+        for name in bar.track(sorted(log.histories), description="scoring relationships twice"):
+            history = log.histories[name]
+            compared += compare(name, history, log.profiles_of(name, history.program), question)
         if not compared:
             raise ProfileFileError(
                 f"no relationship is of {', '.join(candidates.of_program)}, which the file describes"
@@ -128,7 +136,7 @@ def what_if_(profile: Path, rule: str | None, *, as_json: bool, **asked: Any) ->
 Document = dict[str, Any]
 
 
-def report(console: Console, question: TrialQuestion, compared: Sequence[Compared]) -> None:
+def report(console: Console, question: TrialQuestion, compared: Sequence[RuleComparison]) -> None:
     span = question.span
     console.print(Text(verdict(question, compared), style="bold"), soft_wrap=True)
     console.print(Text(f"{minute(span.since)} to {minute(span.until)} UTC, {span.weeks:.1f} weeks"))
@@ -152,8 +160,8 @@ def report(console: Console, question: TrialQuestion, compared: Sequence[Compare
     section(console, "When they fired (UTC)", made)
 
 
-def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
-    """The pairs first: a rate of alerts hides which people somebody would call and which no longer."""
+def verdict(question: TrialQuestion, compared: Sequence[RuleComparison]) -> str:
+    """Relationships first: a rate of alerts hides which relationships are gained and lost."""
     span, pairs = question.span, balance(compared)
     now, then = (sum(len(alerts) for alerts in side) for side in zip(*((o.now, o.then) for o in compared), strict=True))
     versions = " and ".join(profile.version for profile in question.candidates.profiles)
@@ -164,7 +172,7 @@ def verdict(question: TrialQuestion, compared: Sequence[Compared]) -> str:
     )
 
 
-def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
+def document(question: TrialQuestion, compared: Sequence[RuleComparison]) -> Document:
     span = question.span
     return {
         "verdict": verdict(question, compared),
@@ -190,7 +198,7 @@ def document(question: TrialQuestion, compared: Sequence[Compared]) -> Document:
     }
 
 
-def _change(one: Compared) -> str:
+def _change(one: RuleComparison) -> str:
     if one.now and one.then:
         return "on both sides"
     return "no longer" if one.now else "newly"

@@ -1,7 +1,8 @@
-"""Units, and the bounds of memory and history. Each is a module attribute, read where it is used."""
+"""Units, and the limits of memory and history. Read each as a module attribute where it is used, so that tests can
+change it."""
 
 ONE = 1_000_000
-"""Millionths, in which scores are compared, stored and sent."""
+"""Millionths: the unit in which scores are compared, stored and sent."""
 
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
@@ -10,31 +11,31 @@ DAY = 24 * HOUR
 """Microseconds, as all times here."""
 
 HORIZON = 60 * DAY
-"""Facts newer than the newest one less this are kept whole."""
+"""Facts younger than this, relative to the newest one, are all kept."""
 
-KEPT_WHOLE = 512
-"""Facts of one group that are kept whole; 8 a day for the whole horizon."""
+GROUP_CAPACITY = 512
+"""Most facts of one group kept within the horizon: 8 a day."""
 
 LOOKBACK = 28 * DAY
-"""How far a row looks back: its trend, and its deltas at the most."""
+"""How far back a row looks: for its trend, and at most for its deltas."""
 
 FLOOR = 30 * DAY
-"""Rows no older than this are exact: HORIZON - FLOOR covers LOOKBACK."""
+"""Rows younger than this are exact: HORIZON - FLOOR covers LOOKBACK."""
 
 CONTACT_DAYS = 60
-"""Contact days that the disengagement model looks at."""
+"""Contact days that the disengagement model uses."""
 
 CONTACT_WINDOW_DAYS = 182
-"""Calendar days before the newest contact day that it looks at: half a year, the longest gap worth learning from."""
+"""Calendar days before the newest contact day that the model uses: half a year, the longest gap worth learning from."""
 
 NONE = -1
 """No position, no clock."""
 
 UNSET = -(2**63)
-"""A time or number that an event left out."""
+"""A time or number missing from an event."""
 
 FOREVER = 2**62
-"""The end of what has none yet."""
+"""An end that is not set."""
 
 
 def millionths(value: float) -> int:

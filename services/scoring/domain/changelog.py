@@ -1,12 +1,12 @@
-"""The changelog of one partition: states, the watermark, and the profiles of programmes as they were applied, each
-under the generation of the assignment that wrote it.
+"""The changelog of one partition: states, the watermark, and the profiles of programmes as they were applied. Each
+record carries the generation of the assignment that wrote it.
 
 A worker that lost its partition may still write for a moment. Its records carry another generation, so they never
-replace a successor's; recovery merges all generations of a key, to which an old state adds nothing wrong. Profiles are
-remembered because nobody who starts on a partition reads the log from its beginning.
+replace a successor's. Recovery merges all generations of a key; merging an old state is harmless. Profiles are stored
+because a starting worker does not read the log from its beginning.
 
-What nobody of ours has written stops nobody: a record that cannot be read is put aside, and where it hides a state or
-the watermark, the log, which has everything, is read again from its beginning."""
+A record of foreign origin stops no worker: if it cannot be read it is set aside. Where it hides a state or the
+watermark, the log, which has everything, is read again from its beginning."""
 
 import struct
 from collections import defaultdict
@@ -44,7 +44,8 @@ class ChangelogEntry(NamedTuple):
 
 
 class Discarded(ChangelogEntry):
-    """Deletes what nobody of ours wrote, whatever its key is: `name` holds one character for each byte of it."""
+    """Deletes a record that this service did not write, whatever its key: `name` holds one character per byte of the
+    key."""
 
     @property
     def key(self) -> bytes:
@@ -63,13 +64,13 @@ def programme_entry(generation: int, applied: AppliedProfiles) -> ChangelogEntry
     return ChangelogEntry(PROGRAMME + applied.name, generation, dump_profiles(applied))
 
 
-# What reading bytes raises that are no layout of ours; a newer layout is another thing.
+# Raised by reading bytes that are no layout of this service; a newer layout raises UnknownLayoutError.
 NO_LAYOUT = (struct.error, ValueError, LookupError, ArithmeticError, TypeError, MemoryError)
 
 
 class Recovery:
-    """Folds changelog records, in any order of generations, into states, watermark, and of each programme the profiles
-    that stand last on the log. `unreadable`: the keys of what was put aside."""
+    """Folds changelog records, in any order of generations, into states, the watermark, and for each programme the
+    profiles that are last on the log. `unreadable`: the keys of records that were set aside."""
 
     def __init__(self) -> None:
         self.states: dict[str, RelationshipState] = {}
@@ -78,10 +79,10 @@ class Recovery:
         self.generations: dict[str, set[int]] = defaultdict(set)
         self._last: dict[str, dict[int, bytes]] = defaultdict(dict)
         self.unreadable: set[bytes] = set()
-        self._outdated = False
+        self._needs_reread = False
 
     def add(self, key: bytes | None, value: bytes | None) -> None:
-        """Of one generation the last record of a key counts, as for compaction."""
+        """Within one generation the last record of a key counts, as in compaction."""
         try:
             key = key or b""
             name, (generation,) = key[: -_GENERATION.size].decode(), _GENERATION.unpack(key[-_GENERATION.size :])
@@ -97,13 +98,14 @@ class Recovery:
             self._last[name][generation] = value
 
     def finish(self) -> "Recovery":
-        for _ in self.merging():
+        for _ in self.merge_all():
             pass
         return self
 
-    def merging(self) -> Iterator[str]:
-        """Merges the generations, one name a step. States of an older layout lack facts, and those that cannot be read
-        have none: without a watermark the log is read again from its beginning. Raises layout.UnknownLayoutError."""
+    def merge_all(self) -> Iterator[str]:
+        """Merge the generations, one name per step. States of an older layout lack facts, and unreadable ones have
+        none: then the watermark is reset, so that the log is read again from its beginning. Raises
+        layout.UnknownLayoutError."""
         while self._last:
             name, values = self._last.popitem()
             if values:
@@ -112,11 +114,11 @@ class Recovery:
                     self._merge(name, list(values.values()))
                 except NO_LAYOUT:
                     self.unreadable |= {ChangelogEntry(name, generation, None).key for generation in values}
-                    self._outdated = True
+                    self._needs_reread = True
             yield name
-        if self._outdated:
+        if self._needs_reread:
             self.watermark = PartitionWatermark()
-            self.states = {name: unread(state) for name, state in self.states.items()}
+            self.states = {name: reset_for_reread(state) for name, state in self.states.items()}
 
     def _merge(self, name: str, values: list[bytes]) -> None:
         if name == WATERMARK:
@@ -127,12 +129,12 @@ class Recovery:
         else:
             outdated = not all(map(layout.is_current, values))
             self.states[name] = reduce(RelationshipState.merge, map(layout.load, values))
-            self._outdated = self._outdated or outdated
+            self._needs_reread = self._needs_reread or outdated
 
 
-def unread(state: RelationshipState) -> RelationshipState:
-    """What is left of a state whose log is read again: its programme, and that its rows may be wrong."""
-    return RelationshipState(stale_position=max(state.position, state.stale_position), home=state.home)
+def reset_for_reread(state: RelationshipState) -> RelationshipState:
+    """The remainder of a state whose log is read again: its programme, and that its rows may be wrong."""
+    return RelationshipState(stale_position=max(state.position, state.stale_position), enrolment=state.enrolment)
 
 
 def dump_profiles(applied: AppliedProfiles) -> bytes:
@@ -143,7 +145,8 @@ def dump_profiles(applied: AppliedProfiles) -> bytes:
 
 
 def load_profiles(name: str, data: bytes) -> AppliedProfiles:
-    """Raises UnknownLayoutError for what a newer service wrote, struct.error or ValueError for what is no layout."""
+    """Raises UnknownLayoutError for a newer service's bytes, struct.error or ValueError for bytes that are no
+    layout."""
     version, position = _PROFILES_HEAD.unpack_from(data)
     if not 1 <= version <= PROFILES_VERSION + layout.NEWER:
         raise ValueError("no layout of a programme's profiles")

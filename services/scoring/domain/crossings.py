@@ -12,19 +12,20 @@ from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import FEW, MANY, Aging, Level, Number, Scores, passed, score
 from services.scoring.domain.snapshots.snapshot import Snapshot
 
-REMEMBERED = 4
-"""Crossings that are kept: whoever asks for what is due asks for its row next."""
+CACHED_CROSSINGS = 4
+"""Crossings cached: a query for the next due instant is followed by a query for its row."""
 GRID = 300
-"""Instants of one call: of a single search a day of seconds is through in two. A call takes as long as some hundred
+"""Instants per call: a single search covers the seconds of a day in two calls. A call costs as much as some hundred
 instants."""
 LEAST_GRID = 4
-"""Of each of many searches that share a call: with so many a day is through in nine, with the fewest instants."""
+"""Instants per search where many share a call: with these, a day takes nine calls, with the fewest instants in total.
+"""
 
 Instants = npt.NDArray[np.int64]
 
 
 class Instant(NamedTuple):
-    """`snapshot`: of the facts up to it."""
+    """An instant with a row; `snapshot`: of the facts up to it."""
 
     at: int
     causes: tuple[str, ...]
@@ -32,8 +33,8 @@ class Instant(NamedTuple):
 
 
 class SilentSpan(NamedTuple):
-    """Time in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]; at
-    `edge`, which is `last` or just behind it, whoever has crossed one in between is past it."""
+    """A span in which silence alone changes the score. A level may be crossed at whole seconds in (begin, last]. At
+    `edge`, which is `last` or just behind it, any level crossed in between is passed."""
 
     snapshot: Snapshot
     begin: int
@@ -48,47 +49,47 @@ class SilentSpan(NamedTuple):
 class CrossingSearch:
     def __init__(self, profiles: Profiles) -> None:
         self._profiles = profiles
-        self.known: dict[tuple[Snapshot, Level], int] = {}
-        """Whoever adds a fact clears it."""
+        self.cached: dict[tuple[Snapshot, Level], int] = {}
+        """The caller clears it when it adds a fact."""
 
     def instants(self, spans: Sequence[SilentSpan]) -> list[Instant]:
         """Where levels are passed in these spans, in order."""
-        # 1. Which are passed at all.
+        # 1. Which levels are passed at all.
         levels, number = self._profiles.levels, self._profiles.number
-        wanted = passed_levels([(span, levels[number(span.begin)]) for span in spans])
+        passed_spans = passed_levels([(span, levels[number(span.begin)]) for span in spans])
         # 2. When. Under one snapshot a level is crossed once, wherever the search begins.
-        unknown = [
+        missing = [
             (span, level)
-            for span, level in wanted
-            if not span.begin < self.known.get((span.snapshot, level), NONE) <= span.last
+            for span, level in passed_spans
+            if not span.begin < self.cached.get((span.snapshot, level), NONE) <= span.last
         ]
-        for (span, level), at in zip(unknown, searched(unknown), strict=True):
+        for (span, level), at in zip(missing, find_crossings(missing), strict=True):
             if at is not None:
-                self.known[span.snapshot, level] = at
-        found = ((span, level, self.known.get((span.snapshot, level))) for span, level in wanted)
-        return sorted(instant for _, instant in rows_of(found))
+                self.cached[span.snapshot, level] = at
+        found = ((span, level, self.cached.get((span.snapshot, level))) for span, level in passed_spans)
+        return sorted(instant for _, instant in crossing_instants(found))
 
-    def forget(self) -> None:
-        """All but the last."""
-        if len(self.known) > 2 * REMEMBERED:
-            self.known = dict(list(self.known.items())[-REMEMBERED:])
+    def trim_cache(self) -> None:
+        """Drop all but the last."""
+        if len(self.cached) > 2 * CACHED_CROSSINGS:
+            self.cached = dict(list(self.cached.items())[-CACHED_CROSSINGS:])
 
 
-class SilentTime(NamedTuple):
-    """Time in which nothing happens, from the instant `active` of the active clock on; `booked`: 1.0 while a booking
-    lies ahead, else 0.0."""
+class SilentPeriods(NamedTuple):
+    """Periods without events, each from the instant `active` of the active clock on; `booked`: 1.0 while a booking lies
+    ahead, else 0.0."""
 
     aging: Aging
     active: Number
     booked: Number
 
     def scores(self, later: Number) -> Scores:
-        """So many microseconds after it began."""
+        """The scores `later` microseconds after the begin."""
         return score(self.aging, (self.active + later).astype(np.float64), self.booked, MANY)
 
 
 def passed_levels(spans: Sequence[tuple[SilentSpan, tuple[Level, ...]]]) -> list[tuple[SilentSpan, Level]]:
-    """Of spans and the levels that are watched in each: which levels are passed."""
+    """Which of the watched levels are passed in each span."""
     spans = [(span, watched) for span, watched in spans if span.last // SECOND * SECOND > span.begin]
     if len(spans) * 2 <= FEW:
         return [
@@ -96,32 +97,32 @@ def passed_levels(spans: Sequence[tuple[SilentSpan, tuple[Level, ...]]]) -> list
             for span, watched in spans
             for level in passed(watched, span.snapshot.scores(span.begin), span.snapshot.scores(span.edge))
         ]
-    # Both ends of all of them at once.
-    places: dict[Snapshot, int] = {}
-    rows = np.array([places.setdefault(span.snapshot, len(places)) for span, _ in spans])
+    # Both ends of all spans at once.
+    indexes: dict[Snapshot, int] = {}
+    rows = np.array([indexes.setdefault(span.snapshot, len(indexes)) for span, _ in spans])
     ends = np.array([(span.begin, span.edge) for span, _ in spans]).T
-    columns = SnapshotTable(list(places)).columns(np.tile(rows, 2), ends.ravel())
+    columns = SnapshotTable(list(indexes)).columns(np.tile(rows, 2), ends.ravel())
     both = score(columns[0].aging, *columns[1:], MANY)
     halves = zip(np.split(both.health, 2), np.split(both.risk, 2), strict=True)
     begin, end = [both._replace(health=health, risk=risk) for health, risk in halves]
     return [
-        (spans[place][0], level)
+        (spans[index][0], level)
         for some in {id(watched): watched for _, watched in spans}.values()
-        for place, level in passed_of_many(some, begin, end)
-        if spans[place][1] is some
+        for index, level in passed_of_many(some, begin, end)
+        if spans[index][1] is some
     ]
 
 
 def passed_of_many(watched: Sequence[Level], begin: Scores, end: Scores) -> Iterator[tuple[int, Level]]:
-    """The same of columns, each with its place in them."""
+    """As score.passed for columns: each level with its column index."""
     for level in watched:
         was, now = level.is_passed(begin.health, begin.risk), level.is_passed(end.health, end.risk)
-        yield from ((place, level) for place in np.flatnonzero(now & ~was).tolist())
+        yield from ((index, level) for index in np.flatnonzero(now & ~was).tolist())
 
 
-def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: Sequence[Level]) -> list[int | None]:
-    """Of each silence the first whole second after its begin and up to its end at which its level is passed; None:
-    there is none. Each round looks at a grid of seconds, ever finer ones."""
+def crossings(periods: SilentPeriods, begins: Instants, ends: Instants, watched: Sequence[Level]) -> list[int | None]:
+    """For each period, the first whole second after its begin and up to its end at which its level is passed; None if
+    there is none. Each round evaluates a finer grid of seconds."""
     of_health = np.array([level.is_health for level in watched])
     bounds = np.array([level.bound for level in watched])
     low, high = begins // SECOND, ends // SECOND
@@ -131,7 +132,7 @@ def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: S
     while is_passed.any():
         step = np.maximum(1, -(-(high - low) // size))
         grid = np.minimum(low + step * steps, high)
-        found = silences.scores(grid * SECOND - begins)
+        found = periods.scores(grid * SECOND - begins)
         reached = np.where(of_health, found.health <= bounds, found.risk >= bounds)
         is_passed &= reached.any(axis=0)
         first = np.argmax(reached, axis=0)
@@ -146,17 +147,17 @@ def crossings(silences: SilentTime, begins: Instants, ends: Instants, watched: S
     return [None] * len(ends)
 
 
-def searched(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
-    """When each level is crossed in its span; None: only behind it."""
+def find_crossings(crossed: Sequence[tuple[SilentSpan, Level]]) -> list[int | None]:
+    """When each level is crossed in its span; None if only behind it."""
     if not crossed:
         return []
     numbers, now, booked = columns_of([Moment(span.snapshot, span.begin) for span, _ in crossed])
     begins, lasts = np.array([(span.begin, span.last) for span, _ in crossed]).T
-    return crossings(SilentTime(numbers.aging, now, booked), begins, lasts, [level for _, level in crossed])
+    return crossings(SilentPeriods(numbers.aging, now, booked), begins, lasts, [level for _, level in crossed])
 
 
-def rows_of(crossed: Iterable[tuple[SilentSpan, Level, int | None]]) -> Iterator[tuple[SilentSpan, Instant]]:
-    """What is crossed in the same second is one row; a midnight has its own, and the level is passed there."""
+def crossing_instants(crossed: Iterable[tuple[SilentSpan, Level, int | None]]) -> Iterator[tuple[SilentSpan, Instant]]:
+    """Levels crossed in the same second share one row. A midnight has its own row, at which the level is passed."""
     causes: dict[tuple[SilentSpan, int], list[str]] = {}
     for span, level, at in crossed:
         if at is not None and span.begin < at <= span.last and at % DAY != 0:

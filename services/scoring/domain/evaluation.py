@@ -1,5 +1,5 @@
-"""One score: health with its parts and risk with its terms, in millionths, and the trend that led there. Of one
-instant, or of many in columns."""
+"""One score: health with its parts and risk with its terms, in millionths, and the trend. For one instant, or for many
+in columns."""
 
 import math
 from bisect import bisect_right
@@ -22,9 +22,9 @@ from services.scoring.domain.snapshots.snapshot import Numbers, Snapshot, column
 PARTS = (*FACTORS, SILENCE)
 TERMS = (BASE, *FEATURES)
 ALWAYS_SHOWN = frozenset({"base", "silence", "pace", "history"})
-"""The model's own features are shown in any case, covariates only where they apply."""
+"""The model's own features are always shown; covariates only where they apply."""
 WHERE_WEIGHED = frozenset({"elapsed", "activity"})
-"""Shown where they weigh anything: a profile from before them has the terms that its rows have always had."""
+"""Shown where they have a weight: a profile from before these terms keeps the terms that its rows always had."""
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Booleans = npt.NDArray[np.bool_]
@@ -38,20 +38,19 @@ class Moment(NamedTuple):
 
 
 def scores_of(moments: Sequence[Moment]) -> list[Scores]:
-    """The same for many at once, to the last bit."""
+    """As Snapshot.scores for many at once, equal to the last bit."""
     if len(moments) <= FEW:
         return [snapshot.scores(at) for snapshot, at in moments]
     return [Scores(*values) for values in zip(*(column.tolist() for column in score_columns(moments)), strict=True)]
 
 
 def score_columns(moments: Sequence[Moment]) -> Scores:
-    """As columns."""
     numbers, now, booked = columns_of(moments)
     return score(numbers.aging, now, booked, MANY)
 
 
 class SnapshotTable:
-    """Of each snapshot the numbers of its score."""
+    """The numbers that the score of each snapshot is computed from."""
 
     def __init__(self, snapshots: Sequence[Snapshot]) -> None:
         self._snapshots = snapshots
@@ -60,29 +59,29 @@ class SnapshotTable:
         self._booked_until = np.array([max(snapshot.meetings.bookings[-1:], default=NONE) for snapshot in snapshots])
         self._has_pauses = np.array([bool(snapshot.frame.pauses.union) for snapshot in snapshots])
 
-    def columns(self, places: Integers, instants: Integers) -> tuple[Numbers, Floats, Floats]:
-        """Of snapshots at instants: their numbers; where they are on the active clock; and whether a booking lies
-        ahead, 1.0 or 0.0."""
+    def columns(self, indexes: Integers, instants: Integers) -> tuple[Numbers, Floats, Floats]:
+        """For snapshots at instants: their numbers, their time on the active clock, and whether a booking lies ahead
+        (1.0 or 0.0)."""
         now = instants.copy()
-        for place in np.flatnonzero(self._has_pauses[places]).tolist():
-            now[place] = self._snapshots[places[place]].active(int(instants[place]))
-        numbers = columns(np.take(self._numbers, places, axis=1))
-        return numbers, now.astype(np.float64), (self._booked_until[places] > instants).astype(np.float64)
+        for index in np.flatnonzero(self._has_pauses[indexes]).tolist():
+            now[index] = self._snapshots[indexes[index]].active(int(instants[index]))
+        numbers = columns(np.take(self._numbers, indexes, axis=1))
+        return numbers, now.astype(np.float64), (self._booked_until[indexes] > instants).astype(np.float64)
 
 
 def columns_of(moments: Sequence[Moment]) -> tuple[Numbers, Floats, Floats]:
-    """As a SnapshotTable gives them; most snapshots stand several times in a row."""
-    places: dict[Snapshot, int] = {}
-    rows = np.array([places.setdefault(snapshot, len(places)) for snapshot, _ in moments])
-    return SnapshotTable(list(places)).columns(rows, np.array([at for _, at in moments]))
+    """As SnapshotTable.columns; most snapshots occur several times in a row."""
+    indexes: dict[Snapshot, int] = {}
+    rows = np.array([indexes.setdefault(snapshot, len(indexes)) for snapshot, _ in moments])
+    return SnapshotTable(list(indexes)).columns(rows, np.array([at for _, at in moments]))
 
 
 def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     points, parameters, health = snapshot.points, snapshot.parameters, int(scores.health)
-    caps = snapshot.voices.caps
+    caps = snapshot.reports.caps
     band = BANDS[min(bisect_right(BAND_BEGINS, health), BEST_CAPPED if caps else len(BANDS))]
-    # 1. The parts: what the factors with data give, and what silence takes; in millionths that sum to the health, by
-    # largest remainder, ties to the earlier.
+    # 1. The parts: the contributions of the factors with data, and of silence, in millionths that sum to the health.
+    # Rounded by largest remainder, ties to the earlier part.
     values = (*factors(snapshot.steady, scores), scores.silence)
     exact = [share * value * ONE for share, value in zip(points, values, strict=False) if share > 0]
     exact.append(-scores.silence * scores.core * ONE)
@@ -90,37 +89,37 @@ def evaluation_of(snapshot: Snapshot, scores: Scores) -> Evaluation:
     left = health - sum(contributions)
     if left:
         remainders = sorted(zip(map(sub, contributions, exact), range(len(exact)), strict=True))
-        for _, place in remainders[:left]:
-            contributions[place] += 1
+        for _, index in remainders[:left]:
+            contributions[index] += 1
     pick, names, weights = _shown_parts(points, parameters.weights)
     shown = map(round, map(mul, pick(values), repeat(ONE)))
     # 2. The terms, which sum to the linear predictor.
     slopes = (parameters.base, *parameters.coefficients)
-    # To round floats of NumPy takes ten times as long as Python's.
-    known = (1.0, *map(float, features(snapshot.features, scores)))
-    pick, term_names = _shown_terms(tuple([x != 0.0 for x in known]), slopes)
-    effects = map(round, map(mul, map(mul, pick(slopes), pick(known)), repeat(ONE)))
+    # Rounding NumPy floats takes ten times as long as rounding Python floats.
+    values_of_terms = (1.0, *map(float, features(snapshot.features, scores)))
+    pick, term_names = _shown_terms(tuple([x != 0.0 for x in values_of_terms]), slopes)
+    effects = map(round, map(mul, map(mul, pick(slopes), pick(values_of_terms)), repeat(ONE)))
     parts = (names, weights, tuple(shown), tuple(contributions))
     terms = (term_names, tuple(effects))
     return Evaluation(health, int(scores.risk), band, *parts, *terms, snapshot.confidence, caps)
 
 
 def evaluations_of(moments: Sequence[Moment]) -> list[Evaluation]:
-    """The same for many at once, to the last bit."""
+    """As evaluation_of for many at once, equal to the last bit."""
     if len(moments) <= FEW:
         return [evaluation_of(snapshot, snapshot.scores(at)) for snapshot, at in moments]
     versions = {id(snapshot.parameters): snapshot.parameters for snapshot, _ in moments}
     found: dict[Moment, Evaluation] = {}
     for parameters in versions.values():
         some = [moment for moment in moments if moment.snapshot.parameters is parameters]
-        caps = [snapshot.voices.caps for snapshot, _ in some]
+        caps = [snapshot.reports.caps for snapshot, _ in some]
         found.update(zip(some, evaluations(parameters, *columns_of(some), caps), strict=True))
     return [found[moment] for moment in moments]
 
 
-class Evaluated(NamedTuple):
-    """As an Evaluation, of many. Of parts (PARTS) and terms (TERMS) a row for each, of which every column shows some;
-    `bands`: the numbers of BANDS."""
+class EvaluationColumns(NamedTuple):
+    """As Evaluation, for many. Parts (PARTS) and terms (TERMS) have one row each; `parts` and `terms` mask which of
+    them a column shows. `bands` are indexes of BANDS."""
 
     health: Integers
     risk: Integers
@@ -133,23 +132,26 @@ class Evaluated(NamedTuple):
     confidence: Integers
 
 
-def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans) -> Evaluated:
-    """A column of `numbers` for each. `slopes`: coefficients in the order of TERMS, of each or of all."""
+def evaluation_columns(
+    slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_capped: Booleans
+) -> EvaluationColumns:
+    """One column of `numbers` per evaluation. `slopes`: coefficients in the order of TERMS, per evaluation or one set
+    for all."""
     scores = score(numbers.aging, now, booked, MANY)
     values = np.array(factors(numbers.steady, scores))
-    known = np.array([np.ones(len(now)), *features(numbers.features, scores)])
+    values_of_terms = np.array([np.ones(len(now)), *features(numbers.features, scores)])
     begins: Floats = np.array(BAND_BEGINS, dtype=np.float64)
     of_health: Floats = scores.health
     bands = np.searchsorted(begins, of_health, side="right")
-    return Evaluated(
+    return EvaluationColumns(
         scores.health.astype(np.int64),
         scores.risk.astype(np.int64),
         np.where(is_capped, np.minimum(bands, BEST_CAPPED), bands),
         _is_shown_part(numbers.points),
         np.rint(np.vstack([values, scores.silence]) * ONE).astype(np.int64),
-        _apportioned(numbers.points, values, scores),
-        _is_shown_term(known != 0.0, slopes),
-        np.rint(slopes * known * ONE).astype(np.int64),
+        _contribution_columns(numbers.points, values, scores),
+        _is_shown_term(values_of_terms != 0.0, slopes),
+        np.rint(slopes * values_of_terms * ONE).astype(np.int64),
         numbers.confidence.astype(np.int64),
     )
 
@@ -157,8 +159,10 @@ def evaluated(slopes: Floats, numbers: Numbers, now: Floats, booked: Floats, is_
 def evaluations(
     parameters: Parameters, numbers: Numbers, now: Floats, booked: Floats, caps: Sequence[tuple[str, ...]]
 ) -> list[Evaluation]:
-    """A column of `numbers` for each, all under the same version of a profile."""
-    found = evaluated(slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps]))
+    """One column of `numbers` per evaluation, all under the same profile version."""
+    found = evaluation_columns(
+        slopes_of(parameters)[:, None], numbers, now, booked, np.array([bool(some) for some in caps])
+    )
     of_parts, of_terms = _pickers(found.parts), _pickers(found.terms)
     return list(
         map(
@@ -166,11 +170,11 @@ def evaluations(
             found.health.tolist(),
             found.risk.tolist(),
             map(BANDS.__getitem__, found.bands.tolist()),
-            _shared(of_parts, PARTS),
-            _shared(of_parts, (*parameters.weights, 0.0)),
+            _shared_selections(of_parts, PARTS),
+            _shared_selections(of_parts, (*parameters.weights, 0.0)),
             map(call, of_parts, found.values.T.tolist()),
             map(call, of_parts, found.contributions.T.tolist()),
-            _shared(of_terms, TERMS),
+            _shared_selections(of_terms, TERMS),
             map(call, of_terms, found.effects.T.tolist()),
             found.confidence.tolist(),
             caps,
@@ -184,7 +188,7 @@ def slopes_of(parameters: Parameters) -> Floats:
 
 
 def factors(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
-    """Of 0 to 1, in the order of score.FACTORS; `steady`: those that time does not change."""
+    """Values of 0 to 1 in the order of score.FACTORS; `steady`: those that time does not change."""
     reliability, feedback, mutual, responsiveness, support = steady
     first = (scores.rhythm, reliability, scores.goals, feedback, mutual, responsiveness, support)
     return (*first, scores.growth, scores.expectations)
@@ -198,8 +202,8 @@ def features(steady: Iterable[Any], scores: Scores) -> tuple[Any, ...]:
     return (*of_contacts, missed, late, scores.stalled, drop, scores.booked)
 
 
-def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
-    """As in evaluation_of, by column; a factor without data takes none of what is left."""
+def _contribution_columns(points: Floats, values: Floats, scores: Scores) -> Integers:
+    """The contributions by column, as in evaluation_of; a factor without data gets no share of the remainder."""
     exact = np.vstack([points * values, -scores.silence * scores.core]) * ONE
     parts = np.floor(exact)
     remainders = parts - exact
@@ -210,22 +214,22 @@ def _apportioned(points: Floats, values: Floats, scores: Scores) -> Integers:
 
 
 Picker = Callable[[Sequence[Any]], tuple[Any, ...]]
-"""Of what is known of all factors and of silence, or of all terms, what is shown."""
+"""Selects the shown values from those of all parts, or of all terms."""
 
 
 def _is_shown_part(points: Floats) -> Booleans:
-    """A row for each part: factors with data, and silence."""
+    """One row per part: factors with data, and silence."""
     return np.vstack([points > 0.0, np.ones(points.shape[1:], dtype=bool)])
 
 
 def _is_shown_term(applies: Booleans, slopes: Floats) -> Booleans:
-    """A row for each term; `applies`: where its feature is not 0."""
+    """One row per term; `applies`: where its feature is not 0."""
     shown = applies.copy()
-    for place, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
+    for index, (name, slope) in enumerate(zip(TERMS, slopes, strict=True)):
         if name in ALWAYS_SHOWN:
-            shown[place] = True
+            shown[index] = True
         elif name in WHERE_WEIGHED:
-            shown[place] = slope != 0.0
+            shown[index] = slope != 0.0
     return shown
 
 
@@ -233,7 +237,7 @@ def _is_shown_term(applies: Booleans, slopes: Floats) -> Booleans:
 def _shown_parts(
     points: tuple[float, ...], weights: tuple[float, ...]
 ) -> tuple[Picker, tuple[str, ...], tuple[float, ...]]:
-    """What is shown of one row, under which names and weights."""
+    """The picker of one row's parts, with their names and weights."""
     (pick,) = _pickers(_is_shown_part(np.array([points]).T))
     return pick, pick(PARTS), pick((*weights, 0.0))
 
@@ -245,7 +249,7 @@ def _shown_terms(applies: tuple[bool, ...], slopes: tuple[float, ...]) -> tuple[
 
 
 def _pickers(is_shown: Booleans) -> list[Picker]:
-    """For each column what picks its rows: few sets of them are shown."""
+    """The picker of each column; there are few distinct masks."""
     return list(map(_picker, (np.left_shift(1, np.arange(len(is_shown))) @ is_shown).tolist()))
 
 
@@ -255,28 +259,28 @@ def _picker(mask: int) -> Picker:
     return itemgetter(*shown) if len(shown) > 1 else lambda values: (values[shown[0]],)
 
 
-def _shared(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
-    """What is the same for all that show the same."""
+def _shared_selections(pickers: Sequence[Picker], of_all: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """Apply each distinct picker once and reuse the result."""
     found = {pick: pick(of_all) for pick in set(pickers)}
     return map(found.__getitem__, pickers)
 
 
 POINTS = (28, 21, 14, 7)
-"""Health is read again at the midnights so many days before a row's day."""
+"""A trend reads health at the midnights this many days before the row's day."""
 PERIOD = 28
 """A trend is in points per this many days."""
 
 
 def midnights(at: Number) -> list[Any]:
-    """At which health is read again for a row at an instant; of a column of instants a column for each."""
+    """The midnights of the trend of a row at `at`; for a column of instants, one column each."""
     day = at // DAY
     return [(day - days) * DAY for days in POINTS]
 
 
 def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[Number], ops: Operations) -> Any:  # noqa: ANN401
-    """Least-squares slope, in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
-    the newest last; `healths` in millionths, `counts` 1.0, or 0.0 for a point that is none. Summed in order, so that
-    it does not depend on how many are computed at once."""
+    """Least-squares slope in millionths of a point per four weeks; 0 through a single point. `times` in microseconds,
+    the newest last; `healths` in millionths; `counts` is 1.0, or 0.0 for a missing point. Summed in order, so that the
+    result does not depend on how many are computed at once."""
     newest, points, total, from_first = times[-1], 0.0, 0.0, 0.0
     days = [(time - newest) / DAY for time in times]
     for day, health, count in zip(days, healths, counts, strict=True):
@@ -292,13 +296,13 @@ def trend(times: Sequence[Number], healths: Sequence[Number], counts: Sequence[N
 
 
 def trends(times: Sequence[Number], healths: Sequence[Floats]) -> list[int]:
-    """Of many rows: a column for each point, the newest last; not a number where nothing stood then."""
+    """For many rows: one column per point, the newest last; NaN where no fact stood."""
     counts = [np.isfinite(column) * 1.0 for column in healths]
     found: list[int] = trend(times, list(map(np.nan_to_num, healths)), counts, MANY).astype(np.int64).tolist()
     return found
 
 
 def trend_of(points: Sequence[tuple[int, int | None]]) -> int:
-    """Of one row, with its points (instant, health); None: nothing stood then."""
+    """For one row, with its points (instant, health); health is None where no fact stood."""
     times, healths = zip(*[point for point in points if point[1] is not None], strict=True)
     return int(trend(times, healths, (1.0,) * len(times), SINGLE))

@@ -1,4 +1,4 @@
-"""Facts: what an event leaves behind for ever. They form a set that merges in any order, with any repeats."""
+"""Facts: what an event permanently leaves behind. They form a set that merges in any order and with any repeats."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -13,7 +13,7 @@ from services.scoring.domain.bounds import HOUR, MINUTE, NONE, UNSET, millionths
 from services.scoring.domain.kinds import BOTH, EVIDENCE, GOALS, LATE, PLAIN, SLOTS, FactKind, slots_of
 
 LATE_NOTICE_HOURS = 24
-"""A cancellation with less notice is late: the other's day was already planned."""
+"""A cancellation with less notice counts as late: the other side's day was already planned."""
 SMART_UNKNOWN = -1
 FIT = {"not_good": 0, "undecided": 1, "good": 2}
 IMMEDIATE = 1
@@ -22,9 +22,9 @@ _RATING = 4
 
 
 class Content(NamedTuple):
-    """`slot` chooses the fact's group besides its kind. `first` and `second` are times (or the cadence in
-    microseconds), `ref` names a session, a pause or a request, 0 none. `value`: millionths of a rating's or a
-    progress's scale; SMART flags that are true; fit; priority."""
+    """`slot` selects the fact's group besides its kind. `first` and `second` are times (or the cadence in
+    microseconds). `ref` identifies a session, a pause or a request, 0 for none. `value`: millionths of a rating's or a
+    progress's scale; the number of true SMART flags; fit; priority."""
 
     slot: int = PLAIN
     first: int = UNSET
@@ -35,7 +35,7 @@ class Content(NamedTuple):
 
 
 def reference(name: str) -> int:
-    """A session, goal, pause or request id as a number in [1, 2^63)."""
+    """Hash a session, goal, pause or request id to a number in [1, 2^63)."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big") >> 1 | 1
 
 
@@ -49,8 +49,8 @@ class Key(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """What is known of a fact. `position` on the log decides between copies; NONE: only its mark has come so far.
-    The rest is what its event said (Content); `name` is kept where people have to read it."""
+    """`position` on the log decides between copies; NONE: only a retraction mark has arrived so far. The other fields
+    come from the event (Content); `name` is kept where people read it."""
 
     position: int
     marked: bool
@@ -71,18 +71,19 @@ Facts = Mapping[Key, Fact]
 
 
 def facts_of(event: OfRelationship, position: int) -> Facts:
-    """The fact an event states, or the mark it sets on another; nothing if it is none to a score."""
-    data, source, known = event.data, event.source, _READ_TYPE.get(event.type)
-    if known is None:
+    """The fact that an event states, or the mark it sets on another fact; empty if the event does not affect a
+    score."""
+    data, source, reader = event.data, event.source, _READERS_BY_TYPE.get(event.type)
+    if reader is None:
         return _mark(data) if isinstance(data, p.EventRetracted) else {}
-    kind, read = known
+    kind, read = reader
     content = read(data)
     if content is None:
         return {}
     slot, first, second, ref, value, name = content
     key = Key(to_micros(event.time), kind, uid(source, event.id), slot)
     evidence = EVIDENCE[data.evidence]
-    # Few tools tell of many facts: what stays in memory of their names is one string for each.
+    # Few sources report many facts: interning keeps one string per source in memory.
     return {key: Fact(position, False, first, second, ref, value, evidence, intern(source), name)}  # noqa: FBT003
 
 
@@ -115,9 +116,8 @@ def _rated(by: str, share: float) -> Content:
 
 
 _OF_SIDE = {side: Content(SLOTS[side]) for side in ("mentor", "mentee")}
-# A table, because to ask a payload for its class once for every class that it might be takes as long as all its facts
-# take to be stored.
-_READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
+# A table: testing a payload against every class in turn takes as long as storing all its facts.
+_READERS: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
     "relationship.started": (
         FactKind.STARTED,
         lambda d: Content(first=UNSET if d.cadence_days is None else round(d.cadence_days * 24 * HOUR)),
@@ -149,7 +149,7 @@ _READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
         FactKind.FEEDBACK,
         lambda d: _rated(d.by, (d.rating - d.scale_min) / (d.scale_max - d.scale_min)),
     ),
-    # Without a rating it says nothing a score could read.
+    # Without a rating there is nothing to score.
     "checkin.answered": (
         FactKind.CHECKIN,
         lambda d: None if d.rating is None else _rated(d.by, (d.rating - 1) / _RATING),
@@ -171,10 +171,10 @@ _READ: Mapping[str, tuple[FactKind, Callable[[Any], Content | None]]] = {
     "relationship.expectations_agreed": (FactKind.AGREED, lambda _: Content()),
     "preparation.completed": (FactKind.PREPARED, lambda d: _OF_SIDE[d.by]),
 }
-"""By what happened: its kind, and what its payload says; None: such an event is no fact."""
-_READ_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READ.items()}
-KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READ.items()}
-CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READ.items()}
+"""By event name: the fact kind and the reader of its payload. A reader returns None if the event is no fact."""
+_READERS_BY_TYPE = {f"mentoring.{name}.v1": (kind.value, read) for name, (kind, read) in _READERS.items()}
+KIND_OF_TYPE: Mapping[str, FactKind] = {f"mentoring.{name}.v1": kind for name, (kind, _) in _READERS.items()}
+CAUSE_OF_KIND: Mapping[int, str] = {kind.value: name for name, (kind, _) in _READERS.items()}
 
 
 def uid(source: str, event_id: str) -> bytes:
@@ -182,31 +182,31 @@ def uid(source: str, event_id: str) -> bytes:
 
 
 def merged(ours: Facts, theirs: Facts) -> dict[Key, Fact]:
-    """The union. Of two copies the one first on the log stays, whatever the other says; marks are never lost."""
+    """The union. Of two copies, the first on the log stays, whatever the other contains; marks are never lost."""
     out = dict(ours.items())
     merge_into(out, theirs)
     return out
 
 
-def merge_into(known: dict[Key, Fact], facts: Facts) -> None:
-    """The same in place, for folding a long log."""
+def merge_into(existing: dict[Key, Fact], facts: Facts) -> None:
+    """As merged, in place, for folding a long log."""
     for key, fact in facts.items():
-        copy = known.get(key)
-        known[key] = fact if copy is None else _first(copy, fact)
+        copy = existing.get(key)
+        existing[key] = fact if copy is None else _earliest_copy(copy, fact)
 
 
-def adds_nothing(known: Facts, facts: Facts) -> bool:
-    """Whether every one of the facts is a copy of a known one that stays as it is."""
-    return all(key in known and _first(known[key], fact) == known[key] for key, fact in facts.items())
+def adds_nothing(existing: Facts, facts: Facts) -> bool:
+    """Whether every fact is a copy of an existing one that stays unchanged."""
+    return all(key in existing and _earliest_copy(existing[key], fact) == existing[key] for key, fact in facts.items())
 
 
-def _first(a: Fact, b: Fact) -> Fact:
+def _earliest_copy(a: Fact, b: Fact) -> Fact:
     keep = b if a.position == NONE or NONE < b.position < a.position else a
     return keep._replace(marked=a.marked or b.marked)
 
 
 def _mark(target: p.EventRetracted) -> Facts:
-    """A mark on a fact; nothing can be marked that is none, and an erasure is for ever."""
+    """A mark on a fact. Events that are no facts cannot be marked, and an erasure is permanent."""
     kind = KIND_OF_TYPE.get(target.type)
     if kind is None or kind == FactKind.ERASED:
         return {}
@@ -218,8 +218,8 @@ def _mark(target: p.EventRetracted) -> Facts:
 
 @dataclass
 class FullHistory:
-    """Grows event by event, in log order. `position` is the greatest that its facts came at, as of its state; `program`
-    is what the first of them named."""
+    """All facts of a relationship, added in log order. `position` is the greatest position of its facts, as in its
+    state; `program` is the programme of the first one."""
 
     program: str = ""
     position: int = NONE

@@ -1,11 +1,11 @@
-"""Which events are facts to a score, and the numbers under which states keep them."""
+"""Which events are facts to a score, and the numbers by which states store them."""
 
 from collections.abc import Mapping
 from enum import IntEnum
 
 
 class FactKind(IntEnum):
-    """The number stands in stored states: it never changes."""
+    """The number is part of stored states: it never changes."""
 
     STARTED = 1
     PAUSED = 2
@@ -42,7 +42,7 @@ class FactKind(IntEnum):
 CONTACTS = frozenset({FactKind.HELD.value, FactKind.MESSAGE.value})
 GOALS = frozenset(range(FactKind.GOAL_SET.value, FactKind.GOAL_ABANDONED.value + 1))
 
-# Slots: what chooses a fact's group besides its kind. Facts of goals have the goal's number instead.
+# Slots select a fact's group besides its kind. Facts of goals have the goal's number instead.
 PLAIN = 0
 MENTOR, MENTEE, BOTH = 1, 2, 3
 LATE = 4
@@ -59,9 +59,9 @@ _SLOTS_OF: Mapping[FactKind, frozenset[int]] = {
 
 
 def slots_of(kind: FactKind) -> frozenset[int]:
-    """The slots that facts of a kind may have, those of goals apart."""
+    """The slots that facts of a kind may have, goals excepted."""
     return _SLOTS_OF.get(kind, frozenset({PLAIN}))
 
 
-# The strongest evidence wins where several facts tell one meeting.
+# The strongest evidence wins where several facts report one meeting.
 EVIDENCE: Mapping[str, int] = {"inferred": 0, "self_reported": 1, "calendar": 2, "admin": 3, "observed": 4}

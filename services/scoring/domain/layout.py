@@ -1,15 +1,15 @@
-"""The state of a relationship: its kept facts, and beside them how far its history is out. States merge. As bytes they
-are fixed, versioned, integers and names only, so that equal facts are equal bytes. In memory, too, facts lie like this
-while nobody works with them.
+"""The state of a relationship: its kept facts, and how far its rows are emitted. States merge. The byte layout is fixed
+and versioned, with integers and names only, so that equal facts are equal bytes. Facts that are not in use have this
+form in memory too.
 
 facts: u16 count of names, then each name (u16 length, UTF-8), sorted | u32 count of facts, then each fact in key order
 fact: i64 time, u8 kind, 16 bytes uid, i64 slot, i64 position, u8 marked, i64 first, i64 second, i64 ref, i64 value,
       u8 evidence, u16 index of the source, u16 index of the name
-state: u8 version | i64 per mark, in the order of MARKS | i64 position and u16 length, UTF-8 of the programme
-       | u32 length and bytes of the facts | u32 CRC-32 of all before | what is derived of the facts (outlook)
+state: u8 version | i64 per field, in the order of MAX_FIELDS | i64 position and u16 length, UTF-8 of the programme
+       | u32 length and bytes of the facts | u32 CRC-32 of all before | data derived from the facts (outlook)
 
-Layout 2 of a state ends with its facts, whose length is not told. Layout 1 knew a third of the kinds of facts only:
-what it lacks is on the log, so a partition that holds it is rebuilt.
+Layout 2 of a state ends with its facts, without their length. Layout 1 had only a third of the kinds of facts: the
+others are on the log, so a partition that holds layout 1 is rebuilt.
 """
 
 import struct
@@ -26,31 +26,32 @@ from services.scoring.domain.memory import groups
 
 
 class PartitionWatermark(NamedTuple):
-    """Everything up to `offset` is in the states, every row up to `clock` is out, those up to `clock_next` may be."""
+    """Everything up to `offset` is in the states. All rows up to `clock` are emitted; those up to `clock_next` may
+    be."""
 
     offset: int = NONE
     clock: int = NONE
     clock_next: int = NONE
 
 
-class Home(NamedTuple):
+class Enrolment(NamedTuple):
     """The programme of a relationship, as its first fact on the log named it; it never changes."""
 
     position: int
     program: str
 
 
-NOWHERE = Home(NONE, "")
+NO_ENROLMENT = Enrolment(NONE, "")
 
 
 @dataclass(slots=True)
 class RelationshipState:
-    """Never changed: it is not frozen because each event makes three, and to freeze one takes four times as long.
+    """Treated as immutable; not frozen, because each event makes three and freezing takes four times as long.
 
-    `position` is the greatest log position folded in. `clock`: rows due up to here are out.
-    Rows are stale where a fact arrived below the floor (`stale_position`), a full group made them inexact
-    (`inexact_until`) or a programme's profiles changed after they were out, until a heal has covered position and
-    clock. `stale_programme`: so did an older version note the latter, as an offset of the topic of programmes."""
+    `position` is the greatest log position folded in. `clock`: rows due up to it are emitted. Rows are stale if a fact
+    arrived below the floor (`stale_position`), a full group made them inexact (`inexact_until`), or a programme's
+    profiles changed after they were emitted, until a heal has covered position and clock. `stale_programme`: how an
+    older version recorded the profile change, as an offset of the topic of programmes."""
 
     facts: Facts = field(default_factory=dict)
     position: int = NONE
@@ -61,20 +62,20 @@ class RelationshipState:
     healed_clock: int = NONE
     stale_programme: int = NONE
     healed_programme: int = NONE
-    home: Home = NOWHERE
+    enrolment: Enrolment = NO_ENROLMENT
     derived: bytes = field(default=b"", compare=False, repr=False)
-    """Of the facts, as it was when the state was stored (outlook); empty where it has to be computed anew."""
+    """The outlook as it was when the state was stored; empty where it has to be recomputed."""
 
     def merge(self, other: "RelationshipState") -> "RelationshipState":
-        """Associative, commutative, idempotent: union of the facts, then the same trimming; the rest by maximum."""
-        marks = {name: max(getattr(self, name), getattr(other, name)) for name in MARKS}
-        homes = [home for home in (self.home, other.home) if home != NOWHERE]
-        home = min(homes, default=NOWHERE)
-        # A heal stores no facts: those of the worker stay, and what is derived of them.
+        """Associative, commutative, idempotent: the union of the facts, then the same trimming; all else by maximum."""
+        marks = {name: max(getattr(self, name), getattr(other, name)) for name in MAX_FIELDS}
+        enrolments = [enrolment for enrolment in (self.enrolment, other.enrolment) if enrolment != NO_ENROLMENT]
+        enrolment = min(enrolments, default=NO_ENROLMENT)
+        # A heal stores no facts: keep the worker's facts and what is derived from them.
         for one, another in ((self, other), (other, self)):
             if not another.facts and one.derived:
-                return RelationshipState(one.facts, **marks, home=home, derived=one.derived)
-        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, home=home)
+                return RelationshipState(one.facts, **marks, enrolment=enrolment, derived=one.derived)
+        return RelationshipState(memory.trimmed(merged(self.facts, other.facts)), **marks, enrolment=enrolment)
 
     def is_stale(self, clock: int) -> bool:
         return (
@@ -83,9 +84,9 @@ class RelationshipState:
             or self.stale_programme > self.healed_programme
         )
 
-    def kept(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
-        """With these facts, the newest of which came at a position, and rows that are out up to the clock. On the way
-        of every event, so fields are named one by one: `replace` takes as long as all the rest of storing."""
+    def with_facts(self, facts: Facts, clock: int, position: int = NONE, derived: bytes = b"") -> "RelationshipState":
+        """A copy with these facts, the newest of which came at `position`, and rows emitted up to `clock`. Runs for
+        every event, so fields are listed one by one: `replace` takes as long as all the rest of storing."""
         return RelationshipState(
             facts,
             self.position if self.position > position else position,  # noqa: FURB136 (`max` takes three times as long)
@@ -96,12 +97,12 @@ class RelationshipState:
             self.healed_clock,
             self.stale_programme,
             self.healed_programme,
-            self.home,
+            self.enrolment,
             derived,
         )
 
 
-MARKS = (
+MAX_FIELDS = (
     "position",
     "clock",
     "stale_position",
@@ -114,9 +115,9 @@ MARKS = (
 
 VERSION = 3
 NEWER = 8
-"""So many versions a newer service may be ahead. Bytes that begin otherwise were written by none."""
+"""Versions that a newer service may be ahead. Bytes with any other first byte are no layout of this service."""
 _OLDEST_WITH_ALL_FACTS = 2
-_HEAD = struct.Struct(f">B{len(MARKS)}qqH")
+_HEAD = struct.Struct(f">B{len(MAX_FIELDS)}qqH")
 _HEAD_1 = struct.Struct(">B6qqH")
 _FACT = struct.Struct(">qB16sqqBqqqqBHH")
 _KEY = struct.Struct(">qB16sq")
@@ -124,15 +125,15 @@ _WATERMARK = struct.Struct(">Bqqq")
 _WATERMARK_VERSION = 1
 _U16 = struct.Struct(">H")
 _U32 = struct.Struct(">I")
-_marks = attrgetter(*MARKS)
+_max_fields = attrgetter(*MAX_FIELDS)
 
 
 class UnknownLayoutError(Exception):
-    """The bytes were written by a newer version of the service: it must not guess, and it must not overwrite them."""
+    """A newer version of the service wrote the bytes: they must be neither guessed nor overwritten."""
 
 
 class PackedFacts(Mapping[Key, Fact]):
-    """Facts that are unpacked whenever they are asked for: whoever works with them keeps what `unpacked` gives."""
+    """Facts that are unpacked on every access: keep the result of `unpacked` to work with them."""
 
     __slots__ = ("data",)
 
@@ -155,11 +156,11 @@ class PackedFacts(Mapping[Key, Fact]):
         return facts
 
     def __len__(self) -> int:
-        (count,) = _U32.unpack_from(self.data, _end_of_names(self.data))
+        (count,) = _U32.unpack_from(self.data, _names_end(self.data))
         return int(count)
 
     def __iter__(self) -> Iterator[Key]:
-        at = _end_of_names(self.data) + _U32.size
+        at = _names_end(self.data) + _U32.size
         return (Key(*_KEY.unpack_from(self.data, begin)) for begin in range(at, len(self.data), _FACT.size))
 
     def __getitem__(self, key: Key) -> Fact:
@@ -170,15 +171,18 @@ class PackedFacts(Mapping[Key, Fact]):
 
 
 def dump(state: RelationshipState) -> bytes:
-    program, facts = state.home.program.encode(), facts_bytes(state.facts)
-    head = _HEAD.pack(VERSION, *_marks(state), state.home.position, len(program)) + program + _U32.pack(len(facts))
-    # The facts are the bulk of it: they are copied once.
+    program, facts = state.enrolment.program.encode(), facts_bytes(state.facts)
+    head = (
+        _HEAD.pack(VERSION, *_max_fields(state), state.enrolment.position, len(program))
+        + program
+        + _U32.pack(len(facts))
+    )
+    # The facts are the bulk of the bytes: copy them once.
     return b"".join([head, facts, _U32.pack(zlib.crc32(facts, zlib.crc32(head))), state.derived])
 
 
 def is_current(data: bytes) -> bool:
-    """False for an older layout, whose facts have to be read from the log again. Raises UnknownLayoutError, and
-    ValueError or LookupError for what is no layout at all."""
+    """False if the facts have to be read from the log again. Raises UnknownLayoutError; ValueError or LookupError."""
     version = data[0]
     if not 1 <= version <= VERSION + NEWER:
         raise ValueError("no layout of a state")
@@ -188,26 +192,28 @@ def is_current(data: bytes) -> bool:
 
 
 def load(data: bytes) -> RelationshipState:
-    """Of an older layout only the home and how far it told rows: those are stale. Raises UnknownLayoutError, and
-    struct.error, ValueError or LookupError for what is no layout at all."""
+    """From an outdated layout, only the enrolment and how far rows were emitted: those are stale. Raises
+    UnknownLayoutError for a newer layout, and struct.error, ValueError or LookupError for other bytes."""
     head = _HEAD if is_current(data) else _HEAD_1
-    version, *values, home_position, length = head.unpack_from(data)
+    version, *values, enrolment_position, length = head.unpack_from(data)
     at = head.size + length
-    home = Home(home_position, data[head.size : at].decode())
+    enrolment = Enrolment(enrolment_position, data[head.size : at].decode())
     if head is _HEAD_1:
-        return RelationshipState(stale_position=values[0], home=home)
-    marks = dict(zip(MARKS, values, strict=True))
+        return RelationshipState(stale_position=values[0], enrolment=enrolment)
+    marks = dict(zip(MAX_FIELDS, values, strict=True))
     if version != VERSION:
         facts = PackedFacts(data[at:])
         for key in facts.unpacked():
             groups(key)  # raises LookupError for a kind of fact that there is not
-        return RelationshipState(facts, **marks, home=home)
+        return RelationshipState(facts, **marks, enrolment=enrolment)
     (size,) = _U32.unpack_from(data, at)
     begin, end = at + _U32.size, at + _U32.size + size
-    # The sum vouches for the facts: to unpack those of all relationships would make a start long.
+    # The checksum covers the facts: unpacking those of all relationships would make a start slow.
     if (zlib.crc32(data[:end]),) != _U32.unpack_from(data, end):
         raise ValueError("the bytes of a state are not those that were written")
-    return RelationshipState(PackedFacts(data[begin:end]), **marks, home=home, derived=data[end + _U32.size :])
+    return RelationshipState(
+        PackedFacts(data[begin:end]), **marks, enrolment=enrolment, derived=data[end + _U32.size :]
+    )
 
 
 def dump_watermark(watermark: PartitionWatermark) -> bytes:
@@ -229,70 +235,72 @@ def packed(facts: Facts) -> PackedFacts:
     return facts if isinstance(facts, PackedFacts) else PackedFacts(facts_bytes(facts))
 
 
-class GrowingBytes:
-    """The bytes of facts that come one after the other, each newer than all before it. They are packed when somebody
-    asks: those of a history that nobody stores never are."""
+class FactBuffer:
+    """The bytes of facts that are appended in order. They are packed on demand: those of a history that is never stored
+    stay unpacked."""
 
     def __init__(self) -> None:
         self._facts: list[tuple[Key, Fact]] = []
         self._packed = bytearray()
-        self._named = names_bytes(())
+        self._named = dump_names(())
         self._numbers: dict[str, int] = {}
         self._uses: dict[str, int] = {}
 
     def append(self, key: Key, fact: Fact) -> None:
         self._facts.append((key, fact))
 
-    def without(self, places: Sequence[int]) -> PackedFacts:
-        """All of them but those at these places, which are in order."""
-        # Those that came since, of a live relationship one at a time.
+    def packed_without(self, indexes: Sequence[int]) -> PackedFacts:
+        """All facts but those at these indexes, which ascend."""
+        # Facts appended since the last packing: one at a time for a live relationship.
         news, uses = self._facts[len(self._packed) // _FACT.size :], self._uses
         for _, fact in news:
             for name in (fact.source, fact.name):
                 uses[name] = uses.get(name, 0) + 1
         if len(uses) > len(self._numbers):
-            # With another name the numbers of all are different.
+            # A new name changes the numbers of all names: pack everything again.
             names = sorted(uses)
-            self._named, self._numbers = names_bytes(names), {name: number for number, name in enumerate(names)}
+            self._named, self._numbers = dump_names(names), {name: number for number, name in enumerate(names)}
             news, self._packed = self._facts, bytearray()
         numbers = self._numbers
         for key, fact in news:
             self._packed += _FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name])
-        if not places:
+        if not indexes:
             return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts)), self._packed)))
-        whole, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
-        for place in places:
-            parts.append(whole[begin : place * _FACT.size])
-            begin = (place + 1) * _FACT.size
-            _, fact = self._facts[place]
+        packed_facts, parts, begin, gone = memoryview(self._packed), list[memoryview](), 0, dict[str, int]()
+        for index in indexes:
+            parts.append(packed_facts[begin : index * _FACT.size])
+            begin = (index + 1) * _FACT.size
+            _, fact = self._facts[index]
             for name in (fact.source, fact.name):
                 gone[name] = gone.get(name, 0) + 1
         if any(self._uses[name] == count for name, count in gone.items()):
-            # A name has no more facts, so all others have another number.
-            left_out = set(places)
-            return PackedFacts(facts_bytes(dict(f for place, f in enumerate(self._facts) if place not in left_out)))
-        return PackedFacts(b"".join((self._named, _U32.pack(len(self._facts) - len(places)), *parts, whole[begin:])))
+            # A name has no facts left, so all other names get another number.
+            left_out = set(indexes)
+            return PackedFacts(facts_bytes(dict(f for index, f in enumerate(self._facts) if index not in left_out)))
+        return PackedFacts(
+            b"".join((self._named, _U32.pack(len(self._facts) - len(indexes)), *parts, packed_facts[begin:]))
+        )
 
 
 def facts_bytes(facts: Facts) -> bytes:
-    """What is compared between states: equal facts give equal bytes."""
-    # Asked of the type itself: to ask whether it is a kind of mapping takes ten times as long.
+    """The bytes by which states are compared: equal facts give equal bytes."""
+    # An exact type check: isinstance with a Mapping takes ten times as long.
     if type(facts) is PackedFacts:
         return facts.data
     names = sorted({name for fact in facts.values() for name in (fact.source, fact.name)})
     numbers = {name: number for number, name in enumerate(names)}
     ordered = ((key, facts[key]) for key in sorted(facts))
     all_packed = [_FACT.pack(*key, *fact[:-2], numbers[fact.source], numbers[fact.name]) for key, fact in ordered]
-    return b"".join([names_bytes(names), _U32.pack(len(facts)), *all_packed])
+    return b"".join([dump_names(names), _U32.pack(len(facts)), *all_packed])
 
 
-def names_bytes(names: Sequence[str]) -> bytes:
+def dump_names(names: Sequence[str]) -> bytes:
     """u16 count of names, then each name (u16 length, UTF-8)"""
     encoded = [name.encode() for name in names]
     return b"".join([_U16.pack(len(names)), *(_U16.pack(len(name)) + name for name in encoded)])
 
 
-def _end_of_names(data: bytes) -> int:
+def _names_end(data: bytes) -> int:
     (count,) = _U16.unpack_from(data)
     at = _U16.size
     for _ in range(count):
@@ -301,7 +309,7 @@ def _end_of_names(data: bytes) -> int:
 
 
 def load_names(data: bytes, at: int = 0) -> tuple[list[str], int]:
-    """And where they end."""
+    """The names, and the offset behind them."""
     (count,) = _U16.unpack_from(data, at)
     at, names = at + _U16.size, []
     for _ in range(count):

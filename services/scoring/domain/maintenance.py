@@ -1,12 +1,12 @@
-"""What maintenance makes of states. Healing: what the bounded memory of a relationship could not tell is told from all
-that the log says of it.
+"""The effect of maintenance on states. Healing: rows that the bounded memory of a relationship could not compute are
+computed from its full log.
 
-Repartition: which partitions come of which old one, and what becomes of a state. The new number is a multiple of the
-old one. Then every new partition holds relationships of one old partition only, in their order, and its clock is that
-of the old one: nothing has to be told again.
+Repartition: which new partitions an old one splits into, and how its states change. The new number of partitions is a
+multiple of the old one, so every new partition holds relationships of one old partition only, in their order, and has
+its clock: nothing has to be emitted again.
 
-Gaps: a log that begins beyond what was applied. What is in between is lost, and only a person may say that it stays
-so."""
+Gaps: a log that begins beyond what was applied. The records in between are lost, and only an operator may accept that.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,7 +27,7 @@ OF_HEAL = 1 << 63
 
 
 class HealBound(NamedTuple):
-    """How far a partition is applied: the position of its last record, its clock, and by which profiles."""
+    """How far a partition is applied: the position of its last record, its clock, and the profiles in use."""
 
     position: int
     clock: int
@@ -35,46 +35,46 @@ class HealBound(NamedTuple):
 
 
 class Healing(NamedTuple):
-    """When the emissions are acknowledged, in this order, `state` is stored: it merges with whatever state a worker
-    has, or writes later."""
+    """Once the emissions are acknowledged, in this order, `state` is stored: it merges with any state that a worker has
+    or writes later."""
 
     emissions: list[Emission]
     state: RelationshipState
 
 
-def healing(relationship: str, account: FullHistory, stored: Mapping[int, ComparableRow], mark: HealBound) -> Healing:
-    """`account` and `stored` (the rows of the table) reach up to the mark. Emitted are rows that are stored otherwise
-    or not at all, and instants that are stored and no more, oldest first; at the end always the newest row as
-    `score.changed` (where no row is left, the last deletion). They have the position of the relationship's own last
-    fact, as the live rows have that they replace."""
-    profiles = mark.programmes.of(relationship, account.program)
-    true = ScoreHistory(account.facts, profiles).rows(NONE, mark.clock)
-    told = {at: comparable(row) for at, row in true.items()}
-    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if told.get(at) != stored.get(at)}
+def healing(relationship: str, history: FullHistory, stored: Mapping[int, ComparableRow], bound: HealBound) -> Healing:
+    """`history` and `stored` (the rows of the table) reach up to the bound. Emits the rows that are stored differently
+    or not at all, and deletes stored instants that have no row, oldest first; at the end always the newest row as
+    `score.changed` (without any row, the last deletion). Emissions have the position of the relationship's last fact,
+    as the live rows that they replace."""
+    profiles = bound.programmes.of(relationship, history.program)
+    true = ScoreHistory(history.facts, profiles).rows(NONE, bound.clock)
+    comparable_rows = {at: comparable(row) for at, row in true.items()}
+    rows = {at: true.get(at) for at in sorted(true.keys() | stored.keys()) if comparable_rows.get(at) != stored.get(at)}
     newest = next(reversed(true), None)
     if newest is not None:
         rows.pop(newest, None)
         rows[newest] = true[newest]
     last = next(reversed(rows), None)
     emissions = [
-        Emission(relationship, account.program, at, account.position, row, changed=at == last, trigger=None)
+        Emission(relationship, history.program, at, history.position, row, changed=at == last, trigger=None)
         for at, row in rows.items()
     ]
-    # Whatever an older version was told of the programme: the log has it.
-    state = RelationshipState(healed_position=mark.position, healed_clock=mark.clock, healed_programme=FOREVER)
+    # What an older version recorded about the programme no longer matters: the log has it.
+    state = RelationshipState(healed_position=bound.position, healed_clock=bound.clock, healed_programme=FOREVER)
     return Healing(emissions, state)
 
 
 def healed_entry(relationship: str, state: RelationshipState, number: int) -> ChangelogEntry:
-    """`number` is another one for every writing. Under one that a worker has merged already it would be lost: the
-    worker deletes the generations that it has merged, whatever was written under them since."""
+    """`number` is different for every write. Under a number that a worker has merged already, the entry would be lost:
+    the worker deletes the generations that it has merged, including later records under them."""
     return state_entry(relationship, OF_HEAL | number, state)
 
 
-def is_within_reach(state: RelationshipState, mark: HealBound) -> bool:
-    """Whether the mark covers a fact of the relationship, and the one that made it stale: states run ahead of their
+def is_within_reach(state: RelationshipState, bound: HealBound) -> bool:
+    """Whether the bound covers a fact of the relationship, and the one that made it stale: states run ahead of their
     watermark."""
-    return max(state.home.position, state.stale_position) <= mark.position
+    return max(state.enrolment.position, state.stale_position) <= bound.position
 
 
 class PartitionSplit(NamedTuple):
@@ -91,39 +91,39 @@ class PartitionSplit(NamedTuple):
         return f"the log has {self.old} partitions and grows to a multiple of that: {multiples}, ..., not to {self.new}"
 
     def children(self, number: int) -> range:
-        """The new partitions that come of an old one: a key's hash modulo `new` is modulo `old` what it was."""
+        """The new partitions that an old one splits into: a key's hash modulo `new` is, modulo `old`, what it was."""
         return range(number, self.new, self.old)
 
 
-class Differs(NamedTuple):
-    """So many facts are on the log only, or in the state only: neither can be left behind."""
+class StateMismatch(NamedTuple):
+    """The number of facts on the log only, and in the state only: neither may be dropped."""
 
     log_only: int
     state_only: int
 
 
-def repartitioned(old: RelationshipState, account: FullHistory) -> RelationshipState | Differs:
-    """The state as the new log makes it. How far its rows are out, and which of them wait for a heal, stays: all that
-    was told stays told. The old positions are below every new one."""
-    read = memory.trimmed(account.facts)
-    said, known = set(_anywhere(read)), set(_anywhere(old.facts))
-    if said != known:
-        return Differs(len(said - known), len(known - said))
-    return replace(old, facts=read, position=max(old.position, account.position))
+def repartitioned(old: RelationshipState, history: FullHistory) -> RelationshipState | StateMismatch:
+    """The state as the new log makes it. How far its rows are emitted, and whether it waits for a heal, stays the same.
+    The old positions are below every new one."""
+    read = memory.trimmed(history.facts)
+    from_log, from_state = set(_without_positions(read)), set(_without_positions(old.facts))
+    if from_log != from_state:
+        return StateMismatch(len(from_log - from_state), len(from_state - from_log))
+    return replace(old, facts=read, position=max(old.position, history.position))
 
 
-def carried(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:
+def carry_watermark(watermark: PartitionWatermark, offset: int) -> PartitionWatermark:
     """The watermark of a new partition whose last record has this offset."""
     return PartitionWatermark(offset, watermark.clock, watermark.clock)
 
 
 def is_finished(watermark: PartitionWatermark) -> bool:
-    """Whether what was announced is out."""
+    """Whether everything announced is emitted."""
     return watermark.clock_next <= watermark.clock
 
 
-def _anywhere(facts: Facts) -> Iterator[tuple[Key, Fact]]:
-    """The facts wherever they are on the log; a mark without its fact is nowhere on any."""
+def _without_positions(facts: Facts) -> Iterator[tuple[Key, Fact]]:
+    """The facts without their log positions; a mark without its fact has none on either log."""
     for key, fact in facts.items():
         yield key, fact._replace(position=min(fact.position, 0))
 
@@ -140,7 +140,8 @@ class Gap(NamedTuple):
 
 
 class GapAccepted(NamedTuple):
-    """`watermark` is what says so in the changelog: under a generation of its own, and the greatest of all."""
+    """`watermark` records the acceptance in the changelog: under a generation of its own, and greater than all
+    others."""
 
     lost: int
     watermark: PartitionWatermark
@@ -151,13 +152,13 @@ class GapRefused(NamedTuple):
 
 
 def gap_of(watermark: PartitionWatermark, begin: int) -> Gap | None:
-    """Where nothing was applied yet, reading begins where the log does."""
+    """If nothing was applied yet, reading begins where the log does, and there is no gap."""
     wanted = watermark.offset + 1
     return Gap(wanted, begin) if watermark.offset > NONE and wanted < begin else None
 
 
 def accept(watermark: PartitionWatermark, begin: int, offset: int) -> GapAccepted | GapRefused:
-    """Whether work may go on at `offset`. Only where the log begins: what still exists is never stepped over."""
+    """Whether work may continue at `offset`. Only where the log begins: existing records are never skipped."""
     gap = gap_of(watermark, begin)
     if gap is None:
         return GapRefused(f"there is no gap: the log begins at {begin}, and offset {watermark.offset + 1} comes next")

@@ -10,8 +10,8 @@ from services.scoring.domain import bounds
 from services.scoring.domain.facts import Fact, Facts, Key
 from services.scoring.domain.kinds import BOTH, GOALS, LATE, MENTEE, MENTOR, FactKind, slots_of
 
-# How many facts of each group a score looks at; of goals: how many goals, with the newest such fact of each.
-LOOKED_AT: dict[str, int] = {
+# How many facts of each group a score uses; for goals, how many goals, with the newest such fact of each.
+SELECTED_PER_GROUP: dict[str, int] = {
     "outcomes": 24,
     "held": 1,
     "missed_by_mentor": 3,
@@ -40,12 +40,12 @@ LOOKED_AT: dict[str, int] = {
     "erased": 1,
 }
 PER_GOAL = frozenset({"goals_set", "goals_progressed", "goals_revised", "goals_ended"})
-WITH_CONTACTS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
+CONTACT_GROUPS = frozenset({"held", "messages_by_mentor", "messages_by_mentee"})
 
-LEAST_OF_DAY = 2
-"""By so many contacts a day is known, so that one of them may be retracted."""
+CONTACTS_PER_DAY = 2
+"""Contacts kept per day: if one is retracted, the other still marks the day."""
 
-# The groups of each kind; of each side where a name has a place for it.
+# The groups of each kind; `{}` stands for the side.
 _GROUPS_OF: Mapping[FactKind, tuple[str, ...]] = {
     FactKind.STARTED: ("started",),
     FactKind.PAUSED: ("status",),
@@ -87,7 +87,7 @@ def _groups_of(kind: FactKind, slot: int) -> tuple[str, ...]:
 
 
 GROUPS = {(kind.value, slot): _groups_of(kind, slot) for kind in FactKind for slot in slots_of(kind)}
-"""By kind and slot; of a goal, whose slot is its number, by 0."""
+"""By kind and slot; slot 0 for goals, whose slot is the goal's number."""
 
 
 def groups(key: Key) -> tuple[str, ...]:
@@ -95,14 +95,14 @@ def groups(key: Key) -> tuple[str, ...]:
 
 
 def trimmed(facts: Facts) -> dict[Key, Fact]:
-    """What is kept of them."""
+    """The facts that the bounded memory keeps."""
     keep = kept(sorted(facts))
     return {key: fact for key, fact in facts.items() if key in keep}
 
 
 def kept(ordered: Sequence[Key]) -> set[Key]:
-    """Per group the newest facts within the horizon, of all others as many as a score looks at; the oldest fact of all;
-    and of contacts that are not kept whole the newest days, each by its two least ids. An erasure leaves only itself.
+    """The keys to keep: per group the newest facts within the horizon, and of older ones as many as a score uses; the
+    oldest fact of all; and of older contacts the newest days, each by its two least ids. An erasure keeps only itself.
     """
     if not ordered:
         return set()
@@ -117,28 +117,28 @@ def kept(ordered: Sequence[Key]) -> set[Key]:
     cut = ordered[-1].time - bounds.HORIZON
     keep, rest = {ordered[0]}, []
     for name, keys in by_group.items():
-        whole = [key for key in keys if key.time > cut][: bounds.KEPT_WHOLE]
-        others = keys[len(whole) :]
-        keep.update(whole)
-        keep.update(newest(name, others))
-        if name in WITH_CONTACTS:
-            rest += others
-    # The newest days with contact, each known by its two least contact ids.
+        recent = [key for key in keys if key.time > cut][: bounds.GROUP_CAPACITY]
+        older = keys[len(recent) :]
+        keep.update(recent)
+        keep.update(newest(name, older))
+        if name in CONTACT_GROUPS:
+            rest += older
+    # The newest days with contact, each represented by its two least contact ids.
     days: dict[int, list[Key]] = defaultdict(list)
     for key in rest:
         days[key.time // bounds.DAY].append(key)
     for day in sorted(days, reverse=True)[: bounds.CONTACT_DAYS]:
-        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:LEAST_OF_DAY])
+        keep.update(sorted(days[day], key=lambda key: (key.uid, key))[:CONTACTS_PER_DAY])
     return keep
 
 
 def newest(name: str, keys: Sequence[Key]) -> Iterable[Key]:
-    """What a score looks at of a group's keys, newest first."""
+    """The keys of a group that a score uses, newest first."""
     if name not in PER_GOAL:
-        return keys[: LOOKED_AT[name]]
+        return keys[: SELECTED_PER_GROUP[name]]
     of_goal: dict[int, Key] = {}
     for key in keys:
-        if len(of_goal) == LOOKED_AT[name]:
+        if len(of_goal) == SELECTED_PER_GROUP[name]:
             break
         of_goal.setdefault(key.slot, key)
     return of_goal.values()

@@ -8,37 +8,37 @@ import numpy.typing as npt
 
 from schemas.programs import Profile
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
-from services.scoring.domain.crossings import SilentTime, crossings, passed_of_many
+from services.scoring.domain.crossings import SilentPeriods, crossings, passed_of_many
 from services.scoring.domain.evaluation import evaluations, midnights, trends
-from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, Outlooks, Records
+from services.scoring.domain.outlook import BLOCK, KEPT_DAYS, NO_HEALTH, SESSION_FIELDS, Labels, OutlookTable, Records
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.row import Evaluation, HistoryRow, PrecedingRow
 from services.scoring.domain.score import MANY, score
 from services.scoring.domain.snapshots.snapshot import columns
 from services.scoring.domain.timeline import MIDNIGHT
 
-Places = npt.NDArray[np.int64]
+Indexes = npt.NDArray[np.int64]
 """Rows of a block."""
 
 
 ProfilesOf = Callable[[str], Profiles]
-"""Those of a relationship."""
+"""Returns the profiles of a relationship."""
 
 _Scored = tuple[Evaluation, PrecedingRow, int]
-"""With what its deltas are measured against, and the trend."""
+"""The evaluation, the row its deltas are measured against, and the trend."""
 
 
 class Group(NamedTuple):
-    """Some relationships of one block that are scored by the same version of the same profiles."""
+    """Relationships of one block that are scored by the same version of the same profiles."""
 
     block: int
-    places: Places
+    indexes: Indexes
     profiles: int
     version: int
 
 
 class NightlyRow(NamedTuple):
-    """`due`: when the next row is, `nightly` whether it is just that of the next midnight."""
+    """`due`: when the next row is due; `nightly`: whether that is the next midnight alone."""
 
     name: str
     row: HistoryRow
@@ -46,65 +46,69 @@ class NightlyRow(NamedTuple):
     nightly: bool
 
 
-def due_at(outlooks: Outlooks, midnight: int, most: int, profiles_of: ProfilesOf) -> Iterator[list[NightlyRow]]:
-    """The rows of all those whose next one is that of this midnight, so many at the most at once; they are scheduled
-    anew."""
-    if outlooks.nearest_night > midnight:
+def due_midnight_rows(
+    outlooks: OutlookTable, midnight: int, most: int, profiles_of: ProfilesOf
+) -> Iterator[list[NightlyRow]]:
+    """The rows of all relationships whose next row is that of this midnight, at most `most` at once. Each is scheduled
+    again."""
+    if outlooks.next_shared_midnight > midnight:
         return
     for number, block in enumerate(outlooks.blocks):
-        places = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
-        for group in _groups(block, number, places, most):
+        indexes = np.flatnonzero((block["due"] == midnight) & (block["nightly"] == 1))
+        for group in _groups(block, number, indexes, most):
             rows = midnight_rows(outlooks, group, midnight, profiles_of(_names(outlooks, group)[0]))
             for found in rows:
                 if not found.nightly:
-                    outlooks.put_alone(found.name, found.due)
+                    outlooks.push_individual(found.name, found.due)
             yield rows
-    outlooks.find_nearest_night()
+    outlooks.refresh_shared_midnight()
 
 
-def take_stored(outlooks: Outlooks, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf) -> set[str]:
-    """Takes outlooks as they were stored, by relationship, as far as nothing but midnights lies between then and the
-    clock. Returns the others: these have to be looked at anew."""
-    anew: set[str] = set()
-    places: dict[int, list[int]] = {}
+def restore_outlooks(
+    outlooks: OutlookTable, stored: Mapping[str, bytes], clock: int, profiles_of: ProfilesOf
+) -> set[str]:
+    """Restore stored outlooks, by relationship, where only midnights and session starts lie between then and the clock.
+    Returns the other relationships, which have to be recomputed."""
+    outdated: set[str] = set()
+    indexes: dict[int, list[int]] = {}
     for name, derived in stored.items():
-        place = outlooks.load(name, derived)
-        if place is None:
-            anew.add(name)
+        index = outlooks.load(name, derived)
+        if index is None:
+            outdated.add(name)
         else:
-            places.setdefault(place // BLOCK, []).append(place % BLOCK)
-    for number, rows in places.items():
+            indexes.setdefault(index // BLOCK, []).append(index % BLOCK)
+    for number, rows in indexes.items():
         block = outlooks.blocks[number]
         for group in _groups(block, number, np.array(rows), BLOCK):
-            names = dict(zip(group.places.tolist(), _names(outlooks, group), strict=True))
-            profiles, left = profiles_of(next(iter(names.values()))), group.places
+            names = dict(zip(group.indexes.tolist(), _names(outlooks, group), strict=True))
+            profiles, left = profiles_of(next(iter(names.values()))), group.indexes
             if profiles.fingerprint == group.profiles:
-                left = _carried(outlooks, group, clock, profiles)
+                left = _fast_forward(outlooks, group, clock, profiles)
             else:
                 for name in names.values():
-                    outlooks.forget_healths(name, 0)
+                    outlooks.invalidate_healths(name, 0)
             block["nightly"][left] = 0
-            for row in np.setdiff1d(group.places[block["nightly"][group.places] == 0], left).tolist():
-                outlooks.put_alone(names[row], int(block["due"][row]))
-            anew.update(names[row] for row in left.tolist())
-    outlooks.find_nearest_night()
-    return anew
+            for row in np.setdiff1d(group.indexes[block["nightly"][group.indexes] == 0], left).tolist():
+                outlooks.push_individual(names[row], int(block["due"][row]))
+            outdated.update(names[row] for row in left.tolist())
+    outlooks.refresh_shared_midnight()
+    return outdated
 
 
-def _groups(block: Records, number: int, places: Places, most: int) -> Iterator[Group]:
-    made_by = np.stack([block["profiles"][places], block["version"][places]], axis=1)
+def _groups(block: Records, number: int, indexes: Indexes, most: int) -> Iterator[Group]:
+    made_by = np.stack([block["profiles"][indexes], block["version"][indexes]], axis=1)
     for profiles, version in np.unique(made_by, axis=0).tolist():
-        own = places[(made_by == (profiles, version)).all(axis=1)]
+        own = indexes[(made_by == (profiles, version)).all(axis=1)]
         for begin in range(0, len(own), most):
             yield Group(number, own[begin : begin + most], profiles, version)
 
 
-def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
-    """Their rows at the midnight that is due. Afterwards the outlooks are those from this midnight on."""
+def midnight_rows(outlooks: OutlookTable, group: Group, midnight: int, profiles: Profiles) -> list[NightlyRow]:
+    """The rows of a group at the midnight that is due. Updates the outlooks to this midnight."""
     block = outlooks.blocks[group.block]
     some, labels = (
-        block[group.places],
-        [outlooks.labels(group.block * BLOCK + place) for place in group.places.tolist()],
+        block[group.indexes],
+        [outlooks.labels(group.block * BLOCK + index) for index in group.indexes.tolist()],
     )
     # 1. At the midnight, and at the newest row before it.
     instants = np.concatenate([np.full(len(some), midnight), some["newest"]])
@@ -116,55 +120,54 @@ def midnight_rows(outlooks: Outlooks, group: Group, midnight: int, profiles: Pro
     # 2. The trend.
     healths, times = [evaluation.health for evaluation in found], midnights(midnight)
     kept = [some["healths"][:, time // DAY % KEPT_DAYS].astype(np.float64) for time in times]
-    known = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
-    slopes = trends([*times, midnight], [*known, np.array(healths, dtype=np.float64)])
+    points = [np.where(health == NO_HEALTH, np.nan, health) for health in kept]
+    slopes = trends([*times, midnight], [*points, np.array(healths, dtype=np.float64)])
     # 3. The rows, and when the next ones are.
     rows = _rows(some, zip(found, before, slopes, strict=True), labels, profiles.versions[group.version])
-    block["healths"][group.places, midnight // DAY % KEPT_DAYS] = healths
-    block["healths_until"][group.places] = midnight
-    block["newest"][group.places] = midnight
+    block["healths"][group.indexes, midnight // DAY % KEPT_DAYS] = healths
+    block["healths_until"][group.indexes] = midnight
+    block["newest"][group.indexes] = midnight
     due = _due_next(outlooks, group, np.full(len(some), midnight), midnight + DAY, profiles)
-    nightly = block["nightly"][group.places].astype(bool).tolist()
+    nightly = block["nightly"][group.indexes].astype(bool).tolist()
     return list(map(NightlyRow, _names(outlooks, group), rows, due, nightly))
 
 
-def _carried(outlooks: Outlooks, group: Group, clock: int, profiles: Profiles) -> Places:
-    """Brings outlooks that were stored at some time to a clock up to which all rows are out: those that nothing has
-    become due of stay as they are, and those that nothing but midnights and sessions that began lay in between of are
-    carried on, whatever lies ahead. Returns the places of the others: these have to be looked at anew, which takes a
-    hundred times as long."""
+def _fast_forward(outlooks: OutlookTable, group: Group, clock: int, profiles: Profiles) -> Indexes:
+    """Bring stored outlooks forward to a clock up to which all rows are emitted. An outlook for which nothing became
+    due stays as it is. One for which only midnights and session starts lie in between is updated in columns, whatever
+    lies ahead. Returns the indexes of the others: recomputing one takes a hundred times as long."""
     block, midnight = outlooks.blocks[group.block], clock // DAY * DAY
-    some = block[group.places]
+    some = block[group.indexes]
     as_stored = some["due"] > clock
     simple = ~as_stored & (some["steady"] == 1) & (some["turn"] > clock)
-    # Rows that are out ahead of the clock are told by whoever is asked for them.
+    # Rows emitted ahead of the clock need a recomputation.
     simple &= (some["newest"] <= clock) & (some["healths_until"] <= midnight)
-    places = group.places[simple]
-    if len(places):
-        # The healths of the midnights since they were stored.
-        some = block[places]
+    indexes = group.indexes[simple]
+    if len(indexes):
+        # The healths of the midnights since the outlooks were stored.
+        some = block[indexes]
         aging, first = columns(np.ascontiguousarray(some["numbers"].T)).aging, int(some["healths_until"].min()) + DAY
         for at in range(max(first, midnight - (KEPT_DAYS - 1) * DAY), midnight + 1, DAY):
-            health = score(aging, (at - some["paused"]).astype(np.float64), np.zeros(len(places)), MANY).health
+            health = score(aging, (at - some["paused"]).astype(np.float64), np.zeros(len(indexes)), MANY).health
             later = some["healths_until"] < at
-            block["healths"][places[later], at // DAY % KEPT_DAYS] = health[later]
-        block["healths_until"][places] = midnight
-        newest = np.maximum(np.maximum(block["newest"][places], midnight), _begin_sessions(block, places, clock))
-        block["newest"][places] = newest
-        _due_next(outlooks, group._replace(places=places), newest, midnight + DAY, profiles)
-    # Where a level was crossed since then its row is the newest, and the next one comes later.
-    return np.concatenate([group.places[~simple & ~as_stored], places[block["due"][places] <= clock]])
+            block["healths"][indexes[later], at // DAY % KEPT_DAYS] = health[later]
+        block["healths_until"][indexes] = midnight
+        newest = np.maximum(np.maximum(block["newest"][indexes], midnight), _begin_sessions(block, indexes, clock))
+        block["newest"][indexes] = newest
+        _due_next(outlooks, group._replace(indexes=indexes), newest, midnight + DAY, profiles)
+    # If a level was crossed since then, its row is the newest, and the next row comes later.
+    return np.concatenate([group.indexes[~simple & ~as_stored], indexes[block["due"][indexes] <= clock]])
 
 
-def _begin_sessions(block: Records, places: Places, clock: int) -> Places:
-    """Those up to the clock are no more ahead; when the last of them began, NONE where none did."""
-    ahead = np.stack([block[name][places] for name in SESSION_FIELDS])
-    last: Places = np.where((ahead != UNSET) & (ahead <= clock), ahead, NONE).max(axis=0)
-    # What is left comes first again, in the same order.
+def _begin_sessions(block: Records, indexes: Indexes, clock: int) -> Indexes:
+    """Remove the sessions up to the clock; returns when the last of them began, NONE where none did."""
+    ahead = np.stack([block[name][indexes] for name in SESSION_FIELDS])
+    last: Indexes = np.where((ahead != UNSET) & (ahead <= clock), ahead, NONE).max(axis=0)
+    # The remaining ones move to the front, in the same order.
     ahead = np.sort(np.where(ahead > clock, ahead, FOREVER), axis=0)
     for name, starts in zip(SESSION_FIELDS, ahead, strict=True):
-        block[name][places] = np.where(starts == FOREVER, UNSET, starts)
-    block["upcoming"][places] = np.minimum(block["turn"][places], ahead[0])
+        block[name][indexes] = np.where(starts == FOREVER, UNSET, starts)
+    block["upcoming"][indexes] = np.minimum(block["turn"][indexes], ahead[0])
     return last
 
 
@@ -194,11 +197,11 @@ def _rows(some: Records, scored: Iterable[_Scored], labels: Sequence[Labels], pr
     ]
 
 
-def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, profiles: Profiles) -> list[int]:
-    """When the next row is, after the newest one and up to the midnight that follows. A crossing is looked for only
-    where the next point's value has passed a level."""
-    block, places = outlooks.blocks[group.block], group.places
-    some = block[places]
+def _due_next(outlooks: OutlookTable, group: Group, newest: Indexes, midnight: int, profiles: Profiles) -> list[int]:
+    """When the next row is due, after the newest one and up to the following midnight. Searches for a crossing only
+    where the value at the next point has passed a level."""
+    block, indexes = outlooks.blocks[group.block], group.indexes
+    some = block[indexes]
     numbers = np.ascontiguousarray(some["numbers"].T)
     aging = columns(numbers).aging
     point = np.minimum(some["upcoming"], midnight)
@@ -208,19 +211,19 @@ def _due_next(outlooks: Outlooks, group: Group, newest: Places, midnight: int, p
     )
     due, crossed = point.copy(), list(passed_of_many(profiles.levels[group.version], begin, end))
     if crossed:
-        who = np.array([place for place, _ in crossed])
+        who = np.array([index for index, _ in crossed])
         ones, begins = columns(np.ascontiguousarray(numbers[:, who])).aging, newest[who]
-        silences = SilentTime(ones, begins - some["paused"][who], (some["booked_until"][who] > begins) * 1.0)
-        for place, at in zip(
-            who.tolist(), crossings(silences, begins, point[who], [one for _, one in crossed]), strict=True
+        periods = SilentPeriods(ones, begins - some["paused"][who], (some["booked_until"][who] > begins) * 1.0)
+        for index, at in zip(
+            who.tolist(), crossings(periods, begins, point[who], [one for _, one in crossed]), strict=True
         ):
             if at is not None:
-                due[place] = min(int(due[place]), at)
+                due[index] = min(int(due[index]), at)
     nightly = (due == midnight) & (some["upcoming"] > midnight)
-    block["due"][places], block["nightly"][places] = due, nightly
+    block["due"][indexes], block["nightly"][indexes] = due, nightly
     found: list[int] = due.tolist()
     return found
 
 
-def _names(outlooks: Outlooks, group: Group) -> list[str]:
-    return [outlooks.names[group.block * BLOCK + place] for place in group.places.tolist()]
+def _names(outlooks: OutlookTable, group: Group) -> list[str]:
+    return [outlooks.names[group.block * BLOCK + index] for index in group.indexes.tolist()]

@@ -1,8 +1,9 @@
-"""What a relationship looks forward to: the numbers of its snapshot, its healths of the last four weeks, when its next
-row is due: at the next midnight, together with all others for whom nothing but time passes, or at one of its own. Of
-all relationships of a partition as columns, so that a midnight is a few operations on arrays.
+"""The outlook of a relationship: the numbers of its snapshot, its healths of the last four weeks, and when its next row
+is due. That is either at the next midnight, shared with all relationships for which only time passes, or at an instant
+of its own. All relationships of a partition are stored as columns, so that a midnight is a few array operations.
 
-It is derived of the facts: a stored one counts only under the version of the formulas and profiles that made it."""
+An outlook is derived from the facts: a stored one is valid only under the version of the formulas and profiles that
+made it."""
 
 import heapq
 import struct
@@ -17,30 +18,30 @@ import numpy.typing as npt
 
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, FOREVER, NONE, UNSET
-from services.scoring.domain.layout import load_names, names_bytes
+from services.scoring.domain.layout import dump_names, load_names
 from services.scoring.domain.profiles import Profiles
 from services.scoring.domain.score import Aging, OpenGoal
-from services.scoring.domain.snapshots.snapshot import KNOWN, STEADY, WIDTH, Snapshot
-from services.scoring.domain.timeline import Ahead
+from services.scoring.domain.snapshots.snapshot import STEADY_FACTORS, STEADY_FEATURES, WIDTH, Snapshot
+from services.scoring.domain.timeline import Lookahead
 
 KEPT_DAYS = 30
-"""Midnights whose health is kept: a trend looks back on that of 28 days before a row's day."""
+"""Midnights whose health is stored: a trend looks back to the one 28 days before a row's day."""
 NO_HEALTH = -1
-"""At a midnight before anything stood."""
+"""At a midnight before any fact stood."""
 BLOCK = 1_024
-"""Relationships whose numbers lie together: they grow block by block, without being copied."""
+"""Relationships per block of numbers: the table grows block by block, without copying."""
 
 _FORMULAS = "1 silence-4"
-"""Changed whenever a snapshot of the same facts has other numbers, or the same numbers mean something else."""
+"""Change it whenever a snapshot of the same facts gets other numbers, or the same numbers get another meaning."""
 
 
-class Prospect(NamedTuple):
-    """Instants in microseconds. `paused`: by so much the active clock is behind. `newest`: the newest row, NONE: there
-    is none. `due`: no row comes before it, `upcoming`: the next instant that facts, profiles or stalling goals name,
-    `turn`: the next such one but the begin of the next sessions, which changes no snapshot; FOREVER if there is none.
-    `steady`: 1 if rows come by time alone, and the newest one is of the same snapshot; `nightly`: 1 if so, and the next
-    one is that of the next midnight, brought about by nothing else. `last_contact`, and the sessions that come next:
-    UNSET if there is none. `version`: which of the profiles, `profiles`: their fingerprint."""
+class Schedule(NamedTuple):
+    """Instants in microseconds. `paused`: how far the active clock is behind. `newest`: the newest row, NONE if there
+    is none. `due`: no row comes before it. `upcoming`: the next instant that facts, profiles or stalling goals name.
+    `turn`: the same, but ignoring the start of the next sessions, which changes no snapshot; FOREVER if there is none.
+    `steady`: 1 if rows come by time alone and the newest row is of the same snapshot. `nightly`: 1 if, in addition, the
+    next row is that of the next midnight and nothing else causes it. `last_contact` and the next sessions: UNSET if
+    there is none. `version`: the index of the profile version; `profiles`: the fingerprint of the profiles."""
 
     paused: int
     newest: int
@@ -61,7 +62,7 @@ class Prospect(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """What rows say of a snapshot beside numbers; the same for most relationships."""
+    """The texts that rows of a snapshot contain; the same for most relationships."""
 
     sources: tuple[str, ...] = ()
     requests: tuple[str, ...] = ()
@@ -70,35 +71,37 @@ class Labels(NamedTuple):
 
 class Outlook(NamedTuple):
     numbers: tuple[float, ...]
-    prospect: Prospect
+    schedule: Schedule
     labels: Labels
 
 
 SESSION_FIELDS = ("next_session", "second_session", "third_session", "fourth_session")
 _NO_SESSIONS = (UNSET,) * len(SESSION_FIELDS)
-_NO_PROSPECT = Prospect._make((0, NONE, FOREVER, FOREVER, FOREVER, NONE, 0, UNSET, *_NO_SESSIONS, 0, 0, 0, 0))
-NO_OUTLOOK = Outlook((0.0,) * WIDTH, _NO_PROSPECT, Labels())
-"""Of whom nothing is known."""
+_NO_SCHEDULE = Schedule._make((0, NONE, FOREVER, FOREVER, FOREVER, NONE, 0, UNSET, *_NO_SESSIONS, 0, 0, 0, 0))
+NO_OUTLOOK = Outlook((0.0,) * WIDTH, _NO_SCHEDULE, Labels())
+"""The outlook of a relationship without facts."""
 
 RECORD = np.dtype(
     [
         ("numbers", "<f8", (WIDTH,)),
         ("healths", "<i4", (KEPT_DAYS,)),
         ("healths_until", "<i8"),
-        *((name, "<i8") for name in Prospect._fields),
+        *((name, "<i8") for name in Schedule._fields),
     ]
 )
 _NUMBERS = struct.Struct(f"<{WIDTH}d")
-_PROSPECT = struct.Struct(f"<{len(Prospect._fields)}q")
-_PROSPECT_AT = RECORD.itemsize - _PROSPECT.size
+_SCHEDULE = struct.Struct(f"<{len(Schedule._fields)}q")
+_SCHEDULE_AT = RECORD.itemsize - _SCHEDULE.size
 _HEALTHS = struct.Struct(f"<{KEPT_DAYS}iq")
 _HEALTHS_AT = _NUMBERS.size
 _I64 = struct.Struct("<q")
-_UNTIL_AT = _PROSPECT_AT - _I64.size
-_NEWEST_AT = _PROSPECT_AT + Prospect._fields.index("newest") * _I64.size
+_UNTIL_AT = _SCHEDULE_AT - _I64.size
+_NEWEST_AT = _SCHEDULE_AT + Schedule._fields.index("newest") * _I64.size
 _U32 = struct.Struct(">I")
-VERSION = zlib.crc32(f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY} {KNOWN} {RECORD}".encode())
-"""Of what is derived: another set of numbers is another version of its own accord."""
+VERSION = zlib.crc32(
+    f"{_FORMULAS} {Aging._fields} {OpenGoal._fields} {STEADY_FACTORS} {STEADY_FEATURES} {RECORD}".encode()
+)
+"""Version of the derived data: any other set of numbers changes it automatically."""
 
 _VERSION = _U32.pack(VERSION)
 
@@ -106,10 +109,10 @@ Records = npt.NDArray[np.void]
 
 
 def outlook_of(
-    snapshot: Snapshot, after: int, rows: tuple[int, Snapshot, int | None], ahead: Ahead, profiles: Profiles
+    snapshot: Snapshot, after: int, rows: tuple[int, Snapshot, int | None], ahead: Lookahead, profiles: Profiles
 ) -> Outlook:
-    """What is known at an instant of the time to come. `rows`: the instant of the newest one up to it, its snapshot,
-    and when the next one is due (None: never without a further fact)."""
+    """The outlook at an instant. `rows`: the instant of the newest row up to it, its snapshot, and when the next row is
+    due (None: never without another fact)."""
     (newest, scored, due), (upcoming, turn, sessions) = rows, ahead
     midnight, pauses = (after // DAY + 1) * DAY, snapshot.frame.pauses
     paused = after - pauses.active(after) if pauses.union else 0
@@ -120,8 +123,8 @@ def outlook_of(
     )
     is_nightly = is_steady and due == midnight < upcoming and newest > midnight - bounds.LOOKBACK
     bookings, contact = snapshot.meetings.bookings, snapshot.last_contact
-    # By place: to name the fields takes twice as long, and every event has one.
-    prospect = Prospect._make(
+    # Positional: naming the fields takes twice as long, and every event makes one.
+    schedule = Schedule._make(
         (
             paused,
             newest,
@@ -138,159 +141,158 @@ def outlook_of(
             profiles.fingerprint,
         )
     )
-    voices = snapshot.voices
-    labels = Labels(snapshot.sources, voices.requests, voices.caps) if snapshot.exists else Labels()
-    return Outlook(snapshot.numbers, prospect, labels)
+    reports = snapshot.reports
+    labels = Labels(snapshot.sources, reports.requests, reports.caps) if snapshot.exists else Labels()
+    return Outlook(snapshot.numbers, schedule, labels)
 
 
-class Recent(NamedTuple):
-    """The instant of the newest row (NONE: there is none), the last midnight whose health is kept, and the healths at
-    those that were asked for (None: not all of them are kept)."""
+class RecentHealths(NamedTuple):
+    """The instant of the newest row (NONE if there is none), the last midnight whose health is stored, and the
+    requested healths (None if not all of them are stored)."""
 
     newest: int
     until: int
     healths: list[int | None] | None
 
 
-class Outlooks:
-    """Of the relationships of one partition. A place is a block and a row in it."""
+class OutlookTable:
+    """The outlooks of the relationships of one partition. An index is a block and a row in it."""
 
     def __init__(self) -> None:
         self.blocks: list[Records] = []
         self.names: list[str] = []
-        self.nearest_night = FOREVER
-        """No midnight before it is the next row of a relationship."""
-        self._alone: list[tuple[int, str]] = []
+        self.next_shared_midnight = FOREVER
+        """No relationship's shared midnight row is due before it."""
+        self._individual: list[tuple[int, str]] = []
         self._bytes: list[memoryview] = []
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
         self._labels: list[Labels] = []
-        self._interned: dict[Labels, Labels] = {}
+        self._shared_labels: dict[Labels, Labels] = {}
 
     @property
     def size(self) -> int:
         """Bytes of all columns."""
         return len(self.blocks) * BLOCK * RECORD.itemsize
 
-    def prospect(self, name: str) -> Prospect | None:
-        """None: nobody has looked at this relationship yet."""
-        place = self._places.get(name)
-        if place is None:
+    def schedule(self, name: str) -> Schedule | None:
+        """None if the relationship has no outlook yet."""
+        index = self._indexes.get(name)
+        if index is None:
             return None
-        return Prospect._make(
-            _PROSPECT.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _PROSPECT_AT)
+        return Schedule._make(
+            _SCHEDULE.unpack_from(self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _SCHEDULE_AT)
         )
 
-    def recent(self, name: str, midnights: Sequence[int]) -> Recent | None:
-        """`midnights`: at which healths are asked for, in ascending order. None: nobody has looked at this relationship
-        yet."""
-        place = self._places.get(name)
-        if place is None:
+    def recent(self, name: str, midnights: Sequence[int]) -> RecentHealths | None:
+        """`midnights`: the requested ones, ascending. None if the relationship has no outlook yet."""
+        index = self._indexes.get(name)
+        if index is None:
             return None
-        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        data, begin = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize
         newest = int(_I64.unpack_from(data, begin + _NEWEST_AT)[0])
         kept = _HEALTHS.unpack_from(data, begin + _HEALTHS_AT)
         until = kept[-1]
         if not until - KEPT_DAYS * DAY < midnights[0] <= midnights[-1] <= until:
-            return Recent(newest, until, None)
+            return RecentHealths(newest, until, None)
         found = [kept[midnight // DAY % KEPT_DAYS] for midnight in midnights]
         if NO_HEALTH in found:
-            return Recent(newest, until, [None if health == NO_HEALTH else health for health in found])
-        return Recent(newest, until, found)
+            return RecentHealths(newest, until, [None if health == NO_HEALTH else health for health in found])
+        return RecentHealths(newest, until, found)
 
-    def labels(self, place: int) -> Labels:
-        return self._labels[place]
+    def labels(self, index: int) -> Labels:
+        return self._labels[index]
 
     def write(self, name: str, outlook: Outlook) -> None:
-        numbers, prospect, labels = outlook
-        place = self._places[name] if name in self._places else self._place(name)
-        data, begin = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize
+        numbers, schedule, labels = outlook
+        index = self._indexes[name] if name in self._indexes else self._index_of(name)
+        data, begin = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize
         _NUMBERS.pack_into(data, begin, *numbers)
-        _PROSPECT.pack_into(data, begin + _PROSPECT_AT, *prospect)
-        self._labels[place] = self._interned.setdefault(labels, labels)
-        if prospect.nightly:
-            self.nearest_night = min(self.nearest_night, prospect.due)
+        _SCHEDULE.pack_into(data, begin + _SCHEDULE_AT, *schedule)
+        self._labels[index] = self._shared_labels.setdefault(labels, labels)
+        if schedule.nightly:
+            self.next_shared_midnight = min(self.next_shared_midnight, schedule.due)
         else:
-            self.put_alone(name, prospect.due)
+            self.push_individual(name, schedule.due)
 
     def next_due(self) -> int | None:
-        """No row is due before it; None: none is ever, without another fact."""
-        alone, night = self.next_alone(), self.nearest_night
+        """No row is due before it; None if no row is due without another fact."""
+        alone, night = self.next_individual(), self.next_shared_midnight
         return alone if night == FOREVER or (alone is not None and alone < night) else night
 
-    def next_alone(self) -> int | None:
-        """The least instant at which a relationship is due that has to be looked at by itself; entries that a later one
-        replaced are thrown away."""
-        while self._alone:
-            due, name = self._alone[0]
-            prospect = self.prospect(name)
-            if prospect is not None and prospect.due == due and not prospect.nightly:
+    def next_individual(self) -> int | None:
+        """The earliest instant at which a relationship is due that is scheduled individually; discards heap entries
+        that a later one replaced."""
+        while self._individual:
+            due, name = self._individual[0]
+            schedule = self.schedule(name)
+            if schedule is not None and schedule.due == due and not schedule.nightly:
                 return due
-            heapq.heappop(self._alone)
+            heapq.heappop(self._individual)
         return None
 
-    def pop_alone(self) -> str:
-        """The relationship that is due at `next_alone`."""
-        return heapq.heappop(self._alone)[1]
+    def pop_individual(self) -> str:
+        """The relationship that is due at `next_individual`."""
+        return heapq.heappop(self._individual)[1]
 
-    def put_alone(self, name: str, due: int) -> None:
+    def push_individual(self, name: str, due: int) -> None:
         if due != FOREVER:
-            heapq.heappush(self._alone, (due, name))
+            heapq.heappush(self._individual, (due, name))
 
-    def find_nearest_night(self) -> None:
+    def refresh_shared_midnight(self) -> None:
         nights = (block["due"][block["nightly"] == 1] for block in self.blocks)
-        self.nearest_night = min((int(due.min()) for due in nights if len(due)), default=FOREVER)
+        self.next_shared_midnight = min((int(due.min()) for due in nights if len(due)), default=FOREVER)
 
     def missing_healths(self, name: str, until: int) -> range:
-        """The midnights up to `until` that have to be known and are not, of somebody who was looked at."""
-        place = self._places[name]
-        (known,) = _I64.unpack_from(self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT)
-        return range(max(known + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
+        """The midnights up to `until` whose health is needed and not stored, for a relationship with an outlook."""
+        index = self._indexes[name]
+        (kept_until,) = _I64.unpack_from(self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT)
+        return range(max(kept_until + DAY, until - (KEPT_DAYS - 1) * DAY), until + 1, DAY)
 
-    def keep_healths(self, name: str, midnights: range, healths: Sequence[int | None]) -> None:
+    def store_healths(self, name: str, midnights: range, healths: Sequence[int | None]) -> None:
         if not midnights:
             return
-        record = self.blocks[(place := self._place(name)) // BLOCK][place % BLOCK]
+        record = self.blocks[(index := self._index_of(name)) // BLOCK][index % BLOCK]
         kept = record["healths"]
         for midnight, health in zip(midnights, healths, strict=True):
             kept[midnight // DAY % KEPT_DAYS] = NO_HEALTH if health is None else health
         record["healths_until"] = midnights[-1]
 
-    def forget_healths(self, name: str, since: int) -> None:
-        """Those of `since` and later are others now."""
-        place, until = self._places.get(name), -(-since // DAY) * DAY - DAY
-        if place is not None:
-            data, at = self._bytes[place // BLOCK], place % BLOCK * RECORD.itemsize + _UNTIL_AT
+    def invalidate_healths(self, name: str, since: int) -> None:
+        """Discard the healths at and after `since`."""
+        index, until = self._indexes.get(name), -(-since // DAY) * DAY - DAY
+        if index is not None:
+            data, at = self._bytes[index // BLOCK], index % BLOCK * RECORD.itemsize + _UNTIL_AT
             if _I64.unpack_from(data, at)[0] > until:
                 _I64.pack_into(data, at, until)
 
-    def dumped(self, name: str) -> bytes:
-        """As a state keeps it; empty if nobody has looked at this relationship yet."""
-        place = self._places.get(name)
-        if place is None:
+    def dump(self, name: str) -> bytes:
+        """The bytes that a state stores; empty if the relationship has no outlook yet."""
+        index = self._indexes.get(name)
+        if index is None:
             return b""
-        begin = place % BLOCK * RECORD.itemsize
-        record = self._bytes[place // BLOCK][begin : begin + RECORD.itemsize]
-        return b"".join([_VERSION, record, _dumped_labels(self._labels[place])])
+        begin = index % BLOCK * RECORD.itemsize
+        record = self._bytes[index // BLOCK][begin : begin + RECORD.itemsize]
+        return b"".join([_VERSION, record, _dump_labels(self._labels[index])])
 
     def load(self, name: str, derived: bytes) -> int | None:
-        """Takes what a state kept; its place. None: it is of another version."""
+        """Restore a stored outlook; returns its index, None if it is of another version."""
         if len(derived) < _U32.size + RECORD.itemsize or _U32.unpack_from(derived)[0] != VERSION:
             return None
-        place, end = self._place(name), _U32.size + RECORD.itemsize
-        begin = place % BLOCK * RECORD.itemsize
-        self._bytes[place // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
+        index, end = self._index_of(name), _U32.size + RECORD.itemsize
+        begin = index % BLOCK * RECORD.itemsize
+        self._bytes[index // BLOCK][begin : begin + RECORD.itemsize] = derived[_U32.size : end]
         labels, at = [], end
         for _ in Labels._fields:
             names, at = load_names(derived, at)
             labels.append(tuple(names))
         found = Labels(*labels)
-        self._labels[place] = self._interned.setdefault(found, found)
-        return place
+        self._labels[index] = self._shared_labels.setdefault(found, found)
+        return index
 
-    def _place(self, name: str) -> int:
-        found = self._places.get(name)
+    def _index_of(self, name: str) -> int:
+        found = self._indexes.get(name)
         if found is None:
-            found = self._places[name] = len(self.names)
+            found = self._indexes[name] = len(self.names)
             if found % BLOCK == 0:
                 block = np.zeros(BLOCK, RECORD)
                 block["healths_until"] = NONE
@@ -302,6 +304,6 @@ class Outlooks:
 
 
 @lru_cache(1 << 10)
-def _dumped_labels(labels: Labels) -> bytes:
-    """Remembered: the same for most relationships."""
-    return b"".join(map(names_bytes, labels))
+def _dump_labels(labels: Labels) -> bytes:
+    """Cached: the same for most relationships."""
+    return b"".join(map(dump_names, labels))

@@ -1,5 +1,5 @@
-"""Which profile scores a relationship at an instant: a look-up in the versions of its programme. They are
-events of the log, so the place among the other events decides."""
+"""Which profile scores a relationship at an instant: a look-up in the versions of its programme. Profiles are events of
+the log, so their position among the other events decides."""
 
 import hashlib
 import math
@@ -18,7 +18,7 @@ from services.scoring.domain.score import FEATURES, LOWERING, STALLED_REVIEWS, L
 
 class Parameters(NamedTuple):
     """`weights` of the factors, in the order of score.FACTORS; `coefficients` in that of score.FEATURES, with their
-    signs. Spans in days."""
+    signs. Periods in days."""
 
     weights: tuple[float, ...]
     base: float
@@ -66,7 +66,7 @@ class Profiles:
 
     @cached_property
     def parameters(self) -> list[Parameters]:
-        """The versions as the score reads them."""
+        """The versions in the form that the score uses."""
         return [parameters(version) for version in self.versions]
 
     @cached_property
@@ -76,50 +76,51 @@ class Profiles:
 
     @cached_property
     def fingerprint(self) -> int:
-        """Equal for equal versions: by it what was derived under them is known again."""
-        told = "\n".join(version.model_dump_json() for version in self.versions)
-        return int.from_bytes(hashlib.blake2b(told.encode(), digest_size=8).digest(), "big", signed=True)
+        """Equal for equal versions: identifies the profiles under which data was derived."""
+        serialized = "\n".join(version.model_dump_json() for version in self.versions)
+        return int.from_bytes(hashlib.blake2b(serialized.encode(), digest_size=8).digest(), "big", signed=True)
 
     def differ_from(self, other: "Profiles") -> int | None:
-        """The first instant at which the two look-ups give another profile (the beginning: 0); None: there is none."""
+        """The first instant at which the two look-ups differ (the beginning: 0); None if they never do."""
         instants = sorted({0, *self.changes, *other.changes})
-        return next((at for at in instants if timeless(self.at(at)) != timeless(other.at(at))), None)
+        return next((at for at in instants if without_start(self.at(at)) != without_start(other.at(at))), None)
 
 
 DEFAULT = Profiles()
-"""For a programme that nobody has described."""
+"""For a programme without a description."""
 
 
 class Programmes:
-    """The profiles of all programmes that anybody has described, by tenant and programme."""
+    """The profiles of all described programmes, by tenant and programme."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Profiles] = {}
+        self._profiles: dict[tuple[str, str], Profiles] = {}
         self._positions: dict[tuple[str, str], int] = {}
 
     def of(self, relationship: str, program: str) -> Profiles:
-        """Those of the programme of a relationship (`tenant/id`); the defaults for an unknown one."""
-        return self.known(relationship.split("/", 1)[0], program)
+        """The profiles of the programme of a relationship (`tenant/id`); the defaults for an unknown one."""
+        return self.lookup(relationship.split("/", 1)[0], program)
 
-    def known(self, tenant: str, program: str) -> Profiles:
-        return self._known.get((tenant, program), DEFAULT)
+    def lookup(self, tenant: str, program: str) -> Profiles:
+        return self._profiles.get((tenant, program), DEFAULT)
 
     def apply(self, tenant: str, program: str, profiles: Profiles, position: int) -> Profiles:
-        """Replaces what is known of a programme, unless that stands later on the log; returns what was known before."""
-        place = tenant, program
-        before = self.known(*place)
-        if position >= self._positions.get(place, NONE):
-            self._known[place], self._positions[place] = profiles, position
+        """Replace the profiles of a programme, unless the present ones are later on the log. Returns the previous
+        profiles."""
+        key = tenant, program
+        before = self.lookup(*key)
+        if position >= self._positions.get(key, NONE):
+            self._profiles[key], self._positions[key] = profiles, position
         return before
 
 
-def timeless(profile: Profile) -> Profile:
-    """What a profile says, whenever it began to."""
+def without_start(profile: Profile) -> Profile:
+    """The profile without the instant from which it holds."""
     return profile.model_copy(update={"effective_from": None})
 
 
 class AppliedProfiles(NamedTuple):
-    """`position` of the event on the log; NONE: they were told before profiles were events of it."""
+    """`position` of the event on the log; NONE: applied before profiles were events of the log."""
 
     tenant: str
     program: str

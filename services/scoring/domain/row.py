@@ -1,4 +1,4 @@
-"""What is known of a relationship at one instant: its score, and a row of its history."""
+"""The score of a relationship at one instant, and a row of its history."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ from schemas.programs import CalibrationEvidence
 from services.scoring.domain.bounds import ONE
 
 SILENCE = "silence"
-"""The part that silence takes of all factors."""
+"""The part that silence takes from all factors."""
 BANDS = ("critical", "strained", "steady", "thriving")
 BAND_BEGINS = (25 * ONE, 50 * ONE, 75 * ONE)
-"""Health from which on it is the next better band."""
+"""Health at which the next better band begins."""
 BEST_CAPPED = 1
-"""What caps a band lets it be strained at the best."""
+"""A cap limits the band to strained."""
 
 
 class PartValue(NamedTuple):
@@ -24,8 +24,8 @@ class PartValue(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """`health` is the sum of the contributions, exactly. `risk` in millionths. Of the parts and of the terms a column
-    each, most of which many rows share; `caps`: what holds the band at strained at the best."""
+    """`health` is exactly the sum of the contributions. `risk` in millionths. Parts and terms are columns, which many
+    rows share. `caps`: the reasons that limit the band to strained."""
 
     health: int
     risk: int
@@ -49,14 +49,14 @@ class Evaluation(NamedTuple):
 
 
 class PrecedingRow(NamedTuple):
-    """What a row's deltas are measured against."""
+    """The row against which deltas are measured."""
 
     at: int
     evaluation: Evaluation
 
 
 class HistoryRow(NamedTuple):
-    """What is known at one instant. Times in microseconds, numbers in millionths. Equal rows say the same."""
+    """The row of one instant. Times in microseconds, numbers in millionths. Rows with equal content compare equal."""
 
     causes: tuple[str, ...]
     evaluation: Evaluation

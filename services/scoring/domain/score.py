@@ -1,8 +1,8 @@
-"""The score as a closed form of time: between two facts nothing changes but the active clock.
+"""The score as a closed form of time: between two facts only the active clock changes.
 
-One source for a single instant (`ONE`: floats) and for columns of many relationships and instants (`MANY`: arrays).
-Exponentials and logarithms go through NumPy's ufuncs in both, the rest is IEEE arithmetic: so a value does not depend
-on how many are computed at once, to the last bit. And the levels that a score is watched at."""
+One implementation serves a single instant (`ONE`: floats) and columns of many relationships and instants (`MANY`:
+arrays). Exponentials and logarithms use NumPy's ufuncs in both, the rest is IEEE arithmetic, so a value does not depend
+on how many are computed at once, to the last bit. Also defines the levels at which a score is watched."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ FACTORS = (
     "growth",
     "expectations",
 )
-"""Of health, in the order in which they are shown; silence takes its share of what they give."""
+"""Of health, in display order; silence takes its share of their contributions."""
 FEATURES = (
     "silence",
     "pace",
@@ -40,29 +40,29 @@ FEATURES = (
 )
 """Of the disengagement model, in the order of its coefficients."""
 BASE = "base"
-"""The term that all share."""
+"""The intercept, a term of every score."""
 LOWERING = frozenset({"history", "activity", "booked"})
-"""A long history, contacts of late and a booking ahead lower the risk, everything else raises it."""
+"""A long history, recent contacts and a booking ahead lower the risk; everything else raises it."""
 
 RECENT_SHARE, GOALS_SHARE = 0.6, 0.4
-"""Of the goals factor: how lately anything changed, and how far the goals are."""
+"""Of the goals factor: how recent the last change is, and how far the goals are."""
 SILENCE_CADENCES = 3.0
 """Silence costs nothing up to three usual intervals: one skipped meeting is no silence."""
 GROWTH_REVIEWS = 2.0
-"""Growth is fresh for so many review periods."""
+"""Growth counts in full for this many review periods."""
 EXPECTED_WITHIN_DAYS = 14.0
-"""So long a relationship may take to agree on expectations and to prepare."""
+"""Time allowed to agree on expectations and to prepare."""
 EXPECTED_THINGS = 3
 """Expectations agreed, the mentor prepared, the mentee prepared."""
 LEAST_SILENCE_DAYS = 0.5
 GOALS_RATED = 8
-"""The newest goals that a score rates."""
+"""A score rates this many of the newest goals."""
 STALLED_REVIEWS = 2.0
-"""A goal is stalled when nothing changed for so many review periods."""
+"""A goal is stalled after this many review periods without a change."""
 MILLIONTHS = 1e6
 
 FEW = 4
-"""So many are computed one by one: to set up columns costs as much."""
+"""Up to this many are computed one by one: setting up columns costs as much."""
 
 Number = Any
 """A float, or an array of floats."""
@@ -71,15 +71,15 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Operations:
-    """What the formulas need beyond + - * /."""
+    """Operations of the formulas beyond + - * /."""
 
     exp: Callable[[Number], Number]
     fresh: Callable[[Number], Number]
-    """Of an age: 1 up to one interval, then halved with every further one."""
+    """Of an age: 1 up to one interval, then halved by every further one."""
     log: Callable[[Number], Number]
     log1p: Callable[[Number], Number]
     floor: Callable[[Number], Number]
-    """Of a number that is not below 0."""
+    """Of a number that is not negative."""
     max: Callable[[Number, Number], Number]
     rint: Callable[[Number], Number]
     where: Callable[[Number, Number, Number], Number]
@@ -98,7 +98,7 @@ ONE = Operations(
     where=lambda condition, a, b: a if condition else b,
     some=bool,
 )
-"""NumPy's functions give floats of its own, which are floats to everybody else."""
+"""NumPy's functions return NumPy floats, which are Python floats too."""
 MANY = Operations(
     exp=np.exp,
     fresh=lambda age: np.exp2(1.0 - np.maximum(age, 1.0)),
@@ -113,7 +113,7 @@ MANY = Operations(
 
 
 class OpenGoal(NamedTuple):
-    """Numbers of one goal that ages: its SMART share, its progress, since when it ages on the active clock."""
+    """A goal that ages: its SMART share, its progress, and since when it ages on the active clock."""
 
     smart: Number
     done: Number
@@ -121,10 +121,10 @@ class OpenGoal(NamedTuple):
 
 
 class Aging(NamedTuple):
-    """What the score of a relationship needs until its next fact: numbers, or columns of them. Instants are on the
-    active clock, in microseconds; weights are points at the most, 0 for a factor without data. `steady`: the points of
-    the factors that time does not change; `ended_goals`: of ended goals, the sum of SMART share times progress;
-    `stalls`: when the open goals count as stalled; `horizon` in days; `others`: the predictor without what time
+    """The inputs of a relationship's score until its next fact: numbers, or columns of them. Instants are on the active
+    clock, in microseconds; weights are the most points, 0 for a factor without data. `steady`: the points of the
+    factors that time does not change; `ended_goals`: the sum over ended goals of SMART share times progress; `stalls`:
+    when the open goals count as stalled; `horizon` in days; `others`: the predictor without the terms that time
     changes."""
 
     steady: Number
@@ -156,9 +156,9 @@ class Aging(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """`health` and `risk` in whole millionths. The factors of 0 to 1 that time changes, `core` the points of all
-    factors, `silence` the share of them that silence takes; `quiet`, `elapsed`, `stalled` and `booked`: features of the
-    model."""
+    """`health` and `risk` in whole millionths. The factors of 0 to 1 that time changes; `core`: the points of all
+    factors; `silence`: the share of them that silence takes; `quiet`, `elapsed`, `stalled` and `booked`: features of
+    the model."""
 
     health: Number
     risk: Number
@@ -175,9 +175,9 @@ class Scores(NamedTuple):
 
 
 def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
-    """At the instant `now` of the active clock; `booked`: 1.0 while a booking lies ahead, else 0.0. Ages may be below
-    0: all of them count from one interval, or from half a day on. A factor that weighs nothing anywhere, as most of
-    them, is not computed."""
+    """At the instant `now` of the active clock; `booked`: 1.0 while a booking lies ahead, else 0.0. Ages may be
+    negative: all formulas start at one interval, or at half a day. A factor without weight in any column, as most have,
+    is not computed."""
     fresh, some = ops.fresh, ops.some
     since_contact = (now - s.contact) / DAY
     rhythm = fresh((now - s.held) / DAY / s.cadence)
@@ -204,7 +204,7 @@ def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
     stalled = (now >= s.stalls) * 1.0
     of_time = s.silence_weight * quiet + s.elapsed_weight * elapsed + s.stalled_weight * stalled
     predictor = s.others + of_time - s.booked_weight * booked
-    # By place: to name the fields takes twice as long, and an event is scored three times.
+    # Positional: naming the fields takes twice as long, and an event is scored three times.
     return Scores(
         ops.floor((core - silence * core) * MILLIONTHS + 0.5),
         ops.floor(probability(predictor, ops) * MILLIONTHS + 0.5),
@@ -236,7 +236,7 @@ def _goals(s: Aging, now: Number, ops: Operations) -> Number:
 
 
 class Level(NamedTuple):
-    """Health falls to it, risk rises to it."""
+    """A level that health falls to, or that risk rises to."""
 
     cause: str
     is_health: bool

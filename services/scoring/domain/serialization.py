@@ -1,4 +1,4 @@
-"""A row as the event that tells it: `score.changed` or `score.corrected`, with an id that a repeat does not change."""
+"""A row as an event, `score.changed` or `score.corrected`, with an id that a repeat does not change."""
 
 import hashlib
 from functools import lru_cache
@@ -15,7 +15,7 @@ from services.scoring.domain.row import HistoryRow
 
 SOURCE = "/rapport/scoring"
 MODEL = "silence-4"
-"""The formulas: health with nine factors and its trend by midnights, disengagement with time elapsed, recent activity
+"""The formulas: health with nine factors and its trend by midnights; disengagement with elapsed time, recent activity
 and covariates."""
 UNCALIBRATED = "uncalibrated"
 
@@ -56,15 +56,15 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
     if trigger is not None:
         event["causationid"] = trigger.id
         if emission.changed and isinstance(trigger.data, SupportRequested | SupportResolved):
-            # Who asked is a side, if it is one of the two; an administrator who asks for them waits for no word of it.
-            said = trigger.data
-            asked = isinstance(said, SupportRequested) and said.by in {"mentor", "mentee"}
-            event["data"]["call"] = {"request_id": said.request_id, "by": said.by if asked else None}
+            # `by` is a side or null: an administrator who requests support does not wait for a reply.
+            request = trigger.data
+            is_by_side = isinstance(request, SupportRequested) and request.by in {"mentor", "mentee"}
+            event["data"]["call"] = {"request_id": request.request_id, "by": request.by if is_by_side else None}
     return to_json(event)
 
 
 def clock_event(partition: int, clock: int) -> bytes:
-    """All rows of the partition up to `clock` are out; valid under schemas.scores.SCORE_EVENT."""
+    """All rows of the partition up to `clock` are emitted; valid under schemas.scores.SCORE_EVENT."""
     moment = _time(clock)
     event = {
         "specversion": "1.0",
@@ -81,7 +81,7 @@ def clock_event(partition: int, clock: int) -> bytes:
 
 
 def event_id(emission: Emission, mode: str) -> str:
-    """A repeat is the same event; another position, version or mode is another one."""
+    """A repeat has the same id; another position, version or mode has another."""
     row = emission.row
     scored_by = "" if row is None else f"{row.profile}\0{row.calibration or UNCALIBRATED}"
     versions = f"{scored_by}\0{MODEL}\0{mode}"
@@ -98,7 +98,7 @@ def _score(row: HistoryRow) -> dict[str, Any]:
         "risk": evaluation.risk / ONE,
         "parts": [
             {"name": name, "value": value / ONE, "weight": weight, "contribution": share / ONE, "delta": delta / ONE}
-            for name, value, weight, share, delta in zip(*told_columns(row), strict=True)
+            for name, value, weight, share, delta in zip(*part_columns(row), strict=True)
         ],
         "risk_terms": [
             {"name": name, "value": value / ONE}
@@ -128,8 +128,8 @@ def _score(row: HistoryRow) -> dict[str, Any]:
     }
 
 
-class ToldParts(NamedTuple):
-    """Of the parts of a row a column each: `weights` in points, the other numbers in millionths."""
+class PartColumns(NamedTuple):
+    """The parts of a row as columns: `weights` in points, the other numbers in millionths."""
 
     names: tuple[str, ...]
     values: tuple[int, ...]
@@ -138,21 +138,21 @@ class ToldParts(NamedTuple):
     deltas: tuple[int, ...]
 
 
-def told_columns(row: HistoryRow) -> ToldParts:
-    """The parts with their deltas. A factor that was not there before counts from 0; one that has gone is told with
-    what it took away."""
+def part_columns(row: HistoryRow) -> PartColumns:
+    """The parts with their deltas. A factor that was not there before counts from 0; one that is gone is listed with
+    the points it took away."""
     now, before = row.evaluation, row.before
     names, values, weights, shares = now.names, now.values, now.weights, now.contributions
     if before is None:
-        return ToldParts(names, values, weights, shares, shares)
+        return PartColumns(names, values, weights, shares, shares)
     then = before.evaluation
     if then.names == names:
         # The usual case: a relationship has the same factors for months.
-        return ToldParts(names, values, weights, shares, tuple(map(sub, shares, then.contributions)))
+        return PartColumns(names, values, weights, shares, tuple(map(sub, shares, then.contributions)))
     was = dict(zip(then.names, then.contributions, strict=True))
     gone = {name: share for name, share in was.items() if name not in names}
     none = (0,) * len(gone)
-    return ToldParts(
+    return PartColumns(
         (*names, *gone),
         (*values, *none),
         (*weights, *map(float, none)),
@@ -163,7 +163,7 @@ def told_columns(row: HistoryRow) -> ToldParts:
 
 @lru_cache(1 << 14)
 def _time(micros: int) -> str:
-    """Remembered: a row names its own instant several times, and a midnight is that of many rows."""
+    """Cached: a row contains its own instant several times, and many rows share a midnight."""
     return to_rfc3339(from_micros(micros))
 
 

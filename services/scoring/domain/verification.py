@@ -1,4 +1,4 @@
-"""Whether stored rows are the truth: both told in the same words, hashed, and the first difference named."""
+"""Whether stored rows are the truth: both in the same comparable form, hashed, with the first difference."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from schemas.primitives import from_micros, to_rfc3339
 from services.scoring.domain.bounds import millionths
 from services.scoring.domain.evaluation import PARTS
 from services.scoring.domain.row import HistoryRow
-from services.scoring.domain.serialization import UNCALIBRATED, ToldParts, told_columns
+from services.scoring.domain.serialization import UNCALIBRATED, PartColumns, part_columns
 
 
 class ComparableRow(NamedTuple):
-    """What is compared of a row: all of it but id, position, trigger, recordedtime and mode. Numbers in millionths. Of
-    parts and terms a column each, in the order in which they are computed; `before` as (as_of, health, band, risk)."""
+    """The compared content of a row: everything but id, position, trigger, recordedtime and mode. Numbers in
+    millionths. Parts and terms are columns, in the order of computation; `before` is (as_of, health, band, risk)."""
 
     causes: tuple[str, ...]
     health: int
@@ -44,7 +44,7 @@ class ComparableRow(NamedTuple):
 
 
 class RowsDigest(NamedTuple):
-    """Of the rows of one relationship; `digest` is empty where there are none."""
+    """Of the rows of one relationship; `digest` is empty if there are none."""
 
     rows: int
     digest: bytes
@@ -55,7 +55,8 @@ NO_ROWS = RowsDigest(0, b"")
 
 @dataclass
 class Verdict:
-    """Grows relationship by relationship, in one order. The hashes are equal if and only if the statements are."""
+    """Accumulates relationship by relationship, in one order. The hashes are equal if and only if the comparable rows
+    are."""
 
     rows: int = 0
     stored_rows: int = 0
@@ -67,10 +68,10 @@ class Verdict:
     def equal(self) -> bool:
         return self.true_hash == self.stored_hash
 
-    def deny(self, relationship: str, said: str) -> None:
-        """What all its rows in the table say alike is not the truth."""
-        self._stored.update(f"{relationship}\0{said}".encode())
-        self.first_difference = self.first_difference or f"{relationship}: {said}"
+    def add_mismatch(self, relationship: str, texts: str) -> None:
+        """A value that all rows of the relationship share in the table is not the truth."""
+        self._stored.update(f"{relationship}\0{texts}".encode())
+        self.first_difference = self.first_difference or f"{relationship}: {texts}"
 
     @property
     def true_hash(self) -> str:
@@ -88,50 +89,50 @@ class Verdict:
 
 
 def comparable(row: HistoryRow) -> ComparableRow:
-    # Everything by place: to name the fields takes four times as long.
+    # Positional throughout: naming the fields takes four times as long.
     causes, now, before, slope, status, started, cadence, contact, session, requests, sources, profile, made_by, _ = row
     health, risk, band, now_names, *_, term_names, effects, confidence, caps = now
-    parts, told = told_columns(row), None
+    parts, previous = part_columns(row), None
     if before is not None:
         at, then = before
-        told = (at, then.health, then.band, then.risk)
+        previous = (at, then.health, then.band, then.risk)
         if len(parts.names) > len(now_names):
-            # What has gone is told behind all others.
+            # Parts that are gone are listed after all others.
             in_turn = sorted(zip(*parts, strict=True), key=lambda part: PARTS.index(part[0]))
-            parts = ToldParts(*zip(*in_turn, strict=True))
+            parts = PartColumns(*zip(*in_turn, strict=True))
     names, values, weights, contributions, deltas = parts
     of_parts = (names, values, tuple(map(millionths, weights)), contributions, deltas)
     return ComparableRow(
-        *(causes, health, band, caps, risk, *of_parts, told, term_names, effects),
+        *(causes, health, band, caps, risk, *of_parts, previous, term_names, effects),
         *(confidence, slope, status, started, millionths(cadence), contact, session, requests, profile),
         made_by or UNCALIBRATED,
         sources,
     )
 
 
-def digest_of(relationship: str, said: Sequence[bytes], numbers: bytes) -> RowsDigest:
-    """Equal for equal rows only. `said`: of each row `words` of its causes, band, caps, parts, of the band before ("":
-    there is no row before), of its terms, status, open requests, profile, calibration and sources. `numbers`: of all,
-    integers of 64 bits, the least byte first: instant, health, risk, confidence, trend, start, cadence, last contact,
-    next session, instant, health and risk before (UNSET for none); values, weights, contributions and deltas of the
-    parts, and the terms. How many these are its words say."""
-    if not said:
+def digest_of(relationship: str, texts: Sequence[bytes], numbers: bytes) -> RowsDigest:
+    """Equal for equal rows only. `texts`: for each row, `words` of its causes, band, caps, parts, the band before ("":
+    no row before), its terms, status, open requests, profile, calibration and sources. `numbers`: of all rows, 64 bit
+    little-endian integers: instant, health, risk, confidence, trend, start, cadence, last contact, next session, the
+    instant, health and risk before (UNSET for none); then values, weights, contributions and deltas of the parts, and
+    the terms, as many as the row's texts name."""
+    if not texts:
         return NO_ROWS
-    # Where there is no word and no length of one, numbers begin.
-    found = hashlib.sha256(b"".join([relationship.encode(), b"\0", *said, b"\0", numbers]))
-    return RowsDigest(len(said), found.digest())
+    # The numbers begin where neither a word nor its length follows.
+    found = hashlib.sha256(b"".join([relationship.encode(), b"\0", *texts, b"\0", numbers]))
+    return RowsDigest(len(texts), found.digest())
 
 
 @lru_cache(1 << 12)
-def words(*said: str | tuple[str, ...]) -> bytes:
-    """Each with its length, and where there are several first how many: so that a database can say the same, and no two
-    rows share it. Remembered: most rows have the same words."""
-    flat = [word for one in said for word in ((one,) if isinstance(one, str) else (str(len(one)), *one))]
+def words(*texts: str | tuple[str, ...]) -> bytes:
+    """Each word with its length; a tuple is preceded by its count. A database can build the same bytes, and no two rows
+    share them. Cached: most rows have the same words."""
+    flat = [word for one in texts for word in ((one,) if isinstance(one, str) else (str(len(one)), *one))]
     return b"".join([b"%d:%b" % (len(word), word) for word in map(str.encode, flat)])
 
 
 def combined(digests: Mapping[str, bytes]) -> str:
-    """The hash of a verdict on these relationships, in whatever order they were computed."""
+    """The hash of a verdict on these relationships, independent of the order of computation."""
     found = hashlib.sha256()
     for relationship in sorted(digests):
         found.update(digests[relationship])
@@ -143,10 +144,10 @@ def difference(relationship: str, true: Mapping[int, ComparableRow], stored: Map
         ours, theirs = true.get(as_of), stored.get(as_of)
         if ours == theirs:
             continue
-        place = f"{relationship} at {to_rfc3339(from_micros(as_of))}"
+        where = f"{relationship} at {to_rfc3339(from_micros(as_of))}"
         if ours is None or theirs is None:
-            return f"{place}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
+            return f"{where}: the row is {'missing from the table' if theirs is None else 'not part of the truth'}"
         fields = zip(ComparableRow._fields, ours, theirs, strict=True)
         others = (f"{name} is {b} in the table, {a} in truth" for name, a, b in fields if a != b)
-        return "; ".join([place, *others])
+        return "; ".join([where, *others])
     return None

@@ -1,5 +1,5 @@
-"""Trying another profile over the same history: which relationships would have alerted, when, and how many more. Rows
-are judged as notify judges them, had everything been known in time."""
+"""Try another profile over the same history: which relationships would have alerted, when, and how many more. Rows are
+evaluated as notify evaluates them, as if everything had been known in time."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -21,7 +21,7 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class RuleNumbers(NamedTuple):
-    """What a rule of levels looks at; no other is tried, so the rest says nothing."""
+    """The inputs of a levelled rule; no other rule is tried, so the remaining fields keep their defaults."""
 
     health: float
     risk: float
@@ -33,64 +33,68 @@ class RuleNumbers(NamedTuple):
 
 
 class TrialAlert(NamedTuple):
-    """`resolved` None: it was still open at the end."""
+    """`resolved` None: still open at the end."""
 
     fired: int
     resolved: int | None
 
 
 def alerts(rule: Rule, rows: Mapping[int, HistoryRow], until: int) -> list[TrialAlert]:
-    """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline stands at
-    a time."""
+    """From all rows of a relationship, in order, up to `until`. No row can both fire and clear: one deadline is pending
+    at a time."""
     found: list[TrialAlert] = []
-    bad: list[_Run | None] = [None] * len(rule.tiers)
-    clear: _Run | None = None
+    firing: list[_Streak | None] = [None] * len(rule.tiers)
+    clearing: _Streak | None = None
     for at, row in (*rows.items(), (until, None)):
-        # 1. The deadline takes effect, if it lies no later. While paused nobody knows when that is.
+        # 1. The deadline takes effect if it is due by now. While the relationship is paused there is none.
         is_open = bool(found) and found[-1].resolved is None
-        fires = zip(bad, (tier.hold for tier in rule.tiers), strict=True)
-        runs = [(clear, rule.clear_hold)] if is_open else list(fires)
-        dues = [run.at + hold // MICROSECOND - run.active for run, hold in runs if run and not run.paused]
+        fires = zip(firing, (tier.hold for tier in rule.tiers), strict=True)
+        streaks = [(clearing, rule.clear_hold)] if is_open else list(fires)
+        dues = [
+            streak.at + hold // MICROSECOND - streak.active for streak, hold in streaks if streak and not streak.paused
+        ]
         due = min(dues, default=None)
         if due is not None and due <= at:
             found = [*found[:-1], found[-1]._replace(resolved=due)] if is_open else [*found, TrialAlert(due, None)]
-        # 2. What the row says.
+        # 2. Apply the row.
         if row is None:
             break
         if row.status == "ended":
-            bad, clear = [None] * len(bad), None
+            firing, clearing = [None] * len(firing), None
             if found and found[-1].resolved is None:
                 found[-1] = found[-1]._replace(resolved=at)
             continue
         score = row.evaluation
         now = RuleNumbers(score.health / ONE, score.risk / ONE, score.confidence / ONE)
-        reached = zip(bad, rule.tiers, strict=True)
-        bad = [_continued(run, at, row) if rule.reaches(now, tier.level) else None for run, tier in reached]
-        clear = _continued(clear, at, row) if rule.clears(now, None) else None
+        reached = zip(firing, rule.tiers, strict=True)
+        firing = [
+            _extend_streak(streak, at, row) if rule.reaches(now, tier.level) else None for streak, tier in reached
+        ]
+        clearing = _extend_streak(clearing, at, row) if rule.clears(now, None) else None
     return found
 
 
 def watching(rules: tuple[Rule, ...], watch: WatchLevels) -> WatchLevels:
-    """With the levels of the rules: a crossing is an instant of its own, so that alerts come to the second."""
+    """With the levels of the rules: a crossing is an instant of its own, so alerts are exact to the second."""
     levels: dict[Measure, set[float]] = {"health": set(watch.health), "risk": set(watch.risk)}
     for rule in rules:
         levels[rule.measure].update(rule.levels)
     return WatchLevels(health=tuple(sorted(levels["health"])), risk=tuple(sorted(levels["risk"])))
 
 
-class _Run(NamedTuple):
-    """Something has held up to the row at `at`, for `active` microseconds that were not paused."""
+class _Streak(NamedTuple):
+    """A condition that has held up to the row at `at`, for `active` microseconds outside pauses."""
 
     active: int
     at: int
     paused: bool
 
 
-def _continued(run: _Run | None, at: int, row: HistoryRow) -> _Run:
+def _extend_streak(streak: _Streak | None, at: int, row: HistoryRow) -> _Streak:
     paused = row.status == "paused"
-    if run is None:
-        return _Run(0, at, paused)
-    return _Run(run.active + (0 if run.paused else at - run.at), at, paused)
+    if streak is None:
+        return _Streak(0, at, paused)
+    return _Streak(streak.active + (0 if streak.paused else at - streak.at), at, paused)
 
 
 WEEK = 7 * DAY
@@ -109,14 +113,13 @@ class TrialSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Candidates:
-    """The profiles to be tried, by programme (`tenant/id`), or one for all of them. Each as if it had held from the
-    beginning."""
+    """The profiles to try, by programme (`tenant/id`), or one for all. Each as if it had held from the beginning."""
 
     of_all: Profile | None = None
     of_program: Mapping[str, Profile] = field(default_factory=dict)
 
     def of(self, program: str) -> Profile | None:
-        """None: nothing is tried on this programme."""
+        """None: no profile is tried on this programme."""
         return self.of_program.get(program, self.of_all)
 
     @property
@@ -131,8 +134,9 @@ class TrialQuestion:
     span: TrialSpan
 
 
-class Compared(NamedTuple):
-    """One rule of one relationship: its alerts of the span with the present profiles, and with the other one."""
+class RuleComparison(NamedTuple):
+    """One rule of one relationship: its alerts of the span with the present profiles (`now`), and with the candidate
+    (`then`)."""
 
     relationship: str
     program: str
@@ -142,7 +146,7 @@ class Compared(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Relationships that alert only with the other profile, only with the present ones, or with both, by any rule."""
+    """Relationships that alert, by any rule, only with the candidate, only with the present profiles, or with both."""
 
     gained: int
     lost: int
@@ -150,8 +154,8 @@ class Balance(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """One rule of one programme (`tenant/programme`). `more`, `fewer`: relationships that alert only with the other
-    profile, or only with the present ones."""
+    """One rule of one programme (`tenant/programme`). `more`, `fewer`: relationships that alert only with the
+    candidate, or only with the present profiles."""
 
     program: str
     rule: str
@@ -162,20 +166,22 @@ class Summary(NamedTuple):
     fewer: int
 
 
-def compare(relationship: str, account: FullHistory, present: Profiles, question: TrialQuestion) -> list[Compared]:
-    """Both sides are judged on all that is known, from the beginning on: an alert that was open before the span is none
-    of the span. Nothing where no profile is tried on the programme."""
-    candidate = question.candidates.of(_programme(relationship, account.program))
+def compare(
+    relationship: str, history: FullHistory, present: Profiles, question: TrialQuestion
+) -> list[RuleComparison]:
+    """Both sides use all facts, from the beginning: an alert that opened before the span is not part of it. Empty if no
+    profile is tried on the programme."""
+    candidate = question.candidates.of(_programme(relationship, history.program))
     if candidate is None:
         return []
-    now, then = (_alerts(account, profiles, question) for profiles in (present, Profiles((candidate,))))
+    now, then = (_alerts(history, profiles, question) for profiles in (present, Profiles((candidate,))))
     return [
-        Compared(relationship, account.program, rule.name, ours, theirs)
+        RuleComparison(relationship, history.program, rule.name, ours, theirs)
         for rule, ours, theirs in zip(question.rules, now, then, strict=True)
     ]
 
 
-def balance(compared: Iterable[Compared]) -> Balance:
+def balance(compared: Iterable[RuleComparison]) -> Balance:
     now, then = set[str](), set[str]()
     for one in compared:
         now.update([one.relationship] if one.now else ())
@@ -183,8 +189,8 @@ def balance(compared: Iterable[Compared]) -> Balance:
     return Balance(gained=len(then - now), lost=len(now - then), kept=len(now & then))
 
 
-def summaries(compared: Iterable[Compared]) -> list[Summary]:
-    grouped: dict[tuple[str, str], list[Compared]] = defaultdict(list)
+def summaries(compared: Iterable[RuleComparison]) -> list[Summary]:
+    grouped: dict[tuple[str, str], list[RuleComparison]] = defaultdict(list)
     for one in compared:
         grouped[_programme(one.relationship, one.program), one.rule].append(one)
     return [
@@ -205,10 +211,10 @@ def _programme(relationship: str, program: str) -> str:
     return partition_key(relationship.split("/", 1)[0], program)
 
 
-def _alerts(account: FullHistory, profiles: Profiles, question: TrialQuestion) -> list[tuple[TrialAlert, ...]]:
+def _alerts(history: FullHistory, profiles: Profiles, question: TrialQuestion) -> list[tuple[TrialAlert, ...]]:
     since, until = question.span
     versions = [
         version.model_copy(update={"watch": watching(question.rules, version.watch)}) for version in profiles.versions
     ]
-    rows = ScoreHistory(account.facts, Profiles(versions)).rows(NONE, until)
+    rows = ScoreHistory(history.facts, Profiles(versions)).rows(NONE, until)
     return [tuple(a for a in alerts(rule, rows, until) if since <= a.fired) for rule in question.rules]

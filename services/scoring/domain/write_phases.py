@@ -1,8 +1,9 @@
-"""What a worker does with a partition, as phases of writes. Each phase must be acknowledged before the next begins:
-outputs, then states, then the watermark. A crash anywhere repeats work; it leaves no hole and emits nothing twice.
+"""The writes of a worker for one partition, in phases. Each phase must be acknowledged before the next begins: outputs,
+then states, then the watermark. A crash at any point repeats work; it leaves no gap and emits nothing twice.
 
-Rows that time alone brings are announced before they go out: the watermark says how far the clock may be. After a crash
-they are emitted again before any record is applied, so that one which a late fact takes away is known and deleted."""
+Rows that time alone brings are announced before they are emitted: the watermark states how far the clock may be. After
+a crash they are emitted again before any record is applied, so that a row removed by a late fact is known and deleted.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
@@ -17,15 +18,15 @@ from services.scoring.domain.partition import Emission, ScoredPartition
 Write = Emission | ChangelogEntry
 Phase = Sequence[Write]
 PAUSE: Phase = ()
-"""Nothing to write: others may be let in, for what comes next may take a while. Rows may wait to be written, so nobody
-stops here for good who means to begin again."""
+"""Nothing to write: other tasks may run, because the next step may take a while. Rows may still be unwritten, so a
+caller that wants to restart must not stop here."""
 ROUND = 500
-"""Rows, or states, between two rounds of acknowledgements: a tenth of a second of work, so that heartbeats and a stop
-get in."""
+"""Rows, or states, per round of acknowledgements: a tenth of a second of work, so that heartbeats and a stop are
+served."""
 
 
 class LogRecord(NamedTuple):
-    """`event` None: the value was no event; it is quarantined elsewhere and only counts as read."""
+    """`event` None: the value was no event; it goes to the dead letters elsewhere and only counts as read."""
 
     offset: int
     key: str
@@ -33,8 +34,8 @@ class LogRecord(NamedTuple):
 
 
 class PartitionProcessor:
-    """One assignment of one partition: writes under its own number, and deletes what older ones left. `announced`: up
-    to which instant rows may be out."""
+    """One assignment of one partition: writes under its own generation, and deletes the records of older ones.
+    `announced`: the instant up to which rows may be emitted already."""
 
     def __init__(
         self, number: int, partition: ScoredPartition, older: dict[str, set[int]], announced: int = NONE
@@ -42,13 +43,13 @@ class PartitionProcessor:
         self.partition = partition
         self._number = number
         self._older = {name: set(numbers) - {number} for name, numbers in older.items()}
-        self._marked = False
+        self._watermark_written = False
         self._stored = PartitionWatermark(partition.offset, partition.clock, max(partition.clock, announced))
 
     def run(self, records: Iterable[LogRecord], ceiling: int = FOREVER) -> Iterator[Phase]:
-        """Applies records one by one, so that what an event emits never depends on where a batch ends. A batch that
-        emits much is acknowledged in several rounds. `ceiling`: no record moves the clock beyond it."""
-        round_ = _Round()
+        """Apply records one by one, so that what an event emits never depends on batch boundaries. A batch with many
+        emissions is acknowledged in several rounds. `ceiling`: no record moves the clock beyond it."""
+        round_ = _PendingRound()
         for offset, key, event in records:
             yield PAUSE
             if event is None:
@@ -59,39 +60,40 @@ class PartitionProcessor:
             if clock > self.partition.clock:
                 for due in self.partition.advance(clock):
                     yield PAUSE
-                    round_.passes = max(round_.passes, clock) if due else round_.passes
+                    round_.announce_until = max(round_.announce_until, clock) if due else round_.announce_until
                     round_.outputs += due
                     if len(round_.outputs) >= ROUND:
                         yield from self._acknowledge(round_)
-            # Asked of the type itself: pydantic answers whether it is a kind of event in twenty times as long.
+            # An exact type check: isinstance of a pydantic model takes twenty times as long.
             if type(event) is ProfileSet:
                 yield from self._acknowledge(round_)
                 yield from self._apply_profiles(event, offset)
                 continue
-            changed = self.partition.take(event, key, offset)
-            round_.touched.add(key)
+            changed = self.partition.apply(event, key, offset)
+            round_.changed_names.add(key)
             if not changed:
                 continue
-            # Where the wall clock stopped the record, even its own row is one that it may not bring again.
-            if self._brings_more(changed, to_micros(event.time) if recorded == clock else NONE):
-                round_.passes = self.partition.clock
+            # If the wall clock capped the record, a retry may not emit even the record's own row.
+            if self._emits_beyond_own(changed, to_micros(event.time) if recorded == clock else NONE):
+                round_.announce_until = self.partition.clock
             round_.outputs += changed
             if len(round_.outputs) >= ROUND:
                 yield from self._acknowledge(round_)
         yield from self._acknowledge(round_)
 
     def tick(self, clock: int) -> Iterator[Phase]:
-        """Moves the clock by time alone. Whoever stops behind a phase that wrote may let records in, and begin anew."""
+        """Move the clock by time alone. The caller may stop after a phase that wrote, let records in, and call
+        again."""
         if clock <= self.partition.clock:
             if self.partition.clock > self._stored.clock:
-                # Somebody stopped behind the last rows.
+                # The caller stopped after the last rows.
                 yield self._watermark()
             return
         yield from self._announce(clock)
         yield from self.resume(clock)
 
     def resume(self, clock_next: int) -> Iterator[Phase]:
-        """Finishes a span that was announced."""
+        """Complete a span of time that was announced."""
         rows: list[Emission] = []
         for due in self.partition.advance(clock_next):
             rows += due
@@ -103,16 +105,16 @@ class PartitionProcessor:
         yield self._watermark()
 
     def discard(self, keys: Iterable[bytes]) -> Iterator[Phase]:
-        """Deletes what could not be read. First the watermark as it is without it, and only that one: else a crash in
-        between would leave an older one, which vouches for what is missing."""
+        """Delete unreadable records. First write the current watermark, and remove all others: a crash in between would
+        otherwise leave an older one, which vouches for what is missing."""
         yield self._watermark()
-        yield self._forget([WATERMARK])
+        yield self._tombstones([WATERMARK])
         yield [Discarded(key.decode("latin-1"), 0, None) for key in keys]
 
     def _apply_profiles(self, event: ProfileSet, offset: int) -> Iterator[Phase]:
-        """The relationships whose rows that are out would have been others are stale: their states first, then what
-        was applied. After a crash in between it is applied again, and finds the same."""
-        applied = self.partition.applied(event, offset)
+        """Relationships whose emitted rows would have differed become stale: write their states first, then the applied
+        profiles. After a crash in between, the event is applied again with the same result."""
+        applied = self.partition.resolve_profiles(event, offset)
         stale: set[str] = set()
         for name in self.partition.apply_profiles(applied, offset):
             yield PAUSE
@@ -123,35 +125,35 @@ class PartitionProcessor:
                 stale = set()
         yield from self._store(stale)
         yield [programme_entry(self._number, applied)]
-        yield [*self._forget([PROGRAMME + applied.name]), *self._watermark()]
+        yield [*self._tombstones([PROGRAMME + applied.name]), *self._watermark()]
 
     def _store(self, names: set[str]) -> Iterator[Phase]:
-        states = self.partition.clocked(names)
+        states = self.partition.states_to_store(names)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
-        yield self._forget(states)
+        yield self._tombstones(states)
 
-    def _acknowledge(self, round_: "_Round") -> Iterator[Phase]:
+    def _acknowledge(self, round_: "_PendingRound") -> Iterator[Phase]:
         if (self.partition.offset, self.partition.clock) == self._stored[:2] and not round_.outputs:
             return
-        if round_.passes > self._stored.clock_next:
-            yield from self._announce(round_.passes)
+        if round_.announce_until > self._stored.clock_next:
+            yield from self._announce(round_.announce_until)
         yield round_.outputs
-        states = self.partition.clocked(round_.touched)
+        states = self.partition.states_to_store(round_.changed_names)
         yield [ChangelogEntry(name, self._number, dump(state)) for name, state in states.items()]
-        yield [*self._forget(states), *self._watermark()] if self._older else self._watermark()
+        yield [*self._tombstones(states), *self._watermark()] if self._older else self._watermark()
         round_.clear()
 
-    def _brings_more(self, emissions: Sequence[Emission], own: int) -> bool:
-        """Whether there are rows beyond the clock that is stored which the same record may not bring again after a
-        crash: those that its time of recording brings beside its `own`."""
-        # Of every event: a loop, where `any` would make a generator.
+    def _emits_beyond_own(self, emissions: Sequence[Emission], own: int) -> bool:
+        """Whether rows lie beyond the stored clock that the same record may not emit again after a crash: rows due by
+        its recorded time, besides its `own`."""
+        # Runs for every event: a loop, where `any` would create a generator.
         for emission in emissions:  # noqa: SIM110
             if self._stored.clock < emission.as_of != own:
                 return True
         return False
 
     def _announce(self, clock: int) -> Iterator[Phase]:
-        """Beside what is stored: of what was applied since then nothing is yet."""
+        """On top of the stored watermark: nothing applied since then is stored yet."""
         if clock > self._stored.clock_next:
             self._stored = self._stored._replace(clock_next=clock)
             yield self._watermark_of(self._stored)
@@ -162,23 +164,23 @@ class PartitionProcessor:
         return self._watermark_of(self._stored)
 
     def _watermark_of(self, watermark: PartitionWatermark) -> list[ChangelogEntry]:
-        forgotten = self._forget([WATERMARK]) if self._marked and self._older else []
-        self._marked = True
+        forgotten = self._tombstones([WATERMARK]) if self._watermark_written and self._older else []
+        self._watermark_written = True
         return [*forgotten, ChangelogEntry(WATERMARK, self._number, dump_watermark(watermark))]
 
-    def _forget(self, names: Iterable[str]) -> list[ChangelogEntry]:
+    def _tombstones(self, names: Iterable[str]) -> list[ChangelogEntry]:
         """Tombstones for the records of older generations that were merged into what is now acknowledged."""
-        known = [name for name in names if name in self._older]
-        return [ChangelogEntry(name, number, None) for name in known for number in sorted(self._older.pop(name))]
+        stale_names = [name for name in names if name in self._older]
+        return [ChangelogEntry(name, number, None) for name in stale_names for number in sorted(self._older.pop(name))]
 
 
-class _Round:
-    """What was computed and is not yet written. `passes`: how far its rows that time alone brought may go."""
+class _PendingRound:
+    """Computed and not yet written. `announce_until`: how far its rows that time alone brought may go."""
 
     def __init__(self) -> None:
         self.outputs: list[Emission] = []
-        self.touched: set[str] = set()
-        self.passes = NONE
+        self.changed_names: set[str] = set()
+        self.announce_until = NONE
 
     def clear(self) -> None:
-        self.outputs, self.touched, self.passes = [], set(), NONE
+        self.outputs, self.changed_names, self.announce_until = [], set(), NONE

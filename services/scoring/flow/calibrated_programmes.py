@@ -1,5 +1,5 @@
-"""What `rapport scoring calibrate --apply` reads and writes: every programme of the log with its history, and a new
-version of how it is scored, by the command that applies all programmes."""
+"""Input and output of `rapport scoring calibrate --apply`: every programme of the log with its history, and a new
+profile version, which is applied with `rapport programs apply`."""
 
 import os
 import subprocess
@@ -27,21 +27,21 @@ from services.validation_errors import reason_of
 
 COMMAND = ("programs", "apply")
 SLACK = timedelta(minutes=10)
-"""Beyond the notice that a version needs: so long the command may take."""
+"""Time allowed for the command, in addition to the notice that a version needs."""
 SECONDS = 120.0
 
 
 class UnreadableProgrammeError(Exception):
-    """Nobody can say by which profiles a programme is to be scored."""
+    """The profiles of a programme cannot be read."""
 
 
 class NotAppliedError(Exception):
-    """A version was not taken; the message says why. Nothing of it is in force."""
+    """A version was not accepted, and no part of it is in force; the message states the reason."""
 
 
 @dataclass(frozen=True)
-class KnownProgramme:
-    """A programme as it is described, or as the defaults score it; `earliest`: when a new version may begin."""
+class ProgrammeHistory:
+    """A programme as described, or with the defaults; `earliest`: when a new version may begin."""
 
     programme: Programme
     histories: PairHistories
@@ -57,44 +57,44 @@ class KnownProgramme:
 
     @property
     def in_force(self) -> Profile:
-        """The newest version, also where it has yet to begin: what follows comes after it."""
+        """The newest version, even if it has yet to begin: the next one follows it."""
         return self.programme.profiles[-1]
 
 
-def known_programmes(settings: Settings, names: Topics) -> list[KnownProgramme]:
-    """Of all relationships on the log that were ever in contact, by the programme that their first fact named. Raises
+def programme_histories(settings: Settings, topics: Topics) -> list[ProgrammeHistory]:
+    """Of all relationships on the log that were ever in contact, by the programme of their first fact. Raises
     KafkaError, UnreadableProgrammeError."""
-    described = _described(settings)
+    described = _read_programmes(settings)
     facts: dict[str, dict[str, dict[Key, Fact]]] = defaultdict(lambda: defaultdict(dict))
     program_of: dict[str, str] = {}
     end = recorded = NONE
-    for _, position, event in log_events(settings, names):
+    for _, position, event in log_events(settings, topics):
         end, recorded = max(end, to_micros(event.time)), max(recorded, to_micros(event.recordedtime))
         if isinstance(event, OfPartition):
             continue
-        if left := facts_of(event, position):
+        if new_facts := facts_of(event, position):
             key = program_of.setdefault(event.partitionkey, partition_key(event.tenant, event.program))
-            merge_into(facts[key][event.partitionkey], left)
+            merge_into(facts[key][event.partitionkey], new_facts)
     present = from_micros(recorded) if settings.clock == "log" and recorded != NONE else datetime.now(UTC)
     soon, found = present + PROFILE_NOTICE + SLACK, []
     for key in sorted(facts):
         if (histories := histories_of(facts[key], end)) is not None:
             tenant, _, program = key.partition("/")
-            # The first version of one that nobody described scores as the defaults do: no row that is out changes.
+            # The first version of an undescribed programme scores as the defaults do: no emitted row changes.
             programme = described.get(key) or Programme(id=program, tenant=tenant, recordedtime=present)
-            # After a version that has yet to begin, too.
+            # Also after a version that has yet to begin.
             begins = programme.profiles[-1].effective_from
-            found.append(KnownProgramme(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
+            found.append(ProgrammeHistory(programme, histories, soon if begins is None else max(soon, begins + SLACK)))
     return found
 
 
-def append_version(settings: Settings, known: KnownProgramme, profile: Profile) -> None:
-    """Hands the programme with one more version to `rapport programs apply`, which alone writes programmes: what
-    somebody applied meanwhile is refused there. Raises NotAppliedError."""
-    profiles = (*known.programme.profiles, profile)
+def append_version(settings: Settings, programme_history: ProgrammeHistory, profile: Profile) -> None:
+    """Append the version with `rapport programs apply`, the only writer of programmes: it refuses a conflicting change
+    that was applied in the meantime. Raises NotAppliedError."""
+    profiles = (*programme_history.programme.profiles, profile)
     if len(profiles) > MOST_PROFILES:
         raise NotAppliedError(f"a programme has at most {MOST_PROFILES} versions of its profile")
-    changed = known.programme.model_copy(update={"profiles": profiles})
+    changed = programme_history.programme.model_copy(update={"profiles": profiles})
     environ = {
         **os.environ,
         "RAPPORT_KAFKA": settings.kafka,
@@ -112,15 +112,15 @@ def append_version(settings: Settings, known: KnownProgramme, profile: Profile) 
         except subprocess.TimeoutExpired as late:
             raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` took over {SECONDS:.0f} s") from late
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it did not say why"]
+        reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
         raise NotAppliedError(f"`rapport {' '.join(COMMAND)}` failed: {reason[0]}")
 
 
-def _described(settings: Settings) -> dict[str, Programme]:
-    """The records of programmes, each as it was applied last."""
+def _read_programmes(settings: Settings) -> dict[str, Programme]:
+    """The latest record of each programme."""
     found, faults = dict[str, Programme](), dict[str, str]()
     for record in read_to_end(settings, [PROGRAMS.name]):
-        key, place = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"
+        key, where = (record.key or b"").decode(errors="replace"), f"{PROGRAMS.name}, offset {record.offset}"
         found.pop(key, None)
         faults.pop(key, None)
         if record.value is None:
@@ -128,12 +128,12 @@ def _described(settings: Settings) -> dict[str, Programme]:
         try:
             programme = Programme.model_validate_json(record.value)
         except ValidationError as invalid:
-            faults[key] = f"{place}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
+            faults[key] = f"{where}: programme {key} cannot be read: {reason_of(invalid)}; apply it again"
             continue
         if (described := partition_key(programme.tenant, programme.id)) == key:
             found[key] = programme
         else:
-            faults[key] = f"{place}: under {key} it describes {described}; apply it again"
+            faults[key] = f"{where}: under {key} it describes {described}; apply it again"
     for fault in faults.values():
         raise UnreadableProgrammeError(fault)
     return found

@@ -1,7 +1,8 @@
-"""`rapport scoring heal`: relationships whose rows the bounded memory could not tell are told from the whole log.
+"""`rapport scoring heal`: recompute stale relationships, whose rows the bounded memory could not compute, from the full
+log.
 
-Only one heal at a time, and no replay beside it: what a forgotten one still writes would be taken for newer than what
-is stored. So it asks before each step that writes whether it still may (`HealEnvironment.check`)."""
+Only one heal runs at a time, and no replay beside it: late writes of an abandoned heal would look newer than what is
+stored. So it checks before each step that writes that it still may (`HealEnvironment.check`)."""
 
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -22,14 +23,14 @@ from services.scoring.flow.sink import GROUP, await_sink, stored_rows
 from services.scoring.topics import Topics
 
 PASSES = 3
-"""Relationships become stale while others are healed: then these follow, but not for ever."""
-READ_AT_ONCE = 2_000
-"""Relationships whose whole log is in memory at once: some hundred MB."""
-TOLD_AT_ONCE = 50
-"""Relationships that are compared with the table, told and marked together."""
+"""Relationships that become stale during a heal are healed in further passes, up to this many."""
+READ_BATCH = 2_000
+"""Relationships whose full log is in memory at once: some hundred MB."""
+HEAL_BATCH = 50
+"""Relationships that are compared with the table, emitted and marked as healed in one batch."""
 
 Progress = Callable[[str, int, int], object]
-"""What is being done, how much of it is done, and how much there is to do (0: nobody knows)."""
+"""The current step, how much of it is done, and its total (0: unknown)."""
 
 
 class NoStateError(Exception):
@@ -38,8 +39,8 @@ class NoStateError(Exception):
 
 @dataclass
 class HealReport:
-    """`healed`: rows that were told and instants that were taken away, by relationship. `again`: stale again since, by
-    what came meanwhile. `left`: stale still; scoring has not yet finished applying what made them so."""
+    """`healed`: rows emitted and rows deleted, by relationship. `again`: stale again by later records. `left`: still
+    stale; scoring has not yet applied what made them so."""
 
     healed: dict[str, tuple[int, int]] = field(default_factory=dict)
     again: Sequence[str] = ()
@@ -48,31 +49,35 @@ class HealReport:
 
 @dataclass(frozen=True)
 class HealEnvironment:
-    """Where the log, the states and the table are; `sink` is the group that fills the table. `check` raises where
-    maintenance is no more ours (maintenance)."""
+    """Where the log, the states and the table are; `sink`: the group that fills the table. `check` raises if exclusive
+    maintenance is lost (maintenance)."""
 
     settings: Settings
-    names: Topics
+    topics: Topics
     sink: str = GROUP
     check: Callable[[], object] = lambda: None
 
 
-def heal(place: HealEnvironment, asked: Collection[str], progress: Progress) -> HealReport:
-    """Heals the relationships asked for, or all, that are stale. Cut off, the next heal does the rest. Raises
+def heal(environment: HealEnvironment, asked: Collection[str], progress: Progress) -> HealReport:
+    """Heal the stale relationships, all or those requested. After an interruption, the next heal does the rest. Raises
     NoStateError, LogCutOffError, SinkBehindError, MaintenanceLostError, KafkaError, ClickHouseError."""
     report = HealReport()
     for passes in range(PASSES + 1):
         progress("reading the stored states", 0, 0)
-        known = stored(place.settings, place.names)
-        if unknown := next((name for name in asked if name not in known.states), None):
-            raise NoStateError(f"there is no relationship {unknown} among {len(known.states)} (tenant/id)")
-        stale = [name for name in known.stale if not asked or name in asked]
-        ready = [name for name in stale if is_within_reach(known.states[name], _mark(place, known, name))]
+        stored_states = stored(environment.settings, environment.topics)
+        if unknown := next((name for name in asked if name not in stored_states.states), None):
+            raise NoStateError(f"there is no relationship {unknown} among {len(stored_states.states)} (tenant/id)")
+        stale = [name for name in stored_states.stale if not asked or name in asked]
+        ready = [
+            name
+            for name in stale
+            if is_within_reach(stored_states.states[name], _bound_of(environment, stored_states, name))
+        ]
         if not ready or passes == PASSES:
             break
-        progress("waiting for the warehouse to store what was told", 0, 0)
-        await_sink(place.settings, place.names.scores, place.sink)
-        for name, found in _healed(place, known, ready, progress):
+        progress("waiting for the warehouse to store what was emitted", 0, 0)
+        await_sink(environment.settings, environment.topics.scores, environment.sink)
+        for name, found in _healed(environment, stored_states, ready, progress):
             deleted = sum(emission.row is None for emission in found.emissions)
             report.healed[name] = len(found.emissions) - deleted, deleted
     report.again = [name for name in stale if name in report.healed]
@@ -80,16 +85,16 @@ def heal(place: HealEnvironment, asked: Collection[str], progress: Progress) -> 
     return report
 
 
-def _mark(place: HealEnvironment, known: Stored, name: str) -> HealBound:
-    number = known.partition_of[name]
-    offset, clock, _ = known.watermarks[number]
-    return HealBound(position(place.names.epoch, offset), clock, known.programmes[number])
+def _bound_of(environment: HealEnvironment, stored_states: Stored, name: str) -> HealBound:
+    number = stored_states.partition_of[name]
+    offset, clock, _ = stored_states.watermarks[number]
+    return HealBound(position(environment.topics.epoch, offset), clock, stored_states.programmes[number])
 
 
 def _healed(
-    place: HealEnvironment, known: Stored, ready: Sequence[str], progress: Progress
+    environment: HealEnvironment, stored_states: Stored, ready: Sequence[str], progress: Progress
 ) -> Iterator[tuple[str, Healing]]:
-    """Each relationship when it is told and marked."""
+    """Each relationship, once its rows are emitted and it is marked as healed."""
     done = read = total = 0
 
     def passed(count: int) -> None:
@@ -98,61 +103,68 @@ def _healed(
         progress("reading the log", read, total)
 
     with (
-        closing(ClickHouse(place.settings)) as table,
-        closing(Producer(place.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
+        closing(ClickHouse(environment.settings)) as table,
+        closing(Producer(environment.settings, max_request_size=SCORING_STATE.most_bytes)) as producer,
     ):
-        # Partition by partition, so that none is read more often than it must.
-        in_order = sorted(ready, key=lambda name: (known.partition_of[name], name))
-        for some in _cut(in_order, READ_AT_ONCE):
-            wanted = {number: list(names) for number, names in groupby(some, key=known.partition_of.__getitem__)}
-            total, read = sum(known.watermarks[number].offset + 1 for number in wanted), 0
-            accounts = {name: FullHistory() for name in some}
+        # Partition by partition, so that none is read more often than necessary.
+        in_order = sorted(ready, key=lambda name: (stored_states.partition_of[name], name))
+        for some in _chunks(in_order, READ_BATCH):
+            wanted = {
+                number: list(relationships)
+                for number, relationships in groupby(some, key=stored_states.partition_of.__getitem__)
+            }
+            total, read = sum(stored_states.watermarks[number].offset + 1 for number in wanted), 0
+            histories = {name: FullHistory() for name in some}
             for of_partition in wanted.values():
-                accounts |= histories_of_log(place, known, of_partition, passed)
-            for names in _cut(some, TOLD_AT_ONCE):
+                histories |= histories_of_log(environment, stored_states, of_partition, passed)
+            for relationships in _chunks(some, HEAL_BATCH):
                 progress("healing", done, len(ready))
-                marks = {name: _mark(place, known, name) for name in names}
-                told = stored_rows(table, names, max(mark.clock for mark in marks.values()))
+                bounds = {name: _bound_of(environment, stored_states, name) for name in relationships}
+                stored_history = stored_rows(table, relationships, max(bound.clock for bound in bounds.values()))
                 found = {}
-                for name, mark in marks.items():
-                    # Each relationship's up to its own mark.
-                    rows = {at: row for at, row in told.get(name, {}).items() if at <= mark.clock}
-                    found[name] = healing(name, accounts[name], rows, mark)
-                _tell(place, producer, known, found)
+                for name, bound in bounds.items():
+                    # Each relationship's rows up to its own bound.
+                    rows = {at: row for at, row in stored_history.get(name, {}).items() if at <= bound.clock}
+                    found[name] = healing(name, histories[name], rows, bound)
+                _write_healings(environment, producer, stored_states, found)
                 yield from found.items()
-                done += len(names)
+                done += len(relationships)
 
 
-def _cut(names: Sequence[str], length: int) -> Iterator[Sequence[str]]:
-    return (names[begin : begin + length] for begin in range(0, len(names), length))
+def _chunks(relationships: Sequence[str], length: int) -> Iterator[Sequence[str]]:
+    return (relationships[begin : begin + length] for begin in range(0, len(relationships), length))
 
 
 def histories_of_log(
-    place: HealEnvironment, known: Stored, wanted: Collection[str], passed: Passed
+    environment: HealEnvironment, stored_states: Stored, wanted: Collection[str], passed: Passed
 ) -> dict[str, FullHistory]:
-    """Of relationships of one partition, as far as that is applied. Raises LogCutOffError, KafkaError."""
-    (number,), keys = {known.partition_of[name] for name in wanted}, {name.encode() for name in wanted}
-    settings, names = place.settings, place.names
-    partitions = partition_count(settings, names.events)
-    records = records_up_to(settings, Partition(names.events, number), known.watermarks[number].offset, passed)
-    return histories_of_events(events_of((one for one in records if one.key in keys), names, partitions))
+    """Of relationships of one partition, up to what is applied. Raises LogCutOffError, KafkaError."""
+    (number,), keys = {stored_states.partition_of[name] for name in wanted}, {name.encode() for name in wanted}
+    settings, topics = environment.settings, environment.topics
+    partitions = partition_count(settings, topics.events)
+    records = records_up_to(settings, Partition(topics.events, number), stored_states.watermarks[number].offset, passed)
+    return histories_of_events(events_of((one for one in records if one.key in keys), topics, partitions))
 
 
-def _tell(place: HealEnvironment, producer: Producer, known: Stored, healings: Mapping[str, Healing]) -> None:
-    """Returns when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
+def _write_healings(
+    environment: HealEnvironment, producer: Producer, stored_states: Stored, healings: Mapping[str, Healing]
+) -> None:
+    """Return when everything is acknowledged. Raises KafkaError: then the relationships stay stale."""
 
     def rows() -> Iterator[Sent]:
         for name, found in healings.items():
             for emission in found.emissions:
                 value = score_event(emission, "heal")
-                yield producer.send(place.names.scores, name.encode(), value, known.partition_of[name], STRUCTURED)
+                yield producer.send(
+                    environment.topics.scores, name.encode(), value, stored_states.partition_of[name], STRUCTURED
+                )
 
-    def marks() -> Iterator[Sent]:
+    def bounds() -> Iterator[Sent]:
         for name, found in healings.items():
             entry = healed_entry(name, found.state, time.time_ns())
-            yield producer.send(place.names.state, entry.key, entry.value, known.partition_of[name])
+            yield producer.send(environment.topics.state, entry.key, entry.value, stored_states.partition_of[name])
 
-    # 1. The rows. 2. That they are told: a crash in between repeats them.
-    for sent in (rows(), marks()):
-        place.check()
-        await_acknowledged(sent, between=place.check)
+    # 1. The rows. 2. The healed states: a crash in between repeats both.
+    for sent in (rows(), bounds()):
+        environment.check()
+        await_acknowledged(sent, between=environment.check)

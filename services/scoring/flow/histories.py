@@ -1,5 +1,5 @@
-"""Histories for backtests: from the log, or from a file, plain or gzipped: CloudEvents, one JSON per line, as they are
-sent in or as they stand on the log; or who was in contact with whom, and when, as CSV."""
+"""Histories for backtests: from the log, or from a file, plain or gzipped. A file holds CloudEvents, one JSON document
+per line, as they are sent in or as they are on the log; or contacts as CSV."""
 
 import csv
 import gzip
@@ -30,7 +30,7 @@ from services.scoring.topics import Topics
 
 
 def file_events(file: Path) -> Iterator[LoggedEvent]:
-    """Raises HistoryError for a file of another kind, and while it is read."""
+    """Raises HistoryError for another type of file, and while it is read."""
     readers: Mapping[str, Callable[[Path], Iterator[MentoringEvent]]] = {".csv": csv_events, ".jsonl": jsonl_events}
     read = readers.get(kind_of(file))
     if read is None:
@@ -38,14 +38,14 @@ def file_events(file: Path) -> Iterator[LoggedEvent]:
     yield from (LoggedEvent(0, number, event) for number, event in enumerate(read(file)))
 
 
-def log_events(settings: Settings, names: Topics) -> Iterator[LoggedEvent]:
-    """All of them. Raises KafkaError."""
-    yield from events_of(read_to_end(settings, [names.events]), names, partition_count(settings, names.events))
+def log_events(settings: Settings, topics: Topics) -> Iterator[LoggedEvent]:
+    """All events of the log. Raises KafkaError."""
+    yield from events_of(read_to_end(settings, [topics.events]), topics, partition_count(settings, topics.events))
 
 
 def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHistories:
     """Of the relationships of one programme, or of all. The history ends with the time of the last event of any kind.
-    Raises HistoryError where nobody was ever in contact."""
+    Raises HistoryError if no relationship was ever in contact."""
     facts: dict[str, dict[Key, Fact]] = defaultdict(dict)
     programs: set[str] = set()
     end = NONE
@@ -64,18 +64,18 @@ def read_histories(events: Iterable[LoggedEvent], program: str | None) -> PairHi
 
 
 class HistoryError(Exception):
-    """The history cannot be used; the message names the place and the reason."""
+    """The history cannot be used; the message names the location and the reason."""
 
 
 def kind_of(file: Path) -> str:
-    """`.csv` of `contacts.csv` and of `contacts.csv.gz`; empty where there is none."""
+    """`.csv` for `contacts.csv` and for `contacts.csv.gz`; empty without a suffix."""
     return next((suffix for suffix in reversed(file.suffixes) if suffix != ".gz"), "")
 
 
 @contextmanager
 def opened(file: Path) -> Iterator[BinaryIO]:
-    """Its bytes, whether they are zipped or not. Raises HistoryError where the file breaks off or is not what its name
-    says."""
+    """The bytes of a file, plain or gzipped. Raises HistoryError if the file is truncated or does not match its
+    name."""
     try:
         with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as octets:
             yield cast("BinaryIO", octets)
@@ -84,33 +84,33 @@ def opened(file: Path) -> Iterator[BinaryIO]:
 
 
 def jsonl_events(file: Path) -> Iterator[MentoringEvent]:
-    """Blank lines are passed over. Raises HistoryError."""
+    """Skips blank lines. Raises HistoryError."""
     with opened(file) as octets, TextIOWrapper(octets, "utf-8-sig") as lines:
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            place = f"{file}: line {number}"
+            where = f"{file}: line {number}"
             try:
                 sent = json.loads(line)
             except (ValueError, RecursionError) as broken:
-                raise HistoryError(f"{place}: is no JSON: {broken}") from broken
+                raise HistoryError(f"{where}: is no JSON: {broken}") from broken
             if not isinstance(sent, dict):
-                raise HistoryError(f"{place}: must be one CloudEvent, a JSON object")
-            # With what ingest would have added.
+                raise HistoryError(f"{where}: must be one CloudEvent, a JSON object")
+            # Add the attributes that ingest would add.
             completed = {"tenant": TENANT, "recordedtime": sent.get("time"), **sent}
             if "subject" in completed:
                 completed.setdefault("partitionkey", partition_key(completed["tenant"], completed["subject"]))
             event = event_of(json.dumps(completed).encode())
             if isinstance(event, Refusal):
-                raise HistoryError(f"{place}, {event.path or 'the event'}: {event.detail}")
+                raise HistoryError(f"{where}, {event.path or 'the event'}: {event.detail}")
             yield event
 
 
 SOURCE, TENANT, PROGRAM = "/history", "history", "history"
-"""Whose events they are where they do not say it: ingest adds the tenant by the token."""
+"""Defaults for events that do not name them: ingest adds the tenant by the token."""
 COLUMNS = ("pair_id", "t", "dir")
 SIDES: Mapping[str, Side | None] = {"-1": None, "0": "mentor", "1": "mentee"}
-"""-1: it was of both, or nobody knows whose."""
+"""-1: from both sides, or the side is unknown."""
 _ID: TypeAdapter[str] = TypeAdapter(Id)
 
 
@@ -124,22 +124,22 @@ def csv_events(file: Path) -> Iterator[OfRelationship]:
             yield _contact(row, f"{file}: line {rows.line_num}")
 
 
-def _contact(row: Mapping[str | None, str | None], place: str) -> OfRelationship:
+def _contact(row: Mapping[str | None, str | None], where: str) -> OfRelationship:
     """The same row twice is one contact."""
     if None in row or None in row.values():
-        raise HistoryError(f"{place}: must have {len(COLUMNS)} columns")
+        raise HistoryError(f"{where}: must have {len(COLUMNS)} columns")
     pair, seconds, side = (str(row[name]) for name in COLUMNS)
     try:
         _ID.validate_python(pair)
     except ValidationError:
-        raise HistoryError(f"{place}, column pair_id: must be letters and digits, not {pair!r}") from None
+        raise HistoryError(f"{where}, column pair_id: must be letters and digits, not {pair!r}") from None
     try:
         when = to_utc(EPOCH + timedelta(seconds=int(seconds)))
     except (ValueError, OverflowError):
         wanted = f"seconds since 1970, in the years {FIRST_YEAR} to {LAST_YEAR}"
-        raise HistoryError(f"{place}, column t: must be whole {wanted}, not {seconds!r}") from None
+        raise HistoryError(f"{where}, column t: must be whole {wanted}, not {seconds!r}") from None
     if side not in SIDES:
-        raise HistoryError(f"{place}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
+        raise HistoryError(f"{where}, column dir: must be one of {', '.join(SIDES)}, not {side!r}")
     identity, by = f"{pair}-{when.timestamp():.0f}", SIDES[side]
     of_pair = {"tenant": TENANT, "subject": pair, "program": PROGRAM, "partitionkey": partition_key(TENANT, pair)}
     envelope: dict[str, Any] = {"source": SOURCE, "id": identity, "time": when, "recordedtime": when, **of_pair}

@@ -1,6 +1,6 @@
-"""Maintenance is exclusive: heal, replay and repartition compare what is stored and replace it, and one of them that
-works beside another would take the other's half for the whole. Whoever works is the only member of a consumer group
-over the changelog, and goes on only while it holds all of its partitions."""
+"""Exclusive maintenance: heal, replay and repartition compare what is stored and replace it, so running two at once
+would corrupt the result. The running command is the only member of a consumer group over the changelog, and continues
+only while it holds all of its partitions."""
 
 import os
 import platform
@@ -14,55 +14,55 @@ from services.runtime.settings import Settings
 
 GROUP = "rapport-maintenance"
 SESSION_SECONDS = 6
-"""One that was killed is a member for so long."""
-FORGOTTEN_WITHIN = SESSION_SECONDS + 4
-JOINS_WITHIN = 30
-LOOK_SECONDS, CHECK_SECONDS = 0.3, 0.1
-_LONGEST = 24 * 3_600_000
+"""A killed command stays a member for this long."""
+LEAVE_SECONDS = SESSION_SECONDS + 4
+JOIN_SECONDS = 30
+POLL_SECONDS, CHECK_SECONDS = 0.3, 0.1
+_MAX_POLL_INTERVAL_MS = 24 * 3_600_000
 
 
 class MaintenanceRefusedError(Exception):
-    """Another one works; the message names it."""
+    """Another command is running; the message names it."""
 
 
 class MaintenanceLostError(Exception):
-    """The group has given our partitions to another one: what is not yet written must not be."""
+    """The group has given our partitions to another member: nothing more may be written."""
 
 
 EXCLUSIVE = (MaintenanceRefusedError, MaintenanceLostError)
 
 
 class Maintenance:
-    """Of one thread at a time. Its heartbeats come from a thread of their own, however long a step takes."""
+    """For use by one thread. Heartbeats come from the consumer's own thread, however long a step takes."""
 
     def __init__(self, reader: Reader, topic: str) -> None:
-        self._reader, self._all = reader, reader.partition_count(topic)
+        self._reader, self._partition_count = reader, reader.partition_count(topic)
 
     def join(self) -> bool:
-        """Whether all partitions are ours within a while."""
-        deadline = time.monotonic() + JOINS_WITHIN
+        """Whether all partitions are ours within the timeout."""
+        deadline = time.monotonic() + JOIN_SECONDS
         while time.monotonic() < deadline and not self._holds_all():
-            self._reader.poll(LOOK_SECONDS, most=1)
+            self._reader.poll(POLL_SECONDS, most=1)
         return self._holds_all()
 
     def check(self) -> None:
-        """Asked before each step that writes. Raises MaintenanceLostError, KafkaError."""
+        """Called before each step that writes. Raises MaintenanceLostError, KafkaError."""
         if self._holds_all():
             self._reader.pause(sorted(self._reader.assignment()))
-        # Not in no time: a rebalance that has begun needs some answers of the broker.
+        # Not with a timeout of 0: a rebalance in progress needs some responses of the broker.
         self._reader.poll(CHECK_SECONDS, most=1)
         if not self._holds_all():
             raise MaintenanceLostError("another maintenance command has begun, this one ends; run it again later")
 
     def _holds_all(self) -> bool:
-        return len(self._reader.assignment()) == self._all
+        return len(self._reader.assignment()) == self._partition_count
 
 
 @contextmanager
-def maintained(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
-    """While the block runs nobody else maintains what is kept in this changelog. Raises MaintenanceRefusedError,
-    KafkaError."""
-    if others := members_after(settings, group, FORGOTTEN_WITHIN):
+def exclusive_maintenance(settings: Settings, topic: str, command: str, group: str = GROUP) -> Iterator[Maintenance]:
+    """While the block runs, no other command maintains what is stored in this changelog. Raises
+    MaintenanceRefusedError, KafkaError."""
+    if others := members_after(settings, group, LEAVE_SECONDS):
         raise MaintenanceRefusedError(_refusal(command, others))
     name = f"{command} on {platform.node()}, process {os.getpid()}"
     reader = Reader(
@@ -72,8 +72,8 @@ def maintained(settings: Settings, topic: str, command: str, group: str = GROUP)
         group_instance_id=None,
         session_timeout_ms=SESSION_SECONDS * 1000,
         heartbeat_interval_ms=SESSION_SECONDS * 1000 // 4,
-        # A step may take hours; that the process lives its heartbeats say.
-        max_poll_interval_ms=_LONGEST,
+        # A step may take hours; heartbeats show that the process lives.
+        max_poll_interval_ms=_MAX_POLL_INTERVAL_MS,
     )
     try:
         reader.subscribe([topic])
@@ -87,10 +87,11 @@ def maintained(settings: Settings, topic: str, command: str, group: str = GROUP)
 
 
 def members_after(settings: Settings, group: str, seconds: float) -> list[str]:
-    """Who is in a group, and does not leave it within so long: one that was stopped or killed a moment ago does."""
+    """The members of a group that do not leave it within this time; one that was stopped or killed a moment ago
+    does."""
     deadline = time.monotonic() + seconds
     while (found := members(settings, group)) and time.monotonic() < deadline:
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     return found
 
 

@@ -1,4 +1,4 @@
-"""What scoring measures of itself."""
+"""The metrics of scoring."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -15,9 +15,11 @@ class ScoringMetrics:
             return Gauge(f"rapport_scoring_{name}", text, ["partition"], registry=registry)
 
         self.events = counter("events", "Records applied")
-        self.rows = counter("rows", "Score events told")
+        self.rows = counter("rows", "Score events emitted")
         self.rejected = counter("rejected", "Records that were no event")
-        self.unreadable_states = counter("unreadable_states", "Records of the changelog that nobody of ours wrote")
+        self.unreadable_states = counter(
+            "unreadable_states", "Records of the changelog that this service did not write"
+        )
         self.run_seconds = Histogram("rapport_scoring_run_seconds", "Seconds per run of records", registry=registry)
         self.lag = gauge("lag", "Records behind the end of the log")
         self.clock = gauge("clock_seconds", "The partition's clock, Unix seconds")
@@ -27,19 +29,19 @@ class ScoringMetrics:
         self.stale = gauge("stale", "Relationships whose history needs a heal")
         self.log_gap = gauge("log_gap", "Records that the log lost before they were applied: the partition stands")
 
-    def measure(self, owned: AssignedPartition, end: int, lost: int) -> None:
-        """`end` is that of the partition's log; `lost` are the records of a gap that it stands before."""
-        label, partition = str(owned.number), owned.partition
+    def measure(self, assigned: AssignedPartition, end: int, lost: int) -> None:
+        """`end`: of the partition's log; `lost`: the records of a gap that it stands before."""
+        label, partition = str(assigned.number), assigned.partition
         self.lag.labels(label).set(max(0, end - partition.offset - 1))
         self.clock.labels(label).set(partition.clock / SECOND)
         self.log_gap.labels(label).set(lost)
         self.relationships.labels(label).set(len(partition.states))
         self.indexed_facts.labels(label).set(partition.indexed_facts)
         self.packed_bytes.labels(label).set(partition.packed_bytes)
-        self.stale.labels(label).set(owned.stale.count(partition.states, partition.clock))
+        self.stale.labels(label).set(assigned.stale.count(partition.states, partition.clock))
 
     def forget(self, partition: int) -> None:
-        """The partition is no more ours."""
+        """The partition is no longer assigned."""
         for metric in vars(self).values():
             if isinstance(metric, Gauge):
                 metric.remove(str(partition))

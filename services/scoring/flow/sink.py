@@ -1,5 +1,5 @@
-"""The warehouse as scoring sees it: a consumer group that stores what is told, and may be behind; and the rows that it
-has stored, in the words in which rows are compared."""
+"""The warehouse as seen by scoring: a consumer group that stores score events and may lag; and the rows that it has
+stored, in comparable form."""
 
 import time
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from services.scoring.domain.evaluation import PARTS, TERMS
 from services.scoring.domain.verification import ComparableRow, RowsDigest, digest_of
 
 GROUP = "rapport-warehouse"
-WITHIN = 120
-"""Seconds that the sink may take to store what was told before."""
+CATCH_UP_SECONDS = 120
+"""Time allowed for the sink to store what was emitted before."""
 
 
 class SinkBehindError(Exception):
@@ -25,11 +25,12 @@ class SinkBehindError(Exception):
 
 
 def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
-    """Returns when all is stored that was told on this topic before the call. Raises SinkBehindError, KafkaError."""
-    deadline = time.monotonic() + WITHIN
+    """Return when everything emitted on this topic before the call is stored. Raises SinkBehindError, KafkaError."""
+    deadline = time.monotonic() + CATCH_UP_SECONDS
     with closing(Reader(settings, group)) as reader:
         ends = reader.end_offsets(reader.assign([scores]))
-        # While it is told on, one partition may be stored beyond its end of then: that makes up for no other.
+        # While scoring continues, one partition may be stored beyond its end of then: that does not make up for
+        # another.
         while behind := reader.group_lag(ends):
             if time.monotonic() > deadline:
                 raise SinkBehindError(
@@ -38,9 +39,9 @@ def await_sink(settings: Settings, scores: str, group: str = GROUP) -> None:
             time.sleep(0.2)
 
 
-# What is compared of a row. Where one is spoilt a column may lack a part that another has: {nothing} is how a number
-# says so, a difference to be told like any other.
-_NAMED = """
+# The compared content of a row. In a corrupt row a column may lack a part that another has: {nothing} stands for the
+# missing number, a difference like any other.
+_NAMED_PARTS = """
 WITH arraySort(name -> (if(has({parts:Array(String)}, name), indexOf({parts:Array(String)}, name), 1000), name),
                arrayDistinct(arrayMap(name -> toString(name), arrayConcat(
                    mapKeys(factors), mapKeys(factor_values), mapKeys(weights), mapKeys(deltas))))) AS names,
@@ -60,9 +61,9 @@ FROM mentoring.score_history FINAL
 WHERE as_of <= {until:DateTime64(6, 'UTC')} AND concat(tenant_id, '/', relationship_id) IN {names:Array(String)}
 ORDER BY relationship, as_of
 """
-# Behind the instant in the order of ComparableRow. Instants are asked for as the numbers that they are compared as:
-# else each would first be made a moment.
-_STORED = f"""{_NAMED}
+# After the instant, in the order of ComparableRow. Instants are selected as the integers in which they are compared:
+# otherwise each would be converted to a datetime first.
+_ROW_QUERY = f"""{_NAMED_PARTS}
        toUnixTimestamp64Micro(as_of), causes, health, band, caps, risk,
        names, of_values, of_weights, of_factors, of_deltas,
        (toUnixTimestamp64Micro(before_as_of), before_health, toString(before_band), before_risk),
@@ -70,9 +71,8 @@ _STORED = f"""{_NAMED}
        toUnixTimestamp64Micro(last_contact), toUnixTimestamp64Micro(next_session),
        open_requests, profile, calibration, sources
 {_FROM}"""
-# The words and the numbers of verification.digest_of, of each row: whoever compares needs no more of rows that are as
-# they should be.
-_DIGESTED = f"""{_NAMED}
+# The words and the numbers of verification.digest_of for each row: a comparison needs nothing else of matching rows.
+_DIGEST_QUERY = f"""{_NAMED_PARTS}
        arrayStringConcat(arrayMap(word -> concat(toString(length(word)), ':', word), arrayConcat(
            [toString(length(causes))], CAST(causes, 'Array(String)'), [toString(band)],
            [toString(length(caps))], CAST(caps, 'Array(String)'), [toString(length(names))], names,
@@ -91,19 +91,19 @@ _DIGESTED = f"""{_NAMED}
 
 
 def stored_digests(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, RowsDigest]:
-    """Of each relationship that has rows up to `until`. Raises ClickHouseError."""
+    """For each relationship that has rows up to `until`. Raises ClickHouseError."""
     found: dict[str, tuple[list[bytes], list[bytes]]] = {}
-    for name, words, numbers in warehouse.query(_DIGESTED, _asked(names, until)):
-        said, told = found.setdefault(name, ([], []))
-        said.append(words.encode())
-        told.append(pack(f"<{len(numbers)}q", *numbers))
-    return {name: digest_of(name, said, b"".join(told)) for name, (said, told) in found.items()}
+    for name, words, numbers in warehouse.query(_DIGEST_QUERY, _parameters(names, until)):
+        texts, packed = found.setdefault(name, ([], []))
+        texts.append(words.encode())
+        packed.append(pack(f"<{len(numbers)}q", *numbers))
+    return {name: digest_of(name, texts, b"".join(packed)) for name, (texts, packed) in found.items()}
 
 
 def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict[str, dict[int, ComparableRow]]:
-    """{relationship: {as_of: statement}} of the rows up to `until`. Raises ClickHouseError."""
+    """{relationship: {as_of: comparable row}} of the rows up to `until`. Raises ClickHouseError."""
     found: dict[str, dict[int, ComparableRow]] = {}
-    for name, as_of, *columns in warehouse.query(_STORED, _asked(names, until)):
+    for name, as_of, *columns in warehouse.query(_ROW_QUERY, _parameters(names, until)):
         row = ComparableRow._make(tuple(column) if isinstance(column, list) else column for column in columns)
         contact, session = row.last_contact or None, row.next_session or None
         before = None if row.before is None or row.before[2] == "none" else row.before
@@ -111,6 +111,6 @@ def stored_rows(warehouse: ClickHouse, names: Sequence[str], until: int) -> dict
     return found
 
 
-def _asked(names: Sequence[str], until: int) -> dict[str, Any]:
+def _parameters(names: Sequence[str], until: int) -> dict[str, Any]:
     of_rows = {"parts": list(PARTS), "terms": list(TERMS), "nothing": str(UNSET)}
     return {"until": from_micros(until), "names": list(names), **of_rows}

@@ -1,5 +1,4 @@
-"""What `rapport scoring what-if` looks at: the whole log, the profiles by which it is scored, and the file with those
-that are tried."""
+"""Inputs of `rapport scoring what-if`: the full log, the profiles that score it, and the file of candidates."""
 
 import json
 from pathlib import Path
@@ -12,29 +11,29 @@ from schemas.primitives import Message
 from schemas.programs import Profile, Programme
 from services.runtime.settings import Settings
 from services.runtime.strict_yaml import UnreadableError, documents
-from services.scoring.domain.profiles import timeless
+from services.scoring.domain.profiles import without_start
 from services.scoring.domain.what_if import Candidates, TrialSpan
-from services.scoring.flow.log_reading import WholeLog, stored, whole_log
+from services.scoring.flow.log_reading import FullLog, full_log, stored
 from services.scoring.topics import Topics
 
 UNNAMED = "what-if"
 NEVER = "1971-01-01T00:00:00Z"
-"""Of a programme in a file nobody has recorded anything yet."""
+"""The recorded time of a programme in a file."""
 Record = TypeVar("Record", bound=Message)
 
 
 class ProfileFileError(Exception):
-    """The file holds nothing that can be tried; the message names the place and the reason."""
+    """The file holds no usable profile; the message names the location and the reason."""
 
 
 class NothingScoredError(Exception):
-    """There is no history to try a profile on."""
+    """There is no history on which to try a profile."""
 
 
 def read_candidates(file: Path) -> Candidates:
-    """Of a file as `rapport programs apply` takes it, the newest version of each programme; or one profile by itself,
-    tried on all programmes: what is left out has its default, `version` is not needed, and `effective_from` is not
-    looked at. Raises ProfileFileError."""
+    """From a file as `rapport programs apply` takes it, the newest version of each programme; or one profile by itself,
+    tried on all programmes: missing fields have their defaults, `version` is not needed, and `effective_from` is
+    ignored. Raises ProfileFileError."""
     try:
         read = documents(file)
     except UnreadableError as broken:
@@ -45,21 +44,21 @@ def read_candidates(file: Path) -> Candidates:
         raise ProfileFileError(f"{file}: a profile, or a programme, is one mapping of names to values")
     if any("profiles" in record or "tenant" in record for record in records):
         programmes = [_parsed(file, Programme, {"recordedtime": NEVER, **record}) for record in records]
-        return Candidates(of_program={partition_key(p.tenant, p.id): timeless(p.profiles[-1]) for p in programmes})
+        return Candidates(of_program={partition_key(p.tenant, p.id): without_start(p.profiles[-1]) for p in programmes})
     if len(records) > 1:
         raise ProfileFileError(f"{file}: one profile can be tried at a time")
-    return Candidates(of_all=timeless(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
+    return Candidates(of_all=without_start(_parsed(file, Profile, {"version": UNNAMED, **records[0]})))
 
 
-def read_log(settings: Settings, names: Topics) -> tuple[WholeLog, TrialSpan]:
-    """Up to what the workers have acknowledged; from the time of the first fact to the clock up to which all that is
-    known has been scored everywhere. Raises NothingScoredError, KafkaError."""
-    known = stored(settings, names)
-    found = whole_log(settings, names, known.watermarks)
-    if known.clock is None or not found.accounts:
+def read_log(settings: Settings, topics: Topics) -> tuple[FullLog, TrialSpan]:
+    """The log up to what the workers have acknowledged, and the span from the first fact to the clock up to which
+    everything is scored on all partitions. Raises NothingScoredError, KafkaError."""
+    stored_states = stored(settings, topics)
+    found = full_log(settings, topics, stored_states.watermarks)
+    if stored_states.clock is None or not found.histories:
         raise NothingScoredError("scoring has stored nothing yet; is `rapport scoring serve` running?")
-    begin = min(min(account.facts).time for account in found.accounts.values())
-    return found, TrialSpan(begin, known.clock)
+    begin = min(min(history.facts).time for history in found.histories.values())
+    return found, TrialSpan(begin, stored_states.clock)
 
 
 def _parsed(file: Path, kind: type[Record], record: dict[str, object]) -> Record:

@@ -1,4 +1,4 @@
-"""`rapport scoring backtest`, run as a command: on the real contacts of the sample, and where nothing can be told."""
+"""`rapport scoring backtest`, run as a command: on the sample's real contacts, and on histories without a result."""
 
 import json
 import math
@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from services.scoring.__main__ import main
-from services.scoring.commands.past import extra
+from services.scoring.commands.backtesting import extra
 from services.scoring.domain.backtesting.backtest import BacktestReport
 from services.scoring.domain.backtesting.backtest import backtest as computed
 from services.scoring.domain.backtesting.calibration import NotLearnable
@@ -34,7 +34,7 @@ def reports() -> list[BacktestReport | NotLearnable]:
 
 
 @pytest.fixture(scope="module")
-def told(reports: list[BacktestReport | NotLearnable]) -> dict[str, Any]:
+def output(reports: list[BacktestReport | NotLearnable]) -> dict[str, Any]:
     def noted(*given: Any) -> BacktestReport | NotLearnable:  # noqa: ANN401
         reports.append(computed(*given))
         return reports[-1]
@@ -47,8 +47,8 @@ def told(reports: list[BacktestReport | NotLearnable]) -> dict[str, Any]:
     return found
 
 
-def test_on_the_real_contacts_the_model_ranks_and_predicts_as_promised(told: dict[str, Any]) -> None:
-    model = told["models"][0]
+def test_on_the_real_contacts_the_model_ranks_and_predicts_as_promised(output: dict[str, Any]) -> None:
+    model = output["models"][0]
 
     assert model["name"] == "silence model"
     assert model["measures"]["auc"]["value"] >= 0.76
@@ -57,29 +57,29 @@ def test_on_the_real_contacts_the_model_ranks_and_predicts_as_promised(told: dic
 
 
 def test_what_is_learnt_anew_every_month_is_no_worse_and_the_baselines_are_learnt_anew_too(
-    told: dict[str, Any],
+    output: dict[str, Any],
 ) -> None:
-    once, anew = told["models"][0], told["rolling"][0]
+    once, anew = output["models"][0], output["rolling"][0]
 
-    assert told["rolling_days"] == 30
-    assert [model["name"] for model in told["rolling"]] == ["silence model", *BASELINES]
+    assert output["rolling_days"] == 30
+    assert [model["name"] for model in output["rolling"]] == ["silence model", *BASELINES]
     assert anew["behind"]["low"] < 0.0005
     assert anew["measures"]["auc"]["value"] >= once["measures"]["auc"]["value"] - 0.002
     assert anew["measures"]["ece"]["value"] <= once["measures"]["ece"]["value"]
-    assert all(model["behind"]["value"] > anew["behind"]["value"] for model in told["rolling"][1:])
+    assert all(model["behind"]["value"] > anew["behind"]["value"] for model in output["rolling"][1:])
 
 
-def test_it_begins_with_a_verdict_in_plain_words(told: dict[str, Any]) -> None:
-    assert told["verdict"].startswith(
+def test_it_begins_with_a_verdict_in_plain_words(output: dict[str, Any]) -> None:
+    assert output["verdict"].startswith(
         "Verdict: of a pair that falls silent and one that does not, the risk ranks the first higher in 76% of cases, "
         "ahead of the best simple rule (BG/NBD, 75%)"
     )
-    assert "it can be taken at its word" in told["verdict"]
-    assert told["verdict"].endswith("learning anew every 30 days makes it neither better nor worse.")
+    assert "it can be taken at its word" in output["verdict"]
+    assert output["verdict"].endswith("learning anew every 30 days makes it neither better nor worse.")
 
 
-def test_every_baseline_stands_beside_the_model_and_none_is_better(told: dict[str, Any]) -> None:
-    ours, uncalibrated, *others = told["models"]
+def test_every_baseline_stands_beside_the_model_and_none_is_better(output: dict[str, Any]) -> None:
+    ours, uncalibrated, *others = output["models"]
 
     assert uncalibrated["name"] == "uncalibrated"
     assert [model["name"] for model in others] == BASELINES
@@ -87,36 +87,36 @@ def test_every_baseline_stands_beside_the_model_and_none_is_better(told: dict[st
     assert all(model["behind"]["value"] > 0 for model in (uncalibrated, *others))
 
 
-def test_every_number_has_its_interval(told: dict[str, Any]) -> None:
-    for model in told["models"]:
+def test_every_number_has_its_interval(output: dict[str, Any]) -> None:
+    for model in output["models"]:
         for measure in ("auc", "brier", "log_loss", "ece", "lift"):
             found = model["measures"][measure]
             assert found["low"] < found["value"] < found["high"], (model["name"], measure)
     for part in ("calibration", "evaluation"):
-        rate = told[part]["base_rate"]
+        rate = output[part]["base_rate"]
         assert rate["low"] < rate["value"] < rate["high"]
 
 
-def test_the_reliability_counts_every_case_of_the_evaluation(told: dict[str, Any]) -> None:
-    for model in told["models"]:
-        assert sum(found["cases"] for found in model["reliability"]) == told["evaluation"]["cases"]
+def test_the_reliability_counts_every_case_of_the_evaluation(output: dict[str, Any]) -> None:
+    for model in output["models"]:
+        assert sum(found["cases"] for found in model["reliability"]) == output["evaluation"]["cases"]
 
 
-def test_the_lower_level_warns_earlier_and_oftener_and_is_less_often_right(told: dict[str, Any]) -> None:
-    low, high = told["lead_times"]
+def test_the_lower_level_warns_earlier_and_oftener_and_is_less_often_right(output: dict[str, Any]) -> None:
+    low, high = output["lead_times"]
 
     assert (low["level"], high["level"]) == (0.55, 0.7)
     assert low["fades"] == high["fades"] > 100
     assert low["days"][1] >= high["days"][1] > 0
     assert low["never"] < high["never"]
     assert low["reached"] > high["reached"]
-    assert told["evaluation"]["base_rate"]["value"] > 0.5
+    assert output["evaluation"]["base_rate"]["value"] > 0.5
     assert low["right"] < high["right"]
 
 
-def test_drift_is_told_year_by_year_and_the_end_of_the_source_is_seen(told: dict[str, Any]) -> None:
+def test_drift_is_told_year_by_year_and_the_end_of_the_source_is_seen(output: dict[str, Any]) -> None:
     """In 2025 the projects stopped merging in the way that the file was made from."""
-    drift = {found["period"]: found for found in told["drift"]}
+    drift = {found["period"]: found for found in output["drift"]}
 
     assert list(drift) == ["2021", "2022", "2023", "2024", "2025", "2026"]
     assert "base rate" in drift["2025"]["flags"]
@@ -124,7 +124,10 @@ def test_drift_is_told_year_by_year_and_the_end_of_the_source_is_seen(told: dict
 
 
 def test_the_tables_say_the_same_and_the_picture_is_drawn(
-    tmp_path: Path, told: dict[str, Any], reports: list[BacktestReport | NotLearnable], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    output: dict[str, Any],
+    reports: list[BacktestReport | NotLearnable],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is computed twice: it would take half a minute."""
     picture = tmp_path / "reliability.png"
@@ -133,14 +136,14 @@ def test_the_tables_say_the_same_and_the_picture_is_drawn(
     ran = backtest(SAMPLE, "--horizon", "45", "--rolling", "30", "--png", picture)
 
     assert ran.exit_code == 0
-    assert ran.stdout.startswith(f"{told['verdict']}\n")
+    assert ran.stdout.startswith(f"{output['verdict']}\n")
     assert picture.read_bytes().startswith(b"\x89PNG")
-    for model in told["models"]:
+    for model in output["models"]:
         auc = model["measures"]["auc"]
         line = next(line for line in ran.stdout.splitlines() if line.startswith(f"{model['name']} "))
         assert f" {auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}] " in line
-    rate = told["evaluation"]["base_rate"]
-    assert f"{told['evaluation']['cases']} cases of {told['evaluation']['pairs']} pairs" in ran.stdout
+    rate = output["evaluation"]["base_rate"]
+    assert f"{output['evaluation']['cases']} cases of {output['evaluation']['pairs']} pairs" in ran.stdout
     assert f"base rate {rate['value']:.3f} [{rate['low']:.3f}, {rate['high']:.3f}]" in ran.stdout
 
 
@@ -193,7 +196,7 @@ def test_a_module_of_ours_that_is_missing_is_no_missing_extra() -> None:
         raise ModuleNotFoundError("no such module", name="services.scoring.gone")
 
 
-def test_nothing_is_said_that_is_not_known(told: dict[str, Any]) -> None:
+def test_nothing_is_said_that_is_not_known(output: dict[str, Any]) -> None:
     def numbers(value: object) -> list[float]:
         match value:
             case dict():
@@ -205,4 +208,4 @@ def test_nothing_is_said_that_is_not_known(told: dict[str, Any]) -> None:
             case _:
                 return []
 
-    assert all(math.isfinite(number) for number in numbers(told))
+    assert all(math.isfinite(number) for number in numbers(output))

@@ -1,16 +1,16 @@
-"""The simpler rules rank as they say, and each gets its own calibration."""
+"""The simpler rules rank as specified, and each gets its own calibration."""
 
 import numpy as np
 import pytest
 
 from services.scoring.domain.backtesting import baselines
 from services.scoring.domain.backtesting.measures import reliability
-from tests.scoring.backtesting.past import cases, known, many, met
+from tests.scoring.backtesting.pairs import cases, many, met, pairs_of
 from tests.scoring.building import micros
 
 
 def test_each_rule_ranks_by_what_it_is_named_after() -> None:
-    found = cases(known(400, met([0.5, 10.5, 20.5]), met([0.5, 1.5, 2.5])), active_days=200)
+    found = cases(pairs_of(400, met([0.5, 10.5, 20.5]), met([0.5, 1.5, 2.5])), active_days=200)
     model = baselines.BgNbd(1.0, 10.0, 1.0, 3.0)
 
     scores = baselines.scores(found, model, 30)
@@ -21,15 +21,15 @@ def test_each_rule_ranks_by_what_it_is_named_after() -> None:
     assert np.exp(scores["own mean gap"]) == pytest.approx(found.silence / gaps)
     assert scores["100 - health"] == pytest.approx(100 - found.health)
     chance = 1 / (1 + np.exp(-scores["BG/NBD"]))
-    assert chance == pytest.approx(baselines.silent(model, found.past, 30))
+    assert chance == pytest.approx(baselines.silent(model, found.summary, 30))
 
 
 def test_bg_nbd_learns_from_all_pairs_seen_before_the_split_and_from_nothing_after_it() -> None:
-    histories = known(400, met([0.5, 5.5, 300]), met([3.5]), met([200]))
+    histories = pairs_of(400, met([0.5, 5.5, 300]), met([3.5]), met([200]))
 
-    past = baselines.pasts(histories, micros(100))
+    summary = baselines.contact_summaries(histories, micros(100))
 
-    assert [list(column) for column in past] == [[1.0, 0.0], [5.0, 0.0], [100.0, 97.0]]
+    assert [list(column) for column in summary] == [[1.0, 0.0], [5.0, 0.0], [100.0, 97.0]]
 
 
 def test_a_score_becomes_the_probability_that_the_earlier_cases_had() -> None:
@@ -60,6 +60,6 @@ def test_the_rules_are_defined_for_every_case_of_a_random_history() -> None:
     histories = many(40, 500, seed=14)
     found = cases(histories)
 
-    scores = baselines.scores(found, baselines.fitted_bgnbd(baselines.pasts(histories, micros(300))), 30)
+    scores = baselines.scores(found, baselines.fit_bgnbd(baselines.contact_summaries(histories, micros(300))), 30)
 
     assert all(np.isfinite(score).all() for score in scores.values())

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 from scipy.special import beta, gamma
 
-from services.scoring.domain.backtesting.baselines import BgNbd, fitted_bgnbd, log_likelihood, silent
-from services.scoring.domain.backtesting.cases import Past
+from services.scoring.domain.backtesting.baselines import BgNbd, fit_bgnbd, log_likelihood, silent
+from services.scoring.domain.backtesting.cases import ContactSummary
 
 TRUE = BgNbd(r=0.6, alpha=12.0, a=0.8, b=2.5)
 AGE, HORIZON = 200.0, 45.0
 
 
-def one(repeats: float, recency: float, age: float) -> Past:
-    return Past(np.array([repeats]), np.array([recency]), np.array([age]))
+def one(repeats: float, recency: float, age: float) -> ContactSummary:
+    return ContactSummary(np.array([repeats]), np.array([recency]), np.array([age]))
 
 
-def simulated(count: int, seed: int) -> tuple[Past, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
+def simulated(count: int, seed: int) -> tuple[ContactSummary, "np.ndarray[tuple[int], np.dtype[np.bool_]]"]:
     """Customers observed for AGE days, and whether no visit came in the HORIZON after that."""
     chance = np.random.default_rng(seed)
     repeats, recency, silent_then = np.zeros(count), np.zeros(count), np.zeros(count, dtype=bool)
@@ -27,7 +27,7 @@ def simulated(count: int, seed: int) -> tuple[Past, "np.ndarray[tuple[int], np.d
         seen = [visit for visit in visits if visit <= AGE]
         repeats[customer], recency[customer] = len(seen), seen[-1] if seen else 0.0
         silent_then[customer] = len(seen) == len(visits)
-    return Past(repeats, recency, np.full(count, AGE)), silent_then
+    return ContactSummary(repeats, recency, np.full(count, AGE)), silent_then
 
 
 def _visits(chance: np.random.Generator, rate: float, drop: float) -> list[float]:
@@ -59,9 +59,9 @@ def test_without_a_second_visit_nobody_has_dropped_out() -> None:
 
 
 def test_the_parameters_of_simulated_customers_are_found_again() -> None:
-    past, _ = simulated(6_000, seed=5)
+    summary, _ = simulated(6_000, seed=5)
 
-    found = fitted_bgnbd(past)
+    found = fit_bgnbd(summary)
 
     assert found.r == pytest.approx(TRUE.r, rel=0.1)
     assert found.alpha == pytest.approx(TRUE.alpha, rel=0.15)
@@ -69,9 +69,9 @@ def test_the_parameters_of_simulated_customers_are_found_again() -> None:
 
 
 def test_as_many_simulated_customers_stay_away_as_is_said() -> None:
-    past, silent_then = simulated(6_000, seed=6)
+    summary, silent_then = simulated(6_000, seed=6)
 
-    said = silent(TRUE, past, HORIZON)
+    said = silent(TRUE, summary, HORIZON)
 
     for low, high in ((0.0, 0.4), (0.4, 0.6), (0.6, 0.8), (0.8, 0.95), (0.95, 1.0)):
         chosen = (said >= low) & (said < high)
@@ -79,7 +79,7 @@ def test_as_many_simulated_customers_stay_away_as_is_said() -> None:
 
 
 def test_silence_becomes_likelier_with_every_day_of_silence_and_less_likely_with_the_horizon() -> None:
-    quiet = Past(np.full(3, 10.0), np.full(3, 50.0), np.array([50.0, 80.0, 120.0]))
+    quiet = ContactSummary(np.full(3, 10.0), np.full(3, 50.0), np.array([50.0, 80.0, 120.0]))
 
     chances = silent(TRUE, quiet, 30)
 

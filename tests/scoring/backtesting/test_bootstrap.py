@@ -34,10 +34,10 @@ def test_the_same_history_gives_the_same_interval() -> None:
 
 def test_weights_in_several_portions_are_the_same_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     pairs, values = np.arange(50), np.arange(50.0)
-    whole = Resamples(pairs).values(partial(mean, values))
+    full = Resamples(pairs).values(partial(mean, values))
     monkeypatch.setattr("services.scoring.domain.backtesting.measures.AT_ONCE", 120)
 
-    assert list(Resamples(pairs).values(partial(mean, values))) == list(whole)
+    assert list(Resamples(pairs).values(partial(mean, values))) == list(full)
 
 
 def test_what_no_resample_can_tell_has_no_interval() -> None:

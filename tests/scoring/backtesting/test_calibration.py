@@ -36,7 +36,7 @@ TRUE = Coefficients(
 
 
 def examples(coefficients: Coefficients, pairs: int = 4_000, each: int = 3, seed: int = 7) -> Examples:
-    """Cases of one day with features as they occur, that turn out as the coefficients say."""
+    """Cases of one day with realistic features and outcomes drawn by the coefficients."""
     chance = np.random.default_rng(seed)
     count = pairs * each
     features = np.column_stack(

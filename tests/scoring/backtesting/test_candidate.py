@@ -9,7 +9,7 @@ from schemas.programs import Coefficients, Profile
 from services.scoring.domain.backtesting.calibration import DEFAULTS, NotLearnable
 from services.scoring.domain.backtesting.calibration_record import Candidate, candidate
 from services.scoring.domain.backtesting.cases import Pair, PairHistories
-from tests.scoring.backtesting.past import known, many, met, plan
+from tests.scoring.backtesting.pairs import many, met, pairs_of, plan
 
 FROM = datetime(2026, 1, 1, tzinfo=UTC)
 HISTORY = many(200, 900, seed=3)
@@ -77,7 +77,7 @@ def test_the_version_scores_as_the_one_in_force_but_for_what_was_learnt_and_says
 
 def test_of_little_nothing_is_learnt_and_the_reason_says_what_it_takes() -> None:
     few = candidate(many(12, 900, seed=3), plan(), Profile(version="v1"), 0.25, track)
-    none = candidate(known(400, met([0.5, 1.5, 2.5])), plan(), Profile(version="v1"), 0.25, track)
+    none = candidate(pairs_of(400, met([0.5, 1.5, 2.5])), plan(), Profile(version="v1"), 0.25, track)
 
     assert isinstance(few, NotLearnable)
     assert few.reason.endswith("it takes 100 of 20")

@@ -1,4 +1,4 @@
-"""Whether the world changed is seen, and told only where it is sure."""
+"""Drift is detected, and flagged only where it is significant."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Histories as files: what is read, and what is refused with the place and the reason."""
+"""Histories as files: which are accepted, and which are refused with the location and the reason."""
 
 import gzip
 import json

@@ -13,7 +13,7 @@ from services.runtime.settings import Settings
 from services.scoring.__main__ import main
 from services.scoring.flow.histories import log_events, read_histories
 from services.scoring.topics import Topics
-from tests.scoring.backtesting.past import met
+from tests.scoring.backtesting.pairs import met
 from tests.scoring.building import held
 
 EPOCH = 31_000
@@ -30,11 +30,11 @@ def write(settings: Settings, topic: str, values: Sequence[bytes]) -> None:
 
 def test_all_events_of_the_log_are_the_history_and_what_is_none_is_passed_over(local_kafka: LocalKafka) -> None:
     settings = Settings(kafka=local_kafka.bootstrap)
-    names = Topics(events=f"history-{uuid.uuid4().hex[:8]}")
-    told = [to_json(held(day)) for day in (0.5, 8.5, 9.5)]
-    write(settings, names.events, [told[2], b"no event", *told[:2]])
+    topics = Topics(events=f"history-{uuid.uuid4().hex[:8]}")
+    stated = [to_json(held(day)) for day in (0.5, 8.5, 9.5)]
+    write(settings, topics.events, [stated[2], b"no event", *stated[:2]])
 
-    histories = read_histories(log_events(settings, names), None)
+    histories = read_histories(log_events(settings, topics), None)
 
     (pair,) = histories.pairs
     assert pair.name == "t/r"

@@ -1,4 +1,4 @@
-"""What was predicted beside what happened, in tenths."""
+"""Predictions beside outcomes, in tenths."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What was told and stored, compared with what the log says."""
+"""Emitted and stored rows, compared with the truth of the log."""
 
 import json
 from collections import defaultdict
@@ -17,11 +17,11 @@ from services.scoring.domain.memory import trimmed
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.serialization import score_event
 from services.scoring.flow.decoding import Refusal, event_of
-from services.scoring.flow.log_reading import Stored, WholeLog, stored, whole_log
+from services.scoring.flow.log_reading import FullLog, Stored, full_log, stored
 from tests.scoring.flow.harness import Scoring
 
 Scores = dict[str, Any]
-"""{as_of: the score as it is told}, as JSON."""
+"""{as_of: the emitted score}, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -34,54 +34,54 @@ class Found:
 
 
 def compare(scoring: Scoring) -> Found:
-    """Asserts that states, rows and watermarks are what an ordered reading of the log gives."""
-    accounts, kept = compare_states(scoring)
+    """Assert that states, rows and watermarks match an ordered reading of the log."""
+    histories, kept = compare_states(scoring)
     stale = frozenset(kept.stale)
-    told = told_rows(scoring)
-    log = whole_log(scoring.settings, scoring.names, kept.watermarks)
+    emitted = emitted_rows(scoring)
+    log = full_log(scoring.settings, scoring.topics, kept.watermarks)
     rows = 0
-    for name in sorted(accounts.keys() - stale):
-        true = _true(name, accounts[name], log, kept)
-        assert told.get(name, {}) == true, _first_difference(name, told.get(name, {}), true)
+    for name in sorted(histories.keys() - stale):
+        true = _true(name, histories[name], log, kept)
+        assert emitted.get(name, {}) == true, _first_difference(name, emitted.get(name, {}), true)
         rows += len(true)
-    assert not told.keys() - accounts.keys(), "rows of relationships that are not on the log"
-    return Found(len(accounts), rows, stale)
+    assert not emitted.keys() - histories.keys(), "rows of relationships that are not on the log"
+    return Found(len(histories), rows, stale)
 
 
 def compare_states(scoring: Scoring) -> tuple[dict[str, FullHistory], Stored]:
-    """Asserts that states and watermarks are what an ordered reading of the log gives; returns both."""
-    accounts, ends = _log(scoring)
-    kept = stored(scoring.settings, scoring.names)
+    """Assert that states and watermarks match an ordered reading of the log; returns both."""
+    histories, ends = _log(scoring)
+    kept = stored(scoring.settings, scoring.topics)
     assert {number: mark.offset + 1 for number, mark in kept.watermarks.items()} == ends, (
         "a partition is not at its end"
     )
-    _compare_states(accounts, kept)
-    return accounts, kept
+    _compare_states(histories, kept)
+    return histories, kept
 
 
 def _log(scoring: Scoring) -> tuple[dict[str, FullHistory], dict[int, int]]:
-    """What the log says of each relationship, and the ends of the partitions."""
-    accounts: dict[str, FullHistory] = defaultdict(FullHistory)
+    """The facts of each relationship on the log, and the ends of the partitions."""
+    histories: dict[str, FullHistory] = defaultdict(FullHistory)
     ends: dict[int, int] = {}
-    for record in read_to_end(scoring.settings, [scoring.names.events]):
+    for record in read_to_end(scoring.settings, [scoring.topics.events]):
         ends[record.partition] = record.offset + 1
         event = event_of(record.value)
         if not isinstance(event, Refusal | OfPartition):
-            accounts[event.partitionkey].add(event, position(scoring.names.epoch, record.offset))
-    return {name: account for name, account in accounts.items() if account.facts}, ends
+            histories[event.partitionkey].add(event, position(scoring.topics.epoch, record.offset))
+    return {name: history for name, history in histories.items() if history.facts}, ends
 
 
-def _compare_states(accounts: Mapping[str, FullHistory], kept: Stored) -> None:
-    assert kept.states.keys() == accounts.keys(), "the relationships are not those of the log"
-    for name, account in accounts.items():
-        expected = facts_bytes(trimmed(account.facts))
+def _compare_states(histories: Mapping[str, FullHistory], kept: Stored) -> None:
+    assert kept.states.keys() == histories.keys(), "the relationships are not those of the log"
+    for name, history in histories.items():
+        expected = facts_bytes(trimmed(history.facts))
         assert facts_bytes(kept.states[name].facts) == expected, f"the facts of {name} are not those of the log"
 
 
-def told_rows(scoring: Scoring) -> dict[str, Scores]:
+def emitted_rows(scoring: Scoring) -> dict[str, Scores]:
     """What a sink holds: of each instant the greatest position, of equal ones the last, and deletions applied."""
     newest: dict[tuple[str, str], Any] = {}
-    for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.names.scores]):
+    for record in read_to_end(scoring.settings, [*scoring.told_before, scoring.topics.scores]):
         event = SCORE_EVENT.validate_json(record.value or b"")
         if isinstance(event, ClockAdvanced):
             continue
@@ -96,23 +96,23 @@ def told_rows(scoring: Scoring) -> dict[str, Scores]:
     return rows
 
 
-def _true(name: str, account: FullHistory, log: WholeLog, kept: Stored) -> Scores:
-    rows = ScoreHistory(account.facts, log.profiles_of(name, account.program)).rows(-1, kept.clock_of[name])
-    emissions = [Emission(name, account.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
-    told = [json.loads(score_event(emission))["data"] for emission in emissions]
-    return {data["as_of"]: data["score"] for data in told}
+def _true(name: str, history: FullHistory, log: FullLog, kept: Stored) -> Scores:
+    rows = ScoreHistory(history.facts, log.profiles_of(name, history.program)).rows(-1, kept.clock_of[name])
+    emissions = [Emission(name, history.program, at, 0, row, changed=True, trigger=None) for at, row in rows.items()]
+    emitted = [json.loads(score_event(emission))["data"] for emission in emissions]
+    return {data["as_of"]: data["score"] for data in emitted}
 
 
-def _first_difference(name: str, told: Scores, true: Scores) -> str:
-    at = min(at for at in told.keys() | true.keys() if told.get(at) != true.get(at))
-    return f"{name} at {at}: told {told.get(at)}, true {true.get(at)}"
+def _first_difference(name: str, emitted: Scores, true: Scores) -> str:
+    at = min(at for at in emitted.keys() | true.keys() if emitted.get(at) != true.get(at))
+    return f"{name} at {at}: told {emitted.get(at)}, true {true.get(at)}"
 
 
 def committed(scoring: Scoring) -> dict[int, int]:
     """The group's offsets, by partition."""
-    reader = Reader(scoring.settings, scoring.names.group)
+    reader = Reader(scoring.settings, scoring.topics.group)
     try:
-        partitions = reader.assign([scoring.names.events])
+        partitions = reader.assign([scoring.topics.events])
         found = {partition.number: reader.committed(partition) for partition in partitions}
     finally:
         reader.close()
@@ -120,4 +120,4 @@ def committed(scoring: Scoring) -> dict[int, int]:
 
 
 def watermarks(scoring: Scoring) -> Mapping[int, PartitionWatermark]:
-    return stored(scoring.settings, scoring.names).watermarks
+    return stored(scoring.settings, scoring.topics).watermarks

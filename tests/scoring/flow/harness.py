@@ -48,7 +48,7 @@ class Service:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def said(self, event: str) -> int:
+    def output(self, event: str) -> int:
         return self.log.read_text().count(f'"event": "{event}"')
 
     def errors(self) -> list[str]:
@@ -98,7 +98,7 @@ class Scoring:
     """The topics of one test and the processes on them; whatever still runs at its end is killed."""
 
     settings: Settings
-    names: Topics
+    topics: Topics
     folder: Path
     services: list[Service] = field(default_factory=list)
     partitions: int = PARTITIONS
@@ -110,7 +110,7 @@ class Scoring:
         log = self.folder / f"scoring-{number}.log"
         port = free_port({service.port for service in self.services})
         with log.open("wb") as stderr:
-            process = warm.start(SCRIPT, [self.names.group], self._environ(port) | environ, stderr.fileno())
+            process = warm.start(SCRIPT, [self.topics.group], self._environ(port) | environ, stderr.fileno())
         self.services.append(Service(process, port, log))
         return self.services[-1]
 
@@ -121,7 +121,7 @@ class Scoring:
         for _ in range(STARTS):
             service = self.start(DRILL_FAULT=fault)
             code = service.process.wait(90)
-            if not service.said("not_alive") and "NotAliveError" not in service.log.read_text():
+            if not service.output("not_alive") and "NotAliveError" not in service.log.read_text():
                 return service, code
         raise AssertionError(f"each of {STARTS} processes has ended before its fault")
 
@@ -129,7 +129,7 @@ class Scoring:
         """So many at a time, with a pause after each."""
         producer = Producer(self.settings)
         for some in slices(records, count):
-            sent = [producer.send(self.names.events, key, value) for key, value in some]
+            sent = [producer.send(self.topics.events, key, value) for key, value in some]
             producer.flush()
             for acknowledgement in sent:
                 acknowledgement.get(60)
@@ -152,7 +152,7 @@ class Scoring:
         """Ends the log on every partition."""
         producer = Producer(self.settings)
         sent = [
-            producer.send(self.names.events, None, clock_reached(clock), partition=n) for n in range(self.partitions)
+            producer.send(self.topics.events, None, clock_reached(clock), partition=n) for n in range(self.partitions)
         ]
         producer.flush()
         for acknowledgement in sent:
@@ -174,8 +174,8 @@ class Scoring:
         gauges = [service.gauges() for service in self.services if service.process.poll() is None]
         return {
             number: values["clock_seconds"]
-            for owned in gauges
-            for number, values in owned.items()
+            for assigned in gauges
+            for number, values in assigned.items()
             if values.get("lag") == 0 and "clock_seconds" in values
         }
 
@@ -185,7 +185,7 @@ class Scoring:
             "PYTHONPATH": str(warm.ROOT),
             "RAPPORT_KAFKA": self.settings.kafka,
             "RAPPORT_CLOCK": "log",
-            "RAPPORT_LOG_EPOCH": str(self.names.epoch),
+            "RAPPORT_LOG_EPOCH": str(self.topics.epoch),
             "RAPPORT_LOG_FORMAT": "json",
             "RAPPORT_INSTANCE": "one",
             "RAPPORT_SCORING_SESSION_SECONDS": "3",

@@ -9,15 +9,15 @@ from services.runtime.kafka import create_topics
 from services.runtime.settings import Settings
 from services.scoring.topics import Topics
 from tests.scoring.flow.harness import PARTITIONS, Scoring
-from tests.scoring.flow.run_service import names
+from tests.scoring.flow.run_service import topics
 
 
 @contextmanager
 def prepared(bootstrap: str, folder: Path) -> Iterator[Scoring]:
     """What still runs on them at the end is killed."""
     settings = Settings(kafka=bootstrap)
-    found = Scoring(settings, names(f"scoring-{uuid.uuid4().hex[:8]}"), folder)
-    create_topics(settings, _topics(found.names))
+    found = Scoring(settings, topics(f"scoring-{uuid.uuid4().hex[:8]}"), folder)
+    create_topics(settings, _topics(found.topics))
     try:
         yield found
     finally:

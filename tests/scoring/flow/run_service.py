@@ -25,7 +25,7 @@ from services.scoring.service import run
 from services.scoring.topics import Topics
 
 
-def names(prefix: str, epoch: int = 0) -> Topics:
+def topics(prefix: str, epoch: int = 0) -> Topics:
     return Topics(
         events=replace(EVENTS, name=f"{prefix}.events").at(epoch),
         state=replace(SCORING_STATE, name=f"{prefix}.state").at(epoch),
@@ -50,11 +50,11 @@ class FaultyWorker(Worker):
         if fault == "stall" and self._runs >= int(at):
             return None
         if os.environ.get("DRILL_FAULT") == f"hole:{self._runs}":
-            self._owned[number].partition.offset = fetched[-1].offset
+            self._assigned_partitions[number].partition.offset = fetched[-1].offset
             return None
         return await super().apply(number, fetched)
 
-    async def _acknowledged(self, owned: Any, writes: Sequence[Any]) -> None:  # noqa: ANN401
+    async def _send_acknowledged(self, assigned: Any, writes: Sequence[Any]) -> None:  # noqa: ANN401
         fault, _, at = os.environ.get("DRILL_FAULT", "").partition(":")
         states = any(isinstance(write, ChangelogEntry) and write.name != WATERMARK and write.value for write in writes)
         self._phases_of_states += states
@@ -63,7 +63,7 @@ class FaultyWorker(Worker):
             raise RuntimeError("the fault of a drill")
         if not states:
             await asyncio.sleep(float(os.environ.get("DRILL_SLOW", "0")))
-        await super()._acknowledged(owned, writes)
+        await super()._send_acknowledged(assigned, writes)
         if due and fault == "exit":
             os._exit(9)
 
@@ -72,4 +72,4 @@ if __name__ == "__main__":
     scheduler.BATCH_LENGTH = int(os.environ.get("DRILL_RUN_LENGTH", scheduler.BATCH_LENGTH))
     application.Worker = FaultyWorker  # type: ignore[attr-defined]
     settings = load(ScoringSettings, "scoring")
-    run(settings, names(sys.argv[1], settings.log_epoch))
+    run(settings, topics(sys.argv[1], settings.log_epoch))

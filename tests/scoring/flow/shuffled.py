@@ -26,24 +26,24 @@ class Life:
     days: float
 
 
-def shuffled(rng: Random, relationships: int, span_days: float, life: Life) -> list[OfRelationship]:
+def shuffled(rng: Random, relationships: int, span_days: float, history: Life) -> list[OfRelationship]:
     """In log order. The relationships begin one after the other within the span."""
     arrivals: list[tuple[float, OfRelationship]] = []
     for number in range(relationships):
-        for day, event in _history(rng, f"r{number}", rng.uniform(0, span_days), life):
+        for day, event in _history(rng, f"r{number}", rng.uniform(0, span_days), history):
             arrivals.append((day + rng.uniform(0, SHUFFLED_DAYS), event))
             if rng.random() < DOUBLED:
                 arrivals.append((day + rng.uniform(0, SHUFFLED_DAYS), event))
     return [_recorded(event, day) for day, event in sorted(arrivals, key=_arrival)]
 
 
-def _history(rng: Random, name: str, begin: float, life: Life) -> Sequence[tuple[float, OfRelationship]]:
-    days = sorted(begin + rng.uniform(0, life.days) for _ in range(life.events - 2))
+def _history(rng: Random, name: str, begin: float, history: Life) -> Sequence[tuple[float, OfRelationship]]:
+    days = sorted(begin + rng.uniform(0, history.days) for _ in range(history.events - 2))
     middle = [KINDS[rng.choice(USUAL if rng.random() < 0.7 else OTHERS)](rng, day) for day in days]
-    events = [b.started(begin, 7), *middle, b.ended(begin + life.days)]
+    events = [b.started(begin, 7), *middle, b.ended(begin + history.days)]
     return [
         (day, _of(name, event, f"{name}-{place}"))
-        for place, (day, event) in enumerate(zip([begin, *days, begin + life.days], events, strict=True))
+        for place, (day, event) in enumerate(zip([begin, *days, begin + history.days], events, strict=True))
     ]
 
 

@@ -43,7 +43,7 @@ def test_faust_needs_no_credentials_for_plain_text() -> None:
 
 
 def connects(given: dict[str, Any]) -> bool:
-    """Whether a client that signs in as Faust's do hears of the brokers."""
+    """Whether a client with Faust's credentials gets the broker's metadata."""
     settings = ScoringSettings(**given)
 
     async def connected() -> bool:

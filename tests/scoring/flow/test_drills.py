@@ -34,13 +34,13 @@ def test_whatever_ended_it_the_next_one_goes_on_exactly(scoring: Scoring) -> Non
     last = scoring.start(DRILL_FAULT="lose:3")
     scoring.await_clock(end_of(events))
 
-    assert last.said("rewound") >= 1
+    assert last.output("rewound") >= 1
     stops_well(last)
     found = compare(scoring)
     assert found.rows > 1000
     assert len(found.stale) <= found.relationships / 10
     rejected = {
-        record.value: dict(record.headers) for record in read_to_end(scoring.settings, [scoring.names.rejected])
+        record.value: dict(record.headers) for record in read_to_end(scoring.settings, [scoring.topics.rejected])
     }
     assert rejected.keys() == set(POISON)
     assert all(headers["reason"] for headers in rejected.values())
@@ -72,7 +72,7 @@ def dies_before_the_watermark(scoring: Scoring) -> None:
     _, code = scoring.met("exit:3")
 
     assert code == 9
-    kept = stored(scoring.settings, scoring.names)
+    kept = stored(scoring.settings, scoring.topics)
     assert [n for n, s in kept.states.items() if s.position > kept.watermarks[kept.partition_of[n]].offset]
     assert await_acknowledged(scoring) <= applied(scoring)
 
@@ -88,7 +88,7 @@ def is_told_to_stop(scoring: Scoring, records: int) -> None:
 
 
 def has_run(service: Service, runs: int) -> None:
-    eventually(lambda: service.said("run_applied") >= runs, what=f"{runs} runs")
+    eventually(lambda: service.output("run_applied") >= runs, what=f"{runs} runs")
 
 
 def stops_well(service: Service) -> None:
@@ -107,11 +107,11 @@ def await_acknowledged(scoring: Scoring) -> int:
 
 
 def test_the_group_is_never_beyond_what_is_applied(scoring: Scoring) -> None:
-    """A batch is lost between scheduler and worker: what comes after it is acknowledged, and not applied."""
+    """A batch is lost between scheduler and worker: later batches are acknowledged, but not applied."""
     records = keyed(long_log(1, 30))
     scoring.feed(records)
     first = scoring.start(DRILL_SLOW=SLOW)
-    eventually(lambda: first.said("run_applied") >= 4 and len(committed(scoring)) == PARTITIONS, what="commits")
+    eventually(lambda: first.output("run_applied") >= 4 and len(committed(scoring)) == PARTITIONS, what="commits")
     first.end(signal.SIGKILL)
 
     last = scoring.start(DRILL_SLOW=SLOW, DRILL_FAULT="lose:2")
@@ -131,7 +131,7 @@ def applied_commits(scoring: Scoring) -> dict[int, int]:
 def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scoring) -> None:
     producer = Producer(scoring.settings)
     newer = ChangelogEntry("t/r", 1, bytes([layout.VERSION + 1]) + bytes(80))
-    producer.send(scoring.names.state, newer.key, newer.value, partition=1).get(60)
+    producer.send(scoring.topics.state, newer.key, newer.value, partition=1).get(60)
     producer.close()
     service = scoring.start()
 
@@ -139,7 +139,7 @@ def test_a_state_of_a_newer_version_stops_it_with_a_clear_message(scoring: Scori
 
     message = f"layout {layout.VERSION + 1}, this service knows {layout.VERSION}: upgrade the service"
     assert any(message in line for line in service.errors())
-    assert len(list(read_to_end(scoring.settings, [scoring.names.state]))) == 1
+    assert len(list(read_to_end(scoring.settings, [scoring.topics.state]))) == 1
 
 
 def test_a_second_worker_joins_and_leaves_and_each_sees_only_its_keys(scoring: Scoring) -> None:
@@ -153,7 +153,7 @@ def test_a_second_worker_joins_and_leaves_and_each_sees_only_its_keys(scoring: S
         share(first, second)
     eventually(lambda: all(values["lag"] == 0 for s in (first, second) for values in s.gauges().values()))
 
-    kept = stored(scoring.settings, scoring.names)
+    kept = stored(scoring.settings, scoring.topics)
     seen = {n: values["relationships"] for s in (first, second) for n, values in s.gauges().items()}
     stops_well(second)
     scoring.feed(records[2 * third :])
@@ -180,8 +180,8 @@ def test_time_that_passed_while_nothing_ran_is_caught_up_through_a_kill(scoring:
 
     found = compare(scoring)
     assert found.rows > 500
-    told = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.names.scores])]
-    advanced = {event.data.partition: event.data.clock for event in told if isinstance(event, ClockAdvanced)}
+    read = [SCORE_EVENT.validate_json(r.value or b"") for r in read_to_end(scoring.settings, [scoring.topics.scores])]
+    advanced = {event.data.partition: event.data.clock for event in read if isinstance(event, ClockAdvanced)}
     assert len(advanced) == PARTITIONS
     assert min(advanced.values()).timestamp() > began - 60
 
@@ -192,8 +192,8 @@ def share(first: Service, second: Service) -> None:
     def shared() -> bool:
         ended = [service for service in (first, second) if service.process.poll() is not None]
         assert not ended, [service.errors() for service in ended]
-        owned = [set(service.gauges()) for service in (first, second) if service.is_ready()]
-        return [len(numbers) for numbers in owned] == [2, 2] and not owned[0] & owned[1]
+        assigned = [set(service.gauges()) for service in (first, second) if service.is_ready()]
+        return [len(numbers) for numbers in assigned] == [2, 2] and not assigned[0] & assigned[1]
 
     eventually(shared, 120, "two partitions each")
 

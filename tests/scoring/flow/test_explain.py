@@ -23,7 +23,7 @@ from services.runtime.kafka import (
 from services.runtime.settings import Settings
 from services.scoring.domain.changelog import state_entry
 from services.scoring.domain.explaining.explanation import Explanation, explain
-from services.scoring.domain.explaining.knowledge import knowledge_of
+from services.scoring.domain.explaining.known_history import known_history
 from services.scoring.domain.facts import facts_of
 from services.scoring.domain.layout import RelationshipState
 from services.scoring.domain.profiles import DEFAULT
@@ -42,20 +42,20 @@ PAIRS = ("t/spruce-1", "t/spruce-2", "t/birch", "u/birch", "t/maple")
 def test_keys_lie_where_producers_put_them(scoring: Scoring) -> None:
     scoring.feed([(name.encode(), b"{}") for name in PAIRS])
 
-    for record in read_to_end(scoring.settings, [scoring.names.events]):
+    for record in read_to_end(scoring.settings, [scoring.topics.events]):
         assert partition_of(record.key or b"", PARTITIONS) == record.partition
         assert partition_count(scoring.settings, record.topic) == PARTITIONS
 
 
 def test_a_relationship_is_read_from_its_partition_alone(scoring: Scoring) -> None:
     scoring.feed(keyed([event for name in PAIRS for event in of(name, STORY)]))
-    place = Partition(scoring.names.events, partition_of(b"t/birch", PARTITIONS))
+    partition = Partition(scoring.topics.events, partition_of(b"t/birch", PARTITIONS))
     passed: list[None] = []
 
-    log = read_relationship(scoring.settings, scoring.names, "t/birch", lambda: passed.append(None))
+    log = read_relationship(scoring.settings, scoring.topics, "t/birch", lambda: passed.append(None))
 
     assert [event for _, event in log.events] == of("t/birch", STORY)
-    assert len(passed) == len(list(read_partition(scoring.settings, place)))
+    assert len(passed) == len(list(read_partition(scoring.settings, partition)))
     assert len(passed) < len(PAIRS) * len(STORY)
 
 
@@ -67,7 +67,7 @@ def test_its_story_is_told_as_it_is_and_as_it_was_known(scoring: Scoring) -> Non
 
     assert then.row.last_contact == micros(1.5)
     assert now.row.last_contact is None
-    assert then.known.later == 1
+    assert then.history.later == 1
     assert any("session held, 60 min (retracted later)" in change.words for change in now.story)
 
 
@@ -126,15 +126,15 @@ class Command:
     """The command as a process, on a log epoch of its own."""
 
     def __init__(self, bootstrap: str, epoch: int) -> None:
-        self._settings, self._names = Settings(kafka=bootstrap, log_epoch=epoch), Topics.at(epoch)
-        topics = (self._names.events, self._names.state, PROGRAMS.name)
-        create_topics(self._settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in topics})
+        self._settings, self._topics = Settings(kafka=bootstrap, log_epoch=epoch), Topics.at(epoch)
+        created = (self._topics.events, self._topics.state, PROGRAMS.name)
+        create_topics(self._settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in created})
 
     def feed(self, events: Sequence[OfRelationship]) -> None:
         producer = Producer(self._settings)
         for key, value in keyed(events):
-            producer.send(self._names.events, key, value)
-        producer.send(self._names.events, None, clock_reached(started(60).time))
+            producer.send(self._topics.events, key, value)
+        producer.send(self._topics.events, None, clock_reached(started(60).time))
         producer.flush()
         producer.close()
 
@@ -158,20 +158,20 @@ def known_to_scoring(scoring: Scoring, names: Sequence[str]) -> None:
     """As if the service had stored their states."""
     producer = Producer(scoring.settings)
     for name in names:
-        place = position(scoring.names.epoch, 0)
-        entry = state_entry(name, 1, RelationshipState(facts_of(started(0.5), place), place))
-        producer.send(scoring.names.state, entry.key, entry.value, partition=0)
+        log_position = position(scoring.topics.epoch, 0)
+        entry = state_entry(name, 1, RelationshipState(facts_of(started(0.5), log_position), log_position))
+        producer.send(scoring.topics.state, entry.key, entry.value, partition=0)
     producer.flush()
     producer.close()
 
 
 def read(scoring: Scoring, asked: str, clock: str = "log") -> RelationshipLog:
     settings = scoring.settings.model_copy(update={"clock": clock})
-    return read_relationship(settings, scoring.names, asked, lambda: None)
+    return read_relationship(settings, scoring.topics, asked, lambda: None)
 
 
 def explained(log: RelationshipLog, days: float, known_at: float | None = None) -> Explanation:
-    known = knowledge_of(log.relationship, log.events, None if known_at is None else micros(known_at))
-    found = explain(known, DEFAULT, micros(days))
+    stored_now = known_history(log.relationship, log.events, None if known_at is None else micros(known_at))
+    found = explain(stored_now, DEFAULT, micros(days))
     assert isinstance(found, Explanation)
     return found

@@ -1,4 +1,4 @@
-"""All of it at once, run by `make drills`: 50,000 events in any order within 25 days, some of them twice, through
+"""Everything at once, run by `make drills`: 50,000 events in any order within 25 days, some of them twice, through
 workers that die, stop and join, into ClickHouse; then 500 facts that come 400 days late, and a heal."""
 
 import signal
@@ -16,7 +16,7 @@ from schemas.events import OfRelationship
 from schemas.primitives import to_micros
 from services.scoring.domain import layout
 from services.scoring.domain.facts import FullHistory
-from services.scoring.domain.layout import Home, RelationshipState
+from services.scoring.domain.layout import Enrolment, RelationshipState
 from services.scoring.domain.memory import trimmed
 from services.scoring.flow.heal import HealEnvironment, heal
 from services.scoring.flow.log_reading import stored
@@ -42,24 +42,24 @@ FAST = {"DRILL_RUN_LENGTH": "500", "RAPPORT_SCORING_SESSION_SECONDS": "15"}
 
 
 @pytest.fixture
-def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 
 @pytest.fixture
 def say(capsys: pytest.CaptureFixture[str]) -> Callable[[str], None]:
-    """What was measured, for whoever runs the drills."""
+    """Print a measurement for the person running the drills."""
 
-    def said(text: str) -> None:
+    def output(text: str) -> None:
         with capsys.disabled():
             sys.stdout.write(f"\n  {text}")
 
-    return said
+    return output
 
 
 def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
-    scoring: Scoring, place: HealEnvironment, say: Callable[[str], None]
+    scoring: Scoring, environment: HealEnvironment, say: Callable[[str], None]
 ) -> None:
     rng = Random(50_000)
     events = shuffled(rng, RELATIONSHIPS, SPAN_DAYS, LIFE)
@@ -73,11 +73,11 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     scoring.await_clock(end_of(events), WITHIN)
     say(f"{len(events)} records, 3 restarts and 2 rebalances: {time.monotonic() - began:.0f} s")
 
-    accounts, kept = compare_states(scoring)
-    rows = table_of(place)
-    assert len(accounts) == RELATIONSHIPS
+    histories, kept = compare_states(scoring)
+    rows = table_of(environment)
+    assert len(histories) == RELATIONSHIPS
     assert not kept.stale
-    assert rows == truth_of(place)
+    assert rows == truth_of(environment)
     say(f"{RELATIONSHIPS} states equal the ordered fold byte for byte, {sum(map(len, rows.values()))} rows the truth")
     say(f"states of {EACH} events in {LIFE.days:.0f} days: {sizes(list(kept.states.values()))}")
     say(f"states of 50 messages a day for 200 days: {sizes([busy(Random(number)) for number in range(20)])}")
@@ -86,22 +86,23 @@ def test_50_000_shuffled_events_give_the_history_of_one_ordered_pass(
     scoring.feed(keyed(late))
     scoring.reach(end_of(late))
     scoring.await_clock(end_of(late), WITHIN)
-    was_stale = stored(scoring.settings, scoring.names).stale
+    was_stale = stored(scoring.settings, scoring.topics).stale
     assert len(was_stale) > LATE_FACTS / 3
 
     began = time.monotonic()
-    report = heal(place, (), lambda *_: None)
+    report = heal(environment, (), lambda *_: None)
 
     say(f"{LATE_FACTS} facts came 400 days late: {len(report.healed)} healed in {time.monotonic() - began:.0f} s")
     assert report.healed.keys() == set(was_stale)
-    assert not stored(scoring.settings, scoring.names).stale
-    assert table_of(place) == truth_of(place)
+    assert not stored(scoring.settings, scoring.topics).stale
+    assert table_of(environment) == truth_of(environment)
     for worker in workers:
         assert worker.end()[0] == 0
 
 
 def worked_through_mishaps(scoring: Scoring, records: int) -> Sequence[Service]:
-    """Killed, joined by a second one, told to stop, killed: each restarted. Returns those at work."""
+    """Workers are killed, joined by a second one, stopped, killed, and restarted each time. Returns the running
+    ones."""
     first = scoring.start(RAPPORT_INSTANCE="first", **FAST)
     applied(scoring, records, records // 8)
     first.end(signal.SIGKILL)
@@ -120,7 +121,7 @@ def worked_through_mishaps(scoring: Scoring, records: int) -> Sequence[Service]:
 
 
 def applied(scoring: Scoring, total: int, records: int) -> None:
-    """Returns when so many are, with every partition at work."""
+    """Return when this many are applied and every partition is assigned."""
 
     def done() -> bool:
         running = [service for service in scoring.services if service.process.poll() is None]
@@ -131,7 +132,7 @@ def applied(scoring: Scoring, total: int, records: int) -> None:
 
 
 def late_facts(rng: Random, events: Sequence[OfRelationship]) -> list[OfRelationship]:
-    """New facts beside known ones, recorded 400 days later."""
+    """New facts beside existing ones, recorded 400 days later."""
     chosen = sorted(rng.sample(events, LATE_FACTS), key=lambda event: event.time)
     return [
         b.message((to_micros(event.time) - b.micros(0)) / 86_400_000_000 + 0.01, rng.choice(b.SIDES)).model_copy(
@@ -147,11 +148,11 @@ def late_facts(rng: Random, events: Sequence[OfRelationship]) -> list[OfRelation
 
 
 def busy(rng: Random) -> RelationshipState:
-    account = FullHistory()
+    history = FullHistory()
     for number in range(50 * 200):
         event = b.message(number / 50, rng.choice(b.SIDES)).model_copy(update={"id": f"m{number}"})
-        account.add(event, number)
-    return RelationshipState(trimmed(account.facts), account.position, home=Home(0, "p"))
+        history.add(event, number)
+    return RelationshipState(trimmed(history.facts), history.position, enrolment=Enrolment(0, "p"))
 
 
 def sizes(states: Sequence[RelationshipState]) -> str:

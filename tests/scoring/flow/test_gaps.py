@@ -1,5 +1,5 @@
-"""A log that was cut off beyond what was applied, on the real broker: the partition stands and says so, until an
-operator accepts it."""
+"""A log truncated beyond what was applied, on the real broker: the partition stands and reports it, until an operator
+accepts the gap."""
 
 import time
 from collections.abc import Sequence
@@ -25,23 +25,23 @@ def test_a_gap_stops_its_partition_only_and_is_told_until_it_is_accepted(scoring
     service = scoring.start()
     eventually(lambda: others_are_done(service, cut, events), 90, "the other partitions")
 
-    assert service.said("log_gap") == 1
+    assert service.output("log_gap") == 1
     assert not service.is_ready()
     eventually(lambda: service.gauges()[cut].get("log_gap") == lost, what="the gauge")
     assert service.gauges()[cut]["lag"] > lost
     assert not any(values.get("log_gap") for number, values in service.gauges().items() if number != cut)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin - 1), GapRefused)
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin + 1), GapRefused)
-    accepted = accept_gap(scoring.settings, scoring.names, cut, begin)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin - 1), GapRefused)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin + 1), GapRefused)
+    accepted = accept_gap(scoring.settings, scoring.topics, cut, begin)
 
     assert isinstance(accepted, GapAccepted)
     assert accepted.lost == lost
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
-    assert service.said("log_gap_accepted") == 1
+    assert service.output("log_gap_accepted") == 1
     assert service.gauges()[cut]["log_gap"] == 0
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapRefused)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapRefused)
     service.end()
 
 
@@ -49,7 +49,7 @@ def test_what_was_accepted_while_no_worker_ran_holds_from_the_next_start(scoring
     events = long_log(24, 60)
     cut, begin, _ = cut_off(scoring, events)
 
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapAccepted)
 
     service = scoring.start()
     scoring.await_clock(end_of(events), 90)
@@ -76,8 +76,8 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
     truncate(scoring, cut, begin)
     service.thaw()
 
-    eventually(lambda: service.said("log_gap") == 1, what="the gap")
-    assert isinstance(accept_gap(scoring.settings, scoring.names, cut, begin), GapAccepted)
+    eventually(lambda: service.output("log_gap") == 1, what="the gap")
+    assert isinstance(accept_gap(scoring.settings, scoring.topics, cut, begin), GapAccepted)
 
     scoring.await_clock(end_of(events), 60)
     assert service.is_ready()
@@ -86,7 +86,7 @@ def test_a_log_that_is_cut_off_while_it_is_read_is_a_gap_as_well(scoring: Scorin
 
 def test_a_partition_that_the_log_does_not_have_cannot_be_accepted(scoring: Scoring) -> None:
     with pytest.raises(NoSuchPartitionError, match="has 4 partitions"):
-        accept_gap(scoring.settings, scoring.names, PARTITIONS, 0)
+        accept_gap(scoring.settings, scoring.topics, PARTITIONS, 0)
 
 
 def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, int, int]:
@@ -104,12 +104,12 @@ def cut_off(scoring: Scoring, events: Sequence[OfRelationship]) -> tuple[int, in
 
 def truncate(scoring: Scoring, number: int, before: int) -> None:
     admin = KafkaAdminClient(bootstrap_servers=scoring.settings.kafka)
-    admin.delete_records({TopicPartition(scoring.names.events, number): before})
+    admin.delete_records({TopicPartition(scoring.topics.events, number): before})
     admin.close()
 
 
 def ends(scoring: Scoring) -> dict[int, int]:
-    with open_reader(scoring.settings, [scoring.names.events]) as reader:
+    with open_reader(scoring.settings, [scoring.topics.events]) as reader:
         return {place.number: end for place, end in reader.end_offsets(sorted(reader.assignment())).items()}
 
 

@@ -20,13 +20,13 @@ LATE = timedelta(days=400)
 
 
 @pytest.fixture
-def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 
 def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(
-    scoring: Scoring, place: HealEnvironment
+    scoring: Scoring, environment: HealEnvironment
 ) -> None:
     events = with_late_facts(long_log(31, 20), 12)
     half = len(events) // 2
@@ -34,14 +34,14 @@ def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(
     scoring.feed(keyed(events[:half]))
     scoring.reach(events[half].recordedtime)
     scoring.await_clock(events[half].recordedtime)
-    was_stale = stale(place)
+    was_stale = stale(environment)
 
-    report = heal(place, (), said)
+    report = heal(environment, (), output)
 
     assert set(report.healed) == set(was_stale) != set()
     assert (list(report.again), list(report.left)) == ([], [])
-    assert stale(place) == []
-    assert table_of(place) == truth_of(place)
+    assert stale(environment) == []
+    assert table_of(environment) == truth_of(environment)
     scoring.feed(keyed(events[half:]))
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
@@ -49,86 +49,90 @@ def test_what_is_stale_is_healed_while_the_service_runs_and_stays_healed(
     again = scoring.start()
     scoring.await_clock(end_of(events))
     stops_well(again)
-    assert heal(place, (), said).left == []
-    assert stale(place) == []
-    assert table_of(place) == truth_of(place)
+    assert heal(environment, (), output).left == []
+    assert stale(environment) == []
+    assert table_of(environment) == truth_of(environment)
 
 
 def test_a_heal_that_was_cut_off_is_finished_by_the_next_which_repeats_nothing(
-    scoring: Scoring, place: HealEnvironment, monkeypatch: pytest.MonkeyPatch
+    scoring: Scoring, environment: HealEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.scoring.flow.heal.TOLD_AT_ONCE", 2)
-    monkeypatch.setattr("services.scoring.flow.heal.READ_AT_ONCE", 3)
-    was_stale = applied(scoring, place, with_late_facts(long_log(32, 16), 12))
+    monkeypatch.setattr("services.scoring.flow.heal.HEAL_BATCH", 2)
+    monkeypatch.setattr("services.scoring.flow.heal.READ_BATCH", 3)
+    was_stale = applied(scoring, environment, with_late_facts(long_log(32, 16), 12))
 
     with pytest.raises(KeyboardInterrupt):
-        heal(place, (), CutOff(after=2))
-    left = stale(place)
-    report = heal(place, (), said)
+        heal(environment, (), CutOff(after=2))
+    left = stale(environment)
+    report = heal(environment, (), output)
 
     assert 0 < len(left) < len(was_stale)
     assert sorted(report.healed) == left
-    assert table_of(place) == truth_of(place)
-    assert heal(place, (), said).healed == {}
+    assert table_of(environment) == truth_of(environment)
+    assert heal(environment, (), output).healed == {}
 
 
-def test_only_the_relationships_asked_for_are_healed(scoring: Scoring, place: HealEnvironment) -> None:
-    one, *others = applied(scoring, place, with_late_facts(long_log(33, 12), 8))
+def test_only_the_relationships_asked_for_are_healed(scoring: Scoring, environment: HealEnvironment) -> None:
+    one, *others = applied(scoring, environment, with_late_facts(long_log(33, 12), 8))
 
-    report = heal(place, [one], said)
+    report = heal(environment, [one], output)
 
     assert list(report.healed) == [one]
-    assert stale(place) == others
+    assert stale(environment) == others
     with pytest.raises(NoStateError, match="there is no relationship t/nobody"):
-        heal(place, ["t/nobody"], said)
+        heal(environment, ["t/nobody"], output)
 
 
-def test_what_scoring_has_not_finished_applying_is_left_until_it_has(scoring: Scoring, place: HealEnvironment) -> None:
+def test_what_scoring_has_not_finished_applying_is_left_until_it_has(
+    scoring: Scoring, environment: HealEnvironment
+) -> None:
     events = long_log(34, 4)
-    applied(scoring, place, events)
+    applied(scoring, environment, events)
     late = moved_back(next(event for event in reversed(events) if event.type == "mentoring.message.sent.v1"))
     scoring.feed(keyed([late]))
     assert scoring.met("exit:1")[1] == 9
 
-    report = heal(place, (), said)
+    report = heal(environment, (), output)
     scoring.reach(end_of(events) + timedelta(days=1))
     service = scoring.start()
     scoring.await_clock(end_of(events) + timedelta(days=1))
     stops_well(service)
 
     assert report.left == [late.partitionkey]
-    assert list(heal(place, (), said).healed) == [late.partitionkey]
-    assert table_of(place) == truth_of(place)
+    assert list(heal(environment, (), output).healed) == [late.partitionkey]
+    assert table_of(environment) == truth_of(environment)
 
 
-def test_a_heal_beside_a_stream_of_late_facts_leaves_nothing_wrong(scoring: Scoring, place: HealEnvironment) -> None:
+def test_a_heal_beside_a_stream_of_late_facts_leaves_nothing_wrong(
+    scoring: Scoring, environment: HealEnvironment
+) -> None:
     events = with_late_facts(long_log(35, 40), 30)
     service = scoring.start()
     healed = 0
     with scoring.feeding(keyed(events), 10, 0.3):
-        eventually(lambda: service.said("run_applied") > 3, what="the first runs")
+        eventually(lambda: service.output("run_applied") > 3, what="the first runs")
         for _ in range(3):
-            healed += len(heal(place, (), said).healed)
+            healed += len(heal(environment, (), output).healed)
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
     stops_well(service)
 
-    last = heal(place, (), said)
+    last = heal(environment, (), output)
 
     assert healed > 0
     assert last.left == []
-    assert stale(place) == []
-    assert table_of(place) == truth_of(place)
+    assert stale(environment) == []
+    assert table_of(environment) == truth_of(environment)
 
 
-def applied(scoring: Scoring, place: HealEnvironment, events: Sequence[OfRelationship]) -> list[str]:
+def applied(scoring: Scoring, environment: HealEnvironment, events: Sequence[OfRelationship]) -> list[str]:
     """The relationships that are stale when all events are applied and the service has stopped."""
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
     service = scoring.start()
     scoring.await_clock(end_of(events))
     stops_well(service)
-    return stale(place)
+    return stale(environment)
 
 
 def with_late_facts(events: Sequence[OfRelationship], count: int) -> list[OfRelationship]:
@@ -141,11 +145,11 @@ def moved_back(event: OfRelationship) -> OfRelationship:
     return event.model_copy(update={"id": f"{event.id}-late", "time": event.time - LATE})
 
 
-def stale(place: HealEnvironment) -> list[str]:
-    return stored(place.settings, place.names).stale
+def stale(environment: HealEnvironment) -> list[str]:
+    return stored(environment.settings, environment.topics).stale
 
 
-def said(doing: str, done: int, of: int) -> None:
+def output(doing: str, done: int, of: int) -> None:
     assert doing
     assert 0 <= done <= of or of == 0
 
@@ -157,7 +161,7 @@ class CutOff:
         self._left = after
 
     def __call__(self, doing: str, done: int, of: int) -> None:
-        said(doing, done, of)
+        output(doing, done, of)
         self._left -= doing == "healing"
         if self._left < 0:
             raise KeyboardInterrupt

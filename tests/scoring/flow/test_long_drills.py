@@ -179,7 +179,7 @@ def test_frozen_for_less_than_its_session_it_goes_on(scoring: Scoring) -> None:
     service = scoring.start(**SLOW)
     with scoring.feeding(keyed(events), 20, 0.3):
         for _ in range(5):
-            has_run(service, service.said("run_applied") + 1)
+            has_run(service, service.output("run_applied") + 1)
             service.process.send_signal(signal.SIGSTOP)
             time.sleep(1)
             service.process.send_signal(signal.SIGCONT)
@@ -257,11 +257,13 @@ def test_a_changelog_of_a_million_records_is_recovered_in_a_minute(
 
 def write_again(scoring: Scoring, count: int) -> None:
     """The states under an old generation, so often that there are so many records."""
-    known = stored(scoring.settings, scoring.names)
-    entries = [(known.partition_of[name], state_entry(name, 1, state)) for name, state in known.states.items()]
+    stored_now = stored(scoring.settings, scoring.topics)
+    entries = [
+        (stored_now.partition_of[name], state_entry(name, 1, state)) for name, state in stored_now.states.items()
+    ]
     producer = Producer(scoring.settings)
     for number, (partition, entry) in zip(range(count), cycle(entries), strict=False):
-        producer.send(scoring.names.state, entry.key, entry.value, partition=partition)
+        producer.send(scoring.topics.state, entry.key, entry.value, partition=partition)
         if number % 20_000 == 0:
             producer.flush(60)
     producer.flush(60)
@@ -282,9 +284,9 @@ def test_the_comparison_sees_a_run_that_was_stepped_over(scoring: Scoring) -> No
 
 
 def test_a_group_that_does_not_let_it_in_ends_it(scoring: Scoring) -> None:
-    """Aiokafka gives up on a fatal answer to a join, and says so to nobody."""
-    stranger = Reader(scoring.settings, scoring.names.group)
-    stranger.subscribe([scoring.names.events])
+    """Aiokafka gives up on a fatal response to a join without reporting it."""
+    stranger = Reader(scoring.settings, scoring.topics.group)
+    stranger.subscribe([scoring.topics.events])
     try:
         until = time.monotonic() + 40
         stranger.poll(2)

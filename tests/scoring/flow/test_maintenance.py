@@ -1,4 +1,5 @@
-"""Heal, replay and repartition exclude each other, on the real broker: of two that work at once at most one goes on."""
+"""Heal, replay and repartition exclude each other, on the real broker: of two that run at once at most one
+continues."""
 
 import threading
 import time
@@ -16,46 +17,46 @@ from services.scoring.flow.maintenance import (
     Maintenance,
     MaintenanceLostError,
     MaintenanceRefusedError,
-    maintained,
+    exclusive_maintenance,
 )
 from services.scoring.flow.replay.replay import origin
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import long_log
-from tests.scoring.flow.test_heal import applied, said, with_late_facts
+from tests.scoring.flow.test_heal import applied, output, with_late_facts
 from tests.scoring.flow.test_replay import replayed
 from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
 
 
 @pytest.fixture
-def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 
 def group(scoring: Scoring) -> str:
-    return f"{scoring.names.group}-maintenance"
+    return f"{scoring.topics.group}-maintenance"
 
 
 @pytest.mark.parametrize("second", ["heal", "replay", "grow"])
 def test_a_second_one_is_refused_with_the_name_of_the_first_and_works_afterwards(scoring: Scoring, second: str) -> None:
-    state = scoring.names.state
-    with maintained(scoring.settings, state, "heal", group(scoring)) as first:
+    state = scoring.topics.state
+    with exclusive_maintenance(scoring.settings, state, "heal", group(scoring)) as first:
         with (
             pytest.raises(MaintenanceRefusedError, match=rf"^{second} waits for nobody: heal on \S+, process \d+ is"),
-            maintained(scoring.settings, state, second, group(scoring)),
+            exclusive_maintenance(scoring.settings, state, second, group(scoring)),
         ):
             pytest.fail("two of them work")
         first.check()
 
-    with maintained(scoring.settings, state, second, group(scoring)) as held:
+    with exclusive_maintenance(scoring.settings, state, second, group(scoring)) as held:
         held.check()
 
 
 def test_who_shares_the_partitions_with_another_goes_on_no_more(scoring: Scoring) -> None:
     """As two do that begin in the same instant: neither has seen the other."""
-    state = scoring.names.state
+    state = scoring.topics.state
     with (
-        maintained(scoring.settings, state, "heal", group(scoring)) as first,
+        exclusive_maintenance(scoring.settings, state, "heal", group(scoring)) as first,
         closing(Reader(scoring.settings, group(scoring))) as other,
     ):
         first.check()
@@ -100,19 +101,19 @@ class Racer:
             self.problem = problem
 
 
-def test_heals_and_a_replay_that_begin_at_once_leave_the_truth(scoring: Scoring, place: HealEnvironment) -> None:
-    assert applied(scoring, place, with_late_facts(long_log(61, 12), 10)) != []
+def test_heals_and_a_replay_that_begin_at_once_leave_the_truth(scoring: Scoring, environment: HealEnvironment) -> None:
+    assert applied(scoring, environment, with_late_facts(long_log(61, 12), 10)) != []
 
     def exclusively(name: str, work: Callable[[HealEnvironment], object]) -> Callable[[], None]:
         def run() -> None:
-            with maintained(place.settings, place.names.state, name, group(scoring)) as held:
-                work(replace(place, check=held.check))
+            with exclusive_maintenance(environment.settings, environment.topics.state, name, group(scoring)) as held:
+                work(replace(environment, check=held.check))
 
         return run
 
     racers = [
-        Racer(exclusively("heal", lambda mine: heal(mine, (), said))),
-        Racer(exclusively("heal", lambda mine: heal(mine, (), said))),
+        Racer(exclusively("heal", lambda mine: heal(mine, (), output))),
+        Racer(exclusively("heal", lambda mine: heal(mine, (), output))),
         Racer(exclusively("replay", lambda mine: replayed(mine, origin(mine, "kafka")))),
     ]
     for racer in racers:
@@ -121,7 +122,7 @@ def test_heals_and_a_replay_that_begin_at_once_leave_the_truth(scoring: Scoring,
         racer.thread.join(120)
 
     assert not [racer.problem for racer in racers if racer.problem and not isinstance(racer.problem, EXCLUSIVE)]
-    with maintained(place.settings, place.names.state, "replay", group(scoring)):
-        replayed(place, origin(place, "kafka"))
-    assert heal(place, (), said).left == []
-    assert table_of(place) == truth_of(place)
+    with exclusive_maintenance(environment.settings, environment.topics.state, "replay", group(scoring)):
+        replayed(environment, origin(environment, "kafka"))
+    assert heal(environment, (), output).left == []
+    assert table_of(environment) == truth_of(environment)

@@ -15,7 +15,7 @@ from services.scoring.domain.timeline import PROFILE_CHANGED
 from services.scoring.flow.log_reading import stored
 from tests.receiver import eventually
 from tests.scoring.building import profile_set
-from tests.scoring.flow.comparison import compare, told_rows
+from tests.scoring.flow.comparison import compare, emitted_rows
 from tests.scoring.flow.harness import PARTITIONS, Scoring, Service
 from tests.scoring.flow.long_log import end_of, keyed, long_log
 
@@ -30,7 +30,7 @@ def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Sco
     begins = now + timedelta(hours=1)
     service = scoring.start()
     scoring.feed(records[:half])
-    places = describe(scoring, now, FIRST, OWN.model_copy(update={"effective_from": begins}))
+    positions = describe(scoring, now, FIRST, OWN.model_copy(update={"effective_from": begins}))
     scoring.feed(records[half:])
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
@@ -38,13 +38,13 @@ def test_a_version_that_begins_in_mid_log_changes_rows_from_then_on(scoring: Sco
 
     found = compare(scoring)
     assert found.rows > 500
-    assert service.said("profiles_applied") == PARTITIONS
-    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
+    assert service.output("profiles_applied") == PARTITIONS
+    assert not positions & {state.stale_position for state in stored(scoring.settings, scoring.topics).states.values()}
     at = to_rfc3339(begins)
-    assert {score["profile"] for as_of, score in told(scoring) if as_of < at} == {"default-1"}
-    assert {score["profile"] for as_of, score in told(scoring) if as_of >= at} == {"own"}
-    assert [score for as_of, score in told(scoring) if as_of == at and PROFILE_CHANGED in score["causes"]]
-    assert {"growth", "expectations"} <= {part["name"] for _, score in told(scoring) for part in score["parts"]}
+    assert {score["profile"] for as_of, score in emitted(scoring) if as_of < at} == {"default-1"}
+    assert {score["profile"] for as_of, score in emitted(scoring) if as_of >= at} == {"own"}
+    assert [score for as_of, score in emitted(scoring) if as_of == at and PROFILE_CHANGED in score["causes"]]
+    assert {"growth", "expectations"} <= {part["name"] for _, score in emitted(scoring) for part in score["parts"]}
 
 
 def test_a_first_description_makes_what_is_out_stale_even_if_the_worker_dies_of_it(scoring: Scoring) -> None:
@@ -78,22 +78,22 @@ def test_what_an_older_version_was_told_is_known_and_nothing_is_stale_when_the_l
     write(scoring, programme_entry(1, AppliedProfiles("t", "p", Profiles((OWN,)), 0)))
     service = scoring.start()
     eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
-    assert service.said("profiles_not_on_log") == PARTITIONS
+    assert service.output("profiles_not_on_log") == PARTITIONS
     scoring.feed(keyed(events))
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
 
-    places = describe(scoring, end_of(events), OWN)
-    eventually(lambda: service.said("profiles_applied") == PARTITIONS, what="the profile on all partitions")
+    positions = describe(scoring, end_of(events), OWN)
+    eventually(lambda: service.output("profiles_applied") == PARTITIONS, what="the profile on all partitions")
     service.end()
 
     found = compare(scoring)
-    assert {score["profile"] for _, score in told(scoring)} == {"own"}
-    assert not places & {state.stale_position for state in stored(scoring.settings, scoring.names).states.values()}
+    assert {score["profile"] for _, score in emitted(scoring)} == {"own"}
+    assert not positions & {state.stale_position for state in stored(scoring.settings, scoring.topics).states.values()}
     assert len(found.stale) < found.relationships
     service = scoring.start()
     eventually(lambda: service.owns(*range(PARTITIONS)), what="all partitions")
-    assert service.said("profiles_not_on_log") == 0
+    assert service.output("profiles_not_on_log") == 0
     service.end()
 
 
@@ -101,7 +101,7 @@ def describe(scoring: Scoring, recorded: datetime, *profiles: Profile) -> set[in
     """The programme of all random logs; where on the partitions it is."""
     producer = Producer(scoring.settings)
     value = to_json(profile_set(recorded, *profiles))
-    sent = [producer.send(scoring.names.events, None, value, partition=n) for n in range(PARTITIONS)]
+    sent = [producer.send(scoring.topics.events, None, value, partition=n) for n in range(PARTITIONS)]
     found = {one.get(60).offset for one in sent}
     producer.close()
     return found
@@ -112,20 +112,20 @@ def write(scoring: Scoring, entry: ChangelogEntry) -> None:
     assert entry.value is not None
     producer = Producer(scoring.settings)
     for number in range(PARTITIONS):
-        producer.send(scoring.names.state, entry.key, bytes([1]) + entry.value[1:], partition=number).get(60)
+        producer.send(scoring.topics.state, entry.key, bytes([1]) + entry.value[1:], partition=number).get(60)
     producer.close()
 
 
 def remembered(scoring: Scoring) -> int:
     """On how many partitions the programme's profile is its own."""
-    known = stored(scoring.settings, scoring.names).programmes.values()
-    return sum(programmes.of("t/x", "p") == Profiles((OWN,)) for programmes in known)
+    stored_now = stored(scoring.settings, scoring.topics).programmes.values()
+    return sum(programmes.of("t/x", "p") == Profiles((OWN,)) for programmes in stored_now)
 
 
 def stale(service: Service) -> float:
     return sum(values.get("stale", 0) for values in service.gauges().values())
 
 
-def told(scoring: Scoring) -> Iterator[tuple[str, Any]]:
+def emitted(scoring: Scoring) -> Iterator[tuple[str, Any]]:
     """(as_of, score) of every row."""
-    return ((as_of, score) for rows in told_rows(scoring).values() for as_of, score in rows.items())
+    return ((as_of, score) for rows in emitted_rows(scoring).values() for as_of, score in rows.items())

@@ -1,4 +1,4 @@
-"""The log grows from 4 to 8 partitions, on the real broker: nothing is lost, nothing told twice, and every
+"""The log grows from 4 to 8 partitions, on the real broker: nothing is lost, nothing emitted twice, and every
 relationship's events keep their order."""
 
 from collections import defaultdict
@@ -20,12 +20,12 @@ from services.runtime.kafka import (
     records,
 )
 from services.scoring.flow.repartition import plan
-from services.scoring.flow.repartition.plan import Epoch, NotRepartitionedError, Passed, Repartitioning, Tracked
+from services.scoring.flow.repartition.plan import Advance, Epoch, NotRepartitionedError, Repartitioning, StartProgress
 from services.scoring.flow.repartition.repartition import Repartitioned, abandon, is_repartitioned, repartition
 from tests.scoring.flow.comparison import compare
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import Keyed, end_of, keyed, long_log, moved
-from tests.scoring.flow.run_service import names
+from tests.scoring.flow.run_service import topics
 from tests.scoring.flow.test_drills import POISON, stops_well, with_poison
 
 NEW_PARTITIONS = 8
@@ -34,10 +34,10 @@ LATER = timedelta(days=400)
 
 @pytest.fixture
 def growth(scoring: Scoring) -> Repartitioning:
-    prefix = scoring.names.group
-    old, new = (Epoch(names(prefix, epoch), f"{prefix}.alert-state.{epoch}") for epoch in (0, 1))
+    prefix = scoring.topics.group
+    old, new = (Epoch(topics(prefix, epoch), f"{prefix}.alert-state.{epoch}") for epoch in (0, 1))
     create_topics(scoring.settings, {old.alert_state: old.options(4, 1)[old.alert_state]})
-    return Repartitioning(old, new, {f"{prefix}-sink": (old.names.events, old.names.scores)})
+    return Repartitioning(old, new, {f"{prefix}-sink": (old.topics.events, old.topics.scores)})
 
 
 @pytest.fixture
@@ -45,10 +45,10 @@ def grown(scoring: Scoring) -> Iterator[Scoring]:
     """The same scoring on the next epoch of the log."""
     found = replace(
         scoring,
-        names=names(scoring.names.group, 1),
+        topics=topics(scoring.topics.group, 1),
         services=[],
         partitions=NEW_PARTITIONS,
-        told_before=(scoring.names.scores,),
+        told_before=(scoring.topics.scores,),
         folder=scoring.folder / "grown",
     )
     found.folder.mkdir()
@@ -63,8 +63,8 @@ class CutOffError(Exception):
     """As good as a kill -9: nothing after it is done."""
 
 
-def cut_off(step: str, after: int) -> Tracked:
-    def begun(what: str, _: int) -> Passed:
+def cut_off(step: str, after: int) -> StartProgress:
+    def begun(what: str, _: int) -> Advance:
         left = [after if what == step else 10**9]
 
         def passed(count: int) -> None:
@@ -77,7 +77,7 @@ def cut_off(step: str, after: int) -> Tracked:
     return begun
 
 
-def quiet(_: str, __: int) -> Passed:
+def quiet(_: str, __: int) -> Advance:
     return lambda _: None
 
 
@@ -93,8 +93,8 @@ def test_a_grown_log_gives_the_same_history_and_goes_on(
     done = repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
 
     assert done == Repartitioned(records=len(events) + len(POISON) + NEW_PARTITIONS, relationships=before.relationships)
-    assert told(scoring, growth.new) == 0
-    assert by_key(scoring, growth.new.names.events) == by_key(scoring, growth.old.names.events)
+    assert emitted_count(scoring, growth.new) == 0
+    assert by_key(scoring, growth.new.topics.events) == by_key(scoring, growth.old.topics.events)
     assert compare(grown) == before
     assert remembered(scoring, growth.new.alert_state) == {
         **{(number, CLOCK): b"%d" % (number % 4) for number in range(NEW_PARTITIONS)},
@@ -108,7 +108,7 @@ def test_a_grown_log_gives_the_same_history_and_goes_on(
 
     after = compare(grown)
     assert after.rows > 1.5 * before.rows
-    assert told(scoring, growth.new) > 0
+    assert emitted_count(scoring, growth.new) > 0
 
 
 def test_cut_off_anywhere_it_goes_on_where_it_was(
@@ -146,8 +146,8 @@ def test_it_does_not_grow_while_somebody_is_at_work_or_behind(
     scoring.reach(end_of(events))
     service = scoring.start()
     scoring.await_clock(end_of(events))
-    monkeypatch.setattr(plan, "FORGOTTEN_WITHIN", 5)
-    with pytest.raises(NotRepartitionedError, match=f"{scoring.names.group} is at work"):
+    monkeypatch.setattr(plan, "SESSION_TIMEOUT", 5)
+    with pytest.raises(NotRepartitionedError, match=f"{scoring.topics.group} is at work"):
         repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
     stops_well(service)
     with pytest.raises(NotRepartitionedError, match="to a multiple of that: 8, 12, 16"):
@@ -172,12 +172,12 @@ def test_what_was_begun_can_be_given_up_and_begun_again(
     with pytest.raises(CutOffError):
         repartition(scoring.settings, growth, NEW_PARTITIONS, cut_off("copying the log", 100))
     stranger = Producer(scoring.settings)
-    stranger.send(growth.new.names.events, b"t/x0", b"from somebody else").get(60)
+    stranger.send(growth.new.topics.events, b"t/x0", b"from somebody else").get(60)
     stranger.close()
     with pytest.raises(NotRepartitionedError, match="is not what was copied: --abandon it"):
         repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
 
-    assert set(abandon(scoring.settings, growth)) == set(growth.new.topics)
+    assert set(abandon(scoring.settings, growth)) == set(growth.new.target_topics)
 
     scored(scoring, keyed(events)[:20], end_of(events) + timedelta(days=1))
     repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
@@ -201,8 +201,8 @@ def by_key(scoring: Scoring, topic: str) -> dict[bytes, list[tuple[bytes | None,
     return found
 
 
-def told(scoring: Scoring, epoch: Epoch) -> int:
-    return len(list(read_to_end(scoring.settings, [epoch.names.scores])))
+def emitted_count(scoring: Scoring, epoch: Epoch) -> int:
+    return len(list(read_to_end(scoring.settings, [epoch.topics.scores])))
 
 
 def remember(scoring: Scoring, growth: Repartitioning) -> None:

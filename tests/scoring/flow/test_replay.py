@@ -18,11 +18,11 @@ from services.scoring.flow.replay.replay import (
     Computed,
     Effort,
     Replayed,
+    ReplayOptions,
     ReplayOrigin,
-    Wish,
+    dry_run,
+    file_origin,
     origin,
-    rehearsal_of_file,
-    rehearse,
     replay,
 )
 from services.scoring.flow.replay.shadow import Changes, UnusableShadowError
@@ -33,7 +33,7 @@ from tests.receiver import eventually
 from tests.scoring.flow.harness import Scoring
 from tests.scoring.flow.long_log import end_of, keyed, long_log
 from tests.scoring.flow.test_drills import stops_well
-from tests.scoring.flow.test_heal import applied, said, stale, with_late_facts
+from tests.scoring.flow.test_heal import applied, output, stale, with_late_facts
 from tests.scoring.flow.with_warehouse import storing, table_of, truth_of
 
 WITHOUT_TRIGGER = """* EXCEPT (
@@ -43,133 +43,144 @@ WITHOUT_TRIGGER = """* EXCEPT (
 
 
 @pytest.fixture
-def place(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
+def environment(scoring: Scoring, migrated_clickhouse: LocalClickHouse) -> Iterator[HealEnvironment]:
     with storing(scoring, migrated_clickhouse) as found:
         yield found
 
 
 def test_rows_are_replaced_by_those_of_the_log_and_what_is_derived_follows(
-    scoring: Scoring, place: HealEnvironment
+    scoring: Scoring, environment: HealEnvironment
 ) -> None:
-    was_stale = applied(scoring, place, with_late_facts(long_log(41, 16), 10))
-    before = table_of(place)
-    spoil(place, "ALTER TABLE mentoring.score_history DELETE WHERE relationship_id = 'x3' SETTINGS mutations_sync = 2")
+    was_stale = applied(scoring, environment, with_late_facts(long_log(41, 16), 10))
+    before = table_of(environment)
+    spoil(
+        environment,
+        "ALTER TABLE mentoring.score_history DELETE WHERE relationship_id = 'x3' SETTINGS mutations_sync = 2",
+    )
 
-    found = replayed(place, origin(place, "kafka"))
+    found = replayed(environment, origin(environment, "kafka"))
 
     assert found.computed is not None
-    assert (found.computed.skipped, found.computed.worked.refused) == (0, 0)
-    true = truth_of(place)
-    assert table_of(place) == true
+    assert (found.computed.skipped, found.computed.totals.refused) == (0, 0)
+    true = truth_of(environment)
+    assert table_of(environment) == true
     assert found.changes.equal + found.changes.changed + found.changes.new == sum(map(len, true.values()))
     assert found.changes.new >= len(before["t/x3"])
     assert found.changes.changed > 0
-    assert tables(place) == ["score_history"]
-    assert newest(place) == {name: max(rows) for name, rows in true.items()}
-    assert stale(place) == was_stale != []
-    assert heal(place, (), said).left == []
-    assert table_of(place) == true
+    assert tables(environment) == ["score_history"]
+    assert newest(environment) == {name: max(rows) for name, rows in true.items()}
+    assert stale(environment) == was_stale != []
+    assert heal(environment, (), output).left == []
+    assert table_of(environment) == true
 
 
-def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, place: HealEnvironment) -> None:
-    assert applied(scoring, place, long_log(42, 12)) == []
-    table_of(place)
-    live = rows(place)
+def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, environment: HealEnvironment) -> None:
+    assert applied(scoring, environment, long_log(42, 12)) == []
+    table_of(environment)
+    live = rows(environment)
 
-    found = replayed(place, origin(place, "kafka"), keep=True)
+    found = replayed(environment, origin(environment, "kafka"), keep=True)
 
-    assert rows(place) == live
+    assert rows(environment) == live
     assert found.changes == Changes(equal=len(live))
     assert found.kept is not None
-    assert tables(place) == sorted(["score_history", found.kept.removeprefix("mentoring.")])
+    assert tables(environment) == sorted(["score_history", found.kept.removeprefix("mentoring.")])
 
 
-def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: HealEnvironment) -> None:
+def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, environment: HealEnvironment) -> None:
     events = long_log(43, 40)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
-        eventually(lambda: service.said("run_applied") > 3, what="the first runs")
-        replayed(place, origin(place, "kafka"))
+        eventually(lambda: service.output("run_applied") > 3, what="the first runs")
+        replayed(environment, origin(environment, "kafka"))
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
     stops_well(service)
-    assert heal(place, (), said).left == []
+    assert heal(environment, (), output).left == []
 
-    assert table_of(place) == truth_of(place)
+    assert table_of(environment) == truth_of(environment)
 
 
 def test_cut_off_anywhere_the_next_replay_goes_on(
-    scoring: Scoring, place: HealEnvironment, monkeypatch: pytest.MonkeyPatch
+    scoring: Scoring, environment: HealEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.scoring.flow.replay.replay.TOGETHER", 3)
+    monkeypatch.setattr("services.scoring.flow.replay.replay.RELATIONSHIPS_PER_PORTION", 3)
     monkeypatch.setattr("services.scoring.flow.replay.replay.RECORDS_AT_ONCE", 60)
-    applied(scoring, place, with_late_facts(long_log(44, 16), 10))
-    before = table_of(place)
+    applied(scoring, environment, with_late_facts(long_log(44, 16), 10))
+    before = table_of(environment)
 
     for stage in ("computing", "following live scoring"):
         with pytest.raises(KeyboardInterrupt):
-            replayed(place, origin(place, "kafka"), progress=CutOff(stage, 2 if stage == "computing" else 0))
-        assert table_of(place) == before
+            replayed(
+                environment, origin(environment, "kafka"), progress=CutOff(stage, 2 if stage == "computing" else 0)
+            )
+        assert table_of(environment) == before
     with pytest.raises(KeyboardInterrupt):
-        replayed(place, origin(place, "kafka"), progress=CutOff("comparing", 0))
-    assert table_of(place) == truth_of(place)
-    last = replayed(place, origin(place, "kafka"))
+        replayed(environment, origin(environment, "kafka"), progress=CutOff("comparing", 0))
+    assert table_of(environment) == truth_of(environment)
+    last = replayed(environment, origin(environment, "kafka"))
 
     assert last.computed is None
     assert last.changes.changed > 0
-    assert tables(place) == ["score_history"]
-    assert table_of(place) == truth_of(place)
-    assert replayed(place, origin(place, "kafka")).changes == Changes(equal=sum(map(len, truth_of(place).values())))
+    assert tables(environment) == ["score_history"]
+    assert table_of(environment) == truth_of(environment)
+    assert replayed(environment, origin(environment, "kafka")).changes == Changes(
+        equal=sum(map(len, truth_of(environment).values()))
+    )
 
 
 def test_a_shadow_of_another_replay_is_only_dropped_when_asked(
-    scoring: Scoring, place: HealEnvironment, tmp_path: Path
+    scoring: Scoring, environment: HealEnvironment, tmp_path: Path
 ) -> None:
-    applied(scoring, place, long_log(45, 4))
+    applied(scoring, environment, long_log(45, 4))
     with pytest.raises(KeyboardInterrupt):
-        replayed(place, origin(place, "kafka"), progress=CutOff("following live scoring", 0))
+        replayed(environment, origin(environment, "kafka"), progress=CutOff("following live scoring", 0))
 
     with pytest.raises(UnusableShadowError, match=r"begun by another replay .*kafka.*--restart"):
-        replayed(place, origin(place, str(dumped(place, tmp_path))))
+        replayed(environment, origin(environment, str(dump(environment, tmp_path))))
 
-    assert replayed(place, origin(place, str(dumped(place, tmp_path))), restart=True).changes.changed == 0
-    assert table_of(place) == truth_of(place)
+    assert (
+        replayed(environment, origin(environment, str(dump(environment, tmp_path))), restart=True).changes.changed == 0
+    )
+    assert table_of(environment) == truth_of(environment)
 
 
-def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, place: HealEnvironment, tmp_path: Path) -> None:
-    applied(scoring, place, long_log(46, 16))
-    expected = rehearsed(origin(place, "kafka"))
+def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, environment: HealEnvironment, tmp_path: Path) -> None:
+    applied(scoring, environment, long_log(46, 16))
+    expected = rehearsed(origin(environment, "kafka"))
 
-    for file in (dumped(place, tmp_path), bare(place, tmp_path)):
-        by_file = rehearsed(rehearsal_of_file(str(file)))
+    for file in (dump(environment, tmp_path), bare(environment, tmp_path)):
+        by_file = rehearsed(file_origin(str(file)))
         assert by_file.hash == expected.hash, file
-    replayed(place, origin(place, str(dumped(place, tmp_path))))
+    replayed(environment, origin(environment, str(dump(environment, tmp_path))))
 
-    assert expected.worked.rows == sum(map(len, truth_of(place).values()))
-    assert table_of(place) == truth_of(place)
+    assert expected.totals.rows == sum(map(len, truth_of(environment).values()))
+    assert table_of(environment) == truth_of(environment)
 
 
-def test_all_cores_compute_what_one_computes(scoring: Scoring, place: HealEnvironment) -> None:
-    applied(scoring, place, long_log(47, 8))
-    found = origin(place, "kafka")
+def test_all_cores_compute_what_one_computes(scoring: Scoring, environment: HealEnvironment) -> None:
+    applied(scoring, environment, long_log(47, 8))
+    found = origin(environment, "kafka")
 
     alone = rehearsed(found)
-    together = rehearse(task(found), found.source, Effort(2, said))
+    together = dry_run(task(found), found.source, Effort(2, output))
 
     assert together.hash == alone.hash
-    assert together.worked == alone.worked
+    assert together.totals == alone.totals
 
 
-def test_a_file_without_offsets_takes_no_tables_place(scoring: Scoring, place: HealEnvironment, tmp_path: Path) -> None:
-    applied(scoring, place, long_log(48, 2))
+def test_a_file_without_offsets_takes_no_tables_place(
+    scoring: Scoring, environment: HealEnvironment, tmp_path: Path
+) -> None:
+    applied(scoring, environment, long_log(48, 2))
     bare, placed = tmp_path / "log.jsonl", tmp_path / "some.jsonl"
     bare.write_bytes(b"\n".join(value for _, value in keyed(long_log(48, 2))))
     placed.write_text(json.dumps({"key": None, "value": "", "partition": 0, "offset": 0}))
 
     with pytest.raises(ReplaySourceError, match=r"no partition and offset.*only --dry-run"):
-        origin(place, str(bare))
+        origin(environment, str(bare))
     with pytest.raises(ReplaySourceError, match=r"has nothing of the partitions \[1, 2, 3\]"):
-        origin(place, str(placed))
+        origin(environment, str(placed))
 
 
 def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
@@ -177,7 +188,7 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
         file = tmp_path / name
         file.write_text(text)
         with pytest.raises(ReplaySourceError) as problem:
-            rehearsal_of_file(str(file))
+            file_origin(str(file))
         return str(problem.value).removeprefix(str(file))
 
     assert refused("\n{broken").startswith(": line 2: is no JSON: ")
@@ -198,7 +209,7 @@ def test_a_record_of_a_file_that_is_broken_is_named(tmp_path: Path) -> None:
     assert refused("", "log.csv") == ": must be named .jsonl or .jsonl.gz"
     assert "cannot be read" in refused("no gzip", "log.jsonl.gz")
     with pytest.raises(ReplaySourceError, match="there is no such file; else say kafka"):
-        rehearsal_of_file("kafak")
+        file_origin("kafak")
 
 
 def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
@@ -207,9 +218,9 @@ def test_what_is_no_event_is_counted(tmp_path: Path) -> None:
     lines = [(key, value), (b"t/other", value), (key, b'{"specversion": "1.0"}')]
     file.write_text("".join(json.dumps({"key": k.decode(), "value": v.decode()}) + "\n" for k, v in lines))
 
-    found = rehearsed(rehearsal_of_file(str(file)))
+    found = rehearsed(file_origin(str(file)))
 
-    assert (found.worked.records, found.worked.refused, found.worked.relationships) == (3, 2, 2)
+    assert (found.totals.records, found.totals.refused, found.totals.relationships) == (3, 2, 2)
 
 
 class CutOff:
@@ -219,7 +230,7 @@ class CutOff:
         self._stage, self._left = stage, after
 
     def __call__(self, doing: str, done: int, of: int) -> None:
-        said(doing, done, of)
+        output(doing, done, of)
         self._left -= doing == self._stage
         if self._left < 0:
             raise KeyboardInterrupt
@@ -230,66 +241,75 @@ def task(found: ReplayOrigin) -> Task:
 
 
 def rehearsed(found: ReplayOrigin) -> Computed:
-    return rehearse(task(found), found.source, Effort(1, said))
+    return dry_run(task(found), found.source, Effort(1, output))
 
 
 def replayed(
-    place: HealEnvironment, found: ReplayOrigin, progress: Progress = said, *, keep: bool = False, restart: bool = False
+    environment: HealEnvironment,
+    found: ReplayOrigin,
+    progress: Progress = output,
+    *,
+    keep: bool = False,
+    restart: bool = False,
 ) -> Replayed:
-    wish = Wish(lambda: recomputed(place), keep=keep, restart=restart)
-    return replay(place, replace(task(found), warehouse=place.settings), found.source, Effort(1, progress), wish)
+    options = ReplayOptions(lambda: recomputed(environment), keep=keep, restart=restart)
+    return replay(
+        environment, replace(task(found), warehouse=environment.settings), found.source, Effort(1, progress), options
+    )
 
 
-def recomputed(place: HealEnvironment) -> None:
-    with closing(ClickHouse(place.settings)) as clickhouse:
+def recomputed(environment: HealEnvironment) -> None:
+    with closing(ClickHouse(environment.settings)) as clickhouse:
         recompute_all(clickhouse, lambda _: None)
 
 
-def ask(place: HealEnvironment, sql: str) -> list[tuple[Any, ...]]:
-    with closing(ClickHouse(place.settings)) as clickhouse:
+def ask(environment: HealEnvironment, sql: str) -> list[tuple[Any, ...]]:
+    with closing(ClickHouse(environment.settings)) as clickhouse:
         return clickhouse.query(sql)
 
 
-def spoil(place: HealEnvironment, sql: str) -> None:
-    with closing(ClickHouse(place.settings)) as clickhouse:
+def spoil(environment: HealEnvironment, sql: str) -> None:
+    with closing(ClickHouse(environment.settings)) as clickhouse:
         clickhouse.command(sql)
 
 
-def rows(place: HealEnvironment) -> list[tuple[Any, ...]]:
-    """Whole rows of the table, but for who computed them and by what they were brought about."""
-    return ask(place, f"SELECT {WITHOUT_TRIGGER} FROM mentoring.score_history FINAL ORDER BY ALL")
+def rows(environment: HealEnvironment) -> list[tuple[Any, ...]]:
+    """Complete rows of the table, without their producer and trigger."""
+    return ask(environment, f"SELECT {WITHOUT_TRIGGER} FROM mentoring.score_history FINAL ORDER BY ALL")
 
 
-def tables(place: HealEnvironment) -> list[str]:
+def tables(environment: HealEnvironment) -> list[str]:
     found = ask(
-        place, "SELECT name FROM system.tables WHERE database = 'mentoring' AND startsWith(name, 'score_history')"
+        environment, "SELECT name FROM system.tables WHERE database = 'mentoring' AND startsWith(name, 'score_history')"
     )
     return sorted(name for (name,) in found)
 
 
-def newest(place: HealEnvironment) -> dict[str, int]:
+def newest(environment: HealEnvironment) -> dict[str, int]:
     found = ask(
-        place,
+        environment,
         "SELECT concat(tenant_id, '/', relationship_id), toUnixTimestamp64Micro(as_of) "
         "FROM mentoring.relationship_state FINAL",
     )
     return dict(found)
 
 
-def dumped(place: HealEnvironment, folder: Path) -> Path:
+def dump(environment: HealEnvironment, folder: Path) -> Path:
     """The log as records with their places."""
     file = folder / "dump.jsonl"
     with file.open("w") as out:
-        for record in read_to_end(place.settings, [place.names.events]):
+        for record in read_to_end(environment.settings, [environment.topics.events]):
             key, value = (record.key or b"").decode() or None, json.loads(record.value or b"")
             named = {"key": key, "value": value, "partition": record.partition, "offset": record.offset}
             out.write(json.dumps(named) + "\n")
     return file
 
 
-def bare(place: HealEnvironment, folder: Path) -> Path:
+def bare(environment: HealEnvironment, folder: Path) -> Path:
     """The log as events alone."""
     file = folder / "events.jsonl.gz"
     with gzip.open(file, "wb") as zipped:
-        zipped.write(b"\n".join(record.value or b"" for record in read_to_end(place.settings, [place.names.events])))
+        zipped.write(
+            b"\n".join(record.value or b"" for record in read_to_end(environment.settings, [environment.topics.events]))
+        )
     return file

@@ -47,10 +47,10 @@ def applied(service: Service, partition: int) -> int:
     """Records of batches whose watermark is acknowledged."""
     lines = [line for line in service.log.read_text().splitlines() if '"run_applied"' in line]
     # What Faust writes to a terminal may stand before it.
-    told = [json.loads(line[line.index("{") :]) for line in lines]
-    return sum(line["records"] for line in told if line["partition"] == partition)
+    batches = [json.loads(line[line.index("{") :]) for line in lines]
+    return sum(line["records"] for line in batches if line["partition"] == partition)
 
 
 def rows(scoring: Scoring, partition: int) -> int:
-    read = read_to_end(scoring.settings, [scoring.names.scores])
+    read = read_to_end(scoring.settings, [scoring.topics.scores])
     return sum(record.partition == partition and record.key is not None for record in read)

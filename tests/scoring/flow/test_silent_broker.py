@@ -17,13 +17,13 @@ def test_partitions_that_are_taken_while_nobody_tells_where_the_log_begins_end_t
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(application, "STALLED_SECONDS", 0.2)
-    names = Topics()
+    topics = Topics()
 
     async def take() -> None:
-        app = application.Application(ScoringSettings(), Health(), names, partitions=1).app
+        app = application.Application(ScoringSettings(), Health(), topics, partitions=1).app
         # Whatever it is asked waits for its thread.
         app.consumer._thread._consumer = SimpleNamespace(beginning_offsets=None)
-        monkeypatch.setattr(app.assignor, "assigned_actives", lambda: {TP(names.events, 0)})
+        monkeypatch.setattr(app.assignor, "assigned_actives", lambda: {TP(topics.events, 0)})
         try:
             await asyncio.wait_for(app.on_rebalance_complete.send(), 10)
         finally:

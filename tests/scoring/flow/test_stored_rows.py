@@ -1,4 +1,4 @@
-"""A row comes back from the real engine as it was computed, and whichever column says something else is noticed."""
+"""A row comes back from the real engine as it was computed, and a difference in any column is detected."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +16,7 @@ from services.scoring.domain.verification import ComparableRow, RowsDigest, Verd
 from services.scoring.flow.replay.shadow import INSERT, TABLE
 from services.scoring.flow.replay.work import columns
 from services.scoring.flow.sink import stored_digests, stored_rows
-from services.scoring.flow.verify import denied, stored_labels
+from services.scoring.flow.verify import mismatches, stored_labels
 from tests.scoring.building import booked, facts, feedback, held, micros, requested, started
 from tests.scoring.readers import digest, verdict
 
@@ -99,13 +99,13 @@ def test_a_part_that_one_column_has_too_many_or_too_few_is_noticed(clickhouse: C
 
 
 def test_what_all_rows_say_alike_is_noticed_where_it_is_not_the_truth(clickhouse: ClickHouse) -> None:
-    said = {"": list(denied(stored_labels(clickhouse, AT)[NAME], "p"))}
+    output = {"": list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))}
     others = {"model": "'silence-0'", "calibrated": "NOT calibrated", "program_id": "'another'"}
     for version, (name, other) in enumerate(others.items(), FIRST + 1):
         _store(clickhouse, version, f"{other} AS {name}")
-        said[name] = list(denied(stored_labels(clickhouse, AT)[NAME], "p"))
+        output[name] = list(mismatches(stored_labels(clickhouse, AT)[NAME], "p"))
 
-    assert said == {
+    assert output == {
         "": [],
         "model": [f"model is silence-0 in the table, {MODEL} in truth"],
         "calibrated": ["calibrated contradicts the calibration in 1 rows"],
@@ -115,4 +115,4 @@ def test_what_all_rows_say_alike_is_noticed_where_it_is_not_the_truth(clickhouse
             "calibrated contradicts the calibration in 1 rows",
         ],
     }
-    assert list(denied(None, "p")) == [], "there are no rows"
+    assert list(mismatches(None, "p")) == [], "there are no rows"

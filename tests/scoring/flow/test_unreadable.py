@@ -41,20 +41,20 @@ def test_garbage_on_the_log_and_in_the_changelog_changes_no_state_and_stops_nobo
     with foreign_producer(scoring.settings) as writer:
         for number in range(PARTITIONS):
             for key, value in GARBAGE:
-                writer.put(scoring.names.state, key, value, HEADERS, partition=number)
-            for name, said in ON_THE_LOG:
-                writer.put(scoring.names.events, name, said, HEADERS, partition=number)
+                writer.put(scoring.topics.state, key, value, HEADERS, partition=number)
+            for name, output in ON_THE_LOG:
+                writer.put(scoring.topics.events, name, output, HEADERS, partition=number)
     second = scoring.start()
     scoring.feed(records[half:])
     scoring.reach(end_of(events))
     scoring.await_clock(end_of(events))
     eventually(lambda: second.owns(*range(PARTITIONS)), what="all partitions")
 
-    assert second.said("states_unreadable") == PARTITIONS
+    assert second.output("states_unreadable") == PARTITIONS
     second.end()
-    accounts, kept = compare_states(scoring)
-    assert len(accounts) > 2
+    histories, kept = compare_states(scoring)
+    assert len(histories) > 2
     third = scoring.start()
     eventually(lambda: third.owns(*range(PARTITIONS)), what="all partitions")
-    assert third.said("states_unreadable") == 0
+    assert third.output("states_unreadable") == 0
     assert kept.watermarks.keys() == set(range(PARTITIONS))

@@ -1,17 +1,17 @@
-"""What the flow asks the domain: whether time alone brings a row, and what a newer service wrote."""
+"""What the flow needs of the domain: whether time alone brings a row, and how a newer service's layout is refused."""
 
 import pytest
 
 from services.scoring.domain import layout
 from services.scoring.domain.changelog import WATERMARK, ChangelogEntry, Recovery
-from services.scoring.domain.layout import Home, PartitionWatermark, RelationshipState
+from services.scoring.domain.layout import Enrolment, PartitionWatermark, RelationshipState
 from services.scoring.domain.partition import ScoredPartition
 from services.scoring.domain.profiles import Programmes
 from tests.scoring.building import KEY, facts, held, micros
 
 
 def test_a_row_is_due_at_the_next_midnight_and_not_before() -> None:
-    state = RelationshipState(facts(held(0.5)), position=0, clock=micros(0.6), home=Home(0, "p"))
+    state = RelationshipState(facts(held(0.5)), position=0, clock=micros(0.6), enrolment=Enrolment(0, "p"))
     partition = ScoredPartition(Programmes(), {KEY: state}, PartitionWatermark(0, micros(0.6), micros(0.6)))
 
     assert not partition.is_due(micros(1) - 1)

@@ -1,4 +1,4 @@
-"""`rapport scoring what-if` on the real broker: the whole log, scored twice."""
+"""`rapport scoring what-if` on the real broker: the full log, scored twice."""
 
 import json
 import os
@@ -30,7 +30,7 @@ END = 84
 
 def test_where_scoring_has_stored_nothing_there_is_nothing_to_try(scoring: Scoring) -> None:
     with pytest.raises(NothingScoredError, match="scoring has stored nothing yet"):
-        read_log(scoring.settings, scoring.names)
+        read_log(scoring.settings, scoring.topics)
 
 
 def test_the_difference_is_told_by_programme_and_by_relationship(local_kafka: LocalKafka, tmp_path: Path) -> None:
@@ -65,16 +65,16 @@ def test_what_cannot_be_tried_is_refused_before_anything_is_read(tmp_path: Path)
 def log_of(bootstrap: str, pairs: dict[str, Sequence[OfRelationship]]) -> Settings:
     """A log of its own epoch, which scoring has read to its end."""
     settings = Settings(kafka=bootstrap, log_epoch=Random().randrange(1000, 32_000))
-    names = Topics.at(settings.log_epoch)
-    topics = (names.events, names.state, PROGRAMS.name)
-    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in topics})
+    topics = Topics.at(settings.log_epoch)
+    created = (topics.events, topics.state, PROGRAMS.name)
+    create_topics(settings, {name: {"num_partitions": 1, "replication_factor": 1} for name in created})
     producer = Producer(settings)
     for key, value in keyed([of(name, event) for name, events in pairs.items() for event in events]):
-        producer.send(names.events, key, value)
+        producer.send(topics.events, key, value)
     producer.flush()
-    last = max(record.offset for record in read_to_end(settings, [names.events]))
+    last = max(record.offset for record in read_to_end(settings, [topics.events]))
     entry = watermark_entry(1, PartitionWatermark(last, micros(END), micros(END)))
-    producer.send(names.state, entry.key, entry.value)
+    producer.send(topics.state, entry.key, entry.value)
     producer.flush()
     producer.close()
     return settings

@@ -1,4 +1,4 @@
-"""A sink on the topics of one test, and the table it fills, beside what the log says."""
+"""A sink on the topics of one test, and the table it fills, beside the truth of the log."""
 
 import threading
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from services.runtime.unexpected import Breaker
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.verification import ComparableRow, comparable
 from services.scoring.flow.heal import HealEnvironment
-from services.scoring.flow.log_reading import stored, whole_log
+from services.scoring.flow.log_reading import full_log, stored
 from services.scoring.flow.sink import await_sink, stored_rows
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY, Feed
 from services.warehouse.flow.recomputing import RecomputeThread
@@ -32,11 +32,11 @@ WHERE database = 'mentoring' AND engine LIKE '%MergeTree' AND name != 'migration
 
 @contextmanager
 def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironment]:
-    """A server that has our tables, which are emptied; a sink stores events and scores while the block runs. What is
-    derived is looked at after a recomputation that the test asks for: each takes a second of the engine's CPU."""
-    names, group = scoring.names, f"{scoring.names.group}-sink"
+    """A server with our tables, emptied; a sink stores events and scores while the block runs. A test that reads
+    derived tables requests a recomputation: each takes a second of the engine's CPU."""
+    topics, group = scoring.topics, f"{scoring.topics.group}-sink"
     settings = WarehouseSettings(kafka=scoring.settings.kafka, clickhouse=server.url, warehouse_flush_seconds=0.2)
-    feed = Feed(group, {names.events: EVENT_LOG, names.scores: SCORE_HISTORY})
+    feed = Feed(group, {topics.events: EVENT_LOG, topics.scores: SCORE_HISTORY})
     with closing(ClickHouse(settings)) as clickhouse:
         # To make the tables anew for each test would take as much of the engine's time as the test itself.
         for (table,) in clickhouse.query(FILLED):
@@ -47,7 +47,7 @@ def storing(scoring: Scoring, server: LocalClickHouse) -> Iterator[HealEnvironme
     thread = threading.Thread(target=_store, args=(settings, feed, stop))
     thread.start()
     try:
-        yield HealEnvironment(Settings(kafka=settings.kafka, clickhouse=server.url), names, group)
+        yield HealEnvironment(Settings(kafka=settings.kafka, clickhouse=server.url), topics, group)
     finally:
         stop.set()
         thread.join(30)
@@ -66,22 +66,22 @@ def _store(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> No
         BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
 
 
-def table_of(place: HealEnvironment) -> Rows:
-    """Every relationship that has rows, when all that was told is stored."""
-    await_sink(place.settings, place.names.scores, place.sink)
-    with closing(ClickHouse(place.settings)) as clickhouse:
+def table_of(environment: HealEnvironment) -> Rows:
+    """Every relationship that has rows, once everything emitted is stored."""
+    await_sink(environment.settings, environment.topics.scores, environment.sink)
+    with closing(ClickHouse(environment.settings)) as clickhouse:
         found = clickhouse.query(
             "SELECT DISTINCT concat(tenant_id, '/', relationship_id) FROM mentoring.score_history FINAL"
         )
         return stored_rows(clickhouse, sorted(name for (name,) in found), 2**52)
 
 
-def truth_of(place: HealEnvironment) -> Rows:
-    """What the log says of every relationship that has rows, up to the stored watermarks."""
-    known = stored(place.settings, place.names)
-    log = whole_log(place.settings, place.names, known.watermarks)
+def truth_of(environment: HealEnvironment) -> Rows:
+    """The true rows of every relationship that has rows, up to the stored watermarks."""
+    stored_now = stored(environment.settings, environment.topics)
+    log = full_log(environment.settings, environment.topics, stored_now.watermarks)
     true = {}
-    for name, account in log.accounts.items():
-        history = ScoreHistory(account.facts, log.profiles_of(name, account.program))
-        true[name] = {at: comparable(row) for at, row in history.rows(-1, known.clock_of[name]).items()}
+    for name, history in log.histories.items():
+        scores = ScoreHistory(history.facts, log.profiles_of(name, history.program))
+        true[name] = {at: comparable(row) for at, row in scores.rows(-1, stored_now.clock_of[name]).items()}
     return {name: rows for name, rows in true.items() if rows}

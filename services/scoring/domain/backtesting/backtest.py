@@ -1,7 +1,7 @@
-"""The backtest: calibrate on the past, predict what came after, and compare with simpler rules. Drift: whether the
-world still is as it was when the model learnt it, year by year or quarter by quarter."""
+"""The backtest: calibrate on the earlier part, predict the later one, and compare with simpler rules. Drift: whether
+later periods, by year or quarter, still resemble the time from which the model learnt."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -25,12 +25,12 @@ from services.scoring.domain.backtesting.cases import (
     CaseRule,
     Cases,
     HistorySpan,
-    Pair,
     PairHistories,
+    Track,
     cases_of,
     split,
 )
-from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, told_silences
+from services.scoring.domain.backtesting.lead_time import LeadTime, lead_time, watched_gaps
 from services.scoring.domain.backtesting.measures import (
     MEASURES,
     Bin,
@@ -44,17 +44,17 @@ from services.scoring.domain.backtesting.measures import (
 from services.scoring.domain.bounds import DAY
 
 YEARLY_FROM = 3 * 365 * DAY
-"""A longer time is told by years, a shorter one by quarters."""
+"""Longer spans are reported by year, shorter ones by quarter."""
 SURE = 2.58
 """Standard errors from which a difference is flagged: one period in a hundred by chance."""
 LEAST_PAIRS = 10
-"""Fewer pairs of a period tell nothing of how sure its numbers are: nothing is flagged."""
+"""With fewer pairs the errors of a period are unknown: nothing is flagged."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """A period: `gap` is observed less predicted. `flags` names what differs: the base rate from that of the time the
-    model learnt from, or the calibration."""
+    """A period: `gap` is observed minus predicted. `flags` names what differs: the base rate from that of the
+    calibration part, or the calibration."""
 
     period: str
     cases: int
@@ -73,8 +73,8 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
     rate, error = _with_error(Resamples(earlier.pair), earlier.faded)
     found = []
     for name in sorted(set(names)):
-        cases, told = later.where(names == name), predicted[names == name]
-        resamples, gap = Resamples(cases.pair), cases.faded - told
+        cases, forecasts = later.where(names == name), predicted[names == name]
+        resamples, gap = Resamples(cases.pair), cases.faded - forecasts
         differs = {}
         for what, values, before, its_error in (
             ("base rate", cases.faded, rate, error),
@@ -87,9 +87,9 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
             cases=cases.count,
             pairs=cases.pairs,
             base_rate=resamples.interval(partial(mean, cases.faded)),
-            predicted=float(told.mean()),
+            predicted=float(forecasts.mean()),
             gap=resamples.interval(partial(mean, gap)),
-            brier=resamples.value(partial(brier, cases.faded, told)),
+            brier=resamples.value(partial(brier, cases.faded, forecasts)),
             flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= LEAST_PAIRS),
         )
         found.append(one)
@@ -112,9 +112,9 @@ class SplitSide:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A model on the later part: its measures by name, how much its Brier score lies above that of the model as it was
-    learnt once (on the same resamples), and its reliability."""
+class ModelEvaluation:
+    """A model on the later part: its measures by name; how much its Brier score exceeds that of the model learnt once
+    (on the same resamples); and its reliability."""
 
     name: str
     measures: Mapping[str, Interval]
@@ -124,8 +124,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class BacktestReport:
-    """`models`: learnt once, before the split; `rolling`: learnt anew every so many days, empty where nobody asked for
-    it. Our own model is the first of each. `lead_times` and `drift` are of the rolling one where there is one."""
+    """`models`: learnt once, before the split; `rolling`: relearnt every `rolling_days`, empty if not requested. Our
+    own model is the first of each. `lead_times` and `drift` are of the rolling model if there is one."""
 
     rule: CaseRule
     span: HistorySpan
@@ -135,9 +135,9 @@ class BacktestReport:
     calibration: SplitSide
     evaluation: SplitSide
     coefficients: Coefficients
-    models: tuple[Judged, ...]
+    models: tuple[ModelEvaluation, ...]
     rolling_days: int | None
-    rolling: tuple[Judged, ...]
+    rolling: tuple[ModelEvaluation, ...]
     lead_times: tuple[LeadTime, ...]
     drift: tuple[Drift, ...]
 
@@ -145,15 +145,12 @@ class BacktestReport:
 MODEL = "silence model"
 UNCALIBRATED = "uncalibrated"
 
-Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
-"""Goes through the pairs and shows how far it is, under a name."""
-
 
 def backtest(
     histories: PairHistories, plan: CasePlan, share: float, rolling_days: int | None, track: Track
 ) -> BacktestReport | NotLearnable:
-    """The first `share` of the span calibrates, the rest is predicted: with what was learnt then and, where
-    `rolling_days` says so, also with what a job learns anew every so many days."""
+    """The first `share` of the span calibrates, the rest is predicted: with the model learnt then and, if
+    `rolling_days` is set, also with one that is relearnt every so many days."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     parts = split(cases, histories.span, share, plan.rule.horizon)
     coefficients = learnt(parts.earlier)
@@ -163,14 +160,14 @@ def backtest(
         return NotLearnable(
             f"from {_day(parts.at)} on, the part to predict, {parts.later.count} cases turned out alike"
         )
-    fits, anew = [Fit(parts.at, coefficients)], dict[str, Floats]()
+    fits, relearnt = [Fit(parts.at, coefficients)], dict[str, Floats]()
     once = _predicted(histories, plan.rule, cases, parts.later, fits)
     once = {MODEL: once.pop(MODEL), UNCALIBRATED: probabilities(parts.later.features, DEFAULTS), **once}
     if rolling_days is not None:
         starts = range(parts.at, int(parts.later.at.max()) + 1, rolling_days * DAY)
         fits = rolling(cases, plan.rule.horizon, starts)
-        anew = _predicted(histories, plan.rule, cases, parts.later, fits)
-    silences = told_silences(
+        relearnt = _predicted(histories, plan.rule, cases, parts.later, fits)
+    silences = watched_gaps(
         track(histories.pairs, "alerts"),
         plan,
         histories.span,
@@ -188,34 +185,35 @@ def backtest(
         coefficients=coefficients,
         models=_judged(parts.later, once, once[MODEL]),
         rolling_days=rolling_days,
-        rolling=_judged(parts.later, anew, once[MODEL]),
+        rolling=_judged(parts.later, relearnt, once[MODEL]),
         lead_times=tuple(
             lead_time(level, silences, plan.rule, histories.span) for level in plan.profiles.at(parts.at).watch.risk
         ),
-        drift=drift(parts.earlier, parts.later, (anew or once)[MODEL]),
+        drift=drift(parts.earlier, parts.later, (relearnt or once)[MODEL]),
     )
 
 
 def _predicted(
     histories: PairHistories, rule: CaseRule, cases: Cases, later: Cases, fits: Sequence[Fit]
 ) -> dict[str, Floats]:
-    """Of the later cases, by model: the simpler rules are learnt whenever ours is, from the same cases."""
+    """Predictions of the later cases, by model: the simpler rules are relearnt whenever our model is, from the same
+    cases."""
     found = {MODEL: forecast(later.features, later.at, fits)}
     for number, fit in enumerate(fits):
         until = fits[number + 1].since if number + 1 < len(fits) else np.inf
         chosen = (later.at >= fit.since) & (later.at < until)
-        known = cases.where(cases.at + rule.horizon <= fit.since)
-        rules = baselines.predicted(histories, rule.horizon_days, known, later.where(chosen), fit.since)
+        finished = cases.where(cases.at + rule.horizon <= fit.since)
+        rules = baselines.predicted(histories, rule.horizon_days, finished, later.where(chosen), fit.since)
         for name, values in rules.items():
             found.setdefault(name, np.empty(later.count))[chosen] = values
     return found
 
 
-def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[Judged, ...]:
+def _judged(cases: Cases, predicted: Mapping[str, Floats], ours: Floats) -> tuple[ModelEvaluation, ...]:
     resamples, faded = Resamples(cases.pair), cases.faded
     error = (ours - faded) ** 2
     return tuple(
-        Judged(
+        ModelEvaluation(
             name=name,
             measures={label: resamples.interval(partial(of, faded, values)) for label, of in MEASURES.items()},
             behind=resamples.interval(partial(mean, (values - faded) ** 2 - error)),

@@ -1,6 +1,6 @@
-"""Calibration: the disengagement model's coefficients, learnt from an organisation's own history.
+"""Calibration: learn the disengagement model's coefficients from an organisation's own history.
 
-Logistic regression: convex, with bounds on its coefficients and a ridge towards what is believed beforehand."""
+Logistic regression: convex, with bounds on its coefficients and a ridge towards the defaults."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,25 +17,25 @@ from services.scoring.domain.bounds import DAY
 from services.scoring.domain.score import FEATURES, LOWERING
 
 FEW_PAIRS = 20
-"""With fewer pairs only the intercept is learnt: their mean says something, their differences do not."""
+"""With fewer pairs only the intercept is learnt: their mean is informative, their differences are not."""
 RIDGE = 1.0
-"""Before any history a coefficient is believed to lie within one unit of its default."""
+"""A priori a coefficient lies within one unit of its default."""
 HALVED_DAYS = 730.0
 """A case counts half for every two years of its age: programmes change."""
 SIGNS = np.array([-1.0 if name in LOWERING else 1.0 for name in FEATURES])
-MOST = 100.0
-"""What a programme's profile takes."""
+COEFFICIENT_LIMIT = 100.0
+"""The limit of a programme's profile."""
 BOUNDS = {
-    "base": (-MOST, MOST),
-    **dict.fromkeys(FEATURES, (0.0, MOST)),
-    "silence": (0.35, MOST),
+    "base": (-COEFFICIENT_LIMIT, COEFFICIENT_LIMIT),
+    **dict.fromkeys(FEATURES, (0.0, COEFFICIENT_LIMIT)),
+    "silence": (0.35, COEFFICIENT_LIMIT),
     "pace": (0.0, 0.35),
-    "history": (0.5, MOST),
+    "history": (0.5, COEFFICIENT_LIMIT),
     "activity": (0.0, 1.25),
 }
 """Beyond these a contact could raise the risk: the gap that it ends makes the pace slower."""
 DIGITS = 4
-"""Of a coefficient: more would change no probability by as much as 0.0001."""
+"""Digits of a coefficient: more would change no probability by as much as 0.0001."""
 DEFAULTS = Coefficients()
 
 
@@ -51,8 +51,8 @@ class Fit(NamedTuple):
 
 
 def learnt(examples: Examples) -> Coefficients | NotLearnable:
-    """The coefficients of least loss within BOUNDS, drawn towards the defaults. Newer cases count more; of one time all
-    count alike, since what is asked is how many of tomorrow's cases will fade."""
+    """The coefficients of least loss within BOUNDS, drawn towards the defaults. Newer cases weigh more. Cases of one
+    time weigh alike, since the question is how many of tomorrow's cases will fade."""
     cases = examples.count
     if not cases:
         return NotLearnable("there is no case: no pair met often enough and was then observed for the whole horizon")
@@ -69,13 +69,13 @@ def learnt(examples: Examples) -> Coefficients | NotLearnable:
         ridge=Ridge(defaults, np.array([0.0] + [RIDGE] * len(FEATURES))),
         weight=age_weights(examples.at),
     )
-    base, *slopes = (round(float(value), DIGITS) for value in fitted(problem))
+    base, *slopes = (round(float(value), DIGITS) for value in minimize_loss(problem))
     return Coefficients(base=base, **dict(zip(FEATURES, slopes, strict=True)))
 
 
 def rolling(examples: Examples, horizon: int, starts: Sequence[int]) -> list[Fit]:
-    """As a nightly job would: at each of `starts`, from all examples whose horizon was over by then. Where they teach
-    nothing, what was learnt before goes on; where nothing was, the defaults."""
+    """As a nightly job would: at each of `starts`, learn from all examples whose horizon was over by then. If they are
+    not learnable, the previous fit stays; without one, the defaults."""
     fits: list[Fit] = []
     for start in starts:
         found = learnt(examples.where(examples.at + horizon <= start))
@@ -85,22 +85,23 @@ def rolling(examples: Examples, horizon: int, starts: Sequence[int]) -> list[Fit
 
 
 def forecast(features: Floats, at: Ints, fits: Sequence[Fit]) -> Floats:
-    """Of cases at these instants, each by the newest fit of then; before the first one by that."""
+    """Predict cases at these instants, each by the newest fit at the time; cases before the first fit by the first
+    one."""
     number = np.maximum(np.searchsorted([fit.since for fit in fits], at, side="right") - 1, 0)
     found = np.empty(len(at))
-    for place, fit in enumerate(fits):
-        found[number == place] = probabilities(features[number == place], fit.coefficients)
+    for index, fit in enumerate(fits):
+        found[number == index] = probabilities(features[number == index], fit.coefficients)
     return found
 
 
 def age_weights(at: Ints) -> Floats:
-    """How much cases of these instants count, beside the newest of them."""
+    """The weights of cases at these instants, relative to the newest of them."""
     result: Floats = np.exp2((at - at.max()) / (HALVED_DAYS * DAY))
     return result
 
 
 def probabilities(features: Floats, coefficients: Coefficients) -> Floats:
-    """Of cases with these unit features, as the live scoring computes it."""
+    """Of cases with these unit features, as live scoring computes them."""
     return probability(coefficients.base + features @ (SIGNS * _slopes(coefficients)))
 
 
@@ -109,14 +110,14 @@ def _slopes(coefficients: Coefficients) -> Floats:
 
 
 LEAST_PROBABILITY = 1e-12
-"""Of what log-odds are taken: nearer to 0 or 1 they grow without bound and say nothing more."""
+"""Limit of probabilities for log-odds, which diverge at 0 and 1."""
 TOLERANCE = 1e-12
 MOST_STEPS = 10_000
 
 
 @dataclass(frozen=True)
 class Ridge:
-    """A coefficient one away from `centre` costs `strength` / 2 of log-likelihood; with 0 it is free."""
+    """A coefficient one away from `centre` costs `strength` / 2 of log-likelihood; with strength 0 it is free."""
 
     centre: Floats
     strength: Floats
@@ -125,7 +126,7 @@ class Ridge:
 @dataclass(frozen=True)
 class WeightedProblem:
     """`design` has a row per case and a column per coefficient, `outcome` is 0 or 1, `bounds` are those of the
-    coefficients, `weight` is how much a case counts: one number, or one of each."""
+    coefficients, `weight` is the weight of a case: one number, or one per case."""
 
     design: Floats
     outcome: Floats
@@ -134,7 +135,7 @@ class WeightedProblem:
     weight: Floats | float = 1.0
 
 
-def fitted(problem: WeightedProblem) -> Floats:
+def minimize_loss(problem: WeightedProblem) -> Floats:
     """The coefficients of least loss."""
 
     def loss_of(coefficients: Floats) -> tuple[float, Floats]:

@@ -1,5 +1,4 @@
-"""A calibration: learnt from all cases, judged on the newest of them after learning from the others, and what it leaves
-behind."""
+"""A calibration record: learnt from all cases, and evaluated on the newest of them after learning from the others."""
 
 import hashlib
 import json
@@ -12,15 +11,14 @@ import numpy as np
 
 from schemas.primitives import Id, Instant, Message, from_micros
 from schemas.programs import CalibrationEvidence, Coefficients, Profile
-from services.scoring.domain.backtesting.backtest import Track
 from services.scoring.domain.backtesting.calibration import DEFAULTS, FEW_PAIRS, NotLearnable, learnt, probabilities
-from services.scoring.domain.backtesting.cases import CasePlan, Cases, PairHistories, TimeSplit, cases_of, split
+from services.scoring.domain.backtesting.cases import CasePlan, Cases, PairHistories, TimeSplit, Track, cases_of, split
 from services.scoring.domain.backtesting.measures import Interval, Resamples, auc, brier, ece, log_loss, mean
 from services.scoring.domain.serialization import MODEL
 
 UNNAMED = "unnamed"
 NAME_DIGITS = 8
-"""Of the hash in a name: enough to tell the calibrations of one organisation apart."""
+"""Digits of the hash in a name: enough to tell the calibrations of one organisation apart."""
 
 
 class CalibrationMetrics(Message):
@@ -31,8 +29,8 @@ class CalibrationMetrics(Message):
 
 
 class HeldOut(Message):
-    """Cases from `since` on, predicted with the defaults, or with the profile in force (`before`), and with what the
-    cases that were over by then taught (`after`)."""
+    """Cases from `since` on, predicted with the defaults or the profile in force (`before`), and with what was learnt
+    from the cases that were over by then (`after`)."""
 
     since: Instant
     cases: int
@@ -43,8 +41,9 @@ class HeldOut(Message):
 
 
 class CalibrationRecord(Message):
-    """`calibration` is its name, for a programme's profile. `sha256` is that of all the rest; `input_sha256` that of
-    the facts. `learnt`: with few pairs only the intercept is. `held_out` is missing where the history is too short."""
+    """`calibration` is its name, for a programme's profile. `sha256` is the hash of everything else; `input_sha256`
+    that of the facts. `learnt`: with few pairs only the intercept. `held_out` is missing if the history is too short.
+    """
 
     calibration: Id = UNNAMED
     model: Id
@@ -63,10 +62,10 @@ class CalibrationRecord(Message):
     sha256: str = ""
 
     def completed(self, held_out: HeldOut | None, end: int) -> "CalibrationRecord":
-        """With how it was judged, and the instant (in microseconds) up to which it was learnt, its hash and name."""
+        """With its evaluation, the end of the cases it was learnt from (in microseconds), its hash and its name."""
         judged = self.model_copy(update={"held_out": held_out, "end": from_micros(end)})
         found = digest(judged)
-        # Of model, last day and hash: the same history makes the same calibration.
+        # Named by model, last day and hash: the same history makes the same calibration.
         name = f"{judged.model}-{judged.end.date().isoformat()}-{found[:NAME_DIGITS]}"
         return judged.model_copy(update={"calibration": name, "sha256": found})
 
@@ -78,12 +77,12 @@ def digest(record: CalibrationRecord) -> str:
 
 DIGITS = 6
 LEAST_CASES = 100
-"""Fewer cases, of either part, decide nothing about how a programme is scored."""
+"""With fewer cases, on either side, nothing is decided about how a programme is scored."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """Learnt from all but the last part of the time, and judged on that part beside the profile in force: `gain` is how
+    """Learnt from all but the last part of the time, and compared on that part with the profile in force: `gain` is how
     much lower its Brier score is, over the pairs."""
 
     record: CalibrationRecord
@@ -92,11 +91,11 @@ class Candidate:
 
     @property
     def is_better(self) -> bool:
-        """For sure: a job that looks every night would else find some night on which chance speaks for a change."""
+        """With certainty: a nightly job would otherwise find some night on which chance favours a change."""
         return self.gain.low > 0
 
     def profile(self, in_force: Profile, effective_from: datetime) -> Profile:
-        """A version that scores as the one in force, but for the coefficients."""
+        """A version like the one in force, with other coefficients."""
         return in_force.model_copy(
             update={
                 "version": self.record.calibration,
@@ -111,7 +110,7 @@ class Candidate:
 def calibrate(
     histories: PairHistories, plan: CasePlan, held_out: float, track: Track
 ) -> CalibrationRecord | NotLearnable:
-    """`held_out`: the share of the span, its end, that the improvement is measured on."""
+    """`held_out`: the share at the end of the span on which the improvement is measured."""
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     coefficients = learnt(cases)
     if isinstance(coefficients, NotLearnable):
@@ -149,7 +148,7 @@ def candidate(
 
 
 def evidence(record: CalibrationRecord) -> CalibrationEvidence | None:
-    """What a profile says of it; None where nothing was held out."""
+    """The evidence for a profile; None if nothing was held out."""
     if record.held_out is None:
         return None
     judged = record.held_out
@@ -158,7 +157,7 @@ def evidence(record: CalibrationRecord) -> CalibrationEvidence | None:
 
 def _record(histories: PairHistories, plan: CasePlan, cases: Cases, coefficients: Coefficients) -> CalibrationRecord:
     profile, facts = plan.profiles.at(histories.span.end), hashlib.sha256()
-    # Of all facts, in an order that does not depend on the input's.
+    # All facts, in an order that does not depend on the input's.
     for pair in histories.pairs:
         facts.update(f"{pair.name}\n".encode())
         for key in sorted(pair.facts):

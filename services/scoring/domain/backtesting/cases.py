@@ -1,9 +1,8 @@
-"""Pairs: all that is known of a relationship, when its two were in contact, and what live scoring saw of it. Cases: a
-pair at a cut-off, what was known of it then, and whether no contact came in the horizon after it; and their split in
-time."""
+"""Pairs: the facts of a relationship, its contacts, and what live scoring would have seen. Cases: a pair at a cut-off,
+its features then, and whether no contact came in the horizon after it; and their split in time."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import NamedTuple, Self
 
@@ -20,7 +19,7 @@ from services.scoring.domain.timeline import Timeline
 
 
 class HistorySpan(NamedTuple):
-    """From the first contact to the last instant of which anything is known, in microseconds."""
+    """From the first contact to the last known instant, in microseconds."""
 
     begin: int
     end: int
@@ -28,7 +27,7 @@ class HistorySpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """`contacts` are the times of its standing contacts, `days` the days since 1970 that have one; both ascend."""
+    """`contacts`: the times of the standing contacts; `days`: the days since 1970 that have one; both ascending."""
 
     name: str
     facts: Facts
@@ -39,13 +38,17 @@ class Pair:
         return bisect_right(self.contacts, at)
 
     def days_upto(self, at: int) -> int:
-        """Contact days with a contact at or before this instant."""
-        seen = self.contacts_upto(at)
-        return bisect_right(self.days, self.contacts[seen - 1] // DAY) if seen else 0
+        """How many contact days have a contact at or before this instant."""
+        count = self.contacts_upto(at)
+        return bisect_right(self.days, self.contacts[count - 1] // DAY) if count else 0
 
     def next_contact(self, after: int) -> int | None:
-        seen = self.contacts_upto(after)
-        return self.contacts[seen] if seen < len(self.contacts) else None
+        count = self.contacts_upto(after)
+        return self.contacts[count] if count < len(self.contacts) else None
+
+
+Track = Callable[[Sequence[Pair], str], Iterable[Pair]]
+"""Iterates over the pairs and shows the progress under a name."""
 
 
 @dataclass(frozen=True)
@@ -57,25 +60,24 @@ class PairHistories:
 
 
 def histories_of(facts: Mapping[str, Facts], end: int) -> PairHistories | None:
-    """`end`: the last instant of which anything is known. None if nobody was ever in contact. Nothing is learnt from
-    a relationship that was erased."""
+    """`end`: the last known instant. None if no pair was ever in contact. Erased relationships are left out."""
     pairs = []
-    for name, known in sorted(facts.items()):
-        contacts = sorted(key.time for key, fact in known.items() if key.kind in CONTACTS and fact.stands)
-        if contacts and not any(key.kind == FactKind.ERASED for key in known):
-            pairs.append(Pair(name, known, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
+    for name, facts_of_pair in sorted(facts.items()):
+        contacts = sorted(key.time for key, fact in facts_of_pair.items() if key.kind in CONTACTS and fact.stands)
+        if contacts and not any(key.kind == FactKind.ERASED for key in facts_of_pair):
+            pairs.append(Pair(name, facts_of_pair, tuple(contacts), tuple(sorted({time // DAY for time in contacts}))))
     if not pairs:
         return None
     return PairHistories(tuple(pairs), HistorySpan(min(pair.contacts[0] for pair in pairs), end))
 
 
-class Sight:
+class ScoringView:
     def __init__(self, facts: Facts, profiles: Profiles) -> None:
         self._timeline = Timeline(facts, profiles)
 
     def is_watched(self, begin: int, end: int) -> bool:
-        """Whether the pair was neither paused nor ended in between, as the facts up to `end` tell: what a leave or a
-        planned end does is no fading."""
+        """Whether the pair was neither paused nor ended in between, by the facts up to `end`: a leave or a planned end
+        is no fading."""
         snapshot = self._timeline.at(end)
         return snapshot.is_open(end) and not any(
             low < end and begin < high for low, high in snapshot.frame.pauses.spans
@@ -92,7 +94,7 @@ class Sight:
 
 @dataclass(frozen=True)
 class CaseRule:
-    """Which instants are judged. A pair is one to be watched if it has met often enough, and not too long ago."""
+    """Which instants become cases. A pair is watched if it has met often enough, and not too long ago."""
 
     every_days: int = 14
     horizon_days: int = 30
@@ -104,9 +106,9 @@ class CaseRule:
         return self.horizon_days * DAY
 
 
-class Past(NamedTuple):
-    """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last one, and days from
-    the first one until now."""
+class ContactSummary(NamedTuple):
+    """Contacts as BG/NBD counts them: contact days after the first, days from the first to the last, and days from the
+    first until now."""
 
     repeats: Floats
     recency: Floats
@@ -115,8 +117,8 @@ class Past(NamedTuple):
 
 @dataclass(frozen=True)
 class Examples:
-    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the pair's
-    number, the cut-off in microseconds."""
+    """Columns, a row per case: the unit features in the order of FEATURES, 1.0 where no contact came, the number of the
+    pair, the cut-off in microseconds."""
 
     features: Floats
     faded: Floats
@@ -136,13 +138,13 @@ class Examples:
 
     @property
     def both_happened(self) -> bool:
-        """Some pairs met again and some did not: otherwise nothing can be learnt or judged."""
+        """Some pairs met again and some did not: otherwise nothing can be learnt or evaluated."""
         return 0 < float(self.faded.sum()) < self.count
 
 
 @dataclass(frozen=True)
 class Cases(Examples):
-    """Besides what is learnt from: what scoring saw, days since the last contact, and the contacts."""
+    """In addition to the examples: health, days since the last contact, and the contact summary."""
 
     health: Floats
     silence: Floats
@@ -151,8 +153,8 @@ class Cases(Examples):
     age: Floats
 
     @property
-    def past(self) -> Past:
-        return Past(self.repeats, self.recency, self.age)
+    def summary(self) -> ContactSummary:
+        return ContactSummary(self.repeats, self.recency, self.age)
 
 
 class CasePlan(NamedTuple):
@@ -163,28 +165,30 @@ class CasePlan(NamedTuple):
 
 
 def cases_of(span: HistorySpan, plan: CasePlan, pairs: Iterable[Pair]) -> Cases:
-    none, whole, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
-    found = [Cases(np.zeros((0, len(FEATURES))), none, whole, whole, *[none] * 5)]
+    no_values, no_numbers, horizon = np.zeros(0), np.zeros(0, dtype=np.int64), plan.rule.horizon
+    found = [Cases(np.zeros((0, len(FEATURES))), no_values, no_numbers, no_numbers, *[no_values] * 5)]
     for number, pair in enumerate(pairs):
         cut_offs = list(_cut_offs(pair, span, plan.rule))
         if not cut_offs:
             continue
-        sight = Sight(pair.facts, plan.profiles)
-        cut_offs = [at for at in cut_offs if sight.is_watched(at, at + horizon)]
+        scoring_view = ScoringView(pair.facts, plan.profiles)
+        cut_offs = [at for at in cut_offs if scoring_view.is_watched(at, at + horizon)]
         if not cut_offs:
             continue
-        features, health = sight.scores(cut_offs)
-        past = np.array([past_at(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64)
+        features, health = scoring_view.scores(cut_offs)
+        summary = np.array(
+            [contact_summary(pair.days[: pair.days_upto(at)], at // DAY) for at in cut_offs], dtype=np.float64
+        )
         faded = [pair.contacts_upto(at) == pair.contacts_upto(at + horizon) for at in cut_offs]
         silence = np.array([(at - pair.contacts[pair.contacts_upto(at) - 1]) / DAY for at in cut_offs])
         of_pair, instants = np.full(len(cut_offs), number, dtype=np.int64), np.array(cut_offs, dtype=np.int64)
         outcome = np.array(faded, dtype=np.float64)
-        found.append(Cases(features, outcome, of_pair, instants, health, silence, *past.T))
+        found.append(Cases(features, outcome, of_pair, instants, health, silence, *summary.T))
     return Cases(*(np.concatenate([getattr(cases, column.name) for cases in found]) for column in fields(Cases)))
 
 
-def past_at(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
-    """Of contact days up to `day`, as in `Past`."""
+def contact_summary(days: tuple[int, ...], day: int) -> tuple[float, float, float]:
+    """Of contact days up to `day`, as in ContactSummary."""
     return len(days) - 1, days[-1] - days[0], day - days[0]
 
 
@@ -196,9 +200,9 @@ def _cut_offs(pair: Pair, span: HistorySpan, rule: CaseRule) -> Iterator[int]:
     first = -(-(pair.days[rule.least_contact_days - 1] - origin) // step)
     last = min(pair.contacts[-1] + rule.active_days * DAY, span.end - rule.horizon)
     for at in range((origin + max(1, first) * step) * DAY, last + 1, step * DAY):
-        seen = pair.contacts_upto(at)
+        count = pair.contacts_upto(at)
         met = pair.days_upto(at) >= rule.least_contact_days
-        if met and at - pair.contacts[seen - 1] <= rule.active_days * DAY:
+        if met and at - pair.contacts[count - 1] <= rule.active_days * DAY:
             yield at
 
 

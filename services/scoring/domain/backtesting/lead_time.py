@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, Sight
+from services.scoring.domain.backtesting.cases import CasePlan, CaseRule, HistorySpan, Pair, ScoringView
 from services.scoring.domain.backtesting.measures import Floats, Ints
 from services.scoring.domain.bounds import DAY
 
@@ -18,10 +18,10 @@ Predict = Callable[[Floats, Ints], Floats]
 
 @dataclass(frozen=True)
 class LeadTime:
-    """Of `silences`, the times after each contact day, `reached` reached the level, and of those whose further course
-    is known the share `right` had no contact in the horizon after it. `fades` lasted as long as a pair counts as
-    active; of them the share `never` never reached the level; `days` are the quartiles of how long before the fade the
-    others did. NaN or None where there is nothing to say."""
+    """Of `silences`, the times after each contact day, `reached` reached the level. Of those whose outcome is known,
+    the share `right` had no contact in the horizon after it. `fades` lasted as long as a pair counts as active; of
+    them, the share `never` did not reach the level. `days`: quartiles of how long before the fade the others did. NaN
+    or None without data."""
 
     level: float
     silences: int
@@ -33,7 +33,7 @@ class LeadTime:
 
 
 class ContactGap(NamedTuple):
-    """From a contact, the last of its day, to the next one (None: there is none), watched up to `until`."""
+    """From a contact, the last of its day, to the next one (None: there is none), observed up to `until`."""
 
     begin: int
     following: int | None
@@ -41,53 +41,53 @@ class ContactGap(NamedTuple):
 
 
 class WatchedGap(NamedTuple):
-    """`risks` a day apart, the first at the contact. `fades` None: the history ends before one can say."""
+    """`risks` at intervals of a day, the first at the contact. `fades` None: the history ends too early to decide."""
 
     silence: ContactGap
     risks: Floats
     fades: bool | None
 
 
-def told_silences(
+def watched_gaps(
     pairs: Iterable[Pair], plan: CasePlan, span: HistorySpan, since: int, predict: Predict
 ) -> list[WatchedGap]:
     """The silences that begin at `since` or later."""
-    told: list[WatchedGap] = []
+    gaps: list[WatchedGap] = []
     for pair in pairs:
-        silences = [silence for silence in _silences(pair, plan.rule, span) if silence.begin >= since]
+        silences = [silence for silence in _gaps_of(pair, plan.rule, span) if silence.begin >= since]
         if not silences:
             continue
-        sight = Sight(pair.facts, plan.profiles)
-        silences = [silence for silence in silences if sight.is_watched(silence.begin, silence.until)]
+        scoring_view = ScoringView(pair.facts, plan.profiles)
+        silences = [silence for silence in silences if scoring_view.is_watched(silence.begin, silence.until)]
         days = [range(silence.begin, silence.until + 1, DAY) for silence in silences]
         every = [at for instants in days for at in instants]
-        risks = predict(sight.scores(every)[0], np.array(every, dtype=np.int64))
+        risks = predict(scoring_view.scores(every)[0], np.array(every, dtype=np.int64))
         for silence, instants, stop in zip(silences, days, np.cumsum([*map(len, days)], dtype=int), strict=True):
             fade = silence.begin + plan.rule.active_days * DAY
-            told.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))
-    return told
+            gaps.append(WatchedGap(silence, risks[stop - len(instants) : stop], _is_silent(silence, fade, span)))
+    return gaps
 
 
-def lead_time(level: float, told: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
-    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in told]
-    reached = [(one.silence, day) for one, day in zip(told, days, strict=True) if day is not None]
+def lead_time(level: float, gaps: Sequence[WatchedGap], rule: CaseRule, span: HistorySpan) -> LeadTime:
+    days = [next(map(int, np.flatnonzero(one.risks >= level)), None) for one in gaps]
+    reached = [(one.silence, day) for one, day in zip(gaps, days, strict=True) if day is not None]
     outcomes = [_is_silent(silence, silence.begin + day * DAY + rule.horizon, span) for silence, day in reached]
-    known = [outcome for outcome in outcomes if outcome is not None]
-    fades = [day for one, day in zip(told, days, strict=True) if one.fades]
+    decided = [outcome for outcome in outcomes if outcome is not None]
+    fades = [day for one, day in zip(gaps, days, strict=True) if one.fades]
     leads = [rule.active_days - day for day in fades if day is not None]
     return LeadTime(
         level=level,
-        silences=len(told),
+        silences=len(gaps),
         reached=len(reached),
-        right=sum(known) / len(known) if known else np.nan,
+        right=sum(decided) / len(decided) if decided else np.nan,
         fades=len(fades),
         never=(len(fades) - len(leads)) / len(fades) if fades else np.nan,
         days=tuple(map(float, np.quantile(leads, QUARTILES))) if leads else None,
     )
 
 
-def _silences(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
-    """After the last contact of each contact day, from the one on that makes it a pair to be watched."""
+def _gaps_of(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[ContactGap]:
+    """After the last contact of each contact day, from the day on that makes the pair a watched one."""
     for day in pair.days[rule.least_contact_days - 1 :]:
         begin = pair.contacts[pair.contacts_upto((day + 1) * DAY - 1) - 1]
         following = pair.next_contact(begin)
@@ -96,7 +96,7 @@ def _silences(pair: Pair, rule: CaseRule, span: HistorySpan) -> Iterator[Contact
 
 
 def _is_silent(silence: ContactGap, upto: int, span: HistorySpan) -> bool | None:
-    """Whether the silence lasts beyond `upto`; None: the history ends before."""
+    """Whether the silence lasts beyond `upto`; None: the history ends before it."""
     if silence.following is not None and silence.following <= upto:
         return False
     return True if upto <= span.end else None

@@ -1,5 +1,5 @@
-"""How good predictions are, and 95 % intervals over pairs: the cases of one pair hang together, so whole pairs are
-drawn, with replacement."""
+"""Measures of predictions, with 95 % intervals over pairs: the cases of one pair are dependent, so whole pairs are
+resampled with replacement."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ Bools = npt.NDArray[np.bool_]
 
 
 BINS = 10
-"""Bins of equal width of the calibration error and of the reliability table."""
+"""Bins of equal width for the calibration error and the reliability table."""
 TOP = 0.1
-"""The share of cases that somebody would look at: the lift is measured in it."""
+"""The share of cases that somebody would follow up: lift is measured in it."""
 LEAST_PROBABILITY = 1e-9
-"""Nearer to 0 or 1 the log-loss of a single case would decide everything."""
+"""Closer to 0 or 1, a single case would dominate the log-loss."""
 
 Measure = Callable[[Floats, Floats, Floats], Floats]
 """Of (faded 0 or 1, predicted, weights)."""
@@ -29,7 +29,7 @@ def mean(values: Floats, weights: Floats) -> Floats:
 
 
 def auc(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
-    """The chance that a case that faded was ranked above one that did not; ties count half. NaN without either."""
+    """The probability that a case that faded is ranked above one that did not; ties count half. NaN without either."""
     order, starts = _groups(predicted)
     positive = np.add.reduceat((weights * faded)[:, order], starts, axis=1)
     negative = np.add.reduceat((weights * (1 - faded))[:, order], starts, axis=1)
@@ -49,20 +49,20 @@ def log_loss(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
 
 
 def ece(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
-    """The expected calibration error: per bin |predicted - observed|, weighed by its cases."""
+    """The expected calibration error: per bin |predicted - observed|, weighted by its cases."""
     bins, error = bin_of(predicted), predicted - faded
     gaps = [np.abs(weights[:, bins == number] @ error[bins == number]) for number in range(BINS)]
     return _ratio(np.sum(gaps, axis=0), weights.sum(axis=1))
 
 
 def lift(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
-    """How much oftener than on the average the tenth ranked highest faded; of a tie at its edge a fair share."""
+    """How much more often than average the top-ranked tenth faded; a tie at its edge counts in proportion."""
     order, starts = _groups(-predicted)
     size = np.add.reduceat(weights[:, order], starts, axis=1)
     positive = np.add.reduceat((weights * faded)[:, order], starts, axis=1)
     top = TOP * weights.sum(axis=1, keepdims=True)
-    taken = np.clip(top - (np.cumsum(size, axis=1) - size), 0, size)
-    found = (taken * _ratio(positive, size, 0.0)).sum(axis=1)
+    counted = np.clip(top - (np.cumsum(size, axis=1) - size), 0, size)
+    found = (counted * _ratio(positive, size, 0.0)).sum(axis=1)
     return _ratio(found / top[:, 0], mean(faded, weights))
 
 
@@ -74,21 +74,21 @@ MEASURES: Mapping[str, Measure] = {"auc": auc, "brier": brier, "log_loss": log_l
 
 
 def _groups(values: Floats) -> tuple[Ints, Ints]:
-    """The ascending order of the cases, and where in it each group of equal values begins."""
+    """The ascending order of the cases, and where each group of equal values begins in it."""
     order = np.argsort(values, kind="stable")
     ascending = values[order]
     return order, np.flatnonzero(np.r_[True, ascending[1:] > ascending[:-1]])
 
 
 def _ratio(above: Floats, below: Floats, otherwise: float = np.nan) -> Floats:
-    """`otherwise` where nothing is to be divided by."""
+    """`otherwise` where the denominator is 0."""
     result: Floats = np.divide(above, below, out=np.full_like(above, otherwise), where=below > 0)
     return result
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Cases predicted within [low, high): the means of what was predicted and of what happened."""
+    """Cases predicted within [low, high): the means of the predictions and of the outcomes."""
 
     low: float
     high: float
@@ -114,7 +114,7 @@ SEED = 20_140_731
 """Any fixed number: the same history gives the same intervals."""
 QUANTILES = (0.025, 0.975)
 AT_ONCE = 20_000_000
-"""Weights held at once, 160 MB."""
+"""Weights in memory at once, 160 MB."""
 
 Weighted = Callable[[Floats], Floats]
 """From weights (a row per resample) to a number per row."""
@@ -122,7 +122,7 @@ Weighted = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class Interval:
-    """A value and the bounds of its 95 % interval; NaN where too little happened."""
+    """A value with its bounds; NaN where there is too little data."""
 
     value: float
     low: float
@@ -139,16 +139,16 @@ class Resamples:
 
     def interval(self, weighted: Weighted) -> Interval:
         values = self.values(weighted)
-        known = values[~np.isnan(values)]
-        low, high = map(float, np.quantile(known, QUANTILES)) if known.size else (np.nan, np.nan)
+        defined = values[~np.isnan(values)]
+        low, high = map(float, np.quantile(defined, QUANTILES)) if defined.size else (np.nan, np.nan)
         return Interval(self.value(weighted), low, high)
 
     def value(self, weighted: Weighted) -> float:
-        """Of the cases as they are."""
+        """For the cases as they are."""
         return float(weighted(np.ones((1, len(self._pair))))[0])
 
     def values(self, weighted: Weighted) -> Floats:
-        """Of every resample."""
+        """For every resample."""
         step = max(1, AT_ONCE // max(1, len(self._pair)))
         some = (self._draws[begin : begin + step] for begin in range(0, len(self._draws), step))
         return np.concatenate([weighted(draws[:, self._pair]) for draws in some])

@@ -1,6 +1,6 @@
-"""Everything there is to say about one relationship at one instant: how it is, why, how it came, and what to do. That
-is the act that answers the costliest cause, found by trying good acts as if they had just happened, as the events that
-they would leave on the log."""
+"""The explanation of one relationship at one instant: its score, the reasons, how it came about, and what to do. The
+recommended act answers the costliest cause. It is found by trying candidate acts as if they had just happened, as the
+events that they would leave on the log."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from schemas.primitives import Side, from_micros, to_rfc3339
 from schemas.programs import Profile, Weights
 from services.scoring.domain.bounds import DAY, HOUR, NONE
 from services.scoring.domain.evaluation import evaluation_of
-from services.scoring.domain.explaining.knowledge import Knowledge
+from services.scoring.domain.explaining.known_history import KnownHistory
 from services.scoring.domain.explaining.story import Change, Missing, missing, story
 from services.scoring.domain.facts import facts_of, merged
 from services.scoring.domain.history import ScoreHistory
@@ -23,28 +23,28 @@ from services.scoring.domain.row import BAND_BEGINS, BANDS, BEST_CAPPED, Evaluat
 from services.scoring.domain.timeline import Timeline
 
 BOOKED_AHEAD = 7 * DAY
-"""A session that is booked is tried as one in a week."""
+"""The trial of a booked session is one in a week."""
 GOALS_TRIED = 3
-"""The newest open goals: to achieve another one would lift as much."""
+"""The newest open goals: achieving another one would raise health by as much."""
 _SMART = dict.fromkeys(p.Smart.model_fields, True)
 _SIDES: tuple[Side, ...] = ("mentor", "mentee")
 _GOAL_ENDS = frozenset(f"mentoring.goal.{end}.v1" for end in ("achieved", "missed", "abandoned"))
 
 
 CAP = "cap"
-"""What caps the band, as a cause."""
+"""The cap of the band, as a cause."""
 
 
 class Act(NamedTuple):
-    """`steps`: what is to be done, in words, one per event. `answers`: the parts of health whose lack it is an answer
-    to: silence and rhythm are answered by meeting, never by a rating."""
+    """`steps`: what to do, in words, one per event. `answers`: the parts of health whose lack it answers: silence and
+    rhythm are answered by meeting, never by a rating."""
 
     steps: tuple[str, ...]
     events: tuple[OfRelationship, ...]
     answers: frozenset[str]
 
 
-class _Plan(NamedTuple):
+class _PlannedEvent(NamedTuple):
     """`type` without prefix and version."""
 
     step: str
@@ -53,18 +53,18 @@ class _Plan(NamedTuple):
     answers: tuple[str, ...]
 
 
-def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
-    """Each on its own; what caps the band is resolved by one act, however many steps it takes."""
-    standing = known.standing(at)
-    plans = [*_always(at), *_of_what_stands(standing), *_weighted(weights)]
-    caps = list(_of_caps(standing))
-    tenant, relationship = known.relationship.split("/", 1)
-    key, now = partition_key(tenant, relationship), _text(at)
-    of_pair = {"tenant": tenant, "subject": relationship, "program": known.program, "partitionkey": key}
+def candidate_acts(history: KnownHistory, at: int, weights: Weights) -> list[Act]:
+    """One act per plan; the caps of the band are resolved by a single act, however many steps it takes."""
+    standing = history.standing(at)
+    plans = [*_unconditional_plans(at), *_plans_for_open_matters(standing), *_plans_for_weights(weights)]
+    caps = list(_plans_for_caps(standing))
+    tenant, relationship = history.relationship.split("/", 1)
+    key, now = partition_key(tenant, relationship), _rfc3339(at)
+    of_pair = {"tenant": tenant, "subject": relationship, "program": history.program, "partitionkey": key}
 
-    def event_of(plan: _Plan) -> OfRelationship:
-        told = {"id": plan.step, "type": f"mentoring.{plan.type}.v1", "data": plan.data, **of_pair}
-        envelope = {"source": "/hypothetical", "time": now, "recordedtime": now, **told}
+    def event_of(plan: _PlannedEvent) -> OfRelationship:
+        attributes = {"id": plan.step, "type": f"mentoring.{plan.type}.v1", "data": plan.data, **of_pair}
+        envelope = {"source": "/hypothetical", "time": now, "recordedtime": now, **attributes}
         event = MENTORING_EVENT.validate_json(json.dumps(envelope))
         assert not isinstance(event, OfPartition), "a plan is of one relationship"
         return event
@@ -80,22 +80,22 @@ def good_acts(known: Knowledge, at: int, weights: Weights) -> list[Act]:
     ]
 
 
-def _always(at: int) -> Iterator[_Plan]:
-    # Observed: no tool that told otherwise of a meeting at the same time outweighs it.
-    held = {"session_id": "hypothetical", "started_at": _text(at), "evidence": "observed"}
-    yield _Plan("hold a session", "session.held", held, ("silence", "rhythm", "reliability"))
+def _unconditional_plans(at: int) -> Iterator[_PlannedEvent]:
+    # Observed: no report of a meeting at the same time outweighs it.
+    held = {"session_id": "hypothetical", "started_at": _rfc3339(at), "evidence": "observed"}
+    yield _PlannedEvent("hold a session", "session.held", held, ("silence", "rhythm", "reliability"))
     begin = at + BOOKED_AHEAD
-    booked = {"session_id": "hypothetical", "starts_at": _text(begin), "ends_at": _text(begin + HOUR)}
-    yield _Plan("book a session", "session.scheduled", booked, ("silence", "rhythm"))
+    booked = {"session_id": "hypothetical", "starts_at": _rfc3339(begin), "ends_at": _rfc3339(begin + HOUR)}
+    yield _PlannedEvent("book a session", "session.scheduled", booked, ("silence", "rhythm"))
     for side in _SIDES:
         full = {"by": side, "rating": 5, "about": "relationship"}
-        yield _Plan(f"a full rating from the {side}", "feedback.given", full, ("feedback",))
-    yield _Plan("set a SMART goal", "goal.set", {"goal_id": "hypothetical", "smart": _SMART}, ("goals",))
+        yield _PlannedEvent(f"a full rating from the {side}", "feedback.given", full, ("feedback",))
+    yield _PlannedEvent("set a SMART goal", "goal.set", {"goal_id": "hypothetical", "smart": _SMART}, ("goals",))
     well = {"by": "mentee", "rating": 5}
-    yield _Plan("a well-being rating of 5 from the mentee", "pulse.answered", well, ("support",))
+    yield _PlannedEvent("a well-being rating of 5 from the mentee", "pulse.answered", well, ("support",))
 
 
-def _of_what_stands(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
+def _plans_for_open_matters(standing: Sequence[OfRelationship]) -> Iterator[_PlannedEvent]:
     open_: dict[str, None] = {}
     for event in standing:
         if isinstance(event.data, p.GoalSet):
@@ -104,40 +104,40 @@ def _of_what_stands(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
         elif event.type in _GOAL_ENDS and isinstance(event.data, p.GoalChanged):
             open_.pop(event.data.goal_id, None)
     for goal in list(reversed(open_))[:GOALS_TRIED]:
-        yield _Plan(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
+        yield _PlannedEvent(f"achieve goal {goal}", "goal.achieved", {"goal_id": goal}, ("goals",))
     messages = [(event.id, event.data) for event in standing if isinstance(event.data, p.MessageSent)]
     answered = {message.reply_to for _, message in messages}
     for side in _SIDES:
         newest = next((id_ for id_, message in reversed(messages) if message.by != side), None)
         if newest is not None and newest not in answered:
             reply = {"by": side, "channel": "any", "reply_to": newest}
-            yield _Plan(f"a reply from the {side}", "message.sent", reply, ("responsiveness", "mutual"))
+            yield _PlannedEvent(f"a reply from the {side}", "message.sent", reply, ("responsiveness", "mutual"))
 
 
-def _weighted(weights: Weights) -> Iterator[_Plan]:
+def _plans_for_weights(weights: Weights) -> Iterator[_PlannedEvent]:
     if weights.expectations:
-        yield _Plan("agree on expectations", "relationship.expectations_agreed", {}, ("expectations",))
+        yield _PlannedEvent("agree on expectations", "relationship.expectations_agreed", {}, ("expectations",))
         for side in _SIDES:
             briefing = {"by": side, "kind": "briefing"}
-            yield _Plan(f"prepare the {side}", "preparation.completed", briefing, ("expectations",))
+            yield _PlannedEvent(f"prepare the {side}", "preparation.completed", briefing, ("expectations",))
     if weights.growth:
         for side in _SIDES:
-            yield _Plan(f"a reflection of the {side}", "reflection.recorded", {"by": side}, ("growth",))
+            yield _PlannedEvent(f"a reflection of the {side}", "reflection.recorded", {"by": side}, ("growth",))
 
 
-def _of_caps(standing: Sequence[OfRelationship]) -> Iterator[_Plan]:
+def _plans_for_caps(standing: Sequence[OfRelationship]) -> Iterator[_PlannedEvent]:
     requests = {e.data.request_id: e.data.priority for e in standing if isinstance(e.data, p.SupportRequested)}
     resolved = {e.data.request_id for e in standing if isinstance(e.data, p.SupportResolved)}
     for request in (name for name, priority in requests.items() if priority == "immediate" and name not in resolved):
-        yield _Plan(f"resolve support request {request}", "support.resolved", {"request_id": request}, (CAP,))
+        yield _PlannedEvent(f"resolve support request {request}", "support.resolved", {"request_id": request}, (CAP,))
     fits = {event.data.by: event.data.fit for event in standing if isinstance(event.data, p.FitRated)}
     for side in (side for side in _SIDES if fits.get(side) == "not_good"):
-        yield _Plan(
+        yield _PlannedEvent(
             f"settle the fit, which the {side} calls not good", "fit.rated", {"by": side, "fit": "good"}, (CAP,)
         )
 
 
-def _text(at: int) -> str:
+def _rfc3339(at: int) -> str:
     return to_rfc3339(from_micros(at))
 
 
@@ -147,7 +147,7 @@ BEST_TO_WORST = BANDS[::-1]
 
 
 class Trial(NamedTuple):
-    """What these steps would make of the score; health and risk in millionths."""
+    """The score after these steps; health and risk in millionths."""
 
     steps: tuple[str, ...]
     health: int
@@ -157,9 +157,9 @@ class Trial(NamedTuple):
 
 @dataclass(frozen=True)
 class Remedies:
-    """`first`: what answers the costliest cause that any act answers; where that alone does not lift the band, with one
-    more act if the two do. None: nothing does, or nothing needs to, as `reason` says. `singles`: what each act would do
-    by itself, the best first; none that lowers the score is among them."""
+    """`first`: the act that answers the costliest cause that any act answers; if it alone does not lift the band,
+    combined with one more act that does. None: no act helps or none is needed, as `reason` states. `singles`: the
+    effect of each act by itself, the best first, without acts that lower the score."""
 
     first: Trial | None
     cause: str = ""
@@ -167,16 +167,16 @@ class Remedies:
     reason: str = ""
 
 
-def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
-    """What would do the relationship of `row`, the newest one, good if it happened at `at`. `causes`: the parts of
-    health that lack most, the costliest first."""
+def remedies(history: KnownHistory, profiles: Profiles, row: HistoryRow, at: int, causes: Sequence[str]) -> Remedies:
+    """The acts that would help if they happened at `at`, for a relationship whose newest row is `row`. `causes`: the
+    parts of health that lack most, the costliest first."""
     now = row.evaluation
     if row.status != "active":
         return Remedies(None, reason=f"the relationship {'has ended' if row.status == 'ended' else 'is paused'}")
     if now.band == BEST_TO_WORST[0]:
         return Remedies(None, reason="it is in the highest band")
-    # What a score can look at.
-    kept = trimmed({key: fact for key, fact in known.facts.items() if key.time <= at})
+    # The facts that a score uses.
+    kept = trimmed({key: fact for key, fact in history.facts.items() if key.time <= at})
 
     def trial_of(acts: Sequence[Act]) -> Trial:
         facts = kept
@@ -187,11 +187,11 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
         return Trial(tuple(step for act in acts for step in act.steps), found.health, found.band, found.risk)
 
     present = trial_of([])
-    tried = [(act, trial_of([act])) for act in good_acts(known, at, profiles.at(at).weights)]
+    tried = [(act, trial_of([act])) for act in candidate_acts(history, at, profiles.at(at).weights)]
     harmless = {t: act for act, t in tried if t.health >= present.health and t.risk <= present.risk}
     offered = {trial: act for trial, act in harmless.items() if trial[1:] != present[1:]}
     singles = tuple(sorted(offered, key=lambda t: (BEST_TO_WORST.index(t.band), -t.health, t.risk)))
-    # What caps the band comes first where nothing else holds it down; and whatever an act may answer comes last.
+    # The caps come first if nothing else keeps the band down; parts that are no cause come last.
     binding = now.caps and now.health >= BAND_BEGINS[BEST_CAPPED]
     rest = [part.name for part in now.parts if part.name not in causes]
     for cause in [*([CAP] if binding else []), *causes, *([] if binding or not now.caps else [CAP]), *rest]:
@@ -204,16 +204,16 @@ def remedies(known: Knowledge, profiles: Profiles, row: HistoryRow, at: int, cau
 
 
 def _lifting(trials: Iterable[Trial], now: Evaluation) -> Trial | None:
-    """Of those that lift the band the one of fewest steps, of equally many that which raises health most."""
+    """The trial with the fewest steps that lifts the band; among equals, the one that raises health most."""
     lifting = (trial for trial in trials if BEST_TO_WORST.index(trial.band) < BEST_TO_WORST.index(now.band))
     return min(lifting, key=lambda trial: (len(trial.steps), -trial.health), default=None)
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """`at`: the instant of the newest row up to `as_of`; `row` is what is said of the relationship since then."""
+    """`at`: the instant of the newest row up to `as_of`; `row` holds since then."""
 
-    known: Knowledge
+    history: KnownHistory
     as_of: int
     at: int
     row: HistoryRow
@@ -224,27 +224,25 @@ class Explanation:
 
 
 @dataclass(frozen=True)
-class Untold:
-    """There is nothing to explain."""
-
+class NothingToExplain:
     reason: str
 
 
-def explain(known: Knowledge, profiles: Profiles, as_of: int) -> Explanation | Untold:
-    if known.erased:
-        return Untold("it was erased: nothing is told of it any more")
-    rows = ScoreHistory(known.facts, profiles).rows(NONE, as_of)
+def explain(history: KnownHistory, profiles: Profiles, as_of: int) -> Explanation | NothingToExplain:
+    if history.erased:
+        return NothingToExplain("it was erased: nothing is told of it any more")
+    rows = ScoreHistory(history.facts, profiles).rows(NONE, as_of)
     if not rows:
-        return Untold("nothing that counts had happened yet")
+        return NothingToExplain("nothing that counts had happened yet")
     at, row = next(reversed(rows.items()))
-    lacks = missing(at, row, known.last_held(at))
+    lacks = missing(at, row, history.last_held(at))
     return Explanation(
-        known=known,
+        history=history,
         as_of=as_of,
         at=at,
         row=row,
         profile=profiles.at(at),
         missing=lacks,
-        story=tuple(story(rows, known.words())),
-        remedies=remedies(known, profiles, row, as_of, [lack.part for lack in lacks]),
+        story=tuple(story(rows, history.words())),
+        remedies=remedies(history, profiles, row, as_of, [lack.part for lack in lacks]),
     )

@@ -1,4 +1,4 @@
-"""How a score is told to people: in words that a programme coordinator uses, in points that are rounded and still add
+"""A score in words and numbers for people: in the terms of a programme coordinator, in rounded points that still add
 up, and as the story of every change in order, with its cause and the points of each part. About the relationship, never
 about a person."""
 
@@ -13,7 +13,7 @@ from services.scoring.domain.row import SILENCE, Evaluation, HistoryRow, PartVal
 from services.scoring.domain.score import BASE
 from services.scoring.domain.timeline import BOOKING_STARTS, GOAL_STALLED, MIDNIGHT, PAUSE_BOUNDARY, PROFILE_CHANGED
 
-# By type without prefix and version: a sentence of pieces. A piece is left out where a field that it names is unknown.
+# By type without prefix and version: a sentence in pieces. A piece is omitted if a field that it names is missing.
 WORDS: Mapping[str, tuple[str, ...]] = {
     "relationship.started": ("relationship started", ", meeting every {cadence_days:g} days"),
     "relationship.expectations_agreed": ("expectations agreed",),
@@ -53,7 +53,7 @@ _FORMATTER = Formatter()
 
 
 def short_type(type_: str) -> str:
-    """`session.held` of `mentoring.session.held.v1`: also the cause of the row that the event brings about."""
+    """`session.held` for `mentoring.session.held.v1`: also the cause of the row that the event brings about."""
     return type_.removeprefix("mentoring.").rpartition(".v")[0]
 
 
@@ -74,9 +74,9 @@ OF_TIME = {
 }
 
 
-def cause_words(at: int, row: HistoryRow, told: Sequence[str]) -> tuple[str, ...]:
-    """Of a row that is more than a midnight; `told`: what events say happened at this instant."""
-    words = list(told)
+def cause_words(at: int, row: HistoryRow, statements: Sequence[str]) -> tuple[str, ...]:
+    """Of a row other than a plain midnight; the second argument holds what events report for this instant."""
+    words = list(statements)
     for cause in row.causes:
         if cause.startswith("crossing."):
             _, measure, level = cause.split(".", 2)
@@ -87,21 +87,21 @@ def cause_words(at: int, row: HistoryRow, told: Sequence[str]) -> tuple[str, ...
 
 
 def passing(at: int, row: HistoryRow) -> str:
-    """What it is that passes with time: `no contact for 12 days`."""
+    """What time alone brings: `no contact for 12 days`."""
     if row.last_contact is not None and at - row.last_contact < DAY:
         return "time passes"
     return since_words("contact", row.last_contact, row.started, at)
 
 
 def since_words(what: str, last: int | None, started: int, at: int) -> str:
-    """`no session for 12 days`; without any, since the start."""
+    """`no session for 12 days`; since the start if there was none."""
     days = spell((at - (started if last is None else last)) // DAY)
     return f"no {what} since the start, {days}" if last is None else f"no {what} for {days}"
 
 
 def spell(days: float) -> str:
-    whole = round(days)
-    return "1 day" if whole == 1 else f"{whole} days"
+    rounded = round(days)
+    return "1 day" if rounded == 1 else f"{rounded} days"
 
 
 TENTH = ONE // 10
@@ -110,27 +110,27 @@ HUNDREDTH = ONE // 100
 
 def shown_health(evaluation: Evaluation) -> int:
     """In tenths."""
-    return whole(evaluation.health, TENTH)
+    return rounded(evaluation.health, TENTH)
 
 
 def shown_points(evaluation: Evaluation) -> list[int]:
-    """The points of the parts in tenths that sum exactly to the shown health."""
+    """The points of the parts in tenths, which sum exactly to the shown health."""
     return tenths([part.contribution for part in evaluation.parts])
 
 
-def whole(value: int, unit: int) -> int:
-    """Millionths in units, halves rounded up: so that equal steps stay equal, which rounding to even would not keep."""
+def rounded(value: int, unit: int) -> int:
+    """Millionths in units, halves rounded up: equal steps stay equal, which rounding to even would not guarantee."""
     return (2 * value + unit) // (2 * unit)
 
 
 def tenths(values: Sequence[int]) -> list[int]:
-    """Each value of millionths in tenths, summing to their sum rounded to tenths."""
-    return shares(values, TENTH, whole(sum(values), TENTH))
+    """Each value of millionths in tenths, summing to their rounded sum."""
+    return shares(values, TENTH, rounded(sum(values), TENTH))
 
 
 def shares(values: Sequence[int], unit: int, total: int) -> list[int]:
     """Each value of millionths in units such that they sum to `total`, which is their sum or next to it, by largest
-    remainder; ties to the earlier. A value that needs no rounding keeps what it is."""
+    remainder; ties to the earlier. A value that needs no rounding stays as it is."""
     out = [value // unit for value in values]
     by_remainder = sorted(range(len(out)), key=lambda i: out[i] * unit - values[i])
     for i in by_remainder[: total - sum(out)]:
@@ -139,7 +139,7 @@ def shares(values: Sequence[int], unit: int, total: int) -> list[int]:
 
 
 NOTABLE = 20
-"""Tenths of a point; fewer are no reason."""
+"""Tenths of a point; less is no reason."""
 LACKS: Mapping[str, str] = {
     "reliability": "sessions missed, cancelled, or few so far",
     "goals": "goals have not moved, or are not SMART",
@@ -157,7 +157,7 @@ CAPS: Mapping[str, str] = {
 
 
 class Missing(NamedTuple):
-    """`points` that the part is short of its best, in tenths, negative."""
+    """`points`: how far the part is below its maximum, in tenths, negative."""
 
     part: str
     points: int
@@ -165,21 +165,21 @@ class Missing(NamedTuple):
 
 
 def missing(at: int, row: HistoryRow, last_held: int | None) -> tuple[Missing, ...]:
-    """What is worth telling, the heaviest first. `last_held`: when the last session was held."""
-    told = {
+    """The notable shortfalls, the largest first. `last_held`: when the last session was held."""
+    statements = {
         **LACKS,
         SILENCE: since_words("contact", row.last_contact, row.started, at),
         "rhythm": f"{since_words('session', last_held, row.started, at)}, due every {row.cadence:g}",
     }
     lacks = [
-        Missing(part.name, points - full(row, part), told.get(part.name, part.name))
+        Missing(part.name, points - full(row, part), statements.get(part.name, part.name))
         for part, points in zip(row.evaluation.parts, shown_points(row.evaluation), strict=True)
     ]
     return tuple(sorted((lack for lack in lacks if lack.points <= -NOTABLE), key=lambda lack: lack.points))
 
 
 def full(row: HistoryRow, part: PartValue) -> int:
-    """The points that the part has at the best, in tenths."""
+    """The maximum points of the part, in tenths."""
     total = sum(one.weight for one in row.evaluation.parts)
     return round(1000 * part.weight / total) if total else 0
 
@@ -193,8 +193,8 @@ PLURAL = frozenset({"goals", "expectations"})
 
 
 class Change(NamedTuple):
-    """One row, or a stretch of midnights. Health in tenths, `before` None where nothing was; `moved`: the parts that
-    changed, in tenths that sum to the change shown. `risk` in millionths, `term`: what drives it most."""
+    """One row, or a stretch of midnights. Health in tenths, `before` None without a preceding row; `moved`: the parts
+    that changed, in tenths that sum to the change shown. `risk` in millionths, `term`: the term that raises it most."""
 
     begin: int
     end: int
@@ -209,35 +209,35 @@ class Change(NamedTuple):
 
 
 def story(rows: Mapping[int, HistoryRow], words: Mapping[int, tuple[str, ...]]) -> Iterator[Change]:
-    """`rows` in order; `words`: what events say happened at each instant."""
-    told: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
+    """`rows` in order; `words`: what events report for each instant."""
+    statements: list[tuple[list[tuple[int, HistoryRow]], tuple[str, ...]]] = []
     for quiet, stretch in groupby(rows.items(), key=lambda item: item[1].causes == (MIDNIGHT,)):
         if quiet:
             midnights = list(stretch)
-            told.append((midnights, (passing(*midnights[-1]),)))
+            statements.append((midnights, (passing(*midnights[-1]),)))
         else:
-            told += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
-    for some, said in told:
+            statements += [([(at, row)], cause_words(at, row, words.get(at, ()))) for at, row in stretch]
+    for some, sentence in statements:
         (begin, first), (end, last) = some[0], some[-1]
         before, now = first.before.evaluation if first.before else None, last.evaluation
         yield Change(
             begin=begin,
             end=end,
             rows=len(some),
-            words=said,
+            words=sentence,
             before=shown_health(before) if before else None,
             health=shown_health(now),
             band=now.band,
             moved=_moved(before, now),
             risk=now.risk,
-            # What raises the risk most; where nothing does, what lowers it least.
+            # The term that raises the risk most; if none does, the one that lowers it least.
             term=max((value, name) for name, value in now.terms if name != BASE)[1],
         )
 
 
 def _moved(before: Evaluation | None, now: Evaluation) -> tuple[tuple[str, int], ...]:
-    """Where a factor begins or ceases to count, the weights of all others are shared anew: what that does to them is
-    told with it, so that none of them seems to get worse."""
+    """Where a factor begins or ceases to count, the weights of all others are redistributed: that effect is listed with
+    the factor, so that no other part seems to get worse."""
     if before is None:
         points = {part.name: part.contribution for part in now.parts}
         total = shown_health(now)
@@ -249,27 +249,27 @@ def _moved(before: Evaluation | None, now: Evaluation) -> tuple[tuple[str, int],
 
 
 def _differences(before: Evaluation, now: Evaluation) -> dict[str, int]:
-    """By part, in millionths; what new weights do is one entry of its own."""
+    """By part, in millionths; the effect of new weights is an entry of its own."""
     was, points = {part.name: part for part in before.parts}, {part.name: part for part in now.parts}
     began, ceased = [name for name in points if name not in was], [name for name in was if name not in points]
     found = {name: part.contribution - was[name].contribution for name, part in points.items() if name in was}
     if not began and not ceased:
         return found
     old, new = (sum(part.weight for part in of.parts) for of in (before, now))
-    anew = {
+    reweighted = {
         name: round(100.0 * (part.weight / new - was[name].weight / old) * was[name].value)
         for name, part in points.items()
         if name in was and part.weight
     }
-    shared = sum(anew.values()) + sum(points[name].contribution for name in began)
+    shared = sum(reweighted.values()) + sum(points[name].contribution for name in began)
     shared -= sum(was[name].contribution for name in ceased)
-    # Silence takes its share of what the weights moved, too.
-    anew[SILENCE] = -round(shared * was[SILENCE].value / ONE)
-    rest = {name: value - anew.get(name, 0) for name, value in found.items()}
+    # Silence takes its share of the redistributed points, too.
+    reweighted[SILENCE] = -round(shared * was[SILENCE].value / ONE)
+    rest = {name: value - reweighted.get(name, 0) for name, value in found.items()}
     # `goals now count`, `support no longer counts`.
-    told = [
+    statements = [
         f"{' and '.join(names)} {when} {'count' if len(names) > 1 or names[0] in PLURAL else 'counts'}"
         for names, when in ((began, "now"), (ceased, "no longer"))
         if names
     ]
-    return {", ".join(told): shared + anew[SILENCE], **rest}
+    return {", ".join(statements): shared + reweighted[SILENCE], **rest}

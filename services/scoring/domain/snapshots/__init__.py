@@ -1,3 +1,3 @@
-"""What is known of a relationship up to an instant, boiled down to what its score needs.
+"""The facts of a relationship up to an instant, reduced to what its score needs.
 
-Selection comes first, in every group the newest facts; what was retracted is left out afterwards."""
+Selection comes first: the newest facts of every group. Retracted ones are dropped afterwards."""

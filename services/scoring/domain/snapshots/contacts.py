@@ -1,6 +1,6 @@
-"""Contacts. Meetings: one outcome each, however many tools report it, the strongest evidence winning; and what is
-booked. Messages: who carries the conversation, how soon the other answers. Of both: how long the gaps between contact
-days usually are, how much they vary, and how many days are recent."""
+"""Contacts. Meetings: one outcome each, however many tools report it, decided by the strongest evidence; and the
+bookings. Messages: how balanced the conversation is, and how soon the other side answers. Both: the usual gap between
+contact days, its variance, and how many contact days are recent."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,29 +10,30 @@ from typing import NamedTuple
 from services.scoring.domain import bounds
 from services.scoring.domain.bounds import DAY, HOUR, MINUTE, UNSET
 from services.scoring.domain.kinds import MENTOR, FactKind
-from services.scoring.domain.memory import LOOKED_AT
+from services.scoring.domain.memory import SELECTED_PER_GROUP
 from services.scoring.domain.snapshots.frame import Frame, Pauses
 from services.scoring.domain.snapshots.index import IndexedFact, View
 
 MEETING_GROUPS = ("outcomes", "held", "missed_by_mentor", "missed_by_mentee", "cancelled_late", "bookings")
 REPLACED_WITHIN = 10 * MINUTE
-"""A cancellation with another booking this close is a reschedule: the tools report it as a cancel plus a create."""
+"""A cancellation with another booking this close is a reschedule: tools report it as a cancellation plus a new booking.
+"""
 RATED_OUTCOMES = 8
 HELD_PRIOR = 1.7
-"""Kept meetings that a new relationship is credited with, of OUTCOME_PRIOR: 85 %, the usual attendance."""
+"""Held meetings credited to a new relationship, of OUTCOME_PRIOR: 85 %, the usual attendance."""
 OUTCOME_PRIOR = 2.0
 CANCELLED_SHARE = 0.5
-"""A cancellation is half a missed meeting: the other was told."""
-# Plain numbers: to look up a member of an enumeration takes longer than to compare it, and meetings are compared often.
+"""A cancellation counts as half a missed meeting: the other side was notified."""
+# Plain numbers: looking up an enum member takes longer than comparing it, and meetings are compared often.
 _HELD, _MISSED, _CANCELLED = FactKind.HELD.value, FactKind.MISSED.value, FactKind.CANCELLED.value
 _SCHEDULED = FactKind.SCHEDULED.value
 _BETTER: Mapping[int, int] = {_HELD: 2, _MISSED: 1, _CANCELLED: 0}
 
 
 class Meetings(NamedTuple):
-    """`outcomes`: how many meetings reliability rests on, `sessions`: how many held ones rhythm does. `held`: the last
-    held session. `missed`: sides that missed a session since then; `cancelled_late`: 1 if a late cancellation came
-    since then. `bookings`: starts of what is booked, ascending, also of what has begun."""
+    """`outcomes` and `sessions`: how many meetings reliability and rhythm rest on. `held`: the last held session.
+    `missed`: how many sides' missed sessions came since then; `cancelled_late`: 1 if a late cancellation did.
+    `bookings`: starts of booked sessions, ascending, past ones included."""
 
     reliability: float
     outcomes: int
@@ -50,22 +51,22 @@ def meetings(view: View) -> Meetings:
     deciding = (
         outcome.kind
         for outcome in reversed(outcomes)
-        if decided[outcome.place] is outcome and not (outcome.kind == _CANCELLED and _is_replaced(outcome, booked))
+        if decided[outcome.ordinal] is outcome and not (outcome.kind == _CANCELLED and _is_replaced(outcome, booked))
     )
     kinds = list(islice(deciding, RATED_OUTCOMES))
     held, sessions = _held(view, outcomes)
-    last = -1 if held is None else held.place
+    last = -1 if held is None else held.ordinal
     missed = [
         entry
         for side in ("missed_by_mentor", "missed_by_mentee")
         for entry in view.standing(side)
-        # Where stronger evidence says that the meeting took place, nobody missed it.
-        if entry.place > last and decided.get(entry.place, entry).kind == _MISSED
+        # Stronger evidence that the meeting took place overrides a missed one.
+        if entry.ordinal > last and decided.get(entry.ordinal, entry).kind == _MISSED
     ]
-    late = [e for e in view.standing("cancelled_late") if e.place > last and not _is_replaced(e, booked)]
-    # The newest word on each session counts; a cancelled one is not booked.
+    late = [e for e in view.standing("cancelled_late") if e.ordinal > last and not _is_replaced(e, booked)]
+    # The newest report on each session counts; a cancelled session is not booked.
     newest = {booking.ref: booking for booking in booked}
-    called_off = {outcome.ref: outcome.place for outcome in outcomes if outcome.kind == _CANCELLED}
+    called_off = {outcome.ref: outcome.ordinal for outcome in outcomes if outcome.kind == _CANCELLED}
     return Meetings(
         reliability=reliability(kinds.count(_HELD), kinds.count(_MISSED), kinds.count(_CANCELLED)),
         outcomes=len(kinds),
@@ -73,7 +74,7 @@ def meetings(view: View) -> Meetings:
         sessions=sessions,
         missed=len(missed),
         cancelled_late=1 if late else 0,
-        bookings=tuple(sorted([one.first for one in newest.values() if called_off.get(one.ref, -1) < one.place])),
+        bookings=tuple(sorted([one.first for one in newest.values() if called_off.get(one.ref, -1) < one.ordinal])),
     )
 
 
@@ -82,48 +83,48 @@ def reliability(held: int, missed: int, cancelled: int) -> float:
 
 
 def _held(view: View, outcomes: Sequence[IndexedFact]) -> tuple[IndexedFact | None, int]:
-    """The last held session, and how many there are: among the outcomes, and the newest one where that is older."""
+    """The last held session, and how many there are: those among the outcomes, and the newest one if it is older."""
     found = [outcome for outcome in outcomes if outcome.kind == _HELD]
     selected = view.selected("outcomes")
-    # Where not all outcomes there ever were are selected, the one held last may be older than all of them.
-    alone = view.newest("held") if not found or len(selected) == LOOKED_AT["outcomes"] else None
-    if alone is not None and (not selected or alone.place < selected[0].place):
+    # If not all outcomes are selected, the session held last may be older than all of them.
+    alone = view.newest("held") if not found or len(selected) == SELECTED_PER_GROUP["outcomes"] else None
+    if alone is not None and (not selected or alone.ordinal < selected[0].ordinal):
         return (found[-1] if found else alone), len(found) + 1
     return (found[-1] if found else None), len(found)
 
 
 def _decided(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> dict[int, IndexedFact]:
-    """By the place of each outcome the one that decides its meeting: the strongest evidence, then the better outcome,
-    then the later fact."""
+    """By the ordinal of each outcome, the fact that decides its meeting: the strongest evidence, then the better
+    outcome, then the later fact."""
     meeting_of = _joined(outcomes, booked)
     if len(set(meeting_of)) == len(outcomes):
-        # The usual case: one tool tells each meeting.
-        return {outcome.place: outcome for outcome in outcomes}
+        # The usual case: one tool reports each meeting.
+        return {outcome.ordinal: outcome for outcome in outcomes}
     best: dict[int, tuple[int, int, IndexedFact]] = {}
     for outcome, meeting in zip(outcomes, meeting_of, strict=True):
-        # Of facts a later one is the greater.
+        # A later fact compares greater.
         strength = outcome.evidence, _BETTER[outcome.kind], outcome
         best[meeting] = max(strength, best.get(meeting, strength))
-    return {outcome.place: best[meeting][-1] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
+    return {outcome.ordinal: best[meeting][-1] for outcome, meeting in zip(outcomes, meeting_of, strict=True)}
 
 
 def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> list[int]:
-    """A number for each outcome, equal for those of one meeting. Outcomes of one session id are one meeting, and so are
-    those whose times overlap, directly or through a third. Two that begin at the same instant overlap, however little
-    is known of their length."""
+    """A meeting number per outcome, equal for outcomes of one meeting. Outcomes with one session id are one meeting,
+    and so are those whose times overlap, directly or through a third. Two that begin at the same instant overlap, even
+    if their length is unknown."""
     meeting_of = list(range(len(outcomes)))
     by_name: dict[int, int] = {}
     spans: list[tuple[int, int, int]] = []
-    for k, (place, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
+    for k, (ordinal, _, kind, _, _, first, second, ref, _, _, _, _) in enumerate(outcomes):
         if ref and by_name.setdefault(ref, k) != k:
             meeting_of = _with_joined(meeting_of, by_name[ref], k)
-        # The time that a meeting took, or was booked for when it was cancelled or missed: to book it anew afterwards
-        # does not make another meeting of it.
+        # The time that a meeting took, or was booked for when it was cancelled or missed: a later rebooking does not
+        # make it another meeting.
         if kind == _HELD:
             spans.append((first, second, k))
             continue
         for booking in reversed(booked):
-            if booking.ref == ref and booking.place < place:
+            if booking.ref == ref and booking.ordinal < ordinal:
                 spans.append((booking.first, booking.second, k))
                 break
     spans.sort()
@@ -137,7 +138,7 @@ def _joined(outcomes: Sequence[IndexedFact], booked: Sequence[IndexedFact]) -> l
 
 
 def _with_joined(meeting_of: list[int], one: int, another: int) -> list[int]:
-    """Two meetings turn out to be the same."""
+    """Merge two meetings into one."""
     to, gone = meeting_of[one], meeting_of[another]
     return [to if meeting == gone else meeting for meeting in meeting_of]
 
@@ -155,16 +156,17 @@ MESSAGE_GROUPS = ("messages_by_mentor", "messages_by_mentee")
 
 RATED_MESSAGES = 24
 LEAST_MESSAGES = 4
-"""Fewer messages say nothing about who carries the conversation."""
+"""Fewer messages do not show how balanced the conversation is."""
 REPLY_HOURS = 24.0
-"""A reply within the day is as good as one at once."""
+"""A reply within a day is as good as an immediate one."""
 REPLY_SLACK_HOURS = 72.0
 REPLY_PRIOR = 2.0
-"""Replies within a day that a new relationship is credited with."""
+"""Replies within a day credited to a new relationship."""
 
 
 class Messages(NamedTuple):
-    """`newest` of either side. `rated`: how many messages mutual rests on, 0 for too few; `replies` likewise."""
+    """`newest`: from either side. `rated` and `replies`: how many messages `mutual` and `responsiveness` rest on, 0 for
+    too few."""
 
     newest: IndexedFact | None
     mutual: float
@@ -178,13 +180,13 @@ def messages(view: View, pauses: Pauses) -> Messages:
     rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
     sides, active = [entry.slot for entry in rated], pauses.active if pauses.union else None
     by_mentor, asked, replies, log_hours = sides.count(MENTOR), 0, 0, 0.0
-    for place, side in enumerate(sides):
+    for ordinal, side in enumerate(sides):
         if side != sides[asked]:
-            question, answer = rated[asked].time, rated[place].time
+            question, answer = rated[asked].time, rated[ordinal].time
             took = answer - question if active is None else active(answer) - active(question)
             log_hours += math.log1p(took / HOUR)
             replies += 1
-            asked = place
+            asked = ordinal
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),
@@ -209,20 +211,20 @@ PACE_GROUPS = ("held", *MESSAGE_GROUPS)
 CADENCE_WEIGHT = 1.0
 """k0: the expected cadence counts like one observed gap."""
 SPREAD = 0.8
-"""s0: spread of log gaps that is expected before any was seen."""
+"""s0: the spread of log gaps expected before any was observed."""
 SPREAD_WEIGHT = 4.0
-"""nu: how many gaps that expectation is worth."""
+"""nu: how many observed gaps that expectation counts for."""
 RECENT_HALVED_DAYS = 30.0
-"""A contact day counts half as recent for every so many days between it and the newest one."""
+"""A contact day counts half as recent for every this many days between it and the newest one."""
 _LOGS = tuple(math.log(max(1, days)) for days in range(400))
 """Most gaps are whole days, and no longer than the window."""
 _RECENT = tuple(math.exp2(-days / RECENT_HALVED_DAYS) for days in range(400))
 
 
 class Pace(NamedTuple):
-    """`median` of the silences to come, in days, and the `shape` of their log-logistic. Two features of the model:
-    `history`, ln(1 + contact days looked at, at least 1), and `activity`, ln(1 + as many as they are worth by their age
-    when the newest one was)."""
+    """`median` of future silences, in days, and the `shape` of their log-logistic. Two features of the model:
+    `history`, ln(1 + contact days, at least 1), and `activity`, ln(1 + contact days weighted by their age relative to
+    the newest one)."""
 
     median: float
     shape: float

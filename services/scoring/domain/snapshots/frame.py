@@ -13,14 +13,14 @@ GROUPS = ("started", "status")
 class Pauses(NamedTuple):
     """`spans`: begin and end (bounds.FOREVER: open) of each pause, by begin. `union`: the time in any of them.
 
-    Active time stands still in pauses. On the active clock an instant is the time itself less all pauses before it,
-    so the active time between two instants is the difference of the two."""
+    Active time stands still in pauses. On the active clock, an instant is the time itself minus all pauses before it,
+    so the active time between two instants is their difference."""
 
     spans: tuple[tuple[int, int], ...] = ()
     union: tuple[tuple[int, int], ...] = ()
 
     def active(self, at: int) -> int:
-        """An instant on the active clock, microseconds."""
+        """An instant on the active clock, in microseconds."""
         passed = 0
         for begin, end in self.union:
             if begin >= at:
@@ -29,7 +29,7 @@ class Pauses(NamedTuple):
         return at - passed
 
     def reached(self, active: int) -> int:
-        """The first instant at which the active clock shows so much; FOREVER: an open pause comes before it."""
+        """The first instant at which the active clock shows this value; FOREVER if an open pause comes before it."""
         at = active
         for begin, end in self.union:
             if at <= begin:
@@ -40,7 +40,7 @@ class Pauses(NamedTuple):
         return at
 
     def holds(self, at: int) -> bool:
-        """Whether the relationship is paused."""
+        """Whether the relationship is paused at this instant."""
         return bool(self.spans) and any(begin <= at < end for begin, end in self.spans)
 
 
@@ -55,7 +55,7 @@ class Frame(NamedTuple):
 
 
 def frame(view: View, cadence: float) -> Frame:
-    """`cadence`: days between sessions that the profile expects, where the start names none."""
+    """`cadence`: days between sessions that the profile expects where the start names none."""
     starts, status = view.standing("started"), view.standing("status")
     if starts and starts[-1].first != UNSET:
         cadence = starts[-1].first / DAY
@@ -72,10 +72,10 @@ def frame(view: View, cadence: float) -> Frame:
 def _pauses(status: Sequence[IndexedFact]) -> Pauses:
     """A resume closes the pause it names, or all that are open."""
     spans, union = list[tuple[int, int]](), list[tuple[int, int]]()
-    for place, pause in enumerate(status):
+    for ordinal, pause in enumerate(status):
         if pause.kind == FactKind.PAUSED:
             end, refs = FOREVER if pause.second == UNSET else pause.second, {0, pause.ref}
-            resumed = (e.time for e in status[place + 1 :] if e.kind == FactKind.RESUMED and e.ref in refs)
+            resumed = (e.time for e in status[ordinal + 1 :] if e.kind == FactKind.RESUMED and e.ref in refs)
             spans.append((pause.time if pause.first == UNSET else pause.first, min(end, next(resumed, end))))
     for begin, end in sorted(spans):
         if union and begin <= union[-1][1]:

@@ -1,5 +1,5 @@
-"""Everything that rows say of a relationship until its next fact, and the numbers that its score is computed from:
-of one, or as columns of many."""
+"""The snapshot of a relationship, valid until its next fact: everything that rows contain, and the numbers from which
+scores are computed, for one relationship or as columns of many."""
 
 import math
 import struct
@@ -11,41 +11,41 @@ from typing import NamedTuple
 
 from services.scoring.domain.bounds import FOREVER, UNSET
 from services.scoring.domain.bounds import ONE as MILLION
-from services.scoring.domain.memory import LOOKED_AT, PER_GOAL
+from services.scoring.domain.memory import PER_GOAL, SELECTED_PER_GROUP
 from services.scoring.domain.profiles import Parameters
 from services.scoring.domain.score import FACTORS, FEATURES, GOALS_RATED, ONE, Aging, Floats, OpenGoal, Scores, score
 from services.scoring.domain.snapshots import contacts as contact_facts
 from services.scoring.domain.snapshots import frame as frames
-from services.scoring.domain.snapshots import voices as voice_facts
+from services.scoring.domain.snapshots import reports as report_facts
 from services.scoring.domain.snapshots.contacts import Meetings, Messages, Pace
 from services.scoring.domain.snapshots.frame import Frame
 from services.scoring.domain.snapshots.index import View
-from services.scoring.domain.snapshots.voices import Goals, Voices
+from services.scoring.domain.snapshots.reports import Goals, SelfReports
 
 CONFIDENT_AT = 3
 """Facts at which a factor is half trusted: n / (n + 3)."""
-ALWAYS_KNOWN = frozenset({"rhythm", "reliability", "growth", "expectations"})
-"""Time and attendance say something from the beginning on; the other factors need facts."""
+ALWAYS_APPLICABLE = frozenset({"rhythm", "reliability", "growth", "expectations"})
+"""Time and attendance are informative from the beginning; the other factors need facts."""
 
 
-# What the score needs as a row of numbers, as a partition keeps it, and as the columns that many are computed from.
-STEADY = ("reliability", "feedback", "mutual", "responsiveness", "support")
+# The inputs of the score as a row of numbers, as a partition stores them, and as columns for many.
+STEADY_FACTORS = ("reliability", "feedback", "mutual", "responsiveness", "support")
 """The factors that time does not change."""
-KNOWN = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
+STEADY_FEATURES = ("pace", "history", "activity", "missed", "cancelled_late", "rating_drop")
 """The features of the disengagement model that time does not change."""
-_PLAIN = len(Aging._fields) - 1
-_POINTS = _PLAIN + len(FACTORS)
-_STEADY = _POINTS + len(STEADY)
-_KNOWN = _STEADY + len(KNOWN)
+_AGING_END = len(Aging._fields) - 1
+_POINTS_END = _AGING_END + len(FACTORS)
+_FACTORS_END = _POINTS_END + len(STEADY_FACTORS)
+_FEATURES_END = _FACTORS_END + len(STEADY_FEATURES)
 _GOAL = len(OpenGoal._fields)
-WIDTH = _KNOWN + 1 + GOALS_RATED * _GOAL
+WIDTH = _FEATURES_END + 1 + GOALS_RATED * _GOAL
 """Numbers of a snapshot."""
 _COLUMN = struct.Struct(f"={WIDTH}d")
 _NO_GOAL = (0.0,) * _GOAL
 
 
 class Numbers(NamedTuple):
-    """A column for each snapshot; `points`, `steady` and `features` have a row for each of theirs."""
+    """One column per snapshot; `points`, `steady` and `features` have one row per factor or feature."""
 
     aging: Aging
     points: Floats
@@ -55,15 +55,15 @@ class Numbers(NamedTuple):
 
 
 def columns(numbers: Floats) -> Numbers:
-    """Of a table with a row for each number and a column for each snapshot. Goals that weigh nothing anywhere are left
-    out."""
-    goals = [numbers[begin : begin + _GOAL] for begin in range(_KNOWN + 1, WIDTH, _GOAL)]
+    """Split a table with one row per number and one column per snapshot. Goals without weight in any column are
+    dropped."""
+    goals = [numbers[begin : begin + _GOAL] for begin in range(_FEATURES_END + 1, WIDTH, _GOAL)]
     return Numbers(
-        aging=Aging._make((*numbers[:_PLAIN], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
-        points=numbers[_PLAIN:_POINTS],
-        steady=numbers[_POINTS:_STEADY],
-        features=numbers[_STEADY:_KNOWN],
-        confidence=numbers[_KNOWN],
+        aging=Aging._make((*numbers[:_AGING_END], [OpenGoal(*goal) for goal in goals if goal[0].any()])),
+        points=numbers[_AGING_END:_POINTS_END],
+        steady=numbers[_POINTS_END:_FACTORS_END],
+        features=numbers[_FACTORS_END:_FEATURES_END],
+        confidence=numbers[_FEATURES_END],
     )
 
 
@@ -78,36 +78,36 @@ class Snapshot:
     messages: Messages
     pace: Pace
     goals: Goals
-    voices: Voices
+    reports: SelfReports
     exists: bool
-    """Whether anything stands."""
+    """Whether any fact stands."""
     started: int
-    """When it was reported to start, else the first fact. Means nothing where nothing stands."""
+    """The reported start, else the first fact. Meaningless where no fact stands."""
     last_contact: int | None
     points: tuple[float, ...]
-    """What each factor gives at the most, 0 for one without data; they sum to 100."""
+    """The most that each factor can contribute, 0 for one without data; they sum to 100."""
     steady: tuple[float, ...]
-    """The factors of score.STEADY, of 0 to 1; 0 for those without data."""
+    """The factors STEADY_FACTORS, of 0 to 1; 0 for those without data."""
     features: tuple[float, ...]
-    """Those of score.KNOWN."""
+    """The features STEADY_FEATURES."""
     confidence: int
-    """In millionths: sum over the factors with data of w n / (n + 3), over the sum of all weights; n: facts a factor
-    rests on."""
+    """In millionths: the sum over the factors with data of w n / (n + 3), over the sum of all weights; n: the facts
+    that a factor rests on."""
     aging: Aging
-    """The numbers that the score is computed from."""
+    """The numbers from which the score is computed."""
     stalls: int | None
-    """When the open goals count as stalled, unless something changes."""
+    """When the open goals count as stalled if nothing changes."""
     _sources: tuple[str, ...] | None = None
     _column: bytes | None = None
 
     def status(self, at: int) -> str:
-        """At an instant of the facts in view or later."""
+        """At the time of the view or later."""
         if self.frame.ended is not None:
             return "ended"
         return "paused" if self.frame.pauses.spans and self.frame.pauses.holds(at) else "active"
 
     def is_running(self, at: int) -> bool:
-        """Whether rows may exist by time alone after this instant, until something else happens."""
+        """Whether rows may come by time alone after this instant."""
         return self.exists and self.status(at) == "active"
 
     def is_open(self, at: int) -> bool:
@@ -120,107 +120,109 @@ class Snapshot:
         return pauses.active(at) if pauses.union else at
 
     def next_session(self, at: int) -> int:
-        """That is booked after an instant; UNSET: none is."""
+        """The next booked session after an instant; UNSET if there is none."""
         bookings = self.meetings.bookings
         return bookings[bisect_right(bookings, at)] if bookings and bookings[-1] > at else UNSET
 
     def scores(self, at: int) -> Scores:
-        """At an instant of the facts in view or later."""
+        """At the time of the view or later."""
         pauses, bookings = self.frame.pauses, self.meetings.bookings
         now = pauses.active(at) if pauses.union else at
         return score(self.aging, now, 1.0 if bookings and bookings[-1] > at else 0.0, ONE)
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Whose facts the score rests on."""
+        """The sources of the facts that the score uses."""
         if self._sources is None:
             index = self.view.index
             if len(index.sources) == 1 and self.exists:
                 self._sources = tuple(index.sources)
             else:
-                selected = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in self.view.selected(name)]
+                selected = [
+                    entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in self.view.selected(name)
+                ]
                 entries = (*selected, *self.goals.selected, index.entries[0])
                 self._sources = tuple(sorted({entry.source for entry in entries if entry.stands}))
         return self._sources
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """So many as WIDTH, as a row of a table, see `columns`. Goals are filled up with some that weigh nothing."""
+        """WIDTH numbers, one row of a table (see `columns`), padded with goals of no weight."""
         *plain, goals = self.aging
         filled = [number for goal in goals for number in goal] + [*_NO_GOAL] * (GOALS_RATED - len(goals))
         return (*plain, *self.points, *self.steady, *self.features, self.confidence, *filled)
 
     @property
     def column(self) -> bytes:
-        """The same as 64 bit floats, for a column of many. Remembered: a history looks at each several times."""
+        """`numbers` as 64 bit floats, for a column of many. Cached: a history uses each several times."""
         if self._column is None:
             self._column = _COLUMN.pack(*self.numbers)
         return self._column
 
 
 def snapshot(
-    view: View, parameters: Parameters, before: Snapshot | None = None, known_changes: tuple[str, ...] | None = None
+    view: View, parameters: Parameters, before: Snapshot | None = None, changed_groups: tuple[str, ...] | None = None
 ) -> Snapshot:
-    """Of all that is known in the view. What depends on facts that are the same in the snapshot `before`, of the same
-    index and parameters, is taken from there. `known_changes`: the groups with other facts, where that is known."""
-    if before is not None and known_changes is None:
-        known_changes = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
-    of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _to_read(known_changes or ())
+    """The snapshot of a view. Parts whose facts are unchanged are taken from the snapshot `before`, which is of the
+    same index and parameters. `changed_groups`: the groups that differ, computed if not given."""
+    if before is not None and changed_groups is None:
+        changed_groups = tuple([name for name, end in view.ends.items() if before.view.ends[name] != end])
+    of_frame, of_messages, of_pace, of_meetings, of_goals, of_voices = _parts_to_recompute(changed_groups or ())
 
-    # 1. The frame: where it is another one, all that ages is read anew.
+    # 1. The frame: if it changed, recompute everything that ages.
     frame = before.frame if before and not of_frame else frames.frame(view, parameters.cadence)
     messages = before.messages if before and not of_messages else contact_facts.messages(view, frame.pauses)
     pace = before.pace if before and not of_pace else contact_facts.pace(view, frame)
     # 2. What does not depend on the frame.
     meetings = before.meetings if before and not of_meetings else contact_facts.meetings(view)
-    goals = before.goals if before and not of_goals else voice_facts.goals(view)
-    voices = before.voices if before and not of_voices else voice_facts.voices(view)
-    # 3. The start, the last contact, and what all of it weighs.
+    goals = before.goals if before and not of_goals else report_facts.goals(view)
+    reports = before.reports if before and not of_voices else report_facts.reports(view)
+    # 3. The start, the last contact, and the weights.
     first = view.index.entries[0] if view.count else None
     beginning = first.time if first is not None and first.stands else None
     if beginning is None:
         # The time of the oldest selected one that stands.
-        standing = [entry for name in LOOKED_AT if name not in PER_GOAL for entry in view.standing(name)[:1]]
+        standing = [entry for name in SELECTED_PER_GROUP if name not in PER_GOAL for entry in view.standing(name)[:1]]
         standing += [entry for entry in goals.selected if entry.stands]
         beginning = min(standing).time if standing else None
     started = beginning or 0 if frame.started is None or beginning is None else frame.started
     held, message = meetings.held, messages.newest
-    last = message if held is None or (message is not None and message.place > held.place) else held
+    last = message if held is None or (message is not None and message.ordinal > held.ordinal) else held
     last_contact = None if last is None else last.time
-    grown = (voices.mentor_growth is not None) + (voices.mentee_growth is not None)
+    grown = (reports.mentor_growth is not None) + (reports.mentee_growth is not None)
     counts = (
-        *(meetings.sessions, meetings.outcomes, goals.standing, voices.ratings, messages.rated),
-        *(messages.replies, voices.pulses, grown, voices.done),
+        *(meetings.sessions, meetings.outcomes, goals.standing, reports.ratings, messages.rated),
+        *(messages.replies, reports.pulses, grown, reports.done),
     )
-    points, of_steady, confidence = _weighed(parameters.weights, counts)
-    values = (meetings.reliability, voices.feedback, messages.mutual, messages.responsiveness, voices.support)
+    points, of_steady, confidence = _weigh_factors(parameters.weights, counts)
+    values = (meetings.reliability, reports.feedback, messages.mutual, messages.responsiveness, reports.support)
     steady = tuple([value if most else 0.0 for value, most in zip(values, of_steady, strict=True)])
-    missed = (float(meetings.missed), float(meetings.cancelled_late), voices.drop)
+    missed = (float(meetings.missed), float(meetings.cancelled_late), reports.drop)
     features = (math.log(pace.median / parameters.horizon), pace.history, pace.activity, *missed)
-    parts = (frame, meetings, messages, pace, goals, voices)
+    parts = (frame, meetings, messages, pace, goals, reports)
     weighed = (points, steady, features, confidence)
     aging = _aging(parameters, parts, (points, of_steady, steady, features), (started, last_contact))
     stalls = frame.pauses.reached(aging.stalls) if aging.goals and frame.pauses.union else aging.stalls
-    seen = None if stalls == FOREVER else stalls
-    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, seen)
+    stalls_at = None if stalls == FOREVER else stalls
+    return Snapshot(view, parameters, *parts, beginning is not None, started, last_contact, *weighed, aging, stalls_at)
 
 
 @lru_cache(1 << 10)
-def _to_read(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
-    """Which parts of a snapshot depend on facts that are others: frame, messages, pace, meetings, goals and voices. By
-    the groups with other facts; what ages depends on the frame too."""
+def _parts_to_recompute(changed: tuple[str, ...]) -> tuple[bool, bool, bool, bool, bool, bool]:
+    """Which parts of a snapshot the changed groups affect: frame, messages, pace, meetings, goals and reports. Parts
+    that age depend on the frame too."""
     parts = (
         *(frames.GROUPS, contact_facts.MESSAGE_GROUPS, contact_facts.PACE_GROUPS, contact_facts.MEETING_GROUPS),
-        *(voice_facts.GOAL_GROUPS, voice_facts.GROUPS),
+        *(report_facts.GOAL_GROUPS, report_facts.GROUPS),
     )
     frame, messages, pace, *others = (not set(groups).isdisjoint(changed) for groups in parts)
-    meetings, goals, voices = others
-    return frame, frame or messages, frame or pace, meetings, goals, voices
+    meetings, goals, reports = others
+    return frame, frame or messages, frame or pace, meetings, goals, reports
 
 
-_Parts = tuple[Frame, Meetings, Messages, Pace, Goals, Voices]
-_STEADY_PLACES = tuple(map(FACTORS.index, STEADY))
-_of_known = itemgetter(*map(FEATURES.index, KNOWN))
+_Parts = tuple[Frame, Meetings, Messages, Pace, Goals, SelfReports]
+_STEADY_FACTOR_INDEXES = tuple(map(FACTORS.index, STEADY_FACTORS))
+_steady_coefficients = itemgetter(*map(FEATURES.index, STEADY_FEATURES))
 _RHYTHM, _GOALS = FACTORS.index("rhythm"), FACTORS.index("goals")
 _GROWTH, _EXPECTATIONS = FACTORS.index("growth"), FACTORS.index("expectations")
 _SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
@@ -228,34 +230,38 @@ _STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 
 
 @lru_cache(1 << 16)
-def _weighed(weights: tuple[float, ...], counts: tuple[int, ...]) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Remembered:
-    many relationships rest on as many facts."""
-    known = [
-        weight if name in ALWAYS_KNOWN or count else 0.0
+def _weigh_factors(
+    weights: tuple[float, ...], counts: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Cached: many
+    relationships have the same counts."""
+    applicable = [
+        weight if name in ALWAYS_APPLICABLE or count else 0.0
         for name, weight, count in zip(FACTORS, weights, counts, strict=True)
     ]
-    total, everything = math.fsum(known), math.fsum(weights)
-    points = tuple([100.0 * weight / total if total else 0.0 for weight in known])
-    trusted = math.fsum([weight * count / (count + CONFIDENT_AT) for weight, count in zip(known, counts, strict=True)])
+    total, everything = math.fsum(applicable), math.fsum(weights)
+    points = tuple([100.0 * weight / total if total else 0.0 for weight in applicable])
+    trusted = math.fsum(
+        [weight * count / (count + CONFIDENT_AT) for weight, count in zip(applicable, counts, strict=True)]
+    )
     confidence = round(trusted / everything * MILLION) if everything else 0
-    return points, tuple([points[place] for place in _STEADY_PLACES]), confidence
+    return points, tuple([points[ordinal] for ordinal in _STEADY_FACTOR_INDEXES]), confidence
 
 
 def _aging(
     parameters: Parameters, parts: _Parts, weighed: tuple[tuple[float, ...], ...], times: tuple[int, int | None]
 ) -> Aging:
-    """`weighed`: points, those of the steady factors, these factors, and the features that time does not change;
-    `times`: of the start and of the last contact. What ages without a fact of its own ages since the start."""
-    frame, meetings, _, pace, goals, voices = parts
+    """`weighed`: points, those of the steady factors, these factors, and the steady features; `times`: of the start and
+    of the last contact. What has no fact of its own ages from the start."""
+    frame, meetings, _, pace, goals, reports = parts
     points, of_steady, steady, features = weighed
     started, last_contact = times
     instants = (
         started,
         started if meetings.held is None else meetings.held.time,
         started if last_contact is None else last_contact,
-        started if voices.mentor_growth is None else voices.mentor_growth,
-        started if voices.mentee_growth is None else voices.mentee_growth,
+        started if reports.mentor_growth is None else reports.mentor_growth,
+        started if reports.mentee_growth is None else reports.mentee_growth,
         started if goals.changed is None else goals.changed,
     )
     # Without a pause the active clock is the clock.
@@ -268,7 +274,7 @@ def _aging(
             [OpenGoal(g.smart, g.done, active(g.since) if active else g.since) for g in goals.rated if g.is_open]
         )
     coefficients = parameters.coefficients
-    # By place: to name the fields takes twice as long, and every event has one.
+    # Positional: naming the fields takes twice as long, and every event makes one.
     return Aging(
         math.fsum(map(mul, of_steady, steady)),
         points[_RHYTHM],
@@ -284,13 +290,13 @@ def _aging(
         mentee_growth,
         changed,
         changed + parameters.stalled_after if open_goals else FOREVER,
-        voices.done,
+        reports.done,
         len(goals.rated),
         ended_goals,
         pace.median,
         pace.shape,
         parameters.horizon,
-        parameters.base + math.fsum(map(mul, _of_known(coefficients), features)),
+        parameters.base + math.fsum(map(mul, _steady_coefficients(coefficients), features)),
         coefficients[_SILENCE],
         coefficients[_ELAPSED],
         coefficients[_STALLED],

@@ -1,5 +1,5 @@
-"""Faust, set so that it neither loses nor doubles anything; each setting was found by a drill or in its source.
-Recovery: Faust reads the changelog of the assigned partitions, our own merge makes states of it."""
+"""Faust, configured so that it neither loses nor duplicates anything; each setting was found by a drill or in its
+source. Recovery: Faust reads the changelog of the assigned partitions, and our own merge turns it into states."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ from services.scoring.topics import Topics
 
 
 class BatchSchema(faust.Schema):  # type: ignore[misc]
-    """Passes a batch through as it is: decoding is ours."""
+    """Passes a batch through undecoded: scoring decodes it."""
 
     def compile(self, app: Untyped, **_options: Untyped) -> Callable[..., Untyped]:
         create = app.create_event
@@ -29,7 +29,8 @@ class BatchSchema(faust.Schema):  # type: ignore[misc]
 
 
 class StateTable(faust.Table):  # type: ignore[misc]
-    """A table that only recovers. Its changelog is written by the worker itself, acknowledged before the input is."""
+    """A table that only recovers. The worker writes its changelog itself, and its records are acknowledged before the
+    input."""
 
     mundane_level = "debug"
 
@@ -39,8 +40,8 @@ class StateTable(faust.Table):  # type: ignore[misc]
         self._problem: Exception | None = None
         self.on_progress: Callable[[], None] = lambda: None
 
-    def take(self, partition: int) -> Recovery:
-        """What was read of a partition, not yet merged; nothing is kept here. Raises whatever reading it raised."""
+    def pop_recovery(self, partition: int) -> Recovery:
+        """The records read of a partition, not yet merged; nothing is kept here. Raises what reading them raised."""
         if self._problem:
             raise self._problem
         return self._recoveries.pop(partition, Recovery())
@@ -52,14 +53,14 @@ class StateTable(faust.Table):  # type: ignore[misc]
                 recovery = self._recoveries.setdefault(event.message.partition, Recovery())
                 for record in event.value:
                     recovery.add(record.key, record.value)
-        except Exception as problem:  # noqa: BLE001 (raised again by `take`; here Faust would log it and wait for ever)
+        except Exception as problem:  # noqa: BLE001 (raised again by `pop_recovery`; here Faust would log it and wait for ever)
             self._problem = problem
 
     async def on_rebalance(
         self, assigned: Untyped, revoked: Untyped, newly_assigned: Untyped, generation_id: int = 0
     ) -> None:
-        """Every partition is read from the beginning, also one that Faust believes we kept: while we were away from
-        the group, somebody else may have written it."""
+        """Read every partition from the beginning, even one that Faust assumes we kept: another member may have written
+        it while we were out of the group."""
         await super().on_rebalance(assigned, revoked, newly_assigned, generation_id)
         self._recoveries.clear()
         for tp in assigned:
@@ -68,16 +69,16 @@ class StateTable(faust.Table):  # type: ignore[misc]
 
 ONE_DAY = 86_400.0
 POLL_SECONDS = 300.0
-"""A worker that neither fetches nor works for so long leaves the group; recovery and long work count as polling."""
+"""A worker that neither fetches nor works for this long leaves the group; recovery and long work count as polling."""
 RECOVERY_BATCHES = 64
 """Batches of the changelog in memory at once."""
 
 
-def faust_app(settings: ScoringSettings, names: Topics, partitions: int, scheduler: type) -> faust.App:
+def faust_app(settings: ScoringSettings, topics: Topics, partitions: int, scheduler: type) -> faust.App:
     session = settings.scoring_session_seconds
     read_any_record()
     return faust.App(
-        names.group,
+        topics.group,
         broker=[f"kafka://{address}" for address in settings.kafka.split(",")],
         broker_credentials=credentials(settings),
         store="memory://",
@@ -93,7 +94,7 @@ def faust_app(settings: ScoringSettings, names: Topics, partitions: int, schedul
         producer_acks=-1,
         producer_linger=0.005,
         producer_max_batch_size=1 << 19,
-        # A request with the largest state of its own.
+        # The largest state must fit into a request.
         producer_max_request_size=SCORING_STATE.most_bytes + (1 << 20),
         producer_request_timeout=60.0,
         broker_max_poll_records=5_000,
@@ -108,7 +109,7 @@ def faust_app(settings: ScoringSettings, names: Topics, partitions: int, schedul
         key_serializer="raw",
         value_serializer="raw",
         stream_wait_empty=True,
-        # Our own liveness looks. Faust's look at each partition takes waiting for its turn for standing still.
+        # Our own liveness check applies. Faust's check would treat a partition that waits for its turn as stalled.
         stream_processing_timeout=ONE_DAY,
         stream_buffer_maxsize=RECOVERY_BATCHES,
         canonical_url=f"http://{settings.instance or os.getpid()}:6066",
@@ -120,7 +121,7 @@ def rebalance_seconds(settings: ScoringSettings) -> float:
 
 
 def credentials(settings: ScoringSettings) -> Untyped:
-    """How Faust's clients sign in to Kafka."""
+    """The credentials of Faust's Kafka clients."""
     protocol, password = settings.kafka_security_protocol, settings.kafka_sasl_password
     context = tls_context(settings)
     if protocol.startswith("SASL"):

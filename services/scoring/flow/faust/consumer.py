@@ -29,8 +29,8 @@ from services.scoring.flow.faust.scheduler import Untyped
 
 
 def note_heartbeats(consumer: Untyped, noted: Callable[[float], object]) -> None:
-    """Once per coordinator. `noted` is told when each heartbeat was sent that the broker acknowledged: aiokafka keeps
-    the time of the last one in a local variable. It is called in the consumer's thread."""
+    """Once per coordinator. `noted` receives the time at which each acknowledged heartbeat was sent: aiokafka keeps the
+    time of the last one in a local variable. Called in the consumer's thread."""
     coordinator = _client(consumer)._coordinator  # noqa: SLF001
     if "_do_heartbeat" in vars(coordinator):
         return
@@ -47,14 +47,14 @@ def note_heartbeats(consumer: Untyped, noted: Callable[[float], object]) -> None
 
 
 def note_poll(consumer: Untyped) -> None:
-    """Counts as a poll. While a worker recovers, or works on what was fetched, Faust fetches nothing; aiokafka would
-    take that for a hung process and leave the group. Called by the work itself: a worker that hangs still leaves."""
+    """Count as a poll. While a worker recovers or applies fetched records, Faust fetches nothing; aiokafka would take
+    that for a hung process and leave the group. Called by the work itself, so a worker that hangs still leaves."""
     _client(consumer)._subscription._last_fetch_ended = time.monotonic()  # noqa: SLF001
 
 
 def refetch_dropped(consumer: Untyped) -> None:
-    """Once per consumer. `_fetch_records` runs in the consumer's thread, so that nothing comes between a fetch and the
-    step back."""
+    """Once per consumer. `_fetch_records` runs in the consumer's thread, so nothing can come between a fetch and the
+    seek back."""
     thread = consumer._thread  # noqa: SLF001
     if "_fetch_records" in vars(thread):
         return
@@ -76,8 +76,8 @@ def refetch_dropped(consumer: Untyped) -> None:
 
 
 def commit_applied(consumer: Untyped, applied: Callable[[int], int | None]) -> None:
-    """Once per consumer. An acknowledgement says when to commit a partition; which offset, `applied` does. The gaps are
-    not noted: nothing asks for them any more."""
+    """Once per consumer. An acknowledgement triggers the commit of a partition; `applied` provides the offset. Gaps are
+    not recorded, because nothing reads them any more."""
 
     def offset(tp: Untyped) -> int | None:
         if not consumer._acked[tp]:  # noqa: SLF001
@@ -106,15 +106,15 @@ def read_any_record() -> None:
 
 
 class BareRecords(PartitionRecords):  # type: ignore[misc]  # there is no other way to what it makes of a record
-    """Hands on what the batch gave: to make another object of each record, with its topic and its partition, which are
-    those of the batch, takes a third of all that the consumer does."""
+    """Returns the records of the batch unchanged: wrapping each in an object with its topic and partition, which are
+    those of the batch, takes a third of all consumer time."""
 
     def _consumer_record(self, _tp: Untyped, record: Untyped) -> Untyped:
         return record
 
 
 class AnyRecords:
-    """What a fetch brought, batch by batch, as aiokafka's fetcher asks for it."""
+    """The content of a fetch, batch by batch, in the interface of aiokafka's fetcher."""
 
     def __init__(self, octets: bytes) -> None:
         self._octets, self._at = octets, 0
@@ -133,7 +133,7 @@ class AnyRecords:
 
 
 class AnyBatch:
-    """aiokafka's own compiled batch; another one where that cannot read a header's name."""
+    """aiokafka's own compiled batch; a fallback where it cannot decode a header's name."""
 
     def __init__(self, fast: Untyped, octets: memoryview) -> None:
         self._fast, self._octets = fast, octets
@@ -145,12 +145,12 @@ class AnyBatch:
         try:
             yield from self._fast
         except UnicodeDecodeError:
-            # From its beginning: the fetcher passes over the offsets that it has seen.
+            # From the beginning of the batch: the fetcher skips the offsets that it has seen.
             yield from BatchWithoutHeaders(self._octets)
 
 
 class BatchWithoutHeaders(_DefaultRecordBatchPy):  # type: ignore[misc]  # there is no other way to its structure
-    """Of a record whose headers cannot be read there are none: nothing here looks at headers."""
+    """A record with undecodable headers has none: scoring uses no headers."""
 
     def _read_msg(self, decode_varint: Any = decode_varint) -> _DefaultRecordPy:  # noqa: ANN401
         try:

@@ -1,8 +1,8 @@
-"""Contiguous delivery. Faust's own position after a restart may jump: read around its seek, records are marked as a gap
-and committed, and are never seen again. So the position comes from our watermark, and nothing is stepped over.
+"""Contiguous delivery. Faust's own position after a restart may jump: records fetched around its seek are marked as a
+gap, committed, and never seen again. So the position comes from our watermark, and nothing is skipped.
 
-What is handed over waits for its own partition only: while one works for minutes, because its clock moves far, the
-others go on."""
+A delivered batch waits for its own partition only: while one partition works for minutes, because its clock moves far,
+the others continue."""
 
 import asyncio
 from collections import deque
@@ -14,8 +14,8 @@ from faust.types import TP
 from services.runtime import log
 
 BATCH_LENGTH = 2_500
-"""Records of one partition that are handed over as one message: one round of acknowledgements for all of them. A fetch
-brings a mebibyte of a partition, 2,100 records of the usual size: they are one batch, with no small rest behind it."""
+"""Records of one partition that are delivered as one message, with one round of acknowledgements. A fetch brings a
+mebibyte of a partition, 2,100 records of the usual size: these are one batch, without a small remainder."""
 
 Untyped = Any
 """Faust and aiokafka publish no types: topic partitions, fetched records, consumers."""
@@ -24,7 +24,7 @@ Seek = Callable[[Mapping[Untyped, int]], Awaitable[None]]
 
 
 class FetchedBatch:
-    """A batch of records in the shape of one Kafka record, for Faust to carry."""
+    """A batch of records in the shape of one Kafka record, for Faust to pass on."""
 
     __slots__ = (
         "checksum",
@@ -49,8 +49,8 @@ class FetchedBatch:
 
 
 class Sequencer:
-    """The next offset of each source partition. A partition without one is not ready: what is fetched is dropped and
-    fetched again."""
+    """The next offset of each source partition. A partition without one is not ready: its fetched records are dropped
+    and fetched again."""
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
@@ -60,7 +60,7 @@ class Sequencer:
         self._log = log.get(__name__)
 
     def start(self, tp: Untyped, offset: int, seek: Seek) -> None:
-        """What was fetched before was dropped: without a committed offset Faust itself would not go back for it."""
+        """Records fetched earlier were dropped: without a committed offset Faust itself would not go back for them."""
         self._next[tp] = offset
         if tp in self._dropped:
             self._dropped.discard(tp)
@@ -73,19 +73,19 @@ class Sequencer:
         return tp in self._next
 
     def forget_all(self) -> None:
-        """A rebalance began: whatever is under way is fetched again."""
+        """A rebalance began: everything in flight is fetched again."""
         self._next.clear()
         self._dropped.clear()
 
     def rewind(self, tp: Untyped, offset: int, seek: Seek) -> None:
-        """Goes back to `offset`; nothing is handed over until the consumer is there."""
+        """Go back to `offset`; nothing is delivered until the consumer is there."""
         self._next[tp] = offset
         if tp not in self._seeking:
             self._log.warning("rewound", partition=tp.partition, offset=offset)
             self._seeking[tp] = asyncio.ensure_future(self._seek(tp, offset, seek))
 
     async def _seek(self, tp: Untyped, offset: int, seek: Seek) -> None:
-        """A seek that fails, because a rebalance took the partition, leaves it to the next fetch."""
+        """If a seek fails because a rebalance revoked the partition, the next fetch corrects it."""
         try:
             await seek({tp: offset})
         except Exception as problem:  # noqa: BLE001 (whatever it was, what is fetched next shows where we are)
@@ -103,11 +103,11 @@ class Sequencer:
         if records[0].offset > wanted:
             self.rewind(tp, wanted, seek)
             return ()
-        # Nearly always it begins where it should: then nobody looks at each record.
+        # It nearly always begins at the wanted offset: then no record is inspected.
         return records if records[0].offset == wanted else [record for record in records if record.offset >= wanted]
 
     def hand_over(self, tp: Untyped, batch: Sequence[Fetched]) -> bool:
-        """Whether the batch is the one to come; moves on if so."""
+        """Whether the batch is the next one; advances if so."""
         if tp in self._seeking or self._next.get(tp) != batch[0].offset:
             return False
         self._next[tp] = batch[-1].offset + 1
@@ -115,7 +115,7 @@ class Sequencer:
 
 
 def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
-    """Faust's ConsumerScheduler: turns a fetch into batches, one per partition in turn."""
+    """Faust's ConsumerScheduler: splits a fetch into batches, round-robin over the partitions."""
 
     class BatchScheduler:
         def iterate(self, fetched: Mapping[Untyped, Sequence[Fetched]]) -> Iterator[tuple[Untyped, FetchedBatch]]:
@@ -136,11 +136,11 @@ def scheduler_class(sequencer: Sequencer, seek: Seek) -> type:
 
 
 class PartitionBuffers:
-    """One task for each partition that has a batch. Batches of a partition are applied in their order. While more than
-    a batch is in memory, no more of it are fetched; what a fetch has brought still comes."""
+    """One task per partition that has a batch. Batches of a partition are applied in order. While more than a batch is
+    in memory, no more of the partition are fetched; what a fetch in flight brings is still accepted."""
 
     def __init__(self, app: Untyped, apply: Callable[[Untyped], Awaitable[None]]) -> None:
-        """`apply` gets Faust's events. What it raises ends the application, as if an agent had raised it."""
+        """`apply` receives Faust's events. An exception in it ends the application, as in an agent."""
         self._app, self._apply = app, apply
         self._waiting: dict[Untyped, deque[Untyped]] = {}
         self._full: set[Untyped] = set()
@@ -154,15 +154,15 @@ class PartitionBuffers:
         self._waiting[tp].append(event)
         if self._records(tp) > BATCH_LENGTH and tp not in self._full:
             self._full.add(tp)
-            # Not `pause_partitions`: that drops what a fetch under way brings, and to seek it again takes a second.
+            # Not `pause_partitions`: it drops the records of a fetch in flight, and seeking them again takes a second.
             self._app.consumer.on_buffer_full(tp)
 
     def is_busy(self, tp: Untyped) -> bool:
-        """Whether a batch of the partition is worked on or waits."""
+        """Whether a batch of the partition is being applied or waits."""
         return tp in self._waiting
 
     def forget_full(self) -> None:
-        """A rebalance began: Faust itself forgets it, and pauses all while it recovers."""
+        """A rebalance began: Faust itself forgets it, and pauses all partitions during recovery."""
         self._full.clear()
 
     async def _work(self, tp: Untyped) -> None:
@@ -171,7 +171,7 @@ class PartitionBuffers:
             while waiting:
                 await self._apply(waiting[0])
                 waiting.popleft()
-                # Not when nothing waits any more: a fetch may take a second to notice.
+                # Resume before the queue is empty: a fetch may take a second to react.
                 if tp in self._full and self._records(tp) <= BATCH_LENGTH:
                     self._full.discard(tp)
                     self._app.consumer.on_buffer_drop(tp)

@@ -1,6 +1,6 @@
-"""The versions that scoring is made for. Private names of all three are used here, and each drill was run with these:
-another version may lose or double events without any error. It stands alone because it is asked before any of them is
-imported: another version may not have those names."""
+"""The pinned versions. Private names of all three packages are used here, and each drill ran with these versions:
+another one may lose or duplicate events without any error. A module of its own, because the check runs before any of
+them is imported: another version may lack those names."""
 
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -9,7 +9,7 @@ PINNED: Mapping[str, str] = {"faust-streaming": "0.15.3", "mode-streaming": "0.7
 
 
 class UnsupportedVersionError(Exception):
-    """Another version is installed; the message says which, and what to do."""
+    """Another version is installed; the message states which, and the remedy."""
 
 
 def assert_versions(installed: Callable[[str], str] = version) -> None:

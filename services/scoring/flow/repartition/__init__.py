@@ -1,1 +1,1 @@
-"""The log grows to more partitions: its next epoch, with the states that belong to it."""
+"""Repartition: copy the log to more partitions, its next epoch, with the states that belong to it."""

@@ -1,1 +1,1 @@
-"""Replay: all rows again, from the log or a copy of it, into a table of their own that then takes the other's place."""
+"""Replay: recompute all rows, from the log or a copy of it, into a shadow table that then replaces the table in use."""

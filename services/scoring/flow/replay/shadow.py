@@ -1,7 +1,7 @@
 """The shadow: a second table of scores that a replay fills beside the one in use, and then exchanges with it.
 
-That a table was filled by a replay is written in its own comment, which goes with it when the two change places: so
-whoever comes after a crash knows where it happened."""
+The comment of a table records that a replay filled it, and moves with it in the exchange: so after a crash the next
+call knows whether the exchange has happened."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ FILLED = "Filled by rapport scoring replay: "
 
 
 class Phase(Enum):
-    """EXCHANGED: what was in use before bears the shadow's name."""
+    """EXCHANGED: the previous table now has the shadow's name."""
 
     NOTHING = auto()
     FILLING = auto()
@@ -24,11 +24,11 @@ class Phase(Enum):
 
 
 class UnusableShadowError(Exception):
-    """The message says why, and what to do."""
+    """The message states the reason and the remedy."""
 
 
 class Changes(NamedTuple):
-    """Rows before and after: that say the same, that say something else, that are no more, that are new."""
+    """Rows before and after: unchanged, changed, deleted, new."""
 
     equal: int = 0
     changed: int = 0
@@ -41,7 +41,7 @@ class ShadowTable:
     ClickHouseError."""
 
     def __init__(self, clickhouse: ClickHouse, kind: str, cluster: str = "") -> None:
-        self._clickhouse, self._mark = clickhouse, FILLED + kind
+        self._clickhouse, self._comment = clickhouse, FILLED + kind
         self._sql = ReplayTables(cluster)
 
     def phase(self) -> Phase:
@@ -51,15 +51,15 @@ class ShadowTable:
             return Phase.NOTHING
         if not shadow.comment.startswith(FILLED):
             return Phase.EXCHANGED
-        begun, mark = shadow.comment.split("\n", 1)[0], self._mark
-        if begun != mark:
+        begun, own_comment = shadow.comment.split("\n", 1)[0], self._comment
+        if begun != own_comment:
             raise UnusableShadowError(
                 f"{SHADOW} was begun by another replay ({begun.removeprefix(FILLED)}): --restart drops it"
             )
         return Phase.FILLING
 
     def begin(self) -> None:
-        """A repeat changes nothing. Raises UnusableShadowError."""
+        """Idempotent. Raises UnusableShadowError."""
         tables = self._tables()
         if TABLE not in tables:
             raise UnusableShadowError(f"there is no table {TABLE}: run `rapport warehouse migrate`")
@@ -68,39 +68,40 @@ class ShadowTable:
                 f"{TABLE} is {'not ' if self._sql.cluster else ''}replicated: "
                 f"{'leave --cluster out' if self._sql.cluster else 'name its cluster with --cluster'}"
             )
-        self._say_of_table(_own(tables[TABLE].comment))
+        self._set_comment(_own(tables[TABLE].comment))
         number = next_number(table.engine for name, table in tables.items() if name not in {SHADOW, DONE})
         if SHADOW not in tables:
-            comment = f"{self._mark}\n{_own(tables[TABLE].comment)}"
+            comment = f"{self._comment}\n{_own(tables[TABLE].comment)}"
             self._clickhouse.command(self._sql.drop(DONE))
             self._clickhouse.command(self._sql.create_shadow(tables[TABLE].engine, number, _quoted(comment)))
         self._clickhouse.command(self._sql.create_done(number))
 
     def forget(self) -> None:
-        """Drops what was filled, by whatever replay; once exchanged, there is no way back."""
+        """Drop what any replay has filled; after the exchange there is no way back."""
         shadow = self._tables().get(SHADOW)
         if shadow is not None and shadow.comment.startswith(FILLED):
             self._clickhouse.command(self._sql.drop(SHADOW))
             self._clickhouse.command(self._sql.drop(DONE))
 
     def done(self) -> set[str]:
-        """The relationships whose rows are in it."""
+        """The relationships whose rows are in the shadow."""
         rows = self._clickhouse.query(f"SELECT concat(tenant_id, '/', relationship_id) FROM {DONE}")  # noqa: S608
         return {name for (name,) in rows}
 
-    def is_level(self) -> bool:
-        """Whether both tables hold the same beyond what was replayed."""
+    def is_caught_up(self) -> bool:
+        """Whether both tables have the same rows beyond what was replayed."""
         return self._clickhouse.query(tip(TABLE)) == self._clickhouse.query(tip(SHADOW))
 
     def follow(self) -> None:
-        """Takes over what live scoring has told since."""
+        """Copy what live scoring has emitted since."""
         self._clickhouse.command(copy(TABLE, SHADOW))
 
     def exchange(self) -> None:
         self._clickhouse.command(self._sql.exchange())
 
-    def bring_over(self) -> None:
-        """After the exchange: what was stored between the last look and it, into the table that was not in use yet."""
+    def copy_late_rows(self) -> None:
+        """After the exchange: copy the rows stored between the last check and the exchange into the table now in
+        use."""
         self._clickhouse.command(copy(SHADOW, TABLE))
 
     def changes(self) -> Changes:
@@ -110,15 +111,15 @@ class ShadowTable:
         return Changes(*map(sum, zip(*found, strict=True))) if found else Changes()
 
     def end(self, *, keep: bool) -> str | None:
-        """What was in use before is dropped, or kept under the name that is returned."""
+        """Drop the previous table, or keep it under the name that is returned."""
         kept = f"{TABLE}_before_{datetime.now(UTC):%Y%m%d%H%M%S}" if keep else None
         self._clickhouse.command(self._sql.rename(kept) if kept else self._sql.drop(SHADOW))
         self._clickhouse.command(self._sql.drop(DONE))
-        self._say_of_table(_own(self._tables()[TABLE].comment))
+        self._set_comment(_own(self._tables()[TABLE].comment))
         return kept
 
-    def _say_of_table(self, comment: str) -> None:
-        """What it says when no replay is under way: else the next one would take it for a shadow."""
+    def _set_comment(self, comment: str) -> None:
+        """The comment without a replay in progress: otherwise the next replay would take the table for a shadow."""
         self._clickhouse.command(self._sql.comment(_quoted(comment)))
 
     def _tables(self) -> dict[str, "_Table"]:
@@ -131,7 +132,7 @@ class _Table(NamedTuple):
 
 
 def _own(comment: str) -> str:
-    """What it says of itself, whoever filled it."""
+    """The table's own comment, whoever filled it."""
     return comment.split("\n", 1)[-1] if comment.startswith(FILLED) else comment
 
 
@@ -156,8 +157,8 @@ _ENGINE = re.compile(r"Replicated(\w+)\('[^']*', '[^']*'")
 
 @dataclass(frozen=True)
 class ReplayTables:
-    """The statements that make, exchange and end the tables of a replay. `cluster`: where they are replicated; else of
-    one server."""
+    """The statements that create, exchange and drop the tables of a replay. `cluster`: where they are replicated;
+    otherwise on one server."""
 
     cluster: str = ""
 
@@ -167,7 +168,7 @@ class ReplayTables:
 
     def create_shadow(self, engine_full: str, number: int, comment: str) -> str:
         """`engine_full`: as the engine describes the table in use. `number` makes the path of a replicated one new, and
-        is the same for whoever tries again: a statement that half of a cluster has run must not give others another."""
+        is the same for a retry: replicas that run the statement later must get the same path."""
         if not self.cluster:
             return f"CREATE TABLE {SHADOW} AS {TABLE} COMMENT {comment}"
         engine = _ENGINE.sub(lambda found: f"Replicated{found[1]}({_path('score_history', number)}", engine_full)
@@ -204,7 +205,7 @@ COMMENT 'Relationships whose rows are in the shadow of score_history'
 
 
 def next_number(engines: Iterable[str]) -> int:
-    """Greater than that of any replay whose table is in use or was kept, as `engine_full` of each says."""
+    """Greater than the number of any replay whose table is in use or kept, by the `engine_full` of each."""
     return max((int(found[1]) for engine in engines if (found := _NUMBER.search(engine))), default=0) + 1
 
 
@@ -219,25 +220,26 @@ LEFT JOIN
     FROM mentoring.score_history_replayed
     GROUP BY tenant_id, relationship_id
 ) AS done USING (tenant_id, relationship_id)
-WHERE told.position > done.position OR told.as_of > done.clock
+WHERE live.position > done.position OR live.as_of > done.clock
 SETTINGS join_use_nulls = 0
 """
-"""What live scoring has told beyond what was replayed; of a relationship that came later, everything."""
+"""What live scoring has emitted beyond what was replayed; for relationships that came later, everything."""
 
 
 def copy(origin: str, target: str) -> str:
-    """Also rows that say that an instant is no more. They are inserted now: derived tables look at that."""
+    """Includes rows that mark an instant as deleted. They get a new `inserted_at`: derived tables depend on it."""
     return f"""
 INSERT INTO {target} (* EXCEPT (inserted_at))
-SELECT told.* EXCEPT (inserted_at) FROM {origin} AS told {_BEYOND}
+SELECT live.* EXCEPT (inserted_at) FROM {origin} AS live {_BEYOND}
 """  # noqa: S608 (names of ours)
 
 
 def tip(table: str) -> str:
-    """Equal where two tables hold the same beyond what was replayed: how many rows, and a hash of their versions."""
+    """Equal for two tables with the same rows beyond what was replayed: the number of rows, and a hash of their
+    versions."""
     return f"""
-SELECT count(), groupBitXor(cityHash64(tenant_id, relationship_id, told.as_of, told.version))
-FROM {table} AS told FINAL {_BEYOND}
+SELECT count(), groupBitXor(cityHash64(tenant_id, relationship_id, live.as_of, live.version))
+FROM {table} AS live FINAL {_BEYOND}
 """  # noqa: S608
 
 

@@ -1,5 +1,5 @@
-"""What a replay reads: the log, wherever a copy of it is kept. Of JSONL an event per line as it stands there, or a
-record `{"key": ..., "value": ...}`, perhaps with its `partition` and `offset` (kcat -J says `payload` instead of
+"""The sources of a replay: the log, or a copy of it. A JSONL file has one event per line as on the log, or a record
+`{"key": ..., "value": ...}`, optionally with its `partition` and `offset` (kcat -J writes `payload` instead of
 `value`)."""
 
 import json
@@ -20,12 +20,12 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.profiles import Programmes, applied_profiles
 from services.scoring.flow.decoding import event_of
 from services.scoring.flow.histories import HistoryError, opened
-from services.scoring.flow.log_reading import SAID_EVERY, Passed, Stored, records_up_to
+from services.scoring.flow.log_reading import PROGRESS_EVERY, Passed, Stored, records_up_to
 from services.scoring.topics import Topics
 
 
 class ReplaySourceError(Exception):
-    """The source cannot be used; the message names the place and the reason."""
+    """The source cannot be used; the message names the location and the reason."""
 
 
 class SourceRecord(NamedTuple):
@@ -38,14 +38,14 @@ class SourceRecord(NamedTuple):
 
 
 class Upto(NamedTuple):
-    """How far a partition is read: the position of its last record, and the clock up to which its rows are told."""
+    """How far a partition is read: the position of its last record, and the clock up to which its rows are computed."""
 
     position: int
     clock: int
 
 
 class SourcePart(NamedTuple):
-    """One of so many parts of all relationships, each of which fits into memory."""
+    """One of `of` parts of all relationships, each of which fits into memory."""
 
     number: int
     of: int
@@ -55,7 +55,7 @@ class SourcePart(NamedTuple):
 
 
 class ReplaySource(Protocol):
-    """`size` records in all. `upto` by partition. Those of a relationship come in the order of the log."""
+    """`size`: records in total. `upto`: by partition. The records of a relationship come in the order of the log."""
 
     @property
     def name(self) -> str: ...
@@ -70,25 +70,25 @@ class ReplaySource(Protocol):
 class KafkaSource:
     name = "kafka"
 
-    def __init__(self, settings: Settings, names: Topics, known: Stored) -> None:
-        self._settings, self._names = settings, names
-        self._offsets = {number: mark.offset for number, mark in sorted(known.watermarks.items())}
+    def __init__(self, settings: Settings, topics: Topics, upto_before: Stored) -> None:
+        self._settings, self._topics = settings, topics
+        self._offsets = {number: mark.offset for number, mark in sorted(upto_before.watermarks.items())}
         self.size = sum(offset + 1 for offset in self._offsets.values())
         # What the workers have acknowledged of each partition.
-        marks = known.watermarks.items()
-        self.upto = {number: Upto(position(names.epoch, mark.offset), mark.clock) for number, mark in marks}
+        marks = upto_before.watermarks.items()
+        self.upto = {number: Upto(position(topics.epoch, mark.offset), mark.clock) for number, mark in marks}
 
     def records(self, part: SourcePart, passed: Passed) -> Iterator[SourceRecord]:
         """Raises LogCutOffError, KafkaError."""
-        partitions = partition_count(self._settings, self._names.events)
+        partitions = partition_count(self._settings, self._topics.events)
         for number, offset in self._offsets.items():
-            for record in records_up_to(self._settings, Partition(self._names.events, number), offset, passed):
+            for record in records_up_to(self._settings, Partition(self._topics.events, number), offset, passed):
                 if record.key is None or record.value is None or not part.has(record.key):
                     continue
                 name = record.key.decode(errors="replace")
-                # Whether it is the key of its event is seen when that is decoded.
+                # Whether the key matches the event is checked when the value is decoded.
                 if misplaced(record.key, number, partitions, name) is None:
-                    yield SourceRecord(name, number, position(self._names.epoch, record.offset), record.value)
+                    yield SourceRecord(name, number, position(self._topics.epoch, record.offset), record.value)
 
 
 _KEY = re.compile(rb'"partitionkey"\s*:\s*"([^"\\]+)"')
@@ -99,7 +99,7 @@ VALUES = ("value", "payload")
 
 
 class FileRecord(NamedTuple):
-    """`relationship` None: it is of none. Without an offset the order of the file is that of the log."""
+    """`relationship` None: it belongs to none. Without an offset, the order of the file is that of the log."""
 
     relationship: str | None
     value: bytes
@@ -108,21 +108,21 @@ class FileRecord(NamedTuple):
 
 
 class FileSource:
-    """Read once at first, to learn how long it is and up to when its clock runs. `is_placed`: its records have the
-    partitions and offsets that they have on the log, from its beginning. Raises ReplaySourceError."""
+    """Read once at first, to find its length and the end of its clock. `has_positions`: its records have the partitions
+    and offsets of the log, from its beginning. Raises ReplaySourceError."""
 
     def __init__(self, file: Path) -> None:
         self.name, self._file = str(file), file
-        self.size, self.upto, self.is_placed = 0, dict[int, Upto](), True
+        self.size, self.upto, self.has_positions = 0, dict[int, Upto](), True
         self.programmes: dict[int, Programmes] = {}
         for number, record in enumerate(jsonl_records(file), 1):
             self.size = number
-            self.is_placed = self.is_placed and record.partition is not None and record.offset is not None
-            partition, position = self._place(number, record)
-            known = self.upto.get(partition)
-            if known is None and self.is_placed and position > 0:
+            self.has_positions = self.has_positions and record.partition is not None and record.offset is not None
+            partition, position = self._position_of(number, record)
+            upto_before = self.upto.get(partition)
+            if upto_before is None and self.has_positions and position > 0:
                 raise ReplaySourceError(f"{file}: record {number}: partition {partition} begins at offset {position}")
-            # What is no event does not move the clock.
+            # Records that are no events do not move the clock.
             clock, recorded = NONE, _RECORDED.search(record.value)
             if recorded is not None:
                 try:
@@ -132,27 +132,27 @@ class FileSource:
             programmes = self.programmes.setdefault(partition, Programmes())
             if _PROFILE_SET in record.value and isinstance(event := event_of(record.value), ProfileSet):
                 programmes.apply(*applied_profiles(event, position))
-            position_before, clock_before = known or (NONE, NONE)
+            position_before, clock_before = upto_before or (NONE, NONE)
             self.upto[partition] = Upto(max(position, position_before), max(clock, clock_before))
         if not self.size:
             raise ReplaySourceError(f"{file}: there is nothing in it")
 
     def records(self, part: SourcePart, passed: Passed) -> Iterator[SourceRecord]:
         for number, record in enumerate(jsonl_records(self._file), 1):
-            if number % SAID_EVERY == 0:
-                passed(SAID_EVERY)
+            if number % PROGRESS_EVERY == 0:
+                passed(PROGRESS_EVERY)
             if record.relationship is not None and part.has(record.relationship.encode()):
-                yield SourceRecord(record.relationship, *self._place(number, record), record.value)
-        passed(self.size % SAID_EVERY)
+                yield SourceRecord(record.relationship, *self._position_of(number, record), record.value)
+        passed(self.size % PROGRESS_EVERY)
 
-    def _place(self, number: int, record: FileRecord) -> tuple[int, int]:
+    def _position_of(self, number: int, record: FileRecord) -> tuple[int, int]:
         if record.partition is None or record.offset is None:
             return 0, number - 1
         return record.partition, record.offset
 
 
 def jsonl_records(file: Path) -> Iterator[FileRecord]:
-    """Blank lines are passed over. Raises ReplaySourceError."""
+    """Skips blank lines. Raises ReplaySourceError."""
     try:
         with opened(file) as lines:
             for number, line in enumerate(lines, 1):
@@ -162,32 +162,33 @@ def jsonl_records(file: Path) -> Iterator[FileRecord]:
         raise ReplaySourceError(str(broken)) from broken
 
 
-def _record(line: bytes, place: str) -> FileRecord:
-    # As we write events ourselves: the key is all that is needed here, the rest is decoded later, by all cores.
+def _record(line: bytes, where: str) -> FileRecord:
+    # The form in which this project writes events: only the key is needed here; the rest is decoded later, on all
+    # cores.
     key = _KEY.search(line) if line.startswith(b'{"specversion"') else None
     if key:
         return FileRecord(key[1].decode(errors="replace"), line)
     try:
-        said = json.loads(line)
+        document = json.loads(line)
     except (ValueError, RecursionError) as broken:
-        raise ReplaySourceError(f"{place}: is no JSON: {broken}") from broken
-    if not isinstance(said, dict):
-        raise ReplaySourceError(f"{place}: must be an object")
-    name = next((name for name in VALUES if name in said), None)
+        raise ReplaySourceError(f"{where}: is no JSON: {broken}") from broken
+    if not isinstance(document, dict):
+        raise ReplaySourceError(f"{where}: must be an object")
+    name = next((name for name in VALUES if name in document), None)
     if name is None:
-        relationship = _text(said.get("partitionkey"), f"{place}: partitionkey")
-        if relationship is None and said.get("type") not in OF_PARTITION:
-            raise ReplaySourceError(f"{place}: has no partitionkey: events must be as they stand on the log")
+        relationship = _text(document.get("partitionkey"), f"{where}: partitionkey")
+        if relationship is None and document.get("type") not in OF_PARTITION:
+            raise ReplaySourceError(f"{where}: has no partitionkey: events must be as they stand on the log")
         return FileRecord(relationship, line)
-    value, numbers = said[name], [said.get(number) for number in ("partition", "offset")]
-    # True is an int, too.
+    value, numbers = document[name], [document.get(number) for number in ("partition", "offset")]
+    # bool is a subclass of int.
     if not all(number is None or (type(number) is int and number >= 0) for number in numbers):
-        raise ReplaySourceError(f"{place}: partition and offset must be whole numbers")
+        raise ReplaySourceError(f"{where}: partition and offset must be whole numbers")
     raw = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return FileRecord(_text(said.get("key"), f"{place}: key"), raw.encode(), *numbers)
+    return FileRecord(_text(document.get("key"), f"{where}: key"), raw.encode(), *numbers)
 
 
-def _text(value: object, place: str) -> str | None:
+def _text(value: object, where: str) -> str | None:
     if value is not None and not isinstance(value, str):
-        raise ReplaySourceError(f"{place}: must be text")
+        raise ReplaySourceError(f"{where}: must be text")
     return value or None

@@ -1,5 +1,5 @@
-"""What a process of a replay does: the rows of some relationships, from their records to the shadow, whose columns are
-those that the sink writes from the events that tell them."""
+"""The work of a replay process: the rows of some relationships, from their records to the shadow table, in the columns
+that the sink writes for the same events."""
 
 import hashlib
 import signal
@@ -15,20 +15,20 @@ from services.runtime.clickhouse import ClickHouse
 from services.runtime.gc_tuning import raise_thresholds
 from services.runtime.settings import Settings
 from services.scoring.domain.bounds import NONE
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.domain.facts import FullHistory
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.profiles import Programmes
 from services.scoring.domain.serialization import MODEL, SOURCE, event_id
 from services.scoring.domain.verification import comparable
-from services.scoring.domain.whole_histories import WholeHistory, digests
 from services.scoring.flow.decoding import Refusal, event_of
 from services.scoring.flow.replay.shadow import DONE, INSERT, SHADOW
 from services.scoring.flow.replay.source import Upto
 
 
 class ReplayJob(NamedTuple):
-    """All records of a relationship that the source has, in the order of the log."""
+    """All records of a relationship in the source, in the order of the log."""
 
     relationship: str
     partition: int
@@ -36,9 +36,9 @@ class ReplayJob(NamedTuple):
 
 
 @dataclass
-class Worked:
-    """What came of some jobs. `refused`: records that are no events of their relationship. `digests` of the rows by
-    relationship, where they were only computed."""
+class JobTotals:
+    """The result of some jobs. `refused`: records that are no events of their relationship. `digests`: of the rows by
+    relationship, if they were only computed."""
 
     relationships: int = 0
     records: int = 0
@@ -47,7 +47,7 @@ class Worked:
     refused: int = 0
     digests: dict[str, bytes] = field(default_factory=dict)
 
-    def add(self, other: "Worked") -> None:
+    def add(self, other: "JobTotals") -> None:
         self.relationships += other.relationships
         self.records += other.records
         self.facts += other.facts
@@ -58,69 +58,72 @@ class Worked:
 
 @dataclass(frozen=True)
 class Task:
-    """The same for all jobs. `warehouse` None: rows are only computed."""
+    """Common to all jobs. `warehouse` None: rows are only computed."""
 
     upto: Mapping[int, Upto]
     programmes: Mapping[int, Programmes]
     warehouse: Settings | None
 
 
-def work(task: Task, jobs: Sequence[ReplayJob]) -> Worked:
-    """Raises ClickHouseError: then the same jobs may be done again."""
-    done, emissions, marks = Worked(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
-    computed: list[WholeHistory] = []
+def run_portion(task: Task, jobs: Sequence[ReplayJob]) -> JobTotals:
+    """Raises ClickHouseError: then the same jobs may be repeated."""
+    done, emissions, finished = JobTotals(), list[tuple[int, Emission]](), list[tuple[str, str, int, int]]()
+    computed: list[DigestRequest] = []
     for name, partition, records in jobs:
-        account = FullHistory()
+        history = FullHistory()
         for position, value in records:
             event = event_of(value)
             if isinstance(event, Refusal | OfPartition) or event.partitionkey != name:
                 done.refused += 1
             else:
-                account.add(event, position)
-        done.add(Worked(1, len(records), len(account.facts)))
-        profiles, upto = task.programmes[partition].of(name, account.program), task.upto[partition]
+                history.add(event, position)
+        done.add(JobTotals(1, len(records), len(history.facts)))
+        profiles, upto = task.programmes[partition].of(name, history.program), task.upto[partition]
         if task.warehouse is None:
-            computed.append(WholeHistory(name, account.facts, profiles, upto.clock))
+            computed.append(DigestRequest(name, history.facts, profiles, upto.clock))
             continue
-        for at, row in ScoreHistory(account.facts, profiles).rows(NONE, upto.clock).items():
-            told = Emission(name, account.program, at, account.position, row, changed=True, trigger=None)
-            emissions.append((partition, told))
+        for at, row in ScoreHistory(history.facts, profiles).rows(NONE, upto.clock).items():
+            emission = Emission(name, history.program, at, history.position, row, changed=True, trigger=None)
+            emissions.append((partition, emission))
         tenant, _, relationship = name.partition("/")
-        marks.append((tenant, relationship, upto.position, upto.clock))
+        finished.append((tenant, relationship, upto.position, upto.clock))
     if task.warehouse is not None:
         done.rows = len(emissions)
         with closing(ClickHouse(task.warehouse)) as clickhouse:
-            # 1. The rows. 2. That they are there: a crash in between repeats them, and each replaces itself.
+            # 1. The rows. 2. The list of completed relationships: a crash in between repeats the rows, and each
+            # replaces itself.
             if emissions:
                 clickhouse.insert_columns(SHADOW, columns(emissions), INSERT)
-            done_of = zip(("tenant_id", "relationship_id", "position", "clock"), zip(*marks, strict=True), strict=True)
+            done_of = zip(
+                ("tenant_id", "relationship_id", "position", "clock"), zip(*finished, strict=True), strict=True
+            )
             clickhouse.insert_columns(DONE, {name: list(values) for name, values in done_of}, INSERT)
-    for history, (rows_of_it, digest) in zip(computed, digests(computed), strict=True):
+    for request, (rows_of_it, digest) in zip(computed, digests(computed), strict=True):
         done.rows += rows_of_it
-        done.digests[history.relationship] = digest
+        done.digests[request.relationship] = digest
     return done
 
 
-AHEAD = 2
-"""Portions per process that are handed over: one is worked on, one waits."""
+QUEUED_PORTIONS = 2
+"""Portions per process that are submitted: one is being computed, one waits."""
 
 
-def _begin() -> None:
-    """Ctrl-C goes to the whole terminal; the main process decides what becomes of the work."""
+def _start_process() -> None:
+    """Ctrl-C reaches the whole process group; the main process decides what happens to the work."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise_thresholds()
 
 
-def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[Worked]:
-    """In the order in which they are done. Raises whatever the work raises; what is under way then is finished."""
+def run_jobs(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) -> Iterator[JobTotals]:
+    """In the order of completion. Raises what a job raises; portions already started are completed."""
     if processes == 1:
-        yield from (work(task, portion) for portion in portions)
+        yield from (run_portion(task, portion) for portion in portions)
         return
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
-        waiting: set[Future[Worked]] = set()
+    with ProcessPoolExecutor(processes, get_context("spawn"), _start_process) as pool:
+        waiting: set[Future[JobTotals]] = set()
         for portion in portions:
-            waiting.add(pool.submit(work, task, portion))
-            if len(waiting) >= AHEAD * processes:
+            waiting.add(pool.submit(run_portion, task, portion))
+            if len(waiting) >= QUEUED_PORTIONS * processes:
                 done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                 yield from (future.result() for future in done)
         for future in waiting:
@@ -129,32 +132,34 @@ def worked(task: Task, portions: Iterable[Sequence[ReplayJob]], processes: int) 
 
 MODE = "replay"
 NEVER = 0
-"""How columns of instants say "none"."""
+"""The value for "none" in columns of instants."""
 
 
 def columns(emissions: Iterable[tuple[int, Emission]]) -> dict[str, list[Any]]:
-    """Of rows with the partitions that they belong to. A replayed row has no trigger, and no place on the topic."""
-    rows = [_told(partition, emission) for partition, emission in emissions]
+    """Of rows with their partitions. A replayed row has no trigger, and no offset on the topic."""
+    rows = [_table_row(partition, emission) for partition, emission in emissions]
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _told(partition: int, emission: Emission) -> dict[str, Any]:
-    """What a row says is what `verify` compares of it."""
-    assert emission.row is not None, "a replay tells rows that are, and none that were"
+def _table_row(partition: int, emission: Emission) -> dict[str, Any]:
+    """The columns of a row are what `verify` compares of it."""
+    assert emission.row is not None, "a replay emits rows, never deletions"
     tenant, relationship = emission.relationship.split("/", 1)
     identity = f"{tenant}\0{SOURCE}\0{event_id(emission, MODE)}".encode()
-    said = comparable(emission.row)._asdict()
-    names = said.pop("names")
+    columns_of_row = comparable(emission.row)._asdict()
+    names = columns_of_row.pop("names")
     of_parts = {"contributions": "factors", "deltas": "deltas", "values": "factor_values", "weights": "weights"}
-    maps = {column: dict(zip(names, said.pop(part), strict=True)) for part, column in of_parts.items()}
-    maps["risk_terms"] = dict(zip(said.pop("term_names"), said.pop("effects"), strict=True))
-    before = zip(("as_of", "health", "band", "risk"), said.pop("before") or (NEVER, 0, "none", 0), strict=True)
+    maps = {column: dict(zip(names, columns_of_row.pop(part), strict=True)) for part, column in of_parts.items()}
+    maps["risk_terms"] = dict(zip(columns_of_row.pop("term_names"), columns_of_row.pop("effects"), strict=True))
+    before = zip(
+        ("as_of", "health", "band", "risk"), columns_of_row.pop("before") or (NEVER, 0, "none", 0), strict=True
+    )
     return {
         "tenant_id": tenant,
         "program_id": emission.program,
         "relationship_id": relationship,
         "as_of": emission.as_of,
-        # The warehouse's number for an event.
+        # The warehouse's event id.
         "event_id": int.from_bytes(hashlib.blake2b(identity, digest_size=16).digest(), "big"),
         "kind": "changed",
         "mode": MODE,
@@ -164,11 +169,11 @@ def _told(partition: int, emission: Emission) -> dict[str, Any]:
         "is_deleted": 0,
         "log_partition": partition,
         "log_offset": 0,
-        "cadence_days": said.pop("cadence"),
-        "last_contact": said.pop("last_contact") or NEVER,
-        "next_session": said.pop("next_session") or NEVER,
+        "cadence_days": columns_of_row.pop("cadence"),
+        "last_contact": columns_of_row.pop("last_contact") or NEVER,
+        "next_session": columns_of_row.pop("next_session") or NEVER,
         **{f"before_{name}": value for name, value in before},
-        **said,
+        **columns_of_row,
         **maps,
         "calibrated": emission.row.calibration is not None,
         "model": MODEL,

@@ -1,4 +1,4 @@
-"""What the two say and do of themselves: ratings, well-being, growth, expectations; and what holds the band down."""
+"""What mentor and mentee report of themselves: ratings, well-being, growth, expectations; and the caps of the band."""
 
 from collections.abc import Callable
 
@@ -46,9 +46,9 @@ def test_one_sides_ratings_are_their_mean_with_a_full_one_credited() -> None:
 
 
 def test_of_both_sides_the_less_content_one_counts_more() -> None:
-    told = [START, feedback(1, "mentor", 5), feedback(1, "mentee", 1)]
+    events = [START, feedback(1, "mentor", 5), feedback(1, "mentee", 1)]
 
-    assert values(2, *told)["feedback"] == near(0.5 * 0.5 + 0.25 * (1 + 0.5))
+    assert values(2, *events)["feedback"] == near(0.5 * 0.5 + 0.25 * (1 + 0.5))
 
 
 def test_a_rating_is_read_on_its_own_scale() -> None:
@@ -117,10 +117,10 @@ def test_expectations_are_three_things_to_do_within_a_fortnight() -> None:
 
 
 def test_growth_and_expectations_count_only_where_a_profile_turns_them_on() -> None:
-    told = [START, agreed(1), reflection(1)]
+    events = [START, agreed(1), reflection(1)]
 
-    assert {"growth", "expectations"} & values(28, *told).keys() == set()
-    assert {"growth", "expectations"} <= values(28, *told, profiles=ALL_ON).keys()
+    assert {"growth", "expectations"} & values(28, *events).keys() == set()
+    assert {"growth", "expectations"} <= values(28, *events, profiles=ALL_ON).keys()
     assert scored(28, START, reflection(28)).health == scored(28, START).health
 
 
@@ -145,9 +145,9 @@ def test_a_request_that_can_wait_or_was_retracted_caps_nothing() -> None:
 
 
 def test_a_row_names_all_open_requests_the_oldest_first() -> None:
-    told = [START, requested(1, "b"), requested(2, "a", "normal"), requested(3, "c"), resolved(4, "c")]
+    events = [START, requested(1, "b"), requested(2, "a", "normal"), requested(3, "c"), resolved(4, "c")]
 
-    assert row(5, *told).open_requests == ("b", "a")
+    assert row(5, *events).open_requests == ("b", "a")
 
 
 def test_a_fit_that_is_not_good_from_either_side_caps_the_band_until_that_side_says_otherwise() -> None:

@@ -1,4 +1,4 @@
-"""Short ways to say a past: pairs that met on some days since the beginning."""
+"""Builders of backtest histories: pairs that met on given days since the beginning."""
 
 from collections.abc import Iterable, Sequence
 
@@ -18,7 +18,7 @@ def met(days: Iterable[float], *others: OfRelationship) -> Facts:
     return facts(*(held(day) for day in days), *others)
 
 
-def known(end: float, *pairs: Facts) -> PairHistories:
+def pairs_of(end: float, *pairs: Facts) -> PairHistories:
     """Pairs by the names p0, p1, ...; the history ends that many days after the beginning."""
     found = histories_of({f"t/p{number:03}": pair for number, pair in enumerate(pairs)}, micros(end))
     assert found is not None
@@ -42,7 +42,7 @@ def days_of(found: Cases) -> list[float]:
 def many(count: int, end: float, seed: int) -> PairHistories:
     """Pairs that meet at paces of their own and drop out at random."""
     chance = np.random.default_rng(seed)
-    return known(end, *(_one(chance, end) for _ in range(count)))
+    return pairs_of(end, *(_one(chance, end) for _ in range(count)))
 
 
 def _one(chance: np.random.Generator, end: float) -> Facts:

@@ -20,13 +20,13 @@ CHANGING = Profiles(
 
 
 def relationships(count: int) -> list[Facts]:
-    """Every third is of six random logs, so that there is more than a score looks at."""
+    """Every third consists of six random logs, so that it has more facts than a score uses."""
     return [_facts([seed] if seed % 3 else range(6 * seed, 6 * seed + 6)) for seed in range(count)]
 
 
 def _facts(seeds: Iterable[int]) -> Facts:
-    known: dict[Key, Fact] = {}
+    found: dict[Key, Fact] = {}
     for seed in seeds:
         for offset, (_, event) in enumerate(random_log(Random(seed))):
-            merge_into(known, facts_of(event, offset))
-    return known
+            merge_into(found, facts_of(event, offset))
+    return found

@@ -3,26 +3,26 @@
 import pytest
 
 from services.scoring.domain.bounds import NONE
+from services.scoring.domain.bulk_digests import DigestRequest, digests
 from services.scoring.domain.history import ScoreHistory
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.verification import NO_ROWS, RowsDigest, comparable
-from services.scoring.domain.whole_histories import WholeHistory, digests
 from tests.scoring.building import micros
+from tests.scoring.full_logs import CHANGING, relationships
 from tests.scoring.readers import digest
 from tests.scoring.test_themes import EVERYTHING_COUNTS
-from tests.scoring.whole_logs import CHANGING, relationships
 
 LOGS = 90
 
 
-def alone(history: WholeHistory) -> RowsDigest:
+def alone(history: DigestRequest) -> RowsDigest:
     rows = ScoreHistory(history.facts, history.profiles).rows(NONE, history.until)
     return RowsDigest(len(rows), digest(history.relationship, {at: comparable(row) for at, row in rows.items()}))
 
 
-def histories(profiles: Profiles, days: float) -> list[WholeHistory]:
+def histories(profiles: Profiles, days: float) -> list[DigestRequest]:
     return [
-        WholeHistory(f"t/{number}", facts, profiles, micros(days)) for number, facts in enumerate(relationships(LOGS))
+        DigestRequest(f"t/{number}", facts, profiles, micros(days)) for number, facts in enumerate(relationships(LOGS))
     ]
 
 
@@ -46,7 +46,7 @@ def test_programmes_may_be_mixed_and_the_order_does_not_matter() -> None:
 
 
 def test_what_has_no_rows_has_no_digest() -> None:
-    some = [WholeHistory("t/none", {}, DEFAULT, micros(9)), *histories(DEFAULT, -9)]
+    some = [DigestRequest("t/none", {}, DEFAULT, micros(9)), *histories(DEFAULT, -9)]
 
     assert digests([]) == []
     assert digests(some) == [NO_ROWS] * len(some)

@@ -1,5 +1,5 @@
-"""What the two say of the relationship: ratings, well-being, calls for help, fit, growth, expectations; and of their
-goals, joined from what was reported of each, the newest of them rated."""
+"""What mentor and mentee report about the relationship: ratings, well-being, support requests, fit, growth,
+expectations; and their goals, joined from the reports on each, the newest of them rated."""
 
 import math
 from typing import NamedTuple
@@ -30,9 +30,10 @@ POINTS_OF_DROP = 2.0
 """A drop is counted per 2 of these points."""
 
 
-class Voices(NamedTuple):
-    """`ratings` and `pulses`: how many feedback and support rest on. `drop`: the latest rating below the mean, per two
-    points. `requests`: open ones, oldest first. `done`: of agreed, mentor prepared, mentee prepared."""
+class SelfReports(NamedTuple):
+    """`ratings` and `pulses`: how many facts feedback and support rest on. `drop`: how far the latest rating is below
+    the mean, per two points. `requests`: open ones, oldest first. `done`: how many of agreed, mentor prepared, mentee
+    prepared."""
 
     feedback: float
     ratings: int
@@ -46,20 +47,20 @@ class Voices(NamedTuple):
     caps: tuple[str, ...]
 
 
-def voices(view: View) -> Voices:
+def reports(view: View) -> SelfReports:
     by_mentor, by_mentee = view.standing("ratings_by_mentor"), view.standing("ratings_by_mentee")
-    pulses, reports = view.standing("pulses"), view.standing("support")
-    resolved = {entry.ref: entry.place for entry in reports if entry.kind == FactKind.RESOLVED}
-    requests = [e for e in reports if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.place]
+    pulses, support_facts = view.standing("pulses"), view.standing("support")
+    resolved = {entry.ref: entry.ordinal for entry in support_facts if entry.kind == FactKind.RESOLVED}
+    requests = [e for e in support_facts if e.kind == FactKind.REQUESTED and resolved.get(e.ref, -1) < e.ordinal]
     fits = [view.newest(name) for name in ("fit_by_mentor", "fit_by_mentee")]
     growth = [view.newest(name) for name in ("growth_of_mentor", "growth_of_mentee")]
-    things = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
+    done_facts = [view.newest(name) for name in ("agreed", "prepared_mentor", "prepared_mentee")]
     found = {
         "support_open": any(request.value for request in requests),
         "fit_not_good": any(fit is not None and fit.value == NOT_GOOD for fit in fits),
     }
     feedback, drop = _ratings(by_mentor, by_mentee)
-    return Voices(
+    return SelfReports(
         feedback=feedback,
         ratings=len(by_mentor) + len(by_mentee),
         drop=drop,
@@ -67,19 +68,19 @@ def voices(view: View) -> Voices:
         pulses=len(pulses),
         mentor_growth=growth[0].time if growth[0] else None,
         mentee_growth=growth[1].time if growth[1] else None,
-        done=sum(thing is not None for thing in things),
+        done=sum(thing is not None for thing in done_facts),
         requests=tuple([request.name for request in requests]),
         caps=tuple([cap for cap, holds in found.items() if holds]),
     )
 
 
 def rated(total: float, count: int) -> float:
-    """One side's ratings, of 0 to 1 each; one full rating is credited."""
+    """One side's ratings of 0 to 1; one full rating is credited."""
     return (1.0 + total) / (1.0 + count)
 
 
 def _ratings(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> tuple[float, float]:
-    """Feedback, and how far the latest one lies below the mean."""
+    """Feedback, and how far the latest rating is below the mean."""
     mentor, mentee = (rated(_sum(ratings), len(ratings)) for ratings in (by_mentor, by_mentee))
     if not by_mentor and not by_mentee:
         return mentee, 0.0
@@ -87,7 +88,7 @@ def _ratings(by_mentor: list[IndexedFact], by_mentee: list[IndexedFact]) -> tupl
     mean = (_sum(by_mentor) + _sum(by_mentee)) / (len(by_mentor) + len(by_mentee))
     drop = max(0.0, (mean - latest.value / ONE) * STEPS_OF_RATING / POINTS_OF_DROP)
     if by_mentor and by_mentee:
-        # The less content side counts more: one happy side is no happy pair.
+        # The less satisfied side counts more: one satisfied side does not make the relationship healthy.
         return 0.5 * min(mentor, mentee) + 0.25 * (mentor + mentee), drop
     return mentor if by_mentor else mentee, drop
 
@@ -98,11 +99,11 @@ def _sum(ratings: list[IndexedFact]) -> float:
 
 GOAL_GROUPS = ("goals_set", "goals_progressed", "goals_revised", "goals_ended")
 SMART_LEAST, SMART_STEP, SMART_FULL = 0.6, 0.08, 1.0
-"""A goal counts by its SMART flags, 0.6 for none to 1 for all five; unknown flags are no fault."""
+"""A goal counts by its SMART flags, 0.6 for none to 1 for all five; unknown flags count in full."""
 
 
 class Goal(NamedTuple):
-    """A rated goal: its SMART share, its progress of 0 to 1, and since when it ages."""
+    """A rated goal: its SMART share, its progress of 0 to 1, and the instant from which it ages."""
 
     smart: float
     done: float
@@ -111,8 +112,8 @@ class Goal(NamedTuple):
 
 
 class Goals(NamedTuple):
-    """`rated`: newest first. `changed`: when anything did last. `selected`: the newest facts of each kind of the newest
-    goals, `standing` of which stand."""
+    """`rated`: newest first. `changed`: the time of the last change. `selected`: the newest facts of each kind of the
+    newest goals, `standing` of which stand."""
 
     rated: tuple[Goal, ...]
     changed: int | None
@@ -153,5 +154,5 @@ def smart(flags: int) -> float:
 
 
 def _later(entry: IndexedFact | None, than: IndexedFact) -> IndexedFact | None:
-    """What was reported after the goal was set, and stands."""
-    return entry if entry is not None and entry.place > than.place and entry.stands else None
+    """The entry, if it was reported after the goal was set and stands."""
+    return entry if entry is not None and entry.ordinal > than.ordinal and entry.stands else None

@@ -1,5 +1,4 @@
-"""`rapport scoring backtest` and `calibrate`: how good the risk would have been on the past, and its coefficients
-learnt from there."""
+"""`rapport scoring backtest` and `calibrate`: evaluate the risk on past data, and learn its coefficients from them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ OURS = frozenset({"", "schemas", "services"})
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around the import of what needs an extra: says which one is to be installed."""
+    """Around the import of code that needs an extra: names the extra to install."""
     try:
         yield
     except ModuleNotFoundError as missing:
@@ -28,7 +27,7 @@ def extra(name: str) -> Iterator[None]:
 
 @click.command("backtest")
 @history_options
-@click.option("--rolling", type=DAYS, help="Also learn anew every so many days, as a nightly job would.")
+@click.option("--rolling", type=DAYS, help="Also relearn every so many days, as a nightly job would.")
 @click.option("--png", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Draw the reliability.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of tables.")
 def backtest_(
@@ -38,7 +37,7 @@ def backtest_(
     as_json: bool,
     **options: Any,  # noqa: ANN401
 ) -> None:
-    """Judge the risk on the past, beside simpler rules.
+    """Evaluate the risk on past data, beside simpler rules.
 
     HISTORY is CSV (pair_id; t in Unix seconds; dir: -1 of both, 0 mentor, 1 mentee) or CloudEvents as JSONL, also
     gzipped; without it the log is read. The first part of the time calibrates the model and every other rule, the rest
@@ -67,22 +66,22 @@ def calibrate_(
     """Learn the coefficients of the risk from a past history and write them to a file.
 
     HISTORY as for `backtest`; horizon, cadence and review period must be those of the programme that will use the
-    result. Coefficients stay within bounds in which no contact raises the risk, and what the history does not tell
-    stays at its default; with fewer than 20 pairs only the intercept is learnt.
+    result. Coefficients stay within bounds in which no contact raises the risk, and those that the history does not
+    determine stay at their defaults; with fewer than 20 pairs only the intercept is learnt.
 
-    With --apply the log is the history, and every programme (or --program) is looked at by its own profile: what was
+    With --apply the log is the history, and every programme (or --program) is calibrated by its own profile. What was
     learnt before the last quarter becomes a new version of the profile if, on that quarter, it predicts better than the
-    version in force for sure. Nothing is applied twice: made to be run every night. Ends with 1 where something better
+    version in force with certainty. Nothing is applied twice: made for a nightly job. Ends with 1 if an improvement
     could not be applied."""
     with extra("analysis"):
         from services.scoring.commands import calibrate_report  # noqa: PLC0415 (the service needs none of it)
     if applied:
-        # What else there is to ask, a programme's own profile says.
-        said = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-        if others := sorted(said - {"program", "applied", "as_json"}):
+        # All other options are determined by a programme's own profile.
+        given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        if others := sorted(given - {"program", "applied", "as_json"}):
             raise click.UsageError(f"--apply takes the programmes as they are: leave out {', '.join(others)}")
         outcomes = calibrate_report.apply(options["program"])
-        calibrate_report.tell(outcomes, as_json=as_json)
+        calibrate_report.print_outcomes(outcomes, as_json=as_json)
         context.exit(int(any(outcome.failed for outcome in outcomes)))
     record = calibrate_report.run(HistoryOptions(**options))
     file = calibrate_report.write(record, out)

@@ -1,4 +1,4 @@
-"""What was known of one relationship at some time: its events, the facts they leave, and which were taken back."""
+"""The history of one relationship as known at some time: its events, the facts they leave, and which were retracted."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from services.scoring.domain.bounds import NONE
 from services.scoring.domain.explaining.story import words_of
 from services.scoring.domain.facts import Fact, Facts, Key, facts_of, merge_into
 
-TAKEN_BACK = " (retracted later)"
-NEVER_CAME = "a report that was retracted and never came"
+RETRACTED_LATER = " (retracted later)"
+NEVER_RECEIVED = "a report that was retracted and never came"
 Logged = tuple[int, OfRelationship]
-"""An event and its position on the log."""
+"""An event with its position on the log."""
 
 
-class KnownFact(NamedTuple):
-    """A fact as its event told it."""
+class StatedFact(NamedTuple):
+    """A fact with the event that stated it."""
 
     key: Key
     event: OfRelationship
@@ -26,54 +26,54 @@ class KnownFact(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Knowledge:
-    """`told`: every fact once, in the order of facts. `later`: how many events were recorded after `known_at`.
-    `erased`: nothing may be told, whatever was known when."""
+class KnownHistory:
+    """`stated`: every fact once, in the order of facts. `later`: how many events were recorded after `known_at`.
+    `erased`: nothing may be shown, whatever was known at the time."""
 
     relationship: str
     program: str
     known_at: int | None
     facts: Facts
-    told: tuple[KnownFact, ...]
+    stated: tuple[StatedFact, ...]
     later: int
     erased: bool
 
     def words(self) -> dict[int, tuple[str, ...]]:
-        """What happened at each instant, and what is not to count."""
-        told = [(key, words_of(event) + ("" if stands else TAKEN_BACK)) for key, event, stands in self.told]
-        marks = [(key, NEVER_CAME) for key, fact in self.facts.items() if fact.position == NONE]
+        """What happened at each instant, and what does not count."""
+        stated = [(key, words_of(event) + ("" if stands else RETRACTED_LATER)) for key, event, stands in self.stated]
+        marks = [(key, NEVER_RECEIVED) for key, fact in self.facts.items() if fact.position == NONE]
         found: dict[int, tuple[str, ...]] = {}
-        for key, words in (*told, *marks):
+        for key, words in (*stated, *marks):
             found[key.time] = (*found.get(key.time, ()), words)
         return found
 
     def standing(self, upto: int) -> list[OfRelationship]:
-        return [event for key, event, stands in self.told if stands and key.time <= upto]
+        return [event for key, event, stands in self.stated if stands and key.time <= upto]
 
     def last_held(self, upto: int) -> int | None:
         """When the last session was held."""
-        held = (key.time for key, event, stands in self.told if stands and isinstance(event.data, SessionHeld))
+        held = (key.time for key, event, stands in self.stated if stands and isinstance(event.data, SessionHeld))
         return max((time for time in held if time <= upto), default=None)
 
 
-def knowledge_of(relationship: str, log: Sequence[Logged], known_at: int | None) -> Knowledge:
-    """From all events of the relationship in log order, those that were recorded up to `known_at`."""
+def known_history(relationship: str, log: Sequence[Logged], known_at: int | None) -> KnownHistory:
+    """From all events of the relationship in log order: those recorded up to `known_at`."""
     known = [(n, event) for n, event in log if known_at is None or to_micros(event.recordedtime) <= known_at]
     facts: dict[Key, Fact] = {}
-    first: dict[Key, OfRelationship] = {}
+    first_events: dict[Key, OfRelationship] = {}
     for position, event in known:
-        left = facts_of(event, position)
-        merge_into(facts, left)
-        for key, fact in left.items():
+        new_facts = facts_of(event, position)
+        merge_into(facts, new_facts)
+        for key, fact in new_facts.items():
             if facts[key].position == fact.position == position:
-                first[key] = event
-    return Knowledge(
+                first_events[key] = event
+    return KnownHistory(
         relationship=relationship,
         # As the first fact named it; it never changes.
         program=next((event.program for position, event in known if facts_of(event, position)), ""),
         known_at=known_at,
         facts=facts,
-        told=tuple(KnownFact(key, first[key], facts[key].stands) for key in sorted(first)),
+        stated=tuple(StatedFact(key, first_events[key], facts[key].stands) for key in sorted(first_events)),
         later=len(log) - len(known),
         erased=any(isinstance(event.data, RelationshipErased) for _, event in log),
     )
