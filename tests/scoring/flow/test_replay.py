@@ -85,7 +85,7 @@ def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, place:
 
 
 def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, place: HealEnvironment) -> None:
-    events = long_log(43, 40)
+    events = long_log(43, 20)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
         eventually(lambda: service.said("run_applied") > 3, what="the first runs")
@@ -103,7 +103,7 @@ def test_cut_off_anywhere_the_next_replay_goes_on(
 ) -> None:
     monkeypatch.setattr("services.scoring.flow.replay.replay.TOGETHER", 3)
     monkeypatch.setattr("services.scoring.flow.replay.replay.RECORDS_AT_ONCE", 60)
-    applied(scoring, place, with_late_facts(long_log(44, 16), 10))
+    applied(scoring, place, with_late_facts(long_log(44, 8), 8))
     before = table_of(place)
 
     for stage in ("computing", "following live scoring"):
@@ -137,7 +137,7 @@ def test_a_shadow_of_another_replay_is_only_dropped_when_asked(
 
 
 def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, place: HealEnvironment, tmp_path: Path) -> None:
-    applied(scoring, place, long_log(46, 16))
+    applied(scoring, place, long_log(46, 8))
     expected = rehearsed(origin(place, "kafka"))
 
     for file in (dumped(place, tmp_path), bare(place, tmp_path)):
