@@ -4,7 +4,7 @@ process takes in a test: per script one process imports all of it, and forks whe
 What is started is a process like any other, with an id, an environment and an exit code of its own, and it is killed,
 frozen and awaited like any other. Only what its script imports is there already: nothing of ours happens at import.
 What it shares with the others of its script is the order of sets of texts: that two lives of a service may differ in it
-is left to the journeys, which start the commands themselves."""
+is left to the journeys, which start the services themselves."""
 
 import atexit
 import json
@@ -20,6 +20,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
@@ -29,6 +30,18 @@ from services.runtime.gc_tuning import freeze_imports
 ROOT = Path(__file__).parents[1]
 SCORING = ROOT / "services" / "scoring" / "__main__.py"
 """`rapport scoring`."""
+RAPPORT = ROOT / "services" / "cli.py"
+"""`rapport` itself, for commands that end."""
+AHEAD = {
+    RAPPORT: (
+        "services.ingest.commands.programs",
+        "services.ingest.commands.token_command",
+        "services.scoring.__main__",
+        "services.topics.__main__",
+        "services.warehouse.__main__",
+    )
+}
+"""What a script imports only when it is asked for it."""
 REQUEST_BYTES = 2**16
 STATUS_BYTES, PID_BYTES = 4, 8
 
@@ -214,6 +227,8 @@ def _tell_who_ended(statuses: dict[int, int]) -> None:
 def _serve(script: str, number: str) -> None:
     with freeze_imports():
         runpy.run_path(script, run_name="imported")
+        for module in AHEAD.get(Path(script), ()):
+            import_module(module)
     arguments = _forked(socket.socket(fileno=int(number)))
     if arguments is not None:
         sys.argv = [script, *arguments]

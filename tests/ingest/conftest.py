@@ -19,6 +19,7 @@ from schemas.topics import TOKENS, TOPICS
 from services.ingest import service
 from services.ingest.console import write
 from services.ingest.domain.ids import pseudonym_of
+from services.ingest.flow.people import followers
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
@@ -33,6 +34,9 @@ from tests.receiver import eventually
 SOURCE = "urn:test:calendar"
 BATCH = "application/cloudevents-batch+json"
 DIGEST_KEY = "a digest key for tests only"
+RECENT = 500
+"""More than a test writes that looks back. Whoever follows the log reads so many records of each partition when it
+starts, which is with every gateway and every pair: with thousands, all of them those of other tests."""
 STRUCTURED = "application/cloudevents+json"
 
 
@@ -198,9 +202,11 @@ def broker(local_kafka: LocalKafka) -> Iterator[Settings]:
     """Settings that reach the broker, on which the topics exist and the log is projected all the time."""
     settings, stop = make_topics(local_kafka.bootstrap), threading.Event()
     with (
+        pytest.MonkeyPatch.context() as patched,
         projector(IngestSettings(kafka=settings.kafka), Health(), stop) as parts,
         closing(Reader(settings, None)) as reader,
     ):
+        patched.setattr(followers, "RECENT", RECENT)
         ASKED[settings.kafka] = reader
         thread = threading.Thread(target=supervise, args=(parts, stop))
         thread.start()

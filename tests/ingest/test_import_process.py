@@ -18,6 +18,7 @@ from tests.receiver import eventually
 ROOT = Path(__file__).parents[2]
 PER_SECOND = 1_000
 """An import that is to be interrupted takes some seconds on every machine."""
+EVENTS_OF_IT = 5_000
 
 
 # What runs in the background of a shell ignores SIGINT, and so would its children.
@@ -69,7 +70,7 @@ def test_an_interrupted_import_reports_its_last_line(broker: Settings, tmp_path:
 def test_an_interrupted_import_is_resumed(broker: Settings, tmp_path: Path) -> None:
     file, secret, port = tmp_path / "history.jsonl", make_token(broker), free_port(set())
     position = tmp_path / "history.jsonl.position.json"
-    file.write_text("".join(json.dumps(event()) + "\n" for _ in range(10_000)))
+    file.write_text("".join(json.dumps(event()) + "\n" for _ in range(EVENTS_OF_IT)))
     log = Log(broker, EVENTS.name)
     with running_gateway(broker.kafka, secret, ingest_port=port, ingest_token_rate=PER_SECOND):
         importing = start_import(file, port, secret)
@@ -84,9 +85,9 @@ def test_an_interrupted_import_is_resumed(broker: Settings, tmp_path: Path) -> N
     assert resumed.returncode == 0, said
     assert "continuing where the last import of this file was interrupted" in said
     new, repeated = (int(rest.split()[at]) for at in (0, 2))
-    assert new + repeated <= 10_000 - done + 200
-    assert done + new + repeated >= 10_000
-    assert log.growth() == 10_000
+    assert new + repeated <= EVENTS_OF_IT - done + 200
+    assert done + new + repeated >= EVENTS_OF_IT
+    assert log.growth() == EVENTS_OF_IT
     assert not position.exists()
 
 

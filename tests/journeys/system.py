@@ -2,26 +2,48 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import httpx
 from rich.console import Console
 
+from deploy.local.child import with_project
 from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
-from deploy.local.stack import Stack, StackConfig
-from tests import plain_http
+from deploy.local.stack import COMMAND_SECONDS, CommandFailedError, Stack, StackConfig
+from tests import plain_http, warm
 from tests.receiver import SECRET, Receiver, eventually, receiving
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
 # Where nobody looks at what is derived: every two seconds, that is half of what the warehouse does. Once a minute it
 # looks all the same.
 DERIVED_SELDOM = {"RAPPORT_WAREHOUSE_RECOMPUTE_SECONDS": "600"}
+
+
+class AskedStack(Stack):
+    """Its services start as everywhere. The commands that prepare it and that tests ask it by, twenty in a journey,
+    begin with everything imported: they begin as they are in the journey of the first event."""
+
+    def run(self, *arguments: str, **environment: str) -> str:
+        given = {**os.environ, **with_project(), **self.environment, **environment}
+        with TemporaryFile() as out:
+            process = warm.start(warm.RAPPORT, arguments, given, out.fileno())
+            try:
+                code = process.wait(COMMAND_SECONDS)
+            finally:
+                process.kill()
+            out.seek(0)
+            said = out.read().decode()
+        if code != 0:
+            raise CommandFailedError(f"rapport {' '.join(arguments)} failed ({code}):\n{said}")
+        return said
 
 
 @dataclass(frozen=True)
@@ -71,7 +93,7 @@ def system(data: Path, clock: ClockMode, **environment: str) -> Iterator[System]
             "RAPPORT_NOTIFY_WEBHOOK_ALLOW_PRIVATE": "true",
         }
         config = StackConfig(data=data, clock=clock, cache=CACHE, environment={**webhook, **environment})
-        with Stack(config, display_on(Console(file=io.StringIO()))) as stack:
+        with AskedStack(config, display_on(Console(file=io.StringIO()))) as stack:
             yield System(stack, receiver)
 
 

@@ -15,9 +15,9 @@ from deploy.local.data_folder import ClockMode
 from deploy.local.demo.progress import wait_until_caught_up
 from deploy.local.display import display_on
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from deploy.local.stack import Stack, StackConfig
+from deploy.local.stack import StackConfig
 from tests.conftest import WithTables
-from tests.journeys.system import CACHE, DERIVED_SELDOM, System, clock_reached, event
+from tests.journeys.system import CACHE, DERIVED_SELDOM, AskedStack, System, clock_reached, event
 from tests.receiver import SECRET, Receiver, receiving
 
 DAY = timedelta(days=1)
@@ -31,7 +31,7 @@ def test_the_system_grows_and_nobody_is_told_anything_twice(with_tables: WithTab
     """Every second pair falls silent after ten weeks; the others a year later, on the grown log."""
     with_tables(tmp_path / "data" / "clickhouse")
     with receiving() as receiver:
-        with Stack(config(tmp_path, receiver), quiet()) as stack:
+        with AskedStack(config(tmp_path, receiver), quiet()) as stack:
             whole = System(stack, receiver)
             token = whole.token("acme", "/test")
             send(whole, token, meetings(range(PAIRS), BEGIN), BEGIN + WEEKS * 7 * DAY)
@@ -42,7 +42,7 @@ def test_the_system_grows_and_nobody_is_told_anything_twice(with_tables: WithTab
 
         assert "8 partitions" in said
         assert "RAPPORT_LOG_EPOCH=1" in said
-        with Stack(config(tmp_path, receiver, RAPPORT_LOG_EPOCH="1"), quiet()) as stack:
+        with AskedStack(config(tmp_path, receiver, RAPPORT_LOG_EPOCH="1"), quiet()) as stack:
             whole = System(stack, receiver)
             assert whole.verify().strip().endswith("equal")
             assert rows(whole) == stored, "nothing is stored twice"

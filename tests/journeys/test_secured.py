@@ -19,8 +19,8 @@ from deploy.local.child import project_environment
 from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.services import NAMES, PROCESSES, StackProcess
-from deploy.local.stack import Stack, StackConfig
-from tests.journeys.system import CACHE, DERIVED_SELDOM, System, clock_reached, event
+from deploy.local.stack import StackConfig
+from tests.journeys.system import CACHE, DERIVED_SELDOM, AskedStack, System, clock_reached, event
 from tests.receiver import Receiver, eventually
 from tests.secured import (
     READER_PASSWORD,
@@ -64,7 +64,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
             clickhouse=signing_in["RAPPORT_CLICKHOUSE"],
             environment=signing_in | DERIVED_SELDOM,
         )
-        with Stack(config, display_on(Console(file=io.StringIO()))) as stack:
+        with AskedStack(config, display_on(Console(file=io.StringIO()))) as stack:
             yield Secured(System(stack, Receiver()), signing_in, broker)
 
 

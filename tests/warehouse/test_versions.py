@@ -16,10 +16,13 @@ from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
 from services.warehouse.flow.derived import DerivedTables
 from services.warehouse.settings import WarehouseSettings
+from tests.scoring.effort import PROPERTY
 from tests.warehouse.known_history import BEGIN, put
 from tests.warehouse.samples import changed, corrected, held, row, score
 
 HOUR = timedelta(hours=1)
+# Random histories are examples, as those of properties are: the engine is asked 60 questions about each.
+HISTORIES = min(3, max(1, PROPERTY.max_examples // 200))
 Known = dict[datetime, float]
 
 
@@ -85,7 +88,7 @@ def clickhouse(warehouse_server: LocalClickHouse) -> Iterator[ClickHouse]:
         yield found
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(HISTORIES))
 def test_what_was_known_at_a_moment_is_what_a_replay_of_the_log_up_to_then_gives(
     clickhouse: ClickHouse, seed: int
 ) -> None:

@@ -88,7 +88,7 @@ def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, enviro
 
 
 def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, environment: HealEnvironment) -> None:
-    events = long_log(43, 40)
+    events = long_log(43, 20)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
         eventually(lambda: service.output("run_applied") > 3, what="the first runs")
@@ -106,7 +106,7 @@ def test_cut_off_anywhere_the_next_replay_goes_on(
 ) -> None:
     monkeypatch.setattr("services.scoring.flow.replay.replay.RELATIONSHIPS_PER_PORTION", 3)
     monkeypatch.setattr("services.scoring.flow.replay.replay.RECORDS_AT_ONCE", 60)
-    applied(scoring, environment, with_late_facts(long_log(44, 16), 10))
+    applied(scoring, environment, with_late_facts(long_log(44, 8), 8))
     before = table_of(environment)
 
     for stage in ("computing", "following live scoring"):
@@ -146,7 +146,7 @@ def test_a_shadow_of_another_replay_is_only_dropped_when_asked(
 
 
 def test_every_source_gives_the_rows_of_the_log(scoring: Scoring, environment: HealEnvironment, tmp_path: Path) -> None:
-    applied(scoring, environment, long_log(46, 16))
+    applied(scoring, environment, long_log(46, 8))
     expected = rehearsed(origin(environment, "kafka"))
 
     for file in (dump(environment, tmp_path), bare(environment, tmp_path)):
