@@ -160,6 +160,11 @@ def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
+def with_ids_as_text(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
+    """The same data with whole numbers as text where the type has an id: databases count, and an id is text to us."""
+    return {member: _as_text(value) if member in _texts(name) else value for member, value in data.items()}
+
+
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
     """What is wrong with the data of an event, each with its path in it; empty if nothing is."""
     try:
@@ -193,6 +198,22 @@ def _payloads() -> Mapping[str, type[Payload]]:
     found = {type_of(model): model.model_fields["data"].annotation for model in get_args(OfRelationship)}
     closed = ADMIN_TYPES | {RETRACTED}
     return {name: data for name, data in found.items() if name not in closed}
+
+
+@cache
+def _texts(name: str) -> frozenset[str]:
+    """The members that are text, or a list of it."""
+    return frozenset(member for member, one in _payloads()[name].model_fields.items() if _is_text(one.annotation))
+
+
+def _is_text(annotation: object) -> bool:
+    return annotation is str or any(map(_is_text, get_args(annotation)))
+
+
+def _as_text(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return str(value) if type(value) is int else value
 
 
 def _fields(name: str) -> Mapping[str, bool]:

@@ -140,6 +140,7 @@ def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, All
     words = frozenset(word for question in questions for word in (*question.values, *question.when))
     whole, named = allow_list(TypeformAnswer).members, _one_of(words)
     if words:
+        yield "text", named
         yield "choice", AllowList(members=dict.fromkeys(("id", "ref", "label"), named))
         yield "choices", AllowList(members=dict.fromkeys(("ids", "refs", "labels"), AllowList(items=named)))
     if words & {"true", "false"}:
