@@ -2,7 +2,7 @@
 of a booking may be told before the booking, and a part of a change before an earlier one."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -63,6 +63,10 @@ class Revision(NamedTuple):
         others = [self._others_than(side, versions) for side in missing]
         of_both = len(frozenset.intersection(*others)) if others else 0
         return all(guests.unknown > len(one) for one in others) and guests.unknown >= len(missing) + of_both
+
+    def is_of(self, booked: Iterable[Relationship]) -> bool:
+        """Whether all who are known to take part are of pairs that are booked: none of theirs is missing."""
+        return self.guests.present <= frozenset[str]().union(*(one.people for one in booked))
 
     def _others_than(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
         """The strangers who are nobody of that side: they were asked beside each of it."""

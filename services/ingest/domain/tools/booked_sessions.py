@@ -113,8 +113,7 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
             events += _what_became(said, scope, slot, since, versions)
         else:
             out = _left_out(slot.relationship, since, versions)
-            is_left = out is not None and slot.known.cancelled
-            move = () if is_left else tuple(_moved_to(as_move(said), scope, slot, since))
+            move = () if out and slot.known.cancelled else tuple(_moved_to(as_move(said), scope, slot, since))
             if is_copy and slot in stay:
                 # It stands on the log of what it is a copy: what is told of it next may name nothing but its id. Of one
                 # that does not name the pair nobody knows that it is theirs.
@@ -127,6 +126,8 @@ def booked(said: Booked, scope: ConnectionScope, projection: Projection) -> Resu
     off = (slot for slot in unnamed if slot not in may_stay and not _was_told_since(slot, said.time))
     gone = (slot for slot in off if not _is_back(slot, later, versions))
     events += [_cancellation(said, scope, slot) for slot in gone]
+    if may_stay and isinstance(slots, Rejected) and this.is_of(slot.relationship for slot in may_stay):
+        slots = UNCHANGED
     if isinstance(slots, Rejected) and events:
         return PartlyBooked(tuple(events), slots)
     return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)
