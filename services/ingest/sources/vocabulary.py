@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, NamedTuple, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
@@ -120,6 +120,10 @@ RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Of `data.origin`.
 LONGEST_NATIVE_ID = 256
+KINDS = frozenset({str, date, AwareDatetime})
+# A day, also as JavaScript writes one, or with the offset that XML Schema lets a day have.
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+NO_DAY = "0000-00-00"
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 LIKENESS = 0.5
 
@@ -160,9 +164,24 @@ def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
-def with_ids_as_text(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
-    """The same data with whole numbers as text where the type has an id: databases count, and an id is text to us."""
-    return {member: _as_text(value) if member in _texts(name) else value for member, value in data.items()}
+def as_meant(
+    name: str, data: Mapping[str, object], time_of: Callable[[object], datetime | Rejected]
+) -> Mapping[str, object] | Rejected:
+    """The same data as the type has it: times as `time_of` reads them, midnights as the days that they begin, and
+    whole numbers as text where it has an id, for databases count. What may be missing, and is empty, is missing."""
+    meant: dict[str, object] = {}
+    for member, value in data.items():
+        kind = _kinds(name).get(member)
+        if kind is AwareDatetime and value != "":
+            at = time_of(value)
+            if isinstance(at, Rejected):
+                return within(member, at)
+            meant[member] = to_rfc3339(at)
+        elif kind is date:
+            meant[member] = _as_day(value)
+        else:
+            meant[member] = _as_text(value) if kind is str else value
+    return {member: value for member, value in meant.items() if value != "" or member in required(name)}
 
 
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
@@ -201,13 +220,21 @@ def _payloads() -> Mapping[str, type[Payload]]:
 
 
 @cache
-def _texts(name: str) -> frozenset[str]:
-    """The members that are text, or a list of it."""
-    return frozenset(member for member, one in _payloads()[name].model_fields.items() if _is_text(one.annotation))
+def _kinds(name: str) -> Mapping[str, object]:
+    """Of the members that are text, days or times, or lists of them."""
+    fields = _payloads()[name].model_fields.items()
+    kinds = {field.alias or attribute: _parts(field.annotation) & KINDS for attribute, field in fields}
+    return {member: kind for member, found in kinds.items() for kind in found}
 
 
-def _is_text(annotation: object) -> bool:
-    return annotation is str or any(map(_is_text, get_args(annotation)))
+def _parts(annotation: object) -> frozenset[object]:
+    return frozenset({annotation}).union(*map(_parts, get_args(annotation)))
+
+
+def _as_day(value: object) -> object:
+    """Empty where there is none."""
+    found = _MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if found is None else "" if found[1] == NO_DAY else found[1]
 
 
 def _as_text(value: object) -> object:

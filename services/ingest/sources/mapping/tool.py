@@ -34,7 +34,7 @@ from services.ingest.sources.mapping.settings import (
 )
 from services.ingest.sources.tool import RawPayloads, Received, Tool, ToolSettings, as_it_came, as_records, prove_bearer
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_one, with_ids_as_text
+from services.ingest.sources.vocabulary import as_meant, as_one
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
@@ -266,15 +266,18 @@ class _Applied:
             return rejected(
                 "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
             )
-        data = data_of(rule.data, self.scope)
+        given = data_of(rule.data, self.scope)
+        data = given if isinstance(given, Rejected) else as_meant(str(rule.type), given, self._moment)
         if isinstance(data, Rejected):
             return within("data", data)
-        return {
-            "by": by[0] if by else None,
-            "people": people,
-            "relationship": visible(relationship),
-            "data": with_ids_as_text(str(rule.type), data),
-        }
+        return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
+
+    def _moment(self, value: object) -> datetime | Rejected:
+        """One that says its offset is read whatever the settings say of the others."""
+        try:
+            return ZONED.validate_python(value)
+        except ValidationError:
+            return time_of(value, self.settings)
 
     def _people(self, value: object) -> tuple[Person, ...] | Rejected:
         return people_of(value, self.settings)
