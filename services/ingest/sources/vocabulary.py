@@ -120,10 +120,12 @@ RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Of `data.origin`.
 LONGEST_NATIVE_ID = 256
-KINDS = frozenset({str, date, AwareDatetime})
+KINDS = frozenset({str, int, float, date, AwareDatetime})
 # A day, also as JavaScript writes one, or with the offset that XML Schema lets a day have.
 _MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
 NO_DAY = "0000-00-00"
+# As JSON has it: in 007 and 1,5 nobody knows what is meant.
+_IN_QUOTES = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 LIKENESS = 0.5
 
@@ -184,6 +186,12 @@ def as_meant(
     return {member: value for member, value in meant.items() if value != "" or member in required(name)}
 
 
+def with_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
+    """The same data, from where there is nothing but text, with numbers where the type has them."""
+    numbers = {member for member, kind in _kinds(name).items() if kind in (int, float)}
+    return {member: _as_number(value) if member in numbers else value for member, value in data.items()}
+
+
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
     """What is wrong with the data of an event, each with its path in it; empty if nothing is."""
     try:
@@ -221,7 +229,7 @@ def _payloads() -> Mapping[str, type[Payload]]:
 
 @cache
 def _kinds(name: str) -> Mapping[str, object]:
-    """Of the members that are text, days or times, or lists of them."""
+    """Of the members that are text, numbers, days or times, or lists of them."""
     fields = _payloads()[name].model_fields.items()
     kinds = {field.alias or attribute: _parts(field.annotation) & KINDS for attribute, field in fields}
     return {member: kind for member, found in kinds.items() for kind in found}
@@ -229,6 +237,11 @@ def _kinds(name: str) -> Mapping[str, object]:
 
 def _parts(annotation: object) -> frozenset[object]:
     return frozenset({annotation}).union(*map(_parts, get_args(annotation)))
+
+
+def _as_number(value: object) -> object:
+    is_one = isinstance(value, str) and _IN_QUOTES.fullmatch(value.strip())
+    return json.loads(str(value)) if is_one else value
 
 
 def _as_day(value: object) -> object:

@@ -45,7 +45,7 @@ from services.ingest.sources.typeform.model import (
     word,
 )
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import Circle, Scale, as_one, native_id
+from services.ingest.sources.vocabulary import Circle, Scale, as_one, native_id, with_numbers
 
 
 def take(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
@@ -283,7 +283,7 @@ def _answered(form: FilledIn, circle: Circle, name: str, question: TypeformQuest
             time=form.response.submitted_at,
             native=Native("form_response", native_id(token)),
             type=question.type,
-            data={**data, **hidden},
+            data={**data, **with_numbers(question.type, hidden)},
             by=circle.by,
             people=circle.others,
             relationship=circle.relationship,
