@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
-from deploy.local.child import with_project
+from deploy.local.child import project_environment
 from deploy.local.data_folder import ClockMode
 from deploy.local.display import display_on
 from deploy.local.stack import COMMAND_SECONDS, CommandFailedError, Stack, StackConfig
@@ -32,7 +32,7 @@ class AskedStack(Stack):
     begin with everything imported: they begin as they are in the journey of the first event."""
 
     def run(self, *arguments: str, **environment: str) -> str:
-        given = {**os.environ, **with_project(), **self.environment, **environment}
+        given = {**os.environ, **project_environment(), **self.environment, **environment}
         with TemporaryFile() as out:
             process = warm.start(warm.RAPPORT, arguments, given, out.fileno())
             try:

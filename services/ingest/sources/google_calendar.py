@@ -55,7 +55,6 @@ from services.ingest.sources.vendor_model import (
     MaybeIdent,
     MaybePersonId,
     MaybeText,
-    MaybeWord,
     VendorModel,
     Zoned,
     blank_if_invalid,
@@ -72,6 +71,7 @@ RECURS = Leaf("that it recurs", lambda _, __: CUT)
 # Rooms and shared calendars have addresses but are not people: a room is invited like a person, some copies omit that
 # it is a resource, and a shared calendar is the organizer of its entries.
 NON_PERSON_DOMAINS = ("@resource.calendar.google.com", "@group.calendar.google.com", "@import.calendar.google.com")
+KINDS = in_any_case("", "default", "focusTime", "outOfOffice", "workingLocation", "birthday", "fromGmail")
 SECRET = in_any_case("private", "confidential")
 ANSWERS = in_any_case("needsAction", "declined", "tentative", "accepted")
 CANCELLED_STATUSES = frozenset({"cancelled", "canceled"})
@@ -92,7 +92,7 @@ UID = Leaf("an id, or its digest where it may be text", lambda uid, pseudonym: p
 class _GoogleHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
     status: Annotated[MaybeText, STATUS] = ""
-    kind: MaybeWord = Field("", alias="eventType")
+    kind: Annotated[MaybeText, KINDS] = Field("", alias="eventType")
     etag: MaybeIdent = ""
     updated: Zoned
     recurrence: tuple[Annotated[str | None, RECURS], ...] | None = None

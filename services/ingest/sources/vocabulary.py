@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
 from typing import Annotated, NamedTuple, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.events import ADMIN_TYPES, OfRelationship, type_of
 from schemas.payloads import OneSided, Payload
@@ -120,6 +120,12 @@ RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Limit of `data.origin`.
 LONGEST_NATIVE_ID = 256
+KINDS = frozenset({str, int, float, date, AwareDatetime})
+# A day, also as JavaScript writes one, or with the offset that XML Schema lets a day have.
+_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+NO_DAY = "0000-00-00"
+# As JSON has it: in 007 and 1,5 nobody knows what is meant.
+_IN_QUOTES = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 SIMILARITY_CUTOFF = 0.5
 
@@ -161,6 +167,32 @@ def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
+def as_meant(
+    name: str, data: Mapping[str, object], time_of: Callable[[object], datetime | Rejected]
+) -> Mapping[str, object] | Rejected:
+    """The same data as the type has it: times as `time_of` reads them, midnights as the days that they begin, and
+    whole numbers as text where it has an id, for databases count. What may be missing, and is empty, is missing."""
+    meant: dict[str, object] = {}
+    for member, value in data.items():
+        kind = _kinds(name).get(member)
+        if kind is AwareDatetime and value != "":
+            at = time_of(value)
+            if isinstance(at, Rejected):
+                return within(member, at)
+            meant[member] = to_rfc3339(at)
+        elif kind is date:
+            meant[member] = _as_day(value)
+        else:
+            meant[member] = _as_text(value) if kind is str else value
+    return {member: value for member, value in meant.items() if value != "" or member in required(name)}
+
+
+def with_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
+    """The same data, from where there is nothing but text, with numbers where the type has them."""
+    numbers = {member for member, kind in _kinds(name).items() if kind in (int, float)}
+    return {member: _as_number(value) if member in numbers else value for member, value in data.items()}
+
+
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
     """Return the faults of an event's data, each with its path; empty if it is valid."""
     try:
@@ -194,6 +226,35 @@ def _payloads() -> Mapping[str, type[Payload]]:
     found = {type_of(model): model.model_fields["data"].annotation for model in get_args(OfRelationship)}
     excluded = ADMIN_TYPES | {RETRACTED}
     return {name: data for name, data in found.items() if name not in excluded}
+
+
+@cache
+def _kinds(name: str) -> Mapping[str, object]:
+    """Of the members that are text, numbers, days or times, or lists of them."""
+    fields = _payloads()[name].model_fields.items()
+    kinds = {field.alias or attribute: _parts(field.annotation) & KINDS for attribute, field in fields}
+    return {member: kind for member, found in kinds.items() for kind in found}
+
+
+def _parts(annotation: object) -> frozenset[object]:
+    return frozenset({annotation}).union(*map(_parts, get_args(annotation)))
+
+
+def _as_number(value: object) -> object:
+    is_one = isinstance(value, str) and _IN_QUOTES.fullmatch(value.strip())
+    return json.loads(str(value)) if is_one else value
+
+
+def _as_day(value: object) -> object:
+    """Empty where there is none."""
+    found = _MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if found is None else "" if found[1] == NO_DAY else found[1]
+
+
+def _as_text(value: object) -> object:
+    if isinstance(value, list):
+        return [_as_text(one) for one in value]
+    return str(value) if type(value) is int else value
 
 
 def _fields(name: str) -> Mapping[str, bool]:

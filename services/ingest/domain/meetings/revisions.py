@@ -2,7 +2,7 @@
 arrive before the booking, and a partial change before an earlier one."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -62,6 +62,10 @@ class Revision(NamedTuple):
         others = [self._strangers_not_of(side, versions) for side in missing]
         of_both = len(frozenset.intersection(*others)) if others else 0
         return all(guests.unknown > len(one) for one in others) and guests.unknown >= len(missing) + of_both
+
+    def is_of(self, booked: Iterable[Relationship]) -> bool:
+        """Whether all identified participants belong to pairs that are booked: none of their pairs is missing."""
+        return self.guests.present <= frozenset[str]().union(*(one.people for one in booked))
 
     def _strangers_not_of(self, side: frozenset[str], versions: Sequence["Revision"]) -> frozenset[str]:
         """The strangers who cannot be anybody of that side: each of its people was invited next to them."""

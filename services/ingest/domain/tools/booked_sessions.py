@@ -92,6 +92,8 @@ def resolve_booking(change: Booked, scope: ConnectionScope, projection: Projecti
     off = (slot for slot in unnamed if slot not in possibly_named and not _changed_since(slot, change.time))
     gone = (slot for slot in off if not _is_rebooked(slot, later, versions))
     events += [_cancellation(change, scope, slot) for slot in gone]
+    if possibly_named and isinstance(slots, Rejected) and this.is_of(slot.relationship for slot in possibly_named):
+        slots = UNCHANGED
     if isinstance(slots, Rejected) and events:
         return PartlyBooked(tuple(events), slots)
     return tuple(events) or (slots if isinstance(slots, Ignored | Rejected) else UNCHANGED)

@@ -42,15 +42,18 @@ from services.ingest.sources.tool import (
     verify_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import combine
+from services.ingest.sources.vocabulary import as_meant, combine
 
 LONGEST_ID = 512
 MOST_PEOPLE = 100
 LONGEST_PERSON = 320
 ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
 LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
-# As Ruby writes it.
+# As Ruby writes it: with the name of UTC, or a blank before the offset.
 _NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
+_APART = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
+# As Java writes it, and RFC 9557 has it: what stands in brackets behind an offset says no other time.
+_IN_BRACKETS = re.compile(r"(?<=[Zz\d])(\[[\w/+:=-]{1,64}\])+$", re.ASCII)
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
@@ -83,8 +86,9 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
 
 def _parse_time(value: object, settings: MappingSettings) -> datetime:
     if isinstance(value, str) and len(value) <= LONGEST_WRITTEN:
-        iso = value if settings.times == "iso8601" else in_iso(value.strip(), settings.times)
-        value = _NAMED_UTC.sub("Z", iso)
+        written = _IN_BRACKETS.sub("", value.strip())
+        iso = written if settings.times == "iso8601" else in_iso(written, settings.times)
+        value = _APART.sub("", _NAMED_UTC.sub("Z", iso))
     if settings.time_zone is None:
         return ZONED.validate_python(value)
     try:
@@ -272,10 +276,18 @@ class _RuleApplication:
             return rejected(
                 "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
             )
-        data = data_of(rule.data, self.scope)
+        given = data_of(rule.data, self.scope)
+        data = given if isinstance(given, Rejected) else as_meant(str(rule.type), given, self._moment)
         if isinstance(data, Rejected):
             return within("data", data)
         return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
+
+    def _moment(self, value: object) -> datetime | Rejected:
+        """One that says its offset is read whatever the settings say of the others."""
+        try:
+            return ZONED.validate_python(value)
+        except ValidationError:
+            return time_of(value, self.settings)
 
     def _people(self, value: object) -> tuple[Person, ...] | Rejected:
         return people_of(value, self.settings)

@@ -53,7 +53,7 @@ INHERITED = (
 
 def with_master_data(listed: Sequence[object]) -> list[object]:
     """Fill in the inherited members of every occurrence whose master is in the list."""
-    series = [one for one in listed if isinstance(one, dict) and one.get("type") == MASTER]
+    series = [one for one in listed if isinstance(one, dict) and _is_a(MASTER, one)]
     masters = {one["id"]: one for one in series if isinstance(one.get("id"), str)}
     inherited = {name: {key: one[key] for key in INHERITED if key in one} for name, one in masters.items()}
     return [{**inherited.get(one["seriesMasterId"], {}), **one} if _is_sparse(one) else one for one in listed]
@@ -65,13 +65,18 @@ def without_master(listed: Iterable[object]) -> list[str]:
 
 
 def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
-    if not isinstance(one, dict) or one.get("type") != OCCURRENCE or "organizer" in one:
+    if not isinstance(one, dict) or not _is_a(OCCURRENCE, one) or "organizer" in one:
         return False
     return isinstance(one.get("seriesMasterId"), str)
 
 
+def _is_a(kind: str, one: dict[str, object]) -> bool:
+    return str(one.get("type")).casefold() == kind.casefold()
+
+
 NATIVE_TYPE = "event"
 DECLINED, ROOM = "declined", "resource"
+TYPES = in_any_case("", MASTER, OCCURRENCE, ALONE, "exception")
 KINDS = in_any_case("required", "optional", ROOM)
 ANSWERS = in_any_case("none", "organizer", "tentativelyAccepted", "accepted", DECLINED, "notResponded")
 
@@ -91,7 +96,7 @@ UID = Leaf(
 
 class _GraphHead(VendorModel):
     id: Annotated[str, Field(min_length=1, max_length=1024), ID]
-    kind: MaybeWord = Field("", alias="type")
+    kind: Annotated[MaybeText, TYPES] = Field("", alias="type")
     etag: MaybeIdent = Field("", alias="@odata.etag")
     change_key: MaybeIdent = Field("", alias="changeKey")
     changed: ZonedOrUtc = Field(alias=CHANGED)

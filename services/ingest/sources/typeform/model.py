@@ -163,13 +163,15 @@ class TypeformAnswer(Questioned):
     boolean: Annotated[bool | None, Field(strict=True)] = None
     date: Annotated[MaybeText, TIME] = ""
     email: MaybeAddress = ""
+    # Of a dropdown, in which it is one of the choices; of other questions only what settings name is kept of it.
+    text: Name = ""
     choice: Choice | None = None
     choices: Choices | None = None
 
     @property
     def names(self) -> frozenset[str]:
         """The names by which settings may refer to the answer."""
-        found: set[str] = set()
+        found = {self.text}
         if self.choice:
             found |= {self.choice.id, self.choice.ref, self.choice.label}
         if self.choices:

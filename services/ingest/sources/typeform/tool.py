@@ -45,7 +45,7 @@ from services.ingest.sources.typeform.model import (
     word,
 )
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import Parties, Scale, combine, native_id
+from services.ingest.sources.vocabulary import Parties, Scale, combine, native_id, with_numbers
 
 
 def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
@@ -143,6 +143,7 @@ def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, All
     words = frozenset(word for question in questions for word in (*question.values, *question.when))
     fields, named = allow_list(TypeformAnswer).members, _one_of(words)
     if words:
+        yield "text", named
         yield "choice", AllowList(members=dict.fromkeys(("id", "ref", "label"), named))
         yield "choices", AllowList(members=dict.fromkeys(("ids", "refs", "labels"), AllowList(items=named)))
     if words & {"true", "false"}:
@@ -286,7 +287,7 @@ def _translate_answer(form: IndexedResponse, parties: Parties, name: str, questi
             time=form.response.submitted_at,
             native=Native("form_response", native_id(token)),
             type=question.type,
-            data={**data, **hidden},
+            data={**data, **with_numbers(question.type, hidden)},
             by=parties.by,
             people=parties.others,
             relationship=parties.relationship,
