@@ -4,11 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 EXTRAS := ingest,scoring,analysis,warehouse,notify,local,dev
-# Much of a test's time is waiting for real parts: three at once leave 30 % of two cores idle. Each process has a broker
-# of its own, and takes 15 s of CPU more to collect the tests and to start that.
+# Much of a test's time is waiting for real parts: three processes keep two cores busy. Each has a broker of its own.
 # Files begin in the order of tests/conftest.py, the slow ones first.
 # Compiled sources are kept: each of several hundred processes would else compile all that it imports.
-PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test check format drills clean
