@@ -13,7 +13,7 @@ from schemas.scores import Name
 
 ClosingReason = Literal["acted", "knew", "agreed_pause", "data_wrong", "no_reply"]
 NoteText = Annotated[str, Field(max_length=500, pattern=r"^[^\x00-\x1F\x7F-\x9F]*$")]
-MOST_PROGRAMS = 200
+MAX_PROGRAMS = 200
 
 
 class Acknowledge(Message):
@@ -127,7 +127,7 @@ class AlertCommand(Message):
     tenant: Id
     by: Id
     at: Instant
-    programs: Annotated[tuple[Id, ...], Field(max_length=MOST_PROGRAMS)] | None = None
+    programs: Annotated[tuple[Id, ...], Field(max_length=MAX_PROGRAMS)] | None = None
     alert: AlertReference | None = None
     act: Annotated[Act, Field(discriminator="kind")]
 

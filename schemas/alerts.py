@@ -20,11 +20,11 @@ DeliveryState = Literal["planned", "held", "started", "unknown", "delivered", "d
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 DedupKey = Annotated[str, Field(max_length=64, pattern=r"^[0-9a-f]{32}-[0-9]+$")]
 Sentence = Annotated[str, Field(max_length=200)]
-MOST_ITEMS = 9
+MAX_ITEMS = 9
 """Listed in a message beside its first alert: nobody reads a list of more than ten lines. Further alerts are
 counted."""
-MOST_PEOPLE = 100
-MOST_BODY = 60_000
+MAX_PEOPLE = 100
+MAX_BODY = 60_000
 """Characters: more than any channel accepts. With all items the record still fits into its topic."""
 
 
@@ -164,10 +164,10 @@ class Delivery(Message):
     started_at: Instant | None = None
     changed_at: Instant
     alert: Alert
-    items: Annotated[tuple[DeliveryItem, ...], Field(max_length=MOST_ITEMS)] = ()
+    items: Annotated[tuple[DeliveryItem, ...], Field(max_length=MAX_ITEMS)] = ()
     more: Count = 0
-    body: Annotated[str, Field(max_length=MOST_BODY)] | None = None
-    people: Annotated[tuple[Id, ...], Field(max_length=MOST_PEOPLE)] = ()
+    body: Annotated[str, Field(max_length=MAX_BODY)] | None = None
+    people: Annotated[tuple[Id, ...], Field(max_length=MAX_PEOPLE)] = ()
     repeat: bool = False
     fallback_of: Hash | None = None
     person: Id | None = None

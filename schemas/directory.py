@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from schemas.events import partition_key
 from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri, TimeZone
 
-MOST_ADDRESSES, MOST_IDENTITIES = 100, 200
+MAX_ADDRESSES, MAX_IDENTITIES = 100, 200
 """Far more than anybody has; a record with all of them stays well below the topic's limit."""
 
-MOST_CHANGES = 20
+MAX_CHANGES = 20
 """The latest changes of one person's employment: two a year for ten years."""
 
 
@@ -26,8 +26,8 @@ class ToolIdentity(Message):
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Addresses = Annotated[tuple[Address, ...], Field(max_length=MOST_ADDRESSES)]
-Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MOST_IDENTITIES)]
+Addresses = Annotated[tuple[Address, ...], Field(max_length=MAX_ADDRESSES)]
+Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MAX_IDENTITIES)]
 Status = Literal["active", "leave", "exited"]
 
 
@@ -66,7 +66,7 @@ class Participant(Message):
     time_zone: TimeZone
     status: Status = "active"
     consent: bool
-    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MOST_CHANGES, exclude_if=_is_empty)] = ()
+    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MAX_CHANGES, exclude_if=_is_empty)] = ()
     recordedtime: Instant
 
 

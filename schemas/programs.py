@@ -12,7 +12,7 @@ from schemas.primitives import Id, Instant, Message, SourceUri, TimeZone
 # A version takes effect at least this long after it was recorded, so that no row that was emitted changes.
 PROFILE_NOTICE = timedelta(hours=1)
 # Each is far beyond what a programme needs; all together fit into a record of the topic.
-MOST_LEVELS, MOST_HOLIDAYS, MOST_SOURCES, MOST_PROFILES = 32, 1_000, 200, 200
+MAX_LEVELS, MAX_HOLIDAYS, MAX_SOURCES, MAX_PROFILES = 32, 1_000, 200, 200
 Weight = Annotated[float, Field(ge=0, le=100)]
 
 
@@ -33,13 +33,13 @@ class Weights(Message):
 class WatchLevels(Message):
     """Levels at whose crossing a row is emitted; alert rules may only use these levels."""
 
-    health: Annotated[tuple[Annotated[float, Field(gt=0, lt=100)], ...], Field(max_length=MOST_LEVELS)] = (
+    health: Annotated[tuple[Annotated[float, Field(gt=0, lt=100)], ...], Field(max_length=MAX_LEVELS)] = (
         75,
         50,
         40,
         25,
     )
-    risk: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(max_length=MOST_LEVELS)] = (0.55, 0.70)
+    risk: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(max_length=MAX_LEVELS)] = (0.55, 0.70)
 
 
 Coefficient = Annotated[float, Field(ge=0, le=100)]
@@ -124,7 +124,7 @@ def certainty(evidence: CalibrationEvidence | None, *, calibrated: bool) -> str:
     return "calibrated on this organisation's history" if calibrated else "uncalibrated: general defaults"
 
 
-Profiles = Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MOST_PROFILES)]
+Profiles = Annotated[tuple[Profile, ...], Field(min_length=1, max_length=MAX_PROFILES)]
 """All versions of a programme's profile, oldest first."""
 
 
@@ -180,8 +180,8 @@ class Programme(Message):
     coordinator: Id | None = None
     deputy: Id | None = None
     manager: Id | None = None
-    holidays: Annotated[tuple[date, ...], Field(max_length=MOST_HOLIDAYS)] = ()
-    sources: Annotated[tuple[Source, ...], Field(max_length=MOST_SOURCES)] = ()
+    holidays: Annotated[tuple[date, ...], Field(max_length=MAX_HOLIDAYS)] = ()
+    sources: Annotated[tuple[Source, ...], Field(max_length=MAX_SOURCES)] = ()
     profiles: Profiles = (DEFAULT_PROFILE,)
     recordedtime: Instant
 

@@ -9,7 +9,7 @@ from schemas.programs import WatchLevels
 from schemas.rules import (
     LEVELLED,
     LONGEST_HOLD,
-    MOST_TIERS,
+    MAX_TIERS,
     NO_TIME,
     SCORE_MEASURES,
     Drawdown,
@@ -19,13 +19,13 @@ from schemas.rules import (
     more_urgent,
 )
 
-MOST_POINTS = 100
+MAX_POINTS = 100
 HEALTH_MEASURES = frozenset({"health", "drawdown"})
 """Measures for which a score that rests on too few facts is ignored."""
-LEAST_GAP = {"health": 5.0, "risk": 0.05, "share": 0.02, "watermark": 0.5, "lag": 0.5}
+MIN_GAP = {"health": 5.0, "risk": 0.05, "share": 0.02, "watermark": 0.5, "lag": 0.5}
 """The minimum distance between firing and clearing level: within it a value fluctuates from day to day without
 meaning."""
-LEAST_REGAINED = 0.1
+MIN_REGAINED = 0.1
 MILLIONTH = 1e-6
 """Levels are multiples of it."""
 
@@ -56,7 +56,7 @@ def faults(rule: Rule) -> list[str]:
 
 
 def _faults_of_all(rule: Rule) -> list[str]:
-    found = [] if 1 <= len(rule.tiers) <= MOST_TIERS else [f"needs 1 to {MOST_TIERS} tiers"]
+    found = [] if 1 <= len(rule.tiers) <= MAX_TIERS else [f"needs 1 to {MAX_TIERS} tiers"]
     if rule.least_confidence and rule.measure not in HEALTH_MEASURES:
         found.append("only rules of health wait for confidence: the others need no facts to be of use")
     if not NO_TIME <= rule.keep <= LONGEST_HOLD:
@@ -65,8 +65,8 @@ def _faults_of_all(rule: Rule) -> list[str]:
         found.append("keep: a request for support that is resolved is over")
     if rule.min_points != 1 and rule.measure not in SCORE_MEASURES:
         found.append(f"min_points: one row says all that there is to say of {rule.measure}")
-    elif not 1 <= rule.min_points <= MOST_POINTS:
-        found.append(f"min_points: {rule.min_points} does not lie between 1 and {MOST_POINTS}")
+    elif not 1 <= rule.min_points <= MAX_POINTS:
+        found.append(f"min_points: {rule.min_points} does not lie between 1 and {MAX_POINTS}")
     return found
 
 
@@ -93,8 +93,8 @@ def _faults_of_a_fall(rule: Rule, drop: Drawdown | None) -> list[str]:
         found.append("a window is longer than 0 h, and no hold is below it")
     elif rule.longest_hold > LONGEST_HOLD:
         found.append(f"the window and the longer hold are {hours(rule.longest_hold)}, over {hours(LONGEST_HOLD)}")
-    if not LEAST_REGAINED <= drop.regained <= 1:
-        found.append(f"to clear must be stricter than not to fire: a share of {LEAST_REGAINED} to 1 is to be regained")
+    if not MIN_REGAINED <= drop.regained <= 1:
+        found.append(f"to clear must be stricter than not to fire: a share of {MIN_REGAINED} to 1 is to be regained")
     if not drop.window < drop.settles:
         found.append("a new level settles after the window: before, the fall would fire again")
     return found
@@ -135,7 +135,7 @@ def _disorder(rule: Rule) -> list[str]:
     for mild, severe in zip(rule.tiers, rule.tiers[1:], strict=False):
         if not _worse(rule.measure, severe.level, mild.level) or not more_urgent(severe.urgency, mild.urgency):
             found.append("each tier must be worse and more urgent than the one before")
-    gap = LEAST_GAP[rule.measure]
+    gap = MIN_GAP[rule.measure]
     if any(not _worse(rule.measure, tier.level, rule.clear_level, gap) for tier in rule.tiers):
         found.append(f"the clear level must be stricter than every tier: better by a gap of at least {gap:g}")
     return found

@@ -19,7 +19,7 @@ DEFAULTS: Mapping[str, Rule] = {rule.name: rule for rule in (*RULES, *SUBJECT_RU
 """The rules of a programme that has set no others."""
 SHADOW_NOTICE = timedelta(hours=1)
 """How long before a new version may page its shadow result is published, so that the version can be withdrawn."""
-LEAST_SHADOW_HOURS, LONGEST_SHADOW_HOURS = 2, 168
+MIN_SHADOW_HOURS, LONGEST_SHADOW_HOURS = 2, 168
 """Rows are kept for two weeks. With a week of history before it, a shadow of one week is evaluated as if the rule had
 always been active."""
 Hours = Annotated[float, Field(ge=0, le=24 * 366)]
@@ -85,7 +85,7 @@ class RuleSet(Message):
     tenant: Id
     program: Id
     version: Id
-    shadow_hours: Annotated[float, Field(ge=LEAST_SHADOW_HOURS, le=LONGEST_SHADOW_HOURS)] = 24
+    shadow_hours: Annotated[float, Field(ge=MIN_SHADOW_HOURS, le=LONGEST_SHADOW_HOURS)] = 24
     rules: RuleChanges
 
 

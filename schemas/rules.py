@@ -16,7 +16,7 @@ LOW_CONFIDENCE = 0.25
 """Below it a health score rests on too few facts to call somebody (services/scoring/README.md)."""
 LONGEST_HOLD = timedelta(days=14)
 """Rows are never examined further back."""
-MOST_TIERS = 2
+MAX_TIERS = 2
 """One escalation per episode: its transition has one name, hence one delivery id."""
 SUBJECT_MEASURES = frozenset({"share", "watermark", "lag"})
 """Measures of a programme or a source; they advance with the lowest clock of all partitions."""

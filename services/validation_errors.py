@@ -8,7 +8,7 @@ from textwrap import indent
 
 from pydantic import ValidationError
 
-MOST_FIELDS = 5
+MAX_FIELDS = 5
 _DIRECT_CAUSE = "\nThe above exception was the direct cause of the following exception:\n"
 _DURING_HANDLING = "\nDuring handling of the above exception, another exception occurred:\n"
 # A name in our schemas. A name that the sender made up may be personal data.
@@ -22,12 +22,12 @@ def field_errors(invalid: ValidationError) -> list[str]:
     """Return the first few, such as `data.minutes: int_type`. A step that the sender may have named is `?`: neither
     pydantic's messages nor the names of unknown members may be logged."""
     errors = invalid.errors(include_url=False, include_context=False, include_input=False)
-    return [_field_error(error["loc"], error["type"]) for error in errors[:MOST_FIELDS]]
+    return [_field_error(error["loc"], error["type"]) for error in errors[:MAX_FIELDS]]
 
 
 def field_errors_in_line(invalid: ValidationError) -> str:
     """Return them in one line."""
-    more = invalid.error_count() - MOST_FIELDS
+    more = invalid.error_count() - MAX_FIELDS
     return "; ".join(field_errors(invalid)) + (f"; and {more} more" if more > 0 else "")
 
 

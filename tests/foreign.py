@@ -11,7 +11,7 @@ from services.runtime.settings import Settings
 ACKNOWLEDGED_SECONDS = 20
 # Of all that a drill has sent: thousands of records of a megabyte.
 FLUSHED_SECONDS = 300
-MOST_REQUEST_BYTES = 32 * 2**20
+MAX_REQUEST_BYTES = 32 * 2**20
 
 
 class RawName(str):
@@ -61,7 +61,7 @@ def foreign_producer(settings: Settings) -> Iterator[ForeignProducer]:
         bootstrap_servers=settings.kafka,
         enable_idempotence=False,
         compression_type="lz4",
-        max_request_size=MOST_REQUEST_BYTES,
+        max_request_size=MAX_REQUEST_BYTES,
         linger_ms=0,
         metadata_max_age_ms=1_000,
         metrics_enabled=False,

@@ -16,7 +16,7 @@ import aiohttp
 
 BATCH = "application/cloudevents-batch+json"
 JSON = "application/json"
-LEAST_NICE = 19
+MIN_NICE = 19
 MEBIBYTE = 2**20
 CONNECTIONS = 8
 TRICKLING, HALF_SENT = 600, 20
@@ -145,5 +145,5 @@ async def attack(orders: AttackOrders) -> Counter[str]:
 
 
 if __name__ == "__main__":
-    os.nice(LEAST_NICE)
+    os.nice(MIN_NICE)
     sys.stdout.write(json.dumps(asyncio.run(attack(AttackOrders(**json.loads(sys.argv[1]))))))

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 # From the first byte of the request to the last byte of the response.
 REQUEST_SECONDS = 5.0
-MOST_REQUESTS = 32
+MAX_REQUESTS = 32
 
 State = Literal["starting", "ready", "degraded", "stopping"]
 
@@ -139,7 +139,7 @@ class _BoundedServer(ThreadingHTTPServer):
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 (the base class's)
         with self._lock:
-            if len(self._open) >= MOST_REQUESTS:
+            if len(self._open) >= MAX_REQUESTS:
                 oldest, _ = self._open.popitem(last=False)
                 _end(oldest)
             self._open[request] = time.monotonic()

@@ -33,7 +33,7 @@ from services.warehouse.flow.recompute_all import recompute_all
 from services.warehouse.flow.reconciling import reconcile as compare
 from services.warehouse.settings import WarehouseSettings
 
-MOST_DIFFERENCES = 20
+MAX_DIFFERENCES = 20
 
 
 @click.group()
@@ -114,7 +114,7 @@ def reconcile() -> None:
         differences += [f"{table}: perhaps not filled, {FILL}" for table in unfilled_tables(clickhouse)]
     for table, count in rows.items():
         click.echo(f"{table}: {count} rows on the log")
-    for words in differences[:MOST_DIFFERENCES]:
+    for words in differences[:MAX_DIFFERENCES]:
         click.echo(words)
     if differences:
         raise click.ClickException(f"log and tables differ in {len(differences)} places")

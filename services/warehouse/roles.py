@@ -33,25 +33,25 @@ GRANTS: Mapping[Role, Sequence[str]] = {
 }
 READER_ROLES = frozenset({"analyst", "reader", "program"})
 # Limits of a reader for one statement, and its quota for an hour. 0 would mean unlimited and is refused here.
-MOST_SECONDS, MOST_MEMORY_BYTES, MOST_THREADS = 30, 4_000_000_000, 8
-MOST_ROWS, MOST_RESULT_BYTES = 10_000_000, 1 << 30
-MOST_STATEMENTS_AT_ONCE = 8
-MOST_IN_AN_HOUR = {"queries": 20_000, "execution_time": 7_200, "result_rows": 1_000_000_000}
+MAX_SECONDS, MAX_MEMORY_BYTES, MAX_THREADS = 30, 4_000_000_000, 8
+MAX_ROWS, MAX_RESULT_BYTES = 10_000_000, 1 << 30
+MAX_STATEMENTS_AT_ONCE = 8
+MAX_IN_AN_HOUR = {"queries": 20_000, "execution_time": 7_200, "result_rows": 1_000_000_000}
 LIMITS = {
-    "max_execution_time": MOST_SECONDS,
-    "max_memory_usage": MOST_MEMORY_BYTES,
-    "max_threads": MOST_THREADS,
-    "max_result_rows": MOST_ROWS,
-    "max_result_bytes": MOST_RESULT_BYTES,
+    "max_execution_time": MAX_SECONDS,
+    "max_memory_usage": MAX_MEMORY_BYTES,
+    "max_threads": MAX_THREADS,
+    "max_result_rows": MAX_ROWS,
+    "max_result_bytes": MAX_RESULT_BYTES,
 }
 # Settings that a reader cannot change at all. `readonly = 1` allows changes only to CHANGEABLE.
 FIXED = {
     "readonly": 1,
     "allow_ddl": 0,
     "allow_introspection_functions": 0,
-    "max_concurrent_queries_for_user": MOST_STATEMENTS_AT_ONCE,
-    "max_memory_usage_for_user": 2 * MOST_MEMORY_BYTES,
-    "max_temporary_data_on_disk_size_for_query": MOST_RESULT_BYTES,
+    "max_concurrent_queries_for_user": MAX_STATEMENTS_AT_ONCE,
+    "max_memory_usage_for_user": 2 * MAX_MEMORY_BYTES,
+    "max_temporary_data_on_disk_size_for_query": MAX_RESULT_BYTES,
     "cancel_http_readonly_queries_on_client_close": 1,
 }
 # Output formats and SQL semantics, which drivers and data teams set and which grant nothing. JDBC sends insert settings
@@ -62,7 +62,7 @@ CHANGEABLE = (
     *("log_comment", "max_block_size", "output_format_json_quote_64bit_integers", "result_overflow_mode"),
     *("session_timezone", "timeout_overflow_mode", "transform_null_in"),
 )
-MOST_LOGINS = 1_000
+MAX_LOGINS = 1_000
 
 
 class ServerLogin(BaseModel):
@@ -105,7 +105,7 @@ class RolesFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    login: Annotated[tuple[ServerLogin, ...], Field(min_length=1, max_length=MOST_LOGINS)]
+    login: Annotated[tuple[ServerLogin, ...], Field(min_length=1, max_length=MAX_LOGINS)]
 
     @model_validator(mode="after")
     def _names_are_used_once(self) -> "RolesFile":
@@ -139,7 +139,7 @@ def statements(
         yield f"GRANT {on} {login.granted} TO {login.name}"
     readers = sorted({login.granted for login, _ in logins if login.role in READER_ROLES})
     if readers:
-        within = ", ".join(f"{what} = {most}" for what, most in MOST_IN_AN_HOUR.items())
+        within = ", ".join(f"{what} = {most}" for what, most in MAX_IN_AN_HOUR.items())
         yield (
             f"CREATE QUOTA OR REPLACE rapport_reader {on} KEYED BY user_name FOR INTERVAL 1 hour MAX {within} "
             f"TO {', '.join(readers)}"

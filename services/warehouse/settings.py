@@ -8,12 +8,12 @@ from services.runtime.settings import Port, Settings
 from services.warehouse.domain.retention import FOREVER, Retention
 
 # Reports need at least a quarter.
-LEAST_KEPT_DAYS = 90
+MIN_KEPT_DAYS = 90
 
 
 def _long_enough(days: int) -> int:
-    if 0 < days < LEAST_KEPT_DAYS:
-        raise ValueError(f"must be 0 (never), or at least {LEAST_KEPT_DAYS}")
+    if 0 < days < MIN_KEPT_DAYS:
+        raise ValueError(f"must be 0 (never), or at least {MIN_KEPT_DAYS}")
     return days
 
 

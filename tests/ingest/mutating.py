@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.ingest.sources.mutation import ABSURD
 
-MOST_CHANGES = 5
+MAX_CHANGES = 5
 BYTES_SHARE = 0.1
 """Of all payloads: those whose bytes are changed instead of their values."""
 
@@ -23,7 +23,7 @@ def bodies(samples: Sequence[Any], count: int, seed: int) -> Iterator[bytes]:
 
 def _changed(text: str, rng: Random) -> bytes:
     holder = [json.loads(text)]
-    for _ in range(rng.randrange(MOST_CHANGES)):
+    for _ in range(rng.randrange(MAX_CHANGES)):
         parent, name = _place(holder, rng)
         match rng.randrange(4):
             case 0:

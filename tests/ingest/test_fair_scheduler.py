@@ -13,7 +13,7 @@ from services.ingest.flow.shared import IngestMetrics
 from services.ingest.gateway.fair_scheduler import SLICE_SECONDS, FairScheduler, FairThreadPool, QueueEnd
 from services.ingest.gateway.limits import (
     BURST_SECONDS,
-    MOST_BUCKETS,
+    MAX_BUCKETS,
     InFlightBytes,
     RateLimiter,
     SenderLimits,
@@ -331,9 +331,9 @@ def test_no_more_buckets_are_kept_than_senders_that_were_busy() -> None:
     rate_limiter = RateLimiter(1)
     rate_limiter.consume("busy", 100, 0.0)
 
-    for number in range(MOST_BUCKETS + 10):
+    for number in range(MAX_BUCKETS + 10):
         rate_limiter.consume(f"token {number}", 1, 0.0)
         if number % 1_000 == 0:
             assert rate_limiter.consume("busy", 1, 0.0)
 
-    assert len(rate_limiter._buckets) == MOST_BUCKETS
+    assert len(rate_limiter._buckets) == MAX_BUCKETS

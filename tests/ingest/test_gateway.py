@@ -17,8 +17,8 @@ from services.ingest.__main__ import main
 from services.ingest.gateway.limits import BURST_SECONDS
 from services.ingest.gateway.requests import (
     LONGEST_PAUSE_SECONDS,
-    MOST_BYTES,
-    MOST_PAUSED_OF_ONE,
+    MAX_BYTES,
+    MAX_PAUSED_OF_ONE,
     REFUSED_PER_SECOND,
 )
 from services.runtime.settings import Settings
@@ -325,11 +325,11 @@ def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:
 
 def test_whoever_is_refused_much_waits_for_the_answer_and_nobody_else_does(gateway: Gateway, broker: Settings) -> None:
     often, other = (Gateway(gateway.settings, client_of(gateway, make_token(broker))) for _ in range(2))
-    nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MOST_BYTES - 3_001) + b"]"
+    nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MAX_BYTES - 3_001) + b"]"
 
     with often.client, other.client:
         eventually(lambda: all(one.post(event()).status_code == 202 for one in (often, other)), what="the tokens")
-        allowed = [timed(often, nonsense) for _ in range(REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MOST_BYTES)]
+        allowed = [timed(often, nonsense) for _ in range(REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MAX_BYTES)]
         more = [timed(often, nonsense) for _ in range(3)]
         short = timed(other, b"nonsense")
         good = often.post(event())
@@ -345,10 +345,10 @@ def test_of_many_who_are_refused_much_at_once_some_lose_their_connection_and_nob
     gateway: Gateway, broker: Settings
 ) -> None:
     often = Gateway(gateway.settings, client_of(gateway, make_token(broker)))
-    nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MOST_BYTES - 3_001) + b"]"
-    with often.client, ThreadPoolExecutor(3 * MOST_PAUSED_OF_ONE) as pool:
+    nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MAX_BYTES - 3_001) + b"]"
+    with often.client, ThreadPoolExecutor(3 * MAX_PAUSED_OF_ONE) as pool:
         eventually(lambda: often.post(event()).status_code == 202, what="the token")
-        answers = list(pool.map(lambda _: often.post(nonsense, BATCH), range(3 * MOST_PAUSED_OF_ONE)))
+        answers = list(pool.map(lambda _: often.post(nonsense, BATCH), range(3 * MAX_PAUSED_OF_ONE)))
         good = often.post(event())
 
     assert {answer.status_code for answer in answers} <= {400, 429}

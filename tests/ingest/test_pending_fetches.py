@@ -85,7 +85,7 @@ def test_one_that_waits_is_tried_again_by_itself(google: Following, vendors: Ven
     assert len(vendors.asked) == 3
 
 
-@pytest.mark.parametrize(("name", "most"), [("MOST", 2), ("MOST_OF_ONE", 2), ("MOST_OCTETS", 2_500)])
+@pytest.mark.parametrize(("name", "most"), [("MOST", 2), ("MAX_OF_ONE", 2), ("MAX_OCTETS", 2_500)])
 def test_more_than_is_remembered_is_put_aside_and_what_is_known_is_not(
     google: Following, monkeypatch: pytest.MonkeyPatch, name: str, most: int
 ) -> None:

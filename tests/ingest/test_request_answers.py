@@ -13,8 +13,8 @@ from services.ingest.gateway import requests
 from services.ingest.gateway.limits import BURST_SECONDS
 from services.ingest.gateway.requests import (
     LONGEST_PAUSE_SECONDS,
-    MOST_BYTES,
-    MOST_PAUSED_OF_ONE,
+    MAX_BYTES,
+    MAX_PAUSED_OF_ONE,
     REFUSED_PER_SECOND,
     RequestErrors,
 )
@@ -22,7 +22,7 @@ from services.runtime.http.guarded_protocol import CONNECTION
 from services.runtime.http.problems import ProblemError
 
 # What is refused before anybody waits: a mebibyte each.
-ALLOWED = REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MOST_BYTES
+ALLOWED = REFUSED_PER_SECOND * BURST_SECONDS * 1024 // MAX_BYTES
 
 
 @dataclass
@@ -42,7 +42,7 @@ async def refused() -> Response:
 
 
 def refusing(errors: RequestErrors, token: str) -> asyncio.Task[Response]:
-    headers = [(b"content-length", str(MOST_BYTES).encode())]
+    headers = [(b"content-length", str(MAX_BYTES).encode())]
     request = Request({"type": "http", "headers": headers, "state": {CONNECTION: Connection()}})
     return asyncio.create_task(errors.answer(request, refused(), {"tenant": "acme", "token": token}))
 
@@ -56,25 +56,25 @@ def test_few_of_one_sender_wait_at_once_and_its_further_ones_lose_their_connecti
         errors = RequestErrors(IngestMetrics(CollectorRegistry()))
         free = [await refusing(errors, "often") for _ in range(ALLOWED)]
         began = asyncio.get_running_loop().time()
-        many = await asyncio.gather(*(refusing(errors, "often") for _ in range(3 * MOST_PAUSED_OF_ONE)))
+        many = await asyncio.gather(*(refusing(errors, "often") for _ in range(3 * MAX_PAUSED_OF_ONE)))
         return free, many, asyncio.get_running_loop().time() - began
 
     free, many, seconds = asyncio.run(scenario())
 
     assert closed(free) == 0
-    assert closed(many) == 2 * MOST_PAUSED_OF_ONE
+    assert closed(many) == 2 * MAX_PAUSED_OF_ONE
     assert seconds >= 1
 
 
 def test_few_of_all_senders_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(requests, "MOST_PAUSED", 30)
+    monkeypatch.setattr(requests, "MAX_PAUSED", 30)
 
     async def scenario() -> list[Response]:
         errors = RequestErrors(IngestMetrics(CollectorRegistry()))
         for sender in ("one", "two"):
             for _ in range(ALLOWED):
                 await refusing(errors, sender)
-        waiting = [refusing(errors, sender) for sender in ("one", "two") for _ in range(MOST_PAUSED_OF_ONE)]
+        waiting = [refusing(errors, sender) for sender in ("one", "two") for _ in range(MAX_PAUSED_OF_ONE)]
         return await asyncio.wait_for(asyncio.gather(*waiting), 2 * LONGEST_PAUSE_SECONDS)
 
-    assert closed(asyncio.run(scenario())) == 2 * MOST_PAUSED_OF_ONE - 30
+    assert closed(asyncio.run(scenario())) == 2 * MAX_PAUSED_OF_ONE - 30

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
-from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES
+from schemas.directory import MAX_ADDRESSES, MAX_IDENTITIES
 from schemas.events import MENTORING_EVENT
 from schemas.topics import EVENTS, RAW_CLOUDEVENTS, REJECTED, raw_topic
 from services.ingest.__main__ import main
@@ -123,8 +123,8 @@ def test_the_largest_event_is_recorded_and_one_person_more_is_refused_where_it_i
 def test_a_person_has_a_hundred_addresses_and_a_mebibyte_of_them_stops_nobody(ways: Gateway, broker: Settings) -> None:
     log, many = DirectoryLog(broker), 40_000
 
-    largest = ways.client.post(PEOPLE, json=[person(MOST_ADDRESSES, MOST_IDENTITIES)])
-    mixed = ways.client.post(PEOPLE, json=[person(MOST_ADDRESSES + 1), person(1), person(1, MOST_IDENTITIES + 1)])
+    largest = ways.client.post(PEOPLE, json=[person(MAX_ADDRESSES, MAX_IDENTITIES)])
+    mixed = ways.client.post(PEOPLE, json=[person(MAX_ADDRESSES + 1), person(1), person(1, MAX_IDENTITIES + 1)])
     short = [f"{number}@example.com" for number in range(many)]
     flood = ways.client.post(PEOPLE, json=[person(0) | {"addresses": short}])
     after = ways.post(event())
@@ -166,7 +166,7 @@ def test_a_row_of_hr_with_more_addresses_than_anybody_has_is_put_aside_and_the_n
         value = json.dumps([row | {"updated_at": "2026-03-01T10:00:00Z", "time_zone": "UTC"}]).encode()
         return writer.put(topic, b"hr_acme", value, HR, partition=0)
 
-    largest, more, flood, after = put(MOST_ADDRESSES), put(MOST_ADDRESSES + 1), put(25_527), put(1)
+    largest, more, flood, after = put(MAX_ADDRESSES), put(MAX_ADDRESSES + 1), put(25_527), put(1)
 
     eventually(lambda: log.growth() == 2, what=f"{largest} and {after} in the directory")
     assert reasons(kept) == {more: "invalid", flood: "invalid"}
@@ -274,7 +274,7 @@ def test_a_feed_of_hr_over_http_takes_the_largest_row_and_puts_a_larger_one_asid
     log = DirectoryLog(broker)
 
     answers = [
-        post_hr(ways, json.dumps([hr_row(count)]).encode()) for count in (MOST_ADDRESSES, MOST_ADDRESSES + 1, 25_527, 1)
+        post_hr(ways, json.dumps([hr_row(count)]).encode()) for count in (MAX_ADDRESSES, MAX_ADDRESSES + 1, 25_527, 1)
     ]
 
     assert all(answer.is_success for answer in answers), [answer.text[:200] for answer in answers]

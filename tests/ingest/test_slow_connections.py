@@ -22,7 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from services.runtime.http.connection_guard import ANSWER_AFTER_SECONDS, ConnectionGuard, ConnectionLimits
-from services.runtime.http.guarded_protocol import CONNECTION, MOST_HEAD_BYTES, MOST_HEAD_LINES
+from services.runtime.http.guarded_protocol import CONNECTION, MAX_HEAD_BYTES, MAX_HEAD_LINES
 from services.runtime.http.server import ServerEndpoint, listen, run_server
 from tests.receiver import eventually
 
@@ -375,7 +375,7 @@ def test_a_large_head_is_refused_while_it_comes(served: Served, head: bytes) -> 
 @pytest.mark.parametrize("before", [b"", HEAD + b"Content-Length: 2\r\n\r\n{}"], ids=["first", "second"])
 @pytest.mark.parametrize(
     "lines",
-    [b"a:b\r\n" * (MOST_HEAD_LINES + 1), b"X-Large: " + b"x" * MOST_HEAD_BYTES + b"\r\n"],
+    [b"a:b\r\n" * (MAX_HEAD_LINES + 1), b"X-Large: " + b"x" * MAX_HEAD_BYTES + b"\r\n"],
     ids=["lines", "long"],
 )
 def test_a_head_that_is_a_little_too_large_is_told_so(served: Served, before: bytes, lines: bytes) -> None:

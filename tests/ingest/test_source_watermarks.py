@@ -112,7 +112,7 @@ def test_what_has_moved_is_written_at_the_stop(writing: Writing) -> None:
 def test_of_too_many_sources_the_quietest_are_forgotten_when_they_are_written(
     writing: Writing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_watermarks, "MOST_SOURCES", 2)
+    monkeypatch.setattr(source_watermarks, "MAX_SOURCES", 2)
     writing.speak(*(event(number, f"/feed-{number}") for number in range(5)))
     assert writing.watermarks.write(0) == 5
 

@@ -212,7 +212,7 @@ def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
 
 
 def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "MOST_CLAIMS", 2)
+    monkeypatch.setattr(programs, "MAX_CLAIMS", 2)
     monkeypatch.setattr(programs, "SCAN_SECONDS", 0.0)
     roster = Roster()
     found = lookup(roster)
@@ -262,7 +262,7 @@ def test_a_start_that_was_under_way_when_the_first_token_of_a_programme_came_is_
 
 
 def test_where_nobody_asks_starts_without_end_are_taken_and_cost_no_more_each(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(programs, "MOST_CLAIMS", 50)
+    monkeypatch.setattr(programs, "MAX_CLAIMS", 50)
     asked = Asked()
     found = ProgramLookup(lambda _tenant, _relationship: None, asked.heard, asked)
 

@@ -19,13 +19,13 @@ from tests.ingest.tooling import DirectoryLog
 SUGGESTED = re.compile(r"(--[a-z-]+)(?: ([^-\s]\S*))?")
 # Where several are suggested: what somebody takes who knows the table.
 RIGHT = {"cp1252", "mm/dd/yyyy"}
-MOST_HINTS = 4
+MAX_HINTS = 4
 
 
 def followed(tables: Tables, name: str) -> tuple[Result, list[str]]:
     """The import of a file by a user who follows the command's suggestions, and does nothing else."""
     options: list[str] = []
-    for _ in range(MOST_HINTS):
+    for _ in range(MAX_HINTS):
         result = tables.again(name, *EVERY, *options)
         _, stopped, words = result.stderr.rpartition(": give --")
         if not stopped:

@@ -14,7 +14,7 @@ import pytest
 from backports import zstd
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
-from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS, MOST_MEMORY
+from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS, MAX_MEMORY
 from tests.local.conftest import PREPARED, USERS
 from tests.local.login import Login, code_of
 
@@ -64,7 +64,7 @@ def test_hostile_readers_at_full_force_leave_the_writer_its_service(tmp_path: Pa
     assert stored == [f"{len(waits)}\t{len(waits)}"]
     assert len(waits) > SECONDS / 2
     assert max(waits) < LONGEST_INSERT_SECONDS
-    assert peak < CONCURRENT_READERS * MOST_MEMORY + (4 << 30)
+    assert peak < CONCURRENT_READERS * MAX_MEMORY + (4 << 30)
     assert code_of(hidden) == 497
     assert kept == ["2"]
 

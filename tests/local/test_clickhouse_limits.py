@@ -14,7 +14,7 @@ import pytest
 from backports import zstd
 
 from deploy.local.clickhouse import ClickHouseConfig, LocalClickHouse
-from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS, LIMITS, MOST_MEMORY, MOST_SECONDS, MOST_THREADS
+from deploy.local.clickhouse.reader_settings import CONCURRENT_READERS, LIMITS, MAX_MEMORY, MAX_SECONDS, MAX_THREADS
 from tests.local.conftest import USERS
 from tests.local.login import Login, code_of
 
@@ -58,7 +58,7 @@ def test_a_lower_limit_may_be_requested(reader: Login) -> None:
     asked = "SELECT getSetting('max_execution_time'), getSetting('max_memory_usage')"
 
     assert reader.lines(asked, max_execution_time="7", max_memory_usage="1000000") == ["7\t1000000"]
-    assert reader.lines(f"{asked} SETTINGS max_execution_time = 8") == [f"8\t{MOST_MEMORY}"]
+    assert reader.lines(f"{asked} SETTINGS max_execution_time = 8") == [f"8\t{MAX_MEMORY}"]
 
 
 def test_a_session_of_a_reader_keeps_what_it_set_and_its_database(reader: Login) -> None:
@@ -112,8 +112,8 @@ def test_memory_rows_and_time_end_a_statement(reader: Login) -> None:
 
 
 def test_one_statement_takes_half_of_the_processors_at_most(reader: Login) -> None:
-    assert reader.lines("SELECT getSetting('max_threads')") == [str(MOST_THREADS)]
-    assert reader.lines("SELECT getSetting('max_execution_time')") == [str(MOST_SECONDS)]
+    assert reader.lines("SELECT getSetting('max_threads')") == [str(MAX_THREADS)]
+    assert reader.lines("SELECT getSetting('max_execution_time')") == [str(MAX_SECONDS)]
 
 
 @pytest.mark.parametrize(("name", "password"), [("reader", "reader"), ("rapport", "secret")])
@@ -308,7 +308,7 @@ def _peak_bytes(server: LocalClickHouse) -> int:
 
 def _wait(until: Callable[[], bool]) -> None:
     """A query with a slot may wait as long as the statements before it."""
-    deadline = time.monotonic() + 4 * MOST_SECONDS
+    deadline = time.monotonic() + 4 * MAX_SECONDS
     while not until():
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse, User
-from deploy.local.clickhouse.login_delays import LONGEST_SECONDS, MOST_REMEMBERED, LoginDelays
+from deploy.local.clickhouse.login_delays import LONGEST_SECONDS, MAX_REMEMBERED, LoginDelays
 from deploy.local.clickhouse.users import Role, load_users, matches, save_users
 from tests import plain_http
 from tests.local.login import Login, code_of
@@ -111,12 +111,12 @@ def test_delays_grow_to_a_bound_and_are_forgotten_in_time() -> None:
 def test_one_address_is_slowed_whatever_names_it_tries_and_memory_stays_bounded() -> None:
     delays = LoginDelays()
 
-    waits = [delays.failed("10.0.0.1", f"name-{n}", now=0.0) for n in range(3 * MOST_REMEMBERED)]
+    waits = [delays.failed("10.0.0.1", f"name-{n}", now=0.0) for n in range(3 * MAX_REMEMBERED)]
 
     assert waits[0] == 0.1
     assert waits[-1] == LONGEST_SECONDS
     assert delays.wait_before("10.0.0.2", "name-1", now=0.0) == 0.0
-    assert len(delays) == MOST_REMEMBERED
+    assert len(delays) == MAX_REMEMBERED
 
 
 def _seconds(login: Login) -> float:

@@ -27,7 +27,7 @@ from tests.local.login import Login
 
 CACHE = Path(__file__).parents[2] / ".rapport" / "cache"
 RAPPORT = (sys.executable, str(Path(__file__).with_name("small_rapport.py")))
-MOST_GUESSABLE = 16
+MAX_GUESSABLE = 16
 SERVICES = ["warehouse", "scoring", "notify", "notify-board", "ingest-work", "ingest"]
 
 
@@ -82,7 +82,7 @@ def test_what_the_stack_runs_has_a_digest_key_of_its_own_and_nobody_but_this_mac
         # Whoever listens on every address listens on this one too.
         reached = [port for port in ports if socket.socket().connect_ex(("127.0.0.2", port)) == 0]
 
-    assert len(key) >= MOST_GUESSABLE
+    assert len(key) >= MAX_GUESSABLE
     assert {one["RAPPORT_INGEST_DIGEST_KEY"] for one in given} == {key}
     assert reached == []
     held_by_others = [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_mode & 0o077]
@@ -96,7 +96,7 @@ def test_a_secret_whose_making_was_interrupted_is_made_anew(tmp_path: Path) -> N
 
     made = secret(tmp_path / "word")
 
-    assert len(made) >= MOST_GUESSABLE
+    assert len(made) >= MAX_GUESSABLE
     assert secret(tmp_path / "word") == made
     assert [file.name for file in tmp_path.iterdir()] == ["word"]
     assert (tmp_path / "word").stat().st_mode & 0o777 == 0o600

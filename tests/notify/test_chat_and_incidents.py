@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from schemas.alerts import MOST_BODY, ChannelName, Delivery, DeliveryItem
+from schemas.alerts import MAX_BODY, ChannelName, Delivery, DeliveryItem
 from services.notify.channels.channel import Channel
 from services.notify.channels.http_channels import ChatChannel, PagerDutyChannel
 from services.notify.channels.verdicts import slack_verdict, teams_verdict
@@ -216,7 +216,7 @@ def test_whatever_people_are_called_a_message_is_within_the_limits_of_its_channe
         c: rendered(given_.model_copy(update={"channel": c}), people).body or "" for c in ("smtp", "slack", "teams")
     }
 
-    assert max(map(len, bodies.values())) <= MOST_BODY
+    assert max(map(len, bodies.values())) <= MAX_BODY
     assert len(bodies["teams"].encode()) <= TEAMS_BYTES
     assert Slack().answer({"content-type": "application/json"}, bodies["slack"].encode())[0] == 200
     assert Teams().answer({}, bodies["teams"].encode())[0] == 202

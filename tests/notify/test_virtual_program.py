@@ -3,7 +3,7 @@
 import json
 from datetime import timedelta
 
-from schemas.alerts import MOST_ITEMS
+from schemas.alerts import MAX_ITEMS
 from services.notify.domain.name_book import PairRecord
 from services.notify.rendering.renderer import Renderer
 from tests.notify.building import Pair, day
@@ -53,7 +53,7 @@ def test_the_morning_of_2000_pairs_is_one_mail_of_ten_lines_by_urgency() -> None
     items = [line for line in content["text"].split("\n\n") if line.startswith("- ")]
     assert moment == MORNING
     assert lines(mail) == 150
-    assert len(items) == 1 + MOST_ITEMS
+    assert len(items) == 1 + MAX_ITEMS
     assert [item[2:4] for item in items] == ["P2"] * 3 + ["P3"] * 7
     assert "150 alerts, the most urgent first" in content["text"]
     assert "… and 140 more" in content["text"]

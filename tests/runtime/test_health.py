@@ -35,7 +35,7 @@ def test_idle_connections_lock_nobody_out_and_hold_no_threads(port: int) -> None
     answer = plain_http.get(f"http://127.0.0.1:{port}/healthz", timeout=5)
 
     assert answer.status_code == 200
-    assert threads() <= module.MOST_REQUESTS + 1
+    assert threads() <= module.MAX_REQUESTS + 1
     eventually(lambda: threads() == 0, PATIENCE_SECONDS)
     for one in crowd:
         one.close()

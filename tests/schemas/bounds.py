@@ -8,11 +8,11 @@ from typing import Any
 
 Schema = dict[str, Any]
 # A character takes at most six bytes in JSON (an escaped control character) and four in UTF-8.
-MOST_BYTES_PER_CHARACTER = 6
+MAX_BYTES_PER_CHARACTER = 6
 # The longest float, and the longest integer of 64 bits.
-MOST_BYTES_OF_A_NUMBER = 25
+MAX_BYTES_OF_A_NUMBER = 25
 # "2026-03-01T10:00:00.000000Z" with quotes; pydantic writes every instant in this form.
-MOST_BYTES_OF_A_TIME = 29
+MAX_BYTES_OF_A_TIME = 29
 WIDEST_INTEGER = 2**64
 SEPARATOR = 2
 
@@ -67,9 +67,9 @@ def _largest(node: Schema, whole: Schema) -> float:  # noqa: PLR0911 (one for ea
             return SEPARATOR + _most_characters(node) * _most_bytes_per_character(node)
         case "integer":
             wide = max(abs(node.get("minimum", math.inf)), abs(node.get("maximum", math.inf)))
-            return MOST_BYTES_OF_A_NUMBER if wide <= WIDEST_INTEGER else math.inf
+            return MAX_BYTES_OF_A_NUMBER if wide <= WIDEST_INTEGER else math.inf
         case "number" | "boolean" | "null":
-            return MOST_BYTES_OF_A_NUMBER
+            return MAX_BYTES_OF_A_NUMBER
     return math.inf
 
 
@@ -79,7 +79,7 @@ def _most_items(node: Schema) -> float:
 
 def _most_characters(node: Schema) -> float:
     if node.get("format") in {"date-time", "date"}:
-        return MOST_BYTES_OF_A_TIME
+        return MAX_BYTES_OF_A_TIME
     pattern = node.get("pattern", "")
     width = _parser.parse(pattern).getwidth()[1] if re.fullmatch(r"\^.*\$", pattern, re.DOTALL) else math.inf
     return min(float(node.get("maxLength", math.inf)), math.inf if width >= _parser.MAXREPEAT else width)
@@ -91,7 +91,7 @@ def _most_bytes_per_character(node: Schema) -> int:
     is_ascii = pattern and all(
         word not in str(_parser.parse(pattern).data) for word in ("NEGATE", "NOT_LITERAL", "ANY", "CATEGORY")
     )
-    return 2 if is_ascii else MOST_BYTES_PER_CHARACTER
+    return 2 if is_ascii else MAX_BYTES_PER_CHARACTER
 
 
 def _resolved(node: Schema, whole: Schema) -> Schema:

@@ -15,7 +15,7 @@ from services.scoring.domain.facts import reference
 from services.scoring.domain.kinds import CONTACTS, FactKind
 from services.scoring.domain.profiles import DEFAULT, Profiles
 from services.scoring.domain.row import Evaluation
-from services.scoring.domain.snapshots.contacts import LEAST_MESSAGES, RATED_MESSAGES
+from services.scoring.domain.snapshots.contacts import MIN_MESSAGES, RATED_MESSAGES
 from tests.scoring import building as b
 from tests.scoring.effort import PROPERTY
 from tests.scoring.strategies import (
@@ -63,7 +63,7 @@ def test_a_reply_within_the_day_lowers_nothing_but_mutual_and_that_only_if_the_o
     after = written.and_then(b.message(now, replying)).scorer(now, profiles).evaluate(b.micros(now))
 
     assert _lowered(before, after) <= {"mutual"}
-    if mine < all_ - mine and all_ >= LEAST_MESSAGES:
+    if mine < all_ - mine and all_ >= MIN_MESSAGES:
         assert after.health >= before.health
 
 

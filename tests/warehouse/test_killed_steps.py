@@ -34,7 +34,7 @@ from tests.warehouse.test_derived import (
 
 STORED = ("events", "events_by_type", "score_history", "score_revisions")
 # Of two batches: the plan, an insert for each table and month, dead letters, the commit.
-LEAST_STEPS = 10
+MIN_STEPS = 10
 
 
 class EndedHereError(Exception):
@@ -142,4 +142,4 @@ def test_a_sink_that_ends_after_any_of_its_steps_is_followed_by_one_that_leaves_
         run(warehouse, feed, None)
 
         assert state(warehouse) == expected, step
-    assert whole >= LEAST_STEPS
+    assert whole >= MIN_STEPS

@@ -21,7 +21,7 @@ from deploy.local.ports import LOOPBACK
 
 SHUTDOWN_SECONDS = 5.0  # for responses in progress
 LONGEST_LINE_BYTES = 1 << 20  # URLs may contain statements
-LONGEST_HEADER_BYTES, MOST_HEADERS = 1 << 14, 64
+LONGEST_HEADER_BYTES, MAX_HEADERS = 1 << 14, 64
 UNREAD_BODY_SECONDS = 1.0  # the rest of a refused request is discarded for so long, then the connection is closed
 BACKLOG = 128
 
@@ -96,7 +96,7 @@ def main(  # noqa: PLR0913 (an option each)
         max_line_size=LONGEST_LINE_BYTES,
         max_field_size=LONGEST_HEADER_BYTES,
         lingering_time=UNREAD_BODY_SECONDS,
-        max_headers=MOST_HEADERS,
+        max_headers=MAX_HEADERS,
     )
 
 

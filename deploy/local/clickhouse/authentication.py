@@ -23,7 +23,7 @@ from deploy.local.clickhouse.users import User, hashed, matches
 
 LONGEST_CREDENTIAL = 1024  # characters of a name or a password
 # Logins that are verified or delayed at the same time, per name and in total. Further ones get a 503.
-MOST_WAITING_OF_A_NAME, MOST_WAITING = 8, 64
+MAX_WAITING_OF_A_NAME, MAX_WAITING = 8, 64
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Authentication:
         verified = self._verified.get(credentials.name)
         if verified is not None and hmac.compare_digest(verified, self._digest(credentials)):
             return self._users[credentials.name]
-        if self._waiting.total() >= MOST_WAITING or self._waiting[credentials.name] >= MOST_WAITING_OF_A_NAME:
-            raise too_many("logins that are being tried", MOST_WAITING_OF_A_NAME)
+        if self._waiting.total() >= MAX_WAITING or self._waiting[credentials.name] >= MAX_WAITING_OF_A_NAME:
+            raise too_many("logins that are being tried", MAX_WAITING_OF_A_NAME)
         self._waiting[credentials.name] += 1
         try:
             return await self._verify(credentials, request.remote or "")

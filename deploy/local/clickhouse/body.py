@@ -20,7 +20,7 @@ from deploy.local.clickhouse.errors import EngineError, syntax_error, too_large
 CHUNK_BYTES = 1 << 18
 HEAD_BYTES = 1 << 16
 IDLE_TIMEOUT_SECONDS = 60.0  # then the client's slot is freed
-MOST_PARTS = 200  # of a form
+MAX_PARTS = 200  # of a form
 T = TypeVar("T")
 
 
@@ -143,7 +143,7 @@ class BodyReader:
 async def _read_form(request: web.Request, body: Body) -> None:
     try:
         parts = await request.multipart()
-        for _ in range(MOST_PARTS):
+        for _ in range(MAX_PARTS):
             part = await _within_idle_timeout(parts.next())
             if part is None:
                 return
@@ -152,7 +152,7 @@ async def _read_form(request: web.Request, body: Body) -> None:
             await _read_part(body, part)
     except (ValueError, BadHttpMessage) as broken:
         raise syntax_error(f"The form cannot be read: {broken}") from None
-    raise too_large(f"The form has more than {MOST_PARTS} parts")
+    raise too_large(f"The form has more than {MAX_PARTS} parts")
 
 
 async def _read_part(body: Body, part: BodyPartReader) -> None:

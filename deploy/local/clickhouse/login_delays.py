@@ -10,7 +10,7 @@ from dataclasses import dataclass
 FIRST_SECONDS, LONGEST_SECONDS = 0.1, 8.0
 FREE_FAILURES_OF_AN_ADDRESS = 10  # many users may share one address, on loopback all of them
 EXPIRES_AFTER_SECONDS = 900.0
-MOST_REMEMBERED = 4096  # names and addresses; the least recent are dropped first
+MAX_REMEMBERED = 4096  # names and addresses; the least recent are dropped first
 
 
 @dataclass
@@ -51,7 +51,7 @@ class LoginDelays:
         if failures is None or now - failures.last > EXPIRES_AFTER_SECONDS:
             failures = _Failures()
         self._failures[key] = failures
-        if len(self._failures) > MOST_REMEMBERED:
+        if len(self._failures) > MAX_REMEMBERED:
             self._failures.popitem(last=False)
         failures.count, failures.last = failures.count + 1, now
         return failures

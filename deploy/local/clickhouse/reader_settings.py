@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from deploy.local.clickhouse.errors import EngineError
 
 CONCURRENT_READERS = 4  # concurrent statements of readers, in addition to the writer's
-MOST_SECONDS = 30
-MOST_THREADS = max(1, (os.cpu_count() or 1) // 2)  # of one statement: two readers leave room for the writer
-MOST_ROWS = 10_000_000  # of a result
-MOST_BYTES = 1 << 30  # of a result, and of a statement's temporary data on disk
+MAX_SECONDS = 30
+MAX_THREADS = max(1, (os.cpu_count() or 1) // 2)  # of one statement: two readers leave room for the writer
+MAX_ROWS = 10_000_000  # of a result
+MAX_BYTES = 1 << 30  # of a result, and of a statement's temporary data on disk
 LONGEST_STATEMENT_BYTES = 1 << 17  # long lists of ids fit; the engine checks so much within seconds at worst
-MOST_MEMORY = min(
+MAX_MEMORY = min(
     2 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * CONCURRENT_READERS)
 )  # bytes of one statement; all readers together take at most half of the machine's
 
@@ -51,14 +51,14 @@ class TextPattern:
 FLAG = TextPattern(r"[01]|true|false")
 WORD = TextPattern(r"[A-Za-z0-9_]{1,40}")
 LIMITS: Mapping[str, str] = {
-    "max_execution_time": str(MOST_SECONDS),
+    "max_execution_time": str(MAX_SECONDS),
     "timeout_overflow_mode": "throw",
-    "max_memory_usage": str(MOST_MEMORY),
-    "max_threads": str(MOST_THREADS),
-    "max_result_rows": str(MOST_ROWS),
-    "max_result_bytes": str(MOST_BYTES),
+    "max_memory_usage": str(MAX_MEMORY),
+    "max_threads": str(MAX_THREADS),
+    "max_result_rows": str(MAX_ROWS),
+    "max_result_bytes": str(MAX_BYTES),
     "result_overflow_mode": "throw",
-    "max_temporary_data_on_disk_size_for_query": str(MOST_BYTES),
+    "max_temporary_data_on_disk_size_for_query": str(MAX_BYTES),
     "max_query_size": str(LONGEST_STATEMENT_BYTES),
     "max_ast_depth": "300",
     "max_ast_elements": "20000",
@@ -72,11 +72,11 @@ LIMITS: Mapping[str, str] = {
 }
 ALLOWED: Mapping[str, IntegerRange | TextPattern] = {
     # resources: never more than the limits; 0 would mean unlimited
-    "max_execution_time": IntegerRange(1, MOST_SECONDS),
-    "max_memory_usage": IntegerRange(1, MOST_MEMORY),
-    "max_threads": IntegerRange(1, MOST_THREADS),
-    "max_result_rows": IntegerRange(1, MOST_ROWS),
-    "max_result_bytes": IntegerRange(1, MOST_BYTES),
+    "max_execution_time": IntegerRange(1, MAX_SECONDS),
+    "max_memory_usage": IntegerRange(1, MAX_MEMORY),
+    "max_threads": IntegerRange(1, MAX_THREADS),
+    "max_result_rows": IntegerRange(1, MAX_ROWS),
+    "max_result_bytes": IntegerRange(1, MAX_BYTES),
     "max_block_size": IntegerRange(1, 1 << 20),
     "max_rows_to_read": IntegerRange(0, 1 << 50),
     "max_bytes_to_read": IntegerRange(0, 1 << 60),

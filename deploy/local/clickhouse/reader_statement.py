@@ -16,7 +16,7 @@ from deploy.local.clickhouse.errors import denied, readonly, syntax_error, too_l
 from deploy.local.clickhouse.reader_functions import TABLE_FUNCTIONS, ReaderFunctions
 from deploy.local.clickhouse.reader_settings import LONGEST_STATEMENT_BYTES, allowed_settings
 
-LONGEST_CACHED, MOST_CACHED = 4096, 512  # of admitted texts: dashboards repeat their queries
+LONGEST_CACHED, MAX_CACHED = 4096, 512  # of admitted texts: dashboards repeat their queries
 # The grants of the role say which of their tables a reader may read (roles.xml).
 DATABASES = frozenset({"mentoring", "mentoring_mart", "mentoring_at"})
 # Parameterized views are called like functions; no function of the engine has a dot in its name.
@@ -94,7 +94,7 @@ class ReaderStatements:
         """`parse` returns the JSON of a statement's tree, or raises `EngineError`."""
         self._parse = parse
         self._functions = functions
-        self._cached = lru_cache(MOST_CACHED)(self._check_text)
+        self._cached = lru_cache(MAX_CACHED)(self._check_text)
 
     def check(self, sql: bytes) -> AdmittedStatement:
         """Raises `EngineError`: READONLY, ACCESS_DENIED, SETTING_CONSTRAINT_VIOLATION, or the parser's own."""

@@ -14,7 +14,7 @@ from deploy.local.clickhouse.sessions import Session
 from deploy.local.clickhouse.statements import Insert, accesses_files, changes_only_session, output_format
 from deploy.local.clickhouse.stream import answer_streamed
 
-MOST_BUFFERED_BYTES = 1 << 27  # of a reader's result that is not streamed
+MAX_BUFFERED_BYTES = 1 << 27  # of a reader's result that is not streamed
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _packer(context: QueryContext) -> Packer:
 async def _answer_buffered(context: QueryContext, statement: SqlStatement) -> web.Response:
     # A statement without a result writes no header row even with ...WithNames; an empty result does.
     with_names = not statement.returns_rows and not statement.format_written and statement.format == DEFAULT
-    limited = context.limited_to(MOST_BUFFERED_BYTES)
+    limited = context.limited_to(MAX_BUFFERED_BYTES)
     result = await limited.run_once(statement.sql, "TabSeparatedWithNames" if with_names else statement.format)
     data = result.bytes() or b""
     headers = context.headers | {"X-ClickHouse-Summary": summary(result, context.began_ns)}

@@ -27,7 +27,7 @@ from deploy.local.clickhouse.users import Role, User
 
 BODY_MEMORY_BYTES, ALL_BODIES_MEMORY_BYTES = 64 << 20, 256 << 20  # of one writer's statement; of all bodies together
 READER_BODY_SECONDS = 10.0  # to receive a reader's statement
-MOST_PARAMETERS = 1000
+MAX_PARAMETERS = 1000
 INSERTS = re.compile(rb"\s*INSERT\s", re.IGNORECASE)
 QUERY_ID = re.compile(r"[!-~]{1,128}")
 
@@ -147,8 +147,8 @@ async def _answer_writer(context: QueryContext, job: Job, body: Body) -> web.Str
 
 def _query_id(request: web.Request) -> str:
     """The id is returned in a header. Raises `EngineError` for an invalid one, and for too many parameters."""
-    if request.url.raw_query_string.count("&") >= MOST_PARAMETERS:
-        raise syntax_error(f"A URL has at most {MOST_PARAMETERS} parameters")
+    if request.url.raw_query_string.count("&") >= MAX_PARAMETERS:
+        raise syntax_error(f"A URL has at most {MAX_PARAMETERS} parameters")
     given = request.query.get("query_id")
     if not given:
         return str(uuid.uuid4())

@@ -13,7 +13,7 @@ from deploy.local.clickhouse.statements import needs_session
 from deploy.local.clickhouse.users import Role
 
 REAP_SECONDS = 5.0
-LONGEST_NAME, MOST_PER_USER = 128, 1000
+LONGEST_NAME, MAX_PER_USER = 128, 1000
 DEFAULT_TIMEOUT_SECONDS, LONGEST_TIMEOUT_SECONDS = 60.0, 3600.0  # ClickHouse's own
 
 
@@ -54,8 +54,8 @@ class Sessions:
             raise EngineError.of(372, "SESSION_NOT_FOUND", f"Session {name} not found")
         if len(name) > LONGEST_NAME:
             raise EngineError.of(36, "BAD_ARGUMENTS", f"A session_id has at most {LONGEST_NAME} characters")
-        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MOST_PER_USER:
-            raise too_many(f"sessions of {job.user.name}", MOST_PER_USER)
+        if key not in self._open and sum(user == job.user.name for user, _ in self._open) >= MAX_PER_USER:
+            raise too_many(f"sessions of {job.user.name}", MAX_PER_USER)
         session = self._open.setdefault(key, Session())
         if session.lock.locked():
             raise EngineError.of(373, "SESSION_IS_LOCKED", f"Session {name} is locked by a concurrent client")

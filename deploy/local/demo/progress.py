@@ -13,7 +13,7 @@ GIVE_UP_SECONDS = 600.0
 REPORT_EVERY_SECONDS = 10.0
 YEAR_SECONDS = 365 * 86_400.0
 """On the log's clock: each wait covers one year."""
-LEAST_SHARE_TO_ESTIMATE = 0.1
+MIN_SHARE_TO_ESTIMATE = 0.1
 """Of the work: before this share is done, the remaining time cannot be estimated."""
 
 
@@ -75,8 +75,8 @@ class Progress:
     def describe(self, seconds: float) -> str:
         """`seconds` since the start."""
         percent = min(99, round(100 * self._share))
-        left = seconds * (1 - self._share) / max(self._share, LEAST_SHARE_TO_ESTIMATE)
-        estimate = f", about {max(5, round(left / 5) * 5)} s left" if self._share >= LEAST_SHARE_TO_ESTIMATE else ""
+        left = seconds * (1 - self._share) / max(self._share, MIN_SHARE_TO_ESTIMATE)
+        estimate = f", about {max(5, round(left / 5) * 5)} s left" if self._share >= MIN_SHARE_TO_ESTIMATE else ""
         return f"{percent} % done{estimate}"
 
 

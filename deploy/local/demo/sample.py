@@ -18,7 +18,7 @@ TRAINING_UNTIL = datetime(2023, 1, 1, tzinfo=UTC)
 """The risk is calibrated on the contacts before this instant; the last year shows how well it predicted. Two years,
 because in the first months the sample has no history of a pair: cases of that time have met unusually often, and one
 year alone underestimates how many pairs fall silent."""
-LEAST_CONTACT_DAYS = 3
+MIN_CONTACT_DAYS = 3
 """Pairs with fewer contact days are no relationships worth monitoring."""
 
 
@@ -42,7 +42,7 @@ def contacts() -> list[Contact]:
     spanned = [contact for contact in rows if FROM <= contact.time < UNTIL]
     for contact in spanned:
         days[contact.pair].add(contact.time.date())
-    chosen = [contact for contact in spanned if len(days[contact.pair]) >= LEAST_CONTACT_DAYS]
+    chosen = [contact for contact in spanned if len(days[contact.pair]) >= MIN_CONTACT_DAYS]
     return sorted(chosen, key=lambda contact: (contact.time, contact.pair))
 
 

@@ -62,7 +62,7 @@ def filter_from(given: dict[str, Any], keys: tuple[str, ...] = ()) -> DeadLetter
 
 COLUMNS = ("SET ASIDE", "STATE", "REASON", "TOOL", "CONNECTION", "ORIGIN", "DETAIL")
 LONGEST_DETAIL = 100
-MOST_SHOWN = 20_000
+MAX_SHOWN = 20_000
 
 
 @click.group()
@@ -110,7 +110,7 @@ def show(origin: str, *, as_json: bool) -> None:
     click.echo(harmless(f"{one.reason}: {one.detail}"))
     for name, value in one.headers:
         click.echo(f"  {harmless(name)}: {shown(value, LONGEST_DETAIL)}")
-    click.echo(shown(one.value, MOST_SHOWN))
+    click.echo(shown(one.value, MAX_SHOWN))
 
 
 @rejected.command()

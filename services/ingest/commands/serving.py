@@ -37,7 +37,7 @@ GC_THRESHOLDS = (10_000, 4, 100)
 
 
 # As many as a machine has cores; more workers only split the memory of duplicates.
-MOST_WORKERS = 64
+MAX_WORKERS = 64
 
 
 CHECK = click.option("--check", is_flag=True, help="Print the settings and connections without secrets, and exit.")
@@ -47,7 +47,7 @@ CHECK = click.option("--check", is_flag=True, help="Print the settings and conne
 @CHECK
 @click.option(
     "--workers",
-    type=click.IntRange(1, MOST_WORKERS),
+    type=click.IntRange(1, MAX_WORKERS),
     default=1,
     show_default=True,
     help="Number of processes that share the port.",

@@ -85,7 +85,7 @@ class _CompletedWrites:
 
 Refusal = Ignored | Rejected
 NOT_REACHED = Ignored("after_a_rejection")
-MOST_REMEMBERED = 100_000
+MAX_REMEMBERED = 100_000
 """The service's default."""
 END_OF_TIME = datetime(LAST_YEAR, 1, 1, tzinfo=UTC)
 """Every meeting is over by then."""
@@ -131,7 +131,7 @@ class ToolDryRun:
     def __init__(self, connection: Connection, projection: Projection | None, now: datetime) -> None:
         self._connection, self._projection, self._now = connection, projection, now
         self._log = InMemoryLog(projection.roster.registered if projection else lambda *_: None)
-        self._event_writer = EventWriter(self._log, MOST_REMEMBERED)
+        self._event_writer = EventWriter(self._log, MAX_REMEMBERED)
         self._fold = AttendanceFold(projection.bookings.expected) if projection else None
         self._records = 0
 

@@ -205,7 +205,7 @@ _validate_json: Callable[[bytes], MentoringEvent] = MENTORING_EVENT.validator.va
 # Of a partition key: a longer subject is refused as subject, not once more as partitionkey.
 LONGEST_KEY = 257
 # Explaining each unknown member takes time: with a mebibyte of them, half a second in one piece.
-MOST_MEMBERS = 2_000
+MAX_MEMBERS = 2_000
 
 
 def admit(
@@ -248,8 +248,8 @@ def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
         except ValueError:
             # Half a surrogate pair, or nested deeper than pydantic writes: Python's own encoder writes it or explains.
             text = json.dumps(attributes).encode()
-        if len(text) > MOST_MEMBERS and text.count(b",") > MOST_MEMBERS:
-            return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: no event of the catalogue does")
+        if len(text) > MAX_MEMBERS and text.count(b",") > MAX_MEMBERS:
+            return rejected("invalid", "", f"holds more than {MAX_MEMBERS:,} values: no event of the catalogue does")
         return _validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")

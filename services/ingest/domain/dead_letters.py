@@ -141,7 +141,7 @@ def shown(value: bytes, most: int) -> str:
 # An event of an unknown type is validated by the schema of this one.
 ANY_TYPE = "mentoring.relationship.expectations_agreed.v1"
 # Invalid members are removed, and the rest is validated again, at most so often.
-MOST_ROUNDS = 8
+MAX_ROUNDS = 8
 # Paths of the protocol, not of our messages.
 PROTOCOL_PATHS = frozenset({"content-type", "ce_data", "ce_datacontenttype", ENCODED})
 
@@ -187,7 +187,7 @@ def _pruned(event: Mapping[str, object]) -> dict[str, object]:
     if event_type not in EVENT_TYPES:
         # Without a known type there is no schema for data.
         kept = {name: value for name, value in kept.items() if name != "data"} | {"type": ANY_TYPE}
-    for _ in range(MOST_ROUNDS):
+    for _ in range(MAX_ROUNDS):
         invalid = _invalid_paths(kept)
         if not invalid:
             return kept if event_type in EVENT_TYPES else {name: v for name, v in kept.items() if name != "type"}

@@ -66,7 +66,7 @@ def rejected(reason: Reason, path: str, words: str, stored: str = "") -> Rejecte
 
 
 # An event with more faults is in another format; listing them all is of no use.
-MOST_LISTED = 20
+MAX_LISTED = 20
 LONGEST_PATH = 200
 # Longer text is no misspelling, and comparing it costs time.
 LONGEST_COMPARED = 100
@@ -79,7 +79,7 @@ WORDS = {
 
 
 def explain(invalid: ValidationError) -> tuple[Problem, ...]:
-    listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MOST_LISTED]
+    listed = invalid.errors(include_url=False, include_context=False, include_input=False)[:MAX_LISTED]
     found = []
     for error in listed:
         # The first step into a union is the name of its member, which is no path of the sender's event.

@@ -102,11 +102,11 @@ RATE_LIMITED = ("ratelimitexceeded", "quotaexceeded")
 # Graph's error codes for an expired sync token, where it does not answer 410.
 STALE = ("syncstatenotfound", "syncstateinvalid", "resyncrequired", "fullsyncrequired")
 # The error code is among the first bytes of an error response.
-MOST_READ = 2_000
+MAX_READ = 2_000
 # For one response, however slowly it arrives, and for a complete fetch: every page of a calendar.
-ANSWER_SECONDS, MOST_SECONDS = 30.0, 300.0
+ANSWER_SECONDS, MAX_SECONDS = 30.0, 300.0
 # Of all responses of a fetch: ten thousand entries of a calendar with all attendees.
-MOST_OCTETS = 32 * 2**20
+MAX_OCTETS = 32 * 2**20
 
 
 @dataclass(frozen=True)
@@ -121,14 +121,14 @@ class ApiQuestion:
 
 
 class Api:
-    """For one fetch, which has MOST_SECONDS and MOST_OCTETS in all. `gate` is shared by all connections."""
+    """For one fetch, which has MAX_SECONDS and MAX_OCTETS in all. `gate` is shared by all connections."""
 
     def __init__(
         self, http: BoundedHttp, connection: Connection, gate: RetryAfterGate, now: Callable[[], datetime]
     ) -> None:
         assert isinstance(connection.settings, ApiSettings)
         self._http, self._connection, self._gate, self._now = http, connection, gate, now
-        self._until, self._left = time.monotonic() + MOST_SECONDS, MOST_OCTETS
+        self._until, self._left = time.monotonic() + MAX_SECONDS, MAX_OCTETS
         self._base = connection.settings.api_url
         self._log = log.get(__name__)
 
@@ -146,7 +146,7 @@ class Api:
         answer = self._answer(url, question)
         if answer.cut == "octets":
             return rejected(
-                "too_large", "", f"connection {self.name}: the API's answers have more than {MOST_OCTETS} bytes"
+                "too_large", "", f"connection {self.name}: the API's answers have more than {MAX_OCTETS} bytes"
             )
         self._left -= len(answer.body)
         return self._interpret(answer, question)
@@ -154,7 +154,7 @@ class Api:
     def _answer(self, url: str, question: ApiQuestion) -> HttpAnswer:
         seconds = min(ANSWER_SECONDS, self._until - time.monotonic())
         if seconds <= 0:
-            raise TryLaterError(f"connection {self.name}: its API takes more than {MOST_SECONDS:g} s for all its pages")
+            raise TryLaterError(f"connection {self.name}: its API takes more than {MAX_SECONDS:g} s for all its pages")
         try:
             file = self._connection.api_token_file
             token = file.read_text("utf-8").strip() if file else self._connection.api_token
@@ -172,7 +172,7 @@ class Api:
         return answer
 
     def _interpret(self, answer: HttpAnswer, question: ApiQuestion) -> Fetched:
-        code, words = answer.status, answer.body[:MOST_READ].decode(errors="replace")
+        code, words = answer.status, answer.body[:MAX_READ].decode(errors="replace")
         if code == OK:
             parsed = read_json(answer.body)
             fault = parsed.errors[0].reason if isinstance(parsed, Rejected) else "is no object"
@@ -195,7 +195,7 @@ class Api:
 
 
 # More pages than any calendar has: an API that always returns a next page is broken.
-MOST_PAGES = 400
+MAX_PAGES = 400
 Body = Mapping[str, object]
 
 
@@ -210,7 +210,7 @@ def pages(
     token of the last one."""
     found: list[object] = []
     question = first
-    for _ in range(MOST_PAGES):
+    for _ in range(MAX_PAGES):
         answer = api.get(question)
         if not isinstance(answer, Round):
             return answer

@@ -53,14 +53,14 @@ class AttendanceLog:
 STARTED = "mentoring.relationship.started.v1"
 FIRST_READ = "v1;first"
 """Metadata of the committed offset of a partition of which no outcome is emitted yet."""
-MOST_HELD = 100_000
+MAX_HELD = 100_000
 """Outcomes of a partition, some 80 MB. Beyond, the oldest are emitted even if the log may hold them further on: they
 have the same ids there, and count once."""
 
 
 class FoldedPartition:
     """The fold of one partition. A log that was copied, or has lost its offsets, holds outcomes already. If it is read
-    from its beginning, outcomes are therefore held back, up to MOST_HELD, until `hold_until`, the end offset at that
+    from its beginning, outcomes are therefore held back, up to MAX_HELD, until `hold_until`, the end offset at that
     time, and dropped if the log itself has them. `next`: the offset of the next batch. `is_in_progress`: a batch had to
     be retried."""
 
@@ -75,7 +75,7 @@ class FoldedPartition:
         if self.hold_until:
             self._on_log[outcome] = None
             self._derived.pop(outcome, None)
-            if len(self._on_log) > MOST_HELD:
+            if len(self._on_log) > MAX_HELD:
                 self._on_log.popitem(last=False)
 
     def add(self, outcomes: Iterable[RawEvent]) -> None:
@@ -85,8 +85,8 @@ class FoldedPartition:
     def take_due(self, reached: int) -> list[RawEvent]:
         """Removes and returns the outcomes to emit when all records before the offset `reached` are folded."""
         if reached < self.hold_until:
-            excess = len(self._derived) - MOST_HELD
-            early = excess + MOST_HELD // 10 if excess > 0 else 0
+            excess = len(self._derived) - MAX_HELD
+            early = excess + MAX_HELD // 10 if excess > 0 else 0
             return [self._derived.popitem(last=False)[1] for _ in range(early)]
         self.hold_until, due = 0, list(self._derived.values())
         self._derived.clear()
@@ -281,14 +281,14 @@ def _recorded_time(value: bytes) -> datetime | None:
 
 
 # The poll interval: a day of a busy log is read again before the first batch.
-MOST_SECONDS = 900
+MAX_SECONDS = 900
 
 
 @contextmanager
 def attendance(shared: Shared, access: ProjectionAccess, stop: threading.Event) -> Iterator[Parts]:
     """Raises KafkaError."""
     settings = shared.settings
-    with closing(Reader(settings, GROUP, max_poll_interval_ms=MOST_SECONDS * 1000)) as reader:
+    with closing(Reader(settings, GROUP, max_poll_interval_ms=MAX_SECONDS * 1000)) as reader:
         reader.subscribe([EVENTS.at(settings.log_epoch)])
         log = AttendanceLog(
             reader, partial(day_before, settings), partial(between, settings), lambda: access.follower.is_fresh

@@ -27,12 +27,12 @@ from services.runtime.kafka import Headers, Producer, Record, UnwritableRecordEr
 from services.runtime.settings import Settings
 
 # A broker accepts 1 MiB by default, headers included. A larger value is no event and is cut.
-MOST_BYTES_KEPT = 900_000
-MOST_HEADER_BYTES = 1_000
+MAX_BYTES_KEPT = 900_000
+MAX_HEADER_BYTES = 1_000
 # Limits of the record's own headers together, with Kafka's overhead for each: there must be no record that cannot be
 # quarantined. An empty header is not free, neither there nor in the memory of a reader.
-MOST_ORIGINAL_HEADERS = 100
-MOST_ORIGINAL_HEADERS_BYTES = 16_000
+MAX_ORIGINAL_HEADERS = 100
+MAX_ORIGINAL_HEADERS_BYTES = 16_000
 HEADER_OVERHEAD = 10
 
 
@@ -53,7 +53,7 @@ def quarantine(
     origin = f"{record.topic}/{record.partition}/{record.offset}"
     key = origin if kept.number is None else f"{origin}#{kept.number}"
     headers = [*_headers(record, rejected, kept), *_original(record.headers)]
-    return acknowledgement(producer.send(REJECTED.name, key.encode(), kept.value[:MOST_BYTES_KEPT], headers=headers))
+    return acknowledgement(producer.send(REJECTED.name, key.encode(), kept.value[:MAX_BYTES_KEPT], headers=headers))
 
 
 def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequence[tuple[str, bytes]]:
@@ -68,21 +68,21 @@ def _headers(record: Record, rejected: Rejected, kept: DeadLetterPart) -> Sequen
         "tool": record.topic.rpartition(".")[2],
         **dict(kept.notes),
     }
-    if len(kept.value) > MOST_BYTES_KEPT:
+    if len(kept.value) > MAX_BYTES_KEPT:
         texts["cut_from_bytes"] = str(len(kept.value))
-    if len(record.key or b"") > MOST_HEADER_BYTES:
+    if len(record.key or b"") > MAX_HEADER_BYTES:
         texts[KEY_CUT] = str(len(record.key or b""))
-    headers = [(name, text.encode(errors="replace")[:MOST_HEADER_BYTES]) for name, text in texts.items()]
-    return headers if record.key is None else [*headers, ("origin_key", record.key[:MOST_HEADER_BYTES])]
+    headers = [(name, text.encode(errors="replace")[:MAX_HEADER_BYTES]) for name, text in texts.items()]
+    return headers if record.key is None else [*headers, ("origin_key", record.key[:MAX_HEADER_BYTES])]
 
 
 def _original(headers: Headers) -> Iterator[tuple[str, bytes]]:
     """Skips headers without a value: they carry nothing, and kafka-python cannot send them."""
-    left = MOST_ORIGINAL_HEADERS_BYTES
+    left = MAX_ORIGINAL_HEADERS_BYTES
     for number, (name, value) in enumerate(headers):
         kept = f"{ORIGINAL}{name}"
         left -= len(kept.encode(errors="replace")) + len(value or b"") + HEADER_OVERHEAD
-        if left < 0 or number >= MOST_ORIGINAL_HEADERS:
+        if left < 0 or number >= MAX_ORIGINAL_HEADERS:
             yield HEADERS_CUT, b"1"
             return
         if value is not None:

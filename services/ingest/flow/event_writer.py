@@ -22,8 +22,8 @@ STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 # As kafka-python takes it, one list for all records.
 _HEADERS = list(STRUCTURED)
 
-MOST_KEYS = 50_000
-MOST_SOURCES = 10_000
+MAX_KEYS = 50_000
+MAX_SOURCES = 10_000
 """Sources whose progress was not drained yet."""
 CONFLICT = "this source has already said something else under this id; retract it, then use a new id"
 
@@ -126,7 +126,7 @@ class EventWriter:
         self._producer, self._remembered, self._topic = producer, remembered, topic
         self._partitions = producer.partitions(topic)
         # A day has few distinct keys, and computing a key's partition takes a tenth of the time of sending.
-        self._partition_of = lru_cache(MOST_KEYS)(partial(partition_of, partitions=len(self._partitions)))
+        self._partition_of = lru_cache(MAX_KEYS)(partial(partition_of, partitions=len(self._partitions)))
         self._pending: dict[bytes, _PendingEvent] = {}
         # The content of events on the log, by identity.
         self._recent: OrderedDict[bytes, bytes] = OrderedDict()
@@ -213,7 +213,7 @@ class EventWriter:
         before = self._progress.get((event.tenant, event.source))
         if before is not None:
             at, recorded = max(at, before.time), max(recorded, before.recorded)
-        elif len(self._progress) >= MOST_SOURCES:
+        elif len(self._progress) >= MAX_SOURCES:
             self._progress.popitem(last=False)
         self._progress[event.tenant, event.source] = SourceProgress(at, recorded)
 

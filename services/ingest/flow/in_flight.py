@@ -91,7 +91,7 @@ def rejection_of(failure: UnwritableRecordError) -> Rejected:
 
 
 # The loop polls again after this; the producer goes on trying meanwhile.
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 
 Send = Callable[[], Future[None] | Rejected]
 Quarantine = Callable[[Rejected], Future[None]]
@@ -125,7 +125,7 @@ class PendingWrites:
             while self._failed:
                 self._pending.append(self._failed[0]._replace(written=_resent(self._failed[0])))
                 del self._failed[0]
-        wait([one.written for one in self._pending], MOST_SECONDS)
+        wait([one.written for one in self._pending], MAX_SECONDS)
         self._failed = [one for one in self._pending if _failure_of(one.written)]
         self._pending = [one for one in self._pending if not one.written.done()]
         if self._failed or self._pending:

@@ -27,13 +27,13 @@ from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away
 
 GROUP = "rapport-ingest"
 # The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 # No event has nearly as many, and reading them takes time.
-MOST_HEADERS = 10_000
+MAX_HEADERS = 10_000
 # kafka-python's producer has no back-pressure: at most this much waits for the broker at a time.
-MOST_PENDING_BYTES = 8 * 2**20
+MAX_PENDING_BYTES = 8 * 2**20
 # The loop polls again after this. The producer goes on trying meanwhile, and the repeated batch finds its records.
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 # A record key that may be kept; any other may be what a person wrote.
 KEY = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/-]{0,256}")
 
@@ -79,7 +79,7 @@ class RawEvents:
             outcomes[outcome] += 1
             pending.append((record, written))
             size += len(record.value or b"")
-            if size > MOST_PENDING_BYTES:
+            if size > MAX_PENDING_BYTES:
                 outcomes.update(self._settled(pending))
                 pending, size = [], 0
         outcomes.update(self._settled(pending))
@@ -135,16 +135,16 @@ class RawEvents:
 
 
 def _read(record: Record) -> Parsed | Rejected:
-    if len(record.value or b"") > MOST_BYTES:
-        return rejected("too_large", "", f"an event has at most {MOST_BYTES} bytes")
-    if len(record.headers) > MOST_HEADERS:
-        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
+    if len(record.value or b"") > MAX_BYTES:
+        return rejected("too_large", "", f"an event has at most {MAX_BYTES} bytes")
+    if len(record.headers) > MAX_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MAX_HEADERS} headers")
     return read_record(record.headers, record.value)
 
 
 def _refusal(written: Future[None]) -> Rejected | None:
     try:
-        written.result(MOST_SECONDS)
+        written.result(MAX_SECONDS)
     except UnwritableRecordError as failure:
         return rejection_of(failure)
     except (KafkaError, TimeoutError) as away:
@@ -153,7 +153,7 @@ def _refusal(written: Future[None]) -> Rejected | None:
 
 
 # Records of one poll: few enough to stay well within the poll interval.
-MOST_RECORDS = 1_000
+MAX_RECORDS = 1_000
 
 
 @contextmanager
@@ -168,6 +168,6 @@ def raw_cloudevents(shared: Shared, access: ProjectionAccess, stop: threading.Ev
         access.wanted.set()
     sender = RawSender(scope, shared.admission(access.programs), shared.pseudonym(scope.tenant))
     work = RawEvents(shared.producer, shared.event_writer, sender, shared.metrics)
-    with closing(Reader(shared.settings, GROUP, max_poll_records=MOST_RECORDS)) as reader:
+    with closing(Reader(shared.settings, GROUP, max_poll_records=MAX_RECORDS)) as reader:
         reader.subscribe([RAW_CLOUDEVENTS.name])
         yield {"raw": partial(BatchLoop(reader, work, health).run, stop)}

@@ -25,7 +25,7 @@ from services.runtime.kafka import Producer
 from services.runtime.loop import BatchLoop
 
 # Tenants whose pseudonym functions are cached.
-MOST_TENANTS = 1_000
+MAX_TENANTS = 1_000
 
 
 class IngestMetrics:
@@ -86,7 +86,7 @@ class Shared:
     def admission(self, programs: ProgramLookup) -> EventAdmission:
         key = self.settings.ingest_digest_key.get_secret_value()
         # Cached: hashing releases the interpreter lock, and waiting for it may take longer than admitting an event.
-        pseudonyms = lru_cache(MOST_TENANTS)(partial(pseudonym_of, key))
+        pseudonyms = lru_cache(MAX_TENANTS)(partial(pseudonym_of, key))
         return EventAdmission(partial(datetime.now, UTC), self.settings.clock, programs, pseudonyms)
 
     def clock(self) -> Clock:

@@ -15,7 +15,7 @@ from services.runtime.kafka import KafkaError, Sent
 
 WRITE_INTERVAL_SECONDS = 60.0
 CHECK_INTERVAL_SECONDS = 1.0
-MOST_SOURCES = 10_000
+MAX_SOURCES = 10_000
 """Of one process. Beyond, the source that has been idle for longest is evicted: its watermark is written."""
 
 
@@ -81,7 +81,7 @@ class SourceWatermarks:
             for key, progress in due:
                 self._watermarks[key] = _TrackedWatermark(progress, moved=False, written=now)
             idle = [key for key, one in self._watermarks.items() if not one.moved]
-            for key in idle[: max(0, len(self._watermarks) - MOST_SOURCES)]:
+            for key in idle[: max(0, len(self._watermarks) - MAX_SOURCES)]:
                 del self._watermarks[key]
         return due
 

@@ -24,7 +24,7 @@ BURST_SECONDS = 10
 # An event has some 300 bytes; what is larger counts as several, so that nobody pays less by sending fewer large ones.
 BYTES_PER_ITEM = 1024
 # The senders used last: a sender that was quiet for BURST_SECONDS has a full bucket anyway.
-MOST_BUCKETS = 10_000
+MAX_BUCKETS = 10_000
 
 
 @dataclass
@@ -70,7 +70,7 @@ class RateLimiter:
     def _bucket(self, sender: str, now: float) -> TokenBucket:
         bucket = self._buckets.setdefault(sender, TokenBucket.full(self._per_second, now))
         self._buckets.move_to_end(sender)
-        while len(self._buckets) > MOST_BUCKETS:
+        while len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
         return bucket
 

@@ -27,7 +27,7 @@ RETRY_WHEN_AWAY_SECONDS = 5
 # Of a response, for each item in it.
 ANSWERED_BYTES = 100
 # Errors in one response.
-MOST_LISTED = 1_000
+MAX_LISTED = 1_000
 STATUS: Mapping[Reason, int] = {
     "malformed": 400,
     "invalid": 400,
@@ -68,11 +68,11 @@ def error_entries(errors: Sequence[Problem]) -> list[dict[str, str]]:
 
 
 class ErrorListing:
-    """The errors of many items in one response. Beyond MOST_LISTED each item has only its first error: otherwise the
+    """The errors of many items in one response. Beyond MAX_LISTED each item has only its first error: otherwise the
     response to an invalid batch could be many times as large as the batch."""
 
     def __init__(self) -> None:
-        self._left = MOST_LISTED
+        self._left = MAX_LISTED
 
     def entries(self, errors: Sequence[Problem]) -> list[dict[str, str]]:
         shown = errors if len(errors) <= self._left else errors[:1]
@@ -81,13 +81,13 @@ class ErrorListing:
 
 
 # A valid event has at most some 30 KiB; a batch of this size is about 3,000 of the usual ones.
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 # A body that is refused is read to its end up to this size, because many clients lose a response that arrives while
 # they are still sending. A longer one is cut off.
 DRAINED_BYTES = 16 * 2**20
 
 
-async def read_body(request: Request, held: InFlightBytes.RequestBytes, most: int = MOST_BYTES) -> bytes:
+async def read_body(request: Request, held: InFlightBytes.RequestBytes, most: int = MAX_BYTES) -> bytes:
     """Raises ProblemError 413 and those of `held`, before reading if the length is declared."""
     if _content_length(request) > most:
         raise _too_large(most)
@@ -132,11 +132,11 @@ CLIENT_GONE = 499
 # time, too, and its body arrives whether it is read or not.
 REFUSED_PER_SECOND = 1_000
 # A head and a line in the log cost as much as this many KiB of a body.
-LEAST_REFUSED = 2
+MIN_REFUSED = 2
 # Beyond that rate each response is delayed until the rate allows it, at most so long. The body is not read meanwhile.
 LONGEST_PAUSE_SECONDS = 3.0
 # A delayed response occupies a connection: beyond these limits, responses are sent at once and the connection ends.
-MOST_PAUSED, MOST_PAUSED_OF_ONE = 100, 25
+MAX_PAUSED, MAX_PAUSED_OF_ONE = 100, 25
 
 
 class RequestErrors:
@@ -178,7 +178,7 @@ class RequestErrors:
         """Returns when the sender's rate of refusals allows one more."""
         # The connection is closed if more of the body may follow than is drained: the server would read it for as long
         # as it comes. Of an unauthenticated sender no more is drained than a request may have.
-        most = MOST_BYTES if response.status_code == UNPROVEN else DRAINED_BYTES
+        most = MAX_BYTES if response.status_code == UNPROVEN else DRAINED_BYTES
         is_chunked = "transfer-encoding" in request.headers
         if is_chunked or _content_length(request) > most:
             response.headers["connection"] = "close"
@@ -192,13 +192,13 @@ class RequestErrors:
         owner = str(authenticated or connection.address)
         size = int(connection.received) if is_chunked else min(_content_length(request), DRAINED_BYTES)
         self._refused.charge(
-            owner, max(LEAST_REFUSED, items_of(size)), now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND
+            owner, max(MIN_REFUSED, items_of(size)), now, most_owed=LONGEST_PAUSE_SECONDS * REFUSED_PER_SECOND
         )
         if pause := min(self._refused.consume(owner, 0, now), LONGEST_PAUSE_SECONDS):
             await self._pause(owner, pause, response)
 
     async def _pause(self, owner: str, seconds: float, response: Response) -> None:
-        if self._paused.total() >= MOST_PAUSED or self._paused[owner] >= MOST_PAUSED_OF_ONE:
+        if self._paused.total() >= MAX_PAUSED or self._paused[owner] >= MAX_PAUSED_OF_ONE:
             response.headers["connection"] = "close"
             return
         self._paused[owner] += 1
@@ -270,11 +270,11 @@ class AdmissionControl:
 
 
 # As many as a mebibyte holds of the smallest valid ones.
-MOST_ITEMS = 10_000
+MAX_ITEMS = 10_000
 
 
 def check_item_count(count: int) -> None:
     """Raises ProblemError 413: the response has an entry for each item."""
-    if count > MOST_ITEMS:
-        words = f"a request holds at most {MOST_ITEMS:,} of them, not {count:,}: send fewer at once"
+    if count > MAX_ITEMS:
+        words = f"a request holds at most {MAX_ITEMS:,} of them, not {count:,}: send fewer at once"
         raise ProblemError(413, "too_large", words)

@@ -20,9 +20,9 @@ from services.ingest.importing.translation import guess_columns, guess_kind, gue
 from services.ingest.sources.day_formats import ISO, OFFSET, RivalFormats, SampledCell, day_format_of, in_iso
 from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
 
-MOST_SAMPLED_LINES = 20_000
-MOST_SAMPLED_BYTES = 8 * 2**20
-MOST_VALUES = 50
+MAX_SAMPLED_LINES = 20_000
+MAX_SAMPLED_BYTES = 8 * 2**20
+MAX_VALUES = 50
 SampledRows = Sequence[tuple[int, dict[str, str]]]
 """For each row its line number and its cells by the project's column names."""
 DECIMAL_COMMA, NO_DECIMAL_COMMA = "--decimal-comma", "--no-decimal-comma"
@@ -70,10 +70,10 @@ class DetectedTable:
 def take_sample(lines: Iterator[Line]) -> list[Line]:
     """Return the first lines, which are kept in memory."""
     found, size = [], 0
-    for line in islice(lines, MOST_SAMPLED_LINES):
+    for line in islice(lines, MAX_SAMPLED_LINES):
         found.append(line)
         size += len(line.text)
-        if size > MOST_SAMPLED_BYTES:
+        if size > MAX_SAMPLED_BYTES:
             break
     return found
 
@@ -184,7 +184,7 @@ def _guessed_values(header: Header, cells: SampledRows) -> dict[str, dict[str, s
             mapping = {"", *column.values, *(YES | NO if column.value_type == "yes or no" else ())}
             texts = (row.get(column.name, "").strip() for _, row in cells)
             others = dict.fromkeys(text for text in texts if text.lower() not in mapping)
-            guesses = {text[:200]: guess_value(column, text) for text in islice(others, MOST_VALUES)}
+            guesses = {text[:200]: guess_value(column, text) for text in islice(others, MAX_VALUES)}
             if any(guesses.values()):
                 found[column.name] = {theirs: ours for theirs, ours in guesses.items() if ours}
     return found

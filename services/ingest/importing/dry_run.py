@@ -46,7 +46,7 @@ def _parse_time(text: str) -> datetime | None:
 
 
 # The gateway's own limit: beyond it a duplicate counts as new, as it would there.
-MOST_REMEMBERED = 100_000
+MAX_REMEMBERED = 100_000
 # The token would determine the tenant; a dry run does not read it.
 TENANT = "dry-run"
 RECORDED, DUPLICATE = ImportAnswer(202, "recorded"), ImportAnswer(202, "duplicate")
@@ -74,7 +74,7 @@ class DryRunRecipient:
         prepared_event = prepare(verdict.event)
         earlier = self._recent.setdefault(prepared_event.identity, prepared_event.content)
         self._recent.move_to_end(prepared_event.identity)
-        if len(self._recent) > MOST_REMEMBERED:
+        if len(self._recent) > MAX_REMEMBERED:
             self._recent.popitem(last=False)
         if earlier is prepared_event.content:
             return RECORDED

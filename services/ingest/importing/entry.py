@@ -19,7 +19,7 @@ from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.gateway.requests import STATUS, error_entries
 from services.ingest.importing.sender import EVENTS_ENDPOINT, Endpoint, ImportAnswer, ImportStoppedError
-from services.ingest.sources.tables import MOST_BYTES, NO_TEXT, Line
+from services.ingest.sources.tables import MAX_BYTES, NO_TEXT, Line
 
 STDIN = Path("-")
 BOM = b"\xef\xbb\xbf"
@@ -75,22 +75,22 @@ def _raw_lines(unpacked: BinaryIO | gzip.GzipFile, encoding: str | None) -> Iter
     begin = unpacked.peek(len(GZIP))[: len(GZIP)] if isinstance(unpacked, io.BufferedReader | gzip.GzipFile) else b""
     wide = "utf-16" if begin in UTF_16 else encoding if encoding and "\n".encode(encoding) != b"\n" else None
     if wide is None:
-        while text := (rest := unpacked.readline(MOST_BYTES + 1)):
+        while text := (rest := unpacked.readline(MAX_BYTES + 1)):
             # Skip the rest of a line that exceeds the maximum.
-            while len(rest) > MOST_BYTES and not rest.endswith(b"\n"):
-                rest = unpacked.readline(MOST_BYTES + 1)
+            while len(rest) > MAX_BYTES and not rest.endswith(b"\n"):
+                rest = unpacked.readline(MAX_BYTES + 1)
             yield text
         return
     # Only LF ends a line: the cells of a row may contain any other line break.
     read = io.TextIOWrapper(cast("BinaryIO", unpacked), wide, newline="\n")
     try:
-        while line := read.readline(MOST_BYTES):
+        while line := read.readline(MAX_BYTES):
             yield line.encode()
     finally:
         read.detach()  # else it would close the file whose position others still read
 
 
-MOST_MESSAGES = 200
+MAX_MESSAGES = 200
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def batches(entries: Iterable[ImportEntry]) -> Iterator[list[ImportEntry]]:
     for entry in entries:
         # A rejected line counts as well, so that a file of rejected lines only is reported in batches, too.
         weight = max(1, len(entry.messages))
-        is_full = messages + weight > MOST_MESSAGES or size + entry.size > MOST_BYTES
+        is_full = messages + weight > MAX_MESSAGES or size + entry.size > MAX_BYTES
         if batch and (is_full or entry.endpoint is not batch[0].endpoint):
             yield batch
             batch, messages, size = [], 0, 0
@@ -142,8 +142,8 @@ def event_entry(line: Line) -> ImportEntry:
     """Parse one line of JSON, so that a line which would make the gateway refuse the whole request is rejected by
     itself."""
     text = line.text.strip()
-    if len(text) > MOST_BYTES:
-        words = f"an event has at most {MOST_BYTES} bytes"
+    if len(text) > MAX_BYTES:
+        words = f"an event has at most {MAX_BYTES} bytes"
         return ImportEntry(line, refusal=rejection_answer(rejected("too_large", "", words)))
     parsed = read_json(text)
     if isinstance(parsed, Rejected):

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from openpyxl.workbook import Workbook
 
 SUFFIXES = frozenset({".xlsx", ".xlsm"})
-MOST_UNPACKED = 256 * 2**20
+MAX_UNPACKED = 256 * 2**20
 """Bytes of all parts; a million rows of ten cells take less."""
-MOST_PARTS = 2_000
-MOST_ROWS = 1_048_576
+MAX_PARTS = 2_000
+MAX_ROWS = 1_048_576
 """Excel's own limit."""
-MOST_COLUMNS = 200
+MAX_COLUMNS = 200
 EXPLANATION_SHEET = "about this table"
 """The sheet of a template that explains its columns."""
 MISSING = "reading and writing .xlsx needs openpyxl: pip install 'rapport[excel]'"
@@ -87,7 +87,7 @@ class ExcelFile:
         sheet = self._book[self.sheet]
         try:
             # Bound rows and columns here: the sheet may declare any size.
-            rows = sheet.iter_rows(min_row=1, max_row=MOST_ROWS, min_col=1, max_col=MOST_COLUMNS + 1)
+            rows = sheet.iter_rows(min_row=1, max_row=MAX_ROWS, min_col=1, max_col=MAX_COLUMNS + 1)
             formulas = self._formula_rows()
             previous: object = None
             for number, row in enumerate(rows, 1):
@@ -117,7 +117,7 @@ class ExcelFile:
         if self._formulas is None:
             yield from repeat(())
             return
-        rows = self._formulas[self.sheet].iter_rows(min_row=1, max_row=MOST_ROWS, min_col=1, max_col=MOST_COLUMNS + 1)
+        rows = self._formulas[self.sheet].iter_rows(min_row=1, max_row=MAX_ROWS, min_col=1, max_col=MAX_COLUMNS + 1)
         for row in rows:
             yield [str(cell.value) if cell.data_type == "f" else "" for cell in row]
 
@@ -125,8 +125,8 @@ class ExcelFile:
         """Pad the row to the widest row so far, which is the header at the latest: sheets omit trailing empty cells."""
         cells = [cell or formula for cell, formula in zip_longest(texts, formulas, fillvalue="")]
         filled = max((index for index, cell in enumerate(cells, 1) if cell), default=0)
-        if filled > MOST_COLUMNS:
-            raise ImportStoppedError(f"the sheet has more than {MOST_COLUMNS} columns: no table has as many")
+        if filled > MAX_COLUMNS:
+            raise ImportStoppedError(f"the sheet has more than {MAX_COLUMNS} columns: no table has as many")
         self._width = max(self._width, filled)
         text = io.StringIO()
         # A cell with a line break is quoted only if the line terminator contains it.
@@ -139,9 +139,9 @@ class ExcelFile:
         try:
             with zipfile.ZipFile(self._file) as parts:
                 listed = parts.infolist()
-                if len(listed) > MOST_PARTS or sum(part.file_size for part in listed) > MOST_UNPACKED:
+                if len(listed) > MAX_PARTS or sum(part.file_size for part in listed) > MAX_UNPACKED:
                     raise ImportStoppedError(
-                        f"{self._file} unpacks to more than {MOST_UNPACKED // 2**20} MiB or {MOST_PARTS:,} parts: "
+                        f"{self._file} unpacks to more than {MAX_UNPACKED // 2**20} MiB or {MAX_PARTS:,} parts: "
                         "save the table alone, or as CSV"
                     )
                 return any([_check_plain(parts, part) for part in listed])  # noqa: C419 (every part is checked)

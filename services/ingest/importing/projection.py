@@ -23,8 +23,8 @@ from services.runtime.kafka import KafkaError
 IMPORT_TENANT = "given"
 """Stands for the tenant of the people whom this import writes."""
 NO_TOOL = ""
-MOST_NAMED = 10
-MOST_COUNTED = 100_000
+MAX_NAMED = 10
+MAX_COUNTED = 100_000
 
 
 class ImportProjection:
@@ -44,9 +44,9 @@ class ImportProjection:
                 if not isinstance(person, Rejected):
                     self._imported.upsert(person)
         elif entry.relationship and entry.messages:
-            if entry.relationship in self._mentioned or len(self._mentioned) < MOST_COUNTED:
+            if entry.relationship in self._mentioned or len(self._mentioned) < MAX_COUNTED:
                 self._mentioned[entry.relationship] += 1
-        elif entry.messages and len(self._started) < MOST_COUNTED:
+        elif entry.messages and len(self._started) < MAX_COUNTED:
             self._started.add(str(json.loads(entry.messages[0]).get("subject")))
         return entry
 
@@ -78,7 +78,7 @@ class ImportProjection:
         missing = {name: n for name, n in others.items() if tenant and not roster.was_started(tenant, name)}
         if not missing:
             return ""
-        named = ", ".join(sorted(missing)[:MOST_NAMED]) + (" and more" if len(missing) > MOST_NAMED else "")
+        named = ", ".join(sorted(missing)[:MAX_NAMED]) + (" and more" if len(missing) > MAX_NAMED else "")
         rows = sum(missing.values())
         return (
             f"{rows} rows refer to {len(missing)} relationships that were never declared, so their "

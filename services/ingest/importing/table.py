@@ -15,8 +15,8 @@ from services.ingest.importing.row import RowContext, TableRow
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.translation import Translation, guess_kind, normalized_name
 from services.ingest.sources.tables import (
-    MOST_BYTES,
-    MOST_HEADER_ROWS,
+    MAX_BYTES,
+    MAX_HEADER_ROWS,
     TOTAL_OR_PERSON,
     BrokenRowError,
     HeaderFit,
@@ -137,8 +137,8 @@ _ALL_COLUMNS = frozenset[str]().union(*(kind.columns for kind in KINDS.values())
 
 
 def _split_cells(text: bytes, delimiter: str) -> list[str]:
-    if len(text) > MOST_BYTES:
-        raise BrokenRowError(f"has more than {MOST_BYTES} bytes")
+    if len(text) > MAX_BYTES:
+        raise BrokenRowError(f"has more than {MAX_BYTES} bytes")
     if is_open(text):
         raise BrokenRowError("has a quote that is never closed")
     try:
@@ -161,7 +161,7 @@ def _matching_kind(columns: tuple[str, ...]) -> TableKind:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
     known = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
     words = f"the header {', '.join(columns)[:200]!r} matches no known table, nor does any other of the first"
-    raise ImportStoppedError(f"{words} {MOST_HEADER_ROWS} rows: {known}")
+    raise ImportStoppedError(f"{words} {MAX_HEADER_ROWS} rows: {known}")
 
 
 def _check_columns(columns: tuple[str, ...], kind: TableKind) -> None:

@@ -68,7 +68,7 @@ def describe_error(error: Mapping[str, str]) -> str:
 
 
 # On the console; the report has all of them.
-MOST_SHOWN = 10
+MAX_SHOWN = 10
 ACCEPTED_REASONS = frozenset({"recorded", "duplicate"})
 
 
@@ -137,7 +137,7 @@ class ImportTally:
                 self._refused.add((entry.input, entry.line.number))
             located = [(entry.column(error["path"]), error["path"], error["reason"]) for error in fault.errors]
             errors = [{"path": at, **({"column": one} if one else {}), "reason": why} for one, at, why in located]
-            if self.rejected <= MOST_SHOWN:
+            if self.rejected <= MAX_SHOWN:
                 location = f"{self._names[entry.input]}, line" if self._names else "line"
                 click.echo(
                     f"{location} {entry.line.number}: {fault.reason}: {'; '.join(map(describe_error, errors))}",

@@ -291,7 +291,7 @@ def split(received: Received, _settings: ToolSettings, now: datetime) -> RawPayl
 
 
 # A page holds up to 2,500 events, each of which becomes its own record.
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 PAGE = AllowList(members={"items": AllowList(items=EVENT)})
 
 
@@ -317,4 +317,4 @@ def translate(value: object, _settings: ToolSettings) -> Translation:
             return rejected("invalid", "", "must be an event, a page of events or the headers of a push")
 
 
-TOOL = Tool("google_calendar", verify, translate, redact, GoogleCalendarSettings, split=split, most_bytes=MOST_BYTES)
+TOOL = Tool("google_calendar", verify, translate, redact, GoogleCalendarSettings, split=split, most_bytes=MAX_BYTES)

@@ -13,10 +13,10 @@ DELIMITERS = (",", ";", "\t", "|")
 SEP_LINE = re.compile(rb'"?sep=([!-/:-@\[-`{-~\t])"?', re.IGNORECASE)
 # No cell spans more lines: an opening quote without its end within them is a typo, and the following lines are rows of
 # their own.
-MOST_LINES = 20
-MOST_BYTES = 512 * 1024
+MAX_LINES = 20
+MAX_BYTES = 512 * 1024
 """Limit of one row. A request to the gateway has at most 1 MiB; half of it keeps requests short."""
-MOST_HEADER_ROWS = 30
+MAX_HEADER_ROWS = 30
 """Exports put titles, filters and dates above the header, but not more rows than this."""
 UTF_8 = "utf-8"
 ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "mac_latin2", "cp850", "cp852")
@@ -28,7 +28,7 @@ NO_TEXT = {
     b"\xd0\xcf\x11\xe0": "a workbook of an Excel before 2007: save it as .xlsx, or as CSV",
     b"%PDF": "a PDF: save the table as .xlsx, or as CSV",
 }
-MOST_READ_FOR_ENCODING = 2_000
+MAX_READ_FOR_ENCODING = 2_000
 """Non-ASCII lines to inspect; a dozen would usually give the same result."""
 
 
@@ -59,7 +59,7 @@ def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
             others.append(text)
     if not others:
         return (UTF_8,)
-    decoded = {name: _decode_if_plausible(others[:MOST_READ_FOR_ENCODING], name) for name in ENCODINGS}
+    decoded = {name: _decode_if_plausible(others[:MAX_READ_FOR_ENCODING], name) for name in ENCODINGS}
     likely = {
         name: words
         for name, words in decoded.items()
@@ -161,7 +161,7 @@ class Rows:
         """Return the row that begins here: the line alone if no following line completes it."""
         joined_lines = [first]
         size = len(first.text)
-        while len(joined_lines) < MOST_LINES and size <= MOST_BYTES and (line := self._next()):
+        while len(joined_lines) < MAX_LINES and size <= MAX_BYTES and (line := self._next()):
             joined_lines.append(line)
             size += len(line.text)
             if is_open(line.text):
@@ -206,7 +206,7 @@ def find_header(
     the caller then reports what is missing. Return None if all lines are blank. Raises BrokenRowError, with the line
     number, if the chosen row cannot be split."""
     every = Rows(lines, lambda row: not is_open(row.text))
-    rows = list(islice((row for row in every if row.text.strip(EMPTY)), MOST_HEADER_ROWS))
+    rows = list(islice((row for row in every if row.text.strip(EMPTY)), MAX_HEADER_ROWS))
     sep_line = SEP_LINE.fullmatch(rows[0].text.strip()) if rows else None
     delimiters = (sep_line[1].decode(),) if sep_line else DELIMITERS
     cuts: list[tuple[HeaderFit, HeaderRow] | BrokenRowError] = []

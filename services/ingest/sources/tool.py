@@ -177,7 +177,7 @@ class RawPayloads:
 
 
 # Larger than any payload documented here; a broker's default record limit is the same.
-MOST_BYTES = 2**20
+MAX_BYTES = 2**20
 
 
 class ToolSettings(BaseModel):
@@ -219,7 +219,7 @@ class Tool:
     parse: Callable[[bytes, str], Parsed | Rejected] = lambda body, _media_type: read_json(body)
     split: Callable[[Received, ToolSettings, datetime], RawPayloads | Rejected] = single_payload
     routes: Mapping[str, frozenset[str]] = field(default_factory=lambda: {"": frozenset({"POST"})})
-    most_bytes: int = MOST_BYTES
+    most_bytes: int = MAX_BYTES
     media_types: frozenset[str] = frozenset({JSON})
     operator_reasons: frozenset[str] = frozenset()
     verify_by: Callable[[ToolSettings], Callable[[Received, str, datetime], Verification]] | None = None
@@ -290,8 +290,8 @@ class Connection:
             return found
         payloads: list[RedactedPayload] = []
         for payload in found.payloads:
-            if len(payload) > MOST_BYTES:
-                return rejected("too_large", "", f"a payload has at most {MOST_BYTES} bytes")
+            if len(payload) > MAX_BYTES:
+                return rejected("too_large", "", f"a payload has at most {MAX_BYTES} bytes")
             redacted = self.redact(payload, found.media_type)
             if isinstance(redacted, Rejected):
                 return redacted

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_never
 
-from schemas.alerts import MOST_ITEMS, Alert, ChannelName, Delivery, DeliveryItem, DeliveryState, Urgency
+from schemas.alerts import MAX_ITEMS, Alert, ChannelName, Delivery, DeliveryItem, DeliveryState, Urgency
 from schemas.primitives import Id, Instant
 from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
 from services.notify.domain.preferences import AddressOff
@@ -273,9 +273,7 @@ def fold_messages(lines: Sequence[Delivery], now: Instant) -> Delivery:
     if not rest:
         return alone
     event_id = transition_id(first.dedup_key, first.alert.seq, first.transition)
-    items = tuple(
-        DeliveryItem(program=d.program, relationship=d.relationship, alert=d.alert) for d in rest[:MOST_ITEMS]
-    )
+    items = tuple(DeliveryItem(program=d.program, relationship=d.relationship, alert=d.alert) for d in rest[:MAX_ITEMS])
     message_id = delivery_id(list_id(event_id), first.channel, first.recipient)
     return alone.model_copy(update={"delivery_id": message_id, "items": items, "more": len(rest) - len(items)})
 

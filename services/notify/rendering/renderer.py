@@ -6,7 +6,7 @@ import json
 from html import escape
 from typing import Any, assert_never
 
-from schemas.alerts import MOST_BODY, MOST_PEOPLE, Delivery
+from schemas.alerts import MAX_BODY, MAX_PEOPLE, Delivery
 from services.notify.domain.name_book import NameBook
 from services.notify.domain.wording import truncate
 from services.notify.rendering.alert_text import AlertText, Headline, alert_text
@@ -38,8 +38,8 @@ class Renderer:
             case "smtp" | "slack" | "teams" as channel:
                 found = alert_text(delivery, self._people, self._link)
                 text = {"smtp": render_mail, "slack": render_slack, "teams": render_teams}[channel](found)
-                assert len(text) <= MOST_BODY, "each channel keeps within its own bounds, which are lower"
-                return delivery.model_copy(update={"body": text, "people": found.people[:MOST_PEOPLE]})
+                assert len(text) <= MAX_BODY, "each channel keeps within its own bounds, which are lower"
+                return delivery.model_copy(update={"body": text, "people": found.people[:MAX_PEOPLE]})
             case _:
                 assert_never(delivery.channel)
 

@@ -10,7 +10,7 @@ from prometheus_client import Counter
 # The timeout between two reads of a body.
 SILENT_SECONDS = 10.0
 # The minimum rate of a body. It applies after the first seconds, because connections start slowly.
-LEAST_BYTES_PER_SECOND = 4 * 2**10
+MIN_BYTES_PER_SECOND = 4 * 2**10
 SLOW_START_SECONDS = 10.0
 # The timeout of a client that does not read its response.
 UNREAD_SECONDS = 10.0
@@ -75,7 +75,7 @@ def overdue(phase: Phase, progress: RequestProgress, limits: ConnectionLimits, n
         case "head":
             return "head_too_slow" if lasted > limits.head_seconds else None
         case "body":
-            is_slow = lasted > SLOW_START_SECONDS and progress.received < lasted * LEAST_BYTES_PER_SECOND
+            is_slow = lasted > SLOW_START_SECONDS and progress.received < lasted * MIN_BYTES_PER_SECOND
             is_over = lasted > limits.body_seconds or now - progress.last_received > SILENT_SECONDS
             return "body_too_slow" if is_slow or is_over else None
         case "answer" | "idle":

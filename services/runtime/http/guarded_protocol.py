@@ -14,8 +14,8 @@ from services.runtime.http.problems import ProblemError
 from services.runtime.http.problems import answer as problem_answer
 
 # A head's limit; the attributes of an event in binary mode have some hundred bytes.
-MOST_HEAD_BYTES = 16 * 2**10
-MOST_HEAD_LINES = 200
+MAX_HEAD_BYTES = 16 * 2**10
+MAX_HEAD_LINES = 200
 # A parser consumes a piece at once. Heads come in pieces of this size, so that a large one is noticed early; chunked
 # bodies in pieces of the other, because a chunk of one byte costs as much time as one of a mebibyte.
 HEAD_PIECE = 4 * 2**10
@@ -24,7 +24,7 @@ CHUNKED_PIECE = 2**10
 FREE_FRAMING = 2**10
 FRAMING_SHARE = 16
 # Pipelined requests that may wait behind the first one.
-MOST_AHEAD = 100
+MAX_AHEAD = 100
 # A parser's error message may quote the request.
 LONGEST_FAULT_SHOWN = 200
 END_OF_HEAD = b"\r\n\r\n"
@@ -37,7 +37,7 @@ _ANSWERS = {
     "head_too_slow": ProblemError(408, "too_slow", "the head of the request did not come in time"),
     "body_too_slow": ProblemError(408, "too_slow", "the body of the request did not come in time"),
     "head_too_large": ProblemError(
-        431, "head_too_large", f"a head has at most {MOST_HEAD_BYTES} bytes in {MOST_HEAD_LINES} lines"
+        431, "head_too_large", f"a head has at most {MAX_HEAD_BYTES} bytes in {MAX_HEAD_LINES} lines"
     ),
     "framing": ProblemError(400, "malformed", "the body comes in chunks of a few bytes, or too many requests at once"),
 }
@@ -228,7 +228,7 @@ class Guarded:
         super().data_received(piece)  # type: ignore[misc]
         if self.cycle is not before:
             self._progress, self._framing = RequestProgress(now, now, received=len(self.cycle.body)), 0
-            if len(self._ahead) > MOST_AHEAD:
+            if len(self._ahead) > MAX_AHEAD:
                 self.guard.refuse(self, "framing")
         elif phase == "body" and self._is_chunked():
             self._framing += len(piece) - (len(self.cycle.body) - held)
@@ -247,7 +247,7 @@ class Guarded:
         self._lines += (seen if end < 0 else seen[:end]).count(b"\n") - self._tail.count(b"\n")
         self._tail = seen[-len(END_OF_HEAD) + 1 :]
         behind = 0 if end < 0 else len(seen) - end - len(END_OF_HEAD)
-        return self._lines > MOST_HEAD_LINES or self._progress.received - behind > MOST_HEAD_BYTES
+        return self._lines > MAX_HEAD_LINES or self._progress.received - behind > MAX_HEAD_BYTES
 
 
 def guarded_protocol_class(guard: ConnectionGuard, protocol: type[asyncio.Protocol]) -> type[asyncio.Protocol]:

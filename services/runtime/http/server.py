@@ -10,7 +10,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
-from services.runtime.http.guarded_protocol import MOST_HEAD_BYTES, UnambiguousHead, guarded_protocol_class
+from services.runtime.http.guarded_protocol import MAX_HEAD_BYTES, UnambiguousHead, guarded_protocol_class
 
 # Also the number of connections accepted in one go, during which no request is served.
 BACKLOG = 256
@@ -65,7 +65,7 @@ def run_server(app: ASGIApp, endpoint: ServerEndpoint, stop: threading.Event) ->
         access_log=False,
         server_header=False,
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=MOST_HEAD_BYTES,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=endpoint.idle_seconds,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="none",

@@ -112,7 +112,7 @@ class TopicLimits:
         self._refresh_at = self._refresh_at or time.monotonic() + REFRESH_SECONDS
 
 
-MOST_GATHERED = 100
+MAX_GATHERED = 100
 """Records that are appended in one go, which blocks the thread for half a millisecond."""
 
 Settle = Callable[[Sequence["GroupedRecord"], Any], None]
@@ -141,7 +141,7 @@ class WriteGroup:
         position = self._sent
         self._sent += 1
         self._gathered.append(GroupedRecord(outgoing, self, position))
-        if len(self._gathered) >= MOST_GATHERED:
+        if len(self._gathered) >= MAX_GATHERED:
             self.hand_over()
         return position
 

@@ -159,7 +159,7 @@ def _day(moment: datetime) -> str:
 INCHES = (7.0, 8.0)
 DOTS_PER_INCH = 150
 HEIGHTS = (3, 1)
-LEAST_CASES = 20
+MIN_CASES = 20
 """Bins with fewer cases are too uncertain to plot."""
 
 
@@ -183,6 +183,6 @@ def draw(report: BacktestReport, file: Path) -> None:
 
 
 def _curve(axes: Axes, model: ModelEvaluation, **style: float | str) -> None:
-    bins = [found for found in model.reliability if found.cases >= LEAST_CASES]
+    bins = [found for found in model.reliability if found.cases >= MIN_CASES]
     predicted, observed = [found.predicted for found in bins], [found.observed for found in bins]
     axes.plot(predicted, observed, marker="o", markersize=4, label=model.name, **style)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ CACHED_CROSSINGS = 4
 GRID = 300
 """Instants per call: a single search covers the seconds of a day in two calls. A call costs as much as some hundred
 instants."""
-LEAST_GRID = 4
+MIN_GRID = 4
 """Instants per search where many share a call: with these, a day takes nine calls, with the fewest instants in total.
 """
 
@@ -127,7 +127,7 @@ def crossings(periods: SilentPeriods, begins: Instants, ends: Instants, watched:
     bounds = np.array([level.bound for level in watched])
     low, high = begins // SECOND, ends // SECOND
     is_passed = low < high
-    size = max(LEAST_GRID, GRID // len(ends))
+    size = max(MIN_GRID, GRID // len(ends))
     steps = np.arange(1, size + 1)[:, None]
     while is_passed.any():
         step = np.maximum(1, -(-(high - low) // size))

@@ -54,7 +54,7 @@ EXPECTED_WITHIN_DAYS = 14.0
 """Time allowed to agree on expectations and to prepare."""
 EXPECTED_THINGS = 3
 """Expectations agreed, the mentor prepared, the mentee prepared."""
-LEAST_SILENCE_DAYS = 0.5
+MIN_SILENCE_DAYS = 0.5
 GOALS_RATED = 8
 """A score rates this many of the newest goals."""
 STALLED_REVIEWS = 2.0
@@ -198,7 +198,7 @@ def score(s: Aging, now: Number, booked: Number, ops: Operations) -> Scores:
         + s.expectations_weight * expectations
     )
     silence = 1.0 - fresh(since_contact / (SILENCE_CADENCES * s.cadence))
-    silent = ops.max(since_contact, LEAST_SILENCE_DAYS)
+    silent = ops.max(since_contact, MIN_SILENCE_DAYS)
     quiet = ops.log1p(ops.exp(s.shape * ops.log(silent / s.median)))
     elapsed = ops.log1p(silent / s.horizon)
     stalled = (now >= s.stalls) * 1.0

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from schemas.events import OfPartition, partition_key
 from schemas.primitives import from_micros, to_micros
-from schemas.programs import MOST_PROFILES, PROFILE_NOTICE, Profile, Programme
+from schemas.programs import MAX_PROFILES, PROFILE_NOTICE, Profile, Programme
 from schemas.topics import PROGRAMS
 from services.runtime.kafka import read_to_end
 from services.runtime.settings import Settings
@@ -92,8 +92,8 @@ def append_version(settings: Settings, programme_history: ProgrammeHistory, prof
     """Append the version with `rapport programs apply`, the only writer of programmes: it refuses a conflicting change
     that was applied in the meantime. Raises NotAppliedError."""
     profiles = (*programme_history.programme.profiles, profile)
-    if len(profiles) > MOST_PROFILES:
-        raise NotAppliedError(f"a programme has at most {MOST_PROFILES} versions of its profile")
+    if len(profiles) > MAX_PROFILES:
+        raise NotAppliedError(f"a programme has at most {MAX_PROFILES} versions of its profile")
     changed = programme_history.programme.model_copy(update={"profiles": profiles})
     environ = {
         **os.environ,

@@ -13,7 +13,7 @@ from services.warehouse.roles import MartColumn, RolesFile, ServerLogin, stateme
 
 # Access denied, insufficient privileges, user storage read-only or absent, role unknown to a file-based storage.
 NO_USERS_IN_SQL = frozenset({48, 291, 344, 482, 495, 497, 514})
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 COLUMNS = """
 SELECT table, name, type, comment FROM system.columns WHERE database = 'mentoring_mart' ORDER BY table, position
 """
@@ -27,8 +27,8 @@ def read_roles(file: Path) -> RolesFile:
     """Read the TOML file. Raises RolesError."""
     try:
         raw = file.read_bytes()
-        if len(raw) > MOST_BYTES:
-            raise RolesError(f"{file} has more than {MOST_BYTES} bytes")
+        if len(raw) > MAX_BYTES:
+            raise RolesError(f"{file} has more than {MAX_BYTES} bytes")
         return RolesFile.model_validate(tomllib.loads(raw.decode()))
     except ValidationError as invalid:
         first = invalid.errors(include_url=False)[0]

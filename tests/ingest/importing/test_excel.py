@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 
 from services.ingest.importing import excel
-from services.ingest.importing.excel import MOST_COLUMNS, ExcelFile
+from services.ingest.importing.excel import MAX_COLUMNS, ExcelFile
 from services.ingest.importing.sender import ImportStoppedError
 
 
@@ -121,7 +121,7 @@ def test_a_number_that_is_shown_as_an_id_is_that_id(number: float, shown: str, w
 
 
 def test_what_unpacks_to_too_much_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(excel, "MOST_UNPACKED", 10 * 2**20)
+    monkeypatch.setattr(excel, "MAX_UNPACKED", 10 * 2**20)
     bomb = packed(tmp_path / "bomb.xlsx", sheet=b" " * 11 * 2**20)
     assert bomb.stat().st_size < 100_000
 
@@ -155,7 +155,7 @@ def test_a_sheet_that_breaks_off_says_so(sheet: bytes, tmp_path: Path) -> None:
 
 
 def test_a_row_that_claims_to_be_the_billionth_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(excel, "MOST_ROWS", 1_000)
+    monkeypatch.setattr(excel, "MAX_ROWS", 1_000)
     row = b'<row r="2000000000"><c r="A2000000000" t="inlineStr"><is><t>x</t></is></c></row></sheetData></worksheet>'
 
     with ExcelFile(packed(tmp_path / "a.xlsx", sheet=SHEET + row), None) as opened:
@@ -164,8 +164,8 @@ def test_a_row_that_claims_to_be_the_billionth_is_none(tmp_path: Path, monkeypat
 
 
 def test_more_columns_than_a_table_has_are_not_read(tmp_path: Path) -> None:
-    with pytest.raises(ImportStoppedError, match=f"more than {MOST_COLUMNS} columns"):
-        lines(workbook(tmp_path / "a.xlsx", ["x"] * (MOST_COLUMNS + 1)))
+    with pytest.raises(ImportStoppedError, match=f"more than {MAX_COLUMNS} columns"):
+        lines(workbook(tmp_path / "a.xlsx", ["x"] * (MAX_COLUMNS + 1)))
 
 
 def test_a_sheet_is_chosen_by_its_name(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from services.ingest.domain.admission import Clock
 from services.ingest.importing.dry_run import LateRows
-from services.ingest.importing.entry import MOST_MESSAGES, Checkpoint, ImportEntry, LineReader, batches
+from services.ingest.importing.entry import MAX_MESSAGES, Checkpoint, ImportEntry, LineReader, batches
 from services.ingest.importing.sender import ImportStoppedError
-from services.ingest.sources.tables import MOST_BYTES, Line
+from services.ingest.sources.tables import MAX_BYTES, Line
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -30,11 +30,11 @@ def test_lines_end_in_any_way_and_a_mark_of_utf_8_is_none(tmp_path: Path) -> Non
 def test_a_line_that_never_ends_takes_little_memory(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl.gz"
     with gzip.open(file, "wb") as packed:
-        packed.write(b"x" * (5 * MOST_BYTES) + b"\nnext\n")
+        packed.write(b"x" * (5 * MAX_BYTES) + b"\nnext\n")
 
     long, following = read(file)
 
-    assert (len(long.text), long.number) == (MOST_BYTES + 1, 1)
+    assert (len(long.text), long.number) == (MAX_BYTES + 1, 1)
     assert following == Line(2, b"next")
 
 
@@ -63,12 +63,12 @@ def test_an_empty_file_has_no_lines(tmp_path: Path) -> None:
 
 def test_batches_hold_what_one_request_may() -> None:
     small = [ImportEntry(Line(n, b""), (b"x", b"y")) for n in range(150)]
-    large = [ImportEntry(Line(n, b""), (b"x" * (MOST_BYTES // 2),)) for n in range(3)]
-    refused = [ImportEntry(Line(n, b"")) for n in range(MOST_MESSAGES + 1)]
+    large = [ImportEntry(Line(n, b""), (b"x" * (MAX_BYTES // 2),)) for n in range(3)]
+    refused = [ImportEntry(Line(n, b"")) for n in range(MAX_MESSAGES + 1)]
 
     assert [len(batch) for batch in batches(small)] == [100, 50]
     assert [len(batch) for batch in batches(large)] == [1, 1, 1]
-    assert [len(batch) for batch in batches(refused)] == [MOST_MESSAGES, 1]
+    assert [len(batch) for batch in batches(refused)] == [MAX_MESSAGES, 1]
 
 
 LINES = [Line(number, b"line %d" % number) for number in range(1, 6)]

@@ -4,7 +4,7 @@ import pytest
 
 from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import Header, HeaderOptions, read_header
-from services.ingest.sources.tables import MOST_BYTES, BrokenRowError, Line, Rows
+from services.ingest.sources.tables import MAX_BYTES, BrokenRowError, Line, Rows
 
 SESSIONS = "relationship,program,status,starts_at,minutes"
 DIRECTORY = "participant,name,consent"
@@ -125,7 +125,7 @@ def test_a_hundred_thousand_stray_quotes_are_a_hundred_thousand_rows() -> None:
         (b'p-1,"Ada"x,yes', "is no row of a table"),
         (b"p-1,Ad\xe9,yes", "is not UTF-8: byte 0xe9 at character 7"),
         (b"p-1,Ada\rp-2,Bo,yes", "carriage return within a line"),
-        (b"x" * (MOST_BYTES + 1), "has more than"),
+        (b"x" * (MAX_BYTES + 1), "has more than"),
         (b"p-1," + b"x" * 200_000 + b",yes", "is no row of a table: field larger than"),
     ],
 )

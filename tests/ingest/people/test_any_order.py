@@ -24,7 +24,7 @@ from services.ingest.domain.activity import (
     Person,
 )
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.meetings.revisions import GUEST_BYTES, MOST_REVISIONS, REVISION_BYTES, Guests, Revisions
+from services.ingest.domain.meetings.revisions import GUEST_BYTES, MAX_REVISIONS, REVISION_BYTES, Guests, Revisions
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
@@ -314,7 +314,7 @@ def test_a_booking_of_which_only_a_part_was_written_is_told_again_with_the_same_
 
 def test_of_too_many_meetings_and_changes_the_oldest_are_forgotten() -> None:
     revisions = Revisions(most=1)
-    moved = [MeetingMoved(f"{at}", minute(at), NATIVE, MEETING, minute(at)) for at in range(MOST_REVISIONS + 1)]
+    moved = [MeetingMoved(f"{at}", minute(at), NATIVE, MEETING, minute(at)) for at in range(MAX_REVISIONS + 1)]
     for one in (*moved, moved[-1]):
         revisions.apply("tool", one)
 

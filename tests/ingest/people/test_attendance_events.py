@@ -8,7 +8,7 @@ from schemas.payloads import SessionAttendance, SessionScheduled
 from services.ingest.domain.activity import Activity, Meeting, Person
 from services.ingest.domain.ids import session_id
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.tools.projection import MOST_UNIDENTIFIED, Projection
+from services.ingest.domain.tools.projection import MAX_UNIDENTIFIED, Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,
@@ -252,7 +252,7 @@ def test_a_crowd_of_guests_is_told_of_a_few_times_only() -> None:
 
     told = events(projection, joined(ADA, 1))
 
-    assert len(told) == 1 + MOST_UNIDENTIFIED
+    assert len(told) == 1 + MAX_UNIDENTIFIED
 
 
 def test_a_run_that_ends_early_is_not_the_end_of_what_is_booked() -> None:

@@ -129,7 +129,7 @@ def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time:
 def test_of_more_outcomes_than_are_kept_the_oldest_are_said_early_and_all_of_them_once(
     log_time: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.ingest.flow.attendance.MOST_HELD", 20)
+    monkeypatch.setattr("services.ingest.flow.attendance.MAX_HELD", 20)
     numbers = [number for number in range(100) if place(log_time, number) == place(log_time, 1)]
     log_time.write(*(one for number in numbers for one in held(number)), tick(1, 60), tick(1, 61))
     partition, told = place(log_time, 1), records(log_time, 1)

@@ -3,7 +3,7 @@ from datetime import timedelta
 from schemas import payloads as p
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.attendance import LONGEST, SETTLE_DELAY
-from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, MOST_RUNS, AttendanceFold, SessionKey
+from services.ingest.domain.meetings.attendance_fold import ATTENDANCE, MAX_RUNS, AttendanceFold, SessionKey
 from services.ingest.domain.scope import Scope
 from tests.ingest.people.building import admitted, event, known, minute
 
@@ -226,9 +226,9 @@ def test_of_more_runs_than_anybody_begins_each_is_concluded_by_itself() -> None:
         one.model_copy(
             update={"id": f"{one.id}-{n}", "data": one.data.model_copy(update={"session_id": f"s-{n}"})},
         )
-        for n in range(MOST_RUNS + 1)
+        for n in range(MAX_RUNS + 1)
         for one in (came(1), went(3))
     ]
     made = fold(scheduled(0, 60), *runs)
 
-    assert len(concluded(made, 600)) == MOST_RUNS + 1
+    assert len(concluded(made, 600)) == MAX_RUNS + 1

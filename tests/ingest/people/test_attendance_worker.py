@@ -26,7 +26,7 @@ from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
 from tests.receiver import eventually
 
 RUN = Path(__file__).with_name("run_attendance.py")
-MOST_SAID = 2**20
+MAX_SAID = 2**20
 QUIET_SECONDS = 2.0
 """In which something that should not happen would have happened."""
 
@@ -270,7 +270,7 @@ def process(log: OwnLog, instance: str) -> Iterator[warm.WarmProcess]:
     with TemporaryFile() as said:
         running = started(log, instance, said.fileno())
         try:
-            lines = partial(os.pread, said.fileno(), MOST_SAID, 0)
+            lines = partial(os.pread, said.fileno(), MAX_SAID, 0)
             eventually(lambda: running.poll() is not None or b"ready" in lines().splitlines())
             assert running.poll() is None, lines().decode()
             yield running

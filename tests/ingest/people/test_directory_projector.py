@@ -15,7 +15,7 @@ from kafka import TopicPartition
 from kafka.admin import KafkaAdminClient
 
 from deploy.local.kafka import KafkaConfig, LocalKafka
-from schemas.directory import MOST_ADDRESSES, MOST_IDENTITIES, DirectoryStatement, Participant, ToolIdentity
+from schemas.directory import MAX_ADDRESSES, MAX_IDENTITIES, DirectoryStatement, Participant, ToolIdentity
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
 from services.ingest.commands.erase import read_erasable
 from services.ingest.domain.people import participants
@@ -156,7 +156,7 @@ def test_what_takes_many_transactions_is_the_same_directory(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("projected_topics", "directory_projector"):
-        monkeypatch.setattr(f"services.ingest.flow.people.{module}.MOST_WRITTEN_BYTES", 1)
+        monkeypatch.setattr(f"services.ingest.flow.people.{module}.MAX_WRITTEN_BYTES", 1)
     say(says, *(posted(tenant, f"p{number % 3}", addresses=(f"a{number}@example.com",)) for number in range(12)))
 
     with projecting(alone) as health:
@@ -250,7 +250,7 @@ def test_what_cannot_be_merged_is_told_and_counted_and_the_next_statement_is_mer
 def test_the_largest_statement_of_anybody_is_merged_and_one_more_is_not(
     alone: Settings, writer: ForeignProducer, tenant: str, field: str, more: int
 ) -> None:
-    most = {"addresses": MOST_ADDRESSES, "identities": MOST_IDENTITIES}
+    most = {"addresses": MAX_ADDRESSES, "identities": MAX_IDENTITIES}
     named = {one: [f"{number:03d}" for number in range(count + more * (one == field))] for one, count in most.items()}
     value = json.loads(posted(tenant).model_dump_json())
     value["person"] |= {
@@ -267,7 +267,7 @@ def test_the_largest_statement_of_anybody_is_merged_and_one_more_is_not(
     assert (person(alone, tenant) is None) == bool(more)
 
 
-@pytest.mark.parametrize(("more", "outcome"), [(MOST_IDENTITIES - 150, "merged"), (MOST_IDENTITIES - 149, "too_much")])
+@pytest.mark.parametrize(("more", "outcome"), [(MAX_IDENTITIES - 150, "merged"), (MAX_IDENTITIES - 149, "too_much")])
 def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_were(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, more: int, outcome: str
 ) -> None:
@@ -280,7 +280,7 @@ def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_w
         pass
 
     assert outcomes(health) == {outcome: 1}
-    assert len(tools(person(alone, tenant))) == (MOST_IDENTITIES if outcome == "merged" else 150)
+    assert len(tools(person(alone, tenant))) == (MAX_IDENTITIES if outcome == "merged" else 150)
 
 
 def test_two_members_take_turns_and_one_that_leaves_loses_nothing(

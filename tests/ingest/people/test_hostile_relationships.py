@@ -6,8 +6,8 @@ from itertools import count
 
 from schemas.events import OfRelationship
 from schemas.topics import ROSTER
-from services.ingest.domain.meetings.bookings import MOST_OF_RELATIONSHIP, Bookings
-from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS
+from services.ingest.domain.meetings.bookings import MAX_OF_RELATIONSHIP, Bookings
+from services.ingest.domain.people.relationship_history import MAX_CHANGES, MAX_STARTS
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.people.projected_topics import RosterRecord, load, roster_value
 from tests.ingest.people.building import NOON, START, event, minute, pair
@@ -25,9 +25,9 @@ def largest_story() -> Iterator[OfRelationship]:
     ids = _ids()
     people = [f"{number:03d}".ljust(128, "x") for number in range(200)]
     everybody = {"mentors": people[:100], "mentees": people[100:], "coordinator": people[0]}
-    for number in range(MOST_STARTS + 1):
+    for number in range(MAX_STARTS + 1):
         yield event("relationship.started", everybody, id=next(ids), time=minute(number), **LONGEST)
-    for number in range(MOST_CHANGES + 1):
+    for number in range(MAX_CHANGES + 1):
         leave = {"pause_id": f"{number:03d}".ljust(128, "l"), "reason": "leave", "until": minute(10**6)}
         yield event("relationship.paused", leave, id=next(ids), time=minute(number), **LONGEST)
     for number in range(201):
@@ -45,7 +45,7 @@ def test_the_largest_relationship_fits_into_a_record_of_its_topic_and_keeps_its_
 
     limit = int(ROSTER.options(1, 1)["configs"]["max.message.bytes"])
     assert len(value) + 1_000 < limit
-    assert load(RosterRecord, value).history.facts[-1][0].time == minute(MOST_CHANGES)
+    assert load(RosterRecord, value).history.facts[-1][0].time == minute(MAX_CHANGES)
 
 
 def test_a_relationship_that_is_told_of_without_end_is_not_remembered_without_end() -> None:
@@ -55,13 +55,13 @@ def test_a_relationship_that_is_told_of_without_end_is_not_remembered_without_en
     for number in range(3_000):
         roster.apply(event("relationship.resumed", {}, time=minute(number)))
 
-    assert len(roster.history("acme", "rel-1").facts) <= 2 * (MOST_STARTS + MOST_CHANGES)
+    assert len(roster.history("acme", "rel-1").facts) <= 2 * (MAX_STARTS + MAX_CHANGES)
     assert roster.relationship("acme", "rel-1") is not None
 
 
 def test_who_is_in_none_of_the_starts_that_are_kept_is_found_no_more_and_neither_after_an_erasure() -> None:
     roster = Roster()
-    for number in range(2 * (MOST_STARTS + MOST_CHANGES) + 1):
+    for number in range(2 * (MAX_STARTS + MAX_CHANGES) + 1):
         people = {"mentors": [f"p-{number}"], "mentees": ["p-ben"]}
         roster.apply(event("relationship.started", people, time=minute(number)))
 
@@ -91,10 +91,10 @@ def test_a_tenant_that_books_without_end_makes_nobody_elses_bookings_be_forgotte
 
 def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
     bookings = Bookings()
-    for number in range(MOST_OF_RELATIONSHIP + 10):
+    for number in range(MAX_OF_RELATIONSHIP + 10):
         bookings.apply(booked(number))
 
     known = {one.booking.session for one in bookings.of("acme", "rel-1")}
 
-    assert known == {f"s-{number}" for number in range(10, MOST_OF_RELATIONSHIP + 10)}
+    assert known == {f"s-{number}" for number in range(10, MAX_OF_RELATIONSHIP + 10)}
     assert not bookings.relationships_of("acme", "s-0")

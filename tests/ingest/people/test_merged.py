@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.directory import (
-    MOST_ADDRESSES,
-    MOST_IDENTITIES,
+    MAX_ADDRESSES,
+    MAX_IDENTITIES,
     DirectoryStatement,
     Participant,
     PersonDescription,
@@ -132,7 +132,7 @@ def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
     return tuple(ToolIdentity(tool=tool, id=f"{number}") for number in range(count))
 
 
-@pytest.mark.parametrize(("more", "fits"), [(MOST_IDENTITIES - 150, True), (MOST_IDENTITIES - 149, False)])
+@pytest.mark.parametrize(("more", "fits"), [(MAX_IDENTITIES - 150, True), (MAX_IDENTITIES - 149, False)])
 def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and_no_more(more: int, fits: bool) -> None:  # noqa: FBT001
     known = participant("ada", identities=many("slack", 150))
     said = merge_statement(
@@ -148,7 +148,7 @@ def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and
 
 
 @pytest.mark.parametrize(
-    ("field", "most"), [("addresses", MOST_ADDRESSES), ("identities", MOST_IDENTITIES)], ids=("addresses", "identities")
+    ("field", "most"), [("addresses", MAX_ADDRESSES), ("identities", MAX_IDENTITIES)], ids=("addresses", "identities")
 )
 def test_a_row_names_no_more_than_a_person_may_have(field: str, most: int) -> None:
     def said(count: int) -> DirectoryStatement | Rejected:

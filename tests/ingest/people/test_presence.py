@@ -1,7 +1,7 @@
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.tools.projection import MOST_VISITS, Gathering, Presence, Projection, Visit
+from services.ingest.domain.tools.projection import MAX_VISITS, Gathering, Presence, Projection, Visit
 from tests.ingest.people.building import (
     ADA,
     BEN,
@@ -65,10 +65,10 @@ def test_a_run_that_was_booked_meanwhile_stays_the_session_that_it_was_also_afte
 
 
 def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:
-    full = Gathering(frozenset(Visit("p-ada", "joined", str(n), minute(n), NATIVE) for n in range(MOST_VISITS)))
+    full = Gathering(frozenset(Visit("p-ada", "joined", str(n), minute(n), NATIVE) for n in range(MAX_VISITS)))
 
     assert full.with_visit(Visit("p-ben", "joined", "x", minute(0), NATIVE)) is full
-    crowded = Gathering(ends=frozenset(ended(n) for n in range(MOST_VISITS)))
+    crowded = Gathering(ends=frozenset(ended(n) for n in range(MAX_VISITS)))
     assert crowded.with_end(ended(-1)) is crowded
 
 

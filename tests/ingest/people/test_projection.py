@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from schemas.events import OfRelationship
 from services.ingest.domain.meetings.bookings import Bookings
-from services.ingest.domain.people.relationship_history import MOST_CHANGES, MOST_STARTS, bounded_history
+from services.ingest.domain.people.relationship_history import MAX_CHANGES, MAX_STARTS, bounded_history
 from services.ingest.domain.people.roster import Roster
 from services.ingest.domain.scope import RESERVED
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.flow.people.projected_topics import (
-    MOST_SESSIONS,
+    MAX_SESSIONS,
     RETENTION_AFTER_END,
     BookingsRecord,
     RosterRecord,
@@ -114,15 +114,15 @@ def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_proj
 
 def test_a_relationship_that_is_told_of_for_decades_keeps_a_bounded_record() -> None:
     roster = Roster()
-    for number in range(MOST_STARTS + 5):
+    for number in range(MAX_STARTS + 5):
         roster.apply(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))
-    for number in range(MOST_CHANGES + 5):
+    for number in range(MAX_CHANGES + 5):
         roster.apply(event("relationship.resumed", {}, id=f"resumed-{number}"))
 
     kept = [key.id for key, _ in bounded_history(roster.history("acme", "rel-1")).facts]
 
-    assert len(kept) == MOST_STARTS + MOST_CHANGES
-    assert (kept[0], kept[-1]) == ("start-5", f"resumed-{MOST_CHANGES + 4}")
+    assert len(kept) == MAX_STARTS + MAX_CHANGES
+    assert (kept[0], kept[-1]) == ("start-5", f"resumed-{MAX_CHANGES + 4}")
 
 
 def test_sessions_that_are_long_over_are_not_kept() -> None:
@@ -135,7 +135,7 @@ def test_sessions_that_are_long_over_are_not_kept() -> None:
 
     kept = [one.booking.session for one in retained(bookings.of("acme", "rel-1"), now)]
 
-    assert len(kept) == MOST_SESSIONS
+    assert len(kept) == MAX_SESSIONS
     assert kept[-1] == "s-199"
     early = [one.booking for one in retained(bookings.of("acme", "rel-1"), NOON + timedelta(days=180))]
     assert min(one.ends_at for one in early) >= NOON + timedelta(days=180) - RETENTION_AFTER_END

@@ -30,7 +30,7 @@ RETENTION = timedelta(days=1)
 """After the last event of a session. Longer than any meeting, and as long as the log that is replayed after a
 restart."""
 
-MOST_RUNS = 100
+MAX_RUNS = 100
 """Limit of one relationship in a day; beyond it each run is concluded by itself, which bounds the cost."""
 
 
@@ -139,7 +139,7 @@ class AttendanceFold:
     def _runs(self, key: SessionKey, booking: Booking | None) -> list[SessionKey]:
         """Return the runs that belong to one booking, the first one first: a meeting that is left and started anew has
         several runs, each of which may be a session of its own if another tool booked it."""
-        if booking is None or len(self._by_relationship[key.tenant, key.relationship]) > MOST_RUNS:
+        if booking is None or len(self._by_relationship[key.tenant, key.relationship]) > MAX_RUNS:
             return [key]
         found = {key}
         for one in self._by_relationship[key.tenant, key.relationship]:

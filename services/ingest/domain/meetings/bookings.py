@@ -13,10 +13,10 @@ from services.ingest.domain.ids import series_id, session_id
 from services.ingest.domain.people.roster import Sets, add, remove
 from services.ingest.domain.scope import RESERVED
 
-MOST_SESSIONS = 200_000
+MAX_SESSIONS = 200_000
 """About 200 MB. Beyond it, the tenant with the most sessions loses the one that was updated longest ago; a cancellation
 of it can no longer find its relationship. One tenant's bookings never evict another's."""
-MOST_OF_RELATIONSHIP = 200
+MAX_OF_RELATIONSHIP = 200
 """The sessions that end last are kept."""
 EARLY_JOIN = timedelta(minutes=30)
 """People join before the start; somebody who joins earlier came for something else."""
@@ -54,7 +54,7 @@ class BookedSession(NamedTuple):
 class Bookings:
     """One writer thread; readable from any thread."""
 
-    def __init__(self, most: int = MOST_SESSIONS) -> None:
+    def __init__(self, most: int = MAX_SESSIONS) -> None:
         self._most = most
         self._booked: dict[str, OrderedDict[tuple[str, str], Booking]] = defaultdict(OrderedDict)
         self._number = 0
@@ -180,7 +180,7 @@ class Bookings:
         self._number += 1
         add(self._sessions_of, (tenant, relationship), booking.session)
         add(self._relationships_of, (tenant, booking.session), relationship)
-        if len(sessions := self._sessions_of[tenant, relationship]) > MOST_OF_RELATIONSHIP:
+        if len(sessions := self._sessions_of[tenant, relationship]) > MAX_OF_RELATIONSHIP:
             first = min(sessions, key=lambda one: (of_tenant[relationship, one].ends_at, one))
             self._forget((tenant, relationship, first))
         if self._number > self._most:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, MoveRequested, Statement
 from services.ingest.domain.people.relationship_history import Relationship
 
-MOST_REVISED = 50_000
+MAX_REVISED = 50_000
 """Meetings in memory, across all tools, including those of no pair: only the booking shows who meets."""
-MOST_REVISIONS = 20
+MAX_REVISIONS = 20
 """Of one meeting, the latest: people rarely change their minds more often within a day."""
-MOST_BYTES = 200_000_000
+MAX_BYTES = 200_000_000
 """Of all meetings, approximately. Most have a revision or two of two people; a meeting with everybody invited has a
 thousand guests and a revision for each answer."""
 REVISION_BYTES, GUEST_BYTES, STRANGER_BYTES = 1_300, 50, 120
@@ -80,7 +80,7 @@ class Revisions:
     """One writer thread; readable from any thread. Over its limits it evicts the meeting that was updated longest ago.
     It stores participants of the roster, and digests of strangers."""
 
-    def __init__(self, most: int = MOST_REVISED, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most: int = MAX_REVISED, most_bytes: int = MAX_BYTES) -> None:
         self._most, self._most_bytes, self._bytes = most, most_bytes, 0
         self._revisions: OrderedDict[tuple[str, Meeting], tuple[Revision, ...]] = OrderedDict()
         self._shared: OrderedDict[tuple[str, Meeting], Meeting] = OrderedDict()
@@ -137,7 +137,7 @@ class Revisions:
             if len(self._shared) > self._most:
                 self._shared.popitem(last=False)
             self._bytes -= _size(tuple(revisions[1:]))
-        kept = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MOST_REVISIONS:]
+        kept = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MAX_REVISIONS:]
         self._revisions[key] = kept
         self._bytes += _size(kept) - _size(previous)
         while len(self._revisions) > self._most or self._bytes > self._most_bytes:

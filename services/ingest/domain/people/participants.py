@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter, ValidationError
 
-from schemas.directory import MOST_CHANGES, DirectoryStatement, EmploymentChange, Participant, PersonDescription
+from schemas.directory import MAX_CHANGES, DirectoryStatement, EmploymentChange, Participant, PersonDescription
 from schemas.primitives import Id, to_rfc3339
 from services.ingest.domain.activity import Employed
 from services.ingest.domain.ids import origin
@@ -16,7 +16,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, explain, rejected
 
 # Explaining a fault of each member takes time.
-MOST_MEMBERS = 2_000
+MAX_MEMBERS = 2_000
 
 PARTICIPANT_ID: TypeAdapter[str] = TypeAdapter(Id)
 _DESCRIBED = tuple(name for name in PersonDescription.model_fields if name not in {"unsaid", "change"})
@@ -31,8 +31,8 @@ def read_participant(raw: object, tenant: str, now: datetime) -> Participant | R
         return rejected("forbidden", "tenant", f"this sender speaks for {tenant!r} only")
     try:
         text = json.dumps({**members, "tenant": tenant, "recordedtime": to_rfc3339(now)})
-        if text.count(",") > MOST_MEMBERS:
-            return rejected("invalid", "", f"holds more than {MOST_MEMBERS:,} values: nobody has so many")
+        if text.count(",") > MAX_MEMBERS:
+            return rejected("invalid", "", f"holds more than {MAX_MEMBERS:,} values: nobody has so many")
         return Participant.model_validate_json(text)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
@@ -179,4 +179,4 @@ def _employment(change: EmploymentChange | None, before: tuple[EmploymentChange,
     latest = next((one for one in same if (one.tool, one.connection) == feed), same[0] if same else None)
     if latest is not None and (latest.left_on, latest.back_on) == (change.left_on, change.back_on):
         return before
-    return (*before, change)[-MOST_CHANGES:]
+    return (*before, change)[-MAX_CHANGES:]

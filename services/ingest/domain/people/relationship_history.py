@@ -9,11 +9,11 @@ from schemas import payloads as p
 from schemas.events import OfRelationship
 from schemas.primitives import Instant, Side
 
-MOST_STARTS = 15
+MAX_STARTS = 15
 """The latest starts of one relationship: a start names up to 200 people, and a record must stay below 1 MiB."""
-MOST_CHANGES = 250
+MAX_CHANGES = 250
 """The latest ends, pauses and resumptions of one relationship: years of leaves."""
-MOST_RETRACTED = 200
+MAX_RETRACTED = 200
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class RelationshipHistory:
 def bounded_history(history: RelationshipHistory, share: int = 1) -> RelationshipHistory:
     """The latest starts, changes and retractions of the history, up to the limits divided by `share`."""
     most_starts, most_changes, most_retracted = (
-        max(1, most // share) for most in (MOST_STARTS, MOST_CHANGES, MOST_RETRACTED)
+        max(1, most // share) for most in (MAX_STARTS, MAX_CHANGES, MAX_RETRACTED)
     )
     starts = [key for key, fact in history.facts if isinstance(fact, StartedFact)]
     changes = [key for key, fact in history.facts if not isinstance(fact, StartedFact)]
@@ -185,7 +185,7 @@ def bounded_history(history: RelationshipHistory, share: int = 1) -> Relationshi
 def exceeds_bounds(history: RelationshipHistory) -> bool:
     """Whether the history is twice as large as its bounds. Otherwise endless events of one relationship would make each
     one cost more than the last."""
-    return len(history.facts) > 2 * (MOST_STARTS + MOST_CHANGES) or len(history.retracted) > 2 * MOST_RETRACTED
+    return len(history.facts) > 2 * (MAX_STARTS + MAX_CHANGES) or len(history.retracted) > 2 * MAX_RETRACTED
 
 
 def _fact(event: OfRelationship) -> Fact | None:

@@ -21,8 +21,8 @@ from services.ingest.domain.ids import Pseudonym
 CUT = "cut"
 """Replaces text that does not fit: no time, no number, and no word that any tool uses."""
 # A number with more digits is treated as text: no tool counts that far.
-MOST_DIGITS = 30
-LARGEST = 10**MOST_DIGITS
+MAX_DIGITS = 30
+LARGEST = 10**MAX_DIGITS
 # `Name <address>`; anything longer is no address.
 LONGEST_MAILBOX = 1_000
 

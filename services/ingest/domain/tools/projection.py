@@ -35,13 +35,13 @@ from services.ingest.domain.people.relationship_history import RelationshipHisto
 from services.ingest.domain.people.roster import ERASED, Conflict, Roster, normal
 from services.ingest.domain.scope import RESERVED, ConnectionScope
 
-MOST_MEETINGS = 50_000
+MAX_MEETINGS = 50_000
 """Limit across all tools; a meeting of two takes about 2 KB."""
-MOST_VISITS = 1_000
+MAX_VISITS = 1_000
 """Limit of one meeting: a large gathering, with each event reported twice, still fits."""
 UNIDENTIFIED = ""
 """Stands for anybody who is no known participant."""
-MOST_UNIDENTIFIED = 20
+MAX_UNIDENTIFIED = 20
 """Joins and leaves of unidentified people in one meeting: only their presence counts."""
 
 
@@ -77,11 +77,11 @@ class Gathering:
     def with_visit(self, visit: Visit) -> "Gathering":
         is_identified = visit.participant != UNIDENTIFIED
         alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
-        is_full = alike >= (MOST_VISITS if is_identified else MOST_UNIDENTIFIED)
+        is_full = alike >= (MAX_VISITS if is_identified else MAX_UNIDENTIFIED)
         return self if is_full else replace(self, visits=self.visits | {visit})
 
     def with_end(self, end: Ended) -> "Gathering":
-        return self if len(self.ends) >= MOST_VISITS else replace(self, ends=self.ends | {end})
+        return self if len(self.ends) >= MAX_VISITS else replace(self, ends=self.ends | {end})
 
     def without(self, activity: Visit | Ended) -> "Gathering":
         return replace(self, visits=self.visits - {activity}, ends=self.ends - {activity})
@@ -118,7 +118,7 @@ class Presence:
     anybody else only the time of the join or leave, because they may be a participant. Over its limit it evicts the
     meeting that was updated longest ago."""
 
-    def __init__(self, most: int = MOST_MEETINGS) -> None:
+    def __init__(self, most: int = MAX_MEETINGS) -> None:
         self._most = most
         self._gatherings: OrderedDict[tuple[str, Meeting], Gathering] = OrderedDict()
 
@@ -142,7 +142,7 @@ class Presence:
             self._gatherings.popitem(last=False)
 
 
-MOST_STATEMENTS = 100_000
+MAX_STATEMENTS = 100_000
 """About 60 MB; anything older is looked up in the warehouse."""
 LATE_NOTICE_HOURS = 24
 """As in scoring: a cancellation with less notice than this is a fact of the group `late`."""
@@ -169,7 +169,7 @@ Find = Callable[[str, str, str], tuple[EmittedEvent, ...]]
 class StatementIndex:
     """The emitted events of tools' recent statements. One writer thread; readable from any thread."""
 
-    def __init__(self, most: int = MOST_STATEMENTS) -> None:
+    def __init__(self, most: int = MAX_STATEMENTS) -> None:
         self._most = most
         self._emitted: OrderedDict[tuple[str, str, str], tuple[EmittedEvent, ...]] = OrderedDict()
 

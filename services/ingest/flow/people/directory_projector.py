@@ -15,7 +15,7 @@ from services.ingest.domain.people.participants import is_same, merged
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.people.projected_topics import (
-    MOST_WRITTEN_BYTES,
+    MAX_WRITTEN_BYTES,
     PROGRESS_KEY,
     ProgressRecord,
     Projected,
@@ -184,7 +184,7 @@ class DirectoryProjector:
             if outcome is not None:
                 outcomes[outcome] += 1
                 self._outcomes.labels(outcome).inc()
-            if self._directory.unwritten_bytes >= MOST_WRITTEN_BYTES:
+            if self._directory.unwritten_bytes >= MAX_WRITTEN_BYTES:
                 self._write(partition, range(start, record.offset + 1))
                 start = record.offset + 1
         self._write(partition, range(start, offsets.stop))

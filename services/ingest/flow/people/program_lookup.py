@@ -13,7 +13,7 @@ from services.ingest.flow.in_flight import UnavailableError
 
 # Longer than the longest delivery timeout of the producer: an event that is not on the log by then never gets there.
 CLAIM_SECONDS = 900.0
-MOST_CLAIMS = 100_000
+MAX_CLAIMS = 100_000
 SCAN_SECONDS = 1.0
 
 WasStarted = Callable[[str, str], bool]
@@ -76,7 +76,7 @@ class ProgramLookup:
         return found
 
     def _evict(self) -> None:
-        if len(self._claims) < MOST_CLAIMS:
+        if len(self._claims) < MAX_CLAIMS:
             return
         if not self._is_followed():
             self._claims.popitem(last=False)
@@ -86,5 +86,5 @@ class ProgramLookup:
             self._scanned_at = time.monotonic()
             for key in list(self._claims):
                 self._claim_of(*key)
-        if len(self._claims) >= MOST_CLAIMS:
+        if len(self._claims) >= MAX_CLAIMS:
             raise UnavailableError("more relationships were started than are read back from the log")

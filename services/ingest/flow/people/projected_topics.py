@@ -32,11 +32,11 @@ def topics_of(settings: Settings) -> ProjectionTopics:
 
 PROGRESS_KEY = b"\x00progress"
 """No tenant/relationship begins with a zero byte."""
-MOST_BYTES = 900_000
+MAX_BYTES = 900_000
 """Of one record: Kafka accepts 1,048,588 with the key and all that it adds."""
-MOST_SESSIONS = 100
+MAX_SESSIONS = 100
 """The sessions of one relationship that end last: two years of weekly meetings booked ahead."""
-MOST_CORRELATIONS = 20
+MAX_CORRELATIONS = 20
 """Meetings of tools that one session was moved from."""
 RETENTION_AFTER_END = timedelta(days=35)
 """A session that ended so long before the latest event of its relationship is dropped: tools report a meeting within
@@ -88,7 +88,7 @@ def roster_value(at: int, history: RelationshipHistory) -> bytes:
     """For a relationship that is not erased. Sources and ids may be long, and twice as long in JSON: then the bounds of
     the history are reduced until the record fits."""
     share = 1
-    while len(value := dump(RosterRecord(position=at, history=bounded_history(history, share)))) > MOST_BYTES:
+    while len(value := dump(RosterRecord(position=at, history=bounded_history(history, share)))) > MAX_BYTES:
         share *= 2
     return value
 
@@ -99,13 +99,13 @@ def retained(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[Boo
     in_order = sorted(recent, key=lambda one: (one.booking.ends_at, one.booking.session))
     return tuple(
         one
-        if len(one.correlations) <= MOST_CORRELATIONS
-        else one._replace(correlations=one.correlations[:MOST_CORRELATIONS])
-        for one in in_order[-MOST_SESSIONS:]
+        if len(one.correlations) <= MAX_CORRELATIONS
+        else one._replace(correlations=one.correlations[:MAX_CORRELATIONS])
+        for one in in_order[-MAX_SESSIONS:]
     )
 
 
-MOST_WRITTEN, MOST_WRITTEN_BYTES = 50_000, 16 * 2**20
+MAX_WRITTEN, MAX_WRITTEN_BYTES = 50_000, 16 * 2**20
 """Limits of one transaction, so that it ends before the broker aborts it. Most batches are one."""
 
 
@@ -163,7 +163,7 @@ def _parts(records: Iterable[Projected]) -> Iterator[list[Projected]]:
     for record in records:
         part.append(record)
         size += record.size
-        if len(part) >= MOST_WRITTEN or size >= MOST_WRITTEN_BYTES:
+        if len(part) >= MAX_WRITTEN or size >= MAX_WRITTEN_BYTES:
             yield part
             part, size = [], 0
     if part:

@@ -27,10 +27,10 @@ from services.runtime.settings import Settings
 from services.runtime.unexpected import Breaker, error_fields
 
 GROUP = "rapport-ingest-projector"
-MOST_RECORDS = 20_000
+MAX_RECORDS = 20_000
 """Of one batch: a relationship with several events in it is written once."""
-MOST_BYTES = 32 * 2**20
-MOST_SECONDS = 900
+MAX_BYTES = 32 * 2**20
+MAX_SECONDS = 900
 """The poll interval: a partition's projection is restored before its first batch."""
 # Searched in the bytes of an event: events of other types change neither roster nor bookings and are not parsed.
 PROJECTED = re.compile(rb'"mentoring\.(?:relationship|session\.(?:scheduled|rescheduled|cancelled)|event\.retracted)\.')
@@ -182,7 +182,7 @@ def projector(
 ) -> Iterator[Parts]:
     """`shared`: the snapshot that other parts of the process read as well. Raises KafkaError."""
     snapshots = shared or SnapshotCache(settings, ())
-    limits = {"max_poll_records": MOST_RECORDS, "max_poll_interval_ms": MOST_SECONDS * 1000}
+    limits = {"max_poll_records": MAX_RECORDS, "max_poll_interval_ms": MAX_SECONDS * 1000}
     # A named replica fences its predecessor at once; without a name, the transactional id is unique.
     name = f"{GROUP}-{settings.instance or uuid4().hex}"
     producer = partial(Producer, settings, name, transaction_timeout_ms=TRANSACTION_SECONDS * 1000)
@@ -190,5 +190,5 @@ def projector(
         reader.subscribe([EVENTS.at(settings.log_epoch), DIRECTORY_STATEMENTS.name])
         people = DirectoryProjector(settings, reader, writer, snapshots, health.metrics)
         work = _ByTopic(Projector(settings, reader, writer, snapshots), people)
-        loop = BatchLoop(reader, work, health, Limits(MOST_RECORDS, MOST_BYTES))
+        loop = BatchLoop(reader, work, health, Limits(MAX_RECORDS, MAX_BYTES))
         yield {"projector": partial(loop.run, stop)}

@@ -21,7 +21,7 @@ from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.fetching.api import FULL_SYNC_AFTER, Api, Fetched, Gone, RetryAfterGate, Round, Stale
 from services.ingest.fetching.calendars import VENDORS, Vendor
 from services.ingest.flow.in_flight import acknowledgement, rejection_of, when_all_complete
-from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
+from services.ingest.sources.tool import MAX_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.bounded_http import BoundedHttp
 from services.runtime.kafka import KafkaError, Producer, UnwritableRecordError, read_to_end
@@ -86,11 +86,11 @@ def _digest(resource: str) -> str:
 
 
 # Longer than the longest delivery timeout, after which the producer itself gives up.
-MOST_SECONDS = 180.0
+MAX_SECONDS = 180.0
 # Clocks of gateways differ: a fetch covers the notifications that were recorded so long before it.
 SKEW = timedelta(seconds=5)
 # A forgotten fetch is only repeated.
-MOST_FETCH_TIMES = 10_000
+MAX_FETCH_TIMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Fetcher:
             with self._lock:
                 self._fetched_at.pop((name, pointer.resource), None)
                 self._fetched_at[name, pointer.resource] = now
-                if len(self._fetched_at) > MOST_FETCH_TIMES:
+                if len(self._fetched_at) > MAX_FETCH_TIMES:
                     self._fetched_at.popitem(last=False)
         return outcome
 
@@ -176,7 +176,7 @@ class Fetcher:
             kept = [payload for payload in payloads if isinstance(payload, RedactedPayload)]
             try:
                 when_all_complete([self._send(payload, connection.connection_scope) for payload in kept]).result(
-                    MOST_SECONDS
+                    MAX_SECONDS
                 )
             except UnwritableRecordError as failure:
                 return rejection_of(failure)
@@ -221,8 +221,8 @@ def _payloads(
             first = kept.errors[0]
             words = f"connection {name}: {first.reason}"
             kept = rejected(kept.reason, f"{path}.{first.path}", words, first.stored)
-        elif len(kept.payload) > MOST_BYTES:
-            size = f"{len(kept.payload):,} bytes, at most {MOST_BYTES:,} are recorded"
+        elif len(kept.payload) > MAX_BYTES:
+            size = f"{len(kept.payload):,} bytes, at most {MAX_BYTES:,} are recorded"
             kept = rejected("too_large", path, f"connection {name}: a resource has {size}")
         found.append(kept)
     return found

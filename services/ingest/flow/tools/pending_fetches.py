@@ -26,9 +26,9 @@ from services.runtime.loop import Backoff, TryLaterError
 # How many connections are fetched for at the same time, one resource each.
 THREADS = 8
 # Limits for one connection, for all, and of bytes for all. Beyond them notifications are quarantined, to be requeued.
-MOST_OF_ONE, MOST, MOST_OCTETS = 1_000, 10_000, 64 * 2**20
+MAX_OF_ONE, MOST, MAX_OCTETS = 1_000, 10_000, 64 * 2**20
 # The headers of a pending record that quarantine needs; it may be held for long.
-KEPT_HEADERS, MOST_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
+KEPT_HEADERS, MAX_HEADERS = frozenset({"connection", "content-type", "text_cut", "requeued_from"}), 8
 _NOTE = re.compile(r"v1;waiting=(\d{1,19})")
 
 Outcome = FetchedResources | Ignored | Rejected
@@ -57,7 +57,7 @@ def fetch_of(record: Record, payload: OpenedPayload, pointer: Pointer) -> Fetch:
     key = FetchKey(
         Partition(record.topic, record.partition), payload.connection.connection_scope.connection, pointer.resource
     )
-    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MOST_HEADERS]
+    headers = tuple((name, value) for name, value in record.headers if name in KEPT_HEADERS)[:MAX_HEADERS]
     size = len(record.value or b"") + len(record.key or b"") + sum(len(value or b"") for _, value in record.headers)
     return Fetch(key, record.offset, record._replace(value=None, headers=headers), payload, record_time(record), size)
 
@@ -89,8 +89,8 @@ class PendingFetches:
         """Rejected if too much is pending already. The fetch begins with the next `start`."""
         earlier, name = self._pending.get(fetch.key), fetch.key.connection
         octets = self._octets + fetch.octets - (earlier.octets if earlier else 0)
-        too_many = earlier is None and (len(self._pending) >= MOST or self._by_connection[name] >= MOST_OF_ONE)
-        if too_many or octets > MOST_OCTETS:
+        too_many = earlier is None and (len(self._pending) >= MOST or self._by_connection[name] >= MAX_OF_ONE)
+        if too_many or octets > MAX_OCTETS:
             words = f"connection {fetch.key.connection}: more wait for its API than are remembered; requeue it later"
             return rejected("unresolved", "", words)
         self._by_connection[name] += earlier is None

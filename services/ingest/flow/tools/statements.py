@@ -26,13 +26,13 @@ from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.flow.event_writer import EventWriter, LogProducer, ProducerBatch, Receipt
 from services.ingest.flow.in_flight import PendingWrites, record_time, rejection_of
-from services.ingest.sources.tool import MOST_BYTES, Connection, Received, RedactedPayload
+from services.ingest.sources.tool import MAX_BYTES, Connection, Received, RedactedPayload
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse, ClickHouseError
 from services.runtime.kafka import OutgoingRecord, Record, UnwritableRecordError
 
 # A record from the gateway has three.
-MOST_HEADERS = 10_000
+MAX_HEADERS = 10_000
 
 CONNECTION, CONTENT_TYPE = "connection", "content-type"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -55,12 +55,12 @@ class OpenedPayload:
 
 def opened(record: Record, connections: Mapping[str, Connection]) -> list[OpenedPayload] | Rejected:
     """Never empty. A record that an enterprise wrote may hold several payloads, which are split as over HTTP."""
-    if len(record.headers) > MOST_HEADERS:
-        return rejected("too_large", "headers", f"a record has at most {MOST_HEADERS} headers")
+    if len(record.headers) > MAX_HEADERS:
+        return rejected("too_large", "headers", f"a record has at most {MAX_HEADERS} headers")
     found = connection_of(record, connections)
     if isinstance(found, Rejected):
         return found
-    if len(record.value or b"") > max(MOST_BYTES, found.tool.most_bytes):
+    if len(record.value or b"") > max(MAX_BYTES, found.tool.most_bytes):
         return rejected("too_large", "", f"a record has at most {found.tool.most_bytes} bytes")
     received = Received({CONTENT_TYPE: header_of(record, CONTENT_TYPE) or JSON}, record.value or b"")
     split = found.tool.split(received, found.settings, record_time(record))

@@ -50,11 +50,11 @@ from services.runtime.unexpected import error_fields
 
 GROUP = "rapport-ingest-tools"
 # Records of one poll, which are handled before the next one.
-MOST_RECORDS = 100
+MAX_RECORDS = 100
 # How often a file without connections is checked for the first one.
 CHECK_INTERVAL_SECONDS = 0.5
 # The poll interval: a batch may take so long before the group revokes its partitions.
-MOST_SECONDS = 900
+MAX_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -292,7 +292,7 @@ def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event)
         yield {}
         return
     producer, settings = shared.producer, shared.settings
-    limits = {"max_poll_records": MOST_RECORDS, "max_poll_interval_ms": MOST_SECONDS * 1000}
+    limits = {"max_poll_records": MAX_RECORDS, "max_poll_interval_ms": MAX_SECONDS * 1000}
     with (
         closing(Reader(settings, GROUP, **limits)) as reader,
         closing(ClickHouse(settings)) as clickhouse,
@@ -307,7 +307,7 @@ def tool_topics(shared: Shared, access: ProjectionAccess, stop: threading.Event)
         history = partial(day_before, settings), partial(between, settings)
         tools = Tools(shared.connections, topics, fetcher, *history, access.follower)
         work = ToolRecords(tools, statements, producer, shared.metrics)
-        loop = BatchLoop(reader, work, health, Limits(records=MOST_RECORDS))
+        loop = BatchLoop(reader, work, health, Limits(records=MAX_RECORDS))
 
         def run() -> None:
             while not topics.subscribe():

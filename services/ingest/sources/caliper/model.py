@@ -102,7 +102,7 @@ def containers_of(event: Mapping[str, object]) -> frozenset[str]:
     found: set[str] = set()
     for container in (about.get(PART) if isinstance(about, dict) else None, event.get(GROUP)):
         node = entity(container)
-        for _ in range(MOST_LEVELS):
+        for _ in range(MAX_LEVELS):
             if not isinstance(node, dict):
                 break
             names = (node.get("id"), node.get("type"))
@@ -132,7 +132,7 @@ def _iri(text: str, pseudonym: Pseudonym) -> str:
 
 PART, GROUP, ORGANIZATION = "isPartOf", "group", "subOrganizationOf"
 # A thread of a forum of a section of an offering of a course.
-MOST_LEVELS = 6
+MAX_LEVELS = 6
 MAILTO = "mailto:"
 PERSON, MESSAGE = "Person", "Message"
 # Bots are not people, and neither are groups of them: an event has one actor.

@@ -14,8 +14,8 @@ from services.ingest.sources.caliper.model import (
     EXPRESSION_RESULTS,
     GROUP,
     IRI,
+    MAX_LEVELS,
     MESSAGE,
-    MOST_LEVELS,
     ORGANIZATION,
     PART,
     PERSON,
@@ -98,7 +98,7 @@ def _outline_allow_list(settings: CaliperSettings) -> AllowList:
 
 
 def _event_allow_list(settings: CaliperSettings) -> AllowList:
-    container = _container(settings, MOST_LEVELS)
+    container = _container(settings, MAX_LEVELS)
     thing = allow_list(Thing).with_members(
         id=AllowList(leaf=container.leaf),
         type=AllowList(leaf=terms({PERSON, MESSAGE, *settings.objects}, CUT)),

@@ -124,7 +124,7 @@ def _without(members: Collection[str], entity: Mapping[str, object]) -> dict[str
 
 # Limit of an identity in the directory (schemas.directory).
 LONGEST = 320
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 
 
 def parties_of(parsed: ParsedCaliperEvent, settings: CaliperSettings) -> Parties | Rejected:
@@ -138,8 +138,8 @@ def parties_of(parsed: ParsedCaliperEvent, settings: CaliperSettings) -> Parties
         return within("settings.people", found)
     values = found.value if isinstance(found.value, list) else [] if found.value is None else [found.value]
     named = [{"id": one} if isinstance(one, str) else one for one in values if one is not None]
-    if len(named) > MOST_PEOPLE or not all(isinstance(one, dict) for one in named):
-        return rejected("invalid", "settings.people", f"must give people, at most {MOST_PEOPLE}: IRIs or entities")
+    if len(named) > MAX_PEOPLE or not all(isinstance(one, dict) for one in named):
+        return rejected("invalid", "settings.people", f"must give people, at most {MAX_PEOPLE}: IRIs or entities")
     assignees = [one for one in (parsed.thing.assignee, parsed.scored.attempt.assignee) if one]
     about = [parsed.event.object] if parsed.thing.type == PERSON else []
     others: dict[Person, None] = {}

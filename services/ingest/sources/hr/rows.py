@@ -11,8 +11,8 @@ from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.settings import KNOWN_COLUMNS, HrSettings, normalise
 from services.ingest.sources.tables import (
     BLANK,
-    MOST_HEADER_ROWS,
-    MOST_LINES,
+    MAX_HEADER_ROWS,
+    MAX_LINES,
     NO_TEXT,
     TOTAL_OR_PERSON,
     UTF_8,
@@ -31,7 +31,7 @@ from services.ingest.sources.tables import (
 BOM = b"\xef\xbb\xbf"
 WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_32 = b"\xff\xfe\0\0"
-MOST_COLUMNS = 500
+MAX_COLUMNS = 500
 # For a column that settings name; in any other column it does not matter.
 TWICE = "stands twice in the header: nobody knows which of the two counts"
 REQUIRED = ("id", "status")
@@ -72,7 +72,7 @@ def _lines(texts: Sequence[bytes], encodings: Sequence[str]) -> Iterator[Line]:
     gap = 0
     for number, text in enumerate(texts, 1):
         gap = 0 if text.strip(BLANK) else gap + 1
-        if gap <= MOST_LINES:
+        if gap <= MAX_LINES:
             yield in_utf_8(Line(number, text), *encodings)
 
 
@@ -164,8 +164,8 @@ def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
     if found is None:
         return rejected("malformed", "", "the file is empty: it begins with a header")
     position = f"line {found.line}"
-    if len(found.names) > MOST_COLUMNS:
-        return rejected("malformed", position, f"the header has more than {MOST_COLUMNS} columns")
+    if len(found.names) > MAX_COLUMNS:
+        return rejected("malformed", position, f"the header has more than {MAX_COLUMNS} columns")
     names = tuple(" ".join(name.split()) for name in found.names)
     twice = frozenset(name for name, many in Counter(names).items() if name and many > 1)
     if repeated := next((name for name in names if name in twice and normalise(name) in KNOWN_COLUMNS), None):
@@ -174,7 +174,7 @@ def _header(lines: Iterable[Line], settings: HrSettings) -> _Header | Rejected:
     for column in REQUIRED:
         if not there.intersection(settings.names[column]):
             sought = ", ".join(settings.names[column])
-            looked = f"the header was looked for in the first {MOST_HEADER_ROWS} rows, by {sought}"
+            looked = f"the header was looked for in the first {MAX_HEADER_ROWS} rows, by {sought}"
             return rejected("malformed", position, f"{NO_COLUMN.format(column)}; {looked}")
     by_plain = defaultdict[str, list[int]](list)
     for at, name in enumerate(map(normalise, names)):

@@ -25,7 +25,7 @@ VALUE_WRAPPERS = ("value", "Descriptor")
 # Wrappers of the person's own members, in JSON:API and BambooHR.
 OWN_WRAPPERS = frozenset({"attributes", "fields"})
 # Members of a person are not nested deeper.
-MOST_LEVELS = 4
+MAX_LEVELS = 4
 
 # A date format in a column's name.
 _FORM_OF_DAYS = re.compile(r"[(\[]\s*[dmytja]{1,4}([-./ ][dmytja]{1,4}){1,2}\s*[)\]]", re.IGNORECASE)
@@ -54,7 +54,7 @@ def flatten(employee: Mapping[str, object]) -> Mapping[str, tuple[str, object]]:
     """Map normalised names to the written name and the value; `name.formatted` is a nested member. If two names are
     equal (`Email`, `E-Mail`), an empty value is ignored, and two addresses become a list: somebody may have several."""
     found: dict[str, tuple[str, object]] = {}
-    for name, value in _leaves("", employee, MOST_LEVELS):
+    for name, value in _leaves("", employee, MAX_LEVELS):
         called, before = found.get(normalise(name), (name, None))
         if before is not None and before != value and (first := _addresses(before)) and (more := _addresses(value)):
             found[normalise(name)] = (called, [*first, *more])
@@ -73,7 +73,7 @@ def contradiction(employee: Mapping[str, object], columns: Container[str]) -> st
     """Return the first of these columns that occurs twice (`Status`, `status`) with different values; differences in
     case (`Active`, `ACTIVE`) and between number and text are ignored. "" if there is none."""
     found: dict[str, str] = {}
-    for name, value in _leaves("", employee, MOST_LEVELS):
+    for name, value in _leaves("", employee, MAX_LEVELS):
         if value not in (None, "") and (column := normalise(name)) in columns:
             text = visible(str(value)).casefold()
             if found.setdefault(column, text) != text:

@@ -305,7 +305,7 @@ def _redact_text(text: str, column: str, person: Employee, settings: HrSettings)
 
 
 # About 100,000 people: the body is split before it is recorded.
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 
 TOOL = Tool(
     name="hr",
@@ -315,6 +315,6 @@ TOOL = Tool(
     parse=parse,
     redact=redact,
     split=split,
-    most_bytes=MOST_BYTES,
+    most_bytes=MAX_BYTES,
     media_types=CSV | {JSON},
 )

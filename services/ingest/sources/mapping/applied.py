@@ -27,8 +27,8 @@ from services.ingest.sources.vocabulary import (
 APPLIED = "rapport_rules_applied"
 NO_RULE = Ignored("no_rule")
 # More than the largest payload can yield.
-MOST_STATEMENTS = 20_000
-MOST_FAULTS = 100
+MAX_STATEMENTS = 20_000
+MAX_FAULTS = 100
 LONGEST_PATH, LONGEST_REASON = 512, 8192
 NOT_OURS = Problem(APPLIED, "holds what no rule has made")
 Text = Annotated[str, Field(max_length=512)]
@@ -64,8 +64,8 @@ class MappingFault(_RulePart):
 class Applied(_RulePart):
     """Either `made`, empty if no rule matched, or `faults`, whose texts are ours: `seal` proves it."""
 
-    made: Annotated[tuple[AppliedStatement, ...], Field(max_length=MOST_STATEMENTS)] = ()
-    faults: Annotated[tuple[MappingFault, ...], Field(max_length=MOST_FAULTS)] = ()
+    made: Annotated[tuple[AppliedStatement, ...], Field(max_length=MAX_STATEMENTS)] = ()
+    faults: Annotated[tuple[MappingFault, ...], Field(max_length=MAX_FAULTS)] = ()
     seal: Text = ""
 
 
@@ -78,9 +78,9 @@ def encode_result(translation: Translation, pseudonym: Pseudonym) -> Mapping[str
     if isinstance(translation, Rejected):
         return _at_fault(translation.errors, pseudonym)
     activities = translation if isinstance(translation, tuple) else ()
-    made = [_encode(one, pseudonym) for one in activities[:MOST_STATEMENTS]]
-    if len(activities) > MOST_STATEMENTS:
-        return _at_fault((Problem("", f"says more than {MOST_STATEMENTS} things at once"),), pseudonym)
+    made = [_encode(one, pseudonym) for one in activities[:MAX_STATEMENTS]]
+    if len(activities) > MAX_STATEMENTS:
+        return _at_fault((Problem("", f"says more than {MAX_STATEMENTS} things at once"),), pseudonym)
     return {APPLIED: {"made": made} if made else {}}
 
 
@@ -118,9 +118,7 @@ def decode_result(payload: Mapping[str, object], settings: MappingSettings) -> T
 
 
 def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
-    problems = tuple(
-        Problem(error.path[:LONGEST_PATH], error.reason[:LONGEST_REASON]) for error in errors[:MOST_FAULTS]
-    )
+    problems = tuple(Problem(error.path[:LONGEST_PATH], error.reason[:LONGEST_REASON]) for error in errors[:MAX_FAULTS])
     faults = [{"path": problem.path, "reason": problem.reason} for problem in problems]
     return {APPLIED: {"faults": faults, "seal": _seal(problems, pseudonym)}}
 

@@ -45,7 +45,7 @@ from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, w
 from services.ingest.sources.vocabulary import as_meant, combine
 
 LONGEST_ID = 512
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 LONGEST_PERSON = 320
 ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
 LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
@@ -103,8 +103,8 @@ def _parse_time(value: object, settings: MappingSettings) -> datetime:
 def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | Rejected:
     """Parse one person or a list: an address, an id, or an object of `participant`, `id` and `address`."""
     values = [part for one in (value if isinstance(value, list) else [value]) for part in _split_addresses(one)]
-    if len(values) > MOST_PEOPLE:
-        return rejected("invalid", "", f"gives more than {MOST_PEOPLE} people")
+    if len(values) > MAX_PEOPLE:
+        return rejected("invalid", "", f"gives more than {MAX_PEOPLE} people")
     found: list[Person] = []
     for one in values:
         person = _by_members(one) if isinstance(one, dict) else _by_text(one, settings)
@@ -116,7 +116,7 @@ def people_of(value: object, settings: MappingSettings) -> tuple[Person, ...] | 
 
 def _split_addresses(one: object) -> list[object]:
     """Split a text with several addresses into several people."""
-    found = mailboxes(one) if isinstance(one, str) and len(one) <= MOST_PEOPLE * LONGEST_PERSON else []
+    found = mailboxes(one) if isinstance(one, str) and len(one) <= MAX_PEOPLE * LONGEST_PERSON else []
     is_several = len(found) > 1 and all("@" in part for part in found)
     return [*found] if is_several else [] if one is None else [one]
 

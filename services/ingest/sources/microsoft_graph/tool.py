@@ -123,7 +123,7 @@ def _segments(resource: str) -> Iterator[str]:
 # Graph's own tokens are far shorter; the limit keeps senders from having us echo arbitrary text.
 LONGEST_TOKEN = 4096
 # A notification has about 700 bytes; this is the only body that is parsed before verification.
-MOST_UNPROVEN_BYTES = 64 * 2**10
+MAX_UNPROVEN_BYTES = 64 * 2**10
 
 
 def verify(received: Received, secret: str, now: datetime) -> Verification:
@@ -134,7 +134,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     if "authorization" in received.headers:
         return verify_bearer(received, secret, now)
     if received.is_head:
-        return BodyNeeded(MOST_UNPROVEN_BYTES)
+        return BodyNeeded(MAX_UNPROVEN_BYTES)
     parsed = read_json(received.body)
     notifications = notifications_in(parsed.value) if isinstance(parsed, Parsed) else ()
     states = [one.get("clientState") if isinstance(one, dict) else None for one in notifications]
@@ -162,7 +162,7 @@ def split(received: Received, _settings: ToolSettings, now: datetime) -> RawPayl
 
 
 # A page holds up to 1,000 events and a POST many notifications; each becomes its own record.
-MOST_BYTES = 16 * 2**20
+MAX_BYTES = 16 * 2**20
 
 
 def redact(value: object, _settings: ToolSettings, pseudonym: Pseudonym) -> object:
@@ -228,6 +228,6 @@ TOOL = Tool(
     redact,
     MicrosoftGraphSettings,
     split=split,
-    most_bytes=MOST_BYTES,
+    most_bytes=MAX_BYTES,
     operator_reasons=OPERATOR_REASONS,
 )

@@ -115,7 +115,7 @@ class TypeformSettings(ToolSettings):
 # A list that is null if empty.
 LISTED = BeforeValidator(lambda value: [] if value is None else value)
 # A group may contain a group of questions shown side by side.
-MOST_GROUPS = 2
+MAX_GROUPS = 2
 COMPLETE, PARTIAL = "form_response", "form_response_partial"
 NPS, OPINION_SCALE, RATING = "nps", "opinion_scale", "rating"
 # A placeholder that keeps nothing: `redact` replaces it by an allow-list made from the settings.

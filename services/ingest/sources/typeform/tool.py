@@ -30,7 +30,7 @@ from services.ingest.sources.tool import (
 )
 from services.ingest.sources.typeform.model import (
     COMPLETE,
-    MOST_GROUPS,
+    MAX_GROUPS,
     PARTIAL,
     Defined,
     Properties,
@@ -100,7 +100,7 @@ def _response(settings: TypeformSettings) -> AllowList:
     names = _one_of({*settings.questions, *_email_questions(settings)})
     field = question = allow_list(Defined).with_members(id=names, ref=names)
     # A group of questions contains their definitions.
-    for _ in range(MOST_GROUPS):
+    for _ in range(MAX_GROUPS):
         properties = allow_list(Properties).with_members(fields=AllowList(items=field))
         field = question.with_members(properties=properties)
     hidden = AllowList(members={name: AllowList(leaf=leaf) for name, leaf in _hidden(settings)})
@@ -200,7 +200,7 @@ def index_response(response: Response) -> IndexedResponse:
     # A question whose definition cannot be read has no scale: only an answer that needs one is at fault.
     scales: dict[str, Scale] = {}
     fields = response.definition.fields
-    for _ in range(MOST_GROUPS + 1):
+    for _ in range(MAX_GROUPS + 1):
         defined = [one for value in fields if isinstance(one := read(Defined, value), Defined)]
         scales |= {name: one.scale for one in defined if one.scale for name in one.names}
         fields = tuple(value for one in defined for value in one.properties.fields)

@@ -279,7 +279,7 @@ def parties_of(statement: XapiStatement, target: XapiTarget, settings: XapiSetti
 # Limit of an address, and of an identity in the directory (schemas.directory).
 LONGEST = 320
 # A session has few people; a longer list is a mailing list.
-MOST_MEMBERS = 100
+MAX_MEMBERS = 100
 
 
 def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejected:
@@ -289,8 +289,8 @@ def people_in(actor: Actor, directory_home: str) -> tuple[Person, ...] | Rejecte
         found = _person(actor, directory_home)
         return found if isinstance(found, Rejected) else (found,)
     members = actor.member or ()
-    if len(members) > MOST_MEMBERS:
-        return rejected("invalid", "member", f"a group has at most {MOST_MEMBERS} members")
+    if len(members) > MAX_MEMBERS:
+        return rejected("invalid", "member", f"a group has at most {MAX_MEMBERS} members")
     people: list[Person] = []
     for index, member in enumerate(members):
         person = _person(member, directory_home)

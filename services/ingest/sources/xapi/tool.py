@@ -170,7 +170,7 @@ PEOPLE = frozenset(
         *("contextAgents", "contextGroups", "agent", "group"),
     }
 )
-MOST_LEVELS = 7
+MAX_LEVELS = 7
 
 
 def redact(payload: object, settings: ToolSettings, pseudonym: Pseudonym) -> object:
@@ -214,7 +214,7 @@ def _object(settings: XapiSettings) -> AllowList:
     return allow_list(XapiTarget).with_members(id=AllowList(leaf=identified), definition=definition)
 
 
-def _accounts_as_openids(value: object, settings: XapiSettings, levels: int = MOST_LEVELS) -> object:
+def _accounts_as_openids(value: object, settings: XapiSettings, levels: int = MAX_LEVELS) -> object:
     """Turn accounts whose id, `<homePage>#<name>`, may be text into an openid of one part, whose digest is the one in
     the directory."""
     if levels and isinstance(value, list):

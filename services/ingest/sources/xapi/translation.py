@@ -247,7 +247,7 @@ def _data_of(
 
 
 # Tolerates scaled scores that are rounded to two decimals.
-LEAST_DIFFERENCE = 0.006
+MIN_DIFFERENCE = 0.006
 PERCENT = Scale(min=0, max=100)
 
 
@@ -282,7 +282,7 @@ def _raw_scale(result: XapiResult, settings: XapiSettings) -> Scale | Rejected |
         return None
     if score.min is None and score.max and score.scaled is not None:
         # Scaled as a share of the maximum: the scale begins at 0.
-        begins_at_zero = abs(score.raw / score.max - score.scaled) < LEAST_DIFFERENCE
+        begins_at_zero = abs(score.raw / score.max - score.scaled) < MIN_DIFFERENCE
         return Scale(min=0, max=score.max) if begins_at_zero and score.max > 0 else settings.scale
     if score.min is None or score.max is None:
         return settings.scale

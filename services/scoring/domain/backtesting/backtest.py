@@ -47,7 +47,7 @@ YEARLY_FROM = 3 * 365 * DAY
 """Longer spans are reported by year, shorter ones by quarter."""
 SURE = 2.58
 """Standard errors from which a difference is flagged: one period in a hundred by chance."""
-LEAST_PAIRS = 10
+MIN_PAIRS = 10
 """With fewer pairs the errors of a period are unknown: nothing is flagged."""
 
 
@@ -90,7 +90,7 @@ def drift(earlier: Cases, later: Cases, predicted: Floats) -> tuple[Drift, ...]:
             predicted=float(forecasts.mean()),
             gap=resamples.interval(partial(mean, gap)),
             brier=resamples.value(partial(brier, cases.faded, forecasts)),
-            flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= LEAST_PAIRS),
+            flags=tuple(what for what, is_other in differs.items() if is_other and cases.pairs >= MIN_PAIRS),
         )
         found.append(one)
     return tuple(found)

@@ -27,7 +27,7 @@ from services.scoring.domain.bounds import DAY
 
 RULE_DAYS = 30
 """The rule of thumb: follow up after a month without contact."""
-LEAST_SILENCE_DAYS = 0.5
+MIN_SILENCE_DAYS = 0.5
 """As in the model: finer differences mean nothing."""
 BOUND = 12.0
 """Of the logarithms of the parameters: beyond e^12 only rounding changes."""
@@ -84,7 +84,7 @@ def _dropped_out(model: BgNbd, summary: ContactSummary) -> Floats:
 
 def scores(cases: Cases, model: BgNbd, horizon_days: int) -> Mapping[str, Floats]:
     """Higher means likelier to fade."""
-    silence = np.maximum(LEAST_SILENCE_DAYS, cases.silence)
+    silence = np.maximum(MIN_SILENCE_DAYS, cases.silence)
     return {
         "30-day rule": (cases.silence > RULE_DAYS).astype(float),
         "recency": np.log(silence),

@@ -109,10 +109,10 @@ def _slopes(coefficients: Coefficients) -> Floats:
     return np.array([getattr(coefficients, name) for name in FEATURES], dtype=float)
 
 
-LEAST_PROBABILITY = 1e-12
+MIN_PROBABILITY = 1e-12
 """Limit of probabilities for log-odds, which diverge at 0 and 1."""
 TOLERANCE = 1e-12
-MOST_STEPS = 10_000
+MAX_STEPS = 10_000
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ def minimize_loss(problem: WeightedProblem) -> Floats:
         return loss, gradient
 
     begin = np.zeros(problem.design.shape[1]) if problem.ridge is None else problem.ridge.centre
-    options = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MOST_STEPS}
+    options = {"ftol": TOLERANCE, "gtol": TOLERANCE, "maxiter": MAX_STEPS}
     found = minimize(loss_of, begin, jac=True, method="L-BFGS-B", bounds=problem.bounds, options=options)
     result: Floats = found.x
     return result
@@ -162,5 +162,5 @@ def probability(predictor: Floats) -> Floats:
 
 
 def log_odds(chance: Floats) -> Floats:
-    result: Floats = logit(np.clip(chance, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY))
+    result: Floats = logit(np.clip(chance, MIN_PROBABILITY, 1 - MIN_PROBABILITY))
     return result

@@ -76,7 +76,7 @@ def digest(record: CalibrationRecord) -> str:
 
 
 DIGITS = 6
-LEAST_CASES = 100
+MIN_CASES = 100
 """With fewer cases, on either side, nothing is decided about how a programme is scored."""
 
 
@@ -130,9 +130,9 @@ def candidate(
     cases = cases_of(histories.span, plan, track(histories.pairs, "cases"))
     parts = split(cases, histories.span, 1 - held_out, plan.rule.horizon)
     for some, where in ((parts.earlier, "to learn from"), (parts.later, "in the last part of the time")):
-        if some.count < LEAST_CASES or some.pairs < FEW_PAIRS:
+        if some.count < MIN_CASES or some.pairs < FEW_PAIRS:
             there_are = f"there are {some.count} cases of {some.pairs} pairs {where}"
-            return NotLearnable(f"{there_are}; it takes {LEAST_CASES} of {FEW_PAIRS}")
+            return NotLearnable(f"{there_are}; it takes {MIN_CASES} of {FEW_PAIRS}")
     if not parts.later.both_happened:
         return NotLearnable("in the last part of the time all cases turned out alike")
     coefficients = learnt(parts.earlier)

@@ -16,7 +16,7 @@ BINS = 10
 """Bins of equal width for the calibration error and the reliability table."""
 TOP = 0.1
 """The share of cases that somebody would follow up: lift is measured in it."""
-LEAST_PROBABILITY = 1e-9
+MIN_PROBABILITY = 1e-9
 """Closer to 0 or 1, a single case would dominate the log-loss."""
 
 Measure = Callable[[Floats, Floats, Floats], Floats]
@@ -44,7 +44,7 @@ def brier(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
 
 
 def log_loss(faded: Floats, predicted: Floats, weights: Floats) -> Floats:
-    sure = np.clip(predicted, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY)
+    sure = np.clip(predicted, MIN_PROBABILITY, 1 - MIN_PROBABILITY)
     return mean(-np.where(faded > 0, np.log(sure), np.log1p(-sure)), weights)
 
 

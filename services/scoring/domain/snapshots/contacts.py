@@ -155,7 +155,7 @@ def _is_replaced(cancelled: IndexedFact, booked: Sequence[IndexedFact]) -> bool:
 MESSAGE_GROUPS = ("messages_by_mentor", "messages_by_mentee")
 
 RATED_MESSAGES = 24
-LEAST_MESSAGES = 4
+MIN_MESSAGES = 4
 """Fewer messages do not show how balanced the conversation is."""
 REPLY_HOURS = 24.0
 """A reply within a day is as good as an immediate one."""
@@ -190,7 +190,7 @@ def messages(view: View, pauses: Pauses) -> Messages:
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),
-        rated=len(rated) if len(rated) >= LEAST_MESSAGES else 0,
+        rated=len(rated) if len(rated) >= MIN_MESSAGES else 0,
         responsiveness=responsiveness(replies, log_hours),
         replies=replies,
     )
