@@ -140,7 +140,35 @@ ENCODED = "data_base64"
 
 def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     """A member of null is unset. JSON by any name (`text/json`, `application/vnd.acme+json; charset=utf-8`) is
-    `application/json`; data of another type stay as they are, and are refused by what validates the event."""
+    `application/json`; data of another type stay as they are, and are refused by what validates the event. Leap
+    seconds, which RFC 3339 has, and offsets of hours only are written as models read them."""
+    found = _of_json(event)
+    if isinstance(found, Rejected):
+        return found
+    data = found.get("data")
+    known = _with_known_times(found)
+    return {**known, "data": _with_known_times(data)} if isinstance(data, dict) else known
+
+
+# Of an event, and of the data of any.
+TIMES = ("time", "started_at", "starts_at", "ends_at", "from", "until")
+# A minute that a leap second ends has 61, which clocks of computers do not know.
+_LEAP = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?:\.\d{1,9})?(?!\d)", re.ASCII)
+# ISO 8601 and PostgreSQL leave out minutes that are none.
+_HOURS_ONLY = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?[+-]\d\d", re.ASCII)
+
+
+def _with_known_times(members: Mapping[str, object]) -> Mapping[str, object]:
+    known: dict[str, object] = {}
+    for name in TIMES:
+        written = members.get(name)
+        if isinstance(written, str) and (written[-3:-2] in {"+", "-"} or ":60" in written):
+            clock = _LEAP.sub(r"\1:59.999999", written, count=1)
+            known[name] = f"{clock}:00" if _HOURS_ONLY.fullmatch(clock) else clock
+    return {**members, **known} if known else members
+
+
+def _of_json(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     given = dict(event)
     if None in given.values():
         given = {name: value for name, value in event.items() if value is not None}

@@ -110,6 +110,15 @@ class Reports:
                 one.close()
 
 
+def _column(entry: ImportEntry, at: int, path: str) -> str:
+    """From which `path` of the message at this place comes: each message of a row has the time of another column."""
+    found = ""
+    if path == "time" and at < len(entry.messages):
+        kind = str(json.loads(entry.messages[at]).get("type"))
+        found = entry.column(f"time:{kind.removeprefix('mentoring.').removesuffix('.v1')}")
+    return found or entry.column(path)
+
+
 class ImportTally:
     """Counts lines, and reports those that were rejected. `names`: how each file is called, if there are several."""
 
@@ -125,12 +134,12 @@ class ImportTally:
         reasons = [answer.reason for answer in answers]
         self.recorded += reasons.count("recorded")
         self.duplicates += reasons.count("duplicate")
-        fault = next((answer for answer in answers if answer.reason not in TAKEN), None)
+        at, fault = next(((at, one) for at, one in enumerate(answers) if one.reason not in TAKEN), (0, None))
         if fault and (entry.input, entry.line.number) not in self._refused:
             self.rejected += 1
             if self._names:
                 self._refused.add((entry.input, entry.line.number))
-            placed = [(entry.column(error["path"]), error["path"], error["reason"]) for error in fault.errors]
+            placed = [(_column(entry, at, error["path"]), error["path"], error["reason"]) for error in fault.errors]
             errors = [{"path": at, **({"column": one} if one else {}), "reason": why} for one, at, why in placed]
             if self.rejected <= MOST_SHOWN:
                 place = f"{self._names[entry.input]}, line" if self._names else "line"

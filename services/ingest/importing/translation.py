@@ -95,10 +95,16 @@ def guessed(written: Iterable[str], kind: TableKind) -> dict[str, str]:
         plain = _plain(name)
         for ours in kind.columns:
             is_called = plain in {_plain(ours), *map(_plain, COLUMN_WORDS.get(ours, ()))}
+            if ours == "minutes" and _IN_HOURS.search(visible(name)):
+                # Nobody meets for a minute and a half.
+                break
             if plain and is_called and ours not in found.values():
                 found[name] = ours
                 break
     return found
+
+
+_IN_HOURS = re.compile(r"\(\s*(in )?(h|hrs?|hours?|std|stunden?)\.?\s*\)", re.IGNORECASE)
 
 
 def _plain(text: str) -> str:

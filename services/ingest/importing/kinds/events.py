@@ -41,6 +41,8 @@ def _read_session(row: TableRow) -> list[Message]:
     booked = _booked(row, session, starts, ends) if status == "scheduled" or row.text("booked_at") else []
     match status:
         case "held":
+            if row.text("absent").lower() in ABSENT:
+                row.fault("absent", "says that somebody did not come: was the meeting held, or missed?")
             data = present(**said(row), session_id=session, started_at=starts, minutes=minutes)
             # A meeting has been held when it is over.
             return [*booked, event(row, "session.held", ends or starts, data, [session])]
@@ -87,7 +89,14 @@ SESSIONS = TableKind(
         *(BY, EVIDENCE, *COMMON),
     ),
     read=_read_session,
-    paths={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
+    paths={
+        **SUBJECT,
+        "started_at": "starts_at",
+        "time": "starts_at",
+        "notice_hours": "cancelled_at",
+        "time:session.scheduled": "booked_at",
+        "time:session.cancelled": "cancelled_at",
+    },
 )
 
 CHANGES = ("set", "revised", "progressed", "achieved", "missed", "abandoned")

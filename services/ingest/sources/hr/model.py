@@ -60,6 +60,8 @@ CENTURY = 100
 TWO_DAYS = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # What may follow a day in the form of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
+# Workday shows so behind a name how somebody is, and that they are of another company.
+BEHIND_A_NAME = re.compile(r"\s*(?:\((?:on leave|terminated|inactive)\)|\[C\])$", re.IGNORECASE)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
 
 
@@ -85,7 +87,7 @@ class Employee:
         if column in NAMES and (damage := damage_of(found)):
             self.fault(column, damage[0])
             return ""
-        return found
+        return BEHIND_A_NAME.sub("", found) if column in NAMES else found
 
     def needed(self, column: str) -> str:
         faults = len(self.problems)

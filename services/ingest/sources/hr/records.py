@@ -43,6 +43,7 @@ OF_DELETED = "says that a record was deleted, which is not that the person left:
 SWITCHED_OFF = (
     "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
 )
+IN_PARTS = "tells a day by members that are not read: settings.columns can name the one that holds it"
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 OF_A_CHANGE = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {AS_THEY_ARE}"
 _USUAL = HrSettings()
@@ -132,6 +133,8 @@ def _fault(person: Mapping[str, object], settings: HrSettings) -> Mapping[str, s
         return {"column": name, "words": TWO_VALUES}
     if name := _switched_off(person, settings):
         return {"column": name, "words": SWITCHED_OFF}
+    if name := _in_parts(person, settings):
+        return {"column": name, "words": IN_PARTS}
     said = (one for name, one in person.items() if isinstance(one, str) and plain(name) in OF_CHANGES)
     return {"words": OF_DELETED} if any(one.casefold() in DELETED for one in said) else None
 
@@ -149,6 +152,19 @@ def _switched_off(person: Mapping[str, object], settings: HrSettings) -> str:
     has_left = employee.says_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
     is_off = plain(name) == "active" and str(value).casefold() == "false"
     return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
+
+
+def _in_parts(person: Mapping[str, object], settings: HrSettings) -> str:
+    """Which day of an exit or a leave is told by members that nobody reads, such as year and month; empty if none is.
+    Without it the exit would be of today."""
+    if not any(isinstance(value, dict) for value in person.values()):
+        return ""
+    employee = Employee("", person, settings)
+    if settings.status(employee.text("status"), employee.found("status")[0]) not in {"exited", "leave"}:
+        return ""
+    days = {name for column in DAYS for name in settings.names[column]}
+    told = (name for name, (_, value) in flat(person).items() if value not in (None, "", [], {}))
+    return next((outer for name in told if (outer := name.partition(".")[0]) != name and outer in days), "")
 
 
 def _list_in(value: object, around: int) -> object:

@@ -21,6 +21,7 @@ from services.ingest.sources.hr.records import (
     AS_THEY_ARE,
     CSV,
     EMPLOYEE,
+    IN_PARTS,
     OF_DELETED,
     SWITCHED_OFF,
     TWO_VALUES,
@@ -199,7 +200,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}|{SWITCHED_OFF}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{OF_DELETED}|{SWITCHED_OFF}|{IN_PARTS}",
     re.ASCII,
 )
 AT_FAULT = "is at fault"
