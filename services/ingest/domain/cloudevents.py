@@ -141,7 +141,38 @@ ENCODED = "data_base64"
 
 def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     """A null member is unset. The content type of any JSON (`text/json`, `application/vnd.acme+json; charset=utf-8`)
-    becomes `application/json`. Data of another type stay as they are, and validation of the event refuses them."""
+    becomes `application/json`. Data of another type stay as they are, and validation of the event refuses them. Leap
+    seconds (RFC 3339) and offsets without minutes (ISO 8601) are rewritten in the form that the schemas accept."""
+    members = _with_json_data(event)
+    if isinstance(members, Rejected):
+        return members
+    rewritten: dict[str, object] = _rewritten_times(members)
+    data = members.get("data")
+    if isinstance(data, dict) and (in_data := _rewritten_times(data)):
+        rewritten["data"] = {**data, **in_data}
+    return {**members, **rewritten} if rewritten else members
+
+
+# Of the envelope, and of the data of any type.
+TIMES = ("time", "started_at", "starts_at", "ends_at", "from", "until")
+# A minute with a leap second has second 60, which datetime cannot hold.
+_LEAP_SECOND = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?:\.\d{1,9})?(?!\d)", re.ASCII)
+# PostgreSQL, for one, leaves out the minutes of an offset if they are zero.
+_HOUR_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?[+-]\d\d", re.ASCII)
+
+
+def _rewritten_times(members: Mapping[str, object]) -> dict[str, object]:
+    """The times that need another form. Nearly no event has any: what costs is only to look."""
+    rewritten: dict[str, object] = {}
+    for name in TIMES:
+        written = members.get(name)
+        if isinstance(written, str) and (written[-3:-2] in {"+", "-"} or ":60" in written):
+            time = _LEAP_SECOND.sub(r"\1:59.999999", written, count=1)
+            rewritten[name] = f"{time}:00" if _HOUR_OFFSET.fullmatch(time) else time
+    return rewritten
+
+
+def _with_json_data(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     members = dict(event)
     if None in members.values():
         members = {name: value for name, value in event.items() if value is not None}

@@ -115,6 +115,16 @@ class Reports:
                 one.close()
 
 
+def _column(entry: ImportEntry, index: int, path: str) -> str:
+    """The column that `path` of the message at this index comes from. The messages of a row take their times from
+    different columns."""
+    found = ""
+    if path == "time" and index < len(entry.messages):
+        kind = str(json.loads(entry.messages[index]).get("type"))
+        found = entry.column(f"time:{kind.removeprefix('mentoring.').removesuffix('.v1')}")
+    return found or entry.column(path)
+
+
 class ImportTally:
     """Counts lines, and reports those that were rejected. `names` of the files, if there are several."""
 
@@ -130,12 +140,13 @@ class ImportTally:
         reasons = [answer.reason for answer in answers]
         self.recorded += reasons.count("recorded")
         self.duplicates += reasons.count("duplicate")
-        fault = next((answer for answer in answers if answer.reason not in ACCEPTED_REASONS), None)
+        refused = ((index, one) for index, one in enumerate(answers) if one.reason not in ACCEPTED_REASONS)
+        index, fault = next(refused, (0, None))
         if fault and (entry.input, entry.line.number) not in self._refused:
             self.rejected += 1
             if self._names:
                 self._refused.add((entry.input, entry.line.number))
-            located = [(entry.column(error["path"]), error["path"], error["reason"]) for error in fault.errors]
+            located = [(_column(entry, index, error["path"]), error["path"], error["reason"]) for error in fault.errors]
             errors = [{"path": at, **({"column": one} if one else {}), "reason": why} for one, at, why in located]
             if self.rejected <= MAX_SHOWN:
                 location = f"{self._names[entry.input]}, line" if self._names else "line"

@@ -99,10 +99,16 @@ def guess_columns(written: Iterable[str], kind: TableKind) -> dict[str, str]:
         comparable = _comparable(name)
         for ours in kind.columns:
             matches = comparable in {_comparable(ours), *map(_comparable, COLUMN_WORDS.get(ours, ()))}
+            if ours == "minutes" and _IN_HOURS.search(visible(name)):
+                # A duration of 1.5 hours must not be imported as a minute and a half.
+                break
             if comparable and matches and ours not in found.values():
                 found[name] = ours
                 break
     return found
+
+
+_IN_HOURS = re.compile(r"\(\s*(in )?(h|hrs?|hours?|std|stunden?)\.?\s*\)", re.IGNORECASE)
 
 
 def _comparable(text: str) -> str:

@@ -17,26 +17,30 @@ def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
 PEOPLE_COLUMNS = _listed("""
 id: id, participant, participant_id, employee_id, employee_number, emp_id, person_id, person_number, personnel_number,
     worker_id, external_id, personalnummer, personal_nr, mitarbeiternummer, mitarbeiter_id, matricule, employee_no,
-    pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id
+    pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id,
+    associate_id, person_id_external
 name: name, full_name, display_name, legal_name, name.formatted, employee_name, worker, name.full_name,
-    user.display_name, last_name_first_name, nachname_vorname, name_vorname
+    user.display_name, last_name_first_name, nachname_vorname, name_vorname, payroll_name,
+    default_full_name, profile.display_name
 first_name: first_name, given_name, forename, name.given_name, vorname, prénom, nombre, nome, voornaam,
-    legal_first_name, preferred_first_name
+    legal_first_name, preferred_first_name, profile.first_name, first_name_required
 last_name: last_name, family_name, surname, name.family_name, nachname, familienname, nom, cognome, apellido,
-    apellidos, achternaam, legal_last_name
+    apellidos, achternaam, legal_last_name, profile.last_name, last_name_required
 addresses: addresses, address, email, emails, mail, email_address, work_email, business_email, e_mail_adresse,
     mailadresse, adresse_e_mail, courriel, primary_work_email, primary_email, email_primary_work, company_email,
     email_work, work_email_address, emails.work, work.email, contact.email, dienstliche_e_mail, e_mail_geschäftlich,
-    e_mail_dienstlich, correo_electrónico, e_mailadres, indirizzo_email
+    e_mail_dienstlich, correo_electrónico, e_mailadres, indirizzo_email,
+    profile.email, email_address_required, work_contact_work_email
 status: status, employment_status, employee_status, worker_status, active, is_active, beschäftigungsstatus,
-    mitarbeiterstatus, statut, active_status, employment.status, internal.status, role_state, aktiv, stato
+    mitarbeiterstatus, statut, active_status, employment.status, internal.status, role_state, aktiv, stato,
+    currently_active, position_status, employee_status_code, assignment_status_type, status_read_only
 on_leave: on_leave, is_on_leave, currently_on_leave
 has_left: has_left, terminated, is_terminated
 leave_from: leave_from, leave_start, leave_start_date, leave_begin, first_day_of_leave, karenz_ab,
-    karenz_von, elternzeit_ab, elternzeit_von
+    karenz_von, elternzeit_ab, elternzeit_von, leave_of_absence_start_date
 leave_until: leave_until, leave_end, leave_end_date, last_day_of_leave, estimated_last_day_of_leave, karenz_bis,
     elternzeit_bis
-back_on: back_on, return_date, returns_on, first_day_back
+back_on: back_on, return_date, returns_on, first_day_back, leave_of_absence_return_date
 rehired_on: rehired_on, rehire_date
 terminated_on: terminated_on, termination_date, left_on, exit_date, employment_end_date, austrittsdatum,
     date_of_termination, leaving_date, date_of_leaving, separation_date, austritt, date_de_sortie, end_date

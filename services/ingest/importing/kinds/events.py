@@ -41,6 +41,8 @@ def _session_messages(row: TableRow) -> list[Message]:
     booked = _scheduled_event(row, session, starts, ends) if status == "scheduled" or row.text("booked_at") else []
     match status:
         case "held":
+            if row.text("absent").lower() in ABSENT:
+                row.add_problem("absent", "names who was absent, but the meeting is held: was it held or missed?")
             data = without_empty(**provenance(row), session_id=session, started_at=starts, minutes=minutes)
             # The event happens when the meeting ends.
             return [*booked, event_message(row, "session.held", ends or starts, data, [session])]
@@ -87,7 +89,14 @@ SESSIONS = TableKind(
         *(BY, EVIDENCE, *COMMON_COLUMNS),
     ),
     messages_of=_session_messages,
-    paths={**SUBJECT, "started_at": "starts_at", "time": "starts_at", "notice_hours": "cancelled_at"},
+    paths={
+        **SUBJECT,
+        "started_at": "starts_at",
+        "time": "starts_at",
+        "notice_hours": "cancelled_at",
+        "time:session.scheduled": "booked_at",
+        "time:session.cancelled": "cancelled_at",
+    },
 )
 
 CHANGES = ("set", "revised", "progressed", "achieved", "missed", "abandoned")

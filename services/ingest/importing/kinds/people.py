@@ -91,7 +91,8 @@ RELATIONSHIPS = TableKind(
     ),
     messages_of=_relationship_messages,
     paths=SUBJECT
-    | {"time": "started_at", "reason_code": "end_reason", "planned": "end_planned", "initiated_by": "ended_by"},
+    | {"time": "started_at", "time:relationship.ended": "ended_at"}
+    | {"reason_code": "end_reason", "planned": "end_planned", "initiated_by": "ended_by"},
 )
 
 

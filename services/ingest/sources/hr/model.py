@@ -62,6 +62,8 @@ CENTURY = 100
 AMBIGUOUS_DAY = "this one may be two, by which comes first, day or month: settings.day_format can say it"
 # A time of day that may follow a day in the format of the settings.
 CLOCK = re.compile(r"[T ]\d\d:\d\d[\d:.]*$", re.ASCII)
+# Workday appends a person's state to the name, and marks contingent workers.
+WORKDAY_SUFFIX = re.compile(r"\s*(?:\((?:on leave|terminated|inactive)\)|\[C\])$", re.IGNORECASE)
 MOMENT: TypeAdapter[datetime] = TypeAdapter(ZonedOrUtc)
 
 
@@ -87,7 +89,7 @@ class Employee:
         if column in NAMES and (damage := damage_of(found)):
             self.fault(column, damage[0])
             return ""
-        return found
+        return WORKDAY_SUFFIX.sub("", found) if column in NAMES else found
 
     def needed(self, column: str) -> str:
         faults = len(self.problems)

@@ -43,6 +43,8 @@ DELETED_RECORD = "says that a record was deleted, which is not that the person l
 SWITCHED_OFF = (
     "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
 )
+IN_PARTS = "tells a day by members that are not read: settings.columns can name the one that holds it"
+DAY_IN_PARTS = "tells a day by members that are not read: settings.columns can name the one that holds it"
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 CHANGE_ONLY = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {SEND_RECORDS}"
 _USUAL = HrSettings()
@@ -135,6 +137,8 @@ def _person_fault(person: Mapping[str, object], settings: HrSettings) -> Mapping
         return {"column": name, "words": TWO_VALUES}
     if name := _inactive_account_column(person, settings):
         return {"column": name, "words": SWITCHED_OFF}
+    if name := _unread_day_column(person, settings):
+        return {"column": name, "words": DAY_IN_PARTS}
     changes = (one for name, one in person.items() if isinstance(one, str) and normalise(name) in CHANGE_MEMBERS)
     return {"words": DELETED_RECORD} if any(one.casefold() in DELETION_VALUES for one in changes) else None
 
@@ -152,6 +156,19 @@ def _inactive_account_column(person: Mapping[str, object], settings: HrSettings)
     has_left = employee.is_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
     is_off = normalise(name) == "active" and str(value).casefold() == "false"
     return name if is_off and not (is_meant or has_left or employee.flag("on_leave")) else ""
+
+
+def _unread_day_column(person: Mapping[str, object], settings: HrSettings) -> str:
+    """Return the column of an exit's or a leave's day that is an object with members which are not read, such as year
+    and month; "" if there is none. Without its day the exit would take effect today."""
+    if not any(isinstance(value, dict) for value in person.values()):
+        return ""
+    employee = Employee("", person, settings)
+    if settings.status(employee.text("status"), employee.found("status")[0]) not in {"exited", "leave"}:
+        return ""
+    days = {name for column in DAYS for name in settings.names[column]}
+    filled = (name for name, (_, value) in flatten(person).items() if value not in (None, "", [], {}))
+    return next((outer for name in filled if (outer := name.partition(".")[0]) != name and outer in days), "")
 
 
 def _unwrap_list(value: object, around: int) -> object:

@@ -26,6 +26,7 @@ from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.model import Employee, HrRecord, is_moment
 from services.ingest.sources.hr.records import (
     CSV,
+    DAY_IN_PARTS,
     DELETED_RECORD,
     EMPLOYEE,
     SEND_RECORDS,
@@ -206,7 +207,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{DELETED_RECORD}|{SWITCHED_OFF}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{DELETED_RECORD}|{SWITCHED_OFF}|{DAY_IN_PARTS}",
     re.ASCII,
 )
 
