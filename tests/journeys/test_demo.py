@@ -72,7 +72,7 @@ def _demo(folder: Path, seconds: float, then: Callable[[str], None] = lambda _: 
         )
     try:
         deadline = time.monotonic() + seconds
-        while "goes on from here." not in log.read_text():
+        while "continues from here." not in log.read_text():
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.5)
