@@ -155,12 +155,12 @@ ALTER TABLE mentoring_mart.filled_tables {on_cluster}
     MODIFY COMMENT 'One row per table that is copied or derived from others (table_name): whether it includes the rows stored before it was created';
 
 ALTER TABLE mentoring_mart.program_day {on_cluster}
-    COMMENT COLUMN IF EXISTS relationships 'Relationships that had not ended by their last score of the day; health, bands and risk use these last scores',
+    COMMENT COLUMN IF EXISTS relationships 'Relationships with a score that day that had not ended; health, bands and risk use their last scores of the day',
     COMMENT COLUMN IF EXISTS sessions 'Sessions held; NULL on days after the programme''s last event, for which no data exists',
     COMMENT COLUMN IF EXISTS changed_at 'When this row last changed in the warehouse, recomputations included';
 
 ALTER TABLE mentoring_mart.program_week {on_cluster}
-    COMMENT COLUMN IF EXISTS relationships 'Relationships that had not ended by their last score of the week; health, bands and risk use these last scores',
+    COMMENT COLUMN IF EXISTS relationships 'Relationships with a score that week that had not ended; health, bands and risk use their last scores of the week',
     COMMENT COLUMN IF EXISTS sessions_per_relationship 'Sessions held per relationship of the week',
     COMMENT COLUMN IF EXISTS share_at_risk 'Share of relationships with a risk of 0.70 or more, 0 to 1',
     COMMENT COLUMN IF EXISTS on_track 'Relationships whose coordinator band is on track',
@@ -226,7 +226,7 @@ ALTER TABLE mentoring_mart.relationships {on_cluster}
     COMMENT COLUMN IF EXISTS planned_end 'Planned end',
     COMMENT COLUMN IF EXISTS days_to_first_session 'Days from the declared start to the first held session',
     COMMENT COLUMN IF EXISTS events 'Events, without retracted ones',
-    COMMENT COLUMN IF EXISTS smart_goals 'Goals with an assessment against the SMART criteria',
+    COMMENT COLUMN IF EXISTS smart_goals 'Goals set with an assessment against the SMART criteria',
     COMMENT COLUMN IF EXISTS smart_criteria 'Number of SMART criteria (five per goal) that these goals meet in total',
     COMMENT COLUMN IF EXISTS end_reason 'Reason code of the end',
     COMMENT COLUMN IF EXISTS days_together 'Days from the declared start to the end, or to the last event',

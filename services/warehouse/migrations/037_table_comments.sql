@@ -131,7 +131,7 @@ ALTER TABLE mentoring.program_daily {on_cluster}
 ALTER TABLE mentoring.program_daily {on_cluster} MODIFY COMMENT 'Figures of each programme for every day with scores, events or alerts; read with FINAL or through mentoring_mart.program_day';
 
 ALTER TABLE mentoring.program_weekly {on_cluster}
-    COMMENT COLUMN IF EXISTS relationships 'Relationships that had not ended by their last score of the week; health, bands and risk use these last scores',
+    COMMENT COLUMN IF EXISTS relationships 'Relationships with a score that week that had not ended; health, bands and risk use their last scores of the week',
     COMMENT COLUMN IF EXISTS on_track 'Relationships whose coordinator band is on track',
     COMMENT COLUMN IF EXISTS needs_attention 'Relationships whose coordinator band is needs attention',
     COMMENT COLUMN IF EXISTS too_early 'Relationships whose coordinator band is too early to tell',
@@ -219,7 +219,7 @@ ALTER TABLE mentoring.relationships {on_cluster}
     COMMENT COLUMN IF EXISTS declared 'Whether a start was declared; otherwise the relationship is known only from its events',
     COMMENT COLUMN IF EXISTS cadence_days 'Agreed days between sessions; 0 when not agreed',
     COMMENT COLUMN IF EXISTS planned_end 'Planned end; 1970 when none was given',
-    COMMENT COLUMN IF EXISTS smart_goals 'Goals with an assessment against the SMART criteria',
+    COMMENT COLUMN IF EXISTS smart_goals 'Goals set with an assessment against the SMART criteria',
     COMMENT COLUMN IF EXISTS smart_criteria 'Number of SMART criteria (five per goal) that these goals meet in total',
     COMMENT COLUMN IF EXISTS end_reason 'Reason code of the end; empty while it has not ended';
 
