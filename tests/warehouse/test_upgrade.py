@@ -245,9 +245,9 @@ def test_new_comments_change_nothing_else_of_tables_and_views(
     local_clickhouse: LocalClickHouse, empty: ClickHouse
 ) -> None:
     def definitions() -> dict[tuple[str, str], str]:
-        return {(database, name): sql for database, name, sql in old.query(DEFINITIONS)}
+        return {(database, name): sql for database, name, sql in empty.query(DEFINITIONS)}
 
-    old = filled(empty, BEFORE_THE_COMMENTS)
+    filled(empty, BEFORE_THE_COMMENTS)
     before = definitions()
 
     done = rapport(local_clickhouse, "migrate")
