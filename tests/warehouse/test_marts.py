@@ -1,5 +1,6 @@
 """What marts promise: kinds of columns that every tool knows, keys that hold, NULL where there is none, comments."""
 
+import re
 import threading
 import uuid
 from collections.abc import Iterator
@@ -20,6 +21,12 @@ from tests.warehouse.samples import alert
 
 # Who met on which day, before and after the alert of their first day.
 MET = (("a", 0), ("a", 29), ("b", 0), ("b", 40), ("c", 49))
+# Words of our own for which analysts have a term: notified, not retracted, sent, rejected, based on.
+DIALECT = re.compile(
+    r"\b(?:told|tells?|spoke|speak|stands?|said|anybody|nobody|whoever)\b"
+    r"|\b(?:let in|rested on|none of ours|brought \w+ about)\b"
+    r"|\bof (?:which|whom) \w+ is known\b|\bwhat is known\b|\bof these days\b"
+)
 UNREADABLE = ("Map(", "Array(", "Enum", "Tuple(", "Nested(")
 
 
@@ -55,6 +62,19 @@ def test_every_view_and_column_has_a_comment_and_says_when_it_changed(filled: Cl
         "SELECT name, comment FROM system.tables WHERE database IN ('mentoring_mart', 'mentoring_at')"
     )
     assert [name for name, comment in comments if not comment.startswith("One row per ")] == []
+
+
+def test_comments_use_the_words_of_analysts(filled: ClickHouse) -> None:
+    comments = filled.query(
+        "SELECT concat(database, '.', table, '.', name), comment FROM system.columns "
+        "WHERE startsWith(database, 'mentoring') "
+        "UNION ALL "
+        "SELECT concat(database, '.', name), comment FROM system.tables WHERE startsWith(database, 'mentoring')"
+    )
+
+    # A coordinator's band is called that.
+    terms = ((name, comment.replace("too early to tell", "")) for name, comment in comments)
+    assert {name: comment for name, comment in terms if DIALECT.search(comment)} == {}
 
 
 @pytest.mark.parametrize("mart", sorted(MARTS))

@@ -1,6 +1,10 @@
+import re
+
 from services.warehouse.domain.migration import Changed, Migration, Pending, Recorded, Topology, decide, statements
 from services.warehouse.flow.migrator import migrations
 
+_COMMENT_OF_A_TABLE = re.compile(r"ALTER TABLE [\w.]+ \{on_cluster\} MODIFY COMMENT '(?:[^']|'')*'")
+_COMMENTS = re.compile(r"COMMENT COLUMN|MODIFY COMMENT")
 FIRST = Migration("001_first", "CREATE TABLE a;\n")
 SECOND = Migration("002_second", "CREATE TABLE b;\n")
 
@@ -56,9 +60,24 @@ def test_the_files_are_numbered_without_gaps_and_every_statement_can_be_repeated
     for migration in found:
         for statement in statements(migration.sql):
             code = " ".join(line for line in statement.splitlines() if not line.startswith("--"))
-            repeatable = ("IF NOT EXISTS" in code, "IF EXISTS" in code, code.strip().startswith("CREATE OR REPLACE"))
+            repeatable = (
+                "IF NOT EXISTS" in code,
+                "IF EXISTS" in code,
+                code.strip().startswith("CREATE OR REPLACE"),
+                # ALTER has no IF EXISTS for its table; the same comment may be set again.
+                _COMMENT_OF_A_TABLE.fullmatch(code.strip()) is not None,
+            )
             assert any(repeatable), migration.name
             assert "{on_cluster}" in code
+
+
+def test_a_replicated_table_gets_the_comments_of_its_columns_apart_from_its_own() -> None:
+    """ON CLUSTER runs an ALTER with both kinds of comments on one replica only, and the others keep the old ones."""
+    for migration in migrations():
+        for statement in statements(migration.sql):
+            code = " ".join(line for line in statement.splitlines() if not line.startswith("--"))
+            if code.startswith("ALTER TABLE mentoring."):
+                assert len(set(_COMMENTS.findall(code))) <= 1, statement
 
 
 def test_every_table_says_why_it_is_ordered_partitioned_and_made_as_it_is() -> None:

@@ -1,5 +1,6 @@
 """A database of the version or of the commit before, with its data, brought to this one."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,9 +29,13 @@ LAST = len(migrations()) - 2
 """The last but one: what the commit before the newest migration had."""
 BEFORE_THE_FUNNEL = 28
 """The last migration before the table of relationships got columns; tables that came at the same time."""
+BEFORE_THE_COMMENTS = 35
+"""The last migration before those that only change comments."""
 MADE_WITH_IT = {f"mentoring.relationship_{what}" for what in ("replies", "feedback", "monthly")}
 OLD_TABLES = frozenset({"mentoring.events", "mentoring.score_history"})
 DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
+DEFINITIONS = "SELECT database, name, create_table_query FROM system.tables WHERE startsWith(database, 'mentoring')"
+COMMENT = re.compile(r" COMMENT '(?:[^'\\]|\\.)*'")
 
 
 @pytest.fixture
@@ -234,3 +239,26 @@ def test_a_view_of_the_version_before_has_its_new_columns(local_clickhouse: Loca
     after = old.query("SELECT name FROM system.columns WHERE table = 'relationship_current' AND name LIKE '%factors%'")
     assert before == [("Map(LowCardinality(String), Float64)",)]
     assert after == []
+
+
+def test_new_comments_change_nothing_else_of_tables_and_views(
+    local_clickhouse: LocalClickHouse, empty: ClickHouse
+) -> None:
+    def definitions() -> dict[tuple[str, str], str]:
+        return {(database, name): sql for database, name, sql in empty.query(DEFINITIONS)}
+
+    filled(empty, BEFORE_THE_COMMENTS)
+    before = definitions()
+
+    done = rapport(local_clickhouse, "migrate")
+
+    after = definitions()
+    assert done.exit_code == 0, done.output
+    assert {name: COMMENT.sub("", sql) for name, sql in after.items()} == {
+        name: COMMENT.sub("", sql) for name, sql in before.items()
+    }
+    # Parameterized views have no comments that had to change.
+    assert {database for database, name in after if after[database, name] != before[database, name]} == {
+        "mentoring",
+        "mentoring_mart",
+    }

@@ -1,4 +1,4 @@
--- How often is each rule right: by the votes of people, and by what happened afterwards?
+-- How precise is each alert rule, by people's votes and by what happened afterwards?
 SELECT
     tenant_id, program_id, rule, alerts, withdrawn, acknowledged, useful, not_useful,
     round(precision_by_votes, 3) AS precision_by_votes, outcomes, came_true,

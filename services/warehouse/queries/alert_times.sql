@@ -1,4 +1,4 @@
--- How long does it take, by rule, until people are notified of an alert, acknowledge it, and until it is resolved?
+-- How long does it take to notify people of an alert, to acknowledge it and to resolve it, by rule?
 SELECT
     tenant_id, program_id, rule, count() AS alerts, countIf(open) AS still_open,
     countIf(told_at IS NOT NULL) AS told, countIf(not_sent IS NOT NULL) AS not_sent,

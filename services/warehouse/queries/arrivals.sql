@@ -1,4 +1,4 @@
--- How late do events arrive by feed, and how many are sent twice?
+-- How late do events arrive, and how many arrive twice, by feed?
 SELECT
     tenant_id, program_id, source, events, told_twice, round(delays[1], 1) AS median_seconds,
     round(delays[2], 1) AS p95_seconds, later_than_a_day

@@ -1,4 +1,4 @@
--- Which share of meetings is cancelled or missed each month, and how did it change?
+-- What share of sessions is cancelled or missed each month, and how does it change?
 SELECT
     tenant_id, program_id, month, held, cancelled, missed,
     round((cancelled + missed) / nullIf(held + cancelled + missed, 0), 3) AS rate,

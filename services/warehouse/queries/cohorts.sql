@@ -1,4 +1,4 @@
--- How do cohorts compare, without groups so small that they reveal single people?
+-- How do cohorts compare, with groups too small to be anonymous suppressed?
 -- Parameter least = 5: smaller groups are suppressed
 SELECT
     tenant_id, program_id, cohort, if(one.pairs < {least:UInt32}, NULL, one.pairs) AS pairs,

@@ -1,4 +1,4 @@
--- What was known about each pair at a moment, and what is known about that moment now?
+-- Which score did each pair have at a moment, as known then and as known now?
 -- Parameter at: the moment, for example 2024-03-31 12:00:00
 SELECT
     tenant_id, program_id, relationship_id, round(knew.health, 1) AS health_then, knew.band AS band_then,

@@ -1,4 +1,4 @@
--- How much do mentors themselves learn: reflections, skills, resources?
+-- How much do mentors themselves learn, by reflections, skills and resources?
 SELECT
     tenant_id, program_id, uniqExact(relationship_id) AS pairs, countIf(type = 'mentoring.reflection.recorded.v1') AS reflections,
     countIf(type = 'mentoring.skill.assessed.v1') AS skills,

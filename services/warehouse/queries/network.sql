@@ -1,4 +1,4 @@
--- How many introductions and resources does a pair produce?
+-- How many introductions and shared resources are there per pair?
 SELECT
     tenant_id, program_id, count() AS pairs, sum(brought.introductions) AS introductions, sum(brought.resources) AS resources,
     round(introductions / pairs, 2) AS introductions_per_pair, round(resources / pairs, 2) AS resources_per_pair

@@ -1,4 +1,4 @@
--- Which share of pairs has agreed on expectations, and prepared on both sides, by day 14?
+-- What share of pairs has agreed on expectations, and has prepared on both sides, by day 14?
 SELECT
     tenant_id, program_id, count() AS pairs, countIf(agreed) AS agreed, countIf(mentor AND mentee) AS both_prepared,
     round(agreed / pairs, 3) AS share_agreed, round(both_prepared / pairs, 3) AS share_prepared

@@ -1,5 +1,5 @@
 -- What happened in all relationships of one person?
--- Parameter person: the pseudonymous key
+-- Parameter person: the pseudonymous key of the person
 WITH of AS
 (
     SELECT tenant_id, program_id, relationship_id, arrayStringConcat(arraySort(groupArray(side)), ', ') AS side

@@ -1,4 +1,4 @@
--- Which share of each cohort is still together after a number of weeks?
+-- What share of each cohort is still together after 1, 2, 4 and up to 52 weeks?
 SELECT
     tenant_id, program_id, cohort, week, count() AS pairs,
     countIf(NOT ended OR dateDiff('second', started_at, ended_at) >= week * 604800) AS together,

@@ -1,4 +1,4 @@
--- Which share of pairs was at risk, week by week over a year?
+-- What share of pairs was at risk in each of the last 52 weeks?
 SELECT
     tenant_id, program_id, week, relationships, at_risk, round(share_at_risk, 3) AS share_at_risk,
     round(health_mean, 1) AS health_mean

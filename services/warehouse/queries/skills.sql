@@ -1,4 +1,4 @@
--- How much did skills grow, before against after, by skill?
+-- How much did each skill grow, comparing assessments before and after?
 SELECT
     tenant_id, program_id, JSONExtractString(payload, 'skill') AS skill, count() AS assessments,
     uniqExact(relationship_id) AS pairs, round(avg(JSONExtractInt(payload, 'before')), 2) AS before,

@@ -1,4 +1,4 @@
--- How healthy were pairs at the time of a survey, by the rating that they gave?
+-- How healthy were pairs when they answered a survey, by the rating that they gave?
 SELECT
     tenant_id, program_id, side, round(f.rating) AS rating, count() AS answers, round(avg(f.health), 1) AS mean_health,
     round(avg(f.risk), 2) AS mean_risk

@@ -1,5 +1,5 @@
 -- What happened to one pair, and what did each event do to its health?
--- Parameter relationship: its id
+-- Parameter relationship: the id of the pair
 SELECT
     time, what, round(health, 1) AS health, round(change, 1) AS change, band, round(risk, 2) AS risk, calibrated
 FROM

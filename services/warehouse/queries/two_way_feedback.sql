@@ -1,4 +1,4 @@
--- Which share of pairs has feedback from both sides?
+-- What share of pairs has feedback from both sides?
 SELECT
     tenant_id, program_id, count() AS pairs, countIf(given.mentor) AS from_mentor, countIf(given.mentee) AS from_mentee,
     countIf(given.mentor AND given.mentee) AS two_way, round(two_way / pairs, 3) AS share

@@ -1,4 +1,4 @@
--- Which 50 pairs are worst off, and which factor costs each the most points?
+-- Which 50 active pairs have the lowest health, and which factor costs each the most points?
 SELECT
     tenant_id, program_id, relationship_id, round(health, 1) AS health, band, round(risk, 2) AS risk, calibrated,
     last_contact, costliest_factor, round(costs, 1) AS costs

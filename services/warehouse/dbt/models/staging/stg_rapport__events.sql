@@ -1,2 +1,2 @@
--- One row per event that stands.
+-- One row per event that is not retracted.
 SELECT * EXCEPT (retracted) FROM {{ source('rapport', 'events') }} WHERE NOT retracted

@@ -1,4 +1,4 @@
--- One row per relationship: who, how it went, and how it stands now.
+-- One row per relationship, with its history and current state.
 SELECT
     pair.tenant_id AS tenant_id, pair.program_id AS program_id, pair.relationship_id AS relationship_id, pair.declared,
     pair.kind, pair.cohort, pair.coordinator, pair.mentors, pair.mentees, pair.started_at, pair.first_session_at,

@@ -1,2 +1,2 @@
--- One row per relationship and scored instant, as it is known now.
+-- One row per relationship and scored instant, as known now.
 SELECT * FROM {{ source('rapport', 'scores') }}
