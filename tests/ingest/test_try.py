@@ -208,7 +208,7 @@ def test_faults_of_settings_and_files_are_named(tmp_path: Path, meeting: list[Pa
 def test_a_set_is_shown_in_order_by_every_process(tmp_path: Path) -> None:
     people = tmp_path / "people.csv"
     people.write_text("Employee ID,Name,Active\np-ben,Ben,true\n")
-    command = [sys.executable, "-m", "services.cli", "ingest", "try", "hr", people, "--json"]
+    command = [sys.executable, "-m", "services.cli", "ingest", "try", "hr", str(people), "--json"]
 
     # With this seed the set itself has another order.
     shown = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "1"}, capture_output=True, check=True)
