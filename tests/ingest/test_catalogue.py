@@ -30,7 +30,7 @@ def secret(broker: Settings) -> str:
 
 
 @pytest.fixture(scope="module")
-def error_fields(broker: Settings, secret: str) -> Iterator[Gateway]:
+def described(broker: Settings, secret: str) -> Iterator[Gateway]:
     """On the log's clock, where every type may be sent."""
     with running_gateway(broker.kafka, secret, clock="log") as running:
         yield running

@@ -1,6 +1,9 @@
 """What a payload would become, shown without sending anything."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -200,6 +203,17 @@ def test_faults_of_settings_and_files_are_named(tmp_path: Path, meeting: list[Pa
     assert str(broken) in run("zoom", meeting[0], "--settings", broken).output
     assert "connections.0.tool" in run("zoom", meeting[0], "--connections", connections).output
     assert "--roster or --live" in run("zoom", meeting[0], "--live", "--roster", settings).output
+
+
+def test_a_set_is_shown_in_order_by_every_process(tmp_path: Path) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("Employee ID,Name,Active\np-ben,Ben,true\n")
+    command = [sys.executable, "-m", "services.cli", "ingest", "try", "hr", str(people), "--json"]
+
+    # With this seed the set itself has another order.
+    shown = subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": "1"}, capture_output=True, check=True)
+
+    assert json.loads(shown.stdout)["statements"][0]["unsaid"] == ["consent", "leave", "time_zone"]
 
 
 @pytest.mark.parametrize(

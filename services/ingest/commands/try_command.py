@@ -239,7 +239,10 @@ def _json_value(value: object) -> object:
     match value:
         case datetime() | date():
             return value.isoformat()
-        case tuple() | list() | frozenset():
+        case frozenset():
+            # Sorted: the order of a set of texts differs from process to process.
+            return sorted(str(one) for one in value)
+        case tuple() | list():
             return [_json_value(one) for one in value]
         case Mapping():
             return {str(name): _json_value(one) for name, one in value.items()}
