@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from services.ingest.__main__ import main
-from services.ingest.sources.connections import ConnectionsError, listed, load_connections
+from services.ingest.sources.connections import ConnectionsError, describe_connections, load_connections
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.slack import SlackSettings
 
@@ -145,7 +145,9 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_list_of_connections_holds_no_secret(tmp_path: Path) -> None:
     found = load_connections(file_of(tmp_path, connection(api_token_env="OTHER_SECRET")), ENVIRON, KEY)
 
-    assert list(listed(found)) == ["zoom/zoom_europe: tenant acme, every programme, secret set, API token set"]
+    assert list(describe_connections(found)) == [
+        "zoom/zoom_europe: tenant acme, every programme, secret set, API token set"
+    ]
 
 
 def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: Path) -> None:

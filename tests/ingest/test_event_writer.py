@@ -93,7 +93,7 @@ def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: 
     with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.batch() as recorded:
         event_writer.record_in(recorded, prepare(made(1)))
         event_writer.record_in(recorded, prepare(of_all_partitions()))
-        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+        recorded.abort(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(RecordRefusedError):
         recorded.written.result(20)
 
@@ -103,7 +103,7 @@ def test_who_could_not_send_the_rest_hears_that_where_all_before_it_is_written(
 ) -> None:
     with recording(local_kafka, topic) as event_writer, event_writer.batch() as recorded:
         event_writer.record_in(recorded, prepare(made(1)))
-        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+        recorded.abort(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(ProducerReplacedError):
         recorded.written.result(20)
 

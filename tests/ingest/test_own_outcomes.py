@@ -23,7 +23,7 @@ from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.people.program_lookup import ProgramLookup
-from services.ingest.gateway.directory_endpoint import answer_people, settled
+from services.ingest.gateway.directory_endpoint import answer_people, settle
 from services.ingest.gateway.events_endpoint import EventIntake, Outcome, answer_batch, answer_single
 from services.ingest.gateway.fair_scheduler import FairScheduler
 from services.ingest.gateway.limits import BoundedWriter, InFlightLimiter, RequestSize
@@ -196,7 +196,7 @@ def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> N
     assert not sending.written.done()
     handed[2].fail(ProducerReplacedError("may be sent again"))
 
-    answer = answer_people([settled((f"p-{place}", Receipt(sending, place))) for place in places])
+    answer = answer_people([settle((f"p-{place}", Receipt(sending, place))) for place in places])
     people = json.loads(bytes(answer.body))["participants"]
     assert answer.status_code == 207
     assert [(one["id"], one["status"], one["reason"]) for one in people] == [

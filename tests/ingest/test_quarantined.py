@@ -10,7 +10,7 @@ from services.ingest.domain.dead_letters import (
     harmless,
     hindrance,
     is_marker,
-    quarantined,
+    parse_dead_letter,
     shown,
 )
 
@@ -28,7 +28,7 @@ HEADERS = (
 
 
 def one(*more: tuple[str, bytes | None]) -> DeadLetter:
-    return quarantined(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
+    return parse_dead_letter(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
 
 
 def test_a_record_says_where_it_comes_from_and_why() -> None:
@@ -55,17 +55,17 @@ def test_what_was_cut_cannot_be_had_back(name: str) -> None:
 
 
 def test_only_what_came_raw_goes_back() -> None:
-    of_the_log = quarantined(b"mentoring.events/0/1", b"", [("origin_topic", b"mentoring.events")], NOW)
+    of_the_log = parse_dead_letter(b"mentoring.events/0/1", b"", [("origin_topic", b"mentoring.events")], NOW)
 
     assert hindrance(of_the_log) == "it does not come from a raw topic"
 
 
 def test_a_marker_is_no_rejection() -> None:
-    assert is_marker(quarantined(b"k", b"", [("requeued", b"2026-06-01T00:00:00Z")], NOW))
+    assert is_marker(parse_dead_letter(b"k", b"", [("requeued", b"2026-06-01T00:00:00Z")], NOW))
 
 
 def test_a_record_without_anything_is_shown_all_the_same() -> None:
-    bare = quarantined(None, None, [("reason", None)], NOW)
+    bare = parse_dead_letter(None, None, [("reason", None)], NOW)
 
     assert (bare.key, bare.reason, bare.connection, bare.detail, bare.value) == ("", "", "", "", b"")
 

@@ -8,8 +8,8 @@ import pytest
 
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.tools.statements import OpenedPayload, opened
-from services.ingest.flow.tools.tool_records import part_of, without_text
+from services.ingest.flow.tools.statements import OpenedPayload, open_payloads
+from services.ingest.flow.tools.tool_records import part_of, strip_text
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import Connection, ToolSettings
 from services.runtime.kafka import Record
@@ -63,9 +63,9 @@ def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]
     """Everything that is kept, said or told of a record, by what it is."""
     record = record_of(connection.tool.name, json.dumps(value).encode())
     known = {"one": connection}
-    aside = without_text(record, known)
+    aside = strip_text(record, known)
     yield "headers", repr((aside.key, aside.headers)).encode()
-    payloads = opened(record, known)
+    payloads = open_payloads(record, known)
     yield "quarantined record", repr(part_of(record, known)).encode()
     if isinstance(payloads, Rejected):
         yield "reason", repr(payloads).encode()
@@ -76,7 +76,7 @@ def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]
 
 def _of_payload(record: Record, known: dict[str, Connection], payload: OpenedPayload) -> Iterator[tuple[str, bytes]]:
     yield "kept", b"" if isinstance(payload.kept, Rejected) else payload.kept.payload
-    yield "said", repr(payload.translated()).encode()
+    yield "said", repr(payload.translate()).encode()
     yield "quarantined payload", repr(part_of(record, known, payload)).encode()
 
 

@@ -96,7 +96,7 @@ class DeadLetterFilter:
         )
 
 
-def quarantined(
+def parse_dead_letter(
     key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]], since: datetime
 ) -> DeadLetter:
     """Reads any record of the topic; missing fields are empty."""
@@ -163,7 +163,7 @@ def storable(raw: object, scope: Scope, pseudonym: Pseudonym) -> StorableEvent:
     if isinstance(found, Rejected):
         return nothing
     event = dict(found)
-    kept = _without_foreign_sources(_pruned(event), scope)
+    kept = _without_foreign_sources(_prune(event), scope)
     return StorableEvent(kept, is_complete=kept == event)
 
 
@@ -180,7 +180,7 @@ def _stored_path(path: str) -> str:
     return f"ce_{UNKNOWN}" if path.startswith("ce_") else safe_path(path.split("."))
 
 
-def _pruned(event: Mapping[str, object]) -> dict[str, object]:
+def _prune(event: Mapping[str, object]) -> dict[str, object]:
     """The event without its invalid members."""
     event_type = event.get("type")
     kept: dict[str, Any] = json.loads(json.dumps(event))

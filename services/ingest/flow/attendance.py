@@ -143,7 +143,7 @@ class AttendanceWork:
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         with later_if_away():
-            self._folded[partition] = self._restored(partition, committed or Committed(0, FIRST_READ))
+            self._folded[partition] = self._restore(partition, committed or Committed(0, FIRST_READ))
 
     def offset_metadata(self, partition: Partition) -> str:
         """With FIRST_READ, the next owner of the partition reads it from its beginning."""
@@ -184,8 +184,8 @@ class AttendanceWork:
         if notes:
             self._line.info("attendance_due", **notes)
 
-    def _restored(self, partition: Partition, committed: Committed) -> FoldedPartition:
-        begin, expected = committed.offset, self._projection.bookings.expected
+    def _restore(self, partition: Partition, committed: Committed) -> FoldedPartition:
+        begin, expected = committed.offset, self._projection.bookings.expected_booking
         if begin and committed.metadata != FIRST_READ:
             folded = FoldedPartition(expected, begin, 0)
             for record in self._log.day_before(partition, begin):
@@ -245,7 +245,7 @@ class AttendanceWork:
         with later_if_away():
             while self._unsent:
                 raw = self._unsent[0]
-                verdict = admitted_outcome(raw, self._clock())
+                verdict = admit_outcome(raw, self._clock())
                 result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
                 if isinstance(result, Rejected) or isinstance(verdict, Rejected):
                     note = "rejected"
@@ -266,7 +266,7 @@ class AttendanceWork:
         return done
 
 
-def admitted_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
+def admit_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
     """Admits an event that is derived here, under any reserved source."""
     return admit(raw, Scope(str(raw["tenant"]), frozenset({str(raw["source"])}), internal=True), clock)
 

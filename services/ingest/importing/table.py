@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from services.ingest.domain.tools.cells import unwrapped
+from services.ingest.domain.tools.cells import unwrap_formula
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.importing.entry import ImportEntry, rejection_answer
 from services.ingest.importing.kinds import KINDS
@@ -76,7 +76,7 @@ class Header:
             raise BrokenRowError(
                 f"has more than {LONGEST_CELL:,} characters in the column {long or 'that is not read'}"
             )
-        cells = {name: unwrapped(cell) for name, cell in zip(self.columns, found, strict=True) if name}
+        cells = {name: unwrap_formula(cell) for name, cell in zip(self.columns, found, strict=True) if name}
         return {name: self.translation.value(name, cell) for name, cell in cells.items()}
 
     def raw_cells(self, row: Line) -> list[str]:

@@ -120,12 +120,12 @@ RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Limit of `data.origin`.
 LONGEST_NATIVE_ID = 256
-KINDS = frozenset({str, int, float, date, AwareDatetime})
+SCALAR_TYPES = frozenset({str, int, float, date, AwareDatetime})
 # A day, also as JavaScript writes one, or with the offset that XML Schema lets a day have.
-_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
-NO_DAY = "0000-00-00"
+_DAY_OR_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+MISSING_DAY = "0000-00-00"
 # As JSON has it: in 007 and 1,5 nobody knows what is meant.
-_IN_QUOTES = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
+_NUMBER_TEXT = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 SIMILARITY_CUTOFF = 0.5
 
@@ -143,13 +143,13 @@ ToolEventType = Annotated[str, AfterValidator(validate_type)]
 
 # Cached: every event is checked against these, and the number of types is fixed.
 @cache
-def members(name: str) -> frozenset[str]:
+def member_names(name: str) -> frozenset[str]:
     """Return all member names that the data of this type may have."""
     return frozenset(_fields(name)) - ENVELOPE_MEMBERS
 
 
 @cache
-def required(name: str) -> frozenset[str]:
+def required_members(name: str) -> frozenset[str]:
     return frozenset(field for field, is_required in _fields(name).items() if is_required) - ENVELOPE_MEMBERS
 
 
@@ -160,37 +160,37 @@ def is_one_sided(name: str) -> bool:
 def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()) -> None:
     """Raise ValueError unless `given` and `derived` (members that the tool's record provides) form valid data of this
     type."""
-    if unknown := sorted(set(given) - members(name)):
-        existing = ", ".join(sorted(members(name))) or "no members"
+    if unknown := sorted(set(given) - member_names(name)):
+        existing = ", ".join(sorted(member_names(name))) or "no members"
         raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {existing}")
-    if missing := sorted(required(name) - set(given) - set(derived)):
+    if missing := sorted(required_members(name) - set(given) - set(derived)):
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
-def as_meant(
+def normalise_data(
     name: str, data: Mapping[str, object], time_of: Callable[[object], datetime | Rejected]
 ) -> Mapping[str, object] | Rejected:
     """The same data as the type has it: times as `time_of` reads them, midnights as the days that they begin, and
     whole numbers as text where it has an id, for databases count. What may be missing, and is empty, is missing."""
-    meant: dict[str, object] = {}
+    normalised: dict[str, object] = {}
     for member, value in data.items():
-        kind = _kinds(name).get(member)
+        kind = _scalar_types(name).get(member)
         if kind is AwareDatetime and value != "":
             at = time_of(value)
             if isinstance(at, Rejected):
                 return within(member, at)
-            meant[member] = to_rfc3339(at)
+            normalised[member] = to_rfc3339(at)
         elif kind is date:
-            meant[member] = _as_day(value)
+            normalised[member] = _normalise_day(value)
         else:
-            meant[member] = _as_text(value) if kind is str else value
-    return {member: value for member, value in meant.items() if value != "" or member in required(name)}
+            normalised[member] = _normalise_text(value) if kind is str else value
+    return {member: value for member, value in normalised.items() if value != "" or member in required_members(name)}
 
 
-def with_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
+def parse_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
     """The same data, from where there is nothing but text, with numbers where the type has them."""
-    numbers = {member for member, kind in _kinds(name).items() if kind in (int, float)}
-    return {member: _as_number(value) if member in numbers else value for member, value in data.items()}
+    numbers = {member for member, kind in _scalar_types(name).items() if kind in (int, float)}
+    return {member: _parse_number(value) if member in numbers else value for member, value in data.items()}
 
 
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
@@ -216,7 +216,7 @@ def as_id(text: str) -> str:
     return text if ID.fullmatch(text) else digest("native", text)
 
 
-def native_id(text: str) -> str:
+def truncated_native_id(text: str) -> str:
     """Return the tool's own id, or its digest if it may be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
 
@@ -229,31 +229,31 @@ def _payloads() -> Mapping[str, type[Payload]]:
 
 
 @cache
-def _kinds(name: str) -> Mapping[str, object]:
+def _scalar_types(name: str) -> Mapping[str, object]:
     """Of the members that are text, numbers, days or times, or lists of them."""
     fields = _payloads()[name].model_fields.items()
-    kinds = {field.alias or attribute: _parts(field.annotation) & KINDS for attribute, field in fields}
+    kinds = {field.alias or attribute: _type_arguments(field.annotation) & SCALAR_TYPES for attribute, field in fields}
     return {member: kind for member, found in kinds.items() for kind in found}
 
 
-def _parts(annotation: object) -> frozenset[object]:
-    return frozenset({annotation}).union(*map(_parts, get_args(annotation)))
+def _type_arguments(annotation: object) -> frozenset[object]:
+    return frozenset({annotation}).union(*map(_type_arguments, get_args(annotation)))
 
 
-def _as_number(value: object) -> object:
-    is_one = isinstance(value, str) and _IN_QUOTES.fullmatch(value.strip())
+def _parse_number(value: object) -> object:
+    is_one = isinstance(value, str) and _NUMBER_TEXT.fullmatch(value.strip())
     return json.loads(str(value)) if is_one else value
 
 
-def _as_day(value: object) -> object:
+def _normalise_day(value: object) -> object:
     """Empty where there is none."""
-    found = _MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
-    return value if found is None else "" if found[1] == NO_DAY else found[1]
+    found = _DAY_OR_MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if found is None else "" if found[1] == MISSING_DAY else found[1]
 
 
-def _as_text(value: object) -> object:
+def _normalise_text(value: object) -> object:
     if isinstance(value, list):
-        return [_as_text(one) for one in value]
+        return [_normalise_text(one) for one in value]
     return str(value) if type(value) is int else value
 
 

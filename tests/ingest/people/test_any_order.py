@@ -71,7 +71,7 @@ def outcomes(said: Sequence[Activity], *, is_booked: bool) -> list[OfRelationshi
     projection = known()
     if is_booked:
         say(projection, booked(0, 60))
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     told = [one for statement in said for one in _told(say(projection, statement))]
     for one in told:
         fold.apply(one.model_copy(update={"recordedtime": END}))
@@ -112,7 +112,7 @@ def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays
         at += lasts + away
     projection = known()
     say(projection, booked(0, 60))
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     log = sorted((one for said in told for one in _told(say(projection, said))), key=lambda one: one.time)
 
     found = []
@@ -159,7 +159,7 @@ def test_whoever_else_of_ours_is_there_makes_the_same_of_it_in_any_order(
         projection = known(*pairs, *map(participant, ("ada", "ben", "cat", "di")))
         for one in in_calendar:
             say(projection, one, CALENDAR)
-        fold = AttendanceFold(projection.bookings.expected)
+        fold = AttendanceFold(projection.bookings.expected_booking)
         for one in order:
             told = say(projection, one)
             assert not isinstance(told, Rejected) or told.reason == "unresolved"
@@ -201,7 +201,7 @@ def test_of_a_meeting_that_is_booked_and_changed_the_same_is_known_in_any_order(
         projection = known()
         for one in order:
             assert not isinstance(say(projection, one), Rejected)
-        (session,) = projection.bookings.of("acme", "rel-1")
+        (session,) = projection.bookings.sessions("acme", "rel-1")
         found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
 
     assert found[0] == found[1] == found[2]
@@ -238,7 +238,7 @@ def test_of_a_meeting_in_two_calendars_the_same_is_known_in_any_order(
         for one in order:
             for each in _told(say(projection, one)):
                 assert written.setdefault(each.id, each) == each
-        (session,) = projection.bookings.of("acme", "rel-1")
+        (session,) = projection.bookings.sessions("acme", "rel-1")
         found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
 
     assert found[0] == found[1] == found[2]
@@ -263,7 +263,7 @@ def test_of_a_meeting_whose_guests_change_the_same_is_known_in_any_order(
         projection = known(pair(), pair("ada", "cat", subject="rel-2"), *map(participant, ("ada", "ben", "cat")))
         for one in order:
             assert not isinstance(told := say(projection, one), Rejected) or told.reason == "unresolved"
-        booked_for = (projection.bookings.of("acme", relationship) for relationship in ("rel-1", "rel-2"))
+        booked_for = (projection.bookings.sessions("acme", relationship) for relationship in ("rel-1", "rel-2"))
         found.append([[session.booking.cancelled for session in sessions] for sessions in booked_for])
 
     is_on = [[not all(cancelled) for cancelled in one] for one in found]
@@ -341,7 +341,7 @@ def test_what_strangers_take_of_memory_is_counted() -> None:
     projection = Projection()
     crowd = replace(booked(0, 60), people=tuple(Person(address=f"s{one}@example.org") for one in range(count)))
     revisions.apply("tool", crowd, projection.guests(crowd, ZOOM))
-    (one,) = revisions.of("tool", crowd.meeting)
+    (one,) = revisions.for_meetings("tool", crowd.meeting)
 
     measured = getsizeof(one.guests.strangers) + sum(map(getsizeof, one.guests.strangers))
 
@@ -382,7 +382,7 @@ def run(fold: AttendanceFold, projection: Projection, told: Sequence[OfRelations
 
 def test_the_whole_log_has_an_outcome_for_each_session() -> None:
     projection = known()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
 
     found = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
@@ -392,13 +392,13 @@ def test_the_whole_log_has_an_outcome_for_each_session() -> None:
 @given(st.lists(st.integers(0, len(LOG)), min_size=1, max_size=4).map(sorted))
 def test_a_restart_at_any_point_gives_the_same_outcomes(stops: list[int]) -> None:
     projection = known()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     whole = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
     found, begin = [], 0
     for stop in [*stops, len(LOG)]:
         projection = known()
-        fold = AttendanceFold(projection.bookings.expected)
+        fold = AttendanceFold(projection.bookings.expected_booking)
         run(fold, projection, LOG[:begin])
         found += run(fold, projection, LOG[begin:stop])
         begin = stop

@@ -13,12 +13,12 @@ from services.ingest.domain.meetings.attendance import (
     MissedOutcome,
     NoOutcome,
     Span,
-    Stay,
+    VisitorPresence,
     due,
     is_present,
     outcome,
     overlap,
-    stay,
+    visitor_presence,
 )
 from services.ingest.domain.meetings.bookings import Booking
 from tests.ingest.people.building import START, minute
@@ -45,18 +45,18 @@ def span(begin: float, end: float) -> Span:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ([came(0), went(50)], Stay((span(0, 50),))),
-        ([went(50), came(0)], Stay((span(0, 50),))),
-        ([came(0), went(10), came(20), went(50)], Stay((span(0, 10), span(20, 50)))),
-        ([came(0)], Stay((), minute(0))),
-        ([went(50)], Stay(())),
-        ([went(5), came(10), went(50)], Stay((span(10, 50),))),
-        ([came(0), went(50), went(55)], Stay((span(0, 50),))),
-        ([came(0), came(10), went(20), went(50)], Stay((span(0, 50),))),
-        ([came(0), came(20), went(50)], Stay((span(0, 50),))),
-        ([came(0), came(1), went(10), came(20)], Stay((), minute(0))),
-        ([came(0), went(10), came(10), went(50)], Stay((span(0, 10), span(10, 50)))),
-        ([came(10), went(10)], Stay((span(10, 10),))),
+        ([came(0), went(50)], VisitorPresence((span(0, 50),))),
+        ([went(50), came(0)], VisitorPresence((span(0, 50),))),
+        ([came(0), went(10), came(20), went(50)], VisitorPresence((span(0, 10), span(20, 50)))),
+        ([came(0)], VisitorPresence((), minute(0))),
+        ([went(50)], VisitorPresence(())),
+        ([went(5), came(10), went(50)], VisitorPresence((span(10, 50),))),
+        ([came(0), went(50), went(55)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(10), went(20), went(50)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(20), went(50)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(1), went(10), came(20)], VisitorPresence((), minute(0))),
+        ([came(0), went(10), came(10), went(50)], VisitorPresence((span(0, 10), span(10, 50)))),
+        ([came(10), went(10)], VisitorPresence((span(10, 10),))),
     ],
     ids=[
         "comes and goes",
@@ -73,8 +73,8 @@ def span(begin: float, end: float) -> Span:
         "comes and goes at one instant",
     ],
 )
-def test_a_visitor(facts: list[AttendanceEvent], expected: Stay) -> None:
-    assert stay(facts) == expected
+def test_a_visitor(facts: list[AttendanceEvent], expected: VisitorPresence) -> None:
+    assert visitor_presence(facts) == expected
 
 
 def test_somebody_who_came_more_often_than_they_left_is_there() -> None:

@@ -58,7 +58,7 @@ def test_strangers_and_their_meetings_are_not_kept() -> None:
 
     assert say(projection, joined(STRANGER, 0)) == Ignored("strangers")
     assert say(projection, ended(60)) == Ignored("strangers")
-    assert projection.presence.at(ZOOM.source, MEETING).people == frozenset()
+    assert projection.attendance_index.at(ZOOM.source, MEETING).people == frozenset()
 
 
 def test_two_of_ours_who_are_no_pair_are_put_aside() -> None:
@@ -346,7 +346,7 @@ def test_a_run_that_was_told_before_its_booking_stays_one_session() -> None:
     assert len({one.data.session_id for one in [*told, *after]}) == 1
     # What a feed plays back is what was told before, to the letter.
     assert {one.id: one for one in told}.items() <= {one.id: one for one in [*told, *after]}.items()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     for one in [*told, *after]:
         fold.apply(one)
     concluded = [raw["type"] for raw in fold.advance(minute(24 * 60))]

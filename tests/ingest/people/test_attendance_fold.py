@@ -30,7 +30,7 @@ BOTH = (came(0), came(1, "mentee"), went(50), went(51, "mentee"))
 def fold(*told: OfRelationship, said: frozenset[str] = frozenset()) -> AttendanceFold:
     """Of one partition, as the worker has it: what is booked is heard as well."""
     projection = known()
-    made = AttendanceFold(projection.bookings.expected, said)
+    made = AttendanceFold(projection.bookings.expected_booking, said)
     for one in told:
         projection.apply(one)
         made.apply(one)
@@ -115,7 +115,7 @@ def test_the_second_of_a_side_is_awaited() -> None:
 
 def test_what_is_booked_anew_while_they_meet_moves_what_is_due() -> None:
     projection = known()
-    made = AttendanceFold(projection.bookings.expected)
+    made = AttendanceFold(projection.bookings.expected_booking)
     for one in (scheduled(0, 60), came(2), went(20)):
         projection.apply(one)
         made.apply(one)

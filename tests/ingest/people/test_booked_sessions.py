@@ -359,7 +359,7 @@ def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_ye
 
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
-    (session,) = projection.bookings.of("acme", "rel-1")
+    (session,) = projection.bookings.sessions("acme", "rel-1")
     assert session.booking.cancelled
     projection.apply(pair("ada", "cat", subject="rel-2"))
     let_in = events(projection, booked(60, 120, ADA, CAT, key="later", time=minute(-60)))
@@ -371,5 +371,5 @@ def test_of_too_many_requests_the_one_not_heard_of_for_longest_is_forgotten() ->
     for name in ("first", "second"):
         revisions.apply(ZOOM.source, MoveRequested(name, minute(0), NATIVE, Meeting(name), former))
 
-    assert revisions.requested(ZOOM.source, Meeting("first")) is None
-    assert revisions.requested(ZOOM.source, Meeting("second")) == former
+    assert revisions.requested_meeting(ZOOM.source, Meeting("first")) is None
+    assert revisions.requested_meeting(ZOOM.source, Meeting("second")) == former

@@ -77,7 +77,7 @@ def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:
 
     assert found is not None
     assert found.cancelled
-    assert made.expected("acme", "rel-1", "s-1", minute(100)) is None
+    assert made.expected_booking("acme", "rel-1", "s-1", minute(100)) is None
     again = bookings(off, scheduled("s-1"), scheduled("s-1", told=50)).booking("acme", "rel-1", "s-1")
     assert again is not None
     assert not again.cancelled
@@ -87,7 +87,7 @@ def test_of_several_bookings_of_one_time_every_process_expects_the_same() -> Non
     sessions = [f"s-{number}" for number in range(10, 40)]
     made = bookings(*map(scheduled, reversed(sessions)), most=100)
 
-    expected = made.expected("acme", "rel-1", "another run", minute(100))
+    expected = made.expected_booking("acme", "rel-1", "another run", minute(100))
 
     assert expected is not None
     assert expected.session == sessions[0]

@@ -344,14 +344,14 @@ def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() ->
 def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merged(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = participants.merged
+    whole = participants.apply_statement
 
     def broken(statement: DirectoryStatement, known: Participant | None) -> object:
         if statement.id == "p-poison":
             raise RuntimeError("this person")
         return whole(statement, known)
 
-    monkeypatch.setattr("services.ingest.flow.people.directory_projector.merged", broken)
+    monkeypatch.setattr("services.ingest.flow.people.directory_projector.apply_statement", broken)
     say(says, row(tenant, "poison"), row(tenant))
 
     with projecting(alone) as health:

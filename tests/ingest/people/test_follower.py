@@ -46,7 +46,7 @@ def running(follower: ProjectionFollower) -> Iterator[None]:
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:
-        follower.caught_up(stop)
+        follower.wait_until_caught_up(stop)
         yield
     finally:
         stop.set()

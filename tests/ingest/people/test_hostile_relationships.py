@@ -65,10 +65,10 @@ def test_who_is_in_none_of_the_starts_that_are_kept_is_found_no_more_and_neither
         people = {"mentors": [f"p-{number}"], "mentees": ["p-ben"]}
         roster.apply(event("relationship.started", people, time=minute(number)))
 
-    assert roster.ever("acme", "p-0") == ()
-    assert roster.ever("acme", "p-ben") == ("rel-1",)
+    assert roster.all_relationships("acme", "p-0") == ()
+    assert roster.all_relationships("acme", "p-ben") == ("rel-1",)
     roster.erase("acme", "rel-1")
-    assert roster.ever("acme", "p-ben") == ()
+    assert roster.all_relationships("acme", "p-ben") == ()
 
 
 def booked(number: int, **names: object) -> OfRelationship:
@@ -85,8 +85,8 @@ def test_a_tenant_that_books_without_end_makes_nobody_elses_bookings_be_forgotte
     for number in range(200):
         bookings.apply(booked(number, subject=f"rel-{number}"))
 
-    assert len(bookings.of("beta", "rel-1")) == 5
-    assert sum(len(bookings.of("acme", f"rel-{number}")) for number in range(200)) == 45
+    assert len(bookings.sessions("beta", "rel-1")) == 5
+    assert sum(len(bookings.sessions("acme", f"rel-{number}")) for number in range(200)) == 45
 
 
 def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
@@ -94,7 +94,7 @@ def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
     for number in range(MAX_OF_RELATIONSHIP + 10):
         bookings.apply(booked(number))
 
-    known = {one.booking.session for one in bookings.of("acme", "rel-1")}
+    known = {one.booking.session for one in bookings.sessions("acme", "rel-1")}
 
     assert known == {f"s-{number}" for number in range(10, MAX_OF_RELATIONSHIP + 10)}
     assert not bookings.relationships_of("acme", "s-0")

@@ -16,7 +16,7 @@ from schemas.directory import (
     PersonDescription,
     ToolIdentity,
 )
-from services.ingest.domain.people.participants import is_same, merge_statement, merged, replace_statement
+from services.ingest.domain.people.participants import apply_statement, is_same, merge_statement, replace_statement
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.people.building import HR, NOON, employed, participant
 
@@ -57,7 +57,7 @@ def fold(known: Participant | None, said: list[DirectoryStatement]) -> Participa
 
 
 def one(known: Participant | None, said: DirectoryStatement) -> Participant | None:
-    found = merged(said, known)
+    found = apply_statement(said, known)
     assert not isinstance(found, Rejected)
     return found
 
@@ -125,7 +125,7 @@ def test_what_comes_after_an_erasure_starts_anew(
 def test_what_is_posted_is_the_person_as_posted() -> None:
     ada = participant("ada")
 
-    assert merged(replace_statement(ada, "api:token"), participant("ada", consent=False)) == ada
+    assert apply_statement(replace_statement(ada, "api:token"), participant("ada", consent=False)) == ada
 
 
 def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
@@ -140,7 +140,7 @@ def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and
     )
     assert isinstance(said, DirectoryStatement)
 
-    found = merged(said, known)
+    found = apply_statement(said, known)
 
     assert isinstance(found, Participant if fits else Rejected)
     if isinstance(found, Rejected):
@@ -169,4 +169,4 @@ def test_a_statement_is_of_the_connection_that_made_it() -> None:
     assert (said.feed, said.kind, said.recordedtime) == ("urn:rapport:acme:hr:hr_feed", "merges", NOON)
     assert said.person is not None
     assert said.person.unsaid == ("consent",)
-    assert merged(said, participant("ada", recordedtime=NOON - timedelta(days=1))) != participant("ada")
+    assert apply_statement(said, participant("ada", recordedtime=NOON - timedelta(days=1))) != participant("ada")

@@ -64,7 +64,7 @@ def answers(projection: Projection) -> object:
             roster.relationship("acme", one),
             roster.pauses("acme", one),
             roster.is_erased("acme", one),
-            bookings.of("acme", one),
+            bookings.sessions("acme", one),
         )
         for one in names
     ]
@@ -113,7 +113,7 @@ def test_a_word_on_bookings_makes_no_new_record_of_the_history_and_one_on_the_hi
     with log.projected():
         read = projection_now(log.settings)
 
-    assert [one.booking.session for one in read.bookings.of("acme", "rel-1")] == ["s-1"]
+    assert [one.booking.session for one in read.bookings.sessions("acme", "rel-1")] == ["s-1"]
     assert [one.pause_id for one in read.roster.pauses("acme", "rel-2")] == ["leave"]
     assert sorted(record.key or b"" for record in projected(log, ROSTER)) == [
         b"acme/rel-1",

@@ -105,7 +105,7 @@ def session_starts(projection: Projection, tool: Tool, *values: object) -> list[
     """What is known of the sessions of the pair afterwards: one for each, and when it is, unless it is off."""
     for value in values:
         assert not isinstance(tell(projection, tool, value), Rejected)
-    bookings_now = (one.booking for one in projection.bookings.of("acme", "rel-1"))
+    bookings_now = (one.booking for one in projection.bookings.sessions("acme", "rel-1"))
     return [None if one.cancelled else one.starts_at for one in bookings_now]
 
 
@@ -191,7 +191,7 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
     values = [copies()[0], cats, bens]
 
     assert session_starts(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
-    (of_cat,) = projection.bookings.of("acme", "rel-2")
+    (of_cat,) = projection.bookings.sessions("acme", "rel-2")
     assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
 
 
@@ -210,7 +210,7 @@ def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
     for one in order:
         tell(projection, GRAPH, values[one])
 
-    (of_ben,) = projection.bookings.of("acme", "rel-1")
+    (of_ben,) = projection.bookings.sessions("acme", "rel-1")
     assert (of_ben.booking.starts_at, of_ben.booking.cancelled) == (TEN, False)
 
 
@@ -234,7 +234,7 @@ def test_what_was_booked_before_copies_were_known_stays_the_session_that_it_is(p
     projection.apply(told_event("session.scheduled", before, time="2026-02-01T08:00:00Z", **matter))
 
     assert session_starts(projection, GRAPH, *copies("02-28", **LATER)) == [TWO]
-    assert projection.bookings.of("acme", "rel-1")[0].booking.session == own
+    assert projection.bookings.sessions("acme", "rel-1")[0].booking.session == own
     assert tell(projection, GRAPH, copies("03-01", isCancelled=True)[0]) == ["session.cancelled"]
 
 

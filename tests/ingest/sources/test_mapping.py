@@ -19,7 +19,7 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.mapping.tool import TOOL
 from services.ingest.sources.tool import Connection, RawPayloads, Received, Unverified, Verification, Verified
-from services.ingest.sources.vocabulary import required
+from services.ingest.sources.vocabulary import required_members
 from services.runtime.strict_yaml import documents
 from tests.ingest.sources.mutation import mutated, translated
 from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
@@ -372,7 +372,7 @@ def test_settings_are_checked_before_anything_comes(changes: Any, words: str) ->
 
 @pytest.mark.parametrize("name", sorted(set(EVENT_TYPES) - ADMIN_TYPES - {"mentoring.event.retracted.v1"}))
 def test_every_type_of_the_catalogue_can_be_mapped(name: str) -> None:
-    data = {member: member for member in required(name)}
+    data = {member: member for member in required_members(name)}
 
     assert configured(rule(type=name, data=data, by="who")).rules[0].type == name
 

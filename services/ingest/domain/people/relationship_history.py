@@ -111,7 +111,7 @@ class RelationshipHistory:
             return self
         return replace(self, facts=(*self.facts, (key, fact)))
 
-    def merged(self, other: "RelationshipHistory") -> "RelationshipHistory":
+    def merge(self, other: "RelationshipHistory") -> "RelationshipHistory":
         """The facts of both, those of `other` first."""
         existing = {key for key, _ in other.facts}
         new = tuple((key, fact) for key, fact in self.facts if key not in existing)

@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
-from services.ingest.domain.tools.cells import as_whole_number, is_no_day
+from services.ingest.domain.tools.cells import as_whole_number, is_missing_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
@@ -102,7 +102,7 @@ def split(received: Received, settings: ToolSettings, now: datetime) -> RawPaylo
     if missing := _no_people_fault(parsed.value, settings) or _missing_column_fault(people, settings):
         return missing
     try:
-        checked = deduplicated(
+        checked = deduplicate(
             _with_iso_days([_with_decode_fault(record, settings) for record in people], settings), settings
         )
     except RecursionError:
@@ -147,7 +147,7 @@ def _inactive_account_column(person: Mapping[str, object], settings: HrSettings)
     if SCIM_PERSON not in (str(one).casefold() for one in listed):
         return ""
     employee = Employee("", person, settings)
-    name, value = employee.found("status")
+    name, value = employee.lookup("status")
     is_meant = "false" in map(str.casefold, settings.statuses)
     has_left = employee.is_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
     is_off = normalise(name) == "active" and str(value).casefold() == "false"
@@ -195,7 +195,7 @@ def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
         if normalise(name) in columns and isinstance(value, str) and (text := visible(value))
-        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
+        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_missing_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
     for employee, cell in cells:
@@ -225,7 +225,7 @@ def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rej
     if row is None:
         return None
     person = Employee(row.position, row.employee, settings)
-    column = next((column for column in REQUIRED if person.found(column)[1] is None), None)
+    column = next((column for column in REQUIRED if person.lookup(column)[1] is None), None)
     return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
@@ -233,7 +233,7 @@ TWO_VALUES = "says two things: nobody knows which of the two counts"
 UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
 
 
-def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object]:
+def deduplicate(records: Sequence[object], settings: HrSettings) -> list[object]:
     """Return the records in order, deduplicated by person. The first active record counts or, if all of them agree, the
     first; the others get `counts_elsewhere`. If that decides nothing, all of them are at fault: whether somebody has
     left is not guessed. A record with an unknown status is at fault by itself and cannot decide: it may be the post
@@ -245,10 +245,13 @@ def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object
             named[as_whole_number(visible(person.text("id")))][index] = person
     for people in (several for name, several in named.items() if name and len(several) > 1):
         statuses = {
-            index: settings.status(person.text("status"), person.found("status")[0]) for index, person in people.items()
+            index: settings.status(person.text("status"), person.lookup("status")[0])
+            for index, person in people.items()
         }
         active = next((index for index, status in statuses.items() if status == "active"), None)
-        is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
+        is_same = (
+            len({repr([person.lookup(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
+        )
         one = min(people) if active is None and is_same else active
         for index in people.keys() - {one}:
             if statuses[index] is not None:

@@ -17,10 +17,10 @@ from services.ingest.sources.vocabulary import (
     MAY_BE_SHARE,
     PROGRESSED,
     may_be_share,
-    members,
-    native_id,
+    member_names,
     problems,
-    required,
+    required_members,
+    truncated_native_id,
 )
 
 # The only member of a record; no sender uses it.
@@ -163,7 +163,7 @@ def _encode_person(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
 
 def activity_of(made: AppliedStatement, rule: MappingRule) -> Activity | Rejected:
     """Return the activity, or Rejected("invalid") if the event catalogue does not allow it."""
-    key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
+    key, native = f"{rule.name}:{made.id}", Native(rule.name, truncated_native_id(made.id))
     if rule.voids:
         return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
     name = str(rule.type)
@@ -194,9 +194,9 @@ def _person(whom: RecordedPerson) -> Person:
 
 def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
     """Check the data against the catalogue; None if it is valid."""
-    if unknown := data.keys() - members(name):
+    if unknown := data.keys() - member_names(name):
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
-    if missing := sorted(required(name) - data.keys()):
+    if missing := sorted(required_members(name) - data.keys()):
         return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
     if name == PROGRESSED and may_be_share(data["percent"]):
         return rejected("invalid", "percent", MAY_BE_SHARE)

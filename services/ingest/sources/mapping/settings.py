@@ -87,7 +87,7 @@ class Compiled:
     text: str
     parsed: ParsedResult
 
-    def of(self, value: object) -> ExpressionResult | Rejected:
+    def evaluate(self, value: object) -> ExpressionResult | Rejected:
         """Evaluate. Rejected("invalid") has no path, and its text contains nothing of the payload."""
         try:
             return ExpressionResult(self.parsed.search(value))

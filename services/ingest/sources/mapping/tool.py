@@ -42,7 +42,7 @@ from services.ingest.sources.tool import (
     verify_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_meant, combine
+from services.ingest.sources.vocabulary import combine, normalise_data
 
 LONGEST_ID = 512
 MAX_PEOPLE = 100
@@ -148,7 +148,7 @@ def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object]
     """Evaluate the data of an event, without nulls. `activity_of` checks it against the catalogue."""
     data: dict[str, object] = {}
     for member, value in wanted.items():
-        found = value.of(scope) if isinstance(value, Compiled) else None
+        found = value.evaluate(scope) if isinstance(value, Compiled) else None
         if isinstance(found, Rejected):
             return within(member, found)
         given = found.value if found else value
@@ -211,7 +211,7 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
         if rule.items is None:
             yield rule.name, _RuleApplication(rule, payload, settings).translate()
             continue
-        found = rule.items.of(payload)
+        found = rule.items.evaluate(payload)
         if isinstance(found, Rejected):
             yield rule.name, within("items", found)
         elif isinstance(found.value, list):
@@ -235,7 +235,7 @@ class _RuleApplication:
 
     def translate(self) -> Translation:
         rule = self.rule
-        condition = rule.when.of(self.scope) if rule.when else None
+        condition = rule.when.evaluate(self.scope) if rule.when else None
         if isinstance(condition, Rejected):
             return within("when", condition)
         # As JMESPath defines it: 0 is true.
@@ -277,7 +277,7 @@ class _RuleApplication:
                 "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
             )
         given = data_of(rule.data, self.scope)
-        data = given if isinstance(given, Rejected) else as_meant(str(rule.type), given, self._moment)
+        data = given if isinstance(given, Rejected) else normalise_data(str(rule.type), given, self._moment)
         if isinstance(data, Rejected):
             return within("data", data)
         return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
@@ -295,7 +295,7 @@ class _RuleApplication:
     def _read(
         self, member: str, expression: Compiled | None, read: Callable[[object], Read | Rejected]
     ) -> Read | Rejected:
-        found = expression.of(self.scope) if expression else NOTHING
+        found = expression.evaluate(self.scope) if expression else NOTHING
         value = found if isinstance(found, Rejected) else read(found.value)
         return within(member, value) if isinstance(value, Rejected) else value
 

@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.ingest.domain.tools.allow_list import TIME, AllowList, composed, one_of
+from services.ingest.domain.tools.allow_list import TIME, AllowList, clean_text, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
@@ -46,7 +46,7 @@ SettingName = Annotated[str, Field(min_length=1, max_length=256)]
 def word(text: str) -> str:
     """Normalise a choice's name for comparison: Unicode spelling and blanks, such as the one before a French
     exclamation mark."""
-    return " ".join(composed(text).split())
+    return " ".join(clean_text(text).split())
 
 
 Word = Annotated[str, AfterValidator(word)]
@@ -242,7 +242,7 @@ def data_of(
     elif question.answer_member == "due":
         answer_member = {"due": answer.date[:10]} if answer.date else {}
     elif question.answer_member is not None and answer.number is not None:
-        answer_member = _measured(answer.number, question, in_form)
+        answer_member = _measurement(answer.number, question, in_form)
     elif question.answer_member is not None and question.type != "mentoring.checkin.answered.v1":
         # For a check-in, the answer alone is worth recording; the rating may be missing.
         words = f"is required: {question.type} needs a number, or values in the settings"
@@ -259,10 +259,10 @@ def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[st
         return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
     if isinstance(meant, str) or question.type not in MEASURED:
         return {str(question.answer_member): meant}
-    return _measured(meant, question, CATALOGUE_SCALE if question.type in RATED else None)
+    return _measurement(meant, question, CATALOGUE_SCALE if question.type in RATED else None)
 
 
-def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
+def _measurement(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
     given = question.scale
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
