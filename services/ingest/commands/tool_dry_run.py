@@ -251,10 +251,10 @@ class _PlaceholderSecrets(dict[str, str]):
 
 def _configured_connection(tool: Tool, file: Path, name: str | None) -> Connection:
     try:
-        known = load_connections(file, _PlaceholderSecrets(), PLACEHOLDER_KEY)
+        loaded = load_connections(file, _PlaceholderSecrets(), PLACEHOLDER_KEY)
     except ConnectionsError as broken:
         raise ConnectionChoiceError(str(broken)) from broken
-    of_tool = {key: one for key, one in known.items() if one.tool.name == tool.name}
+    of_tool = {key: one for key, one in loaded.items() if one.tool.name == tool.name}
     chosen = name or next(iter(of_tool), "") if len(of_tool) == 1 else name
     if not chosen or chosen not in of_tool:
         raise ConnectionChoiceError(

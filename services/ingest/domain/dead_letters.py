@@ -70,8 +70,8 @@ class DeadLetter:
 
     def again(self) -> tuple[tuple[str, bytes], ...]:
         """The headers to requeue it with."""
-        kept = tuple((name, value) for name, value in self.headers if name != REQUEUED_FROM)
-        return (*kept, (REQUEUED_FROM, self.key.encode()))
+        storable = tuple((name, value) for name, value in self.headers if name != REQUEUED_FROM)
+        return (*storable, (REQUEUED_FROM, self.key.encode()))
 
 
 @dataclass(frozen=True)
@@ -163,8 +163,8 @@ def storable(raw: object, scope: Scope, pseudonym: Pseudonym) -> StorableEvent:
     if isinstance(found, Rejected):
         return nothing
     event = dict(found)
-    kept = _without_foreign_sources(_prune(event), scope)
-    return StorableEvent(kept, is_complete=kept == event)
+    storable = _without_foreign_sources(_prune(event), scope)
+    return StorableEvent(storable, is_complete=storable == event)
 
 
 def without_words(rejected: Rejected) -> Rejected:
@@ -183,16 +183,18 @@ def _stored_path(path: str) -> str:
 def _prune(event: Mapping[str, object]) -> dict[str, object]:
     """The event without its invalid members."""
     event_type = event.get("type")
-    kept: dict[str, Any] = json.loads(json.dumps(event))
+    storable: dict[str, Any] = json.loads(json.dumps(event))
     if event_type not in EVENT_TYPES:
         # Without a known type there is no schema for data.
-        kept = {name: value for name, value in kept.items() if name != "data"} | {"type": ANY_TYPE}
+        storable = {name: value for name, value in storable.items() if name != "data"} | {"type": ANY_TYPE}
     for _ in range(MAX_ROUNDS):
-        invalid = _invalid_paths(kept)
+        invalid = _invalid_paths(storable)
         if not invalid:
-            return kept if event_type in EVENT_TYPES else {name: v for name, v in kept.items() if name != "type"}
+            return (
+                storable if event_type in EVENT_TYPES else {name: v for name, v in storable.items() if name != "type"}
+            )
         for path in invalid:
-            _remove(kept, path)
+            _remove(storable, path)
     return {}
 
 
@@ -225,12 +227,14 @@ def _remove(event: dict[str, Any], path: tuple[int | str, ...]) -> None:
 def _without_foreign_sources(event: dict[str, Any], scope: Scope) -> dict[str, object]:
     """A source may be any ASCII text: only those of the sender's scope are kept. The partition key is kept if it
     matches tenant and subject."""
-    kept = dict(event)
-    if kept.get("partitionkey") != partition_key(str(kept.get("tenant", scope.tenant)), str(kept.get("subject"))):
-        kept.pop("partitionkey", None)
-    if kept.get("source") not in scope.sources:
-        kept.pop("source", None)
-    data = kept.get("data")
+    storable = dict(event)
+    if storable.get("partitionkey") != partition_key(
+        str(storable.get("tenant", scope.tenant)), str(storable.get("subject"))
+    ):
+        storable.pop("partitionkey", None)
+    if storable.get("source") not in scope.sources:
+        storable.pop("source", None)
+    data = storable.get("data")
     if isinstance(data, dict) and "source" in data and data["source"] not in scope.sources:
-        kept["data"] = {name: value for name, value in data.items() if name != "source"}
-    return kept
+        storable["data"] = {name: value for name, value in data.items() if name != "source"}
+    return storable

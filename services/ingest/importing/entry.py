@@ -202,8 +202,8 @@ class Checkpoint:
         if self._file is None or not self._file.exists():
             return 0, ""
         try:
-            kept = json.loads(self._file.read_text())
-            return int(kept["line"]), str(kept["digest"])
+            position = json.loads(self._file.read_text())
+            return int(position["line"]), str(position["digest"])
         except (ValueError, KeyError, TypeError) as broken:
             raise ImportStoppedError(f"{self._file} cannot be read: run it without --resume") from broken
 

@@ -159,9 +159,9 @@ def _matching_kind(columns: tuple[str, ...]) -> TableKind:
         return found[0]
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
-    known = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
+    kinds = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
     words = f"the header {', '.join(columns)[:200]!r} matches no known table, nor does any other of the first"
-    raise ImportStoppedError(f"{words} {MAX_HEADER_ROWS} rows: {known}")
+    raise ImportStoppedError(f"{words} {MAX_HEADER_ROWS} rows: {kinds}")
 
 
 def _check_columns(columns: tuple[str, ...], kind: TableKind) -> None:

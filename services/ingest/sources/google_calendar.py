@@ -213,7 +213,11 @@ def verdict_of(value: object) -> EntryVerdict:
     # The named people take part; others may as well.
     if isinstance(verdict, Booked) and Person() not in verdict.people:
         return replace(verdict, is_partial=True)
-    return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
+    return rejected(
+        "invalid",
+        "attendeesOmitted",
+        "attendees are omitted, so that the participants are unknown: request all attendees",
+    )
 
 
 PREFIX = "x-goog-"

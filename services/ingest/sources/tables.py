@@ -278,7 +278,7 @@ _TOTAL = re.compile(
 )
 _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 
-TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
+TOTAL_OR_PERSON = "may be a row of totals, or a person of that name: leave totals out of the table"
 
 
 def is_skipped_row(text: bytes, delimiter: str) -> bool:

@@ -257,7 +257,7 @@ Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_require_
 # ISO 8601, with or without a zone; if it has none, the zone is in another member.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
-# ISO 8601. A year has 365 days and a month 30: the standard allows both units, and no session lasts that long.
+# ISO 8601. A year counts 365 days and a month 30: the standard allows both units, and no session lasts that long.
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # A JSON number: no text, and no bool, which Python counts among the numbers.
 Number = Annotated[float, BeforeValidator(_reject_text)]

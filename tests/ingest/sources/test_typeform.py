@@ -152,8 +152,8 @@ def test_where_the_form_does_not_say_its_scale_the_settings_do() -> None:
     for fields in ([], [asked("how_was_it", "opinion_scale")]):
         assert activity_of(response(rated(0), fields=fields), given).data["scale_max"] == 10
 
-    assert "neither in the form nor in the settings" in fault(response(rated(3)))[1]
-    assert "neither in the form nor in the settings" in fault(response(rated(3, "number")))[1]
+    assert "neither the form nor the settings define its scale" in fault(response(rated(3)))[1]
+    assert "neither the form nor the settings define its scale" in fault(response(rated(3, "number")))[1]
 
 
 def test_settings_that_contradict_the_form_are_a_fault_and_no_guess() -> None:

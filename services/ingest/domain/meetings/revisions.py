@@ -137,9 +137,9 @@ class Revisions:
             if len(self._shared) > self._most:
                 self._shared.popitem(last=False)
             self._bytes -= _size(tuple(revisions[1:]))
-        kept = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MAX_REVISIONS:]
-        self._revisions[key] = kept
-        self._bytes += _size(kept) - _size(previous)
+        latest = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MAX_REVISIONS:]
+        self._revisions[key] = latest
+        self._bytes += _size(latest) - _size(previous)
         while len(self._revisions) > self._most or self._bytes > self._most_bytes:
             _, forgotten = self._revisions.popitem(last=False)
             self._bytes -= _size(forgotten)

@@ -175,8 +175,8 @@ def bounded_history(history: RelationshipHistory, share: int = 1) -> Relationshi
     few = len(starts) <= most_starts and len(changes) <= most_changes
     if few and len(history.retracted) <= most_retracted:
         return history
-    kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
-    facts = tuple((key, fact) for key, fact in history.facts if key in kept)
+    retained = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
+    facts = tuple((key, fact) for key, fact in history.facts if key in retained)
     # A retraction without its fact may precede it; the latest are kept.
     retracted = sorted(history.retracted, key=lambda key: key.time)[-most_retracted:]
     return replace(history, facts=facts, retracted=frozenset(retracted))

@@ -184,7 +184,8 @@ class Roster:
     def pairs(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
     ) -> tuple[Relationship, ...]:
-        """The relationships with somebody of each side among the participants. A group is one, however many came."""
+        """The relationships with a mentor and a mentee among the participants. A group is one relationship,
+        however many of its members came."""
         found = [one for one in self._open(tenant, program, participants, at) if one.meets(participants)]
         return _begun(found, at)
 
@@ -250,7 +251,7 @@ def identify_participants(
 
 def reject_ambiguous(path: str, found: frozenset[str]) -> Rejected:
     names = ", ".join(sorted(found)[:5])
-    return rejected("unresolved", path, f"what the tool knows of this person points to several participants: {names}")
+    return rejected("unresolved", path, f"this person's identities belong to several participants: {names}")
 
 
 def pairs(
@@ -281,6 +282,6 @@ def _hashes(participant: Participant) -> Iterator[tuple[bytes, str]]:
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:
     """A tool may report a pair before its first day, but not a pair that follows another one of the same people."""
-    reject_ambiguous = tuple(found)
-    begun = [one for one in reject_ambiguous if one.started <= at]
-    return tuple(one for one in reject_ambiguous if one.started <= at or not any(b.meets(one.people) for b in begun))
+    relationships = tuple(found)
+    begun = [one for one in relationships if one.started <= at]
+    return tuple(one for one in relationships if one.started <= at or not any(b.meets(one.people) for b in begun))

@@ -66,7 +66,7 @@ def _find_by_people(activity: GenericActivity, scope: ConnectionScope, roster: R
         return pairs(others, scope, roster, activity.time)
     if not activity.people:
         only = roster.ongoing(scope.tenant, scope.program, author, activity.time)
-        words = "is in several relationships, and which one is not said" if only else "is in no relationship yet"
+        words = "is in several relationships, and the tool names none of them" if only else "is in no relationship yet"
         return only if len(only) == 1 else rejected("unresolved", "by", words)
     found = pairs(others | {author}, scope, roster, activity.time)
     if isinstance(found, Ignored | Rejected):
@@ -113,13 +113,13 @@ def resolve_retraction(
     """Retract the target's events, found in the statement index, else in `stored`. Events that were emitted again after
     this retraction stay: the retraction may be a repeat."""
     found = projection.statement_index.find(*target_of(activity, scope)) or stored
-    stands = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
-    if not stands:
-        return rejected("unresolved", "target", "what this takes back is not known")
-    kept = [one for one in stands if not projection.roster.is_erased(scope.tenant, one.relationship)]
-    earlier = {one.relationship for one in kept if one.time <= activity.time}
+    targets = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
+    if not targets:
+        return rejected("unresolved", "target", "there is no statement with this id to retract")
+    retractable = [one for one in targets if not projection.roster.is_erased(scope.tenant, one.relationship)]
+    earlier = {one.relationship for one in retractable if one.time <= activity.time}
     events: list[RawEvent] = []
-    for emitted in (one for one in kept if one.time <= activity.time or one.relationship not in earlier):
+    for emitted in (one for one in retractable if one.time <= activity.time or one.relationship not in earlier):
         ours = {
             "by": "system",
             "evidence": "observed",

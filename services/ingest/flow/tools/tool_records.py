@@ -258,7 +258,7 @@ def strip_text(record: Record, connections: Mapping[str, Connection]) -> Record:
 
 def _empty_part(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
     """For an unknown connection or an unreadable value. The original stays on its topic for its retention."""
-    words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
+    words = f"all {len(value)} bytes: free text cannot be separated from the rest"
     return DeadLetterPart(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 

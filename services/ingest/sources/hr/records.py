@@ -39,14 +39,14 @@ MAX_WRAPPERS = 3
 CHANGE_MEMBERS = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETION_VALUES = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 SEND_RECORDS = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
-DELETED_RECORD = "says that a record was deleted, which is not that the person left: send them once more as terminated"
-SWITCHED_OFF = (
-    "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
+DELETED_RECORD = (
+    "reports a deleted record, which does not mean that the person left: send the person again as terminated"
 )
+SWITCHED_OFF = "reports a deactivated account, which in SCIM may be temporary: map false in settings.statuses"
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 CHANGE_ONLY = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {SEND_RECORDS}"
 _USUAL = HrSettings()
-UNKNOWN = "an encoding that nobody knows"
+UNKNOWN = "an unknown encoding"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
 
 
@@ -60,10 +60,10 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
     if charset is None:
         try:
             # A header may contain arbitrary text.
-            known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
+            encoding = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
         except (LookupError, ValueError):
-            known = UNKNOWN
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {known}")
+            encoding = UNKNOWN
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {encoding}")
     rows = read_rows(body, settings, charset)
     if isinstance(rows, Rejected):
         return rows
@@ -229,8 +229,8 @@ def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rej
     return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
-TWO_VALUES = "says two things: nobody knows which of the two counts"
-UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
+TWO_VALUES = "has two different values: keep the correct one"
+UNCLEAR = "is in several rows that contradict each other, and none is active: keep the correct one"
 
 
 def deduplicate(records: Sequence[object], settings: HrSettings) -> list[object]:
@@ -243,7 +243,7 @@ def deduplicate(records: Sequence[object], settings: HrSettings) -> list[object]
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
             named[as_whole_number(visible(person.text("id")))][index] = person
-    for people in (several for name, several in named.items() if name and len(several) > 1):
+    for people in (rows for name, rows in named.items() if name and len(rows) > 1):
         statuses = {
             index: settings.status(person.text("status"), person.lookup("status")[0])
             for index, person in people.items()

@@ -33,7 +33,7 @@ WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_32 = b"\xff\xfe\0\0"
 MAX_COLUMNS = 500
 # For a column that settings name; in any other column it does not matter.
-TWICE = "stands twice in the header: nobody knows which of the two counts"
+TWICE = "is the name of two columns: rename or remove one of them"
 REQUIRED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
 NOT_UTF_8 = "save the file as UTF-8, or name its encoding"

@@ -80,7 +80,7 @@ def _employment(record: HrRecord, person: Employee, settings: HrSettings) -> Emp
     # A feed reports the current state. The time of a change says nothing about relationships that began since.
     at = record.received_at or person.moment("updated_at")
     if at is None:
-        person.fault("updated_at", "is required where it is not said when the record was received")
+        person.fault("updated_at", "is required if the time of receipt is unknown")
     participant = as_whole_number(visible(person.required_text("id")))
     if SHORTENED.fullmatch(participant):
         person.fault("id", LOST_DIGITS)
@@ -176,13 +176,13 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
         last_day = person.day("last_day")
         left_on = person.day("terminated_on") or (last_day + DAY if last_day else None)
         if left_on and rehired_on and left_on <= rehired_on <= today:
-            person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
+            person.fault("rehired_on", "is not before the exit: correct one of the two dates")
         if left_on is None and _is_mere_false(person, settings):
             begin, last = person.day("leave_from"), person.day("leave_until")
             back_on = last + DAY if last else person.day("back_on")
             if (begin or back_on) and (begin or today) <= today < (back_on or date.max):
                 column = "leave_from" if begin else "leave_until" if last else "back_on"
-                person.fault(column, "tells of a leave that is not over: another column may mean that, or an exit")
+                person.fault(column, "reports a leave that is not over: another column may mean that, or an exit")
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)

@@ -157,8 +157,8 @@ def _encode(activity: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
 
 
 def _encode_person(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
-    known = {"id": person.id, "address": person.address, "participant": person.participant}
-    return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
+    identifiers = {"id": person.id, "address": person.address, "participant": person.participant}
+    return {name: address_in(text) or pseudonym(text) for name, text in identifiers.items() if text}
 
 
 def activity_of(made: AppliedStatement, rule: MappingRule) -> Activity | Rejected:

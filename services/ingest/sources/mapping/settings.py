@@ -122,10 +122,10 @@ Expression = Annotated[
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         name, arguments = node["value"], len(node["children"])
-        known = Functions.FUNCTION_TABLE.get(name)
-        signature = list(known["signature"]) if known else []
+        function = Functions.FUNCTION_TABLE.get(name)
+        signature = list(function["signature"]) if function else []
         is_variadic = bool(signature) and signature[-1].get("variadic", False)
-        if known is None:
+        if function is None:
             yield f"JMESPath has no function {name}()"
         elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
             yield f"{name}() takes {len(signature)} argument(s), not {arguments}"

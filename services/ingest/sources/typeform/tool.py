@@ -231,18 +231,18 @@ def _person(form: IndexedResponse, identity: TypeformIdentity) -> Person | Rejec
         return Person(participant=text) if identity.participant else Person(id=text)
     positioned = form.answers.get(identity.answer)
     if positioned is None:
-        words = f"the question {identity.answer!r}, which tells who it is, is not answered"
+        words = f"the question {identity.answer!r}, which identifies the person, is not answered"
         return rejected("invalid", "answers", words)
     answer = read(TypeformAnswer, positioned.value)
     if isinstance(answer, Rejected):
         return within(positioned.path, answer)
     if not answer.email:
-        return rejected("invalid", f"{positioned.path}.email", "is required: the settings say that it tells who it is")
+        return rejected("invalid", f"{positioned.path}.email", "is required: the settings identify the person by it")
     return Person(address=answer.email)
 
 
 def _reject_missing_hidden(name: str) -> Rejected:
-    return rejected("invalid", f"hidden.{name}", "is required: the settings say that it tells whom this is about")
+    return rejected("invalid", f"hidden.{name}", "is required: the settings take the subject from it")
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
