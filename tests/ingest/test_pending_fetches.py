@@ -13,7 +13,7 @@ from services.ingest.flow.tools.statements import OpenedPayload
 from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import Partition, Record
 from services.runtime.settings import Settings
-from tests.ingest.following import Following, following
+from tests.ingest.fetching import Following, following
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis
 from tests.receiver import eventually
 

@@ -10,7 +10,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.flow.tools.fetched_resources import SyncTokens
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
-from tests.ingest.following import SUNDAY
+from tests.ingest.fetching import SUNDAY
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
-from tests.ingest.test_calendar_way import between, types
+from tests.ingest.test_calendars_end_to_end import between, types
 from tests.ingest.tooling import Pair, make_pair, url
 from tests.ingest.vendor_apis import TOKEN, Reply, Vendors, vendor_apis
 from tests.notify.test_webhook import dripping

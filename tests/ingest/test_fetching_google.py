@@ -19,7 +19,7 @@ from services.ingest.sources.google_calendar import EVENT, TOOL, GoogleCalendarS
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
-from tests.ingest.following import SUNDAY, Following, following
+from tests.ingest.fetching import SUNDAY, Following, following
 from tests.ingest.sources.test_google_calendar_events import event
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis
 

@@ -34,8 +34,8 @@ from tests.conftest import WithTables
 from tests.ingest.conftest import DIGEST_KEY, Gateway, Log, make_token, running_gateway
 from tests.ingest.marking import MARKER, at_once, is_marked, replaced, strings
 from tests.ingest.signing import SECRET, headers_of
+from tests.ingest.test_free_text import FULL, SPARED
 from tests.ingest.test_fuzz import SAMPLES, people_of, relationship_of
-from tests.ingest.test_what_people_wrote import FULL, SPARED
 from tests.ingest.tooling import FOLLOWED_SECONDS, url, write_people
 from tests.receiver import eventually
 
