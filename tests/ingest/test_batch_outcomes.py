@@ -1,5 +1,5 @@
-"""Of events and people that are handed in together each hears what settled of it: on the real broker, which refuses the
-records without a key that a compacted topic gets."""
+"""Outcomes of the parts of a batch of events or people, on a real broker that refuses records without a key (compacted
+topic)."""
 
 import asyncio
 import json

@@ -1,5 +1,5 @@
-"""A broker that stands still for a minute under load: what was promised is on the log, what was not can be sent again,
-and nothing is there twice."""
+"""A broker that is stopped for a minute under load: every acknowledged event is on the log once, and refused ones can
+be sent again."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""Inputs as real systems sent them, and what is right for each (`tests/ingest/cases`), as `try` shows it."""
+"""Payloads as real systems sent them, with the expected result (`tests/ingest/cases`), run through `rapport ingest
+try`."""
 
 import json
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""The catalogue is true: each of its requests is taken as it stands, and so is what a generated client sends."""
+"""The event catalogue: each of its requests, and each request of a generated client, is accepted."""
 
 import importlib
 import json

@@ -1,4 +1,4 @@
-"""What cells of tables and members of feeds hold in place of a value, or around it."""
+"""Placeholders, formulas and damaged text in cells of tables and members of feeds."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the HTTP binding of CloudEvents asks of a receiver, on the running gateway."""
+"""The receiver's obligations of the CloudEvents HTTP binding, against a running gateway."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The official CloudEvents SDK for Python as a client: what it sends is taken, in every mode that it knows."""
+"""The official CloudEvents SDK for Python as a client: the gateway accepts each of its modes."""
 
 import json
 from collections.abc import Callable

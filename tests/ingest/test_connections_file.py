@@ -1,4 +1,4 @@
-"""The file of connections: what it makes, and every fault of it at once."""
+"""The connections file: how it is parsed, and that all of its faults are reported at once."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A file of connections that changes while ingest runs: what is right is taken up, what is at fault changes nothing."""
+"""Reloading the connections file at runtime: a valid file is applied, an invalid one changes nothing."""
 
 import os
 import shutil

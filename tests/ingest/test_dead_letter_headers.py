@@ -1,4 +1,4 @@
-"""What the headers of a record in quarantine tell, and how its bytes are shown."""
+"""Parsing the headers of a dead letter, and printing its bytes."""
 
 from datetime import UTC, datetime, timedelta
 

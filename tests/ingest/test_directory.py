@@ -1,4 +1,4 @@
-"""People are written and erased over HTTP."""
+"""Writing and erasing people over HTTP."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A person or a relationship is erased from the command line, through the gateway."""
+"""`rapport ingest erase`: erasure of a person or a relationship through the gateway."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""What was written is remembered, and what is under way is never forgotten."""
+"""Deduplication in the event writer: written events are remembered, pending ones are never forgotten."""
 
 import gc
 import weakref

@@ -1,4 +1,4 @@
-"""A connection whose tool is slow, away or wants to be left alone waits by itself: others of its partition go on."""
+"""A connection whose tool is slow, unavailable or rate-limited delays no other connection of its partition."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

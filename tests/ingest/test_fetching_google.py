@@ -1,4 +1,4 @@
-"""What a push of Google Calendar points to is fetched completely, once, and across restarts."""
+"""Fetching what a push of Google Calendar points to: completely, once, and across restarts."""
 
 import json
 import re

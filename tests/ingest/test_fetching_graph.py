@@ -1,4 +1,4 @@
-"""What a notification of Microsoft Graph points to is fetched completely, once, and across restarts."""
+"""Fetching what a notification of Microsoft Graph points to: completely, once, and across restarts."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Whatever people write into whichever field of a tool: it is on no topic, in no reason and in no line of the log."""
+"""Free text in any field of a tool is on no topic, in no reason and in no line of the logs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence

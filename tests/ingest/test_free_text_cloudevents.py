@@ -1,4 +1,4 @@
-"""What people wrote gets nowhere, into whichever member of a CloudEvent somebody puts it, whichever way it comes."""
+"""Free text in any member of a CloudEvent, by any way in, is stored nowhere."""
 
 import copy
 import json

@@ -1,5 +1,4 @@
-"""What people write into the fields of tools, sent over HTTP and written to the raw topics by an enterprise: it is on
-no topic, in no table and in no line of the log."""
+"""Free text in fields of tools, over HTTP and on raw topics, is on no topic, in no table and in no line of the logs."""
 
 import json
 import threading

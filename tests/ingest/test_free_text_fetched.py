@@ -1,4 +1,4 @@
-"""What people wrote into what is fetched from a tool's API: it is on no topic and in no line of the log."""
+"""Free text in resources that are fetched from a tool's API is on no topic and in no line of the logs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,5 +1,5 @@
-"""Whatever a tool or somebody else sends, it ends as admitted, ignored with a reason or rejected with one: the whole
-way of a payload but for the broker."""
+"""Mutated payloads through the complete pipeline except for the broker: each is admitted, ignored or rejected with a
+reason."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Whoever may write to a topic that ingest reads cannot stop it: each record ends somewhere, the next one is read."""
+"""Hostile records on the topics that ingest reads: each ends with an outcome, and the next record is read."""
 
 import json
 import threading

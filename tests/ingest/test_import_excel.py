@@ -1,4 +1,4 @@
-"""Tables as a German and an American Excel write them: following the command's suggestions imports all of them."""
+"""Tables as a German and an American Excel save them: following the command's suggestions imports all of them."""
 
 import csv
 import io

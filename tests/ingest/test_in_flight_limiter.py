@@ -1,4 +1,4 @@
-"""What is under way is counted, and counted off whatever happens to it."""
+"""The in-flight limiter: bytes are counted, and released whatever the outcome."""
 
 import asyncio
 import threading

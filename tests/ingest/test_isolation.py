@@ -1,5 +1,5 @@
-"""Two tenants and two Zoom accounts of one of them, side by side: whatever is tried, none reaches another's
-relationships, neither to write into them nor to keep something from being written."""
+"""Isolation of two tenants, and of two Zoom accounts of one tenant: none can write into another's relationships or keep
+it from writing."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""The way of statements, feeds and answers over HTTP onto the log, with a real client's manners."""
+"""xAPI statements, HR feeds and form answers, end to end: from HTTP onto the log, sent as real clients send them."""
 
 import hmac
 import json

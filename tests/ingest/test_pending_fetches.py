@@ -1,4 +1,4 @@
-"""What waits to be fetched: folded, bounded, and found again after a restart."""
+"""Pending fetches: folded, bounded, and restored after a restart."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The gateway as a process of its own: what it says and does while its broker is away, and how it ends."""
+"""The gateway as a separate process: logs and answers while its broker is away, and shutdown."""
 
 import json
 import os

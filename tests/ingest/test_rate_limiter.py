@@ -1,3 +1,5 @@
+"""The token bucket of a sender."""
+
 from services.ingest.gateway.limits import BURST_SECONDS, RateLimiter
 
 

@@ -1,4 +1,4 @@
-"""Who starts a relationship owns it: another programme learns what to do, and an administrator can put it right."""
+"""Ownership of relationships: a start in another programme is refused, and an administrator can correct it."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""Connections that cost much and say little, against the server as it runs, with either parser."""
+"""Slow and idle connections against the running server, with either HTTP parser."""
 
 import asyncio
 import json

@@ -1,3 +1,5 @@
+"""The JSON parser: duplicate names, huge numbers and other traps are refused."""
+
 import time
 
 import pytest

@@ -1,4 +1,4 @@
-"""The topic of sync tokens: the last word on a calendar counts, and what cannot be read is asked for anew."""
+"""The topic of sync tokens: the latest record of a calendar counts, and an unreadable one leads to a full sync."""
 
 from collections.abc import Iterator
 from uuid import uuid4

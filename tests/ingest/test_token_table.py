@@ -1,3 +1,5 @@
+"""The table of tokens, and tokens that cannot be read."""
+
 import json
 import threading
 from datetime import UTC, datetime

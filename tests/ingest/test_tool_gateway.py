@@ -1,4 +1,4 @@
-"""What tools send over HTTP: who is believed, what is kept of it, and what is answered."""
+"""Requests of tools over HTTP: verification, redaction and responses."""
 
 import json
 import socket

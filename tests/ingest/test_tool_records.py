@@ -1,4 +1,4 @@
-"""What becomes of what tools said: events of the right pair, nothing, or a record in quarantine."""
+"""Records of tools become events of the right pair, are ignored, or are quarantined."""
 
 import json
 from collections.abc import Iterator

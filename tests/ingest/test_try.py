@@ -1,4 +1,4 @@
-"""What a payload would become, shown without sending anything."""
+"""`rapport ingest try`: the result of a payload without sending it."""
 
 import json
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Webhooks as their vendors document them and as tools of one's own send them (`webhooks.yaml` in
-`tests/ingest/cases`, made of the bases of `further.yaml`), and what is right for each."""
+"""Webhooks as vendors document them and as in-house tools send them (`webhooks.yaml` in `tests/ingest/cases`, which
+extends `further.yaml`), with the expected results."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Several gateway processes on one port: they serve, are ready and end together."""
+"""Several gateway processes on one port: they serve, become ready and end as one."""
 
 import json
 import os

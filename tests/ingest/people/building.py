@@ -1,4 +1,4 @@
-"""Short words for people, pairs and what tools say of them."""
+"""Builders of people, pairs and activities."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What must hold for whatever a tool tells of a meeting, in any order, however often, and wherever a process stops."""
+"""Invariants of a meeting for activities in any order, with repetitions, and wherever a process stops."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Statements about one person, merged: whatever feeds say, in whatever order."""
+"""Statements about one person from several feeds, applied in any order."""
 
 from datetime import timedelta
 from functools import reduce

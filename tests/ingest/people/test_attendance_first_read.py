@@ -1,4 +1,4 @@
-"""A log without committed offsets: it is read once, nothing that it holds is said again, and a crash loses nothing."""
+"""A log without committed offsets: it is read once, no outcome on it is emitted again, and a crash loses nothing."""
 
 import random
 import time

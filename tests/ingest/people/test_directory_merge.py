@@ -1,4 +1,4 @@
-"""What feeds say of people is merged in the order of the log, whatever their writers know: on the real broker."""
+"""Statements of feeds are merged in the order of the log, whatever their writers have read, on the real broker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing

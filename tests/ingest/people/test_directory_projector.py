@@ -1,5 +1,5 @@
-"""The projector of the directory on a broker of its own: over restarts, over an old directory, and where it is fed what
-it cannot merge."""
+"""The projector of the directory on a broker of its own: restarts, an old directory, and statements that cannot be
+merged."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What people's employment means for a pair, whichever of the two is told first."""
+"""Changes of employment apply to a pair whether they precede its start on the log or follow it."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What is known, followed on the real broker."""
+"""The follower of the projected topics, on the real broker."""
 
 import threading
 from collections.abc import Iterator

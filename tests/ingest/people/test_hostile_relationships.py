@@ -1,4 +1,4 @@
-"""One relationship, or one tenant, that is told of without end: what it costs has a bound, and others keep theirs."""
+"""Unbounded input about one relationship or one tenant: its cost is bounded, and other tenants lose nothing."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What lies on the projected topics is read once for all parts that start together, and followed from there."""
+"""The projected topics are read once for all parts that start together, and followed afterwards."""
 
 import threading
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The projection of the log: what it keeps of random logs, through text and back."""
+"""The projection of random logs, and its serialization."""
 
 from datetime import timedelta
 

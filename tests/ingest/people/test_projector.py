@@ -1,4 +1,4 @@
-"""The projector on the real broker: over restarts, with several members, and where its topics cannot be read."""
+"""The projector on the real broker: restarts, several members, and unreadable topics."""
 
 import threading
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What a tool said long ago, asked of the real engine."""
+"""Lookup of a tool's earlier statements in the warehouse, on a real ClickHouse."""
 
 from collections.abc import Iterator
 from contextlib import closing

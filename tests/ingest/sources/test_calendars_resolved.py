@@ -1,4 +1,4 @@
-"""What the entries of a calendar become, one after the other, for Ada who mentors Ben."""
+"""Calendar entries in sequence, resolved for a pair (Ada mentors Ben)."""
 
 import json
 from datetime import UTC, datetime, timedelta

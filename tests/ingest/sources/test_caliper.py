@@ -1,4 +1,4 @@
-"""Caliper 1.1: what events of learning systems say."""
+"""Caliper 1.1: translation of the events of learning systems."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Of full payloads as vendors document them nothing is kept that anybody wrote, and nothing is missed that is read."""
+"""Redaction of full payloads as vendors document them: no free text is kept, and every member that is read is."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events of Google Calendar, and what they say."""
+"""Translation of Google Calendar events."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Pushes of Google Calendar, what they point to, and how requests prove themselves."""
+"""Google Calendar pushes: their pointers and their verification."""
 
 import json
 from dataclasses import replace

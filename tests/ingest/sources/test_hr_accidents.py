@@ -1,4 +1,4 @@
-"""Tables of people as they go wrong by accident: whoever is in them is read right, or refused by row and column."""
+"""Accidentally damaged tables of people: a row is read correctly or rejected with row and column."""
 
 import json
 import tracemalloc

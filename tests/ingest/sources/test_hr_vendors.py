@@ -1,4 +1,4 @@
-"""People as HR systems tell of them in JSON: Workday, BambooHR, Personio, HiBob, SuccessFactors, Rippling and SCIM."""
+"""JSON of HR systems: Workday, BambooHR, Personio, HiBob, SuccessFactors, Rippling and SCIM."""
 
 import json
 from datetime import date

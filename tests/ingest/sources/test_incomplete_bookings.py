@@ -1,4 +1,4 @@
-"""Whatever is missing, empty or broken in a later version of a booking, nobody's session is called off by it."""
+"""A later version of a booking with missing, empty or broken members cancels no session."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""In-house tools: what rules in the settings make of their payloads."""
+"""In-house tools: translation of their payloads by the rules of the settings."""
 
 import hmac
 import json

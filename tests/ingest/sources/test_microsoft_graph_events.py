@@ -1,4 +1,4 @@
-"""Events of Outlook as Microsoft Graph tells them, and what they say."""
+"""Translation of Outlook events from Microsoft Graph."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Change and lifecycle notifications of Microsoft Graph, and the handshake before them."""
+"""Change and lifecycle notifications of Microsoft Graph, and the validation handshake."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""Attendance reports of Teams, and what they say."""
+"""Translation of Teams attendance reports."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""What forms, learning systems, HR feeds and in-house tools become for a pair that the roster knows."""
+"""Forms, learning records, HR feeds and in-house payloads, resolved for a pair of the roster."""
 
 import json
 from datetime import UTC, datetime

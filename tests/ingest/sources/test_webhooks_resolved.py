@@ -1,4 +1,4 @@
-"""What the webhooks of a tool become, one after the other, for a pair that the roster knows."""
+"""Webhooks of a tool in sequence, resolved for a pair of the roster."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""xAPI 1.0.3: what statements of learning systems say."""
+"""xAPI 1.0.3: translation of statements of learning systems."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

@@ -1,4 +1,4 @@
-"""xAPI 1.0.3 and 2.0: what a client asks of a receiver of statements, and what of a request is recorded."""
+"""xAPI 1.0.3 and 2.0: a receiver's obligations, and what is recorded of a request."""
 
 import json
 from base64 import b64encode
