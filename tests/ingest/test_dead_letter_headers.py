@@ -31,7 +31,7 @@ def one(*more: tuple[str, bytes | None]) -> DeadLetter:
     return parse_dead_letter(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
 
 
-def test_a_record_says_where_it_comes_from_and_why() -> None:
+def test_a_dead_letter_has_its_origin_and_reason() -> None:
     found = one()
 
     assert (found.key, found.reason, found.tool) == ("mentoring.raw.zoom/1/42", "unresolved", "zoom")

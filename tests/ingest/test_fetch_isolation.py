@@ -136,7 +136,9 @@ def test_the_others_of_its_partition_go_on_and_after_a_restart_it_is_asked_again
         nothing_is_left(again)
 
 
-def test_one_that_drips_its_answer_holds_up_nobody(broker: Settings, two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slowly_dripping_response_delays_no_other(
+    broker: Settings, two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api, "ANSWER_SECONDS", 2.0)
     going, log = make_pair(broker), Log(broker, EVENTS.name)
 

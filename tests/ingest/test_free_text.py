@@ -81,7 +81,7 @@ def _of_payload(record: Record, known: dict[str, Connection], payload: OpenedPay
 
 
 @pytest.mark.parametrize(("tool", "value"), EXAMPLES, ids=[name_of(*one) for one in EXAMPLES])
-def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, value: object) -> None:
+def test_free_text_in_any_string_is_neither_stored_nor_quoted(tool: str, value: object) -> None:
     connection, spared = connection_of(tool), SPARED.get(tool, frozenset())
 
     for path, written in (*in_turn(value, spared), *at_once(value, spared)):

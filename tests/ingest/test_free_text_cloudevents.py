@@ -116,7 +116,7 @@ def headers_of(given: dict[str, Any]) -> dict[str, str] | None:
     return headers if all(name.replace("-", "").isalnum() for name in headers) else None
 
 
-def test_over_http_no_word_gets_onto_a_topic_or_a_line(
+def test_over_http_no_free_text_reaches_a_topic_or_the_logs(
     running: Gateway, logs: list[Log], capsys: pytest.CaptureFixture[str]
 ) -> None:
     statuses: set[int] = set()
@@ -136,7 +136,7 @@ def test_over_http_no_word_gets_onto_a_topic_or_a_line(
     assert not [trace for trace in TRACES if trace.decode() in (said.out + said.err).lower()]
 
 
-def test_on_the_raw_topic_no_word_gets_any_further(
+def test_free_text_on_the_raw_topic_goes_no_further(
     broker: Settings, logs: list[Log], capsys: pytest.CaptureFixture[str]
 ) -> None:
     unlimited = ProgramLookup(lambda *_: None, lambda *_: True, lambda: True)

@@ -190,7 +190,7 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
 
 
 @pytest.mark.parametrize(("tool", "content_type", "body"), OTHER_FORMS, ids=lambda given: str(given)[:12])
-def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, content_type: str, body: str) -> None:
+def test_tables_and_attachments_leave_no_free_text(way: Way, tool: str, content_type: str, body: str) -> None:
     headers = headers_of(tool, body.encode()) | {"content-type": content_type}
     raw = [("connection", f"{tool}_one".encode()), ("content-type", content_type.encode()), WRITER]
 

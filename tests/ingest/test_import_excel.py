@@ -78,7 +78,7 @@ def test_a_table_gets_in_after_its_mistakes_are_mended(
     assert len(log.records()) == len(table.rows)
 
 
-def test_what_is_recognised_is_said_before_anything_is_sent(tables: Tables) -> None:
+def test_detection_is_printed_before_anything_is_sent(tables: Tables) -> None:
     file = tables.folder / "met.csv"
     file.write_bytes(as_csv(TABLES[2], AMERICAN))
 

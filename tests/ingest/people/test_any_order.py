@@ -94,7 +94,7 @@ def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list
 
 
 @given(meetings, st.sampled_from([Person(), STRANGER]), st.integers(0, 90))
-def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
+def test_no_show_is_not_emitted_if_an_unidentified_person_was_there(
     said: list[Activity], guest: Person, at: int
 ) -> None:
     found = outcomes([joined(guest, at), *said], is_booked=True)
@@ -144,7 +144,7 @@ in_calendars = st.sampled_from(
 
 
 @given(st.data(), in_company, in_calendars, st.booleans())
-def test_whoever_else_of_ours_is_there_makes_the_same_of_it_in_any_order(
+def test_other_participants_lead_to_the_same_events_in_any_order(
     data: st.DataObject,
     said: list[Activity],
     in_calendar: list[Activity],
@@ -290,9 +290,7 @@ def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_sa
     ],
 )
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_booking_of_which_only_a_part_was_written_is_told_again_with_the_same_events(
-    change: Activity, written: int
-) -> None:
+def test_a_partly_written_booking_is_emitted_again_with_the_same_events(change: Activity, written: int) -> None:
     """The change is told first; then a broker goes away, or the process ends, between the events of the booking."""
     first = replace(booked(0, 60), time=minute(-100))
     whole = known()
@@ -449,7 +447,7 @@ def _everybody(tenant: str) -> list[OfRelationship | Participant]:
     ]
 
 
-def test_what_is_known_of_one_tenant_says_nothing_to_another() -> None:
+def test_the_projection_of_one_tenant_does_not_affect_another() -> None:
     projection = known()
     beta = ConnectionScope("beta", None, "zoom", "zoom_europe")
 

@@ -77,7 +77,7 @@ def test_what_is_merged_before_and_after_a_restart_is_what_is_merged_at_once(
 
 
 @given(statements, statements)
-def test_to_hear_the_end_of_what_was_said_once_more_changes_nothing(
+def test_applying_the_last_statements_again_changes_nothing(
     before: list[DirectoryStatement], again: list[DirectoryStatement]
 ) -> None:
     whole = fold(None, [*before, *again])
@@ -86,7 +86,7 @@ def test_to_hear_the_end_of_what_was_said_once_more_changes_nothing(
 
 
 @given(statements, people)
-def test_tools_that_are_not_named_are_left_alone_and_those_that_are_have_what_was_said(
+def test_identities_are_replaced_only_for_the_tools_that_a_statement_names(
     before: list[DirectoryStatement], said: PersonDescription
 ) -> None:
     known = fold(None, before)
@@ -133,7 +133,7 @@ def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
 
 
 @pytest.mark.parametrize(("more", "fits"), [(MAX_IDENTITIES - 150, True), (MAX_IDENTITIES - 149, False)])
-def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and_no_more(more: int, fits: bool) -> None:  # noqa: FBT001
+def test_identities_from_several_feeds_are_limited_in_total(more: int, fits: bool) -> None:  # noqa: FBT001
     known = participant("ada", identities=many("slack", 150))
     said = merge_statement(
         employed("ada", "active", identities=tuple(("zoom", f"{number}") for number in range(more))), HR

@@ -21,7 +21,7 @@ from tests.ingest.people.building import (
 OTHER = Meeting("other")
 
 
-def test_of_too_many_meetings_the_one_not_heard_of_for_longest_is_forgotten() -> None:
+def test_over_the_limit_the_least_recently_updated_meeting_is_evicted() -> None:
     attendance_index = AttendanceIndex(most=2)
     for meeting in (MEETING, OTHER, MEETING, Meeting("third")):
         attendance_index.apply(ZOOM.source, joined(ADA, 0, meeting), "p-ada")
@@ -72,7 +72,7 @@ def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:
     assert crowded.with_end(ended(-1)) is crowded
 
 
-def test_the_clock_tells_nothing_of_people() -> None:
+def test_a_clock_event_is_not_indexed() -> None:
     instant, projection = to_rfc3339(minute(0)), Projection()
     clock = {"type": "mentoring.clock.reached.v1", "source": "urn:test", "id": "c", "tenant": "acme"}
     told = clock | {"time": instant, "recordedtime": instant, "data": {"time": instant}}

@@ -36,7 +36,7 @@ def largest_story() -> Iterator[OfRelationship]:
         yield event("event.retracted", data, id=next(ids), **LONGEST)
 
 
-def test_the_largest_relationship_fits_into_a_record_of_its_topic_and_keeps_its_latest_word() -> None:
+def test_the_largest_relationship_fits_into_a_record_and_keeps_its_latest_facts() -> None:
     roster = Roster()
     for one in largest_story():
         roster.apply(one)
@@ -48,7 +48,7 @@ def test_the_largest_relationship_fits_into_a_record_of_its_topic_and_keeps_its_
     assert load(RosterRecord, value).history.facts[-1][0].time == minute(MAX_CHANGES)
 
 
-def test_a_relationship_that_is_told_of_without_end_is_not_remembered_without_end() -> None:
+def test_a_relationship_with_unbounded_events_has_a_bounded_history() -> None:
     roster = Roster()
     roster.apply(pair())
 
@@ -77,7 +77,7 @@ def booked(number: int, **names: object) -> OfRelationship:
     return event("session.scheduled", {"session_id": f"s-{number}", **times}, time=START, **names)
 
 
-def test_a_tenant_that_books_without_end_makes_nobody_elses_bookings_be_forgotten() -> None:
+def test_unbounded_bookings_of_one_tenant_evict_none_of_another() -> None:
     bookings = Bookings(most=50)
     for number in range(5):
         bookings.apply(booked(number, tenant="beta"))

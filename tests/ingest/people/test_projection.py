@@ -84,7 +84,7 @@ def answers(projection: Projection) -> object:
 
 
 @given(STEPS)
-def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None:
+def test_the_projected_topics_give_the_same_state_as_the_log(steps: Steps) -> None:
     whole = Projection()
     for step in steps:
         whole.apply(told(*step))
@@ -96,9 +96,7 @@ def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None
 
 
 @given(STEPS, STEPS)
-def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_projection(
-    heard: Steps, later: Steps
-) -> None:
+def test_reading_the_projection_over_a_part_of_the_log_gives_the_same_state(heard: Steps, later: Steps) -> None:
     """A worker hears at once what it wrote itself; the projection comes afterwards, or before."""
     whole = Projection()
     for step in [*heard, *later]:
@@ -112,7 +110,7 @@ def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_proj
     assert answers(reader) == answers(whole)
 
 
-def test_a_relationship_that_is_told_of_for_decades_keeps_a_bounded_record() -> None:
+def test_a_relationship_over_decades_keeps_a_bounded_record() -> None:
     roster = Roster()
     for number in range(MAX_STARTS + 5):
         roster.apply(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))

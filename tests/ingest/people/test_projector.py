@@ -75,7 +75,7 @@ def projected(log: OwnLog, topic: Topic) -> list[Record]:
     return [record for record in records if record.key != PROGRESS_KEY]
 
 
-def test_who_starts_knows_all_that_the_log_tells_without_reading_it(log: OwnLog) -> None:
+def test_a_start_has_the_state_of_the_log_without_reading_it(log: OwnLog) -> None:
     whole = write(log, Projection(), range(RELATIONSHIPS))
 
     with log.projected():
@@ -100,7 +100,7 @@ def test_a_restart_goes_on_where_it_stopped_and_forgets_nothing(log: OwnLog) -> 
     assert {record.key for record in new} == {f"acme/rel-{number}".encode() for number in range(10, RELATIONSHIPS)}
 
 
-def test_a_word_on_bookings_makes_no_new_record_of_the_history_and_one_on_the_history_none_of_bookings(
+def test_history_and_bookings_are_written_only_when_they_change(
     log: OwnLog,
 ) -> None:
     log.write(pair(subject="rel-1"), pair(subject="rel-2"))
@@ -207,7 +207,7 @@ def test_whatever_lies_on_its_topics_it_starts_and_who_follows_them_goes_on(
         eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
-def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_from_being_written(
+def test_an_error_in_one_relationship_is_logged_and_stops_no_other(
     log: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(log, Projection(), range(RELATIONSHIPS))
@@ -228,7 +228,7 @@ def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_f
     assert read.roster.relationship("acme", "rel-poison") is None
 
 
-def test_nobody_is_judged_by_a_projection_that_nothing_writes(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_decided_by_a_projection_without_a_writer(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
     write(log, Projection(), range(1))
 

@@ -35,7 +35,7 @@ def test_a_group_that_meets_is_one_relationship() -> None:
     assert pairs(roster(group), "ben", "cat") == []
 
 
-def test_nobody_is_their_own_company() -> None:
+def test_a_person_on_both_sides_is_no_pair_alone() -> None:
     peers = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ada", "p-ben"], "kind": "peer"})
 
     assert pairs(roster(peers), "ada") == []
@@ -131,7 +131,7 @@ def test_everybody_who_ever_was_of_it_is_found_for_an_erasure() -> None:
     assert known.all_relationships("acme", "p-ben") == ("rel-1",)
 
 
-def test_what_says_nothing_of_people_makes_no_relationship() -> None:
+def test_an_event_without_people_creates_no_relationship() -> None:
     known = roster(event("relationship.expectations_agreed", {}), event("goal.set", {"goal_id": "g"}))
 
     assert known.relationship("acme", "rel-1") is None

@@ -91,7 +91,7 @@ def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example:
 
 
 @given(st.data())
-def test_whatever_is_recorded_says_the_same_when_it_is_taken_from_the_topic(data: st.DataObject) -> None:
+def test_a_recorded_payload_translates_the_same_from_the_topic(data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))
     for found in recorded(example, data.draw(mutated(example.payloads()))):
         again = recorded(example, found)
