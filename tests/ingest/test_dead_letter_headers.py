@@ -11,7 +11,7 @@ from services.ingest.domain.dead_letters import (
     hindrance,
     is_marker,
     parse_dead_letter,
-    shown,
+    preview,
 )
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -92,10 +92,10 @@ def test_filters_must_all_hold(wanted: DeadLetterFilter, matches: bool) -> None:
 def test_bytes_can_do_nothing_to_a_terminal() -> None:
     assert harmless("\x1b[31mred\u202e\r\n\u00e9") == "\\x1b[31mred\\u202e\\r\\n\u00e9"
     assert harmless("\ud800") == "\\ud800"
-    assert shown(b"\x1b]0;title\x07 \xff", 100) == "\\x1b]0;title\\x07 \\xff"
+    assert preview(b"\x1b]0;title\x07 \xff", 100) == "\\x1b]0;title\\x07 \\xff"
 
 
 def test_json_is_shown_over_several_lines_and_long_text_is_cut() -> None:
-    assert shown(b'{"a": "\\u001b[2J"}', 100) == '{\n  "a": "\\u001b[2J"\n}'
-    assert shown(b"x" * 120, 100) == "x" * 100 + "\n... 20 more characters"
-    assert shown(b"", 100) == ""
+    assert preview(b'{"a": "\\u001b[2J"}', 100) == '{\n  "a": "\\u001b[2J"\n}'
+    assert preview(b"x" * 120, 100) == "x" * 100 + "\n... 20 more characters"
+    assert preview(b"", 100) == ""

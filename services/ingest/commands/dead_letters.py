@@ -14,7 +14,7 @@ import click
 
 from schemas.primitives import to_rfc3339
 from services.ingest.console import command_settings, print_columns, report_errors
-from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
+from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, preview
 from services.ingest.flow.dead_letters import read_rejected, requeue_dry_run, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
 from services.ingest.importing.cell_formats import InvalidCellError, instant
@@ -109,8 +109,8 @@ def show(origin: str, *, as_json: bool) -> None:
     click.echo(f"{one.key}, set aside {to_rfc3339(one.since)}, {state}")
     click.echo(harmless(f"{one.reason}: {one.detail}"))
     for name, value in one.headers:
-        click.echo(f"  {harmless(name)}: {shown(value, LONGEST_DETAIL)}")
-    click.echo(shown(one.value, MAX_SHOWN))
+        click.echo(f"  {harmless(name)}: {preview(value, LONGEST_DETAIL)}")
+    click.echo(preview(one.value, MAX_SHOWN))
 
 
 @rejected.command()

@@ -128,7 +128,7 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def shown(value: bytes, most: int) -> str:
+def preview(value: bytes, most: int) -> str:
     """At most `most` characters, JSON over several lines, with the number of characters left out."""
     parsed = read_json(value)
     text = value.decode(errors="backslashreplace")

@@ -82,7 +82,7 @@ class FoldedPartition:
         for one in outcomes:
             self._derived.setdefault(str(one["id"]), one)
 
-    def take_due(self, reached: int) -> list[RawEvent]:
+    def pop_due(self, reached: int) -> list[RawEvent]:
         """Removes and returns the outcomes to emit when all records before the offset `reached` are folded."""
         if reached < self.hold_until:
             excess = len(self._derived) - MAX_HELD
@@ -161,7 +161,7 @@ class AttendanceWork:
         folded.is_in_progress = True
         for record in batch.records:
             folded.add(self._apply(folded, record, notes))
-        self._unsent += folded.take_due(batch.last + 1)
+        self._unsent += folded.pop_due(batch.last + 1)
         self._emit(notes)
         folded.next, folded.is_in_progress = batch.last + 1, False
         return notes
@@ -177,7 +177,7 @@ class AttendanceWork:
                 if clock.mode == "wall":
                     folded.add(folded.fold.advance(clock.now))
                 # A log may end with offsets that are no records.
-                self._unsent += folded.take_due(0 if folded.is_in_progress else reader.position(partition))
+                self._unsent += folded.pop_due(0 if folded.is_in_progress else reader.position(partition))
         for pair in self._started_pairs.due(time.monotonic()) if self._log.is_fresh() else ():
             self._unsent += self._backfill(pair, clock)
         self._emit(notes)
@@ -194,7 +194,7 @@ class AttendanceWork:
         folded = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
         for record in self._log.between(partition, 0, begin):
             folded.add(self._apply(folded, record, Counter()))
-            if early := folded.take_due(0):
+            if early := folded.pop_due(0):
                 self._unsent += early
                 self._emit(Counter())
         return folded

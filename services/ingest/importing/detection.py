@@ -67,7 +67,7 @@ class DetectedTable:
         return f"{self.header.kind.name}, {delimiters} between cells, {self.encoding}{days}{decimals}{below}"
 
 
-def take_sample(lines: Iterator[Line]) -> list[Line]:
+def read_sample(lines: Iterator[Line]) -> list[Line]:
     """Return the first lines, which are kept in memory."""
     found, size = [], 0
     for line in islice(lines, MAX_SAMPLED_LINES):

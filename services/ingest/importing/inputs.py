@@ -15,7 +15,7 @@ import click
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.tools.allow_list import clean_text
 from services.ingest.domain.tools.cells import as_whole_number
-from services.ingest.importing.detection import DECIMAL_COMMA, DetectedTable, TableOptions, detect, take_sample
+from services.ingest.importing.detection import DECIMAL_COMMA, DetectedTable, TableOptions, detect, read_sample
 from services.ingest.importing.entry import STDIN, ImportEntry, LineReader, event_entry
 from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.options import PROPOSAL_SUFFIX, Ask, ImportOptions, OptionQuestion
@@ -78,7 +78,7 @@ def open_input(
 def _open_table(
     found: ImportInput, options: ImportOptions, projection: ImportProjection, ask: Ask, stack: ExitStack
 ) -> ImportInput:
-    sample = take_sample(found.lines)
+    sample = read_sample(found.lines)
     options_of_table = _table_options(options, found.file)
     while isinstance(detected := detect(sample, options_of_table), OptionQuestion):
         question = replace(detected, text=f"{found.file.name}: {detected.text}")

@@ -70,7 +70,7 @@ def is_present(events: Iterable[JoinOrLeave]) -> bool:
     """Whether a visitor has joined more often than left."""
     devices = 0
     for one in _in_order(events):
-        devices = _counted(devices, one)
+        devices = _count_devices(devices, one)
     return devices > 0
 
 
@@ -98,7 +98,7 @@ def total_length(spans: Iterable[Span]) -> timedelta:
     return sum((span.end - span.begin for span in spans), ZERO)
 
 
-def _counted(devices: int, one: JoinOrLeave) -> int:
+def _count_devices(devices: int, one: JoinOrLeave) -> int:
     return devices + 1 if one.verb == "joined" else max(0, devices - 1)
 
 
@@ -108,7 +108,7 @@ def _in_order(events: Iterable[JoinOrLeave]) -> Iterator[JoinOrLeave]:
     for _, same in groupby(sorted(events, key=lambda one: one.time), key=lambda one: one.time):
         instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
         for one in instant:
-            devices = _counted(devices, one)
+            devices = _count_devices(devices, one)
             yield one
 
 

@@ -155,11 +155,11 @@ def _is_active_value(column: str, value: object, settings: HrSettings) -> bool:
 
 def _name(person: Employee) -> str:
     faults = len(person.problems)
-    whole, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
-    if first and not last and first.casefold() not in whole.casefold():
+    full_name, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
+    if first and not last and first.casefold() not in full_name.casefold():
         # "Name" next to a first name is the last name.
-        whole, last = "", whole
-    name = plain_name(whole or " ".join(filter(None, (first, last))))
+        full_name, last = "", full_name
+    name = plain_name(full_name or " ".join(filter(None, (first, last))))
     if not name and len(person.problems) == faults:
         person.fault("name", "is required, or first_name and last_name")
     if len(name) > LONGEST_NAME:

@@ -76,11 +76,11 @@ def is_applied(payload: object) -> bool:
 def encode_result(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
     """Encode the rules' result for storage."""
     if isinstance(translation, Rejected):
-        return _at_fault(translation.errors, pseudonym)
+        return _encode_faults(translation.errors, pseudonym)
     activities = translation if isinstance(translation, tuple) else ()
     made = [_encode(one, pseudonym) for one in activities[:MAX_STATEMENTS]]
     if len(activities) > MAX_STATEMENTS:
-        return _at_fault((Problem("", f"says more than {MAX_STATEMENTS} things at once"),), pseudonym)
+        return _encode_faults((Problem("", f"says more than {MAX_STATEMENTS} things at once"),), pseudonym)
     return {APPLIED: {"made": made} if made else {}}
 
 
@@ -91,11 +91,11 @@ def verified_record(
     produced."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return _at_fault((NOT_OURS,), pseudonym)
+        return _encode_faults((NOT_OURS,), pseudonym)
     if applied.faults:
         problems = tuple(Problem(fault.path, fault.reason) for fault in applied.faults)
         is_ours = bool(applied.seal) and applied.seal == _seal(problems, pseudonym)
-        return _at_fault(problems if is_ours else (NOT_OURS,), pseudonym)
+        return _encode_faults(problems if is_ours else (NOT_OURS,), pseudonym)
     return encode_result(decode_result(payload, settings), pseudonym)
 
 
@@ -117,7 +117,7 @@ def decode_result(payload: Mapping[str, object], settings: MappingSettings) -> T
     return tuple(activities) or NO_RULE
 
 
-def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
+def _encode_faults(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
     problems = tuple(Problem(error.path[:LONGEST_PATH], error.reason[:LONGEST_REASON]) for error in errors[:MAX_FAULTS])
     faults = [{"path": problem.path, "reason": problem.reason} for problem in problems]
     return {APPLIED: {"faults": faults, "seal": _seal(problems, pseudonym)}}
