@@ -207,7 +207,7 @@ def test_each_person_of_a_batch_is_answered_with_its_own_outcome() -> None:
 
 
 class FailingMeanwhile(Future[None]):
-    """Fails when somebody asks whether it is done."""
+    """Fails as soon as `done` is called."""
 
     def __init__(self, fail: Callable[[], None]) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 180
 
 @dataclass
 class Sender:
-    """Sends one request after the other, the same again after each 503, until it is told to stop."""
+    """Sends one request after the other, repeating each after a 503, until it is stopped."""
 
     gateway: Gateway
     promised: list[str] = field(default_factory=list)

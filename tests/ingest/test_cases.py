@@ -26,7 +26,7 @@ Fields = dict[str, Any]
 
 
 class Case(BaseModel):
-    """What is not named is not there; payloads tell something unless it says otherwise."""
+    """Anything that a case does not name must be absent. By default each payload emits events."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

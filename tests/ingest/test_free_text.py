@@ -60,7 +60,7 @@ def record_of(tool: str, body: bytes) -> Record:
 
 
 def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]:
-    """Everything that is kept, said or told of a record, by what it is."""
+    """Yield everything that is stored, quoted or logged of a record, each with its kind."""
     record = record_of(connection.tool.name, json.dumps(value).encode())
     known = {"one": connection}
     aside = strip_text(record, known)

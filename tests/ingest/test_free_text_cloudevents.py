@@ -69,7 +69,7 @@ OPTIONAL = {
 
 
 def spoilt(name: str) -> Iterator[dict[str, Any]]:
-    """Words in each place alone, in all at once, and in members that nobody knows."""
+    """Yield events with free text in one member at a time, in all at once, and in unknown members."""
     given = example(name)
     everywhere = given
     for path in places(given):

@@ -87,7 +87,7 @@ def test_detection_is_printed_before_anything_is_sent(tables: Tables) -> None:
     result, options = followed(tables, file.name)
 
     assert unsure.exit_code == 1
-    assert "this is what they may be, as a table of sessions" in unsure.stderr
+    assert "as a table of sessions they may be" in unsure.stderr
     assert "  Outcome: status\n" in proposed
     assert "    Took place: held\n" in proposed
     assert options == ["--columns", str(file) + ".columns.yaml"]

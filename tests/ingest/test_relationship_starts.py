@@ -228,7 +228,7 @@ def test_pending_starts_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 class Asked:
-    """Whether somebody is limited to programmes, from some moment on."""
+    """Whether any token is limited to programmes; becomes true at some moment."""
 
     def __init__(self) -> None:
         self.wanted = False

@@ -204,7 +204,7 @@ def test_a_header_that_says_two_things_is_refused_and_one_that_is_repeated_is_no
 
 @pytest.mark.parametrize("trailer", [b"Authorization: b", b"Content-Type: b"])
 def test_what_comes_behind_a_body_in_chunks_is_none_of_its_head(served: Served, trailer: bytes) -> None:
-    """RFC 9110, 6.5: whoever judged the head has not seen it."""
+    """RFC 9110, 6.5: trailers arrive after the head was verified."""
     whole = (
         HEAD
         + b"Authorization: a\r\nContent-Type: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n%s\r\n\r\n"

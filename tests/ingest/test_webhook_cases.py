@@ -26,7 +26,7 @@ def test_what_a_webhook_becomes_is_right(case: FurtherCase, tmp_path: Path) -> N
 
 
 def test_of_what_is_chosen_from_a_list_only_words_of_the_settings_are_kept(tmp_path: Path) -> None:
-    """An answer that the settings do not name may be anybody's words, so that nothing of it is told on."""
+    """An answer that the settings do not name may be free text: nothing of it is stored."""
     case = next(one for one in ALL if "chosen from a list" in one.case)
 
     payloads = tried(case.as_case(tmp_path))

@@ -67,7 +67,7 @@ meetings = st.lists(st.one_of(visits, st.builds(ended, st.integers(30, 95))), mi
 
 
 def outcomes(said: Sequence[Activity], *, is_booked: bool) -> list[OfRelationship]:
-    """Everything is told and recorded within one moment, then time passes."""
+    """Everything is reported and recorded at one instant, then time passes."""
     projection = known()
     if is_booked:
         say(projection, booked(0, 60))
@@ -150,7 +150,7 @@ def test_other_participants_lead_to_the_same_events_in_any_order(
     in_calendar: list[Activity],
     is_cat_mentored: bool,  # noqa: FBT001
 ) -> None:
-    """Of the mentor of two, and of somebody who is in no pair, at times at which a calendar has booked them."""
+    """With a mentor of two pairs and a person without a pair, at times that a calendar has booked."""
     other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
 
     found = []
@@ -291,7 +291,7 @@ def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_sa
 )
 @pytest.mark.parametrize("written", [0, 1, 2])
 def test_a_partly_written_booking_is_emitted_again_with_the_same_events(change: Activity, written: int) -> None:
-    """The change is told first; then a broker goes away, or the process ends, between the events of the booking."""
+    """The change arrives first; then the broker fails, or the process ends, between the events of the booking."""
     first = replace(booked(0, 60), time=minute(-100))
     whole = known()
     whole.track(change, ZOOM)

@@ -334,7 +334,7 @@ def test_a_run_far_from_every_booked_date_is_a_session_of_its_own() -> None:
 
 
 def test_a_run_reported_before_its_booking_stays_one_session() -> None:
-    """Else whoever was told of by then would have missed the rest of it."""
+    """Otherwise those who were emitted before would have missed the rest of it."""
     projection = known()
     told = [*events_of(projection, joined(ADA, 0), joined(BEN, 1), left(ADA, 35))]
 

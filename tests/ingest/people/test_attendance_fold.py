@@ -28,7 +28,7 @@ BOTH = (came(0), came(1, "mentee"), went(50), went(51, "mentee"))
 
 
 def fold(*told: OfRelationship, said: frozenset[str] = frozenset()) -> AttendanceFold:
-    """Of one partition, as the worker has it: what is booked is heard as well."""
+    """Build the fold of one partition as the worker does: bookings are projected as well."""
     projection = known()
     made = AttendanceFold(projection.bookings.expected_booking, said)
     for one in told:

@@ -45,7 +45,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A broker on which nothing projects unless a test says so."""
+    """A broker without a projector, unless a test starts one."""
     with LocalKafka(KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)) as kafka:
         yield make_topics(kafka.bootstrap)
 
@@ -69,7 +69,7 @@ def tenant() -> str:
 
 @contextmanager
 def projecting(alone: Settings) -> Iterator[Health]:
-    """What the service runs; ends when all that is said until then is merged."""
+    """Run the projector of the service; on exit, wait until all statements so far are merged."""
     stop, health = threading.Event(), Health()
     with projector(IngestSettings(kafka=alone.kafka), health, stop) as parts:
         thread = threading.Thread(target=supervise, args=(parts, stop))

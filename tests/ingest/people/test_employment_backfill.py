@@ -41,7 +41,7 @@ Told = Employed | OfRelationship
 
 
 def tell(projection: Projection, one: Told) -> list[OfRelationship]:
-    """As the workers do: a feed fans out to the pairs that are known, a start looks for what was told before it."""
+    """Do what the workers do: a feed fans out to the existing pairs; a start looks up earlier statements."""
     if isinstance(one, Employed):
         found = say(projection, one, HR)
         assert not isinstance(found, Rejected), found
@@ -256,8 +256,8 @@ replacement = st.tuples(st.tuples(st.just("cat"), st.integers(-30, 8)))
 def test_starts_and_employment_give_the_same_in_any_order(
     data: st.DataObject, feed: list[tuple[str, str, int | None]], changes: Sequence[tuple[str, int]]
 ) -> None:
-    """What one feed says stays in its order: the latest is what holds. Of two starts at one instant the one told last
-    counts, and several changes of mentor are told in order: there are none of these here."""
+    """Statements of one feed keep their order, because the latest counts. Starts at the same instant and several
+    changes of mentor would depend on their order too; they do not occur here."""
     starts: list[Told] = [pair(time=EARLY - DAY)]
     starts += [pair(mentor, time=NOON + at * DAY) for mentor, at in changes]
     said: list[Told] = [*_said(feed)]
@@ -331,7 +331,7 @@ statuses = st.sampled_from(["active", "leave", "exited"])
 def test_a_second_check_of_a_pair_changes_nothing(
     data: st.DataObject, feed: list[tuple[str, str, date | None, date | None]]
 ) -> None:
-    """Also where somebody has taken back what has just been told."""
+    """Also if an administrator has retracted the events just emitted."""
     projection, _ = history([start := pair(time=EARLY)])
     for number, (who, status, left_on, back_on) in enumerate(feed):
         absence = {

@@ -171,7 +171,7 @@ def test_an_exit_ends_all_relationships() -> None:
 def test_an_exit_that_is_dated_before_a_pair_began_ends_and_pauses_only_what_was_before(
     left_on: date, said_at: datetime
 ) -> None:
-    """Who is paired later has come back, or it is an old post of theirs that is told."""
+    """A person who is paired later has come back, or the statement is about an earlier post."""
     projection = known(pair(), pair("cat", "ada", subject="rel-2", time="2018-01-01T00:00:00Z"))
 
     found = fanned(projection, employed("ada", "exited", left_on=left_on, time=said_at))

@@ -47,7 +47,7 @@ def story(number: int) -> list[OfRelationship]:
 
 
 def write(log: OwnLog, whole: Projection, numbers: range) -> Projection:
-    """Onto the log, and told to `whole`, which is what whoever reads all of it knows."""
+    """Write the histories to the log, and apply them to `whole`, the projection of the complete log."""
     told = [one for number in numbers for one in story(number)]
     # All under way at once: to wait for each by itself took half of these tests.
     log.write(*told)
@@ -156,7 +156,7 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
 def test_a_record_of_this_version_that_cannot_be_understood_is_folded_from_the_log_again(
     log: OwnLog, *, is_told_of: bool
 ) -> None:
-    """Records are understood when their relationship is told of, and looked through while nothing is."""
+    """Records are parsed when an event of their relationship arrives, and scanned while there is none."""
     whole = write(log, Projection(), range(RELATIONSHIPS))
     with log.projected():
         projection_now(log.settings)

@@ -102,7 +102,7 @@ def copies(changed: str = "02-27", **changes: Any) -> list[dict[str, Any]]:  # n
 
 
 def session_starts(projection: Projection, tool: Tool, *values: object) -> list[datetime | None]:
-    """What is known of the sessions of the pair afterwards: one for each, and when it is, unless it is off."""
+    """Return the start of each session of the pair after these values; None for a cancelled one."""
     for value in values:
         assert not isinstance(tell(projection, tool, value), Rejected)
     bookings_now = (one.booking for one in projection.bookings.sessions("acme", "rel-1"))
@@ -123,7 +123,7 @@ def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
 
 
 def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
-    """The second says which session its id is, and books nothing anew."""
+    """The second copy links its id to the session, and books no other."""
     outcomes = [tell(projection, GRAPH, copy) for copy in (*copies(), *copies())]
 
     assert outcomes == [*[["session.scheduled"]] * 2, *[Ignored("unchanged")] * 2]
@@ -134,7 +134,7 @@ def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Pro
 def test_whichever_copy_is_removed_the_one_session_is_off(
     projection: Projection, whose: str, order: tuple[int, ...]
 ) -> None:
-    """All that is told of what was removed is the id in that mailbox."""
+    """A removal has nothing but the id in that mailbox."""
     removed = {"id": whose, "@removed": {"reason": "deleted"}, "lastModifiedDateTime": "2026-02-28T08:00:00Z"}
     values = [*copies(), removed]
 
@@ -200,7 +200,7 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
 def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
     projection: Projection, order: tuple[int, ...], other: str
 ) -> None:
-    """Ben is asked in the place of somebody whose copy is cancelled then."""
+    """Ben is invited in place of a person whose copy is then cancelled."""
     asked_first = [graph.guest(other, "accepted")]
     mine, theirs = copies(attendees=asked_first)
     bens = graph_event("02-28", id="in-adas")

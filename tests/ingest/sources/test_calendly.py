@@ -199,7 +199,7 @@ def test_tidying_up_a_meeting_that_is_over_cancels_nothing() -> None:
 
 
 def test_what_was_put_together_after_the_host_had_cancelled_books_nothing() -> None:
-    """A request that is sent again tells what is known then."""
+    """A repeated request has the state at the time of the repeat."""
     off = created()["payload"]["scheduled_event"] | {"status": "canceled"}
 
     assert verdict(created(scheduled_event=off)) == Ignored("already_canceled")

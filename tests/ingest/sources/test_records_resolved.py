@@ -40,7 +40,7 @@ STARTED = {
 
 
 class Account:
-    """One connection of one tool, and what is known so far."""
+    """One connection of one tool, with its projection."""
 
     def __init__(self, tool: Tool, **settings: Any) -> None:  # noqa: ANN401
         self._tool, self._settings = tool, tool.settings.model_validate(settings)

@@ -38,7 +38,7 @@ OPERATOR = {
 
 
 class Account:
-    """One connection of one tool, and what is known so far."""
+    """One connection of one tool, with its projection."""
 
     def __init__(self, tool: Tool, settings: ToolSettings) -> None:
         self._tool, self._settings = tool, settings
