@@ -88,7 +88,7 @@ def test_what_was_tidied_up_afterwards_took_place(projection: Projection) -> Non
 
 
 @pytest.mark.parametrize("attendees", [None, [google.guest("stranger@example.org")]])
-def test_what_was_never_booked_is_nobodys(projection: Projection, attendees: object) -> None:
+def test_a_meeting_without_a_booking_is_ignored(projection: Projection, attendees: object) -> None:
     outcome = tell(projection, GOOGLE, google_event("02-27", attendees=attendees))
 
     assert outcome == Ignored("not_booked" if attendees is None else "strangers")
@@ -114,7 +114,7 @@ LATER = {"start": graph.local(14), "end": graph.local(15)}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
+def test_one_meeting_in_two_mailboxes_is_one_session_in_any_order(
     projection: Projection, order: tuple[int, ...]
 ) -> None:
     values = [*copies(), *copies("02-28", **LATER)]
@@ -122,7 +122,7 @@ def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
     assert session_starts(projection, GRAPH, *(values[one] for one in order)) == [TWO]
 
 
-def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
+def test_copies_of_two_mailboxes_at_the_same_time_book_one_session(projection: Projection) -> None:
     """The second copy links its id to the session, and books no other."""
     outcomes = [tell(projection, GRAPH, copy) for copy in (*copies(), *copies())]
 

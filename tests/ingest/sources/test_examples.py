@@ -81,7 +81,7 @@ def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translat
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example: Example) -> None:
+def test_a_recorded_event_translates_the_same_from_the_topic(example: Example) -> None:
     for value in example.payloads():
         found = redacted_by(example.tool, value, example.settings)
 

@@ -81,7 +81,7 @@ def test_what_stands_around_an_address_is_no_part_of_it(written: str) -> None:
     assert path == "line 2, column email"
 
 
-def test_columns_that_are_called_alike_may_not_say_different_things() -> None:
+def test_columns_of_the_same_name_may_not_differ() -> None:
     table = "id,name,status,Status,ID\np-1,A,active,terminated,\np-2,B,active,active,p-2\np-3,C,active,,p-4\n"
 
     one, constant_time_equal, other = results(table)

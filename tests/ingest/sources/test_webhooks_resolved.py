@@ -147,7 +147,7 @@ def test_a_reschedule_in_calendly_keeps_the_session_in_either_order() -> None:
         assert len({event.data.session_id for event in events}) == 1
 
 
-def test_a_no_show_in_calendly_is_missed_by_that_side_until_it_is_taken_back() -> None:
+def test_a_calendly_no_show_counts_until_it_is_unmarked() -> None:
     account = Account(CALENDLY, ToolSettings())
     (booked,) = account.tell(calendly.created())
 
