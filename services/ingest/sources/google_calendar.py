@@ -213,11 +213,7 @@ def verdict_of(value: object) -> EntryVerdict:
     # The named people take part; others may as well.
     if isinstance(verdict, Booked) and Person() not in verdict.people:
         return replace(verdict, is_partial=True)
-    return rejected(
-        "invalid",
-        "attendeesOmitted",
-        "attendees are omitted, so that the participants are unknown: request all attendees",
-    )
+    return rejected("invalid", "attendeesOmitted", "without all attendees the participants are unknown: request all")
 
 
 PREFIX = "x-goog-"
