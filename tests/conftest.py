@@ -53,10 +53,10 @@ SLOW = (
     "tests/scoring/flow/",
     "tests/scoring/",
     "tests/warehouse/test_crashes.py",
-    "tests/ingest/test_tables_of_excel.py",
+    "tests/ingest/test_import_excel.py",
     "tests/ingest/test_import",
     "tests/ingest/test_process.py",
-    "tests/ingest/test_what_people_wrote_way.py",
+    "tests/ingest/test_free_text_end_to_end.py",
     "tests/ingest/people/test_attendance_worker.py",
     "tests/notify/test_flow.py",
 )

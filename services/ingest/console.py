@@ -26,7 +26,7 @@ def print_columns(rows: Sequence[Sequence[str]]) -> None:
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Turns errors from outside of the program into one line and exit code 1."""
     try:
         yield

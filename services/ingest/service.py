@@ -89,7 +89,7 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
         watermarks = SourceWatermarks(producer, event_writer.drain_progress)
         current = composition.connections if connections is None else connections
         shared = Shared(settings, producer, event_writer, IngestMetrics(health.metrics), readiness, current)
-        with _chosen(shared, composition, stop) as parts:
+        with _open_parts(shared, composition, stop) as parts:
             # After every other part has reported that it is starting, or the process would be ready without them.
             writing.report("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
@@ -116,7 +116,7 @@ def _connections_file(composition: Composition, producer: Producer) -> Connectio
 
 
 @contextmanager
-def _chosen(shared: Shared, composition: Composition, stop: threading.Event) -> Iterator[Parts]:
+def _open_parts(shared: Shared, composition: Composition, stop: threading.Event) -> Iterator[Parts]:
     chosen, parts = composition.parts, dict[str, Callable[[], None]]()
     with ExitStack() as stack:
         # The gateway needs the programme of each relationship; only tools need bookings.

@@ -66,7 +66,7 @@ ASKING = threading.Lock()
 
 @contextmanager
 def asked(settings: Settings) -> Iterator[Reader]:
-    """For whoever looks at topics: the reader that is kept for this broker, else one of their own."""
+    """Return a reader of topics: the cached one of this broker, otherwise a new one."""
     if settings.kafka in ASKED:
         with ASKING:
             yield ASKED[settings.kafka]

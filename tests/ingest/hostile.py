@@ -1,4 +1,4 @@
-"""Records as somebody may write them who wants to stop whoever reads them, with any value, key, headers and time."""
+"""Hostile records, with any value, key, headers and time."""
 
 import json
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,5 @@
-"""Payloads in which somebody has written: a marker in one string after the other, in all of them, and beside them."""
+"""Payloads with a marker in place of free text: in one string after the other, in all of them, and in additional
+members."""
 
 import copy
 from collections.abc import Iterator

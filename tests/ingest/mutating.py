@@ -1,4 +1,4 @@
-"""Payloads by the hundred thousand: samples changed at random in values, names, shape and bytes."""
+"""Mutated samples of payloads: values, names, shapes and bytes are changed at random."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""How each tool's requests prove where they come from, for tests that speak for all of them."""
+"""Signatures and other proofs of each tool's requests."""
 
 import hmac
 import time

@@ -1,3 +1,5 @@
+"""Admission of CloudEvents: validation, normalisation and the reasons of rejections."""
+
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any

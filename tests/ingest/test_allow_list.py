@@ -1,4 +1,4 @@
-"""What an allow-list that is made of a model keeps, and what it never keeps."""
+"""Allow-lists that are built from pydantic models: what they keep and what they drop."""
 
 from datetime import date
 from enum import Enum

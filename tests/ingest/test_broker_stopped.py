@@ -1,5 +1,5 @@
-"""A broker that stands still for a minute under load: what was promised is on the log, what was not can be sent again,
-and nothing is there twice."""
+"""A broker that is stopped for a minute under load: every acknowledged event is on the log once, and refused ones can
+be sent again."""
 
 import json
 import os
@@ -31,7 +31,7 @@ PATIENCE_SECONDS = 180
 
 @dataclass
 class Sender:
-    """Sends one request after the other, the same again after each 503, until it is told to stop."""
+    """Sends one request after the other, repeating each after a 503, until it is stopped."""
 
     gateway: Gateway
     promised: list[str] = field(default_factory=list)

@@ -1,4 +1,5 @@
-"""Inputs as real systems sent them, and what is right for each (`tests/ingest/cases`), as `try` shows it."""
+"""Payloads as real systems sent them, with the expected result (`tests/ingest/cases`), run through `rapport ingest
+try`."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -17,7 +18,7 @@ from services.ingest.commands.try_command import read_roster
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
 from services.ingest.domain.verdict import Admitted
-from services.ingest.flow.attendance import admitted_outcome
+from services.ingest.flow.attendance import admit_outcome
 from services.runtime.strict_yaml import documents
 
 CASES = Path(__file__).parent / "cases"
@@ -25,7 +26,7 @@ Fields = dict[str, Any]
 
 
 class Case(BaseModel):
-    """What is not named is not there; payloads tell something unless it says otherwise."""
+    """Anything that a case does not name must be absent. By default each payload emits events."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -90,7 +91,7 @@ def assert_told(found: Sequence[Fields], expected: Sequence[Fields]) -> None:
 
 
 def outcomes_of(fold: AttendanceFold, moment: datetime) -> list[MentoringEvent]:
-    verdicts = [admitted_outcome(raw, Clock(END_OF_TIME)) for raw in fold.advance(moment)]
+    verdicts = [admit_outcome(raw, Clock(END_OF_TIME)) for raw in fold.advance(moment)]
     assert all(isinstance(one, Admitted) for one in verdicts), verdicts
     return [one.event for one in verdicts if isinstance(one, Admitted)]
 
@@ -114,7 +115,7 @@ def test_what_becomes_of_a_meeting_is_the_same_when_it_is_recorded_as_it_happens
     payloads = tried(case)
     log = [MENTORING_EVENT.validate_python(one, strict=False) for one in events(payloads)]
     projection = read_roster(CASES / case.roster, "try", Clock(END_OF_TIME))
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
 
     found = list[MentoringEvent]()
     for event in (one.model_copy(update={"recordedtime": one.time}) for one in log):

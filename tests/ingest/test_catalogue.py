@@ -1,4 +1,4 @@
-"""The catalogue is true: each of its requests is taken as it stands, and so is what a generated client sends."""
+"""The event catalogue: each of its requests, and each request of a generated client, is accepted."""
 
 import importlib
 import json
@@ -36,7 +36,7 @@ def described(broker: Settings, secret: str) -> Iterator[Gateway]:
         yield running
 
 
-def test_every_request_of_the_catalogue_is_taken(described: Gateway, broker: Settings, secret: str) -> None:
+def test_every_request_of_the_catalogue_is_accepted(described: Gateway, broker: Settings, secret: str) -> None:
     given = {"TOKEN": make_token(broker, tenant="catalogue", sources=(SOURCE,)), "ADMIN_TOKEN": secret}
     environment = os.environ | given | {"GATEWAY": str(described.client.base_url)}
     requests = [block for page in sorted(CATALOGUE.glob("*.md")) for block in CURL.findall(page.read_text())]
@@ -129,7 +129,7 @@ def test_the_page_for_people_shows_every_type_and_loads_nothing(described: Gatew
         ({"started_at": "2099-01-01T00:00:00Z"}, "data.started_at", "lies in the future"),
     ],
 )
-def test_what_is_refused_says_what_was_meant(
+def test_a_refusal_has_the_path_and_what_is_expected(
     described: Gateway, data: dict[str, object], path: str, words: str
 ) -> None:
     right = EVENTS["mentoring.session.held.v1"]

@@ -1,9 +1,9 @@
-"""What cells of tables and members of feeds hold in place of a value, or around it."""
+"""Placeholders, formulas and damaged text in cells of tables and members of feeds."""
 
 import pytest
 
 from services.ingest.domain.tools.allow_list import address_in, mailboxes
-from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, is_no_day, plain_name, unwrapped
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, is_missing_day, plain_name, unwrap_formula
 
 
 @pytest.mark.parametrize(
@@ -33,12 +33,12 @@ from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, is_no_day, p
     ],
 )
 def test_days_at_which_a_calendar_begins_or_ends_are_none(written: str) -> None:
-    assert is_no_day(written)
+    assert is_missing_day(written)
 
 
 @pytest.mark.parametrize("written", ["1900-01-02", "2026-01-10", "10.01.1900", "9999-12-30", "01.01.2000", "1/10/00"])
 def test_any_other_day_is_one(written: str) -> None:
-    assert not is_no_day(written)
+    assert not is_missing_day(written)
 
 
 def test_people_may_be_called_null_or_nan() -> None:
@@ -62,7 +62,11 @@ def test_a_name_stands_in_one_line(written: str, name: str) -> None:
 
 
 def test_a_text_formula_is_the_text() -> None:
-    assert (unwrapped('="00123"'), unwrapped("=1+2"), unwrapped('"00123"')) == ("00123", "=1+2", '"00123"')
+    assert (unwrap_formula('="00123"'), unwrap_formula("=1+2"), unwrap_formula('"00123"')) == (
+        "00123",
+        "=1+2",
+        '"00123"',
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the HTTP binding of CloudEvents asks of a receiver, on the running gateway."""
+"""The receiver's obligations of the CloudEvents HTTP binding, against a running gateway."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_a_header_that_is_no_utf_8_is_refused(gateway: Gateway, log: Log, value:
     assert log.growth() == 0
 
 
-def test_header_names_are_taken_in_any_case(gateway: Gateway, log: Log) -> None:
+def test_header_names_are_accepted_in_any_case(gateway: Gateway, log: Log) -> None:
     headers = {name.title(): value for name, value in attributes(id="any case").items()}
 
     assert sent(gateway, headers | {"CONTENT-TYPE": "Application/JSON; Charset=UTF-8"}) == (202, "")
@@ -106,7 +106,7 @@ def test_extensions_that_we_know_are_kept_and_others_are_left_out_and_counted(ga
     assert dropped(gateway) == before + 3
 
 
-def test_faulty_data_are_told_as_data(gateway: Gateway) -> None:
+def test_faulty_data_are_reported_at_data(gateway: Gateway) -> None:
     answer = gateway.client.post("/v1/events", content=b"{", headers=attributes() | {"content-type": JSON})
 
     assert (answer.status_code, answer.json()["errors"][0]["path"]) == (400, "data")
@@ -127,7 +127,7 @@ def test_null_attributes_are_unset(gateway: Gateway) -> None:
     assert gateway.post(event(**nulls)).status_code == 202
 
 
-def test_base64_of_json_is_taken_alone_and_in_batches(gateway: Gateway, log: Log) -> None:
+def test_base64_of_json_is_accepted_alone_and_in_batches(gateway: Gateway, log: Log) -> None:
     encoded = b64encode(json.dumps(event()["data"]).encode()).decode()
     of_base64 = {name: value for name, value in event(data_base64=encoded).items() if name != "data"}
 

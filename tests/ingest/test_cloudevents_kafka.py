@@ -1,4 +1,4 @@
-"""What the Kafka binding of CloudEvents asks of a receiver, on the raw topic."""
+"""The receiver's obligations of the CloudEvents Kafka binding, on the raw topic."""
 
 import json
 import re

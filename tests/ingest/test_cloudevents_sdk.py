@@ -1,4 +1,4 @@
-"""The official CloudEvents SDK for Python as a client: what it sends is taken, in every mode that it knows."""
+"""The official CloudEvents SDK for Python as a client: the gateway accepts each of its modes."""
 
 import json
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def test_kafka_events_are_recorded(broker: Settings, log: Log, write: Write) -> 
 
 
 @pytest.mark.usefixtures("gateway")
-def test_its_older_interface_is_heard_too(gateway: Gateway, broker: Settings, log: Log) -> None:
+def test_events_of_its_older_interface_are_accepted(gateway: Gateway, broker: Settings, log: Log) -> None:
     """It writes `datacontenttype` into the content type of structured records of Kafka."""
     first, *others = [OldCloudEvent(old_attributes(), DATA) for _ in range(4)]
     binary, structured = old_http.to_binary(first), old_http.to_structured(others[0])

@@ -54,7 +54,7 @@ def test_a_token_without_a_name_gets_one() -> None:
     assert rapport("token", "create", "--tenant", "acme", "--source", SOURCE).stdout.startswith("rpt_t")
 
 
-def test_a_token_is_refused_in_words() -> None:
+def test_an_invalid_token_command_is_refused_with_a_reason() -> None:
     invalid = rapport("token", "create", "--tenant", "a b", "--source", SOURCE)
     named = ("token", "create", "--tenant", "acme", "--source", SOURCE, "--id", f"t{uuid4().hex}")
     rapport(*named)

@@ -1,4 +1,4 @@
-"""The file of connections: what it makes, and every fault of it at once."""
+"""The connections file: how it is parsed, and that all of its faults are reported at once."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ import yaml
 from click.testing import CliRunner
 
 from services.ingest.__main__ import main
-from services.ingest.sources.connections import ConnectionsError, listed, load_connections
+from services.ingest.sources.connections import ConnectionsError, describe_connections, load_connections
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.slack import SlackSettings
 
@@ -34,7 +34,7 @@ def faults(file: Path) -> list[str]:
     return [line.removeprefix(f"{file}: ") for line in str(refused.value).splitlines()]
 
 
-def test_a_connection_speaks_for_its_tenant_and_programme(tmp_path: Path) -> None:
+def test_a_connection_is_bound_to_its_tenant_and_programme(tmp_path: Path) -> None:
     found = load_connections(file_of(tmp_path, connection(program="leaders")), ENVIRON, KEY)
 
     one = found["zoom_europe"]
@@ -96,7 +96,7 @@ def test_a_fault_names_its_place_and_its_reason(tmp_path: Path, given: dict[str,
     assert fault.startswith(words)
 
 
-def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_are_reported_at_once(tmp_path: Path) -> None:
     file = file_of(tmp_path, connection(tool="tea", secret_env="NOBODY"), connection(id="two", tenant="a/b"))
 
     told = faults(file)
@@ -120,7 +120,7 @@ def test_two_connections_share_neither_their_id_nor_their_secret(tmp_path: Path)
     ]
 
 
-def test_a_secret_that_can_be_guessed_is_refused_and_never_told(tmp_path: Path) -> None:
+def test_a_guessable_secret_is_refused_and_never_printed(tmp_path: Path) -> None:
     (tmp_path / "short").write_text("hush")
 
     (told,) = faults(file_of(tmp_path, connection(secret_env=None, secret_file="short")))
@@ -145,10 +145,12 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_the_list_of_connections_holds_no_secret(tmp_path: Path) -> None:
     found = load_connections(file_of(tmp_path, connection(api_token_env="OTHER_SECRET")), ENVIRON, KEY)
 
-    assert list(listed(found)) == ["zoom/zoom_europe: tenant acme, every programme, secret set, API token set"]
+    assert list(describe_connections(found)) == [
+        "zoom/zoom_europe: tenant acme, every programme, secret set, API token set"
+    ]
 
 
-def test_check_lists_the_connections_or_tells_what_is_wrong_with_them(tmp_path: Path) -> None:
+def test_check_lists_the_connections_or_reports_their_faults(tmp_path: Path) -> None:
     file = file_of(tmp_path, connection())
     environ = {"RAPPORT_INGEST_CONNECTIONS": str(file), "RAPPORT_INGEST_DIGEST_KEY": KEY}
 

@@ -1,4 +1,4 @@
-"""A file of connections that changes while ingest runs: what is right is taken up, what is at fault changes nothing."""
+"""Reloading the connections file at runtime: a valid file is applied, an invalid one changes nothing."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def reload_of(gateway: Gateway, **changed: str | None) -> Result:
     return CliRunner().invoke(main, ["connections", "reload"], env=environment | changed)
 
 
-def test_what_changes_is_taken_up_by_the_gateway_and_the_worker(broker: Settings, tmp_path: Path) -> None:
+def test_a_change_is_loaded_by_the_gateway_and_the_worker(broker: Settings, tmp_path: Path) -> None:
     file = connections_file(tmp_path)
     with running_gateway(broker.kafka, make_token(broker), ingest_connections=file) as gateway:
         # 1. A tool that nobody has used here so far, and a new secret of an account that is known.
@@ -92,7 +92,7 @@ def test_what_changes_is_taken_up_by_the_gateway_and_the_worker(broker: Settings
         assert mended.exit_code == 0, mended.output
 
 
-def test_only_who_has_the_key_may_ask_and_everybody_is_told_what_is_missing(broker: Settings, tmp_path: Path) -> None:
+def test_a_reload_needs_the_key_and_reports_what_is_missing(broker: Settings, tmp_path: Path) -> None:
     file = connections_file(tmp_path)
     with running_gateway(broker.kafka, make_token(broker), ingest_connections=file) as gateway:
         address = f"127.0.0.1:{gateway.settings.ingest_health_port}"
@@ -121,7 +121,7 @@ def loading(folder: Path) -> tuple[Path, Callable[[], Mapping[str, Connection]]]
     return file, partial(load_connections, file, os.environ, DIGEST_KEY)
 
 
-def test_a_change_is_taken_up_when_two_looks_have_found_the_same(tmp_path: Path) -> None:
+def test_a_change_is_loaded_after_two_equal_polls(tmp_path: Path) -> None:
     file, load = loading(tmp_path)
     known = ConnectionsFile(file, load(), load)
     change(file, id="later", tool="zoom")
@@ -133,7 +133,7 @@ def test_a_change_is_taken_up_when_two_looks_have_found_the_same(tmp_path: Path)
     assert (once, "later" in known, len(known), set(known) >= {"zoom_acme"}) == (False, True, 5, True)
 
 
-def test_a_secret_alone_that_changes_is_taken_up(tmp_path: Path) -> None:
+def test_a_changed_secret_alone_is_loaded(tmp_path: Path) -> None:
     file, load = loading(tmp_path)
     known = ConnectionsFile(file, load(), load)
 
@@ -144,7 +144,7 @@ def test_a_secret_alone_that_changes_is_taken_up(tmp_path: Path) -> None:
     assert known["zoom_acme"].secret == NEW_SECRET
 
 
-def test_a_fault_is_told_once_and_gone_as_soon_as_it_is_mended(tmp_path: Path) -> None:
+def test_a_fault_is_logged_once_and_cleared_when_it_is_corrected(tmp_path: Path) -> None:
     file, load = loading(tmp_path)
     known = ConnectionsFile(file, load(), load)
     change(file, id="later", tool="zoom")

@@ -1,4 +1,4 @@
-"""People are written and erased over HTTP."""
+"""Writing and erasing people over HTTP."""
 
 import json
 from typing import Any
@@ -103,7 +103,7 @@ def test_an_administrator_erases_people_of_their_tenant(gateway: Gateway, broker
     assert [(record.key, record.value) for record in log.records()] == [(f"{tenant}/p-ada".encode(), None)]
 
 
-def test_the_api_document_tells_of_people(gateway: Gateway) -> None:
+def test_the_api_document_describes_people(gateway: Gateway) -> None:
     paths = gateway.client.get("/openapi.json").json()["paths"]
 
     assert set(paths[PATH]["post"]["responses"]) >= {"202", "207", "400", "401", "403", "413", "415", "503"}

@@ -1,4 +1,4 @@
-"""A person or a relationship is erased from the command line, through the gateway."""
+"""`rapport ingest erase`: erasure of a person or a relationship through the gateway."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +69,7 @@ def test_a_person_goes_with_every_relationship(tenant: Tenant, broker: Settings)
     assert (again.exit_code, "there is no participant 'p-ada'" in again.output) == (1, True)
 
 
-def test_somebody_without_relationships_is_only_taken_out_of_the_directory(tenant: Tenant, broker: Settings) -> None:
+def test_a_person_without_relationships_is_only_removed_from_the_directory(tenant: Tenant, broker: Settings) -> None:
     log, people = Log(broker, EVENTS.name), DirectoryLog(broker)
 
     result = tenant.run("--participant", "p-new", "--yes")

@@ -1,4 +1,4 @@
-"""What was written is remembered, and what is under way is never forgotten."""
+"""Deduplication in the event writer: written events are remembered, pending ones are never forgotten."""
 
 import gc
 import weakref
@@ -61,7 +61,7 @@ def receipt(found: Receipt | Rejected) -> Receipt:
     return found
 
 
-def test_what_is_under_way_is_recognised_however_much_it_is(local_kafka: LocalKafka, topic: str) -> None:
+def test_any_number_of_pending_events_is_recognised(local_kafka: LocalKafka, topic: str) -> None:
     """A linger of seconds stands for a broker that does not acknowledge."""
     with recording(local_kafka, topic, linger_ms=3_000) as event_writer:
         first = [receipt(event_writer.record(made(number))) for number in range(20)]
@@ -85,7 +85,7 @@ def of_all_partitions() -> MentoringEvent:
     return MENTORING_EVENT.validate_python(envelope | {"type": "mentoring.clock.reached.v1", "data": {"time": at}})
 
 
-def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: LocalKafka) -> None:
+def test_an_aborted_batch_reports_an_earlier_refusal(local_kafka: LocalKafka) -> None:
     settings, topic = Settings(kafka=local_kafka.bootstrap), EVENTS.at(next(_epochs))
     configs = {"cleanup.policy": "compact"}
     create_topics(settings, {topic: {"num_partitions": 2, "replication_factor": 1, "configs": configs}})
@@ -93,17 +93,15 @@ def test_who_could_not_send_the_rest_hears_what_was_refused_before(local_kafka: 
     with recording(local_kafka, topic, linger_ms=200) as event_writer, event_writer.batch() as recorded:
         event_writer.record_in(recorded, prepare(made(1)))
         event_writer.record_in(recorded, prepare(of_all_partitions()))
-        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+        recorded.abort(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(RecordRefusedError):
         recorded.written.result(20)
 
 
-def test_who_could_not_send_the_rest_hears_that_where_all_before_it_is_written(
-    local_kafka: LocalKafka, topic: str
-) -> None:
+def test_an_aborted_batch_reports_the_abort_if_all_before_it_is_written(local_kafka: LocalKafka, topic: str) -> None:
     with recording(local_kafka, topic) as event_writer, event_writer.batch() as recorded:
         event_writer.record_in(recorded, prepare(made(1)))
-        recorded.cut_off(ProducerReplacedError("the producer is being replaced after a refusal"))
+        recorded.abort(ProducerReplacedError("the producer is being replaced after a refusal"))
     with pytest.raises(ProducerReplacedError):
         recorded.written.result(20)
 

@@ -1,4 +1,4 @@
-"""No one's work, however much, delays another's by more than a slice."""
+"""The fair scheduler: the work of one sender delays no other by more than one slice."""
 
 import asyncio
 import time

@@ -1,5 +1,5 @@
-"""Whatever a tool or somebody else sends, it ends as admitted, ignored with a reason or rejected with one: the whole
-way of a payload but for the broker."""
+"""Mutated payloads through the complete pipeline except for the broker: each is admitted, ignored or rejected with a
+reason."""
 
 import json
 import re
@@ -20,7 +20,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.resolution import Resolved, resolve
 from services.ingest.domain.verdict import Admitted, Ignored, Rejected
-from services.ingest.flow.tools.statements import OpenedPayload, opened
+from services.ingest.flow.tools.statements import OpenedPayload, open_payloads
 from services.ingest.flow.tools.tool_records import part_of
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.registry import TOOLS
@@ -70,13 +70,13 @@ class Way:
         tool = self.connection.connection_scope.tool
         headers = [("connection", b"one"), ("content-type", b"application/json")]
         record = Record(f"mentoring.raw.{tool}", 0, offset, b"one", body, headers, 1774000000000)
-        payloads = opened(record, {"one": self.connection})
+        payloads = open_payloads(record, {"one": self.connection})
         if isinstance(payloads, Rejected):
             return [self._put_aside(record, payloads, None)]
         return [self._outcome(record, payload) for payload in payloads]
 
     def _outcome(self, record: Record, payload: OpenedPayload) -> str:
-        translation = payload.translated()
+        translation = payload.translate()
         if isinstance(translation, Pointer):
             return "pointer"
         if isinstance(translation, Ignored):

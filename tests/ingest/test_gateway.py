@@ -53,7 +53,7 @@ def test_an_event_is_on_the_log_when_it_is_answered_202(gateway: Gateway, log: L
     assert dict(record.headers) == {"content-type": b"application/cloudevents+json"}
 
 
-def test_plain_json_is_taken_as_a_structured_event(gateway: Gateway) -> None:
+def test_plain_json_is_accepted_as_a_structured_event(gateway: Gateway) -> None:
     assert gateway.post(event(), f"{JSON}; charset=utf-8").status_code == 202
 
 
@@ -82,7 +82,7 @@ def test_a_batch_is_answered_event_by_event(gateway: Gateway, log: Log) -> None:
     assert log.growth() == 2
 
 
-def test_a_mixed_batch_takes_the_good_and_names_the_bad(gateway: Gateway, log: Log) -> None:
+def test_a_mixed_batch_accepts_valid_events_and_reports_the_others(gateway: Gateway, log: Log) -> None:
     good = event()
     bad = [event(type="mentoring.session.hold.v1"), event(source="urn:foreign"), event(data={}), 7]
 
@@ -101,7 +101,7 @@ def test_a_mixed_batch_takes_the_good_and_names_the_bad(gateway: Gateway, log: L
     assert [json.loads(record.value or b"")["id"] for record in log.records()] == [good["id"]]
 
 
-def test_a_repeat_is_harmless_and_said_to_be_one(gateway: Gateway, log: Log) -> None:
+def test_a_repeat_is_answered_as_a_duplicate(gateway: Gateway, log: Log) -> None:
     sent = event()
     gateway.post(sent)
 
@@ -178,7 +178,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("refusal", REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_refused_says_where_and_why_and_is_not_written(gateway: Gateway, log: Log, refusal: Refusal) -> None:
+def test_a_refusal_has_path_and_reason_and_nothing_is_written(gateway: Gateway, log: Log, refusal: Refusal) -> None:
     answer = gateway.post(refusal.body, refusal.content_type)
 
     problem = answer.json()
@@ -218,7 +218,7 @@ def test_another_content_type_is_answered_415(gateway: Gateway, log: Log, conten
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "Deflate", "identity, br"])
-def test_a_compressed_body_is_told_to_come_as_it_is(gateway: Gateway, log: Log, encoding: str) -> None:
+def test_a_compressed_body_is_refused(gateway: Gateway, log: Log, encoding: str) -> None:
     answer = gateway.post(event(), **{"content-encoding": encoding})
 
     assert answer.status_code == 415
@@ -265,7 +265,7 @@ def pieces(body: bytes) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer rpt_nobody_00", "Basic dTpw", "Bearer ü"])
-def test_without_a_valid_token_nobody_is_heard(gateway: Gateway, log: Log, authorization: str) -> None:
+def test_a_request_without_a_valid_token_is_refused(gateway: Gateway, log: Log, authorization: str) -> None:
     answer = gateway.post(event(), authorization=authorization.encode("latin-1"))  # type: ignore[arg-type]
 
     assert answer.status_code == 401
@@ -311,7 +311,7 @@ def test_what_is_not_served_is_answered_in_the_same_form(gateway: Gateway) -> No
     assert wrong.json()["detail"] == "GET /v1/events: POST is served here"
 
 
-def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:
+def test_the_gateway_lists_its_endpoints(gateway: Gateway) -> None:
     links = gateway.client.get("/").json()["links"]
 
     described: dict[str, Any] = gateway.client.get(links["openapi"]).json()
@@ -323,7 +323,7 @@ def test_the_gateway_says_what_it_serves(gateway: Gateway) -> None:
     assert {"202", "207", "400", "401", "403", "409", "413", "415", "503"} <= set(operation["responses"])
 
 
-def test_whoever_is_refused_much_waits_for_the_answer_and_nobody_else_does(gateway: Gateway, broker: Settings) -> None:
+def test_refusals_of_a_flooding_sender_are_delayed_and_no_others(gateway: Gateway, broker: Settings) -> None:
     often, other = (Gateway(gateway.settings, client_of(gateway, make_token(broker))) for _ in range(2))
     nonsense = b"[" + b"{}," * 999 + b"{}" + b" " * (MAX_BYTES - 3_001) + b"]"
 

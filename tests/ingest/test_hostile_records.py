@@ -1,4 +1,4 @@
-"""Whoever may write to a topic that ingest reads cannot stop it: each record ends somewhere, the next one is read."""
+"""Hostile records on the topics that ingest reads: each ends with an outcome, and the next record is read."""
 
 import json
 import threading
@@ -72,7 +72,7 @@ def writer(broker: Settings) -> Iterator[ForeignProducer]:
 
 @pytest.mark.timeout(1_800)
 @pytest.mark.parametrize("count", [80, pytest.param(20_000, marks=pytest.mark.drill)])
-def test_each_hostile_record_of_a_raw_topic_is_put_aside_and_the_next_good_one_is_taken(
+def test_each_hostile_raw_record_is_quarantined_and_the_next_valid_one_is_admitted(
     ways: Gateway, writer: ForeignProducer, broker: Settings, count: int
 ) -> None:
     pair, log, kept = make_pair(broker), Log(broker, EVENTS.name), Log(broker, REJECTED.name)
@@ -187,7 +187,7 @@ def test_a_part_that_gave_up_leaves_the_others_at_work() -> None:
     assert not ending.is_alive()
 
 
-def test_what_the_broker_never_takes_is_put_aside_once_and_the_rest_is_sent_again() -> None:
+def test_a_record_that_the_broker_refuses_is_quarantined_once_and_the_others_are_resent() -> None:
     put_aside: list[Rejected] = []
     pending_writes = PendingWrites()
 

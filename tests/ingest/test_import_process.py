@@ -1,4 +1,4 @@
-"""An import as a separate process: it waits for an unavailable gateway, and can be interrupted."""
+"""An import as a separate process: it waits for an unavailable gateway, and can be interrupted and resumed."""
 
 import json
 import os

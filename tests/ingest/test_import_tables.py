@@ -1,4 +1,4 @@
-"""Tables through the gateway onto the log and into the directory."""
+"""Imports of tables through the gateway, onto the log and into the directory."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""What is under way is counted, and counted off whatever happens to it."""
+"""The in-flight limiter: bytes are counted, and released whatever the outcome."""
 
 import asyncio
 import threading
@@ -20,7 +20,7 @@ from services.runtime.kafka import KafkaError
         (asyncio.CancelledError(), asyncio.CancelledError),
     ],
 )
-def test_nothing_is_under_way_when_sending_raises(raised: BaseException, seen: type[BaseException]) -> None:
+def test_nothing_is_in_flight_when_sending_raises(raised: BaseException, seen: type[BaseException]) -> None:
     in_flight = InFlightLimiter(1_000, 1.0, threading.Event())
 
     async def send(_: OnStarted) -> Future[None]:

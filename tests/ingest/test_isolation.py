@@ -1,5 +1,5 @@
-"""Two tenants and two Zoom accounts of one of them, side by side: whatever is tried, none reaches another's
-relationships, neither to write into them nor to keep something from being written."""
+"""Isolation of two tenants, and of two Zoom accounts of one tenant: none can write into another's relationships or keep
+it from writing."""
 
 import json
 import time
@@ -111,7 +111,7 @@ def test_the_secret_of_one_account_opens_no_other(tools: Gateway, broker: Settin
 
 @pytest.mark.parametrize("tenant", ["acme", "globex"])
 @pytest.mark.parametrize("connection", ZOOMS)
-def test_no_token_speaks_for_a_connection_even_if_it_names_its_source(
+def test_no_token_can_write_under_the_source_of_a_connection(
     tools: Gateway, broker: Settings, log: Log, tenant: str, connection: str
 ) -> None:
     owner = "globex" if connection == "zoom_globex" else "acme"
@@ -164,7 +164,7 @@ def test_no_tenant_programme_or_key_in_an_event_reaches_out_of_the_token(
     assert log.growth() == 0
 
 
-def test_a_token_of_one_programme_cannot_speak_of_the_relationship_of_another(
+def test_a_token_of_one_programme_cannot_write_to_a_relationship_of_another(
     tools: Gateway, broker: Settings, log: Log
 ) -> None:
     pair = make_pair(broker)
@@ -206,7 +206,7 @@ def test_a_flood_of_one_tenant_makes_no_other_wait(tools: Gateway, broker: Setti
     assert time.monotonic() - began < PROMPT_SECONDS
 
 
-def test_nobody_gets_a_token_for_a_reserved_source(broker: Settings) -> None:
+def test_no_token_is_created_for_a_reserved_source(broker: Settings) -> None:
     command = ["token", "create", "--tenant", "acme", "--source", OURS]
 
     result = CliRunner().invoke(main, command, env={"RAPPORT_KAFKA": broker.kafka})

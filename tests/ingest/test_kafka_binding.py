@@ -20,7 +20,7 @@ def test_any_record_is_read_or_rejected_with_a_reason(
     assert isinstance(result, Parsed) or result.errors[0].reason
 
 
-def test_header_names_are_taken_in_any_case() -> None:
+def test_header_names_are_accepted_in_any_case() -> None:
     headers = [("Content-Type", b"application/json"), ("CE_id", "ü 1".encode()), ("trace", b"\xff")]
 
     assert read_record(headers, DATA) == Parsed(
@@ -43,7 +43,7 @@ def test_structured_mode_heeds_no_attributes_in_headers() -> None:
     assert read_record(headers, b'{"id": "1"}') == Parsed({"id": "1"})
 
 
-def test_a_header_without_a_value_says_nothing() -> None:
+def test_a_header_without_a_value_is_ignored() -> None:
     assert read_record([("ce_id", b"1"), ("ce_dataschema", None), ("content-type", None)], b"1") == Parsed(
         {"id": "1", "data": 1}
     )
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_rejected_where_it_breaks(
         "",
     ],
 )
-def test_a_content_type_that_we_do_not_read_is_rejected_and_told(content_type: str) -> None:
+def test_an_unsupported_content_type_is_rejected_and_reported(content_type: str) -> None:
     refused = read_record([("content-type", content_type.encode()), ("ce_id", b"1")], DATA)
 
     assert isinstance(refused, Rejected)

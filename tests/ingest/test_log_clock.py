@@ -1,4 +1,4 @@
-"""The gateway on the clock of the log, and the import of a history through it."""
+"""`RAPPORT_CLOCK=log`: the gateway, and the import of a history through it."""
 
 import gzip
 import json

@@ -1,4 +1,4 @@
-"""The running gateway answers whatever is sent to it as its own document says, and never with an error of ours."""
+"""The running gateway answers arbitrary requests as its OpenAPI document states, and never with a 500."""
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping

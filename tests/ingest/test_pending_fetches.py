@@ -1,4 +1,4 @@
-"""What waits to be fetched: folded, bounded, and found again after a restart."""
+"""Pending fetches: folded, bounded, and restored after a restart."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +13,7 @@ from services.ingest.flow.tools.statements import OpenedPayload
 from services.ingest.sources.google_calendar import TOOL, GoogleCalendarSettings
 from services.runtime.kafka import Partition, Record
 from services.runtime.settings import Settings
-from tests.ingest.following import Following, following
+from tests.ingest.fetching import Following, following
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis
 from tests.receiver import eventually
 
@@ -101,7 +101,7 @@ def test_more_than_is_remembered_is_put_aside_and_what_is_known_is_not(
     assert (refused.reason, known) == ("unresolved", None)
 
 
-def test_an_error_of_ours_is_told_and_the_next_is_fetched(google: Following, vendors: Vendors) -> None:
+def test_an_internal_error_is_logged_and_the_next_resource_is_fetched(google: Following, vendors: Vendors) -> None:
     pending = PendingFetches(google.fetcher)
     broken = fetch(google, 1)
     # Its connection has no settings of an API, which `sources` never lets happen.
@@ -132,5 +132,5 @@ def test_the_oldest_is_noted_and_read_again(oldest: int | None) -> None:
 
 
 @pytest.mark.parametrize("note", ["", "v2;waiting=3", "v1;waiting=-3", "v1;waiting=", "nonsense"])
-def test_a_note_of_another_version_says_nothing(note: str) -> None:
+def test_a_note_of_another_version_is_ignored(note: str) -> None:
     assert oldest_noted(note) is None

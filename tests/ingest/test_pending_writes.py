@@ -65,7 +65,7 @@ def test_what_cannot_even_be_sent_is_still_owed() -> None:
     assert len(tries) == 2
 
 
-def test_what_is_still_under_way_is_waited_for_and_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pending_write_is_awaited_and_not_sent_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_SECONDS", 0.01)
     pending_writes, under_way = PendingWrites(), Future[None]()
     pending_writes.add(under_way, never_again)

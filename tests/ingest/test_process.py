@@ -1,4 +1,4 @@
-"""The gateway as a process of its own: what it says and does while its broker is away, and how it ends."""
+"""The gateway as a separate process: logs and answers while its broker is away, and shutdown."""
 
 import json
 import os
@@ -33,7 +33,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def own_lines(file: Path) -> list[dict[str, Any]]:
-    """What Rapport says, not what a library says of a busy machine."""
+    """Return the log lines of Rapport, without those of libraries (which log on a busy machine)."""
     told = [json.loads(line) for line in file.read_text().splitlines()]
     return [line for line in told if line["logger"].startswith("services.")]
 

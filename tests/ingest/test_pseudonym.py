@@ -1,4 +1,4 @@
-"""Ids that may be text become digests under the key of their tenant."""
+"""Pseudonyms: ids that may be text become digests under the key of their tenant."""
 
 import pytest
 

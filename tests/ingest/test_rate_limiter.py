@@ -1,3 +1,5 @@
+"""The token bucket of a sender."""
+
 from services.ingest.gateway.limits import BURST_SECONDS, RateLimiter
 
 
@@ -27,14 +29,14 @@ def test_what_is_refused_costs_nothing() -> None:
     assert rate_limiter.consume("a", 5, 0.5) == 0
 
 
-def test_nobody_takes_from_another() -> None:
+def test_a_sender_does_not_consume_the_tokens_of_another() -> None:
     rate_limiter = RateLimiter(1)
     rate_limiter.consume("a", 1_000, 0.0)
 
     assert rate_limiter.consume("b", 1, 0.0) == 0
 
 
-def test_nobody_saves_up_for_ever() -> None:
+def test_unused_tokens_do_not_accumulate_for_ever() -> None:
     rate_limiter = RateLimiter(1)
     rate_limiter.consume("a", 1, 0.0)
 

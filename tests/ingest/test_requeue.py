@@ -1,4 +1,5 @@
-"""What lies in quarantine is listed, shown, exported and sent back, on the real topics."""
+"""`rapport ingest rejected` and `requeue`: listing, showing, exporting and resending dead letters, on the real
+topics."""
 
 import base64
 import json

@@ -1,4 +1,4 @@
-"""The sample programme, which a newcomer copies: valid, complete, true in what it says of defaults."""
+"""The sample programme that newcomers copy: valid, complete, and right about defaults."""
 
 from datetime import UTC, datetime
 from importlib.resources import files

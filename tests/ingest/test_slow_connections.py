@@ -1,4 +1,4 @@
-"""Connections that cost much and say little, against the server as it runs, with either parser."""
+"""Slow and idle connections against the running server, with either HTTP parser."""
 
 import asyncio
 import json
@@ -204,7 +204,7 @@ def test_a_header_that_says_two_things_is_refused_and_one_that_is_repeated_is_no
 
 @pytest.mark.parametrize("trailer", [b"Authorization: b", b"Content-Type: b"])
 def test_what_comes_behind_a_body_in_chunks_is_none_of_its_head(served: Served, trailer: bytes) -> None:
-    """RFC 9110, 6.5: whoever judged the head has not seen it."""
+    """RFC 9110, 6.5: trailers arrive after the head was verified."""
     whole = (
         HEAD
         + b"Authorization: a\r\nContent-Type: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n%s\r\n\r\n"
@@ -247,7 +247,7 @@ def test_a_body_that_trickles_in_is_ended(served: Served, framing: bytes, path: 
     assert seconds < PATIENCE_SECONDS
 
 
-def test_what_comes_too_slowly_is_told_so(served: Served) -> None:
+def test_a_slow_request_is_answered_408(served: Served) -> None:
     connection = served.connect(HEAD + b"Content-Length: 100\r\n\r\nhalf")
 
     answer = answer_of(connection)
@@ -266,7 +266,7 @@ def test_an_idle_connection_is_closed(served: Served) -> None:
     assert served.guard.number == 0
 
 
-def test_half_open_connections_keep_nobody_out(served: Served) -> None:
+def test_half_open_connections_lock_nobody_out(served: Served) -> None:
     crowd = [served.connect(HEAD) for _ in range(200)]
 
     answers = [served.ask() for _ in range(20)]
@@ -378,7 +378,7 @@ def test_a_large_head_is_refused_while_it_comes(served: Served, head: bytes) -> 
     [b"a:b\r\n" * (MAX_HEAD_LINES + 1), b"X-Large: " + b"x" * MAX_HEAD_BYTES + b"\r\n"],
     ids=["lines", "long"],
 )
-def test_a_head_that_is_a_little_too_large_is_told_so(served: Served, before: bytes, lines: bytes) -> None:
+def test_a_slightly_too_large_head_is_answered_431(served: Served, before: bytes, lines: bytes) -> None:
     connection = served.connect(before)
     if before:
         assert b" 200 OK" in answer_of(connection)
@@ -503,7 +503,7 @@ def test_a_body_whose_length_is_told_twice_is_refused_and_the_connection_ended(
     assert is_ended(connection)
 
 
-def test_an_answer_that_nobody_takes_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_response_that_is_not_read_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.runtime.http.connection_guard.UNREAD_SECONDS", 1.0)
     running = started(H11Protocol)
 
@@ -525,7 +525,7 @@ def eventually_none(number: Callable[[], int]) -> None:
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS, ids=NAMES)
-def test_a_stop_waits_for_nobody_who_is_slow(protocol: type, patient: ConnectionLimits) -> None:
+def test_a_stop_does_not_wait_for_slow_connections(protocol: type, patient: ConnectionLimits) -> None:
     running = started(protocol, patient)
     running.ask()
     for sent in (b"", HEAD, HEAD + b"Content-Length: 9\r\n\r\n", HEAD + b"Transfer-Encoding: chunked\r\n\r\n1\r\n"):
@@ -558,7 +558,7 @@ def test_an_answer_does_not_wait_for_acknowledgements(served: Served) -> None:
     assert sorted(took)[10] < 0.03
 
 
-def test_a_connection_that_says_nothing_is_ended(served: Served) -> None:
+def test_a_connection_without_a_request_is_closed(served: Served) -> None:
     connection = served.connect()
 
     assert is_ended(connection)

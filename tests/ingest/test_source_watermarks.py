@@ -1,4 +1,4 @@
-"""How far every source has spoken, written at a bounded rate."""
+"""Watermarks of sources: the latest event time of each, written at a bounded rate."""
 
 import threading
 import uuid

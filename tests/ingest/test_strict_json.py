@@ -1,3 +1,5 @@
+"""The JSON parser: duplicate names, huge numbers and other traps are refused."""
+
 import time
 
 import pytest
@@ -35,7 +37,7 @@ def test_json_is_read() -> None:
         (b"[" * 100_000, "is nested too deeply"),
     ],
 )
-def test_a_trap_is_told_in_words(raw: bytes, words: str) -> None:
+def test_invalid_json_is_reported_with_a_reason(raw: bytes, words: str) -> None:
     assert fault(raw) == words
 
 

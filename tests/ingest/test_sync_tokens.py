@@ -1,4 +1,4 @@
-"""The topic of sync tokens: the last word on a calendar counts, and what cannot be read is asked for anew."""
+"""The topic of sync tokens: the latest record of a calendar counts, and an unreadable one leads to a full sync."""
 
 from collections.abc import Iterator
 from uuid import uuid4
@@ -10,7 +10,7 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.flow.tools.fetched_resources import SyncTokens
 from services.runtime.kafka import Producer, read_to_end
 from services.runtime.settings import Settings
-from tests.ingest.following import SUNDAY
+from tests.ingest.fetching import SUNDAY
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def test_the_last_token_of_each_calendar_counts(
 
     again = SyncTokens(broker, producer)
 
-    kept = [again.of(connection_scope, calendar) for calendar in "abc"]
+    kept = [again.find(connection_scope, calendar) for calendar in "abc"]
     assert [one and one.token for one in kept] == ["3", "2", None]
-    assert again.of(ConnectionScope("globex", None, "google_calendar", connection_scope.connection), "a") is None
+    assert again.find(ConnectionScope("globex", None, "google_calendar", connection_scope.connection), "a") is None
 
 
 @pytest.mark.parametrize("value", [b"no token", b"{}", None])
@@ -49,4 +49,4 @@ def test_a_token_that_cannot_be_read_is_none(
     ]
     producer.send(SYNC_TOKENS.name, key, value).get(60)
 
-    assert SyncTokens(broker, producer).of(connection_scope, "a") is None
+    assert SyncTokens(broker, producer).find(connection_scope, "a") is None

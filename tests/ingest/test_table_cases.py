@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from services.ingest.__main__ import main
 from services.runtime.strict_yaml import documents
 from tests.ingest.test_cases import CASES, assert_told, events, statements, told, tried
-from tests.ingest.test_further_cases import FurtherCase
+from tests.ingest.test_documented_cases import FurtherCase
 
 (_TABLE,) = documents(CASES / "tables.yaml")
 ALL = TypeAdapter(list[FurtherCase]).validate_python(_TABLE)

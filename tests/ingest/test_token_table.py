@@ -1,3 +1,5 @@
+"""The table of tokens, and tokens that cannot be read."""
+
 import json
 import threading
 from datetime import UTC, datetime
@@ -32,7 +34,7 @@ def test_the_last_record_of_a_token_counts() -> None:
     assert authenticate(SECRET, table(None, saved).tokens) == TOKEN
 
 
-def test_a_token_that_cannot_be_read_grants_nothing_and_harms_nobody() -> None:
+def test_an_unreadable_token_grants_nothing_and_affects_no_other() -> None:
     saved = TOKEN.model_dump_json().encode()
 
     assert authenticate(SECRET, table(saved, b"no token").tokens) is None

@@ -1,4 +1,4 @@
-"""What tools send over HTTP: who is believed, what is kept of it, and what is answered."""
+"""Requests of tools over HTTP: verification, redaction and responses."""
 
 import json
 import socket
@@ -74,7 +74,7 @@ def test_what_people_wrote_is_cut_before_anything_is_stored(tools: Gateway, raw:
     assert ("topic" in kept, kept["participant"]["email"]) == (False, "ada@example.com")
 
 
-def test_a_slack_message_leaves_no_word_of_it(tools: Gateway, broker: Settings) -> None:
+def test_no_text_of_a_slack_message_is_stored(tools: Gateway, broker: Settings) -> None:
     log = Log(broker, raw_topic("slack"))
     message = {"type": "message", "channel": "C1", "user": "U1", "text": "dear diary", "ts": "1772445600.000100"}
     body = json.dumps({"type": "event_callback", "event_id": "Ev1", "event_time": 1772445600, "event": message})
@@ -101,7 +101,7 @@ def test_a_handshake_is_answered_and_not_recorded(tools: Gateway, raw: Log) -> N
     assert raw.growth() == 0
 
 
-def test_whoever_does_not_prove_it_is_not_heard(tools: Gateway, raw: Log) -> None:
+def test_an_unverified_request_is_refused(tools: Gateway, raw: Log) -> None:
     body = json.dumps(zoom("started", meeting_id())).encode()
     target = url(tools, "zoom", "zoom_acme")
     old = sign_zoom(body, SECRETS["zoom_acme"], round(time.time()) - 301)
@@ -261,7 +261,7 @@ def test_requests_are_counted_by_tool(tools: Gateway) -> None:
     )
 
 
-def test_readiness_tells_of_each_part(tools: Gateway) -> None:
+def test_readiness_reports_each_part(tools: Gateway) -> None:
     status, said = tools.readiness()
 
     assert status == 200

@@ -1,4 +1,4 @@
-"""What becomes of what tools said: events of the right pair, nothing, or a record in quarantine."""
+"""Records of tools become events of the right pair, are ignored, or are quarantined."""
 
 import json
 from collections.abc import Iterator
@@ -58,9 +58,7 @@ def texts(record: Record) -> dict[str, str]:
     return {name: value.decode(errors="replace") for name, value in record.headers}
 
 
-def test_a_pair_that_meets_on_zoom_is_seen_and_no_name_of_theirs_is_told(
-    tools: Gateway, broker: Settings, log: Log
-) -> None:
+def test_a_pair_that_meets_on_zoom_is_recorded_without_names(tools: Gateway, broker: Settings, log: Log) -> None:
     pair, meeting = make_pair(broker), meeting_id()
 
     for told in (
@@ -83,7 +81,7 @@ def test_a_pair_that_meets_on_zoom_is_seen_and_no_name_of_theirs_is_told(
     assert "@" not in json.dumps(of(pair, log))
 
 
-def test_a_repeat_of_the_tool_says_nothing_twice(tools: Gateway, broker: Settings, log: Log) -> None:
+def test_a_repeat_of_the_tool_emits_nothing_twice(tools: Gateway, broker: Settings, log: Log) -> None:
     pair, meeting = make_pair(broker), meeting_id()
     both = [zoom(JOINED, meeting, pair.mentor), zoom(JOINED, meeting, pair.mentee)]
 

@@ -89,7 +89,7 @@ def test_an_event_is_traced_with_its_position_and_results(gateway: Gateway) -> N
     assert trace(SOURCE, worded["id"]).exit_code == 1
 
 
-def test_an_unknown_event_says_where_else_to_look(gateway: Gateway) -> None:
+def test_an_unknown_event_is_reported_with_a_hint(gateway: Gateway) -> None:
     nowhere = trace(SOURCE, uuid4().hex)
 
     assert (nowhere.exit_code, "no such event is on the log" in nowhere.stderr) == (1, True)

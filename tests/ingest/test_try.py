@@ -1,4 +1,4 @@
-"""What a payload would become, shown without sending anything."""
+"""`rapport ingest try`: the result of a payload without sending it."""
 
 import json
 import os
@@ -125,7 +125,7 @@ def test_the_outcome_of_a_meeting_is_shown_when_it_is_over(meeting: list[Path], 
     assert "when the meetings are over" not in short.stdout
 
 
-def test_a_session_without_an_outcome_says_why(tmp_path: Path, meeting: list[Path], roster: Path) -> None:
+def test_a_session_without_an_outcome_has_a_reason(tmp_path: Path, meeting: list[Path], roster: Path) -> None:
     at_once = by(left(), "ben")
     at_once["payload"]["object"]["participant"]["leave_time"] = joined()["payload"]["object"]["participant"][
         "join_time"
@@ -166,7 +166,7 @@ def test_a_duplicate_is_reported_once_as_the_log_holds_it_once(meeting: list[Pat
     assert len(events) == len(set(events)) == 3
 
 
-def test_what_is_ignored_or_rejected_says_why(tmp_path: Path) -> None:
+def test_an_ignored_or_rejected_payload_has_a_reason(tmp_path: Path) -> None:
     unused = run("zoom", payload(tmp_path, "a", {"event": "meeting.unheard_of", "event_ts": 1, "payload": {}}))
     broken = run("zoom", payload(tmp_path, "b", "{broken"))
     in_json = told(run("zoom", payload(tmp_path, "c", "{broken"), "--json"))

@@ -1,5 +1,5 @@
-"""Webhooks as their vendors document them and as tools of one's own send them (`webhooks.yaml` in
-`tests/ingest/cases`, made of the bases of `further.yaml`), and what is right for each."""
+"""Webhooks as vendors document them and as in-house tools send them (`webhooks.yaml` in `tests/ingest/cases`, which
+extends `further.yaml`), with the expected results."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from services.runtime.strict_yaml import documents
 from tests.ingest.test_cases import CASES, assert_told, events, told, tried
-from tests.ingest.test_further_cases import FurtherCase
+from tests.ingest.test_documented_cases import FurtherCase
 
 (_TABLE,) = documents(CASES / "webhooks.yaml")
 ALL = TypeAdapter(list[FurtherCase]).validate_python(_TABLE)
@@ -26,7 +26,7 @@ def test_what_a_webhook_becomes_is_right(case: FurtherCase, tmp_path: Path) -> N
 
 
 def test_of_what_is_chosen_from_a_list_only_words_of_the_settings_are_kept(tmp_path: Path) -> None:
-    """An answer that the settings do not name may be anybody's words, so that nothing of it is told on."""
+    """An answer that the settings do not name may be free text: nothing of it is stored."""
     case = next(one for one in ALL if "chosen from a list" in one.case)
 
     payloads = tried(case.as_case(tmp_path))

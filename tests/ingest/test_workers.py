@@ -1,4 +1,4 @@
-"""Several gateway processes on one port: they serve, are ready and end together."""
+"""Several gateway processes on one port: they serve, become ready and end as one."""
 
 import json
 import os
@@ -139,7 +139,7 @@ def _recorded(metrics: str) -> float:
     return sum(float(line.removeprefix(start)) for line in metrics.splitlines() if line.startswith(start))
 
 
-def test_a_worker_that_dies_ends_all_and_the_reason_is_told(broker: Settings, tmp_path: Path) -> None:
+def test_a_worker_that_dies_ends_all_and_the_reason_is_printed(broker: Settings, tmp_path: Path) -> None:
     with parent(broker, tmp_path) as one:
         first, second = one.pids()
 

@@ -144,7 +144,7 @@ def write_people(broker: Settings, people: Iterable[Participant]) -> None:
 
 @dataclass
 class DirectoryLog(Log):
-    """What has become of people since this object was made: whenever it is asked, all that is said is merged."""
+    """The records of the directory since this object was created. A read waits until all statements are merged."""
 
     topic: str = DIRECTORY.name
 
@@ -161,7 +161,7 @@ class DirectoryLog(Log):
 
 
 def await_merged(broker: Settings) -> None:
-    """All that is said of people until now is in the directory."""
+    """Wait until all statements so far are in the directory."""
     with open_reader(broker, [DIRECTORY_STATEMENTS.name]) as reader:
         (end,) = reader.end_offsets(sorted(reader.assignment())).values()
 
@@ -172,11 +172,11 @@ def await_merged(broker: Settings) -> None:
                 progress = load(ProgressRecord, record.value or b"").next_offset
         return progress
 
-    eventually(lambda: reached() >= end, what="what is said of people to be in the directory")
+    eventually(lambda: reached() >= end, what="statements about people to be in the directory")
 
 
 def await_followed(broker: Settings) -> None:
-    """All that is on the log is projected and followed: whoever meets before that is a stranger."""
+    """Wait until the complete log is projected and followed: until then, participants are strangers."""
     assert ProjectionFollower(broker, Projection(), Health()).read_once(60), "nothing projects the log"
     time.sleep(FOLLOWED_SECONDS)
 

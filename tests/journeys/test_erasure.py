@@ -61,9 +61,9 @@ def test_an_erased_person_is_forgotten_everywhere(whole: System) -> None:
     eventually(lambda: _days(whole) == _days_of_one(whole), what="days of one")
     eventually(lambda: _people(whole) == {"acme/p-ben", "acme/p-cat", "acme/p-dan"}, what="the directory without them")
     roster = projection_now(_settings(whole)).roster
-    assert roster.ever("acme", "p-ada") == roster.ever("acme", "p-ben") == ()
+    assert roster.all_relationships("acme", "p-ada") == roster.all_relationships("acme", "p-ben") == ()
     assert roster.participant("acme", "zoom", Person(address="p-ada@example.com")) is None
-    assert roster.ever("acme", "p-cat") == ("kept",)
+    assert roster.all_relationships("acme", "p-cat") == ("kept",)
     facts = stored(_settings(whole), Topics()).states["acme/gone"].facts
     assert {key.kind for key in facts} == {FactKind.ERASED}
     assert all(_rows(whole, "kept")[table] >= count for table, count in before.items())

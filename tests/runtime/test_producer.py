@@ -163,7 +163,7 @@ def test_the_refused_record_is_reported_even_if_more_is_sent_long_after_its_batc
 
     for number, key in enumerate([b"a", None, b"b"]):
         together.send(OutgoingRecord(topic, b"%d" % number, key, []))
-    together.hand_over()
+    together.submit_pending()
     until = time.monotonic() + ACKNOWLEDGED_SECONDS
     while len(troubles) < 2 and time.monotonic() < until:
         time.sleep(0.05)
@@ -202,7 +202,7 @@ def test_a_batch_that_is_split_repeatedly_has_each_record_once_and_settles_each(
             value = b"%d " % (first * 60 + number) + NOISE[number * 500 : number * 500 + 500]
             together.send(OutgoingRecord(topic, value, b"a key", [], 0))
             if number % 7 == 0:
-                together.hand_over()
+                together.submit_pending()
         together.close()
         sending.append(together)
         time.sleep(0.1)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import click
 
-from services.ingest.console import command_settings, explained
+from services.ingest.console import command_settings, report_errors
 from services.ingest.flow.connections_reload import ReloadRefusedError, ask_to_reload
-from services.ingest.sources.connections import POLL_SECONDS, ConnectionsError, listed, load_connections
+from services.ingest.sources.connections import POLL_SECONDS, ConnectionsError, describe_connections, load_connections
 
 UNSET = "RAPPORT_INGEST_CONNECTIONS is not set: it names the file, for the processes of ingest and for this command"
 NO_PROCESS = (
@@ -26,7 +26,7 @@ def connections() -> None:
 def check(file: Path | None) -> None:
     """Read FILE (default: RAPPORT_INGEST_CONNECTIONS) and its secrets as ingest does at its start, and list the
     connections. Exits with 1 and lists every fault if ingest would not start."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         named = file or settings.ingest_connections
         if named is None:
@@ -35,7 +35,7 @@ def check(file: Path | None) -> None:
             loaded = load_connections(named, os.environ, settings.ingest_digest_key.get_secret_value())
         except ConnectionsError as wrong:
             raise click.ClickException(str(wrong)) from wrong
-    for line in listed(loaded):
+    for line in describe_connections(loaded):
         click.echo(line)
 
 
@@ -47,7 +47,7 @@ def reload_() -> None:
     the file: that process keeps its previous connections, and those after it are not asked. A process reads its
     environment variables only when it starts: put secrets that change into files.
     """
-    with explained():
+    with report_errors():
         settings = command_settings()
         if settings.ingest_connections is None:
             raise click.ClickException(UNSET)

@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.console import command_settings, explained, print_columns
-from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, shown
+from services.ingest.console import command_settings, print_columns, report_errors
+from services.ingest.domain.dead_letters import DeadLetter, DeadLetterFilter, harmless, preview
 from services.ingest.flow.dead_letters import read_rejected, requeue_dry_run, requeued_keys
 from services.ingest.flow.dead_letters import requeue as send_again
 from services.ingest.importing.cell_formats import InvalidCellError, instant
@@ -76,7 +76,7 @@ def rejected() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON per line.")
 def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401 (as click has parsed them)
     """List rejected records, the newest first. `show` and `requeue` take the values under ORIGIN."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         done = requeued_keys(settings)
         found = nlargest(limit, read_rejected(settings, filter_from(options)), key=lambda one: one.since)
@@ -97,7 +97,7 @@ def list_(*, limit: int, as_json: bool, **options: Any) -> None:  # noqa: ANN401
 @click.option("--json", "as_json", is_flag=True)
 def show(origin: str, *, as_json: bool) -> None:
     """Show one rejected record with its bytes and headers. ORIGIN is topic/partition/offset, as in `list`."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         one = next(read_rejected(settings, DeadLetterFilter(keys=frozenset({origin}))), None)
         if one is None:
@@ -109,8 +109,8 @@ def show(origin: str, *, as_json: bool) -> None:
     click.echo(f"{one.key}, set aside {to_rfc3339(one.since)}, {state}")
     click.echo(harmless(f"{one.reason}: {one.detail}"))
     for name, value in one.headers:
-        click.echo(f"  {harmless(name)}: {shown(value, LONGEST_DETAIL)}")
-    click.echo(shown(one.value, MAX_SHOWN))
+        click.echo(f"  {harmless(name)}: {preview(value, LONGEST_DETAIL)}")
+    click.echo(preview(one.value, MAX_SHOWN))
 
 
 @rejected.command()
@@ -122,7 +122,7 @@ def export(*, file: TextIO, **options: Any) -> None:  # noqa: ANN401 (as click h
     The file holds personal data as tools sent them.
     """
     count = 0
-    with explained():
+    with report_errors():
         for one in read_rejected(command_settings(), filter_from(options)):
             file.write(json.dumps(_summary(one) | _content(one)) + "\n")
             count += 1
@@ -162,7 +162,7 @@ def requeue(*, origins: tuple[str, ...], dry_run: bool, **options: Any) -> None:
     a new rejected record; a record is never sent again twice.
     """
     chosen = filter_from(options | {"reasons": options["reasons"] or (() if origins else DEFAULT_REASONS)}, origins)
-    with explained():
+    with report_errors():
         settings = command_settings()
         done = requeue_dry_run(settings, chosen) if dry_run else send_again(settings, chosen, datetime.now(UTC))
     parts = [f"{done.again} {'would be sent again' if dry_run else 'sent again'}"]

@@ -15,7 +15,7 @@ from schemas.directory import DirectoryStatement
 from schemas.events import OfPartition, partition_key
 from schemas.primitives import to_rfc3339
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS, EVENTS
-from services.ingest.console import command_settings, explained
+from services.ingest.console import command_settings, report_errors
 from services.ingest.domain.people.roster import Roster
 from services.ingest.flow.log_reading import event_or_none, log_end
 from services.ingest.importing.run import HEAL_COMMAND, heal
@@ -116,7 +116,7 @@ def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **optio
     request = _ErasureRequest(**options)
     if bool(request.participant) == bool(request.relationships):
         raise click.UsageError("name either --participant or --relationship")
-    with explained():
+    with report_errors():
         settings = command_settings()
         erasable = read_erasable(settings, request.tenant)
         relationships = _relationships(erasable, request)
@@ -140,7 +140,7 @@ def erase(*, yes: bool, heals: bool, url: str | None, token: str | None, **optio
 def _relationships(erasable: Erasable, request: _ErasureRequest) -> list[str]:
     """Return those that are not erased yet. Raises ClickException for a name that does not exist."""
     if request.participant:
-        found = list(erasable.roster.ever(erasable.tenant, request.participant))
+        found = list(erasable.roster.all_relationships(erasable.tenant, request.participant))
         if not found and request.participant not in erasable.people:
             raise click.ClickException(f"there is no participant {request.participant!r} of {request.tenant}")
         return found

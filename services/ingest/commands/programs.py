@@ -14,7 +14,7 @@ from schemas.events import partition_key, to_json
 from schemas.primitives import FIRST_YEAR, to_rfc3339
 from schemas.programs import Programme
 from schemas.topics import EVENTS, PROGRAMS
-from services.ingest.console import command_settings, explained, write, write_to_all
+from services.ingest.console import command_settings, report_errors, write, write_to_all
 from services.ingest.domain.profile_versions import (
     Present,
     changes_past_scores,
@@ -70,7 +70,7 @@ def apply(file: Path) -> None:
     profile begins at least an hour from now (RAPPORT_CLOCK=log: from the end of the log). A version in force never
     changes.
     """
-    with explained():
+    with report_errors():
         settings = command_settings()
         existing, present = held(settings), _present(settings)
         try:
@@ -108,7 +108,7 @@ def apply(file: Path) -> None:
 def upgrade() -> None:
     """Write the profiles of all programmes to the log. Needed once, where programmes were applied by a version that did
     not write profiles as events. A repeat changes nothing."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         existing = held(settings)
         _warn_of_unreadable(existing)

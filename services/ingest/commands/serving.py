@@ -13,12 +13,12 @@ from importlib import import_module
 import click
 
 from services.ingest import service
-from services.ingest.console import explained, quiet_settings
+from services.ingest.console import quiet_settings, report_errors
 from services.ingest.flow.people.projected_topics import ProjectionLag
 from services.ingest.flow.people.projector import projector
 from services.ingest.flow.supervise import supervise
 from services.ingest.settings import IngestSettings
-from services.ingest.sources.connections import ConnectionsError, listed
+from services.ingest.sources.connections import ConnectionsError, describe_connections
 from services.ingest.sources.tool import Connection
 from services.ingest.workers import inherited, serve_in_workers
 from services.runtime import log
@@ -91,7 +91,7 @@ def _run(
         click.echo(f"rapport ingest: {problem}", err=True)
         sys.exit(2)
     if check:
-        click.echo("\n".join([describe(settings), *listed(connections)]))
+        click.echo("\n".join([describe(settings), *describe_connections(connections)]))
         return
     log.configure(settings, "ingest")
     # Large bodies are parsed on threads: the event loop gets the interpreter back ten times as fast as by default.
@@ -117,7 +117,7 @@ def project() -> None:
     """Project the log into mentoring.roster and mentoring.bookings, and statements about people into
     mentoring.directory, once: for a log that is older than these topics. `rapport ingest work` does the same
     continuously, and may run at the same time. An interrupted run continues where it stopped."""
-    with explained(), on_signal() as stop:
+    with report_errors(), on_signal() as stop:
         settings, began = quiet_settings(), time.monotonic()
         with closing(ProjectionLag(settings)) as lag, projector(settings, Health(), stop) as parts:
             supervise({**parts, "progress": partial(_report_progress, lag, stop)}, stop)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from schemas.primitives import to_rfc3339
 from schemas.tokens import Token, hashed, secret_of
 from schemas.topics import TOKENS
-from services.ingest.console import command_settings, explained, print_columns, write
+from services.ingest.console import command_settings, print_columns, report_errors, write
 from services.ingest.domain.scope import RESERVED
 from services.ingest.domain.verdict import explain
 from services.ingest.flow.tokens import read_tokens
@@ -31,7 +31,7 @@ def token() -> None:
 def create(token_id: str | None, **scopes: object) -> None:
     """Create a token and print its secret, once, on standard output; running gateways accept it within a
     second or so."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         name = token_id or f"t{secrets.token_hex(5)}"
         secret = secret_of(Token, name, secrets.token_hex(RANDOM_BYTES))
@@ -46,7 +46,7 @@ def create(token_id: str | None, **scopes: object) -> None:
 @token.command("list")
 def show() -> None:
     """List the tokens, without their secrets, which are not stored."""
-    with explained():
+    with report_errors():
         tokens = read_tokens(command_settings())
     rows = [("ID", "TENANT", "STATE", "ADMIN", "CREATED", "PROGRAMMES", "SOURCES")]
     for one in tokens.values():
@@ -61,7 +61,7 @@ def show() -> None:
 @click.argument("token_id", metavar="ID")
 def revoke(token_id: str) -> None:
     """Revoke a token; running gateways refuse it within about a second."""
-    with explained():
+    with report_errors():
         settings = command_settings()
         existing = read_tokens(settings).get(token_id)
         if existing is None:

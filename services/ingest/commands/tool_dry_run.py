@@ -17,14 +17,14 @@ from schemas.topics import DIRECTORY_STATEMENTS, EVENTS, raw_topic
 from services.ingest.domain.activity import Activity, Pointer
 from services.ingest.domain.admission import Clock
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold, SessionKey
-from services.ingest.domain.people.participants import is_same, merged
+from services.ingest.domain.people.participants import apply_statement, is_same
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.allow_list import cut_paths
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected, explain
-from services.ingest.flow.attendance import admitted_outcome
+from services.ingest.flow.attendance import admit_outcome
 from services.ingest.flow.event_writer import EventWriter
-from services.ingest.flow.tools.statements import DirectoryStatementWriter, Statements, opened
+from services.ingest.flow.tools.statements import DirectoryStatementWriter, Statements, open_payloads
 from services.ingest.sources.connections import ConnectionsError, load_connections
 from services.ingest.sources.tool import Connection, Received, Tool
 from services.runtime.kafka import OutgoingRecord, Record
@@ -52,7 +52,7 @@ class InMemoryLog:
         assert outgoing.topic == DIRECTORY_STATEMENTS.name, "a dry run writes events and statements about people"
         statement = DirectoryStatement.model_validate_json(value)
         existing = self._find_participant(statement.tenant, statement.id)
-        found = merged(statement, existing)
+        found = apply_statement(statement, existing)
         if isinstance(found, Participant) and not is_same(found, existing):
             self._participants.append(found)
 
@@ -76,7 +76,7 @@ class _CompletedWrites:
         self._log.write(outgoing)
         return 0
 
-    def hand_over(self) -> None:
+    def submit_pending(self) -> None:
         """Nothing to do: each record is written at once."""
 
     def close(self) -> None:
@@ -132,7 +132,7 @@ class ToolDryRun:
         self._connection, self._projection, self._now = connection, projection, now
         self._log = InMemoryLog(projection.roster.registered if projection else lambda *_: None)
         self._event_writer = EventWriter(self._log, MAX_REMEMBERED)
-        self._fold = AttendanceFold(projection.bookings.expected) if projection else None
+        self._fold = AttendanceFold(projection.bookings.expected_booking) if projection else None
         self._records = 0
 
     def request(self, body: bytes, headers: Mapping[str, str]) -> Iterator[PayloadResult]:
@@ -151,12 +151,12 @@ class ToolDryRun:
 
     def record(self, record: Record, cut: tuple[str, ...] = ()) -> Iterator[PayloadResult]:
         """Yield a result for every payload of a record of the tool's raw topic."""
-        payloads = opened(record, {self._connection.connection_scope.connection: self._connection})
+        payloads = open_payloads(record, {self._connection.connection_scope.connection: self._connection})
         if isinstance(payloads, Rejected):
             yield PayloadResult(refusal=payloads, cut=cut)
             return
         for payload in payloads:
-            match payload.translated():
+            match payload.translate():
                 case Pointer() as pointer:
                     yield PayloadResult(pointer=pointer, cut=cut)
                 case Ignored() | Rejected() as refusal:
@@ -171,7 +171,7 @@ class ToolDryRun:
         undecided = tuple(self._fold.undecided())
         for raw in self._fold.advance(END_OF_TIME):
             clock = Clock(max(self._now, datetime.fromisoformat(str(raw["time"]))))
-            verdict = admitted_outcome(raw, clock)
+            verdict = admit_outcome(raw, clock)
             assert not isinstance(verdict, Rejected), verdict
             self._event_writer.record(verdict.event)
         outcomes, _ = self._log.drain()
@@ -251,10 +251,10 @@ class _PlaceholderSecrets(dict[str, str]):
 
 def _configured_connection(tool: Tool, file: Path, name: str | None) -> Connection:
     try:
-        known = load_connections(file, _PlaceholderSecrets(), PLACEHOLDER_KEY)
+        loaded = load_connections(file, _PlaceholderSecrets(), PLACEHOLDER_KEY)
     except ConnectionsError as broken:
         raise ConnectionChoiceError(str(broken)) from broken
-    of_tool = {key: one for key, one in known.items() if one.tool.name == tool.name}
+    of_tool = {key: one for key, one in loaded.items() if one.tool.name == tool.name}
     chosen = name or next(iter(of_tool), "") if len(of_tool) == 1 else name
     if not chosen or chosen not in of_tool:
         raise ConnectionChoiceError(

@@ -16,7 +16,7 @@ from schemas.events import OfPartition
 from schemas.primitives import to_rfc3339
 from schemas.topics import ALERTS, EVENTS, RAW_CLOUDEVENTS, SCORES
 from services.ingest.commands.tool_dry_run import Refusal, StatementResult, ToolDryRun
-from services.ingest.console import explained, quiet_settings
+from services.ingest.console import quiet_settings, report_errors
 from services.ingest.domain.cloudevents import Parsed, read_record
 from services.ingest.domain.dead_letters import RAW_TOPICS, DeadLetterFilter, harmless
 from services.ingest.domain.ids import pseudonym_of
@@ -56,7 +56,7 @@ class EventTrace:
     def __init__(self, settings: IngestSettings, clickhouse: ClickHouse) -> None:
         self._settings, self._clickhouse = settings, clickhouse
 
-    def of(self, event: EventName) -> Iterator[TraceStep]:
+    def steps(self, event: EventName) -> Iterator[TraceStep]:
         """Yields nothing if the event is not on the log, as far as the warehouse has read it."""
         key = self._settings.ingest_digest_key.get_secret_value()
         # The id as it was sent, and its pseudonym, which the log has instead if the id may be text.
@@ -121,12 +121,12 @@ def trace(*, event: tuple[str, ...], payload: str | None, tenant: str, as_json: 
     if (len(event) == 2) == (payload is not None) or len(event) not in {0, 2}:  # noqa: PLR2004 (source and id)
         raise click.UsageError("give SOURCE and ID, or --payload ORIGIN")
     found = False
-    with explained(), closing(ClickHouse(settings := quiet_settings())) as clickhouse:
+    with report_errors(), closing(ClickHouse(settings := quiet_settings())) as clickhouse:
         event_trace = EventTrace(settings, clickhouse)
         steps = (
             _trace_payload(settings, event_trace, payload)
             if payload
-            else event_trace.of(EventName(event[0], event[1], tenant))
+            else event_trace.steps(EventName(event[0], event[1], tenant))
         )
         try:
             for step in steps:
@@ -157,7 +157,9 @@ def _trace_payload(settings: IngestSettings, event_trace: EventTrace, origin: st
         if isinstance(one, TraceStep):
             yield one
         else:
-            yield from list(event_trace.of(one)) or [TraceStep("event", "", f"{one.source} {one.id} is not on the log")]
+            yield from list(event_trace.steps(one)) or [
+                TraceStep("event", "", f"{one.source} {one.id} is not on the log")
+            ]
 
 
 CONNECTION = "connection"

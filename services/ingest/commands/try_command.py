@@ -22,7 +22,7 @@ from services.ingest.commands.tool_dry_run import (
     TryOptions,
     choose_connection,
 )
-from services.ingest.console import explained, quiet_settings
+from services.ingest.console import quiet_settings, report_errors
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.dead_letters import harmless
@@ -58,7 +58,7 @@ def try_(*, tool: str, files: tuple[Path, ...], as_json: bool, **options: Any) -
     the statements. Exits with 1 if anything is rejected.
     """
     now, names = datetime.now(UTC), ("connections", "connection", "settings", "tenant")
-    with explained():
+    with report_errors():
         try:
             connection = choose_connection(TOOLS[tool], TryOptions(**{name: options[name] for name in names}))
         except ConnectionChoiceError as missing:

@@ -233,14 +233,14 @@ def admit(
     key = {"partitionkey": f"{scope.tenant}/{given.get('subject')}"[:LONGEST_KEY]}
     if given["type"] == CLOCK_REACHED:
         key = {}
-    event = _validated({"tenant": scope.tenant, **key, **given, "recordedtime": clock.now_text})
+    event = _validate({"tenant": scope.tenant, **key, **given, "recordedtime": clock.now_text})
     if isinstance(event, Rejected):
         return event
     refused = _scope_refusal(event, scope, program_of) or _content_refusal(event, given, clock)
     return refused or Admitted(_with_recorded_time(event, clock), len(normal) - len(given))
 
 
-def _validated(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
+def _validate(attributes: Mapping[str, object]) -> MentoringEvent | Rejected:
     try:
         # Back to text: a strict model reads times and tuples only from JSON.
         try:
@@ -300,12 +300,12 @@ def _scope_refusal(event: MentoringEvent, scope: Scope, program_of: ProgramOf) -
     # A relationship belongs to the programme that started it, whichever programme the event names.
     if (program_of(event.tenant, event.subject) or event.program) not in scope.programs:
         if event.type == "mentoring.relationship.started.v1":
-            return started_elsewhere()
+            return reject_started_elsewhere()
         return rejected("forbidden", "subject", "this sender may not speak for the programme of this relationship")
     return None
 
 
-def started_elsewhere() -> Rejected:
+def reject_started_elsewhere() -> Rejected:
     """Does not name the other programme, which this sender may not learn."""
     return rejected(
         "conflict",

@@ -181,10 +181,10 @@ def _with_json_data(event: Mapping[str, object]) -> Mapping[str, object] | Rejec
         return members
     if "datacontenttype" in members:
         members["datacontenttype"] = JSON
-    return _decoded(members) if ENCODED in members else members
+    return _decode_data(members) if ENCODED in members else members
 
 
-def _decoded(members: dict[str, object]) -> Mapping[str, object] | Rejected:
+def _decode_data(members: dict[str, object]) -> Mapping[str, object] | Rejected:
     if "data" in members:
         return rejected("invalid", ENCODED, "data is there too; an event has one of them")
     encoded = members.pop(ENCODED)

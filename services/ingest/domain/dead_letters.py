@@ -70,8 +70,8 @@ class DeadLetter:
 
     def again(self) -> tuple[tuple[str, bytes], ...]:
         """The headers to requeue it with."""
-        kept = tuple((name, value) for name, value in self.headers if name != REQUEUED_FROM)
-        return (*kept, (REQUEUED_FROM, self.key.encode()))
+        storable = tuple((name, value) for name, value in self.headers if name != REQUEUED_FROM)
+        return (*storable, (REQUEUED_FROM, self.key.encode()))
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class DeadLetterFilter:
         )
 
 
-def quarantined(
+def parse_dead_letter(
     key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes | None]], since: datetime
 ) -> DeadLetter:
     """Reads any record of the topic; missing fields are empty."""
@@ -128,7 +128,7 @@ def harmless(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
-def shown(value: bytes, most: int) -> str:
+def preview(value: bytes, most: int) -> str:
     """At most `most` characters, JSON over several lines, with the number of characters left out."""
     parsed = read_json(value)
     text = value.decode(errors="backslashreplace")
@@ -163,8 +163,8 @@ def storable(raw: object, scope: Scope, pseudonym: Pseudonym) -> StorableEvent:
     if isinstance(found, Rejected):
         return nothing
     event = dict(found)
-    kept = _without_foreign_sources(_pruned(event), scope)
-    return StorableEvent(kept, is_complete=kept == event)
+    storable = _without_foreign_sources(_prune(event), scope)
+    return StorableEvent(storable, is_complete=storable == event)
 
 
 def without_words(rejected: Rejected) -> Rejected:
@@ -180,19 +180,21 @@ def _stored_path(path: str) -> str:
     return f"ce_{UNKNOWN}" if path.startswith("ce_") else safe_path(path.split("."))
 
 
-def _pruned(event: Mapping[str, object]) -> dict[str, object]:
+def _prune(event: Mapping[str, object]) -> dict[str, object]:
     """The event without its invalid members."""
     event_type = event.get("type")
-    kept: dict[str, Any] = json.loads(json.dumps(event))
+    storable: dict[str, Any] = json.loads(json.dumps(event))
     if event_type not in EVENT_TYPES:
         # Without a known type there is no schema for data.
-        kept = {name: value for name, value in kept.items() if name != "data"} | {"type": ANY_TYPE}
+        storable = {name: value for name, value in storable.items() if name != "data"} | {"type": ANY_TYPE}
     for _ in range(MAX_ROUNDS):
-        invalid = _invalid_paths(kept)
+        invalid = _invalid_paths(storable)
         if not invalid:
-            return kept if event_type in EVENT_TYPES else {name: v for name, v in kept.items() if name != "type"}
+            return (
+                storable if event_type in EVENT_TYPES else {name: v for name, v in storable.items() if name != "type"}
+            )
         for path in invalid:
-            _remove(kept, path)
+            _remove(storable, path)
     return {}
 
 
@@ -225,12 +227,14 @@ def _remove(event: dict[str, Any], path: tuple[int | str, ...]) -> None:
 def _without_foreign_sources(event: dict[str, Any], scope: Scope) -> dict[str, object]:
     """A source may be any ASCII text: only those of the sender's scope are kept. The partition key is kept if it
     matches tenant and subject."""
-    kept = dict(event)
-    if kept.get("partitionkey") != partition_key(str(kept.get("tenant", scope.tenant)), str(kept.get("subject"))):
-        kept.pop("partitionkey", None)
-    if kept.get("source") not in scope.sources:
-        kept.pop("source", None)
-    data = kept.get("data")
+    storable = dict(event)
+    if storable.get("partitionkey") != partition_key(
+        str(storable.get("tenant", scope.tenant)), str(storable.get("subject"))
+    ):
+        storable.pop("partitionkey", None)
+    if storable.get("source") not in scope.sources:
+        storable.pop("source", None)
+    data = storable.get("data")
     if isinstance(data, dict) and "source" in data and data["source"] not in scope.sources:
-        kept["data"] = {name: value for name, value in data.items() if name != "source"}
-    return kept
+        storable["data"] = {name: value for name, value in data.items() if name != "source"}
+    return storable

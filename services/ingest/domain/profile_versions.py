@@ -36,16 +36,16 @@ class Present:
 def with_retained_versions(held: Programme | None, wanted: Programme) -> Programme:
     """Completes `wanted` by what a file need not repeat. A version without coefficients, which had none when it was
     written, keeps the defaults of that time. Versions that `rapport scoring calibrate` appended stay."""
-    kept = {profile.version: profile for profile in held.profiles} if held else {}
-    former = {version for version, profile in kept.items() if profile.coefficients == FORMER_DEFAULTS}
+    existing = {profile.version: profile for profile in held.profiles} if held else {}
+    former = {version for version, profile in existing.items() if profile.coefficients == FORMER_DEFAULTS}
     versions = [
         profile.model_copy(update={"coefficients": FORMER_DEFAULTS})
         if profile.version in former and profile.coefficients == Coefficients()
         else profile
         for profile in wanted.profiles
     ]
-    listed = {profile.version for profile in versions}
-    appended = [one for one in kept.values() if one.version == one.calibration and one.version not in listed]
+    named = {profile.version for profile in versions}
+    appended = [one for one in existing.values() if one.version == one.calibration and one.version not in named]
     first, *later = *versions, *appended
     later.sort(key=lambda profile: profile.effective_from or wanted.recordedtime)
     return wanted.model_copy(update={"profiles": (first, *later)})
@@ -53,18 +53,18 @@ def with_retained_versions(held: Programme | None, wanted: Programme) -> Program
 
 def violations(held: Programme | None, wanted: Programme, present: Present) -> tuple[Problem, ...]:
     """Why `wanted` may not replace `held`, the current programme; empty if it may."""
-    kept = {profile.version: profile for profile in held.profiles} if held else {}
+    existing = {profile.version: profile for profile in held.profiles} if held else {}
     wants = {profile.version: profile for profile in wanted.profiles}
     problems = [
         Problem("profiles", f"version {profile.version!r} is in force or about to be: it must stay as it is")
-        for profile in kept.values()
+        for profile in existing.values()
         if _begins_before(present.earliest, profile) and wants.get(profile.version) != profile
     ]
     begin = f"at least 1 hour from {present.words}, at {to_rfc3339(present.earliest)} or later"
     for index, profile in enumerate(wanted.profiles):
         # The first version of a new programme applies from the beginning; that of an existing one is a change.
         is_first = held is None and profile.effective_from is None
-        if kept.get(profile.version) != profile and not is_first and _begins_before(present.earliest, profile):
+        if existing.get(profile.version) != profile and not is_first and _begins_before(present.earliest, profile):
             problems.append(Problem(f"profiles.{index}.effective_from", f"a new version must begin {begin}"))
     return tuple(problems)
 

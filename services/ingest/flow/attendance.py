@@ -82,7 +82,7 @@ class FoldedPartition:
         for one in outcomes:
             self._derived.setdefault(str(one["id"]), one)
 
-    def take_due(self, reached: int) -> list[RawEvent]:
+    def pop_due(self, reached: int) -> list[RawEvent]:
         """Removes and returns the outcomes to emit when all records before the offset `reached` are folded."""
         if reached < self.hold_until:
             excess = len(self._derived) - MAX_HELD
@@ -143,7 +143,7 @@ class AttendanceWork:
 
     def resume(self, partition: Partition, committed: Committed | None) -> None:
         with later_if_away():
-            self._folded[partition] = self._restored(partition, committed or Committed(0, FIRST_READ))
+            self._folded[partition] = self._restore(partition, committed or Committed(0, FIRST_READ))
 
     def offset_metadata(self, partition: Partition) -> str:
         """With FIRST_READ, the next owner of the partition reads it from its beginning."""
@@ -161,7 +161,7 @@ class AttendanceWork:
         folded.is_in_progress = True
         for record in batch.records:
             folded.add(self._apply(folded, record, notes))
-        self._unsent += folded.take_due(batch.last + 1)
+        self._unsent += folded.pop_due(batch.last + 1)
         self._emit(notes)
         folded.next, folded.is_in_progress = batch.last + 1, False
         return notes
@@ -177,15 +177,15 @@ class AttendanceWork:
                 if clock.mode == "wall":
                     folded.add(folded.fold.advance(clock.now))
                 # A log may end with offsets that are no records.
-                self._unsent += folded.take_due(0 if folded.is_in_progress else reader.position(partition))
+                self._unsent += folded.pop_due(0 if folded.is_in_progress else reader.position(partition))
         for pair in self._started_pairs.due(time.monotonic()) if self._log.is_fresh() else ():
             self._unsent += self._backfill(pair, clock)
         self._emit(notes)
         if notes:
             self._line.info("attendance_due", **notes)
 
-    def _restored(self, partition: Partition, committed: Committed) -> FoldedPartition:
-        begin, expected = committed.offset, self._projection.bookings.expected
+    def _restore(self, partition: Partition, committed: Committed) -> FoldedPartition:
+        begin, expected = committed.offset, self._projection.bookings.expected_booking
         if begin and committed.metadata != FIRST_READ:
             folded = FoldedPartition(expected, begin, 0)
             for record in self._log.day_before(partition, begin):
@@ -194,7 +194,7 @@ class AttendanceWork:
         folded = FoldedPartition(expected, begin, self._log.reader.end_offsets([partition])[partition])
         for record in self._log.between(partition, 0, begin):
             folded.add(self._apply(folded, record, Counter()))
-            if early := folded.take_due(0):
+            if early := folded.pop_due(0):
                 self._unsent += early
                 self._emit(Counter())
         return folded
@@ -245,7 +245,7 @@ class AttendanceWork:
         with later_if_away():
             while self._unsent:
                 raw = self._unsent[0]
-                verdict = admitted_outcome(raw, self._clock())
+                verdict = admit_outcome(raw, self._clock())
                 result = verdict if isinstance(verdict, Rejected) else self._event_writer.record(verdict.event)
                 if isinstance(result, Rejected) or isinstance(verdict, Rejected):
                     note = "rejected"
@@ -266,7 +266,7 @@ class AttendanceWork:
         return done
 
 
-def admitted_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
+def admit_outcome(raw: RawEvent, clock: Clock) -> Admitted | Rejected:
     """Admits an event that is derived here, under any reserved source."""
     return admit(raw, Scope(str(raw["tenant"]), frozenset({str(raw["source"])}), internal=True), clock)
 

@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 import httpx
 
-from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, listed
+from services.ingest.sources.connections import ConnectionsError, ConnectionsFile, describe_connections
 from services.runtime.health import PostAction
 
 PATH = "/-/connections/reload"
@@ -27,7 +27,7 @@ def authorization_of(digest_key: str) -> str:
 
 def reload_act(connections: ConnectionsFile, digest_key: str) -> PostAction:
     """For a process that reads the file."""
-    return _guarded(digest_key, lambda: list(listed(connections.reload())))
+    return _guarded(digest_key, lambda: list(describe_connections(connections.reload())))
 
 
 def forwarding_act(addresses: list[str], digest_key: str) -> PostAction:

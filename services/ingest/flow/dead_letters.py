@@ -18,7 +18,7 @@ from services.ingest.domain.dead_letters import (
     DeadLetterFilter,
     hindrance,
     is_marker,
-    quarantined,
+    parse_dead_letter,
 )
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.in_flight import acknowledgement, record_time
@@ -183,4 +183,4 @@ def _send(producer: Producer, batch: Sequence[DeadLetter], found: Requeued, now:
 
 def _all(settings: Settings) -> Iterator[DeadLetter]:
     for one in read_to_end(settings, [REJECTED.name]):
-        yield quarantined(one.key, one.value, one.headers, record_time(one))
+        yield parse_dead_letter(one.key, one.value, one.headers, record_time(one))

@@ -63,7 +63,7 @@ class ProducerBatch(Protocol):
 
     def send(self, outgoing: OutgoingRecord) -> int: ...
 
-    def hand_over(self) -> None: ...
+    def submit_pending(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -234,7 +234,7 @@ class EventBatch:
         self.new: dict[bytes, _PendingEvent] = {}
         self.others: dict[Future[None], None] = {}
 
-    def cut_off(self, failure: KafkaError) -> None:
+    def abort(self, failure: KafkaError) -> None:
         """The rest cannot be sent. The cause may be an earlier record of the batch that the broker refused: then
         `written` fails with that refusal, or its sender would send all of it again for ever."""
         rest: Future[None] = Future()

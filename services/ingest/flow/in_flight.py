@@ -123,7 +123,7 @@ class PendingWrites:
         """Returns when all are acknowledged. Raises TryLaterError: then the next call resends those that failed."""
         with later_if_away():
             while self._failed:
-                self._pending.append(self._failed[0]._replace(written=_resent(self._failed[0])))
+                self._pending.append(self._failed[0]._replace(written=_resend(self._failed[0])))
                 del self._failed[0]
         wait([one.written for one in self._pending], MAX_SECONDS)
         self._failed = [one for one in self._pending if _failure_of(one.written)]
@@ -132,7 +132,7 @@ class PendingWrites:
             raise TryLaterError("the broker does not acknowledge")
 
 
-def _resent(pending: _PendingWrite) -> Future[None]:
+def _resend(pending: _PendingWrite) -> Future[None]:
     """Quarantines what can never be written: it would be refused as often as it is sent."""
     failure = _failure_of(pending.written)
     if isinstance(failure, UnwritableRecordError) and pending.quarantine:

@@ -80,9 +80,9 @@ class RawEvents:
             pending.append((record, written))
             size += len(record.value or b"")
             if size > MAX_PENDING_BYTES:
-                outcomes.update(self._settled(pending))
+                outcomes.update(self._await_writes(pending))
                 pending, size = [], 0
-        outcomes.update(self._settled(pending))
+        outcomes.update(self._await_writes(pending))
         for outcome, count in outcomes.items():
             self._metrics.events.labels("raw", outcome).inc(count)
         return outcomes
@@ -124,7 +124,7 @@ class RawEvents:
         shown = record._replace(key=key, headers=STRUCTURED if value else ())
         return quarantine(self._producer, shown, without_words(refused), DeadLetterPart(value, notes=notes))
 
-    def _settled(self, pending: list[tuple[Record, Future[None]]]) -> Counter[str]:
+    def _await_writes(self, pending: list[tuple[Record, Future[None]]]) -> Counter[str]:
         """Waits for all writes. Quarantines the records that the broker refuses, and returns their outcomes."""
         refused = [(record, why) for record, one in pending if (why := _refusal(one))]
         with later_if_away():

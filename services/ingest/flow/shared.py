@@ -122,7 +122,7 @@ class ProjectionAccess:
         return {"knowledge": partial(self._follow, stop)}
 
     def _follow(self, stop: threading.Event) -> None:
-        self.follower.rest()
+        self.follower.mark_idle()
         while not self.wanted.wait(WANTED_NOTICED_SECONDS):
             if stop.is_set():
                 return
@@ -131,7 +131,7 @@ class ProjectionAccess:
     def run_caught_up(self, loop: BatchLoop, stop: threading.Event) -> None:
         """Runs the loop after the projection has caught up: before, a pair would not be recognised as one."""
         self.wanted.set()
-        self.follower.caught_up(stop)
+        self.follower.wait_until_caught_up(stop)
         if not stop.is_set():
             loop.run(stop)
 

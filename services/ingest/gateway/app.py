@@ -115,12 +115,14 @@ def create_app(events: EventsEndpoint, sources: SourcesEndpoint, directory: Dire
         Route("/openapi.json", describe),
         Route("/docs", read_docs),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _explained, Exception: _failed})
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _answer_http_error, Exception: _answer_internal_error}
+    )
     app.router.redirect_slashes = False
     return app
 
 
-async def _explained(request: Request, error: Exception) -> Response:
+async def _answer_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     allowed = (error.headers or {}).get("Allow")
     served = f"{allowed} is served here" if allowed else "GET / says what is served"
@@ -129,6 +131,6 @@ async def _explained(request: Request, error: Exception) -> Response:
     return answer(ProblemError(error.status_code, code, detail, headers=error.headers))
 
 
-async def _failed(_request: Request, _error: Exception) -> Response:
+async def _answer_internal_error(_request: Request, _error: Exception) -> Response:
     """The server logs the error; the sender learns only that it was ours."""
     return answer(ProblemError(500, "failed", "this request met an error of ours; it has been logged"))

@@ -17,7 +17,7 @@ from services.ingest.flow.event_writer import Receipt
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.tokens import TokenTable
 from services.ingest.flow.tools.statements import DirectoryStatementWriter
-from services.ingest.gateway.events_endpoint import authenticated, media_type
+from services.ingest.gateway.events_endpoint import authenticate_request, media_type
 from services.ingest.gateway.limits import BoundedWriter, OnStarted, RequestSize
 from services.ingest.gateway.requests import (
     ANSWERED_BYTES,
@@ -99,7 +99,7 @@ class DirectoryEndpoint:
 
             try:
                 await self._writer.scheduler.run_in_slices(
-                    request.sender, batch, write_one, lambda _: sending.hand_over()
+                    request.sender, batch, write_one, lambda _: sending.submit_pending()
                 )
             finally:
                 sending.close()
@@ -107,7 +107,7 @@ class DirectoryEndpoint:
 
         await self._writer.write_in_batches(people, request, send)
         not_sent = UnavailableError("it was not sent any more")
-        return [*map(settled, found), *[not_sent] * (len(people) - len(found))]
+        return [*map(settle, found), *[not_sent] * (len(people) - len(found))]
 
     async def _answer_delete(self, request: Request, notes: dict[str, object]) -> Response:
         participant, now = request.path_params["participant"], datetime.now(UTC)
@@ -128,7 +128,7 @@ class DirectoryEndpoint:
 
     def _tenant_token(self, request: Request, notes: dict[str, object]) -> Token:
         """A token of a whole tenant, because participants belong to no programme. Raises ProblemError 401 or 403."""
-        token = authenticated(self._tokens, request)
+        token = authenticate_request(self._tokens, request)
         notes |= {"token": token.token_id, "tenant": token.tenant}
         if token.programs:
             raise rejection(rejected("forbidden", "", "a token that is limited to programmes may not write people"))
@@ -149,7 +149,7 @@ def _read_array(body: bytes) -> Sequence[object]:
     return parsed.value
 
 
-def settled(one: tuple[str, Receipt] | Rejected) -> Outcome:
+def settle(one: tuple[str, Receipt] | Rejected) -> Outcome:
     if isinstance(one, Rejected):
         return one
     participant, receipt = one

@@ -59,7 +59,7 @@ class Outcome(NamedTuple):
     result: Receipt | Rejected | UnavailableError
     dropped: int = 0
 
-    def settled(self) -> "Outcome":
+    def settle(self) -> "Outcome":
         return self._replace(result=self.result.outcome()) if isinstance(self.result, Receipt) else self
 
 
@@ -103,14 +103,14 @@ class EventIntake:
                         outcomes.append(one)
 
                     try:
-                        await slices.run(found, record_one, lambda _: batch.sending.hand_over(), "front")
+                        await slices.run(found, record_one, lambda _: batch.sending.submit_pending(), "front")
                     except KafkaError as failure:
-                        batch.cut_off(failure)
+                        batch.abort(failure)
                         outcomes.extend(map(_not_sent, raw_batch[len(outcomes) - before :]))
             return batch.written
 
         if await self._writer.write_in_batches(raw_events, request, send):
-            return [*(one.settled() for one in outcomes), *map(_not_sent, raw_events[len(outcomes) :])]
+            return [*(one.settle() for one in outcomes), *map(_not_sent, raw_events[len(outcomes) :])]
         return outcomes
 
 
@@ -184,7 +184,7 @@ class EventsEndpoint:
         return await self._control.request_errors.answer(request, self._answer(request, notes), notes)
 
     async def _answer(self, request: Request, notes: dict[str, object]) -> Response:
-        token = authenticated(self._tokens, request)
+        token = authenticate_request(self._tokens, request)
         sender = token.token_id
         notes |= {"token": sender, "tenant": token.tenant}
         media = media_type(request.headers)
@@ -213,7 +213,7 @@ class EventsEndpoint:
         return dict(counts)
 
 
-def authenticated(tokens: TokenTable, request: Request) -> Token:
+def authenticate_request(tokens: TokenTable, request: Request) -> Token:
     """Raises ProblemError 401."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
     token = authenticate(secret.strip(), tokens.tokens) if scheme.lower() == "bearer" else None
@@ -264,7 +264,7 @@ def read_content(media: str, headers: Headers, body: bytes) -> RequestContent:
             raise ProblemError(400, "empty_batch", "a batch holds at least one event")
         return RequestContent(events, is_batch=True)
     if media != STRUCTURED and _is_binary(headers):
-        attributes = read_attributes(_decoded(headers), PREFIX)
+        attributes = read_attributes(_decode_headers(headers), PREFIX)
         if isinstance(attributes, Rejected):
             raise rejection(attributes)
         return RequestContent([_value(read_binary(attributes, headers.get("content-type"), body))], is_batch=False)
@@ -284,7 +284,7 @@ def _value(parsed: Parsed | Rejected) -> object:
     return parsed.value
 
 
-def _decoded(headers: Headers) -> Iterator[tuple[str, bytes]]:
+def _decode_headers(headers: Headers) -> Iterator[tuple[str, bytes]]:
     """A value may be quoted, and is then percent-encoded UTF-8 (CloudEvents' HTTP binding, 3.1.3.2)."""
     for name, value in headers.items():
         quoted = QUOTED.fullmatch(value)

@@ -85,7 +85,7 @@ class RawPayloadWriter:
 
         try:
             await self._writer.scheduler.run_in_slices(
-                connection_scope.connection, payloads, send, lambda _: sending.hand_over()
+                connection_scope.connection, payloads, send, lambda _: sending.submit_pending()
             )
         finally:
             sending.close()

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from services.ingest.console import explained
+from services.ingest.console import report_errors
 from services.ingest.importing.excel import EXPLANATION_SHEET, SUFFIXES, import_openpyxl
 from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import Column, TableKind
@@ -161,5 +161,5 @@ def import_events(**options: Any) -> None:  # noqa: ANN401 (as click has parsed 
     FILE.rejected.csv, to be corrected there and imported again. Repeating an import is harmless: recorded rows count as
     duplicates.
     """
-    with explained():
+    with report_errors():
         sys.exit(run(parse_options(options)))

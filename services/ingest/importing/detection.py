@@ -7,8 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from services.ingest.domain.tools.allow_list import composed
-from services.ingest.domain.tools.cells import NO_VALUE, is_no_day
+from services.ingest.domain.tools.allow_list import clean_text
+from services.ingest.domain.tools.cells import NO_VALUE, is_missing_day
 from services.ingest.importing.cell_formats import CellFormats, InvalidCellError
 from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import TableKind
@@ -18,7 +18,7 @@ from services.ingest.importing.sender import ImportStoppedError
 from services.ingest.importing.table import Header, HeaderOptions, UnknownColumnsError, read_header
 from services.ingest.importing.translation import guess_columns, guess_kind, guess_value, proposal
 from services.ingest.sources.day_formats import ISO, OFFSET, RivalFormats, SampledCell, day_format_of, in_iso
-from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, encodings_of, in_utf_8
+from services.ingest.sources.tables import ENCODINGS, UTF_8, BrokenRowError, Line, candidate_encodings, in_utf_8
 
 MAX_SAMPLED_LINES = 20_000
 MAX_SAMPLED_BYTES = 8 * 2**20
@@ -67,7 +67,7 @@ class DetectedTable:
         return f"{self.header.kind.name}, {delimiters} between cells, {self.encoding}{days}{decimals}{below}"
 
 
-def take_sample(lines: Iterator[Line]) -> list[Line]:
+def read_sample(lines: Iterator[Line]) -> list[Line]:
     """Return the first lines, which are kept in memory."""
     found, size = [], 0
     for line in islice(lines, MAX_SAMPLED_LINES):
@@ -114,7 +114,7 @@ def _encoding(sample: Sequence[Line]) -> str | OptionQuestion:
     if sample and b"\0" in sample[0].text:
         wide = "utf-16-be" if sample[0].text.startswith(b"\0") else "utf-16-le"
         raise ImportStoppedError(f"line 1 is likely UTF-16 without the mark that says so: give --encoding {wide}")
-    found = encodings_of(line.text for line in sample)
+    found = candidate_encodings(line.text for line in sample)
     if len(found) == 1:
         return found[0]
     line, at = next((line, at) for line in sample if (at := _undecodable_at(line.text)) is not None)
@@ -217,7 +217,7 @@ def _cells_of_type(kind: TableKind, cells: SampledRows, *formats: str) -> list[S
     """Return the non-empty cells of these column types, normalized as rows are parsed."""
     columns = [column for column in kind.columns.values() if column.value_type in formats]
     found = (
-        SampledCell(line, column.name, normalize_blanks(composed(row.get(column.name, ""))))
+        SampledCell(line, column.name, normalize_blanks(clean_text(row.get(column.name, ""))))
         for line, row in cells
         for column in columns
     )
@@ -225,7 +225,7 @@ def _cells_of_type(kind: TableKind, cells: SampledRows, *formats: str) -> list[S
     return [
         one
         for one in found
-        if one.text and one.text not in NO_VALUE and not (one.column in date_columns and is_no_day(one.text))
+        if one.text and one.text not in NO_VALUE and not (one.column in date_columns and is_missing_day(one.text))
     ]
 
 

@@ -19,7 +19,7 @@ from services.ingest.domain.cloudevents import read_json
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.gateway.requests import STATUS, error_entries
 from services.ingest.importing.sender import EVENTS_ENDPOINT, Endpoint, ImportAnswer, ImportStoppedError
-from services.ingest.sources.tables import MAX_BYTES, NO_TEXT, Line
+from services.ingest.sources.tables import MAX_BYTES, NON_CSV_SIGNATURES, Line
 
 STDIN = Path("-")
 BOM = b"\xef\xbb\xbf"
@@ -42,7 +42,7 @@ class LineReader:
         if self._file != STDIN:
             opened = self._open.enter_context(self._file.open("rb"))
             head = opened.peek(8)
-            if kind := next((words for mark, words in NO_TEXT.items() if head.startswith(mark)), None):
+            if kind := next((words for mark, words in NON_CSV_SIGNATURES.items() if head.startswith(mark)), None):
                 self._open.close()
                 raise ImportStoppedError(f"{self._file} is {kind}")
             self._raw, self.size = opened, self._file.stat().st_size
@@ -173,7 +173,7 @@ class Checkpoint:
     def remaining(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Yield the lines after the checkpoint. Raises ImportStoppedError when the lines before it have changed."""
         ahead = iter(lines)
-        until, digest = self._stored()
+        until, digest = self._load()
         while self.line < until and (line := next(ahead, None)):
             self._include(line)
         if until and (self.line, self._digest.hexdigest()) != (until, digest):
@@ -198,12 +198,12 @@ class Checkpoint:
         if self._file is not None:
             self._file.unlink(missing_ok=True)
 
-    def _stored(self) -> tuple[int, str]:
+    def _load(self) -> tuple[int, str]:
         if self._file is None or not self._file.exists():
             return 0, ""
         try:
-            kept = json.loads(self._file.read_text())
-            return int(kept["line"]), str(kept["digest"])
+            position = json.loads(self._file.read_text())
+            return int(position["line"]), str(position["digest"])
         except (ValueError, KeyError, TypeError) as broken:
             raise ImportStoppedError(f"{self._file} cannot be read: run it without --resume") from broken
 

@@ -62,9 +62,9 @@ class ExcelFile:
     def __enter__(self) -> Self:
         """Raises ImportStoppedError when the file is no workbook, is too large, or lacks the sheet."""
         has_open_formulas = self._check_parts()
-        self._book = self._loaded(data_only=True)
+        self._book = self._load_workbook(data_only=True)
         if has_open_formulas:
-            self._formulas = self._loaded(data_only=False)
+            self._formulas = self._load_workbook(data_only=False)
         names = [one.title for one in self._book.worksheets if one.sheet_state == "visible"]
         candidates = [name for name in names if name != EXPLANATION_SHEET] or names
         self.sheet = self._requested_sheet or (candidates[0] if candidates else "")
@@ -102,7 +102,7 @@ class ExcelFile:
         except Exception as broken:  # as above
             raise ImportStoppedError(f"{self._file} cannot be read on after row {self._row}: {broken}") from broken
 
-    def _loaded(self, *, data_only: bool) -> "Workbook":
+    def _load_workbook(self, *, data_only: bool) -> "Workbook":
         try:
             book = import_openpyxl().load_workbook(self._file, read_only=True, data_only=data_only, keep_links=False)
         except Exception as broken:  # whatever openpyxl meets in a file from outside

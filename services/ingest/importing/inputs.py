@@ -13,9 +13,9 @@ from pathlib import Path
 import click
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.tools.allow_list import composed
+from services.ingest.domain.tools.allow_list import clean_text
 from services.ingest.domain.tools.cells import as_whole_number
-from services.ingest.importing.detection import DECIMAL_COMMA, DetectedTable, TableOptions, detect, take_sample
+from services.ingest.importing.detection import DECIMAL_COMMA, DetectedTable, TableOptions, detect, read_sample
 from services.ingest.importing.entry import STDIN, ImportEntry, LineReader, event_entry
 from services.ingest.importing.excel import ExcelFile
 from services.ingest.importing.options import PROPOSAL_SUFFIX, Ask, ImportOptions, OptionQuestion
@@ -78,7 +78,7 @@ def open_input(
 def _open_table(
     found: ImportInput, options: ImportOptions, projection: ImportProjection, ask: Ask, stack: ExitStack
 ) -> ImportInput:
-    sample = take_sample(found.lines)
+    sample = read_sample(found.lines)
     options_of_table = _table_options(options, found.file)
     while isinstance(detected := detect(sample, options_of_table), OptionQuestion):
         question = replace(detected, text=f"{found.file.name}: {detected.text}")
@@ -120,14 +120,14 @@ class _StagedParticipants:
         rows = f"SELECT person, line, text FROM row WHERE person IN ({several}) ORDER BY person"  # noqa: S608 (ours)
         for person, rows_of_person in groupby(self._database.execute(rows), lambda row: row[0]):
             cells = (self._header.cells(Line(line, text)) | {"participant": person} for _, line, text in rows_of_person)
-            if len({tuple(composed(cell).casefold() for cell in each.values()) for each in cells}) > 1:
+            if len({tuple(clean_text(cell).casefold() for cell in each.values()) for each in cells}) > 1:
                 found.add(person)
         return frozenset(found)
 
     def _person(self, row: Line) -> str:
         """Return an empty string for a row that will be refused."""
         try:
-            return as_whole_number(composed(self._header.cells(row)["participant"]))
+            return as_whole_number(clean_text(self._header.cells(row)["participant"]))
         except BrokenRowError:
             return ""
 

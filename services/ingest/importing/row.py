@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from services.ingest.domain.tools.allow_list import address_in, composed, mailboxes, visible
+from services.ingest.domain.tools.allow_list import address_in, clean_text, mailboxes, visible
 from services.ingest.domain.tools.cells import (
     ADDRESS,
     LOST_DIGITS,
@@ -18,13 +18,13 @@ from services.ingest.domain.tools.cells import (
     NOTHING,
     SHORTENED,
     as_whole_number,
-    damage_of,
-    is_no_day,
+    find_damage,
+    is_missing_day,
     plain_name,
 )
 from services.ingest.domain.verdict import Problem
 from services.ingest.importing.cell_formats import CellFormats, InvalidCellError
-from services.ingest.sources.vendor_model import zone_named
+from services.ingest.sources.vendor_model import find_zone
 
 Parsed = TypeVar("Parsed")
 
@@ -81,7 +81,7 @@ class TableRow:
 
     def text(self, column: str) -> str:
         """Return an empty string for an empty cell."""
-        found = composed(self.cells.get(column, ""))
+        found = clean_text(self.cells.get(column, ""))
         if NO_RESULT.fullmatch(found):
             self.add_problem(column, f"{found!r} is what Excel shows of a formula that went wrong")
         return "" if found in NO_VALUE else found
@@ -89,7 +89,7 @@ class TableRow:
     def name(self, column: str) -> str:
         """Return the name of a person."""
         found = plain_name(self.text(column))
-        if damage := damage_of(found):
+        if damage := find_damage(found):
             self.add_problem(column, f"{found[:LONGEST_SHOWN]!r} {damage[0]}")
         return found
 
@@ -97,7 +97,7 @@ class TableRow:
         self._required.add(column)
         found = self.text(column)
         if not found:
-            written = composed(self.cells.get(column, ""))
+            written = clean_text(self.cells.get(column, ""))
             self.add_problem(column, f"{written!r} names no day, person or thing" if written else "is empty")
         return found
 
@@ -167,7 +167,7 @@ class TableRow:
         """Return the zone of the row, else of the command, by any of its names. Raises InvalidCellError."""
         name = self.text("time_zone") or self.defaults.time_zone
         try:
-            return zone_named(name) if name else None
+            return find_zone(name) if name else None
         except ValueError as unknown:
             raise InvalidCellError(f"cannot be placed: {unknown}") from unknown
 
@@ -190,7 +190,7 @@ class TableRow:
             return None
 
     def _is_undated(self, column: str) -> bool:
-        found = is_no_day(self.text(column))
+        found = is_missing_day(self.text(column))
         if found and column in self._required:
             self.add_problem(column, f"{self.text(column)[:LONGEST_SHOWN]!r} names no day")
         return found

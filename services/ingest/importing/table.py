@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 
-from services.ingest.domain.tools.cells import unwrapped
+from services.ingest.domain.tools.cells import unwrap_formula
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.importing.entry import ImportEntry, rejection_answer
 from services.ingest.importing.kinds import KINDS
@@ -76,7 +76,7 @@ class Header:
             raise BrokenRowError(
                 f"has more than {LONGEST_CELL:,} characters in the column {long or 'that is not read'}"
             )
-        cells = {name: unwrapped(cell) for name, cell in zip(self.columns, found, strict=True) if name}
+        cells = {name: unwrap_formula(cell) for name, cell in zip(self.columns, found, strict=True) if name}
         return {name: self.translation.value(name, cell) for name, cell in cells.items()}
 
     def raw_cells(self, row: Line) -> list[str]:
@@ -159,9 +159,9 @@ def _matching_kind(columns: tuple[str, ...]) -> TableKind:
         return found[0]
     if found:
         raise ImportStoppedError(f"the header may be of {' or '.join(k.name for k in found)}: name it with --kind")
-    known = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
+    kinds = "; ".join(f"{kind.name} needs {', '.join(sorted(kind.required))}" for kind in KINDS.values())
     words = f"the header {', '.join(columns)[:200]!r} matches no known table, nor does any other of the first"
-    raise ImportStoppedError(f"{words} {MAX_HEADER_ROWS} rows: {known}")
+    raise ImportStoppedError(f"{words} {MAX_HEADER_ROWS} rows: {kinds}")
 
 
 def _check_columns(columns: tuple[str, ...], kind: TableKind) -> None:

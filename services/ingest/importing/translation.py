@@ -9,7 +9,7 @@ from typing import Annotated
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from services.ingest.domain.tools.allow_list import composed, visible
+from services.ingest.domain.tools.allow_list import clean_text, visible
 from services.ingest.domain.verdict import explain
 from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import Column, TableKind
@@ -39,7 +39,7 @@ class Translation:
 
     def value(self, column: str, cell: str) -> str:
         mapping = self.values.get(column)
-        return mapping.get(composed(cell).lower(), cell) if mapping else cell
+        return mapping.get(clean_text(cell).lower(), cell) if mapping else cell
 
 
 class _ColumnsFile(BaseModel):
@@ -77,7 +77,7 @@ def _read_file(file: Path) -> Translation:
     return Translation(
         {normalized_name(theirs): ours for theirs, ours in found.columns.items()},
         {
-            name: {composed(theirs).lower(): ours for theirs, ours in mapping.items() if ours}
+            name: {clean_text(theirs).lower(): ours for theirs, ours in mapping.items() if ours}
             for name, mapping in values
         },
     )

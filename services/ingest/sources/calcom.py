@@ -35,7 +35,7 @@ from services.ingest.sources.vendor_model import (
     Word,
     Zoned,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
@@ -121,7 +121,7 @@ class CalcomEvent(VendorModel, Generic[Payload]):
     def heading(self, uid: str) -> tuple[str, datetime, Native]:
         """The leading fields of every activity: key, time and native id."""
         key = f"{self.triggerEvent}:{uid}:{self.createdAt.isoformat()}"
-        return key, self.createdAt, Native(self.triggerEvent, native_id(uid))
+        return key, self.createdAt, Native(self.triggerEvent, native_id_or_digest(uid))
 
 
 class FinishedBooking(VendorModel):
@@ -194,7 +194,7 @@ def no_show_at_end(event: FinishedBooking | WrappedFinishedBooking) -> Translati
     booking = event if isinstance(event, FinishedBooking) else event.payload
     if booking.status.upper() in UNCONFIRMED_STATUSES:
         return Ignored("not_confirmed")
-    native = Native("MEETING_ENDED", native_id(booking.uid))
+    native = Native("MEETING_ENDED", native_id_or_digest(booking.uid))
     return _missed(booking.uid, booking.endTime, native, booking.absent, "self_reported") or Ignored(
         "ended_by_the_clock"
     )

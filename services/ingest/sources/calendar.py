@@ -74,7 +74,7 @@ class CalendarEntry:
         """Set `copy_of` for an entry of exactly two people. `begin` is the original start and distinguishes the dates
         of a series. With more than two people each copy is a meeting of its own: a guest's copy lacks the other guests'
         answers, and is cancelled when that guest alone is uninvited."""
-        if not uid or invited.is_partial or len(_deduplicated(invited.asked)) != MIN_ATTENDEES:
+        if not uid or invited.is_partial or len(_deduplicate(invited.asked)) != MIN_ATTENDEES:
             return self
         return replace(self, copy_of=Meeting(f"icaluid:{uid}/{to_rfc3339(begin) if begin else ''}"))
 
@@ -94,7 +94,7 @@ class Invited(NamedTuple):
 def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invited: Invited) -> EntryVerdict:
     """Return a booking, or a cancellation if fewer than two people remain (alone, or all others declined). An entry
     without duration (a reminder, an hour that daylight saving skips) gives no time of the meeting and is ignored."""
-    attendees, is_partial = _deduplicated(invited.coming), invited.is_partial
+    attendees, is_partial = _deduplicate(invited.coming), invited.is_partial
     if ends_at < starts_at:
         return rejected("invalid", "end", "must not be before the start")
     if len(attendees) < MIN_ATTENDEES:
@@ -102,7 +102,7 @@ def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invite
         return replace(no_session(entry, invited.asked), is_partial=True) if is_partial else no_session(entry)
     if ends_at == starts_at:
         return Ignored("no_duration")
-    declined = tuple(person for person in _deduplicated(invited.asked) if person not in attendees)
+    declined = tuple(person for person in _deduplicate(invited.asked) if person not in attendees)
     booked = Booked(*entry.heading, starts_at, ends_at, attendees)
     return replace(booked, is_partial=is_partial, declined=declined, copy_of=entry.copy_of)
 
@@ -110,7 +110,7 @@ def session(entry: CalendarEntry, starts_at: datetime, ends_at: datetime, invite
 def no_session(entry: CalendarEntry, people: Iterable[Person] = (), starts_at: datetime | None = None) -> Cancelled:
     """Cancel the entry for these people, or for those who were booked. If it was never booked, the cancellation has no
     effect."""
-    attendees = _deduplicated(person for person in people if person != Person())
+    attendees = _deduplicate(person for person in people if person != Person())
     return Cancelled(
         *entry.heading, attendees if len(attendees) >= MIN_ATTENDEES else (), starts_at, copy_of=entry.copy_of
     )
@@ -136,15 +136,15 @@ def split_page(
     if isinstance(parsed, Rejected):
         return parsed
 
-    def stamped(one: object) -> object:
+    def add_stamp(one: object) -> object:
         is_bare = isinstance(one, dict) and not one.get(member) and is_entry(one)
         return {**one, member: to_rfc3339(now)} if isinstance(one, dict) and is_bare else one
 
     listed = parsed.value.get(name, ...) if isinstance(parsed.value, dict) else ...
     if listed is None:
         return RawPayloads((json.dumps({name: []}).encode(),))
-    entries = [stamped(one) for one in completed(listed)] if isinstance(listed, list) else []
-    alone = stamped(parsed.value)
+    entries = [add_stamp(one) for one in completed(listed)] if isinstance(listed, list) else []
+    alone = add_stamp(parsed.value)
     if not entries and alone == parsed.value:
         return RawPayloads((received.body,))
     return RawPayloads(tuple(json.dumps(one, ensure_ascii=False).encode() for one in entries or [alone]))
@@ -155,7 +155,7 @@ def as_translation(verdict: EntryVerdict) -> Translation:
     return (verdict,) if isinstance(verdict, Booked | Cancelled) else verdict
 
 
-def _deduplicated(people: Iterable[Person]) -> tuple[Person, ...]:
+def _deduplicate(people: Iterable[Person]) -> tuple[Person, ...]:
     """Deduplicate people; each unidentified person counts separately."""
     asked = list(people)
     identified = {(person.address.casefold() or person.id): person for person in asked}

@@ -25,7 +25,7 @@ from services.ingest.sources.vendor_model import (
     Word,
     Zoned,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
     signed_at,
 )
@@ -147,7 +147,7 @@ class InviteeEvent(VendorModel, Generic[Invitee]):
     @property
     def native(self) -> Native:
         meeting = self.payload.meeting
-        return Native(self.event, native_id(f"{meeting.id}/{meeting.instance}"))
+        return Native(self.event, native_id_or_digest(f"{meeting.id}/{meeting.instance}"))
 
 
 HEADER = "calendly-webhook-signature"

@@ -39,7 +39,7 @@ def load_connections(file: Path, environ: Mapping[str, str], digest_key: str) ->
     return connections
 
 
-def listed(connections: Mapping[str, Connection]) -> Iterator[str]:
+def describe_connections(connections: Mapping[str, Connection]) -> Iterator[str]:
     """Yield one line per connection, without secrets."""
     for name, connection in sorted(connections.items()):
         connection_scope = connection.connection_scope

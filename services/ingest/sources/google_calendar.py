@@ -58,7 +58,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Zoned,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
     read,
 )
@@ -103,7 +103,7 @@ class _GoogleHead(VendorModel):
 
     def entry_of(self, invited: Invited | None = None) -> CalendarEntry:
         """All copies of an event share one id, unless a calendar imported it. `invited`: None if unknown."""
-        entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.etag, self.updated)
+        entry = CalendarEntry(native_id_or_digest(self.id), NATIVE_TYPE, self.etag, self.updated)
         if invited is None or self.are_omitted or self.recurrence or (self.series and not self.first):
             return entry
         return entry.with_shared_id(_without_domain(self.uid or ""), self.first.utc if self.first else None, invited)
@@ -213,7 +213,7 @@ def verdict_of(value: object) -> EntryVerdict:
     # The named people take part; others may as well.
     if isinstance(verdict, Booked) and Person() not in verdict.people:
         return replace(verdict, is_partial=True)
-    return rejected("invalid", "attendeesOmitted", "ask for all attendees: who takes part cannot be told")
+    return rejected("invalid", "attendeesOmitted", "without all attendees the participants are unknown: request all")
 
 
 PREFIX = "x-goog-"

@@ -8,7 +8,7 @@ from typing import Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from services.ingest.domain.verdict import Ignored
-from services.ingest.sources.vocabulary import ToolEventType, check_members, members
+from services.ingest.sources.vocabulary import ToolEventType, check_members, member_names
 
 IN_COURSE, NOBODY_ADDRESSED = Ignored("of_a_course_or_forum"), Ignored("nobody_addressed")
 HELD, PREPARED = "mentoring.session.held.v1", "mentoring.preparation.completed.v1"
@@ -37,7 +37,7 @@ class Meaning(BaseModel):
     def data_with(self, ids: Mapping[str, str], measured: Mapping[str, object]) -> Mapping[str, object]:
         """Merge the ids that this type of event has, the measured members and the constant `data`; `data` of the
         settings wins."""
-        wanted = members(self.type)
+        wanted = member_names(self.type)
         return {**{name: value for name, value in ids.items() if name in wanted}, **measured, **self.data}
 
 

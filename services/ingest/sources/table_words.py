@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 
-def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
+def _parse_words(text: str) -> Mapping[str, tuple[str, ...]]:
     """Parse lines of `name: word, word`; an indented line continues the one above."""
     lines = (line.partition(": ") for line in text.strip().replace("\n    ", " ").splitlines())
     return {name: tuple(words.split(", ")) for name, _, words in lines}
@@ -14,7 +14,7 @@ def _listed(text: str) -> Mapping[str, tuple[str, ...]]:
 # before `terminated_on`, `rehired_on` the day on which a former employee returned; `updated_at` counts only if the time
 # of receipt is unknown. `on_leave` and `has_left` are flags that refine a less specific status. If several synonyms are
 # present, the first wins: append new ones, so that existing tables keep their reading.
-PEOPLE_COLUMNS = _listed("""
+PEOPLE_COLUMNS = _parse_words("""
 id: id, participant, participant_id, employee_id, employee_number, emp_id, person_id, person_number, personnel_number,
     worker_id, external_id, personalnummer, personal_nr, mitarbeiternummer, mitarbeiter_id, matricule, employee_no,
     pers_nr, mitarbeiter_nr, ma_nr, matricola, numéro_d_employé, número_de_empleado, personeelsnummer, user_id,
@@ -51,7 +51,7 @@ updated_at: updated_at, last_modified, last_modified_at, modified_at, meta.last_
 """)
 
 # For imported tables, in addition to our own names: proposed to the user, and used once confirmed.
-COLUMN_WORDS = _listed("""
+COLUMN_WORDS = _parse_words("""
 relationship: relationship id, pair, pair id, match, match id, mentorship, mentoring pair, beziehung, tandem, tandem
     id, tandem-nr, tandemnummer, paar, mentoringpaar
 started_at: start, start date, started, started on, since, beginn, startdatum, anfang, seit
@@ -103,12 +103,12 @@ program: programme, program id, programm
 source: quelle
 """)
 
-_SIDES = _listed("""
+_SIDES = _parse_words("""
 mentor: mentorin, mentor:in, mentor/in, der mentor, die mentorin
 mentee: mentee:in, die mentee, der mentee, mentees
 admin: hr, verwaltung, koordination
 """)
-_VALUES = _listed("""
+_VALUES = _parse_words("""
 yes or no = yes: ja, j, wahr, x, ok, given, erteilt
 yes or no = no: nein, falsch, none, kein, not given, nicht erteilt
 status = held: took place, completed, done, happened, attended, stattgefunden, durchgeführt, fand statt

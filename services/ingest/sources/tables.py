@@ -23,7 +23,7 @@ ENCODINGS = ("cp1252", "cp1250", "cp1254", "cp1257", "mac_roman", "mac_latin2", 
 """The encodings Excel writes, by language and machine, if not UTF-8. The Turkish, Baltic and Central European ones also
 prevent misreading their names in a Western one: `Jānis` as `Jânis`."""
 DECLARED = frozenset({*ENCODINGS, "iso8859-1", "iso8859-2", "iso8859-15", "cp437", "utf-8", "ascii"})
-NO_TEXT = {
+NON_CSV_SIGNATURES = {
     b"PK\x03\x04": "a workbook or an archive, whatever its name says: call it .xlsx, or save it as CSV",
     b"\xd0\xcf\x11\xe0": "a workbook of an Excel before 2007: save it as .xlsx, or as CSV",
     b"%PDF": "a PDF: save the table as .xlsx, or as CSV",
@@ -46,7 +46,7 @@ class BrokenRowError(ValueError):
     """The row cannot be split into cells."""
 
 
-def encodings_of(texts: Iterable[bytes]) -> tuple[str, ...]:
+def candidate_encodings(texts: Iterable[bytes]) -> tuple[str, ...]:
     """Return the candidate encodings. Any valid non-ASCII UTF-8 line means UTF-8. Otherwise return the encodings in
     which every line reads as plausible words: a single one if all candidates decode the same text, none if no encoding
     fits."""
@@ -278,7 +278,7 @@ _TOTAL = re.compile(
 )
 _COUNT = re.compile(r"[+-]?[0-9][0-9.,' \xa0%]*")
 
-TOTAL_OR_PERSON = "may be a row of totals, or of somebody who is called so: leave totals out of the table"
+TOTAL_OR_PERSON = "may be a row of totals, or a person of that name: leave totals out of the table"
 
 
 def is_skipped_row(text: bytes, delimiter: str) -> bool:

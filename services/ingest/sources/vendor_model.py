@@ -46,7 +46,7 @@ EXCHANGE_ZONES = {"tzone://Microsoft/Utc": "UTC", "Kamchatka Standard Time": "As
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?([0-5]\d))?", re.IGNORECASE | re.ASCII)
 
 
-def zone_named(name: str) -> ZoneInfo:
+def find_zone(name: str) -> ZoneInfo:
     """Return the zone with this IANA or Windows name (from Unicode's CLDR), in any case. Raises ValueError."""
     if len(name) > LONGEST_NAME:
         raise ValueError("is no time zone")
@@ -57,7 +57,7 @@ def zone_or_offset(name: str) -> tzinfo:
     """Return the zone with this name, or a fixed offset: `GMT+2` is two hours east. Raises ValueError."""
     found = _OFFSET.fullmatch(name.strip())
     if found is None or name.strip().casefold() in _zones():
-        return zone_named(name)
+        return find_zone(name)
     east = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
     return timezone(east if found[1] == "+" else -east)
 
@@ -257,7 +257,7 @@ Local = Annotated[datetime, BeforeValidator(_iso_text), AfterValidator(_require_
 # ISO 8601, with or without a zone; if it has none, the zone is in another member.
 AnyTime = Annotated[datetime, BeforeValidator(_iso_text)]
 EpochMilliseconds = Annotated[datetime, BeforeValidator(_milliseconds)]
-# ISO 8601. A year has 365 days and a month 30: the standard allows both units, and no session lasts that long.
+# ISO 8601. A year counts 365 days and a month 30: the standard allows both units, and no session lasts that long.
 Duration = Annotated[timedelta, BeforeValidator(_iso_duration), Leaf("a duration", matching(_DURATION))]
 # A JSON number: no text, and no bool, which Python counts among the numbers.
 Number = Annotated[float, BeforeValidator(_reject_text)]
@@ -265,7 +265,7 @@ Number = Annotated[float, BeforeValidator(_reject_text)]
 DIGEST_BYTES = 16
 
 
-def native_id(text: str) -> str:
+def native_id_or_digest(text: str) -> str:
     """Return the tool's id, or a digest of it where it is too long or might be an address."""
     if len(text) <= LONGEST_ID and "@" not in text:
         return text

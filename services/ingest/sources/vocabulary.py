@@ -1,4 +1,4 @@
-"""to 5 and rounded half up; progress becomes a percentage."""
+"""Conversion of tools' values to the event catalogue: scales, ids, and the data of each event type."""
 
 import json
 import re
@@ -84,7 +84,7 @@ def session_data(started: datetime, lasted: timedelta | None, path: str) -> Mapp
 
 def to_catalogue_scale(name: str, number: float, scale: Scale) -> Mapping[str, object]:
     """Return the members of `data` for a number on `scale`, for an event type of MEASURED. Feedback keeps its own
-    scale. A rating is stretched to"""
+    scale. A rating is mapped to 1 to 5 and rounded half up; progress becomes a percentage."""
     if name == FEEDBACK:
         return {"rating": number, "scale_min": scale.min, "scale_max": scale.max}
     if name == PROGRESSED:
@@ -109,7 +109,7 @@ def combine(parts: Iterable[tuple[str, Translation]]) -> Translation:
             case tuple():
                 activities += part
             case _:
-                raise TypeError("no tool that sends several things sends pointers")
+                raise TypeError("a tool whose payloads have several parts sends no pointers")
     return tuple(activities) or (ignored[0] if ignored else EMPTY)
 
 
@@ -120,12 +120,12 @@ RETRACTED = "mentoring.event.retracted.v1"
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:\-]{0,127}", re.ASCII)
 # Limit of `data.origin`.
 LONGEST_NATIVE_ID = 256
-KINDS = frozenset({str, int, float, date, AwareDatetime})
-# A day, also as JavaScript writes one, or with the offset that XML Schema lets a day have.
-_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
-NO_DAY = "0000-00-00"
-# As JSON has it: in 007 and 1,5 nobody knows what is meant.
-_IN_QUOTES = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
+SCALAR_TYPES = frozenset({str, int, float, date, AwareDatetime})
+# A day, a midnight as JavaScript writes a day, or a day with an offset (allowed by XML Schema).
+_DAY_OR_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
+MISSING_DAY = "0000-00-00"
+# Only JSON's number syntax: 007 and 1,5 are ambiguous.
+_NUMBER_TEXT = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
 SIMILARITY_CUTOFF = 0.5
 
@@ -135,7 +135,7 @@ def validate_type(name: str) -> str:
         return name
     close = get_close_matches(name[:100], _payloads(), cutoff=SIMILARITY_CUTOFF)
     hint = f"; did you mean {close[0]}?" if close else ""
-    raise ValueError(f"there is no type {name!r} that a tool may say{hint}")
+    raise ValueError(f"there is no type {name!r} that a tool may send{hint}")
 
 
 ToolEventType = Annotated[str, AfterValidator(validate_type)]
@@ -143,13 +143,13 @@ ToolEventType = Annotated[str, AfterValidator(validate_type)]
 
 # Cached: every event is checked against these, and the number of types is fixed.
 @cache
-def members(name: str) -> frozenset[str]:
+def member_names(name: str) -> frozenset[str]:
     """Return all member names that the data of this type may have."""
     return frozenset(_fields(name)) - ENVELOPE_MEMBERS
 
 
 @cache
-def required(name: str) -> frozenset[str]:
+def required_members(name: str) -> frozenset[str]:
     return frozenset(field for field, is_required in _fields(name).items() if is_required) - ENVELOPE_MEMBERS
 
 
@@ -160,43 +160,43 @@ def is_one_sided(name: str) -> bool:
 def check_members(name: str, given: Collection[str], derived: Iterable[str] = ()) -> None:
     """Raise ValueError unless `given` and `derived` (members that the tool's record provides) form valid data of this
     type."""
-    if unknown := sorted(set(given) - members(name)):
-        existing = ", ".join(sorted(members(name))) or "no members"
+    if unknown := sorted(set(given) - member_names(name)):
+        existing = ", ".join(sorted(member_names(name))) or "no members"
         raise ValueError(f"data.{unknown[0]} is not known in {name}: it has {existing}")
-    if missing := sorted(required(name) - set(given) - set(derived)):
+    if missing := sorted(required_members(name) - set(given) - set(derived)):
         raise ValueError(f"data.{missing[0]} is required in {name}")
 
 
-def as_meant(
+def normalise_data(
     name: str, data: Mapping[str, object], time_of: Callable[[object], datetime | Rejected]
 ) -> Mapping[str, object] | Rejected:
-    """The same data as the type has it: times as `time_of` reads them, midnights as the days that they begin, and
-    whole numbers as text where it has an id, for databases count. What may be missing, and is empty, is missing."""
-    meant: dict[str, object] = {}
+    """Convert the data to the types of this event type: parse times with `time_of`, turn a midnight into its day, and
+    turn integers into text for ids (databases number their rows). Empty optional members are dropped."""
+    normalised: dict[str, object] = {}
     for member, value in data.items():
-        kind = _kinds(name).get(member)
+        kind = _scalar_types(name).get(member)
         if kind is AwareDatetime and value != "":
             at = time_of(value)
             if isinstance(at, Rejected):
                 return within(member, at)
-            meant[member] = to_rfc3339(at)
+            normalised[member] = to_rfc3339(at)
         elif kind is date:
-            meant[member] = _as_day(value)
+            normalised[member] = _normalise_day(value)
         else:
-            meant[member] = _as_text(value) if kind is str else value
-    return {member: value for member, value in meant.items() if value != "" or member in required(name)}
+            normalised[member] = _normalise_text(value) if kind is str else value
+    return {member: value for member, value in normalised.items() if value != "" or member in required_members(name)}
 
 
-def with_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
-    """The same data, from where there is nothing but text, with numbers where the type has them."""
-    numbers = {member for member, kind in _kinds(name).items() if kind in (int, float)}
-    return {member: _as_number(value) if member in numbers else value for member, value in data.items()}
+def parse_numbers(name: str, data: Mapping[str, object]) -> Mapping[str, object]:
+    """Parse the members that are numbers in this event type. For sources that send text only."""
+    numbers = {member for member, kind in _scalar_types(name).items() if kind in (int, float)}
+    return {member: _parse_number(value) if member in numbers else value for member, value in data.items()}
 
 
 def problems(name: str, data: Mapping[str, object]) -> tuple[Problem, ...]:
     """Return the faults of an event's data, each with its path; empty if it is valid."""
     try:
-        # The speaking side is resolved later; any value passes this check.
+        # The side of the author (`by`) is resolved later; this check accepts any.
         _payloads()[name].model_validate_json(json.dumps({**data, "by": "mentor"}))
     except ValidationError as invalid:
         # The sender chose the name of an unknown member, and it may be personal text: report only its parent's path.
@@ -216,7 +216,7 @@ def as_id(text: str) -> str:
     return text if ID.fullmatch(text) else digest("native", text)
 
 
-def native_id(text: str) -> str:
+def truncated_native_id(text: str) -> str:
     """Return the tool's own id, or its digest if it may be an address."""
     return digest("native", text) if "@" in text else text[:LONGEST_NATIVE_ID]
 
@@ -229,31 +229,31 @@ def _payloads() -> Mapping[str, type[Payload]]:
 
 
 @cache
-def _kinds(name: str) -> Mapping[str, object]:
-    """Of the members that are text, numbers, days or times, or lists of them."""
+def _scalar_types(name: str) -> Mapping[str, object]:
+    """Map each member that holds text, a number, a day or a time, or a list of these, to that type."""
     fields = _payloads()[name].model_fields.items()
-    kinds = {field.alias or attribute: _parts(field.annotation) & KINDS for attribute, field in fields}
+    kinds = {field.alias or attribute: _type_arguments(field.annotation) & SCALAR_TYPES for attribute, field in fields}
     return {member: kind for member, found in kinds.items() for kind in found}
 
 
-def _parts(annotation: object) -> frozenset[object]:
-    return frozenset({annotation}).union(*map(_parts, get_args(annotation)))
+def _type_arguments(annotation: object) -> frozenset[object]:
+    return frozenset({annotation}).union(*map(_type_arguments, get_args(annotation)))
 
 
-def _as_number(value: object) -> object:
-    is_one = isinstance(value, str) and _IN_QUOTES.fullmatch(value.strip())
-    return json.loads(str(value)) if is_one else value
+def _parse_number(value: object) -> object:
+    is_number = isinstance(value, str) and _NUMBER_TEXT.fullmatch(value.strip())
+    return json.loads(str(value)) if is_number else value
 
 
-def _as_day(value: object) -> object:
-    """Empty where there is none."""
-    found = _MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
-    return value if found is None else "" if found[1] == NO_DAY else found[1]
+def _normalise_day(value: object) -> object:
+    """Return "" for a placeholder of a missing day; return anything that is no day as it is."""
+    found = _DAY_OR_MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
+    return value if found is None else "" if found[1] == MISSING_DAY else found[1]
 
 
-def _as_text(value: object) -> object:
+def _normalise_text(value: object) -> object:
     if isinstance(value, list):
-        return [_as_text(one) for one in value]
+        return [_normalise_text(one) for one in value]
     return str(value) if type(value) is int else value
 
 

@@ -142,10 +142,10 @@ class WriteGroup:
         self._sent += 1
         self._gathered.append(GroupedRecord(outgoing, self, position))
         if len(self._gathered) >= MAX_GATHERED:
-            self.hand_over()
+            self.submit_pending()
         return position
 
-    def hand_over(self) -> None:
+    def submit_pending(self) -> None:
         """Pass the records that were sent so far to the client. Callers call it before they pause."""
         gathered, self._gathered = self._gathered, []
         with self._lock:
@@ -156,7 +156,7 @@ class WriteGroup:
     def close(self) -> None:
         """End the group. Until then `written` stays pending, even if no record was sent."""
         try:
-            self.hand_over()
+            self.submit_pending()
         finally:
             self.succeed(1)
 

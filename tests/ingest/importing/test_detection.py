@@ -110,7 +110,7 @@ def test_values_in_other_words_are_proposed_and_typing_errors_are_not() -> None:
     assert isinstance(detected(HEAD + "r;irgendwie;2026-03-31 16:30;4"), DetectedTable)
 
 
-def test_a_header_that_nobody_can_guess_stops() -> None:
+def test_an_unrecognisable_header_stops_the_import() -> None:
     with pytest.raises(ImportStoppedError, match="matches no known table"):
         detected("Foo;Bar\n1;2")
 
@@ -153,7 +153,7 @@ def test_a_mapping_file_is_read_as_text_only(tmp_path: Path) -> None:
         ("#" * 70_000, "has more than 65536 bytes"),
     ],
 )
-def test_an_invalid_mapping_file_says_why(text: str, words: str, tmp_path: Path) -> None:
+def test_an_invalid_mapping_file_is_reported_with_its_fault(text: str, words: str, tmp_path: Path) -> None:
     (tmp_path / "columns.yaml").write_text(text)
 
     with pytest.raises(ImportStoppedError, match=words):

@@ -138,7 +138,7 @@ def test_a_workbook_that_declares_entities_is_not_read(encoding: str, tmp_path: 
 
 
 @pytest.mark.parametrize("content", [b"", b"no workbook", b"PK\x03\x04" + b"\x00" * 40])
-def test_what_is_no_workbook_says_so(content: bytes, tmp_path: Path) -> None:
+def test_a_file_that_is_no_workbook_is_reported_as_such(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_bytes(content)
 
     with pytest.raises(ImportStoppedError, match="is no workbook that can be read"):
@@ -149,7 +149,7 @@ SHEET = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006
 
 
 @pytest.mark.parametrize("sheet", [b"<worksheet>", SHEET + b'<row r="x"/></sheetData></worksheet>', SHEET])
-def test_a_sheet_that_breaks_off_says_so(sheet: bytes, tmp_path: Path) -> None:
+def test_a_truncated_sheet_is_reported(sheet: bytes, tmp_path: Path) -> None:
     with pytest.raises(ImportStoppedError, match=r"a.xlsx (cannot be read on|is no workbook)"):
         lines(packed(tmp_path / "a.xlsx", sheet=sheet))
 

@@ -54,7 +54,7 @@ def raw(content: bytes) -> Callable[[Path], None]:
         ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "matches no known table"),
     ],
 )
-def test_what_is_no_table_says_what_it_is_and_nothing_is_sent(
+def test_a_file_that_is_no_table_is_named_and_nothing_is_sent(
     name: str, write: Callable[[Path], None], words: str, tmp_path: Path
 ) -> None:
     write(tmp_path / name)

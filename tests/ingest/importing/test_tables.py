@@ -83,7 +83,7 @@ def test_a_header_that_cannot_be_read_stops_the_import(written: str, kind: str |
     assert words in str(stopped.value)
 
 
-def test_a_header_that_is_not_utf_8_says_where() -> None:
+def test_a_header_that_is_not_utf_8_is_reported_with_its_position() -> None:
     with pytest.raises(ImportStoppedError, match="is not UTF-8: byte 0xe9 at character 7"):
         read_header(iter(lines("Prénom,x".encode("latin-1").replace(b"Pr", b"123456"))), HeaderOptions())
 
@@ -129,7 +129,7 @@ def test_a_hundred_thousand_stray_quotes_are_a_hundred_thousand_rows() -> None:
         (b"p-1," + b"x" * 200_000 + b",yes", "is no row of a table: field larger than"),
     ],
 )
-def test_a_row_that_cannot_be_parsed_says_why(text: bytes, words: str) -> None:
+def test_an_unparsable_row_is_reported_with_the_reason(text: bytes, words: str) -> None:
     with pytest.raises(BrokenRowError, match=words):
         header(DIRECTORY).cells(Line(1, text))
 

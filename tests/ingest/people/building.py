@@ -1,4 +1,4 @@
-"""Short words for people, pairs and what tools say of them."""
+"""Builders of people, pairs and activities."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -106,7 +106,7 @@ def tell(projection: Projection, *told: OfRelationship | Participant) -> None:
 def say(
     projection: Projection, said: Activity, connection_scope: ConnectionScope = ZOOM
 ) -> list[OfRelationship] | Ignored | Rejected:
-    """As the worker does: resolved, attended, admitted, and heard at once."""
+    """Do what the worker does: resolve, track and admit the activity, and apply its events at once."""
     resolved = resolve(said, connection_scope, projection)
     projection.track(said, connection_scope, resolved.events if isinstance(resolved, Resolved) else ())
     if not isinstance(resolved, Resolved):

@@ -1,4 +1,4 @@
-"""The worker and the follower on a log of their own, on the real broker."""
+"""The attendance worker and the follower with a log of their own, on the real broker."""
 
 import threading
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""The attendance worker as a process of its own: python run_attendance.py BOOTSTRAP EPOCH INSTANCE; it says "ready"."""
+"""The attendance worker as a separate process: python run_attendance.py BOOTSTRAP EPOCH INSTANCE. It prints "ready"."""
 
 import sys
 import threading

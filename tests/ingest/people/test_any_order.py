@@ -1,4 +1,4 @@
-"""What must hold for whatever a tool tells of a meeting, in any order, however often, and wherever a process stops."""
+"""Invariants of a meeting for activities in any order, with repetitions, and wherever a process stops."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -67,11 +67,11 @@ meetings = st.lists(st.one_of(visits, st.builds(ended, st.integers(30, 95))), mi
 
 
 def outcomes(said: Sequence[Activity], *, is_booked: bool) -> list[OfRelationship]:
-    """Everything is told and recorded within one moment, then time passes."""
+    """Everything is reported and recorded at one instant, then time passes."""
     projection = known()
     if is_booked:
         say(projection, booked(0, 60))
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     told = [one for statement in said for one in _told(say(projection, statement))]
     for one in told:
         fold.apply(one.model_copy(update={"recordedtime": END}))
@@ -94,7 +94,7 @@ def test_order_and_repetition_make_no_difference(data: st.DataObject, said: list
 
 
 @given(meetings, st.sampled_from([Person(), STRANGER]), st.integers(0, 90))
-def test_where_somebody_unidentified_was_nobody_is_said_to_have_missed_it(
+def test_no_show_is_not_emitted_if_an_unidentified_person_was_there(
     said: list[Activity], guest: Person, at: int
 ) -> None:
     found = outcomes([joined(guest, at), *said], is_booked=True)
@@ -112,7 +112,7 @@ def test_both_who_drop_out_and_are_back_have_one_outcome_of_all_their_time(stays
         at += lasts + away
     projection = known()
     say(projection, booked(0, 60))
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     log = sorted((one for said in told for one in _told(say(projection, said))), key=lambda one: one.time)
 
     found = []
@@ -144,13 +144,13 @@ in_calendars = st.sampled_from(
 
 
 @given(st.data(), in_company, in_calendars, st.booleans())
-def test_whoever_else_of_ours_is_there_makes_the_same_of_it_in_any_order(
+def test_other_participants_lead_to_the_same_events_in_any_order(
     data: st.DataObject,
     said: list[Activity],
     in_calendar: list[Activity],
     is_cat_mentored: bool,  # noqa: FBT001
 ) -> None:
-    """Of the mentor of two, and of somebody who is in no pair, at times at which a calendar has booked them."""
+    """With a mentor of two pairs and a person without a pair, at times that a calendar has booked."""
     other = data.draw(st.permutations([*said, *data.draw(st.lists(st.sampled_from(said), max_size=4))]))
 
     found = []
@@ -159,7 +159,7 @@ def test_whoever_else_of_ours_is_there_makes_the_same_of_it_in_any_order(
         projection = known(*pairs, *map(participant, ("ada", "ben", "cat", "di")))
         for one in in_calendar:
             say(projection, one, CALENDAR)
-        fold = AttendanceFold(projection.bookings.expected)
+        fold = AttendanceFold(projection.bookings.expected_booking)
         for one in order:
             told = say(projection, one)
             assert not isinstance(told, Rejected) or told.reason == "unresolved"
@@ -201,7 +201,7 @@ def test_of_a_meeting_that_is_booked_and_changed_the_same_is_known_in_any_order(
         projection = known()
         for one in order:
             assert not isinstance(say(projection, one), Rejected)
-        (session,) = projection.bookings.of("acme", "rel-1")
+        (session,) = projection.bookings.sessions("acme", "rel-1")
         found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
 
     assert found[0] == found[1] == found[2]
@@ -238,7 +238,7 @@ def test_of_a_meeting_in_two_calendars_the_same_is_known_in_any_order(
         for one in order:
             for each in _told(say(projection, one)):
                 assert written.setdefault(each.id, each) == each
-        (session,) = projection.bookings.of("acme", "rel-1")
+        (session,) = projection.bookings.sessions("acme", "rel-1")
         found.append((session.booking.cancelled, not session.booking.cancelled and session.booking[1:3]))
 
     assert found[0] == found[1] == found[2]
@@ -263,7 +263,7 @@ def test_of_a_meeting_whose_guests_change_the_same_is_known_in_any_order(
         projection = known(pair(), pair("ada", "cat", subject="rel-2"), *map(participant, ("ada", "ben", "cat")))
         for one in order:
             assert not isinstance(told := say(projection, one), Rejected) or told.reason == "unresolved"
-        booked_for = (projection.bookings.of("acme", relationship) for relationship in ("rel-1", "rel-2"))
+        booked_for = (projection.bookings.sessions("acme", relationship) for relationship in ("rel-1", "rel-2"))
         found.append([[session.booking.cancelled for session in sessions] for sessions in booked_for])
 
     is_on = [[not all(cancelled) for cancelled in one] for one in found]
@@ -290,10 +290,8 @@ def test_a_change_after_the_end_of_a_meeting_does_not_bring_it_back_unless_it_sa
     ],
 )
 @pytest.mark.parametrize("written", [0, 1, 2])
-def test_a_booking_of_which_only_a_part_was_written_is_told_again_with_the_same_events(
-    change: Activity, written: int
-) -> None:
-    """The change is told first; then a broker goes away, or the process ends, between the events of the booking."""
+def test_a_partly_written_booking_is_emitted_again_with_the_same_events(change: Activity, written: int) -> None:
+    """The change arrives first; then the broker fails, or the process ends, between the events of the booking."""
     first = replace(booked(0, 60), time=minute(-100))
     whole = known()
     whole.track(change, ZOOM)
@@ -341,7 +339,7 @@ def test_what_strangers_take_of_memory_is_counted() -> None:
     projection = Projection()
     crowd = replace(booked(0, 60), people=tuple(Person(address=f"s{one}@example.org") for one in range(count)))
     revisions.apply("tool", crowd, projection.guests(crowd, ZOOM))
-    (one,) = revisions.of("tool", crowd.meeting)
+    (one,) = revisions.for_meetings("tool", crowd.meeting)
 
     measured = getsizeof(one.guests.strangers) + sum(map(getsizeof, one.guests.strangers))
 
@@ -382,7 +380,7 @@ def run(fold: AttendanceFold, projection: Projection, told: Sequence[OfRelations
 
 def test_the_whole_log_has_an_outcome_for_each_session() -> None:
     projection = known()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
 
     found = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
@@ -392,13 +390,13 @@ def test_the_whole_log_has_an_outcome_for_each_session() -> None:
 @given(st.lists(st.integers(0, len(LOG)), min_size=1, max_size=4).map(sorted))
 def test_a_restart_at_any_point_gives_the_same_outcomes(stops: list[int]) -> None:
     projection = known()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     whole = run(fold, projection, LOG) + [admitted(raw, SCOPE) for raw in fold.advance(END)]
 
     found, begin = [], 0
     for stop in [*stops, len(LOG)]:
         projection = known()
-        fold = AttendanceFold(projection.bookings.expected)
+        fold = AttendanceFold(projection.bookings.expected_booking)
         run(fold, projection, LOG[:begin])
         found += run(fold, projection, LOG[begin:stop])
         begin = stop
@@ -449,7 +447,7 @@ def _everybody(tenant: str) -> list[OfRelationship | Participant]:
     ]
 
 
-def test_what_is_known_of_one_tenant_says_nothing_to_another() -> None:
+def test_the_projection_of_one_tenant_does_not_affect_another() -> None:
     projection = known()
     beta = ConnectionScope("beta", None, "zoom", "zoom_europe")
 

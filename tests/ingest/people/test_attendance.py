@@ -13,12 +13,12 @@ from services.ingest.domain.meetings.attendance import (
     MissedOutcome,
     NoOutcome,
     Span,
-    Stay,
+    VisitorPresence,
     due,
     is_present,
     outcome,
     overlap,
-    stay,
+    visitor_presence,
 )
 from services.ingest.domain.meetings.bookings import Booking
 from tests.ingest.people.building import START, minute
@@ -45,18 +45,18 @@ def span(begin: float, end: float) -> Span:
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        ([came(0), went(50)], Stay((span(0, 50),))),
-        ([went(50), came(0)], Stay((span(0, 50),))),
-        ([came(0), went(10), came(20), went(50)], Stay((span(0, 10), span(20, 50)))),
-        ([came(0)], Stay((), minute(0))),
-        ([went(50)], Stay(())),
-        ([went(5), came(10), went(50)], Stay((span(10, 50),))),
-        ([came(0), went(50), went(55)], Stay((span(0, 50),))),
-        ([came(0), came(10), went(20), went(50)], Stay((span(0, 50),))),
-        ([came(0), came(20), went(50)], Stay((span(0, 50),))),
-        ([came(0), came(1), went(10), came(20)], Stay((), minute(0))),
-        ([came(0), went(10), came(10), went(50)], Stay((span(0, 10), span(10, 50)))),
-        ([came(10), went(10)], Stay((span(10, 10),))),
+        ([came(0), went(50)], VisitorPresence((span(0, 50),))),
+        ([went(50), came(0)], VisitorPresence((span(0, 50),))),
+        ([came(0), went(10), came(20), went(50)], VisitorPresence((span(0, 10), span(20, 50)))),
+        ([came(0)], VisitorPresence((), minute(0))),
+        ([went(50)], VisitorPresence(())),
+        ([went(5), came(10), went(50)], VisitorPresence((span(10, 50),))),
+        ([came(0), went(50), went(55)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(10), went(20), went(50)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(20), went(50)], VisitorPresence((span(0, 50),))),
+        ([came(0), came(1), went(10), came(20)], VisitorPresence((), minute(0))),
+        ([came(0), went(10), came(10), went(50)], VisitorPresence((span(0, 10), span(10, 50)))),
+        ([came(10), went(10)], VisitorPresence((span(10, 10),))),
     ],
     ids=[
         "comes and goes",
@@ -73,8 +73,8 @@ def span(begin: float, end: float) -> Span:
         "comes and goes at one instant",
     ],
 )
-def test_a_visitor(facts: list[AttendanceEvent], expected: Stay) -> None:
-    assert stay(facts) == expected
+def test_a_visitor(facts: list[AttendanceEvent], expected: VisitorPresence) -> None:
+    assert visitor_presence(facts) == expected
 
 
 def test_somebody_who_came_more_often_than_they_left_is_there() -> None:
@@ -83,7 +83,7 @@ def test_somebody_who_came_more_often_than_they_left_is_there() -> None:
     assert not is_present([went(5), came(0)])
 
 
-def test_time_together_is_that_of_both_sides() -> None:
+def test_overlap_is_when_both_sides_are_present() -> None:
     assert overlap([span(0, 20), span(10, 30)], [span(5, 8), span(25, 60)]) == (span(5, 8), span(25, 30))
     assert overlap([span(0, 20)], [span(20, 40)]) == ()
 
@@ -136,21 +136,21 @@ def test_a_booked_meeting_is_over_at_its_end_and_not_when_both_drop_out() -> Non
     assert due(facts, BOOKING) == minute(60) + SETTLE_DELAY
 
 
-def test_who_drops_out_of_a_booked_meeting_that_takes_longer_is_given_ten_minutes_to_come_back() -> None:
+def test_a_visitor_of_an_overrunning_booked_meeting_has_ten_minutes_to_return() -> None:
     facts = seen(came(0), went(65), came(1, "mentee"), went(64, "mentee"))
 
     assert due(facts, BOOKING) == minute(65) + REJOIN_GRACE
 
 
 @pytest.mark.parametrize("side", ["mentor", "mentee"])
-def test_somebody_whom_nobody_can_identify_may_be_the_other_side(side: Side) -> None:
+def test_an_unidentified_visitor_may_be_the_other_side(side: Side) -> None:
     guest = AttendanceEvent("unidentified", "phone", "joined", minute(1))
 
     assert outcome(seen(came(0, side), went(55, side), guest), BOOKING) == NoOutcome("unidentified")
     assert due(seen(came(0, side), went(55, side), guest), BOOKING) == minute(55) + REJOIN_GRACE
 
 
-def test_somebody_whom_nobody_can_identify_is_no_third_side() -> None:
+def test_an_unidentified_visitor_is_no_third_side() -> None:
     guest = (
         AttendanceEvent("unidentified", "", "joined", minute(-300)),
         AttendanceEvent("unidentified", "", "left", minute(90)),

@@ -39,7 +39,7 @@ def events_of(projection: Projection, *said: Activity) -> list[Any]:
     return [one for found in told if isinstance(found, list) for one in found]
 
 
-def test_of_somebody_alone_nothing_is_told_until_the_other_side_comes() -> None:
+def test_nothing_is_emitted_for_one_side_until_the_other_comes() -> None:
     projection = known()
 
     assert say(projection, joined(ADA, 0)) == Ignored("alone")
@@ -58,7 +58,7 @@ def test_strangers_and_their_meetings_are_not_kept() -> None:
 
     assert say(projection, joined(STRANGER, 0)) == Ignored("strangers")
     assert say(projection, ended(60)) == Ignored("strangers")
-    assert projection.presence.at(ZOOM.source, MEETING).people == frozenset()
+    assert projection.attendance_index.at(ZOOM.source, MEETING).people == frozenset()
 
 
 def test_two_of_ours_who_are_no_pair_are_put_aside() -> None:
@@ -80,7 +80,7 @@ def test_a_repeat_is_the_same_event() -> None:
     assert {one.id for one in again} <= {one.id for one in first}
 
 
-def test_after_a_failure_the_whole_batch_told_again_gives_all_events() -> None:
+def test_a_batch_repeated_after_a_failure_emits_all_events() -> None:
     projection = known()
     said: list[Activity] = [joined(ADA, 0), joined(BEN, 1), left(ADA, 30), left(BEN, 31)]
     first = [found for one in said if isinstance(found := say(projection, one), list)]
@@ -107,7 +107,7 @@ def test_an_end_is_the_leaving_of_all_who_are_still_there() -> None:
     assert kinds(events(projection, ended(55))) == ["session.left"]
 
 
-def test_somebody_told_of_only_after_the_end_has_left_with_it() -> None:
+def test_a_join_reported_after_the_end_is_emitted_with_a_leave() -> None:
     projection = known()
     say(projection, joined(ADA, 0))
     say(projection, ended(50))
@@ -120,7 +120,7 @@ def test_somebody_told_of_only_after_the_end_has_left_with_it() -> None:
     ]
 
 
-def test_at_a_booked_meeting_one_side_is_told_at_once() -> None:
+def test_one_side_of_a_booked_meeting_is_emitted_at_once() -> None:
     projection = known()
     events(projection, booked(0, 60))
 
@@ -142,7 +142,7 @@ def test_a_booking_of_another_time_will_not_do() -> None:
     assert say(projection, joined(ADA, -5)) == Ignored("alone")
 
 
-def test_a_booked_pair_of_whom_nobody_came_where_others_of_ours_did_has_missed_it_once() -> None:
+def test_an_absent_booked_pair_has_one_no_show_if_other_participants_came() -> None:
     projection = known()
     events(projection, booked(0, 60))
     say(projection, joined(CAT, 1))
@@ -155,7 +155,7 @@ def test_a_booked_pair_of_whom_nobody_came_where_others_of_ours_did_has_missed_i
     assert again == one
 
 
-def test_of_a_meeting_that_ended_without_a_word_of_who_was_there_nobody_has_missed_anything() -> None:
+def test_an_ended_meeting_without_attendance_has_no_no_show() -> None:
     """Somebody began it. The word of it may be late, be of a run under another id, or was never asked for."""
     projection = known()
     events(projection, booked(0, 60))
@@ -169,9 +169,7 @@ NOBODY = Person()
 
 @pytest.mark.parametrize("guest", [NOBODY, STRANGER], ids=["a phone", "an address that nobody knows"])
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_at_a_booked_meeting_it_is_told_that_somebody_unidentified_was_there(
-    guest: Person, order: tuple[int, ...]
-) -> None:
+def test_an_unidentified_visitor_of_a_booked_meeting_is_emitted(guest: Person, order: tuple[int, ...]) -> None:
     projection = known()
     events(projection, booked(0, 60))
     said: list[Activity] = [joined(ADA, 0), joined(guest, 1), left(guest, 50), left(ADA, 51)]
@@ -189,7 +187,7 @@ def test_at_a_booked_meeting_it_is_told_that_somebody_unidentified_was_there(
     assert not any("stranger" in to_json(one).decode() for one in told)
 
 
-def test_somebody_else_of_ours_at_a_time_that_another_tool_has_booked_is_told_as_anybody_would_be() -> None:
+def test_another_participant_at_a_time_booked_by_another_tool_is_emitted_as_unidentified() -> None:
     def told(other: Person) -> list[OfRelationship]:
         projection = known()
         events(projection, booked(0, 60), CALENDAR)
@@ -202,7 +200,7 @@ def test_somebody_else_of_ours_at_a_time_that_another_tool_has_booked_is_told_as
     assert [to_json(one) for one in of_ours] == [to_json(one) for one in told(STRANGER)]
 
 
-def test_of_many_others_of_ours_one_is_told() -> None:
+def test_one_of_many_other_participants_is_emitted() -> None:
     crowd = [f"p{number}" for number in range(30)]
     projection = known(pair(), *map(participant, ("ada", "ben", *crowd)))
     events(projection, booked(0, 60), CALENDAR)
@@ -214,7 +212,7 @@ def test_of_many_others_of_ours_one_is_told() -> None:
     assert sorted(str(getattr(one.data, "role", "")) for one in told) == ["mentor", "unidentified"]
 
 
-def test_of_a_guest_where_nothing_is_booked_nothing_is_told() -> None:
+def test_a_guest_without_a_booking_emits_nothing() -> None:
     projection = known()
 
     assert say(projection, joined(NOBODY, 0)) == Ignored("unidentified_guest")
@@ -223,7 +221,7 @@ def test_of_a_guest_where_nothing_is_booked_nothing_is_told() -> None:
     assert say(projection, left(NOBODY, 30)) == Ignored("unidentified_guest")
 
 
-def test_who_was_in_a_meeting_unidentified_may_be_both_so_that_nobody_has_missed_it() -> None:
+def test_unidentified_visitors_may_be_both_sides_so_that_there_is_no_no_show() -> None:
     projection = known()
     events(projection, booked(0, 60))
     say(projection, joined(NOBODY, 1))
@@ -244,7 +242,7 @@ def test_who_could_be_several_may_be_the_one_who_is_waited_for() -> None:
     assert "unidentified" in {getattr(one.data, "role", None) for one in told}
 
 
-def test_a_crowd_of_guests_is_told_of_a_few_times_only() -> None:
+def test_a_crowd_of_guests_emits_a_bounded_number_of_events() -> None:
     projection = known()
     events(projection, booked(0, 60))
     for number in range(200):
@@ -287,7 +285,7 @@ def test_of_a_group_each_visit_is_one_event() -> None:
     assert one.data.role == "mentee"
 
 
-def test_one_person_in_two_pairs_is_told_of_both() -> None:
+def test_a_person_in_two_pairs_emits_events_of_both() -> None:
     projection = known(pair(), pair("ada", "cat", subject="rel-2"), *map(participant, ("ada", "ben", "cat")))
     say(projection, joined(BEN, 0))
     say(projection, joined(CAT, 1))
@@ -335,8 +333,8 @@ def test_a_run_far_from_every_booked_date_is_a_session_of_its_own() -> None:
     assert {getattr(one.data, "session_id", None) for one in found} == {session_id(ZOOM.source, MEETING)}
 
 
-def test_a_run_that_was_told_before_its_booking_stays_one_session() -> None:
-    """Else whoever was told of by then would have missed the rest of it."""
+def test_a_run_reported_before_its_booking_stays_one_session() -> None:
+    """Otherwise those who were emitted before would have missed the rest of it."""
     projection = known()
     told = [*events_of(projection, joined(ADA, 0), joined(BEN, 1), left(ADA, 35))]
 
@@ -346,7 +344,7 @@ def test_a_run_that_was_told_before_its_booking_stays_one_session() -> None:
     assert len({one.data.session_id for one in [*told, *after]}) == 1
     # What a feed plays back is what was told before, to the letter.
     assert {one.id: one for one in told}.items() <= {one.id: one for one in [*told, *after]}.items()
-    fold = AttendanceFold(projection.bookings.expected)
+    fold = AttendanceFold(projection.bookings.expected_booking)
     for one in [*told, *after]:
         fold.apply(one)
     concluded = [raw["type"] for raw in fold.advance(minute(24 * 60))]

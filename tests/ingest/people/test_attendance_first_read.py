@@ -1,4 +1,4 @@
-"""A log without committed offsets: it is read once, nothing that it holds is said again, and a crash loses nothing."""
+"""A log without committed offsets: it is read once, no outcome on it is emitted again, and a crash loses nothing."""
 
 import random
 import time
@@ -63,7 +63,7 @@ def records(log: OwnLog, number: int) -> list[Record]:
     return list(read_partition(log.settings, place(log, number)))
 
 
-def test_a_log_without_a_commit_is_read_once_and_only_at_its_end_is_anything_said(log_time: OwnLog) -> None:
+def test_a_log_without_a_commit_is_read_once_and_outcomes_are_emitted_only_at_its_end(log_time: OwnLog) -> None:
     log_time.write(*held(1), tick(1, 60), tick(1, 61))
     partition, told = place(log_time, 1), records(log_time, 1)
     with worked(log_time) as (work, read):
@@ -77,7 +77,7 @@ def test_a_log_without_a_commit_is_read_once_and_only_at_its_end_is_anything_sai
     assert (work.offset_metadata(partition), read.number) == ("", 0)
 
 
-def test_an_outcome_that_the_log_holds_anywhere_is_not_said_again(log_time: OwnLog) -> None:
+def test_an_outcome_anywhere_on_the_log_is_not_emitted_again(log_time: OwnLog) -> None:
     log_time.write(*held(1), tick(1, 60), *(tick(1, 61 + n) for n in range(5)))
     partition = place(log_time, 1)
     with worked(log_time) as (work, _):
@@ -95,7 +95,7 @@ def test_an_outcome_that_the_log_holds_anywhere_is_not_said_again(log_time: OwnL
     assert log_time.outcomes() == [said]
 
 
-def test_whoever_takes_over_in_the_middle_begins_again_and_says_all(log_time: OwnLog) -> None:
+def test_a_takeover_during_the_first_read_starts_again_and_emits_all(log_time: OwnLog) -> None:
     log_time.write(*held(1), tick(1, 60), *(tick(1, 61 + 60 * 24 * n) for n in range(1, 5)))
     partition, told = place(log_time, 1), records(log_time, 1)
     with worked(log_time) as (work, _):
@@ -111,7 +111,7 @@ def test_whoever_takes_over_in_the_middle_begins_again_and_says_all(log_time: Ow
     assert [one.subject for one in log_time.outcomes()] == ["rel-1"]
 
 
-def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time: OwnLog) -> None:
+def test_a_crash_between_emitting_and_committing_emits_nothing_twice(log_time: OwnLog) -> None:
     log_time.write(*held(1), tick(1, 60), tick(1, 61))
     partition, told = place(log_time, 1), records(log_time, 1)
     with worked(log_time) as (work, _):
@@ -126,7 +126,7 @@ def test_who_has_said_it_and_died_before_the_commit_says_nothing_again(log_time:
     assert log_time.outcomes() == [said]
 
 
-def test_of_more_outcomes_than_are_kept_the_oldest_are_said_early_and_all_of_them_once(
+def test_over_the_limit_the_oldest_outcomes_are_emitted_early_and_each_once(
     log_time: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.ingest.flow.attendance.MAX_HELD", 20)
@@ -153,7 +153,7 @@ def test_on_an_empty_partition_what_comes_is_concluded_at_once(log_time: OwnLog)
     assert len(log_time.outcomes()) == 1
 
 
-def test_processes_that_are_killed_while_they_start_lose_nothing_and_say_the_same(log_time: OwnLog) -> None:
+def test_processes_killed_during_startup_lose_nothing_and_emit_the_same(log_time: OwnLog) -> None:
     numbers = range(200)
     told: list[OfRelationship] = [one for number in numbers for one in (*held(number), tick(number, 60))]
     log_time.write(*told)

@@ -28,9 +28,9 @@ BOTH = (came(0), came(1, "mentee"), went(50), went(51, "mentee"))
 
 
 def fold(*told: OfRelationship, said: frozenset[str] = frozenset()) -> AttendanceFold:
-    """Of one partition, as the worker has it: what is booked is heard as well."""
+    """Build the fold of one partition as the worker does: bookings are projected as well."""
     projection = known()
-    made = AttendanceFold(projection.bookings.expected, said)
+    made = AttendanceFold(projection.bookings.expected_booking, said)
     for one in told:
         projection.apply(one)
         made.apply(one)
@@ -53,7 +53,7 @@ def test_both_have_left_and_it_was_held() -> None:
     assert (one.time, one.data.by, one.data.evidence) == (minute(51), "system", "observed")
 
 
-def test_there_is_one_outcome_and_what_comes_later_is_told_to_be_late() -> None:
+def test_there_is_one_outcome_and_later_events_are_reported_as_late() -> None:
     made = fold(*BOTH)
     assert len(concluded(made, 60)) == 1
 
@@ -115,7 +115,7 @@ def test_the_second_of_a_side_is_awaited() -> None:
 
 def test_what_is_booked_anew_while_they_meet_moves_what_is_due() -> None:
     projection = known()
-    made = AttendanceFold(projection.bookings.expected)
+    made = AttendanceFold(projection.bookings.expected_booking)
     for one in (scheduled(0, 60), came(2), went(20)):
         projection.apply(one)
         made.apply(one)
@@ -126,7 +126,7 @@ def test_what_is_booked_anew_while_they_meet_moves_what_is_due() -> None:
     assert [one.type for one in concluded(made, 91)] == ["mentoring.session.missed.v1"]
 
 
-def test_an_outcome_on_the_log_is_not_said_again() -> None:
+def test_an_outcome_on_the_log_is_not_emitted_again() -> None:
     (one,) = concluded(fold(*BOTH), 60)
     assert one.type == "mentoring.session.held.v1"
 
@@ -134,7 +134,7 @@ def test_an_outcome_on_the_log_is_not_said_again() -> None:
     assert concluded(fold(*BOTH, said=frozenset({one.id})), 60) == []
 
 
-def test_what_others_say_of_the_session_is_not_the_outcome() -> None:
+def test_outcomes_of_other_sources_do_not_count() -> None:
     other = event("session.held", {"session_id": "s-1", "started_at": minute(0)}, time=minute(60))
 
     assert len(concluded(fold(*BOTH, other), 61)) == 1
@@ -198,13 +198,13 @@ def test_runs_of_what_was_booked_are_one_session_in_any_order_and_also_for_who_r
     assert concluded(again, 600) == []
 
 
-def test_runs_of_what_nobody_booked_are_sessions_of_their_own() -> None:
+def test_runs_without_a_booking_are_separate_sessions() -> None:
     second = tuple(other_run(one) for one in (came(65), came(66, "mentee"), went(90), went(90, "mentee")))
 
     assert len(concluded(fold(*BOTH, *second), 600)) == len({"one", "the other"})
 
 
-def test_who_comes_to_no_run_has_missed_it_and_that_is_said_once() -> None:
+def test_a_side_that_came_to_no_run_has_one_no_show() -> None:
     made = fold(scheduled(0, 60), came(2), went(3), *(other_run(one) for one in (came(5), went(50))))
 
     found = concluded(made, 600)

@@ -130,7 +130,7 @@ def test_the_end_of_an_import_makes_the_rest_due(log_time: OwnLog) -> None:
     assert {one.subject for one in outcomes} == {f"rel-{number}" for number in numbers}
 
 
-def test_a_restart_says_nothing_again_and_forgets_nothing(log_time: OwnLog) -> None:
+def test_a_restart_emits_nothing_twice_and_loses_nothing(log_time: OwnLog) -> None:
     with log_time.worker():
         log_time.write(*held(1), tick(1, 60), *held(2)[:3])
         first = await_outcomes(log_time, 1)
@@ -161,7 +161,7 @@ def test_who_came_unidentified_before_a_restart_is_not_forgotten(log_time: OwnLo
     assert log_time.outcomes() == [one]
 
 
-def test_on_the_clock_of_the_wall_a_restart_says_nothing_again(log: OwnLog) -> None:
+def test_with_the_wall_clock_a_restart_emits_nothing_twice(log: OwnLog) -> None:
     with log.worker():
         log.write(*held(1))
         await_outcomes(log, 1)
@@ -174,7 +174,7 @@ def test_on_the_clock_of_the_wall_a_restart_says_nothing_again(log: OwnLog) -> N
     assert len(log.outcomes()) == 2
 
 
-def test_a_copied_log_without_offsets_says_nothing_again(log_time: OwnLog, broker: Settings) -> None:
+def test_a_copied_log_without_offsets_emits_nothing_twice(log_time: OwnLog, broker: Settings) -> None:
     with log_time.worker():
         log_time.write(*held(1), tick(1, 60))
         await_outcomes(log_time, 1)
@@ -189,7 +189,7 @@ def test_a_copied_log_without_offsets_says_nothing_again(log_time: OwnLog, broke
     assert len(outcomes) == len(ids(outcomes)) == 2
 
 
-def test_who_had_left_before_the_log_told_of_the_pair_ends_it(log: OwnLog) -> None:
+def test_an_exit_stated_before_the_start_of_the_pair_ends_it(log: OwnLog) -> None:
     name = f"late-{log.epoch}"
     change = {"status": "exited", "told": to_rfc3339(minute(60)), "statement": "exit", "left_on": "2026-03-02"}
     by = {"tool": "hr", "connection": "feed", "native_type": "employee", "native_id": name, "time_zone": "UTC"}
@@ -227,7 +227,7 @@ def test_pairs_that_began_are_looked_at_twice() -> None:
     assert pairs.due(200.0) == [("acme", "rel-1")]
 
 
-def test_two_that_share_the_log_and_then_one_of_them_alone_say_each_outcome(log_time: OwnLog) -> None:
+def test_two_workers_and_then_one_alone_emit_each_outcome(log_time: OwnLog) -> None:
     numbers = range(12)
     with log_time.worker() as first:
         for number in numbers:

@@ -69,7 +69,7 @@ def test_a_meeting_that_moves_to_another_id_stays_the_same_session_for_good() ->
     assert len({getattr(one.data, "session_id", None) for one in (first, second, third)}) == 1
 
 
-def test_a_move_to_the_same_time_is_told_so_that_the_new_id_is_known() -> None:
+def test_a_move_to_the_same_time_is_emitted_to_record_the_new_id() -> None:
     projection = known()
     events(projection, booked(0, 60))
     moved = booked(0, 60, key="moved", meeting=OTHER, replaces=booked(0, 60).meeting)
@@ -115,7 +115,7 @@ def test_notice_is_never_negative() -> None:
     assert one.data.notice_hours == 0
 
 
-def test_a_tool_that_says_only_what_changed() -> None:
+def test_a_tool_that_sends_only_the_changed_members() -> None:
     projection = known()
     events(projection, booked(0, 60))
 
@@ -205,7 +205,7 @@ def test_what_is_erased_is_not_booked_any_more() -> None:
 @pytest.mark.parametrize(
     ("absent", "side"), [((ADA,), "mentor"), ((BEN,), "mentee"), ((ADA, BEN), "both"), ((BEN, CAT), "mentee")]
 )
-def test_who_did_not_come_is_told_by_side(absent: tuple[Person, ...], side: str) -> None:
+def test_a_no_show_names_the_absent_side(absent: tuple[Person, ...], side: str) -> None:
     projection = known()
     events(projection, booked(0, 60))
 
@@ -215,7 +215,7 @@ def test_who_did_not_come_is_told_by_side(absent: tuple[Person, ...], side: str)
     assert one.data.absent == side
 
 
-def test_a_stranger_who_did_not_come_is_missed_by_nobody() -> None:
+def test_an_absent_stranger_is_no_no_show() -> None:
     projection = known()
     events(projection, booked(0, 60))
     meeting = booked(0, 60).meeting
@@ -248,7 +248,7 @@ def test_somebody_absent_who_could_be_several_is_put_aside() -> None:
     assert found.reason == "unresolved"
 
 
-def test_who_takes_part_no_more_has_it_cancelled_and_the_others_keep_it() -> None:
+def test_removed_attendees_have_it_cancelled_and_the_others_keep_it() -> None:
     people = (participant("ada"), participant("ben"), participant("cat"))
     projection = known(pair(), pair("ada", "cat", subject="rel-2"), *people)
     events(projection, booked(60, 120, ADA, BEN, CAT))
@@ -273,7 +273,7 @@ def test_a_pair_that_has_ended_has_it_cancelled_though_both_of_them_come_with_ot
     assert (one.type, one.subject) == ("mentoring.session.cancelled.v1", "rel-1")
 
 
-def test_a_meeting_that_only_one_of_ours_still_takes_part_in_is_cancelled() -> None:
+def test_a_meeting_with_one_remaining_participant_is_cancelled() -> None:
     projection = known()
     events(projection, booked(60, 120, ADA, BEN))
 
@@ -351,7 +351,7 @@ def test_a_stranger_who_was_asked_beside_somebody_is_not_the_same_person(
     assert told == ["session.scheduled", *becomes]
 
 
-def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_yet() -> None:
+def test_removed_attendees_are_cancelled_even_if_the_others_are_no_pair_yet() -> None:
     projection = known()
     events(projection, booked(60, 120, ADA, BEN))
 
@@ -359,17 +359,17 @@ def test_whoever_is_named_no_more_is_called_off_though_the_others_are_no_pair_ye
 
     assert isinstance(found, Rejected)
     assert found.reason == "unresolved"
-    (session,) = projection.bookings.of("acme", "rel-1")
+    (session,) = projection.bookings.sessions("acme", "rel-1")
     assert session.booking.cancelled
     projection.apply(pair("ada", "cat", subject="rel-2"))
     let_in = events(projection, booked(60, 120, ADA, CAT, key="later", time=minute(-60)))
     assert [(one.type, one.subject) for one in let_in] == [("mentoring.session.scheduled.v1", "rel-2")]
 
 
-def test_of_too_many_requests_the_one_not_heard_of_for_longest_is_forgotten() -> None:
+def test_over_the_limit_the_oldest_request_is_evicted() -> None:
     revisions, former = Revisions(most=1), Meeting("former")
     for name in ("first", "second"):
         revisions.apply(ZOOM.source, MoveRequested(name, minute(0), NATIVE, Meeting(name), former))
 
-    assert revisions.requested(ZOOM.source, Meeting("first")) is None
-    assert revisions.requested(ZOOM.source, Meeting("second")) == former
+    assert revisions.requested_meeting(ZOOM.source, Meeting("first")) is None
+    assert revisions.requested_meeting(ZOOM.source, Meeting("second")) == former

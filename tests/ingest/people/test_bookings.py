@@ -14,7 +14,7 @@ def bookings(*told: object, most: int = 10) -> Bookings:
     return made
 
 
-def test_the_latest_word_stands_whenever_it_is_told() -> None:
+def test_the_latest_revision_counts_in_any_order() -> None:
     later = event("session.cancelled", {"session_id": "s-1"}, time=minute(5))
     made = bookings(scheduled("s-1"), later, scheduled("s-1", told=3))
 
@@ -34,7 +34,7 @@ def test_an_older_cancellation_does_not_cancel() -> None:
     assert not found.cancelled
 
 
-def test_what_was_told_of_longest_ago_is_forgotten_with_all_that_leads_to_it() -> None:
+def test_eviction_removes_a_booking_and_all_of_its_keys() -> None:
     projection = known()
     (one,) = events(projection, booked(0, 60), CALENDAR)
     made = bookings(one, scheduled("s-2"), scheduled("s-3"), scheduled("s-2", told=1), scheduled("s-4"), most=2)
@@ -54,7 +54,7 @@ def test_a_session_of_a_group_is_of_all_its_relationships() -> None:
     assert made.relationships_of("beta", "s-1") == frozenset()
 
 
-def test_what_others_say_in_a_correlation_moves_nothing() -> None:
+def test_a_correlation_of_another_source_moves_nothing() -> None:
     own = bookings().session("acme", CALENDAR.source, MEETING)
 
     made = bookings(scheduled("s-1", correlationid=own))
@@ -69,7 +69,7 @@ def test_an_erased_relationship_has_no_bookings_and_others_keep_theirs() -> None
     assert made.relationships_of("acme", "s-1") == {"rel-2"}
 
 
-def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:
+def test_a_cancellation_before_its_booking_still_cancels_it() -> None:
     off = event("session.cancelled", {"session_id": "s-1", "notice_hours": 1.0}, time=minute(40))
     made = bookings(off, scheduled("s-1"))
 
@@ -77,7 +77,7 @@ def test_a_cancellation_that_is_told_before_its_booking_outlives_it() -> None:
 
     assert found is not None
     assert found.cancelled
-    assert made.expected("acme", "rel-1", "s-1", minute(100)) is None
+    assert made.expected_booking("acme", "rel-1", "s-1", minute(100)) is None
     again = bookings(off, scheduled("s-1"), scheduled("s-1", told=50)).booking("acme", "rel-1", "s-1")
     assert again is not None
     assert not again.cancelled
@@ -87,7 +87,7 @@ def test_of_several_bookings_of_one_time_every_process_expects_the_same() -> Non
     sessions = [f"s-{number}" for number in range(10, 40)]
     made = bookings(*map(scheduled, reversed(sessions)), most=100)
 
-    expected = made.expected("acme", "rel-1", "another run", minute(100))
+    expected = made.expected_booking("acme", "rel-1", "another run", minute(100))
 
     assert expected is not None
     assert expected.session == sessions[0]

@@ -1,4 +1,4 @@
-"""What feeds say of people is merged in the order of the log, whatever their writers know: on the real broker."""
+"""Statements of feeds are merged in the order of the log, whatever their writers have read, on the real broker."""
 
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -117,7 +117,7 @@ def test_two_feeds_of_which_neither_knows_the_other_leave_each_others_tools_alon
     assert tools(person(broker, tenant)) == {("zoom", "z-ada"), ("slack", "UADA")}
 
 
-def test_a_row_that_a_stale_worker_takes_for_known_is_written_all_the_same(
+def test_a_row_that_changes_nothing_for_a_stale_worker_is_written(
     gateway: Gateway, broker: Settings, producer: Producer, tenant: str
 ) -> None:
     api = directory(gateway, broker, tenant=tenant)

@@ -1,5 +1,5 @@
-"""The projector of the directory on a broker of its own: over restarts, over an old directory, and where it is fed what
-it cannot merge."""
+"""The projector of the directory on a broker of its own: restarts, an old directory, and statements that cannot be
+merged."""
 
 import json
 import threading
@@ -45,7 +45,7 @@ NOW = datetime.now(UTC)
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """A broker on which nothing projects unless a test says so."""
+    """A broker without a projector, unless a test starts one."""
     with LocalKafka(KafkaConfig(data=tmp_path_factory.mktemp("kafka"), cache=JARS_CACHE)) as kafka:
         yield make_topics(kafka.bootstrap)
 
@@ -69,7 +69,7 @@ def tenant() -> str:
 
 @contextmanager
 def projecting(alone: Settings) -> Iterator[Health]:
-    """What the service runs; ends when all that is said until then is merged."""
+    """Run the projector of the service; on exit, wait until all statements so far are merged."""
     stop, health = threading.Event(), Health()
     with projector(IngestSettings(kafka=alone.kafka), health, stop) as parts:
         thread = threading.Thread(target=supervise, args=(parts, stop))
@@ -110,7 +110,7 @@ def outcomes(health: Health) -> Counter[str]:
     return Counter({one.labels["outcome"]: round(one.value) for one in samples})
 
 
-def test_while_nothing_projects_what_is_said_waits_and_whoever_asks_is_told(
+def test_without_a_projector_statements_wait_and_lookups_fail(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
@@ -203,7 +203,7 @@ def test_a_directory_that_was_written_before_there_were_statements_is_what_they_
     assert records(alone, tenant)[-1].value is None
 
 
-def test_a_directory_that_was_made_anew_is_filled_with_what_the_statements_still_tell(
+def test_a_recreated_directory_is_filled_from_the_retained_statements(
     alone: Settings, says: DirectoryStatementWriter, tenant: str
 ) -> None:
     say(says, posted(tenant), row(tenant, identities=(("zoom", "z-1"),)))
@@ -219,7 +219,7 @@ def test_a_directory_that_was_made_anew_is_filled_with_what_the_statements_still
     assert person(alone, tenant) == before is not None
 
 
-def test_what_cannot_be_merged_is_told_and_counted_and_the_next_statement_is_merged(
+def test_an_unmergeable_statement_is_logged_and_counted_and_the_next_is_merged(
     alone: Settings, says: DirectoryStatementWriter, writer: ForeignProducer, tenant: str
 ) -> None:
     full = tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(200))
@@ -268,7 +268,7 @@ def test_the_largest_statement_of_anybody_is_merged_and_one_more_is_not(
 
 
 @pytest.mark.parametrize(("more", "outcome"), [(MAX_IDENTITIES - 150, "merged"), (MAX_IDENTITIES - 149, "too_much")])
-def test_feeds_together_fill_a_person_and_what_is_too_much_leaves_them_as_they_were(
+def test_a_statement_over_the_limit_of_a_person_leaves_them_unchanged(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, more: int, outcome: str
 ) -> None:
     say(says, posted(tenant, identities=tuple(ToolIdentity(tool="slack", id=f"{number}") for number in range(150))))
@@ -306,9 +306,7 @@ def test_two_members_take_turns_and_one_that_leaves_loses_nothing(
     }
 
 
-def test_statements_that_their_topic_has_let_go_are_waited_for_by_nobody(
-    alone: Settings, says: DirectoryStatementWriter, tenant: str
-) -> None:
+def test_expired_statements_are_not_waited_for(alone: Settings, says: DirectoryStatementWriter, tenant: str) -> None:
     say(says, posted(tenant))
     with projecting(alone):
         pass
@@ -344,14 +342,14 @@ def test_a_batch_that_is_handed_over_again_is_merged_once_and_written_again() ->
 def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merged(
     alone: Settings, says: DirectoryStatementWriter, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = participants.merged
+    whole = participants.apply_statement
 
     def broken(statement: DirectoryStatement, known: Participant | None) -> object:
         if statement.id == "p-poison":
             raise RuntimeError("this person")
         return whole(statement, known)
 
-    monkeypatch.setattr("services.ingest.flow.people.directory_projector.merged", broken)
+    monkeypatch.setattr("services.ingest.flow.people.directory_projector.apply_statement", broken)
     say(says, row(tenant, "poison"), row(tenant))
 
     with projecting(alone) as health:
@@ -362,7 +360,7 @@ def test_a_statement_that_meets_an_error_of_ours_keeps_no_other_from_being_merge
     assert outcomes(health) == {"failed": 1, "merged": 1}
 
 
-def test_an_erasure_takes_away_what_was_said_before_and_what_comes_after_starts_anew(
+def test_an_erasure_removes_earlier_statements_and_later_ones_start_afresh(
     alone: Settings, says: DirectoryStatementWriter, writer: ForeignProducer, tenant: str
 ) -> None:
     silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"}), "addresses": ()}

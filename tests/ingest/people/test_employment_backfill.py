@@ -1,4 +1,4 @@
-"""What people's employment means for a pair, whichever of the two is told first."""
+"""Changes of employment apply to a pair whether they precede its start on the log or follow it."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,7 +41,7 @@ Told = Employed | OfRelationship
 
 
 def tell(projection: Projection, one: Told) -> list[OfRelationship]:
-    """As the workers do: a feed fans out to the pairs that are known, a start looks for what was told before it."""
+    """Do what the workers do: a feed fans out to the existing pairs; a start looks up earlier statements."""
     if isinstance(one, Employed):
         found = say(projection, one, HR)
         assert not isinstance(found, Rejected), found
@@ -90,9 +90,7 @@ EXIT = employed("ada", "exited", left_on=date(2026, 3, 1))
         ([employed("ada", "exited", left_on=date(2025, 5, 1))], []),
     ],
 )
-def test_what_a_feed_told_once_holds_of_a_pair_that_is_told_of_afterwards(
-    feed: list[Employed], becomes: list[str]
-) -> None:
+def test_an_earlier_statement_of_a_feed_applies_to_a_later_pair(feed: list[Employed], becomes: list[str]) -> None:
     start = pair(time=EARLY)
 
     projection, late = history([*feed, start])
@@ -105,7 +103,7 @@ def test_what_a_feed_told_once_holds_of_a_pair_that_is_told_of_afterwards(
     assert is_alive(projection) == is_alive(in_order)
 
 
-def test_an_exit_without_a_day_pauses_a_pair_that_begins_later_until_it_is_told_again() -> None:
+def test_an_exit_without_a_day_pauses_a_later_pair_until_it_is_repeated() -> None:
     (one,) = history([employed("ada", "exited"), pair(time=NOON + DAY)])[1]
 
     assert (one.type, one.time, one.data) == (
@@ -115,7 +113,7 @@ def test_an_exit_without_a_day_pauses_a_pair_that_begins_later_until_it_is_told_
     )
 
 
-def test_nothing_is_told_twice() -> None:
+def test_nothing_is_emitted_twice() -> None:
     projection, (ended,) = history([EXIT, start := pair(time=EARLY)])
 
     assert tell(projection, start) == []
@@ -138,7 +136,7 @@ def _taken_back(one: OfRelationship) -> OfRelationship:
 )
 @pytest.mark.parametrize("returned", [[], [employed("ada", "active", key="slip", time=NOON + DAY)]])
 @pytest.mark.parametrize("until", [None, date(2026, 6, 1)])
-def test_what_somebody_has_taken_back_is_no_reason_to_take_back_what_was_told_after_it(
+def test_a_retracted_event_is_no_reason_to_retract_later_events(
     wrong: Employed, returned: list[Employed], until: date | None
 ) -> None:
     start = pair(time=EARLY)
@@ -156,7 +154,7 @@ def test_what_somebody_has_taken_back_is_no_reason_to_take_back_what_was_told_af
 
 
 @pytest.mark.parametrize("left_on", [None, date(2026, 3, 1)])
-def test_a_day_of_return_that_is_taken_back_again_stays_taken_back(left_on: date | None) -> None:
+def test_a_retracted_day_of_return_stays_retracted(left_on: date | None) -> None:
     start, nights = pair(time=EARLY), [None, date(2026, 6, 1), None]
     feed = [
         employed("ada", "leave", key=f"night {number}", time=NOON + number * DAY, left_on=left_on, back_on=day)
@@ -170,7 +168,7 @@ def test_a_day_of_return_that_is_taken_back_again_stays_taken_back(left_on: date
     assert before[1][0][1] is None
 
 
-def test_who_had_been_replaced_before_they_left_ends_nothing_though_it_is_told_late() -> None:
+def test_a_late_exit_of_a_replaced_person_ends_nothing() -> None:
     start, change = pair(time=EARLY), pair("cat", time=EARLY + DAY)
     projection, found = history([start, EXIT, change])
 
@@ -179,7 +177,7 @@ def test_who_had_been_replaced_before_they_left_ends_nothing_though_it_is_told_l
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (1, 0, 2), (1, 2, 0), (2, 0, 1), (2, 1, 0)])
-def test_whoever_takes_the_place_of_somebody_on_leave_is_there_whether_or_not_they_come_back(
+def test_a_replacement_of_a_person_on_leave_is_not_paused(
     order: tuple[int, ...],
 ) -> None:
     told = [pair(time=EARLY), employed("ada", "leave"), pair("cat", time=NOON + DAY)]
@@ -206,7 +204,7 @@ def test_a_pair_that_begins_anew_is_not_paused_by_a_leave_before_its_end(place: 
     assert is_alive(history(told)[0]) == (True, [])
 
 
-def test_of_a_side_the_last_who_left_counts_in_whatever_order_they_are_told() -> None:
+def test_a_side_has_left_with_its_last_member_in_any_order() -> None:
     group = event(
         "relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}, time=EARLY
     )
@@ -221,7 +219,7 @@ def test_of_a_side_the_last_who_left_counts_in_whatever_order_they_are_told() ->
     assert {time for _, time in ends[0]} == {datetime(2026, 2, 28, 23, tzinfo=UTC)}
 
 
-def test_a_feed_of_one_programme_says_nothing_of_pairs_of_another() -> None:
+def test_a_feed_of_one_programme_does_not_affect_pairs_of_another() -> None:
     projection = known(*PEOPLE)
     say(projection, EXIT, ConnectionScope("acme", "second", "hr", "hr_feed"))
 
@@ -258,8 +256,8 @@ replacement = st.tuples(st.tuples(st.just("cat"), st.integers(-30, 8)))
 def test_starts_and_employment_give_the_same_in_any_order(
     data: st.DataObject, feed: list[tuple[str, str, int | None]], changes: Sequence[tuple[str, int]]
 ) -> None:
-    """What one feed says stays in its order: the latest is what holds. Of two starts at one instant the one told last
-    counts, and several changes of mentor are told in order: there are none of these here."""
+    """Statements of one feed keep their order, because the latest counts. Starts at the same instant and several
+    changes of mentor would depend on their order too; they do not occur here."""
     starts: list[Told] = [pair(time=EARLY - DAY)]
     starts += [pair(mentor, time=NOON + at * DAY) for mentor, at in changes]
     said: list[Told] = [*_said(feed)]
@@ -277,7 +275,7 @@ away = st.tuples(st.sampled_from(["leave", "exited"]), st.sampled_from([None, -2
 
 
 @given(st.data(), st.tuples(away, away))
-def test_who_of_a_group_is_told_to_be_away_gives_the_same_in_any_order(
+def test_leaves_in_a_group_give_the_same_result_in_any_order(
     data: st.DataObject, absences: tuple[tuple[str, int | None], ...]
 ) -> None:
     people = {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}
@@ -290,7 +288,7 @@ def test_who_of_a_group_is_told_to_be_away_gives_the_same_in_any_order(
     assert is_alive(found) == is_alive(expected)
 
 
-def test_what_a_feed_told_of_somebody_is_remembered_once_though_it_is_told_again_after_a_crash() -> None:
+def test_a_change_repeated_after_a_crash_is_stored_once() -> None:
     told = [employed("ada", "leave"), employed("ada", "active", time=NOON + DAY)]
     projection, _ = history([*told, *told])
 
@@ -311,7 +309,7 @@ def test_people_who_are_described_anew_were_away_all_the_same() -> None:
     assert [change.status for change in after.employment] == ["exited", "active"]
 
 
-def test_what_two_feeds_tell_every_night_and_two_absences_of_one_are_remembered_once_each() -> None:
+def test_nightly_repeats_of_two_feeds_store_each_absence_once() -> None:
     projection, payroll = known(*PEOPLE), ConnectionScope("acme", None, "hr", "payroll")
     for night in range(5):
         time = NOON + night * DAY
@@ -330,10 +328,10 @@ statuses = st.sampled_from(["active", "leave", "exited"])
 
 
 @given(st.data(), st.lists(st.tuples(st.sampled_from(["ada", "ben"]), statuses, days, returns), max_size=5))
-def test_whoever_looks_again_changes_nothing(
+def test_a_second_check_of_a_pair_changes_nothing(
     data: st.DataObject, feed: list[tuple[str, str, date | None, date | None]]
 ) -> None:
-    """Also where somebody has taken back what has just been told."""
+    """Also if an administrator has retracted the events just emitted."""
     projection, _ = history([start := pair(time=EARLY)])
     for number, (who, status, left_on, back_on) in enumerate(feed):
         absence = {

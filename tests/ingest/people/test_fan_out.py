@@ -47,7 +47,7 @@ def test_a_leave_pauses_all_relationships_of_the_person() -> None:
     assert found[0].time == NOON
 
 
-def test_a_leave_that_has_begun_is_told_of_the_day_it_began() -> None:
+def test_a_leave_that_has_begun_pauses_from_its_first_day() -> None:
     projection = known(pair(time=START - 30 * DAY))
 
     (one,) = fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH))
@@ -62,7 +62,7 @@ def test_a_relationship_is_not_paused_before_it_began() -> None:
     assert one.time == one.data.from_ == START
 
 
-def test_the_same_leave_is_the_same_event_whoever_tells_it_and_when() -> None:
+def test_the_same_leave_is_the_same_event_for_any_feed_and_time() -> None:
     other = employed("ada", "leave", left_on=FIRST_OF_MARCH, key="other", time=NOON + DAY)
     said = employed("ada", "leave", left_on=FIRST_OF_MARCH)
 
@@ -71,7 +71,7 @@ def test_the_same_leave_is_the_same_event_whoever_tells_it_and_when() -> None:
     assert [(one.id, one.time, one.data) for one in ours] == [(one.id, one.time, one.data) for one in theirs]
 
 
-def test_a_feed_that_says_the_same_every_night_is_ignored() -> None:
+def test_a_nightly_repeat_is_ignored() -> None:
     projection = known()
     said = employed("ada", "leave", left_on=NEXT_WEEK)
     fanned(projection, said)
@@ -114,7 +114,7 @@ def test_a_return_resumes_the_pauses_of_that_person_only() -> None:
     assert say(projection, employed("ada", "active", key="again", time=NOON + 4 * DAY), HR) == Ignored("unchanged")
 
 
-def test_a_return_that_was_foreseen_needs_no_word() -> None:
+def test_a_planned_return_needs_no_event() -> None:
     projection = known()
     fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH, back_on=date(2026, 3, 5)))
 
@@ -144,7 +144,7 @@ def test_another_day_of_return_replaces_the_pause() -> None:
     assert say(projection, again, HR) == Ignored("unchanged")
 
 
-def test_a_pause_that_another_feed_told_is_not_retracted() -> None:
+def test_a_pause_of_another_feed_is_not_retracted() -> None:
     projection = known()
     fanned(
         projection, employed("ada", "leave", left_on=FIRST_OF_MARCH), ConnectionScope("acme", None, "hr", "other_feed")
@@ -171,7 +171,7 @@ def test_an_exit_ends_all_relationships() -> None:
 def test_an_exit_that_is_dated_before_a_pair_began_ends_and_pauses_only_what_was_before(
     left_on: date, said_at: datetime
 ) -> None:
-    """Who is paired later has come back, or it is an old post of theirs that is told."""
+    """A person who is paired later has come back, or the statement is about an earlier post."""
     projection = known(pair(), pair("cat", "ada", subject="rel-2", time="2018-01-01T00:00:00Z"))
 
     found = fanned(projection, employed("ada", "exited", left_on=left_on, time=said_at))
@@ -179,7 +179,7 @@ def test_an_exit_that_is_dated_before_a_pair_began_ends_and_pauses_only_what_was
     assert {one.subject for one in found} == {"rel-2"}
 
 
-def test_an_exit_without_a_day_is_one_from_when_it_is_told() -> None:
+def test_an_exit_without_a_day_takes_effect_when_it_is_stated() -> None:
     (one,) = fanned(known(pair()), employed("ada", "exited"))
 
     assert (one.type, one.time) == ("mentoring.relationship.ended.v1", NOON)
@@ -234,7 +234,7 @@ def test_a_new_name_or_address_writes_the_person_only() -> None:
     assert [(one.id, one.name, one.recordedtime) for one in found.participants] == [("p-ada", "Ada B", NOON)]
 
 
-def test_what_others_told_of_a_person_is_kept() -> None:
+def test_fields_from_other_feeds_are_kept() -> None:
     projection = known()
 
     (kept,) = people(projection, employed("ada", "active", name="Ada B", addresses=()))
@@ -250,7 +250,7 @@ def test_what_others_told_of_a_person_is_kept() -> None:
     assert moved.addresses == ("new@example.com",)
 
 
-def test_what_a_feed_does_not_speak_of_is_kept() -> None:
+def test_fields_that_a_feed_does_not_report_are_kept() -> None:
     projection = known()
     silent = {"time_zone": "UTC", "consent": False, "unsaid": frozenset({"time_zone", "consent"})}
 
@@ -304,7 +304,7 @@ def test_of_somebody_who_is_new_or_gone_an_active_account_counts() -> None:
     assert (new.status, ben.status) == ("active", "active")
 
 
-def test_who_told_of_a_leave_ends_it_though_it_has_no_word_for_leaves_any_more() -> None:
+def test_the_feed_that_reported_a_leave_ends_it_even_without_reporting_leaves() -> None:
     """`onLeave` is null of who is on none, in some systems."""
     projection = known()
     fanned(projection, employed("ada", "leave", left_on=FIRST_OF_MARCH))

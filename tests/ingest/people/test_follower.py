@@ -1,4 +1,4 @@
-"""What is known, followed on the real broker."""
+"""The follower of the projected topics, on the real broker."""
 
 import threading
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def running(follower: ProjectionFollower) -> Iterator[None]:
     thread = threading.Thread(target=follower.run, args=(stop,))
     thread.start()
     try:
-        follower.caught_up(stop)
+        follower.wait_until_caught_up(stop)
         yield
     finally:
         stop.set()
@@ -114,7 +114,7 @@ def test_what_cannot_be_read_is_passed_over_and_a_person_in_it_forgotten(log: Ow
         assert projection.roster.relationship(tenant, "rel-1") is not None
 
 
-def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> None:
+def test_recent_statements_can_be_retracted_after_a_restart(log: OwnLog) -> None:
     tenant, source = f"t{uuid4().hex}", "urn:rapport:acme:slack:slack_acme"
     log.write(event("message.sent", {"by": "mentor", "channel": "slack"}, tenant=tenant, source=source, id="k.1"))
 
@@ -122,7 +122,7 @@ def test_what_tools_said_lately_can_be_taken_back_after_a_start(log: OwnLog) -> 
         assert [one.slot for one in projection.statement_index.find(tenant, source, "k")] == ["mentor"]
 
 
-def test_while_nothing_projects_the_log_nobody_is_judged(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_projector_nothing_is_decided(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.flow.people.followers.FRESH_SECONDS", 2.0)
     health, projection = Health(), Projection()
     follower = ProjectionFollower(log.settings, projection, health)
@@ -163,7 +163,7 @@ def test_what_lies_elsewhere_than_its_key_belongs_is_no_second_history(log: OwnL
     assert "rel-1" not in read_erasable(log.settings, tenant).programs
 
 
-def test_the_end_of_the_log_is_not_told_by_what_lies_elsewhere(log: OwnLog) -> None:
+def test_stray_events_do_not_mark_the_end_of_the_log(log: OwnLog) -> None:
     stray = pair(tenant=f"t{uuid4().hex}").model_copy(update={"recordedtime": NOON + timedelta(days=9_000)})
     log.producer.send(log.topic, b"another", to_json(stray)).get(60)
 

@@ -29,7 +29,7 @@ SLACK = ConnectionScope("acme", None, "slack", "slack_acme")
 MESSAGE = {"channel": "slack"}
 
 
-def test_a_message_is_of_the_pair_of_its_author_and_says_which_side() -> None:
+def test_a_message_belongs_to_the_pair_of_its_author_with_their_role() -> None:
     (one,) = events(known(), told("message.sent", MESSAGE, by=BEN, people=(ADA, STRANGER)), SLACK)
 
     assert (one.subject, one.data.by, one.data.evidence) == ("rel-1", "mentee", "observed")
@@ -49,7 +49,7 @@ def test_without_others_it_is_of_the_only_relationship() -> None:
     assert reason(say(projection, told("pulse.answered", {"rating": 4}, by=BEN))) == "unresolved"
 
 
-def test_a_named_relationship_is_taken_and_its_programme_with_it() -> None:
+def test_a_named_relationship_determines_the_programme() -> None:
     (one,) = events(
         known(), told("goal.set", {"goal_id": "g-1"}, relationship="rel-1", by=ADA, evidence="self_reported")
     )
@@ -63,7 +63,7 @@ def test_an_actor_who_is_neither_is_kept() -> None:
     assert (one.subject, one.data.by) == ("rel-1", "admin")
 
 
-def test_a_coordinator_speaks_as_admin_and_somebody_else_not_at_all() -> None:
+def test_a_coordinator_acts_as_admin_and_other_people_are_rejected() -> None:
     people = {"mentors": ["p-ada"], "mentees": ["p-ben"], "coordinator": "p-cat"}
     coordinated = known(event("relationship.started", people), *map(participant, ("ada", "ben", "cat")))
     said = told("goal.set", {"goal_id": "g-1"}, relationship="rel-1", by=CAT)
@@ -96,7 +96,7 @@ def test_a_relationship_may_be_started_by_a_tool_of_a_programme() -> None:
     assert (one.subject, one.program) == ("rel-7", "leaders")
 
 
-def test_what_is_erased_is_not_told_of() -> None:
+def test_an_erased_relationship_emits_nothing() -> None:
     projection = known()
     projection.apply(event("relationship.erased", {}))
     again = told("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, relationship="rel-1")
@@ -125,7 +125,7 @@ def test_an_address_never_gets_into_an_event() -> None:
     assert "@" not in one.model_dump_json()
 
 
-def test_two_possible_authors_are_nobody() -> None:
+def test_two_possible_authors_are_rejected() -> None:
     projection = known(
         pair(), participant("ada"), participant("ben"), participant("cat", addresses=("ada@example.com",))
     )
@@ -134,7 +134,7 @@ def test_two_possible_authors_are_nobody() -> None:
     assert reason(say(projection, told("message.sent", MESSAGE, by=BEN, people=(ADA,)))) == "unresolved"
 
 
-def test_what_a_tool_takes_back_is_retracted_with_its_slot() -> None:
+def test_a_retraction_of_a_tool_has_the_slot() -> None:
     projection = known()
     (message,) = events(projection, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
 
@@ -145,7 +145,7 @@ def test_what_a_tool_takes_back_is_retracted_with_its_slot() -> None:
     assert (one.data.time, one.data.slot, one.subject) == (message.time, "mentee", "rel-1")
 
 
-def test_only_its_own_connection_takes_back_what_was_said() -> None:
+def test_only_the_same_connection_can_retract() -> None:
     projection = known()
     events(projection, told("message.sent", MESSAGE, key="m1", by=BEN, people=(ADA,)), SLACK)
     other = ConnectionScope("acme", None, "slack", "slack_other")
@@ -198,7 +198,7 @@ def test_a_group_of_strangers_around_somebody_of_ours_is_none_of_our_business() 
     assert say(known(), said, SLACK) == Ignored("strangers")
 
 
-def test_a_word_without_an_author_is_of_the_system() -> None:
+def test_an_event_without_an_author_is_by_the_system() -> None:
     (one,) = events(known(), told("goal.set", {"goal_id": "g"}, people=(ADA, BEN)))
 
     assert one.data.by == "system"
@@ -217,5 +217,5 @@ def test_a_word_without_an_author_is_of_the_system() -> None:
         ("session.held", {"session_id": "s", "started_at": NOON}, ""),
     ],
 )
-def test_the_slot_of_what_is_taken_back_is_that_of_scoring(kind: str, data: dict[str, object], slot: str) -> None:
+def test_the_slot_of_a_retraction_is_that_of_scoring(kind: str, data: dict[str, object], slot: str) -> None:
     assert slot_of(event(kind, data).data) == slot

@@ -1,4 +1,4 @@
-"""One relationship, or one tenant, that is told of without end: what it costs has a bound, and others keep theirs."""
+"""Unbounded input about one relationship or one tenant: its cost is bounded, and other tenants lose nothing."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,7 +36,7 @@ def largest_story() -> Iterator[OfRelationship]:
         yield event("event.retracted", data, id=next(ids), **LONGEST)
 
 
-def test_the_largest_relationship_fits_into_a_record_of_its_topic_and_keeps_its_latest_word() -> None:
+def test_the_largest_relationship_fits_into_a_record_and_keeps_its_latest_facts() -> None:
     roster = Roster()
     for one in largest_story():
         roster.apply(one)
@@ -48,7 +48,7 @@ def test_the_largest_relationship_fits_into_a_record_of_its_topic_and_keeps_its_
     assert load(RosterRecord, value).history.facts[-1][0].time == minute(MAX_CHANGES)
 
 
-def test_a_relationship_that_is_told_of_without_end_is_not_remembered_without_end() -> None:
+def test_a_relationship_with_unbounded_events_has_a_bounded_history() -> None:
     roster = Roster()
     roster.apply(pair())
 
@@ -65,10 +65,10 @@ def test_who_is_in_none_of_the_starts_that_are_kept_is_found_no_more_and_neither
         people = {"mentors": [f"p-{number}"], "mentees": ["p-ben"]}
         roster.apply(event("relationship.started", people, time=minute(number)))
 
-    assert roster.ever("acme", "p-0") == ()
-    assert roster.ever("acme", "p-ben") == ("rel-1",)
+    assert roster.all_relationships("acme", "p-0") == ()
+    assert roster.all_relationships("acme", "p-ben") == ("rel-1",)
     roster.erase("acme", "rel-1")
-    assert roster.ever("acme", "p-ben") == ()
+    assert roster.all_relationships("acme", "p-ben") == ()
 
 
 def booked(number: int, **names: object) -> OfRelationship:
@@ -77,7 +77,7 @@ def booked(number: int, **names: object) -> OfRelationship:
     return event("session.scheduled", {"session_id": f"s-{number}", **times}, time=START, **names)
 
 
-def test_a_tenant_that_books_without_end_makes_nobody_elses_bookings_be_forgotten() -> None:
+def test_unbounded_bookings_of_one_tenant_evict_none_of_another() -> None:
     bookings = Bookings(most=50)
     for number in range(5):
         bookings.apply(booked(number, tenant="beta"))
@@ -85,8 +85,8 @@ def test_a_tenant_that_books_without_end_makes_nobody_elses_bookings_be_forgotte
     for number in range(200):
         bookings.apply(booked(number, subject=f"rel-{number}"))
 
-    assert len(bookings.of("beta", "rel-1")) == 5
-    assert sum(len(bookings.of("acme", f"rel-{number}")) for number in range(200)) == 45
+    assert len(bookings.sessions("beta", "rel-1")) == 5
+    assert sum(len(bookings.sessions("acme", f"rel-{number}")) for number in range(200)) == 45
 
 
 def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
@@ -94,7 +94,7 @@ def test_of_one_relationship_the_sessions_that_end_last_are_known() -> None:
     for number in range(MAX_OF_RELATIONSHIP + 10):
         bookings.apply(booked(number))
 
-    known = {one.booking.session for one in bookings.of("acme", "rel-1")}
+    known = {one.booking.session for one in bookings.sessions("acme", "rel-1")}
 
     assert known == {f"s-{number}" for number in range(10, MAX_OF_RELATIONSHIP + 10)}
     assert not bookings.relationships_of("acme", "s-0")

@@ -43,7 +43,7 @@ def test_nothing_known_of_a_person_is_a_stranger() -> None:
     assert roster(participant("ada")).identify("acme", "zoom", Person()) == frozenset()
 
 
-def test_an_identity_of_two_is_nobodys_and_is_told() -> None:
+def test_an_identity_of_two_participants_identifies_neither_and_is_logged() -> None:
     known = roster(participant("ada"))
 
     conflicts = known.upsert(participant("ben", addresses=("ADA@example.com",)))
@@ -61,7 +61,7 @@ def test_a_shared_address_does_not_hide_who_is_known_by_their_id() -> None:
     assert known.participant("acme", "slack", Person(id="UADA", address="team@example.com")) == "p-ada"
 
 
-def test_an_id_and_an_address_of_different_people_are_nobody() -> None:
+def test_an_id_and_an_address_of_different_people_identify_nobody() -> None:
     known = roster(participant("ada"), participant("ben"))
 
     assert known.participant("acme", "slack", Person(id="UADA", address="ben@example.com")) is None
@@ -138,7 +138,7 @@ def hashed(address: str) -> Person:
     return Person(id=sha1(f"mailto:{address}".encode(), usedforsecurity=False).hexdigest())
 
 
-def test_the_sha1_of_an_address_is_that_of_whoever_has_the_address() -> None:
+def test_the_sha1_of_an_address_identifies_its_owner() -> None:
     known = roster(participant("ada", addresses=("Ada@example.com",)), participant("ben", tenant="beta"))
 
     assert known.participant("acme", "xapi", hashed("Ada@example.com")) == "p-ada"

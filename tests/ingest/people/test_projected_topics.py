@@ -1,4 +1,4 @@
-"""What lies on the projected topics is read once for all parts that start together, and followed from there."""
+"""The projected topics are read once for all parts that start together, and followed afterwards."""
 
 import threading
 from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ def values(records: Iterator[Record]) -> Mapping[bytes | None, bytes | None]:
     return {record.key: record.value for record in records}
 
 
-def test_who_asks_together_has_it_read_once_and_is_told_of_all(log: OwnLog, counting: Counting) -> None:
+def test_concurrent_requests_read_the_topics_once_and_get_all_records(log: OwnLog, counting: Counting) -> None:
     for number in range(RELATIONSHIPS):
         put(log, f"k-{number}".encode(), b"1", number % PARTITIONS)
     cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
@@ -76,7 +76,7 @@ def test_who_asks_together_has_it_read_once_and_is_told_of_all(log: OwnLog, coun
     assert counting.records == RELATIONSHIPS
 
 
-def test_what_came_since_is_read_besides_and_of_each_key_the_newest_is_told(log: OwnLog, counting: Counting) -> None:
+def test_later_records_are_read_too_and_the_latest_of_each_key_counts(log: OwnLog, counting: Counting) -> None:
     put(log, b"old", b"1")
     put(log, b"changed", b"1")
     cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
@@ -110,7 +110,7 @@ def test_topics_on_which_nothing_lies_are_read_too(log: OwnLog) -> None:
     assert values(cache.records(roster(log))) == {}
 
 
-def test_whoever_stops_before_all_was_read_leaves_nothing_half_read(log: OwnLog) -> None:
+def test_a_stop_while_reading_leaves_nothing_half_read(log: OwnLog) -> None:
     put(log, b"k", b"1")
     cache = SnapshotCache(log.settings, [ROSTER.at(log.epoch)])
 
@@ -150,7 +150,7 @@ def folded(log: OwnLog, number: int, offset: int) -> None:
         log.producer.send(topic.at(log.epoch), PROGRESS_KEY, value, partition=number).get(60)
 
 
-def test_how_much_is_left_is_what_both_topics_say_last(log: OwnLog) -> None:
+def test_the_remaining_lag_is_the_latest_progress_of_both_topics(log: OwnLog) -> None:
     log.write_everywhere(b"{}")
     log.write_everywhere(b"{}")
     before = left(log)

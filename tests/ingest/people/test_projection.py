@@ -1,4 +1,4 @@
-"""The projection of the log: what it keeps of random logs, through text and back."""
+"""The projection of random logs, and its serialization."""
 
 from datetime import timedelta
 
@@ -18,7 +18,7 @@ from services.ingest.flow.people.projected_topics import (
     RosterRecord,
     dump,
     load,
-    retained,
+    select_retained,
 )
 from tests.ingest.people.building import NOON, START, event, minute, pair
 
@@ -65,7 +65,7 @@ def projected(whole: Projection, reader: Projection) -> None:
         record = RosterRecord(position=1, erased=erased, history=bounded_history(roster.history("acme", name)))
         told = load(RosterRecord, dump(record))
         reader.restore_history("acme", name, None if told.erased else told.history)
-        sessions = BookingsRecord(position=1, sessions=retained(bookings.of("acme", name), NOON))
+        sessions = BookingsRecord(position=1, sessions=select_retained(bookings.sessions("acme", name), NOON))
         reader.restore_bookings("acme", name, load(BookingsRecord, dump(sessions)).sessions)
 
 
@@ -77,14 +77,14 @@ def answers(projection: Projection) -> object:
         [roster.relationship("acme", one, at) for one in names for at in moments],
         [roster.pauses("acme", one) for one in names],
         [roster.is_erased("acme", one) for one in names],
-        [roster.ever("acme", person) for person in ("p-ben", *(f"p-{number}" for number in range(6)))],
-        [bookings.of("acme", one) for one in names],
+        [roster.all_relationships("acme", person) for person in ("p-ben", *(f"p-{number}" for number in range(6)))],
+        [bookings.sessions("acme", one) for one in names],
         [bookings.relationships_of("acme", f"s-{number}") for number in range(3)],
     )
 
 
 @given(STEPS)
-def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None:
+def test_the_projected_topics_give_the_same_state_as_the_log(steps: Steps) -> None:
     whole = Projection()
     for step in steps:
         whole.apply(told(*step))
@@ -96,9 +96,7 @@ def test_who_reads_the_projection_knows_what_the_log_tells(steps: Steps) -> None
 
 
 @given(STEPS, STEPS)
-def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_projection(
-    heard: Steps, later: Steps
-) -> None:
+def test_reading_the_projection_over_a_part_of_the_log_gives_the_same_state(heard: Steps, later: Steps) -> None:
     """A worker hears at once what it wrote itself; the projection comes afterwards, or before."""
     whole = Projection()
     for step in [*heard, *later]:
@@ -112,7 +110,7 @@ def test_who_heard_part_of_the_log_already_knows_the_same_after_reading_the_proj
     assert answers(reader) == answers(whole)
 
 
-def test_a_relationship_that_is_told_of_for_decades_keeps_a_bounded_record() -> None:
+def test_a_relationship_over_decades_keeps_a_bounded_record() -> None:
     roster = Roster()
     for number in range(MAX_STARTS + 5):
         roster.apply(event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ben"]}, id=f"start-{number}"))
@@ -133,11 +131,11 @@ def test_sessions_that_are_long_over_are_not_kept() -> None:
         bookings.apply(event("session.scheduled", {"session_id": f"s-{day}", **times}, id=f"e{day}"))
     now = NOON + timedelta(days=60)
 
-    kept = [one.booking.session for one in retained(bookings.of("acme", "rel-1"), now)]
+    kept = [one.booking.session for one in select_retained(bookings.sessions("acme", "rel-1"), now)]
 
     assert len(kept) == MAX_SESSIONS
     assert kept[-1] == "s-199"
-    early = [one.booking for one in retained(bookings.of("acme", "rel-1"), NOON + timedelta(days=180))]
+    early = [one.booking for one in select_retained(bookings.sessions("acme", "rel-1"), NOON + timedelta(days=180))]
     assert min(one.ends_at for one in early) >= NOON + timedelta(days=180) - RETENTION_AFTER_END
 
 

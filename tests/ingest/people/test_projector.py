@@ -1,4 +1,4 @@
-"""The projector on the real broker: over restarts, with several members, and where its topics cannot be read."""
+"""The projector on the real broker: restarts, several members, and unreadable topics."""
 
 import threading
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def story(number: int) -> list[OfRelationship]:
 
 
 def write(log: OwnLog, whole: Projection, numbers: range) -> Projection:
-    """Onto the log, and told to `whole`, which is what whoever reads all of it knows."""
+    """Write the histories to the log, and apply them to `whole`, the projection of the complete log."""
     told = [one for number in numbers for one in story(number)]
     # All under way at once: to wait for each by itself took half of these tests.
     log.write(*told)
@@ -64,7 +64,7 @@ def answers(projection: Projection) -> object:
             roster.relationship("acme", one),
             roster.pauses("acme", one),
             roster.is_erased("acme", one),
-            bookings.of("acme", one),
+            bookings.sessions("acme", one),
         )
         for one in names
     ]
@@ -75,7 +75,7 @@ def projected(log: OwnLog, topic: Topic) -> list[Record]:
     return [record for record in records if record.key != PROGRESS_KEY]
 
 
-def test_who_starts_knows_all_that_the_log_tells_without_reading_it(log: OwnLog) -> None:
+def test_a_start_has_the_state_of_the_log_without_reading_it(log: OwnLog) -> None:
     whole = write(log, Projection(), range(RELATIONSHIPS))
 
     with log.projected():
@@ -100,7 +100,7 @@ def test_a_restart_goes_on_where_it_stopped_and_forgets_nothing(log: OwnLog) -> 
     assert {record.key for record in new} == {f"acme/rel-{number}".encode() for number in range(10, RELATIONSHIPS)}
 
 
-def test_a_word_on_bookings_makes_no_new_record_of_the_history_and_one_on_the_history_none_of_bookings(
+def test_history_and_bookings_are_written_only_when_they_change(
     log: OwnLog,
 ) -> None:
     log.write(pair(subject="rel-1"), pair(subject="rel-2"))
@@ -113,7 +113,7 @@ def test_a_word_on_bookings_makes_no_new_record_of_the_history_and_one_on_the_hi
     with log.projected():
         read = projection_now(log.settings)
 
-    assert [one.booking.session for one in read.bookings.of("acme", "rel-1")] == ["s-1"]
+    assert [one.booking.session for one in read.bookings.sessions("acme", "rel-1")] == ["s-1"]
     assert [one.pause_id for one in read.roster.pauses("acme", "rel-2")] == ["leave"]
     assert sorted(record.key or b"" for record in projected(log, ROSTER)) == [
         b"acme/rel-1",
@@ -156,7 +156,7 @@ def test_what_another_version_or_anybody_else_wrote_there_is_folded_from_the_log
 def test_a_record_of_this_version_that_cannot_be_understood_is_folded_from_the_log_again(
     log: OwnLog, *, is_told_of: bool
 ) -> None:
-    """Records are understood when their relationship is told of, and looked through while nothing is."""
+    """Records are parsed when an event of their relationship arrives, and scanned while there is none."""
     whole = write(log, Projection(), range(RELATIONSHIPS))
     with log.projected():
         projection_now(log.settings)
@@ -207,7 +207,7 @@ def test_whatever_lies_on_its_topics_it_starts_and_who_follows_them_goes_on(
         eventually(lambda: answers(projection_now(log.settings)) == answers(whole), what="everything is projected")
 
 
-def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_from_being_written(
+def test_an_error_in_one_relationship_is_logged_and_stops_no_other(
     log: OwnLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(log, Projection(), range(RELATIONSHIPS))
@@ -228,7 +228,7 @@ def test_a_relationship_that_meets_an_error_of_ours_is_told_and_keeps_no_other_f
     assert read.roster.relationship("acme", "rel-poison") is None
 
 
-def test_nobody_is_judged_by_a_projection_that_nothing_writes(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_decided_by_a_projection_without_a_writer(log: OwnLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.ingest.flow.people.followers.CATCH_UP_SECONDS", 1.0)
     write(log, Projection(), range(1))
 

@@ -35,7 +35,7 @@ def test_a_group_that_meets_is_one_relationship() -> None:
     assert pairs(roster(group), "ben", "cat") == []
 
 
-def test_nobody_is_their_own_company() -> None:
+def test_a_person_on_both_sides_is_no_pair_alone() -> None:
     peers = event("relationship.started", {"mentors": ["p-ada"], "mentees": ["p-ada", "p-ben"], "kind": "peer"})
 
     assert pairs(roster(peers), "ada") == []
@@ -55,7 +55,7 @@ def test_after_its_end_it_is_no_pair() -> None:
 
     assert pairs(known, "ada", "ben", at=NOON) == ["rel-1"]
     assert pairs(known, "ada", "ben", at=NOON + DAY) == []
-    assert known.of("acme", None, "p-ada", NOON + DAY) == ()
+    assert known.ongoing("acme", None, "p-ada", NOON + DAY) == ()
 
 
 ENDED = {"planned": True, "reason_code": "done", "initiated_by": "admin"}
@@ -113,7 +113,7 @@ def test_what_is_erased_stays_erased() -> None:
     known = roster(pair(), event("relationship.erased", {}), pair(time=NOON))
 
     assert pairs(known, "ada", "ben", at=NOON + DAY) == []
-    assert known.ever("acme", "p-ada") == ()
+    assert known.all_relationships("acme", "p-ada") == ()
     assert known.relationship("acme", "rel-1") is None
     assert known.is_erased("acme", "rel-1")
 
@@ -121,17 +121,17 @@ def test_what_is_erased_stays_erased() -> None:
 def test_an_erasure_takes_one_relationship_of_a_person_only() -> None:
     known = roster(pair(), pair("ada", "cat", subject="rel-2"), event("relationship.erased", {}))
 
-    assert known.ever("acme", "p-ada") == ("rel-2",)
-    assert known.ever("acme", "p-ben") == ()
+    assert known.all_relationships("acme", "p-ada") == ("rel-2",)
+    assert known.all_relationships("acme", "p-ben") == ()
 
 
 def test_everybody_who_ever_was_of_it_is_found_for_an_erasure() -> None:
     known = roster(pair(), pair("ada", "cat", time=NOON))
 
-    assert known.ever("acme", "p-ben") == ("rel-1",)
+    assert known.all_relationships("acme", "p-ben") == ("rel-1",)
 
 
-def test_what_says_nothing_of_people_makes_no_relationship() -> None:
+def test_an_event_without_people_creates_no_relationship() -> None:
     known = roster(event("relationship.expectations_agreed", {}), event("goal.set", {"goal_id": "g"}))
 
     assert known.relationship("acme", "rel-1") is None

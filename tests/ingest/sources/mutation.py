@@ -1,4 +1,4 @@
-"""Payloads of a tool as nobody meant to send them: parts missing, null, of another type, absurd, in the wrong place."""
+"""Damaged payloads of a tool: parts missing, null, of another type, extreme, or misplaced."""
 
 import copy
 from collections.abc import Sequence

@@ -145,13 +145,13 @@ def test_a_booking_is_of_its_host_and_its_attendees_who_include_the_guests() -> 
     assert one.time == datetime(2026, 3, 1, 9, 30, 0, 538000, UTC)
 
 
-def test_the_members_of_a_team_who_host_together_take_part() -> None:
+def test_all_hosts_of_a_team_take_part() -> None:
     team = {"name": "Mentors", "members": [{"email": "eve@example.com"}, {"email": "host@example.com"}]}
 
     assert only(created(team=team)).people == (HOST, Person(address="eve@example.com"), ADA, BOB)
 
 
-def test_a_booking_that_nobody_has_confirmed_is_none() -> None:
+def test_an_unconfirmed_booking_is_ignored() -> None:
     triggers = ["BOOKING_REQUESTED", "BOOKING_REJECTED", "BOOKING_PAID", "BOOKING_PAYMENT_INITIATED"]
 
     assert {verdict(webhook(trigger)) for trigger in triggers} == {Ignored("not_confirmed")}
@@ -197,7 +197,7 @@ def test_who_is_marked_as_no_show_missed_it_and_who_is_unmarked_did_not() -> Non
     assert "ada" not in marked.key + unmarked.key
 
 
-def test_several_marked_at_once_are_told_one_by_one() -> None:
+def test_several_marked_attendees_are_separate_no_shows() -> None:
     assert [one.absent for one in activities_of(no_show(ABSENT, {"email": "bob@example.com", "noShow": True}))] == [
         (ADA,),
         (BOB,),
@@ -222,7 +222,7 @@ def test_guests_whom_cal_video_did_not_see_missed_it() -> None:
     ]
 
 
-def test_that_the_time_of_a_booking_is_over_says_nothing_of_who_came() -> None:
+def test_the_end_of_the_booked_time_is_no_attendance() -> None:
     assert verdict(flat_end()) == Ignored("ended_by_the_clock")
     assert verdict({"triggerEvent": "MEETING_ENDED", "payload": flat_end()}) == Ignored("ended_by_the_clock")
 

@@ -1,4 +1,4 @@
-"""Whatever a calendar sends is taken, proven or not, and translated; nothing raises."""
+"""Arbitrary calendar payloads, verified or not, are translated or rejected; nothing raises."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What the entries of a calendar become, one after the other, for Ada who mentors Ben."""
+"""Calendar entries in sequence, resolved for a pair (Ada mentors Ben)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -88,7 +88,7 @@ def test_what_was_tidied_up_afterwards_took_place(projection: Projection) -> Non
 
 
 @pytest.mark.parametrize("attendees", [None, [google.guest("stranger@example.org")]])
-def test_what_was_never_booked_is_nobodys(projection: Projection, attendees: object) -> None:
+def test_a_meeting_without_a_booking_is_ignored(projection: Projection, attendees: object) -> None:
     outcome = tell(projection, GOOGLE, google_event("02-27", attendees=attendees))
 
     assert outcome == Ignored("not_booked" if attendees is None else "strangers")
@@ -102,10 +102,10 @@ def copies(changed: str = "02-27", **changes: Any) -> list[dict[str, Any]]:  # n
 
 
 def session_starts(projection: Projection, tool: Tool, *values: object) -> list[datetime | None]:
-    """What is known of the sessions of the pair afterwards: one for each, and when it is, unless it is off."""
+    """Return the start of each session of the pair after these values; None for a cancelled one."""
     for value in values:
         assert not isinstance(tell(projection, tool, value), Rejected)
-    bookings_now = (one.booking for one in projection.bookings.of("acme", "rel-1"))
+    bookings_now = (one.booking for one in projection.bookings.sessions("acme", "rel-1"))
     return [None if one.cancelled else one.starts_at for one in bookings_now]
 
 
@@ -114,7 +114,7 @@ LATER = {"start": graph.local(14), "end": graph.local(15)}
 
 
 @pytest.mark.parametrize("order", list(permutations(range(4))))
-def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
+def test_one_meeting_in_two_mailboxes_is_one_session_in_any_order(
     projection: Projection, order: tuple[int, ...]
 ) -> None:
     values = [*copies(), *copies("02-28", **LATER)]
@@ -122,8 +122,8 @@ def test_one_meeting_in_two_mailboxes_is_one_session_whichever_tells_it_first(
     assert session_starts(projection, GRAPH, *(values[one] for one in order)) == [TWO]
 
 
-def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Projection) -> None:
-    """The second says which session its id is, and books nothing anew."""
+def test_copies_of_two_mailboxes_at_the_same_time_book_one_session(projection: Projection) -> None:
+    """The second copy links its id to the session, and books no other."""
     outcomes = [tell(projection, GRAPH, copy) for copy in (*copies(), *copies())]
 
     assert outcomes == [*[["session.scheduled"]] * 2, *[Ignored("unchanged")] * 2]
@@ -134,7 +134,7 @@ def test_two_mailboxes_tell_of_the_same_meeting_at_the_same_time(projection: Pro
 def test_whichever_copy_is_removed_the_one_session_is_off(
     projection: Projection, whose: str, order: tuple[int, ...]
 ) -> None:
-    """All that is told of what was removed is the id in that mailbox."""
+    """A removal has nothing but the id in that mailbox."""
     removed = {"id": whose, "@removed": {"reason": "deleted"}, "lastModifiedDateTime": "2026-02-28T08:00:00Z"}
     values = [*copies(), removed]
 
@@ -191,7 +191,7 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
     values = [copies()[0], cats, bens]
 
     assert session_starts(projection, GRAPH, *(values[one] for one in order)) in ([None], [])
-    (of_cat,) = projection.bookings.of("acme", "rel-2")
+    (of_cat,) = projection.bookings.sessions("acme", "rel-2")
     assert (of_cat.booking.starts_at, of_cat.booking.cancelled) == (TEN, False)
 
 
@@ -200,7 +200,7 @@ def test_who_is_asked_in_somebodys_place_meets_although_the_others_copy_is_cance
 def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
     projection: Projection, order: tuple[int, ...], other: str
 ) -> None:
-    """Ben is asked in the place of somebody whose copy is cancelled then."""
+    """Ben is invited in place of a person whose copy is then cancelled."""
     asked_first = [graph.guest(other, "accepted")]
     mine, theirs = copies(attendees=asked_first)
     bens = graph_event("02-28", id="in-adas")
@@ -210,7 +210,7 @@ def test_who_was_asked_before_and_is_no_pair_calls_nothing_off(
     for one in order:
         tell(projection, GRAPH, values[one])
 
-    (of_ben,) = projection.bookings.of("acme", "rel-1")
+    (of_ben,) = projection.bookings.sessions("acme", "rel-1")
     assert (of_ben.booking.starts_at, of_ben.booking.cancelled) == (TEN, False)
 
 
@@ -234,7 +234,7 @@ def test_what_was_booked_before_copies_were_known_stays_the_session_that_it_is(p
     projection.apply(told_event("session.scheduled", before, time="2026-02-01T08:00:00Z", **matter))
 
     assert session_starts(projection, GRAPH, *copies("02-28", **LATER)) == [TWO]
-    assert projection.bookings.of("acme", "rel-1")[0].booking.session == own
+    assert projection.bookings.sessions("acme", "rel-1")[0].booking.session == own
     assert tell(projection, GRAPH, copies("03-01", isCancelled=True)[0]) == ["session.cancelled"]
 
 

@@ -161,7 +161,7 @@ def test_a_new_invitee_books_a_meeting_with_hosts_and_guests() -> None:
     assert one.replaces is None
 
 
-def test_two_subscriptions_to_the_same_event_say_the_same() -> None:
+def test_two_subscriptions_to_the_same_event_give_the_same_activity() -> None:
     later = created() | {"created_at": "2026-03-01T09:00:07.000000Z"}
 
     assert only(later) == only(created())
@@ -199,7 +199,7 @@ def test_tidying_up_a_meeting_that_is_over_cancels_nothing() -> None:
 
 
 def test_what_was_put_together_after_the_host_had_cancelled_books_nothing() -> None:
-    """A request that is sent again tells what is known then."""
+    """A repeated request has the state at the time of the repeat."""
     off = created()["payload"]["scheduled_event"] | {"status": "canceled"}
 
     assert verdict(created(scheduled_event=off)) == Ignored("already_canceled")
@@ -214,7 +214,7 @@ def test_an_invitee_who_did_not_show_up_missed_the_meeting() -> None:
     assert one.time == datetime(2026, 3, 9, 11, tzinfo=UTC)
 
 
-def test_a_no_show_that_is_taken_back_is_voided() -> None:
+def test_an_unmarked_no_show_is_voided() -> None:
     one = only(webhook("invitee_no_show.deleted"))
 
     assert isinstance(one, Voided)

@@ -1,4 +1,4 @@
-"""Caliper 1.1: what events of learning systems say."""
+"""Caliper 1.1: translation of the events of learning systems."""
 
 import json
 from datetime import UTC, datetime
@@ -151,7 +151,7 @@ def test_a_ranking_of_the_feedback_profile_is_feedback(selection: object, scale:
     assert activity.people == (Person(id=f"{USERS}/bob"),)
 
 
-def test_where_the_event_says_no_scale_the_settings_do() -> None:
+def test_without_a_scale_in_the_event_the_settings_define_it() -> None:
     bare = graded(generated={"type": "Score", "scoreGiven": 3})
 
     assert activity_of(bare, scale={"min": 1, "max": 5}).data["scale_min"] == 1
@@ -218,7 +218,7 @@ COURSE = {"id": "urn:canvas:course:565", "type": "CourseOffering"}
         {"object": {"id": "urn:m", "isPartOf": "urn:canvas:discussion:7"}, "group": None},
     ],
 )
-def test_a_post_in_a_course_or_forum_to_nobody_in_particular_is_no_contact(changes: Any) -> None:  # noqa: ANN401
+def test_a_post_to_nobody_in_particular_is_no_contact(changes: Any) -> None:  # noqa: ANN401
     value = event("MessageEvent", "Posted", **changes)
     shared = event("AnnotationEvent", "Shared", **changes)
 
@@ -242,12 +242,12 @@ def test_settings_may_map_a_thread_a_forum_or_a_course(place: str) -> None:
     assert ignored(elsewhere, **settings) == "action_of_no_interest"
 
 
-def test_a_described_entity_says_nothing() -> None:
+def test_a_described_entity_is_ignored() -> None:
     assert ignored({"@context": VERSION, "id": f"{USERS}/ada", "type": "Person", "name": "A"}) == "entity"
     assert TOOL.translate(envelope(), configured()) == Ignored("empty")
 
 
-def test_settings_say_what_an_action_means() -> None:
+def test_the_settings_map_actions_to_events() -> None:
     events = {
         "SessionEvent.LoggedOut": [{"type": "mentoring.session.held.v1"}],
         "MessageEvent.Posted": [],
@@ -274,7 +274,7 @@ def test_settings_say_what_an_action_means() -> None:
 @pytest.mark.parametrize(
     ("duration", "minutes"), [("PT30M", 30), ("PT1H30M", 90), ("PT0S", None), (None, None), ("P1D", 1440)]
 )
-def test_a_session_lasts_as_long_as_its_duration_says(duration: object, minutes: object) -> None:
+def test_the_duration_of_a_session_is_read(duration: object, minutes: object) -> None:
     events = {"SessionEvent.LoggedOut": [{"type": "mentoring.session.held.v1"}]}
 
     activity = activity_of(

@@ -1,4 +1,4 @@
-"""Of full payloads as vendors document them nothing is kept that anybody wrote, and nothing is missed that is read."""
+"""Redaction of full payloads as vendors document them: no free text is kept, and every member that is read is."""
 
 import json
 from typing import Any
@@ -81,7 +81,7 @@ def outline(example: Example, value: object) -> Any:  # noqa: ANN401 (a translat
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
-def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example: Example) -> None:
+def test_a_recorded_event_translates_the_same_from_the_topic(example: Example) -> None:
     for value in example.payloads():
         found = redacted_by(example.tool, value, example.settings)
 
@@ -91,7 +91,7 @@ def test_what_is_recorded_says_the_same_when_it_is_taken_from_the_topic(example:
 
 
 @given(st.data())
-def test_whatever_is_recorded_says_the_same_when_it_is_taken_from_the_topic(data: st.DataObject) -> None:
+def test_a_recorded_payload_translates_the_same_from_the_topic(data: st.DataObject) -> None:
     example = data.draw(st.sampled_from(EXAMPLES))
     for found in recorded(example, data.draw(mutated(example.payloads()))):
         again = recorded(example, found)

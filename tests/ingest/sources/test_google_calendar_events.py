@@ -1,4 +1,4 @@
-"""Events of Google Calendar, and what they say."""
+"""Translation of Google Calendar events."""
 
 import json
 from datetime import UTC, datetime
@@ -163,7 +163,7 @@ def test_a_deleted_event_may_hold_its_id_only() -> None:
     assert cancelled(json.loads(payload)).meeting == Meeting("gone")
 
 
-def test_a_cancelled_event_that_says_more_names_the_people() -> None:
+def test_a_cancelled_event_with_all_members_names_the_people() -> None:
     activity = cancelled(event(status="cancelled"))
 
     assert (activity.people, activity.starts_at, activity.time) == ((ADA, BEN), STARTS, UPDATED)
@@ -202,7 +202,7 @@ def test_an_entry_of_one_person_or_of_whole_days_is_no_session_any_more(changes:
     assert (activity.meeting, activity.people) == (Meeting("7cbh8rpc10lrc0ckih9tafss99"), ())
 
 
-def test_somebody_whose_address_is_not_told_takes_part_all_the_same() -> None:
+def test_an_attendee_without_an_address_takes_part() -> None:
     match translated(event(attendees=[{"displayName": "Somebody"}])):
         case (Booked(people=people),):
             assert people == (Person(address="p-ada@example.com"), Person())
@@ -269,7 +269,7 @@ def test_an_id_that_is_an_address_or_too_long_is_stored_as_a_digest() -> None:
         assert len(activity.native.id) == 32
 
 
-def test_a_page_says_what_its_events_say() -> None:
+def test_a_page_is_translated_as_its_events() -> None:
     page = {"kind": "calendar#events", "items": [event(), event(id="alone", eventType="focusTime"), event(id="b")]}
 
     activity = translated(page)
@@ -278,7 +278,7 @@ def test_a_page_says_what_its_events_say() -> None:
     assert [type(one) for one in activity] == [Booked, Booked]
 
 
-def test_a_fault_in_a_page_is_told_with_its_place() -> None:
+def test_a_fault_in_a_page_is_reported_with_its_path() -> None:
     match translated({"items": [event(), event(start={"dateTime": 5})]}):
         case Rejected("invalid", (problem, *_)):
             assert problem.path == "items.1.start.dateTime"
@@ -286,7 +286,7 @@ def test_a_fault_in_a_page_is_told_with_its_place() -> None:
             raise AssertionError(other)
 
 
-def test_an_empty_page_says_nothing() -> None:
+def test_an_empty_page_is_ignored() -> None:
     assert translated({"kind": "calendar#events", "items": []}) == Ignored("empty")
 
 
@@ -312,6 +312,6 @@ def test_a_single_event_is_recorded_as_it_came() -> None:
     assert taken(body) == (body,)
 
 
-def test_what_is_no_json_is_not_taken() -> None:
+def test_a_body_that_is_no_json_is_rejected() -> None:
     assert isinstance(TOOL.split(Received({}, b"{"), GoogleCalendarSettings(), NOW), Rejected)
     assert isinstance(TOOL.split(Received({}, b""), GoogleCalendarSettings(), NOW), Rejected)

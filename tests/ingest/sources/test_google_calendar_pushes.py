@@ -1,4 +1,4 @@
-"""Pushes of Google Calendar, what they point to, and how requests prove themselves."""
+"""Google Calendar pushes: their pointers and their verification."""
 
 import json
 from dataclasses import replace
@@ -50,11 +50,11 @@ def test_a_push_points_to_the_events_of_its_calendar(state: str) -> None:
     assert taken(payload) == (payload,)
 
 
-def test_a_body_of_a_push_says_nothing() -> None:
+def test_the_body_of_a_push_is_ignored() -> None:
     assert taken(replace(push(), body=b"{}")) == taken(push())
 
 
-def test_a_push_may_be_told_with_the_names_as_documented() -> None:
+def test_header_names_of_a_push_may_be_as_documented() -> None:
     sent = {"X-Goog-Resource-State": "exists", "X-Goog-Resource-URI": URI}
 
     assert translated(sent) == Pointer("calendars/p-ada%40example.com/events")
@@ -69,7 +69,7 @@ def test_a_push_may_be_told_with_the_names_as_documented() -> None:
         ("https://www.googleapis.com/calendar/v3/calendars/c1/acl", Ignored("no_events")),
     ],
 )
-def test_only_the_calendar_is_taken_from_the_address_of_a_push(uri: str, outcome: Translation) -> None:
+def test_only_the_calendar_is_read_from_the_address_of_a_push(uri: str, outcome: Translation) -> None:
     assert translated({"x-goog-resource-state": "exists", "x-goog-resource-uri": uri}) == outcome
 
 
@@ -109,7 +109,7 @@ def test_who_sends_events_bears_the_secret() -> None:
     assert isinstance(proof(Received({}, b"{}")), Unverified)
 
 
-def test_without_a_secret_nobody_is_believed() -> None:
+def test_without_a_secret_no_request_is_verified() -> None:
     assert isinstance(proof(push(**{"x-goog-channel-token": ""}), ""), Unverified)
     assert isinstance(proof(push(**{"x-goog-channel-token": "x"}), ""), Unverified)
     assert isinstance(proof(Received({"authorization": "Bearer "}, b"{}"), ""), Unverified)

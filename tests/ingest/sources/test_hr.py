@@ -102,7 +102,7 @@ def test_a_termination_takes_effect_on_its_day() -> None:
     assert person("p-ada,A B,,terminated,,,").left_on is None
 
 
-def test_somebody_rehired_is_back_whatever_the_old_termination_says() -> None:
+def test_a_rehired_person_is_active_despite_an_old_termination() -> None:
     found = person("p-ada,A B,active,2025-01-31,2026-02-01", "id,name,status,termination_date,rehire_date")
 
     assert (found.status, found.left_on, found.back_on) == ("active", None, date(2026, 2, 1))
@@ -171,7 +171,7 @@ def test_settings_name_columns_identities_and_the_form_of_days() -> None:
     assert (found.identities, found.time_zone, found.consent) == ((("slack", "U-ADA"),), "Europe/Vienna", True)
 
 
-def test_several_addresses_are_told_apart() -> None:
+def test_several_addresses_are_separated() -> None:
     assert person('p-ada,A B,"a@example.com; b@example.com",active,,,').addresses == ("a@example.com", "b@example.com")
 
 
@@ -242,7 +242,7 @@ def test_a_fault_names_line_and_column(row: str, path: str, words: str) -> None:
     assert words in reason
 
 
-def test_all_faults_of_a_row_are_told() -> None:
+def test_all_faults_of_a_row_are_reported() -> None:
     found = faults("p 1,,x,active,,,")
 
     assert [path for path, _ in found] == [f"line 2, column {column}" for column in ("id", "name", "email")]
@@ -298,7 +298,7 @@ def test_another_encoding_is_refused_by_name() -> None:
     assert len(people(f"{HEADER}\np-1,A,,active,,,\n", 'text/csv; charset="UTF-8"; header=present')) == 1
 
 
-def test_a_header_alone_says_nothing() -> None:
+def test_a_header_alone_is_ignored() -> None:
     assert results(f"{HEADER}\n") == [Ignored("empty")]
 
 
@@ -348,7 +348,7 @@ def test_a_fault_in_json_names_the_person_and_the_member() -> None:
     assert fourth[0].participant == "4711"
 
 
-def test_what_nobody_reads_changes_no_key() -> None:
+def test_an_unread_column_changes_no_key() -> None:
     one, other = (person(f"p-ada,A B,active,{salary}", "id,name,status,salary") for salary in (95_000, 96_000))
 
     assert one.key == other.key
@@ -378,7 +378,7 @@ def kept(body: bytes | str, media_type: str = CSV, **settings: Any) -> list[Any]
     return [redacted_by(TOOL, json.loads(payload), configured(**settings)) for payload in found.payloads]
 
 
-def test_columns_that_nobody_reads_are_not_kept() -> None:
+def test_unread_columns_are_not_stored() -> None:
     body = "id,name,status,salary,notes,slack\np-1,A,active,95000,Is often ill,U1\n"
 
     (record,) = kept(body, identities={"slack": "slack"})
@@ -386,7 +386,7 @@ def test_columns_that_nobody_reads_are_not_kept() -> None:
     assert record["employee"] == {"id": "p-1", "name": "A", "status": "active", "slack": "U1"}
 
 
-def test_of_a_row_of_which_nobody_knows_which_cell_is_which_no_cell_is_kept() -> None:
+def test_no_cell_of_a_row_with_ambiguous_cells_is_stored() -> None:
     rows = ("p-1,A,,active,,,,secret", "p-2,A,active secret", 'p-3,"A" secret,,active,,,')
 
     found = kept(f"{HEADER}\n" + "\n".join(rows))
@@ -438,7 +438,7 @@ def test_identities_that_may_be_text_are_the_digests_that_their_tools_give() -> 
     assert record["employee"]["zoom"] == "ada@example.com"
 
 
-def test_a_record_that_somebody_else_wrote_says_nothing_in_words_of_its_own() -> None:
+def test_the_fault_text_of_a_foreign_record_is_not_stored() -> None:
     value = {"line": 3, "employee": {}, "note": "secret", "fault": {"column": "secret", "words": "my secret"}}
 
     found = redacted_by(TOOL, value, configured())
@@ -540,7 +540,7 @@ def test_lists_of_people_have_many_names(around: Any) -> None:  # noqa: ANN401
     assert found.participant == "p-ada"
 
 
-def test_where_no_list_is_found_it_is_said_where_it_was_looked_for() -> None:
+def test_a_missing_list_is_reported_with_the_searched_paths() -> None:
     found = refusal(json.dumps({"my secret": [employee()]}), "application/json")
 
     assert "no list of people: it was looked for in employees, resources" in found
@@ -575,7 +575,7 @@ def test_the_hint_for_excel_is_not_the_header(hint: str) -> None:
     assert found.name == "B, A"
 
 
-def test_a_feed_says_of_which_columns_it_has_none() -> None:
+def test_missing_columns_of_a_feed_are_recorded() -> None:
     without, empty = (
         person("p-1,A,active", "id,name,status"),
         person("p-1,A,active,,", "id,name,status,consent,time_zone"),
@@ -631,7 +631,7 @@ def test_settings_are_checked_before_anything_comes(settings: Any, words: str) -
         configured(**settings)
 
 
-def test_fifty_thousand_rows_are_taken_in_seconds() -> None:
+def test_fifty_thousand_rows_are_accepted_in_seconds() -> None:
     row = "p-%d,A B,a%d@example.com,On Leave,2026-03-10,2026-03-20,\n"
     body = f"{HEADER}\n" + "".join(row % (number, number) for number in range(50_000))
 
@@ -702,7 +702,7 @@ def test_whatever_text_comes_gets_a_verdict(body: bytes, has_header: bool) -> No
 
 
 @pytest.mark.parametrize("body", [b"[" + b"{}," * 50_000 + b"{}]", b"{}\n" * 50_000], ids=["a list", "lines"])
-def test_more_people_than_a_body_can_tell_of_are_refused_before_they_are_read(body: bytes) -> None:
+def test_too_many_people_are_refused_before_they_are_parsed(body: bytes) -> None:
     found = TOOL.parse(body, "application/json")
 
     assert isinstance(found, Rejected)
@@ -747,7 +747,7 @@ def test_names_that_read_as_words_in_two_encodings_are_refused_with_their_row() 
     assert other.errors[0].reason.endswith("save the file as UTF-8, or name its encoding")
 
 
-def test_a_table_without_a_header_says_where_it_was_looked_for() -> None:
+def test_a_missing_header_is_reported_with_the_searched_rows() -> None:
     found = refusal("Staff\n\nName;Mail;Status\nA;a@example.com;active\n")
 
     assert found.startswith("line 3 no column is the id: settings.columns can name it")

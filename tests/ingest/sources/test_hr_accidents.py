@@ -1,4 +1,4 @@
-"""Tables of people as they go wrong by accident: whoever is in them is read right, or refused by row and column."""
+"""Accidentally damaged tables of people: a row is read correctly or rejected with row and column."""
 
 import json
 import tracemalloc
@@ -81,14 +81,14 @@ def test_what_stands_around_an_address_is_no_part_of_it(written: str) -> None:
     assert path == "line 2, column email"
 
 
-def test_columns_that_are_called_alike_may_not_say_different_things() -> None:
+def test_columns_of_the_same_name_may_not_differ() -> None:
     table = "id,name,status,Status,ID\np-1,A,active,terminated,\np-2,B,active,active,p-2\np-3,C,active,,p-4\n"
 
     one, constant_time_equal, other = results(table)
 
     assert one.errors[0].path == "line 2, column status"
     assert other.errors[0].path == "line 4, column id"
-    assert "stands twice in the header" in one.errors[0].reason
+    assert "is the name of two columns" in one.errors[0].reason
     assert constant_time_equal[0].participant == "p-2"
     assert TOOL.translate(kept(table)[0], configured()) == one
 
@@ -117,8 +117,8 @@ def test_whoever_is_called_as_totals_are_is_not_left_out_in_silence() -> None:
 
     assert one.errors[0].path == "line 2"
     assert (other[0].name, other[0].participant) == ("Total", "p-1")
-    assert "totals, or of somebody who is called so" in one.errors[0].reason
-    assert "called so" in json.dumps(kept(table))
+    assert "totals, or a person of that name" in one.errors[0].reason
+    assert "a person of that name" in json.dumps(kept(table))
 
 
 @pytest.mark.parametrize("empty", ["\n", " \n", ",,\n"])

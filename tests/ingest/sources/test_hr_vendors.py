@@ -1,4 +1,4 @@
-"""People as HR systems tell of them in JSON: Workday, BambooHR, Personio, HiBob, SuccessFactors, Rippling and SCIM."""
+"""JSON of HR systems: Workday, BambooHR, Personio, HiBob, SuccessFactors, Rippling and SCIM."""
 
 import json
 from datetime import date
@@ -58,7 +58,7 @@ def test_who_is_employed_and_on_leave_is_on_leave(more: dict[str, object], statu
 @pytest.mark.parametrize(
     ("more", "column"), [({"Terminated": True}, "Terminated"), ({"On_Leave": "perhaps"}, "On_Leave")]
 )
-def test_a_status_that_another_column_speaks_against_is_refused(more: dict[str, object], column: str) -> None:
+def test_a_status_that_another_column_contradicts_is_refused(more: dict[str, object], column: str) -> None:
     found = translations(WORKER | more)
 
     assert isinstance(found, Rejected)
@@ -101,7 +101,7 @@ def test_a_change_that_is_no_person_is_refused_with_what_to_do(body: object) -> 
 
 
 @pytest.mark.parametrize("more", [{"action": "Deleted"}, {"type": "employee.deleted"}, {"eventType": "delete"}])
-def test_a_record_that_was_deleted_says_neither_that_somebody_left_nor_that_they_are_there(
+def test_a_deleted_record_is_neither_an_exit_nor_active(
     more: dict[str, object],
 ) -> None:
     body = {"employees": [{"id": "123", "fields": {"firstName": "A", "lastName": "B", "status": "Active"}, **more}]}
@@ -145,7 +145,7 @@ def test_two_columns_of_a_table_may_hold_two_addresses() -> None:
         (USER, {"statuses": {"false": "leave"}}, True),
     ],
 )
-def test_a_flag_that_somebody_is_active_says_nothing_of_leaves(
+def test_an_active_flag_does_not_exclude_a_leave(
     person: dict[str, object], settings: dict[str, object], *, knows_leaves: bool
 ) -> None:
     (found,) = people(json.dumps(person), JSON, **settings)

@@ -1,4 +1,4 @@
-"""In-house tools: what rules in the settings make of their payloads."""
+"""In-house tools: translation of their payloads by the rules of the settings."""
 
 import hmac
 import json
@@ -19,7 +19,7 @@ from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.mapping.settings import MappingSettings
 from services.ingest.sources.mapping.tool import TOOL
 from services.ingest.sources.tool import Connection, RawPayloads, Received, Unverified, Verification, Verified
-from services.ingest.sources.vocabulary import required
+from services.ingest.sources.vocabulary import required_members
 from services.runtime.strict_yaml import documents
 from tests.ingest.sources.mutation import mutated, translated
 from tests.ingest.sources.redaction import PSEUDONYM, redacted_by
@@ -142,7 +142,7 @@ def test_a_rule_makes_an_event_of_a_payload(settings: MappingSettings) -> None:
     assert activity.evidence == "observed"
 
 
-def test_a_rule_with_items_speaks_for_each_of_them(settings: MappingSettings) -> None:
+def test_a_rule_with_items_applies_to_each_item(settings: MappingSettings) -> None:
     answers = [{"question": "pulse", "value": 4}, {"question": "why", "value": "text"}]
 
     activity = activity_of(payload("form", answers=answers, person={"number": "p-ada"}, pair="rel-1"), settings)
@@ -181,7 +181,7 @@ def test_a_message_answers_another_by_the_tools_own_id(settings: MappingSettings
     )
 
 
-def test_what_a_rule_said_can_be_voided(settings: MappingSettings) -> None:
+def test_a_statement_of_a_rule_can_be_voided(settings: MappingSettings) -> None:
     goal = activity_of(payload("goal", goal="g-1"), settings)
 
     result = TOOL.translate(payload("undone", at="2026-03-02T10:00:00Z"), settings)
@@ -190,14 +190,14 @@ def test_what_a_rule_said_can_be_voided(settings: MappingSettings) -> None:
     assert result == (Voided("undone:u-1", at, Native("undone", "u-1"), goal.key),)
 
 
-def test_a_payload_that_no_rule_fits_says_nothing(settings: MappingSettings) -> None:
+def test_a_payload_without_a_matching_rule_is_ignored(settings: MappingSettings) -> None:
     values: tuple[object, ...] = (payload("other"), {}, [], 3, None, "text", payload("form", answers=[]))
 
     for value in values:
         assert TOOL.translate(value, settings) == Ignored("no_rule")
 
 
-def test_every_rule_that_fits_speaks() -> None:
+def test_every_matching_rule_applies() -> None:
     result = TOOL.translate(achieved(), configured(rule(), rule(name="two", type="mentoring.milestone.celebrated.v1")))
 
     assert isinstance(result, tuple)
@@ -293,7 +293,7 @@ def test_when_is_true_as_jmespath_defines_it(value: object, speaks: bool) -> Non
         ({"times": "milliseconds"}, 1772355600000),
     ],
 )
-def test_times_are_read_as_the_settings_say(settings: Any, written: object) -> None:  # noqa: ANN401
+def test_times_are_parsed_by_the_settings(settings: Any, written: object) -> None:  # noqa: ANN401
     activity = activity_of(achieved(at=written), configured(**settings))
 
     assert activity.time.replace(microsecond=0) == datetime(2026, 3, 1, 9, tzinfo=UTC)
@@ -316,7 +316,7 @@ def test_people_that_are_mere_texts_may_be_the_tools_own() -> None:
     assert activity_of(achieved(who="7"), configured(rule(by="who"), people="id")).by == Person(id="7")
 
 
-def test_a_rule_that_finds_nobody_is_a_fault() -> None:
+def test_a_rule_without_people_is_a_fault() -> None:
     assert fault(achieved(pair=None), configured())[0] == "one.relationship"
     assert fault(achieved(who=[]), configured(rule(people="who", relationship=None)))[0] == "one.people"
     assert fault(achieved(who=["p"] * 101), configured(rule(people="who", relationship=None)))[0] == "one.people"
@@ -372,7 +372,7 @@ def test_settings_are_checked_before_anything_comes(changes: Any, words: str) ->
 
 @pytest.mark.parametrize("name", sorted(set(EVENT_TYPES) - ADMIN_TYPES - {"mentoring.event.retracted.v1"}))
 def test_every_type_of_the_catalogue_can_be_mapped(name: str) -> None:
-    data = {member: member for member in required(name)}
+    data = {member: member for member in required_members(name)}
 
     assert configured(rule(type=name, data=data, by="who")).rules[0].type == name
 
@@ -382,7 +382,7 @@ def proven(given: MappingSettings, body: bytes, **headers: str) -> Verification:
     return connection.verify(Received({name.replace("_", "-"): value for name, value in headers.items()}, body), NOW)
 
 
-def test_a_tool_proves_itself_as_the_settings_say() -> None:
+def test_requests_are_verified_by_the_settings() -> None:
     basic = b64encode(b"s3cret").decode()
 
     assert proven(configured(), b"x", authorization="Bearer s3cret") == Verified()
@@ -391,7 +391,7 @@ def test_a_tool_proves_itself_as_the_settings_say() -> None:
     assert isinstance(proven(configured(proof="basic"), b"x", authorization="Bearer s3cret"), Unverified)
 
 
-def test_a_signature_may_be_written_in_either_way() -> None:
+def test_a_signature_may_have_either_encoding() -> None:
     body = b'{"kind": "met"}'
     digest = hmac.new(b"s3cret", body, sha256)
     hexadecimal = configured(proof={"header": "X-Signature", "prefix": "sha256="})
@@ -459,7 +459,7 @@ def test_a_fault_is_kept_in_our_words_and_none_of_the_payload(settings: MappingS
     assert redacted_by(TOOL, found, settings) == found
 
 
-def test_a_member_of_data_that_nobody_knows_is_not_named() -> None:
+def test_an_unknown_member_of_data_is_not_quoted() -> None:
     given = configured(rule(type="mentoring.goal.set.v1", data={"goal_id": "goal", "smart": "flags"}))
 
     path, reason = fault(achieved(flags={"my secret": True}), given)

@@ -1,4 +1,4 @@
-"""Events of Outlook as Microsoft Graph tells them, and what they say."""
+"""Translation of Outlook events from Microsoft Graph."""
 
 import json
 from datetime import UTC, datetime
@@ -152,7 +152,7 @@ def test_a_cancelled_event_says_whose_and_when_it_would_have_been() -> None:
 
 
 @pytest.mark.parametrize("reason", ["deleted", "changed"])
-def test_what_a_delta_removed_holds_its_id_only_and_was_removed_when_we_heard_of_it(reason: str) -> None:
+def test_a_removal_in_a_delta_has_only_its_id_and_the_time_of_receipt(reason: str) -> None:
     (payload,) = taken({"value": [{"id": "AAMk=", "@removed": {"reason": reason}}]})
     activity = cancelled(payload)
 

@@ -1,4 +1,4 @@
-"""Change and lifecycle notifications of Microsoft Graph, and the handshake before them."""
+"""Change and lifecycle notifications of Microsoft Graph, and the validation handshake."""
 
 import json
 from datetime import UTC, datetime
@@ -172,5 +172,5 @@ def test_who_sends_events_bears_the_secret() -> None:
     assert isinstance(proof(Received({"authorization": "Bearer guess"}, b"{}")), Unverified)
 
 
-def test_without_a_secret_nobody_is_believed() -> None:
+def test_without_a_secret_no_request_is_verified() -> None:
     assert isinstance(proof(posted(notification(clientState="")), ""), Unverified)

@@ -1,4 +1,4 @@
-"""Attendance reports of Teams, and what they say."""
+"""Translation of Teams attendance reports."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -115,13 +115,13 @@ def test_a_time_that_graph_lacks_is_that_of_the_meeting(
     assert times == [*stay, 60]
 
 
-def test_without_any_time_nobody_was_there() -> None:
+def test_a_record_without_times_is_no_attendance() -> None:
     unknown = report(record((None, None)), meetingStartDateTime=None, meetingEndDateTime=None)
 
     assert translated(unknown) == Ignored("nobody_was_there")
 
 
-def test_an_end_that_is_not_told_is_that_of_the_last_one_there() -> None:
+def test_a_missing_end_is_that_of_the_last_visitor() -> None:
     assert course(report(record((1, 40)), meetingEndDateTime=None))[-1] == ("Ended", 40, "")
 
 
@@ -140,7 +140,7 @@ def test_an_address_or_an_id_suffices(changes: dict[str, Any], person: Person) -
     assert first.person == person
 
 
-def test_whoever_dialled_in_is_nobody_we_know_and_was_there_all_the_same() -> None:
+def test_a_dial_in_visitor_is_unidentified() -> None:
     assert course(report(record((1, 2), emailAddress="", identity={"id": None}))) == [
         ("Joined", 1, ""),
         ("Left", 2, ""),
@@ -153,7 +153,7 @@ def test_of_whom_no_time_is_known_somebody_was_there(intervals: tuple[tuple[floa
     assert course(report(record(*intervals))) == [("Joined", 0, ""), ("Left", 60, ""), ("Ended", 60, "")]
 
 
-def test_a_report_of_an_empty_meeting_says_that_it_ended() -> None:
+def test_a_report_of_an_empty_meeting_has_its_end() -> None:
     assert course(report()) == [("Ended", 60, "")]
 
 

@@ -1,4 +1,4 @@
-"""What forms, learning systems, HR feeds and in-house tools become for a pair that the roster knows."""
+"""Forms, learning records, HR feeds and in-house payloads, resolved for a pair of the roster."""
 
 import json
 from datetime import UTC, datetime
@@ -40,7 +40,7 @@ STARTED = {
 
 
 class Account:
-    """One connection of one tool, and what is known so far."""
+    """One connection of one tool, with its projection."""
 
     def __init__(self, tool: Tool, **settings: Any) -> None:  # noqa: ANN401
         self._tool, self._settings = tool, tool.settings.model_validate(settings)
@@ -126,7 +126,7 @@ def test_statements_become_events_and_a_voiding_statement_retracts_them() -> Non
     assert (retracted.data.id, retracted.data.type) == (held.id, held.type)
 
 
-def test_what_both_of_a_group_completed_is_said_and_voided_for_both() -> None:
+def test_a_completion_by_a_group_is_emitted_and_voided_for_both() -> None:
     account = Account(XAPI)
 
     completed = account.tell(xapi.statement("completed", actor=xapi.PAIR))
@@ -162,7 +162,7 @@ def test_leave_return_and_exit_of_an_hr_feed_reach_the_relationship() -> None:
     assert feed("p-ada,A B,ada@example.com,Terminated,,,2026-03-14", 15) == ["relationship.ended"]
 
 
-def test_an_in_house_tool_tells_of_goals_and_takes_them_back() -> None:
+def test_an_in_house_tool_reports_and_voids_goals() -> None:
     rules = [
         mapping.rule(type="mentoring.goal.set.v1", relationship=None, by="who"),
         {"name": "undone", "when": "undone", "voids": "one", "id": "uid", "time": "at"},

@@ -178,7 +178,7 @@ def test_a_message_in_the_channel_of_a_relationship_is_sent_by_its_author() -> N
     assert one.native.id == "C123ABC456:1772445600.000200"
 
 
-def test_in_a_direct_message_the_settings_tell_who_reads() -> None:
+def test_the_recipient_of_a_direct_message_comes_from_the_settings() -> None:
     one = only(message(channel="D123ABC456", channel_type="im", user="U-bob"))
 
     assert (one.people, one.by, one.relationship) == ((Person("U-ada"), Person("U-bob")), Person("U-bob"), "")
@@ -205,7 +205,7 @@ def test_an_answer_names_the_message_at_the_head_of_its_thread() -> None:
     assert answer.data["reply_to"] == head.key
 
 
-def test_the_head_of_a_thread_answers_nobody() -> None:
+def test_the_head_of_a_thread_is_no_reply() -> None:
     assert "reply_to" not in only(message(thread_ts="1772445600.000200")).data
     assert "reply_to" not in only(message(thread_ts=None)).data
 
@@ -300,7 +300,7 @@ def test_that_slack_held_back_events_is_counted() -> None:
     assert verdict(limited) == Ignored("rate_limited")
 
 
-def test_only_the_teams_of_the_settings_are_heard() -> None:
+def test_only_events_of_configured_teams_are_accepted() -> None:
     limits = SETTINGS.model_copy(update={"teams": frozenset({"T123ABC456"})})
     grid = SETTINGS.model_copy(update={"teams": frozenset({"E1"})})
 

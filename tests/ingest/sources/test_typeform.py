@@ -135,7 +135,7 @@ def test_a_rating_is_feedback_on_the_scale_of_the_form() -> None:
         (asked("how_was_it", "nps"), 0, 10),
     ],
 )
-def test_scales_begin_at_zero_unless_they_say_one(question: Any, lowest: int, highest: int) -> None:  # noqa: ANN401
+def test_scales_begin_at_zero_unless_they_start_at_one(question: Any, lowest: int, highest: int) -> None:  # noqa: ANN401
     for number in (lowest, highest):
         data = activity_of(response(rated(number, question["type"]), fields=[question])).data
         assert (data["scale_min"], data["scale_max"], data["rating"]) == (lowest, highest, number)
@@ -146,14 +146,14 @@ def test_scales_begin_at_zero_unless_they_say_one(question: Any, lowest: int, hi
         assert f"from {lowest} to {highest}" in reason
 
 
-def test_where_the_form_does_not_say_its_scale_the_settings_do() -> None:
+def test_without_a_scale_in_the_form_the_settings_define_it() -> None:
     given = configured(questions={"how_was_it": FEEDBACK | {"scale": {"min": 0, "max": 10}}})
 
     for fields in ([], [asked("how_was_it", "opinion_scale")]):
         assert activity_of(response(rated(0), fields=fields), given).data["scale_max"] == 10
 
-    assert "neither in the form nor in the settings" in fault(response(rated(3)))[1]
-    assert "neither in the form nor in the settings" in fault(response(rated(3, "number")))[1]
+    assert "neither the form nor the settings define its scale" in fault(response(rated(3)))[1]
+    assert "neither the form nor the settings define its scale" in fault(response(rated(3, "number")))[1]
 
 
 def test_settings_that_contradict_the_form_are_a_fault_and_no_guess() -> None:
@@ -196,11 +196,11 @@ def test_a_question_is_known_by_its_ref_or_by_its_id() -> None:
         (answer("fit", "opinion_scale", number=3.0), "good"),
     ],
 )
-def test_a_choice_means_what_the_settings_say(given: Any, fit: str) -> None:  # noqa: ANN401
+def test_choices_are_mapped_by_the_settings(given: Any, fit: str) -> None:  # noqa: ANN401
     assert activity_of(response(given)).data == {"fit": fit}
 
 
-def test_a_choice_that_the_settings_do_not_know_is_a_fault_that_quotes_nobody() -> None:
+def test_an_unmapped_choice_is_a_fault_without_a_quote() -> None:
     value = response(answer("fit", "multiple_choice", choice={"other": "He is a jerk"}))
 
     path, reason = fault(value)
@@ -247,7 +247,7 @@ def test_a_date_is_when_a_goal_is_due() -> None:
     assert activity_of(response(answer("due", "date", date="2026-06-30T00:00:00Z"))).data["due"] == "2026-06-30"
 
 
-def test_an_answer_says_something_only_when_it_is_one_of_those_named() -> None:
+def test_only_configured_answers_emit_events() -> None:
     activity = activity_of(response(answer("reached", "yes_no", boolean=True)))
 
     assert (activity.type, activity.data) == ("mentoring.goal.achieved.v1", {"goal_id": "g-1"})
@@ -273,7 +273,7 @@ def test_each_answer_is_a_statement_of_its_own() -> None:
     assert TOOL.translate(json.loads(json.dumps(value)), configured()) == result
 
 
-def test_partial_responses_and_other_events_say_nothing() -> None:
+def test_partial_responses_and_other_events_are_ignored() -> None:
     assert TOOL.translate(response() | {"event_type": "form_response_partial"}, configured()) == Ignored("partial")
     assert TOOL.translate({"event_type": "form_viewed"}, configured()) == Ignored("other_event")
     assert TOOL.translate(response(answer("why", "long_text", text="x")), configured()) == Ignored(
@@ -317,7 +317,7 @@ def test_a_hidden_field_that_was_not_passed_to_the_form_is_named(hidden: object)
     assert path == "form_response.hidden.person"
 
 
-def test_an_email_question_that_nobody_answered_is_named() -> None:
+def test_an_unanswered_email_question_is_reported() -> None:
     given = configured(respondent={"answer": "your_mail"})
 
     assert "'your_mail'" in fault(response(rated(4)), given)[1]

@@ -1,4 +1,4 @@
-"""What the webhooks of a tool become, one after the other, for a pair that the roster knows."""
+"""Webhooks of a tool in sequence, resolved for a pair of the roster."""
 
 import json
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ OPERATOR = {
 
 
 class Account:
-    """One connection of one tool, and what is known so far."""
+    """One connection of one tool, with its projection."""
 
     def __init__(self, tool: Tool, settings: ToolSettings) -> None:
         self._tool, self._settings = tool, settings
@@ -147,7 +147,7 @@ def test_a_reschedule_in_calendly_keeps_the_session_in_either_order() -> None:
         assert len({event.data.session_id for event in events}) == 1
 
 
-def test_a_no_show_in_calendly_is_missed_by_that_side_until_it_is_taken_back() -> None:
+def test_a_calendly_no_show_counts_until_it_is_unmarked() -> None:
     account = Account(CALENDLY, ToolSettings())
     (booked,) = account.tell(calendly.created())
 

@@ -1,4 +1,4 @@
-"""xAPI 1.0.3: what statements of learning systems say."""
+"""xAPI 1.0.3: translation of statements of learning systems."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -84,7 +84,7 @@ def test_an_identified_group_is_its_members_and_not_itself() -> None:
     "actor",
     [{"objectType": "Group", "mbox": "mailto:group@example.com"}, {"objectType": "Group", "member": []}],
 )
-def test_a_group_that_names_no_members_is_nobody(actor: Any) -> None:  # noqa: ANN401
+def test_a_group_without_members_names_nobody(actor: Any) -> None:  # noqa: ANN401
     assert TOOL.translate(statement(actor=actor), configured()) == Ignored("group_without_members")
 
 
@@ -120,7 +120,7 @@ def test_instructor_and_team_and_an_agent_as_object_take_part() -> None:
     assert activity_of(mentored).data["session_id"] != activity_of(mentored | {"id": OTHER_ID}).data["session_id"]
 
 
-def test_both_sides_who_attended_one_activity_on_one_day_speak_of_one_session() -> None:
+def test_attendance_of_both_sides_on_one_day_is_one_session() -> None:
     one, other = statement(), statement(id=OTHER_ID, actor=BOB)
 
     assert activity_of(one).data["session_id"] == activity_of(other).data["session_id"]
@@ -163,7 +163,7 @@ def test_what_is_no_duration_is_a_fault(duration: object) -> None:
     assert fault(statement(result={"duration": duration}))[0] == "result.duration"
 
 
-def test_a_session_without_a_duration_or_of_none_tells_no_minutes() -> None:
+def test_a_session_without_a_duration_has_no_minutes() -> None:
     assert "minutes" not in activity_of(statement()).data
     assert "minutes" not in activity_of(statement(result={"duration": "PT0S"})).data
     begun = activity_of(statement(result={"duration": "PT1H"}), timestamp="start")
@@ -232,7 +232,7 @@ def test_a_training_that_was_not_completed_prepares_nobody() -> None:
     )
 
 
-def test_what_a_group_did_one_by_one_is_said_for_each_member_under_one_key() -> None:
+def test_an_action_of_a_group_is_emitted_for_each_member_under_one_key() -> None:
     result = TOOL.translate(statement("completed", actor=PAIR), configured())
 
     assert isinstance(result, tuple)
@@ -253,7 +253,7 @@ def test_a_comment_on_a_statement_answers_it() -> None:
     assert (activity.type, activity.data) == ("mentoring.message.sent.v1", {"channel": "xapi", "reply_to": OTHER_ID})
 
 
-def test_voiding_retracts_what_the_other_statement_said() -> None:
+def test_voiding_retracts_the_other_statement() -> None:
     value = statement("voided", object={"objectType": "StatementRef", "id": OTHER_ID.upper()})
 
     assert TOOL.translate(value, configured()) == (Voided(ID, AT, Native(f"{ADL}voided", ID), OTHER_ID),)
@@ -280,12 +280,12 @@ def test_a_sub_statement_has_not_happened() -> None:
     )
 
 
-def test_verbs_without_a_meaning_say_nothing() -> None:
+def test_unmapped_verbs_are_ignored() -> None:
     assert TOOL.translate(statement("experienced"), configured()) == Ignored("verb_of_no_interest")
     assert TOOL.translate(statement(), configured(verbs={f"{ADL}attended": []})) == Ignored("verb_of_no_interest")
 
 
-def test_a_verb_without_a_meaning_may_be_said_in_any_shape() -> None:
+def test_a_statement_with_an_unmapped_verb_may_have_any_shape() -> None:
     value = statement("experienced", actor="somebody", timestamp=None, stored=None, result={"duration": "long"})
 
     assert TOOL.translate(value, configured()) == Ignored("verb_of_no_interest")
@@ -382,7 +382,7 @@ def test_an_id_is_the_same_in_either_case() -> None:
     assert activity_of(statement(id=ID.upper())).key == ID
 
 
-def test_an_array_says_all_of_it_and_names_the_one_at_fault() -> None:
+def test_an_array_is_translated_in_full_and_names_the_faulty_statement() -> None:
     result = TOOL.translate([statement(), statement("experienced", id=OTHER_ID)], configured())
 
     assert isinstance(result, tuple)

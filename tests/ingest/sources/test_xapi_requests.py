@@ -1,4 +1,4 @@
-"""xAPI 1.0.3 and 2.0: what a client asks of a receiver of statements, and what of a request is recorded."""
+"""xAPI 1.0.3 and 2.0: a receiver's obligations, and what is recorded of a request."""
 
 import json
 from base64 import b64encode
@@ -72,7 +72,7 @@ def test_another_version_is_a_bad_request_of_a_proven_client(version: str) -> No
     assert b"X-Experience-API-Version" in answer.body
 
 
-def test_anybody_may_ask_which_version_is_spoken() -> None:
+def test_the_version_can_be_queried_without_authentication() -> None:
     answer = TOOL.verify(Received({}, b"", method="GET", path="/about"), SECRET, NOW)
 
     assert isinstance(answer, Handshake)
@@ -90,7 +90,7 @@ def test_statements_are_recorded_one_by_one_and_answered_with_their_ids() -> Non
 
 
 @pytest.mark.parametrize(("asked", "answered"), [("1.0.1", "1.0.3"), ("2.0", "2.0.0"), ("2.0.0", "2.0.0")])
-def test_an_answer_names_the_version_that_the_client_speaks(asked: str, answered: str) -> None:
+def test_a_response_names_the_version_of_the_client(asked: str, answered: str) -> None:
     received = Received({"x-experience-api-version": asked}, json.dumps(statement()).encode())
 
     found = TOOL.split(received, XapiSettings(), NOW)
@@ -129,7 +129,7 @@ def test_what_was_taken_once_stays_as_it_is() -> None:
         assert later.payloads == (payload,)
 
 
-def test_an_empty_array_is_right_and_says_nothing() -> None:
+def test_an_empty_array_is_valid_and_ignored() -> None:
     found = taken([])
 
     assert isinstance(found, RawPayloads)

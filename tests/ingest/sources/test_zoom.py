@@ -60,7 +60,7 @@ def test_without_an_address_the_account_is_enough_and_the_other_way_round() -> N
     assert only(joined(participant_user_id="", id="", registrant_id="")).person == Person("", "ada@example.com")
 
 
-def test_a_guest_who_is_nobody_was_there_all_the_same() -> None:
+def test_an_unidentified_guest_is_an_attendee() -> None:
     nobody = {"email": "", "id": "", "participant_user_id": None, "registrant_id": ""}
 
     came, went = only(joined(**nobody)), only(left(**nobody))

@@ -33,7 +33,7 @@ def test_a_meeting_is_booked_for_the_host_and_the_invited() -> None:
     )
 
 
-def test_whoever_books_for_somebody_else_does_not_take_part() -> None:
+def test_a_person_who_books_for_others_does_not_take_part() -> None:
     value = created(settings=None)
     value["payload"]["operator_id"] = "assistant"
 
@@ -60,7 +60,7 @@ def test_a_meeting_without_start_or_length_is_no_booking(changes: dict[str, obje
     assert verdict(created(**changes)) == Ignored("no_fixed_time")
 
 
-def test_an_update_says_what_has_changed_and_nothing_else() -> None:
+def test_an_update_has_only_the_changed_members() -> None:
     moved = only(updated({"id": 93200000000, "start_time": "2026-03-10T10:00:00Z"}, {"id": 1, "start_time": "x"}))
     longer = only(updated({"id": "93200000000", "duration": 60}, {"id": "93200000000", "duration": 45}))
 
@@ -105,14 +105,14 @@ def test_a_replaced_date_without_an_offset_is_of_the_zone_of_the_meeting() -> No
     assert (gone.meeting.instance, gone.starts_at) == ("2", datetime(2026, 3, 16, 14, tzinfo=UTC))
 
 
-def test_a_date_taken_out_of_a_series_is_cancelled() -> None:
+def test_a_date_removed_from_a_series_is_cancelled() -> None:
     gone = only(updated({"id": 1, "occurrences": [occurrence(2, "2026-03-16T10:00:00Z", status="deleted")]}))
 
     assert isinstance(gone, Cancelled)
     assert gone.meeting == Meeting("1", "2")
 
 
-def test_a_deleted_meeting_is_cancelled_for_whoever_was_booked() -> None:
+def test_a_deleted_meeting_is_cancelled_for_all_who_were_booked() -> None:
     one = only(deleted())
 
     assert isinstance(one, Cancelled)
@@ -127,7 +127,7 @@ def test_of_a_deleted_series_each_date_that_is_still_to_come_is_cancelled() -> N
     assert only(deleted(start_time=None)).meeting == Meeting("93200000000")
 
 
-def test_a_meeting_taken_back_out_of_the_trash_is_on_again() -> None:
+def test_a_meeting_recovered_from_the_trash_is_booked_again() -> None:
     kept = scheduled()
     del kept["settings"]
 

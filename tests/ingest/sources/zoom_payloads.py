@@ -1,4 +1,4 @@
-"""What Zoom sends, by the lists of members in its documentation, and what it is translated to."""
+"""Zoom payloads with the members that Zoom documents, and their translations."""
 
 from datetime import UTC, datetime
 from typing import Any

@@ -41,14 +41,14 @@ class Span(NamedTuple):
     end: datetime
 
 
-class Stay(NamedTuple):
+class VisitorPresence(NamedTuple):
     """When a visitor was present. `since` is set if they have not left yet."""
 
     spans: tuple[Span, ...]
     since: datetime | None = None
 
 
-def stay(events: Iterable[JoinOrLeave]) -> Stay:
+def visitor_presence(events: Iterable[JoinOrLeave]) -> VisitorPresence:
     """Compute the stay of one visitor from joins and leaves in any order. A visitor may use two devices, or join again
     without a leave in between; then the last leave ends the stay. A leave without a join is ignored."""
     spans: list[Span] = []
@@ -62,26 +62,28 @@ def stay(events: Iterable[JoinOrLeave]) -> Stay:
                 spans.append(Span(begin, one.time))
                 begin = None
     if begin is not None and left is not None:
-        return Stay((*spans, Span(begin, left)))
-    return Stay(tuple(spans), begin)
+        return VisitorPresence((*spans, Span(begin, left)))
+    return VisitorPresence(tuple(spans), begin)
 
 
 def is_present(events: Iterable[JoinOrLeave]) -> bool:
     """Whether a visitor has joined more often than left."""
     devices = 0
     for one in _in_order(events):
-        devices = _counted(devices, one)
+        devices = _count_devices(devices, one)
     return devices > 0
 
 
 def overlap(one: Iterable[Span], other: Iterable[Span]) -> tuple[Span, ...]:
     """When both were present, in order, without overlaps."""
-    theirs = merged(other)
-    both = (Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in merged(one) for their in theirs)
+    theirs = merge_spans(other)
+    both = (
+        Span(max(mine.begin, their.begin), min(mine.end, their.end)) for mine in merge_spans(one) for their in theirs
+    )
     return tuple(span for span in both if span.begin < span.end)
 
 
-def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+def merge_spans(spans: Iterable[Span]) -> tuple[Span, ...]:
     """Merge spans, in order, without overlaps."""
     found: list[Span] = []
     for span in sorted(spans):
@@ -96,7 +98,7 @@ def total_length(spans: Iterable[Span]) -> timedelta:
     return sum((span.end - span.begin for span in spans), ZERO)
 
 
-def _counted(devices: int, one: JoinOrLeave) -> int:
+def _count_devices(devices: int, one: JoinOrLeave) -> int:
     return devices + 1 if one.verb == "joined" else max(0, devices - 1)
 
 
@@ -106,7 +108,7 @@ def _in_order(events: Iterable[JoinOrLeave]) -> Iterator[JoinOrLeave]:
     for _, same in groupby(sorted(events, key=lambda one: one.time), key=lambda one: one.time):
         instant = sorted(same, key=lambda one: one.verb, reverse=devices > 0)
         for one in instant:
-            devices = _counted(devices, one)
+            devices = _count_devices(devices, one)
             yield one
 
 
@@ -173,7 +175,7 @@ def due(attendance: Attendance, booking: Booking | None) -> datetime:
     """Return when the outcome may be decided: both sides have left, or the booked time is over and everybody has been
     gone for ten minutes, or the longest duration is reached; and no event was recorded for a while."""
     settled, attendance = attendance.recorded + SETTLE_DELAY, _near_booking(attendance, booking)
-    is_open = any(one.since for role, one in _stays(attendance) if role != "unidentified")
+    is_open = any(one.since for role, one in _presences(attendance) if role != "unidentified")
     if not is_open and booking is not None:
         gone = max(one.time for one in attendance.identified or attendance.events) + REJOIN_GRACE
         return max(settled, gone, booking.ends_at + SETTLE_DELAY)
@@ -210,10 +212,10 @@ def _near_booking(attendance: Attendance, booking: Booking | None) -> Attendance
     return replace(attendance, events=events) if events else attendance
 
 
-def _stays(attendance: Attendance) -> list[tuple[Role, Stay]]:
+def _presences(attendance: Attendance) -> list[tuple[Role, VisitorPresence]]:
     visitors = {(one.role, one.visitor) for one in attendance.events}
     return [
-        (role, stay(one for one in attendance.events if (one.role, one.visitor) == (role, visitor)))
+        (role, visitor_presence(one for one in attendance.events if (one.role, one.visitor) == (role, visitor)))
         for role, visitor in sorted(visitors)
     ]
 
@@ -223,6 +225,6 @@ def _spans(attendance: Attendance, side: Side, booking: Booking | None) -> tuple
     last."""
     latest = attendance.begin + LONGEST
     until = min(latest, booking.ends_at) if booking and booking.ends_at > attendance.begin else latest
-    found = [one for role, one in _stays(attendance) if role == side]
+    found = [one for role, one in _presences(attendance) if role == side]
     lasting = [Span(one.since, until) for one in found if one.since and one.since < until]
-    return merged([*(span for one in found for span in one.spans), *lasting])
+    return merge_spans([*(span for one in found for span in one.spans), *lasting])

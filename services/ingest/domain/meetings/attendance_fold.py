@@ -101,7 +101,7 @@ class AttendanceFold:
         """Yield the sessions without an outcome by the current state, with the reason."""
         for key, session in self._sessions.items():
             booking = self._booking(key, session.attendance)
-            found = outcome(self._combined(self._runs(key, booking)), booking)
+            found = outcome(self._combine(self._runs(key, booking)), booking)
             if isinstance(found, NoOutcome) and not session.is_emitted:
                 yield key, found.reason
 
@@ -120,7 +120,7 @@ class AttendanceFold:
     def _conclude(self, key: SessionKey, session: _Session) -> Iterator[RawEvent]:
         booking = self._booking(key, session.attendance)
         runs = self._runs(key, booking)
-        attendance = self._combined(runs)
+        attendance = self._combine(runs)
         at = due(attendance, booking)
         if at > self.clock:
             # The meeting was booked, moved or started anew since.
@@ -148,7 +148,7 @@ class AttendanceFold:
                 found.add(one)
         return sorted(found, key=lambda one: (self._sessions[one].attendance.begin, one))
 
-    def _combined(self, runs: Iterable[SessionKey]) -> Attendance:
+    def _combine(self, runs: Iterable[SessionKey]) -> Attendance:
         attendances = [self._sessions[one].attendance for one in runs]
         return Attendance(
             frozenset().union(*(one.events for one in attendances)), max(one.recorded for one in attendances)

@@ -98,7 +98,7 @@ class Bookings:
         for session in self._sessions_of.get((tenant, relationship), NONE):
             self._forget((tenant, relationship, session))
 
-    def of(self, tenant: str, relationship: str) -> tuple[BookedSession, ...]:
+    def sessions(self, tenant: str, relationship: str) -> tuple[BookedSession, ...]:
         """Return all sessions of a relationship."""
         return tuple(
             BookedSession(booking, tuple(sorted(self._correlations.get((tenant, session), NONE))))
@@ -151,7 +151,7 @@ class Bookings:
         """Return the relationships for which the session is or was booked."""
         return self._relationships_of.get((tenant, session), NONE)
 
-    def expected(self, tenant: str, relationship: str, session: str, moment: datetime) -> Booking | None:
+    def expected_booking(self, tenant: str, relationship: str, session: str, moment: datetime) -> Booking | None:
         """Return the booking that people of a relationship meet for: that of the session, otherwise one of any tool
         around that time. None if it was cancelled."""
         own = self.booking(tenant, relationship, session)

@@ -101,7 +101,7 @@ class Revisions:
             case _:
                 pass
 
-    def requested(self, source: str, meeting: Meeting) -> Meeting | None:
+    def requested_meeting(self, source: str, meeting: Meeting) -> Meeting | None:
         """Return the meeting that a move request wants to replace."""
         return self._requested.get((source, meeting))
 
@@ -110,7 +110,7 @@ class Revisions:
     ) -> tuple[Revision, ...]:
         """Return the meeting's revisions after that time, in order. The cancellation of a series applies to its dates,
         and revisions of a copy apply to all copies."""
-        own = self.of(source, meeting, copy_of)
+        own = self.for_meetings(source, meeting, copy_of)
         of_series = self._revisions.get((source, Meeting(meeting.id)), ()) if meeting.instance else ()
         found = (
             *own,
@@ -118,7 +118,7 @@ class Revisions:
         )
         return tuple(sorted((one for one in found if one.activity.time > moment), key=_in_order))
 
-    def of(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
+    def for_meetings(self, source: str, *meetings: Meeting | None) -> tuple[Revision, ...]:
         """Return all revisions of a meeting under every id that it and its copies have had."""
         shared = (self._shared.get((source, meeting)) for meeting in meetings if meeting)
         names = dict.fromkeys((*meetings, *shared))
@@ -137,9 +137,9 @@ class Revisions:
             if len(self._shared) > self._most:
                 self._shared.popitem(last=False)
             self._bytes -= _size(tuple(revisions[1:]))
-        kept = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MAX_REVISIONS:]
-        self._revisions[key] = kept
-        self._bytes += _size(kept) - _size(previous)
+        latest = tuple(sorted(dict.fromkeys((*previous, *revisions)), key=_in_order))[-MAX_REVISIONS:]
+        self._revisions[key] = latest
+        self._bytes += _size(latest) - _size(previous)
         while len(self._revisions) > self._most or self._bytes > self._most_bytes:
             _, forgotten = self._revisions.popitem(last=False)
             self._bytes -= _size(forgotten)

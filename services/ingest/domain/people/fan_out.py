@@ -15,9 +15,9 @@ from services.ingest.domain.activity import Employed, Native
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import EventContent, RawEvent, digest, origin, raw_event
 from services.ingest.domain.people.participants import (
+    apply_statement,
     is_same,
     merge_statement,
-    merged,
     stays_on_leave,
     with_registered_fields,
 )
@@ -69,13 +69,13 @@ class FannedOut(NamedTuple):
     participants: tuple[Participant, ...]
 
 
-def employed(stated: Employed, scope: ConnectionScope, roster: Roster) -> FannedOut | Rejected:
+def resolve_employment(stated: Employed, scope: ConnectionScope, roster: Roster) -> FannedOut | Rejected:
     registered = roster.registered(scope.tenant, stated.participant)
     activity = with_registered_fields(stated, registered)
     statement = merge_statement(stated, scope)
     if isinstance(statement, Rejected):
         return statement
-    record = merged(statement, registered)
+    record = apply_statement(statement, registered)
     if isinstance(record, Rejected):
         return record
     try:
@@ -124,7 +124,7 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
         status = "active" if person.employment else person.status
         alone.upsert(person.model_copy(update={"status": status, "addresses": (), "identities": (), "employment": ()}))
     for _, name, activity, scope, change in sorted(changes, key=lambda one: one[:2]):
-        for raw, event in _admitted(_FanOut(activity, scope, alone).events(), scope, clock):
+        for raw, event in _admit(_FanOut(activity, scope, alone).events(), scope, clock):
             alone.apply(event)
             found.append((raw, event))
         before = alone.registered(tenant, name)
@@ -135,7 +135,7 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
     ids = frozenset(event.id for _, event in found)
     for _, _, activity, scope, _ in changes:
         wrong = _FanOut(activity, scope, alone).retractions(relationship, history, ids)
-        found += _admitted(wrong, scope, clock)
+        found += _admit(wrong, scope, clock)
     return [raw for raw, event in found if not history.has(event)]
 
 
@@ -150,9 +150,7 @@ def _was_retracted_by_others(events: Sequence[OfRelationship], history: Relation
     return bool((keys & history.retracted) - replaced)
 
 
-def _admitted(
-    raws: Iterable[RawEvent], scope: ConnectionScope, clock: Clock
-) -> Iterator[tuple[RawEvent, OfRelationship]]:
+def _admit(raws: Iterable[RawEvent], scope: ConnectionScope, clock: Clock) -> Iterator[tuple[RawEvent, OfRelationship]]:
     for raw in [*raws]:
         verdict = admit(raw, scope.scope, clock)
         if isinstance(verdict, Admitted) and not isinstance(verdict.event, OfPartition):
@@ -166,10 +164,10 @@ class _FanOut:
 
     def events(self) -> Iterator[RawEvent]:
         activity, scope = self.activity, self._scope
-        found = self._roster.of(scope.tenant, scope.program, activity.participant, activity.time)
+        found = self._roster.ongoing(scope.tenant, scope.program, activity.participant, activity.time)
         if activity.status == "active":
             # Also relationships that had ended by then and began again: an earlier absence may still pause them.
-            latest = self._roster.of(scope.tenant, scope.program, activity.participant, LATEST)
+            latest = self._roster.ongoing(scope.tenant, scope.program, activity.participant, LATEST)
             for one in {one.id: one for one in (*found, *latest)}.values():
                 yield from self._resume(one)
             return

@@ -107,7 +107,7 @@ def merge_statement(activity: Employed, scope: ConnectionScope) -> DirectoryStat
         return Rejected("invalid", explain(invalid))
 
 
-def merged(statement: DirectoryStatement, registered: Participant | None) -> Participant | Rejected | None:
+def apply_statement(statement: DirectoryStatement, registered: Participant | None) -> Participant | Rejected | None:
     """The participant after the statement; None after an erasure. Addresses are replaced unless the statement has none.
     Identities are replaced tool by tool: a feed without Slack leaves the Slack identities of another feed alone. The
     history of employment stays, whoever describes the person. Rejected if the person would have more addresses or

@@ -111,7 +111,7 @@ class RelationshipHistory:
             return self
         return replace(self, facts=(*self.facts, (key, fact)))
 
-    def merged(self, other: "RelationshipHistory") -> "RelationshipHistory":
+    def merge(self, other: "RelationshipHistory") -> "RelationshipHistory":
         """The facts of both, those of `other` first."""
         existing = {key for key, _ in other.facts}
         new = tuple((key, fact) for key, fact in self.facts if key not in existing)
@@ -175,8 +175,8 @@ def bounded_history(history: RelationshipHistory, share: int = 1) -> Relationshi
     few = len(starts) <= most_starts and len(changes) <= most_changes
     if few and len(history.retracted) <= most_retracted:
         return history
-    kept = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
-    facts = tuple((key, fact) for key, fact in history.facts if key in kept)
+    retained = frozenset([*starts[-most_starts:], *changes[-most_changes:]])
+    facts = tuple((key, fact) for key, fact in history.facts if key in retained)
     # A retraction without its fact may precede it; the latest are kept.
     retracted = sorted(history.retracted, key=lambda key: key.time)[-most_retracted:]
     return replace(history, facts=facts, retracted=frozenset(retracted))

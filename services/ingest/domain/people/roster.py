@@ -104,7 +104,7 @@ class Roster:
         """Merges a projected history. Events that were applied before stay."""
         key = tenant, relationship
         if key not in self._erased:
-            self._store(key, self._histories.get(key, RelationshipHistory()).merged(history))
+            self._store(key, self._histories.get(key, RelationshipHistory()).merge(history))
 
     def erase(self, tenant: str, relationship: str) -> None:
         """Erases permanently: later events of the relationship are not stored."""
@@ -177,18 +177,19 @@ class Roster:
     def is_erased(self, tenant: str, relationship: str) -> bool:
         return (tenant, relationship) in self._erased
 
-    def of(self, tenant: str, program: str | None, participant: str, at: datetime) -> tuple[Relationship, ...]:
+    def ongoing(self, tenant: str, program: str | None, participant: str, at: datetime) -> tuple[Relationship, ...]:
         """The relationships of a person that are not over at that moment."""
         return _begun(self._open(tenant, program, {participant}, at), at)
 
     def pairs(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
     ) -> tuple[Relationship, ...]:
-        """The relationships with somebody of each side among the participants. A group is one, however many came."""
+        """The relationships with a mentor and a mentee among the participants. A group is one relationship,
+        however many of its members came."""
         found = [one for one in self._open(tenant, program, participants, at) if one.meets(participants)]
         return _begun(found, at)
 
-    def ever(self, tenant: str, participant: str) -> tuple[str, ...]:
+    def all_relationships(self, tenant: str, participant: str) -> tuple[str, ...]:
         """The ids of all relationships that somebody was ever in and that are not erased."""
         return tuple(sorted(self._relationships.get((tenant, participant), NOBODY)))
 
@@ -234,21 +235,23 @@ class Roster:
 STRANGERS = Ignored("strangers")
 
 
-def company(people: Iterable[Person], scope: ConnectionScope, roster: Roster) -> frozenset[str] | Rejected:
+def identify_participants(
+    people: Iterable[Person], scope: ConnectionScope, roster: Roster
+) -> frozenset[str] | Rejected:
     """The participants among the people; others are ignored. Rejected if one person could be several participants:
     then it is unknown which pairs met."""
     participants: set[str] = set()
     for index, person in enumerate(people):
         found = roster.identify(scope.tenant, scope.tool, person)
         if len(found) > 1:
-            return several(f"people.{index}", found)
+            return reject_ambiguous(f"people.{index}", found)
         participants |= found
     return frozenset(participants)
 
 
-def several(path: str, found: frozenset[str]) -> Rejected:
+def reject_ambiguous(path: str, found: frozenset[str]) -> Rejected:
     names = ", ".join(sorted(found)[:5])
-    return rejected("unresolved", path, f"what the tool knows of this person points to several participants: {names}")
+    return rejected("unresolved", path, f"this person's identities belong to several participants: {names}")
 
 
 def pairs(
@@ -258,10 +261,10 @@ def pairs(
     found = roster.pairs(scope.tenant, scope.program, present, at)
     if found:
         return found
-    return no_pair(present, scope) if len(present) > 1 else STRANGERS
+    return reject_no_pair(present, scope) if len(present) > 1 else STRANGERS
 
 
-def no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
+def reject_no_pair(present: frozenset[str], scope: ConnectionScope) -> Rejected:
     where = f"in programme {scope.program!r}" if scope.program else "in any programme"
     return rejected("unresolved", "people", f"{len(present)} participants are there, and no pair of them {where} yet")
 
@@ -279,6 +282,6 @@ def _hashes(participant: Participant) -> Iterator[tuple[bytes, str]]:
 
 def _begun(found: Iterable[Relationship], at: datetime) -> tuple[Relationship, ...]:
     """A tool may report a pair before its first day, but not a pair that follows another one of the same people."""
-    several = tuple(found)
-    begun = [one for one in several if one.started <= at]
-    return tuple(one for one in several if one.started <= at or not any(b.meets(one.people) for b in begun))
+    relationships = tuple(found)
+    begun = [one for one in relationships if one.started <= at]
+    return tuple(one for one in relationships if one.started <= at or not any(b.meets(one.people) for b in begun))

@@ -286,7 +286,7 @@ def _of_class(kind: object) -> AllowList:
 FORMAT_CATEGORY = "Cf"
 
 
-def composed(text: str) -> str:
+def clean_text(text: str) -> str:
     """Normalise to NFC and strip blanks and format characters."""
     # Nearly all text is ASCII, which needs no normalisation and contains no format characters.
     if text.isascii():
@@ -301,7 +301,7 @@ def visible(text: str) -> str:
     """Remove all format characters: they have no meaning in ids, addresses and words that are compared."""
     if text.isascii():
         return text.strip()
-    return "".join(letter for letter in composed(text) if unicodedata.category(letter) != FORMAT_CATEGORY)
+    return "".join(letter for letter in clean_text(text) if unicodedata.category(letter) != FORMAT_CATEGORY)
 
 
 def _is_invisible(letter: str) -> bool:

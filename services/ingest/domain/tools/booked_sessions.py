@@ -11,7 +11,7 @@ from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin,
 from services.ingest.domain.meetings.bookings import Booking, correlation_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, remaining_move
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import company, subject
+from services.ingest.domain.people.roster import identify_participants, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.tools.slots import Slot, booked_slots, slots_of, slots_of_people
@@ -48,9 +48,11 @@ def resolve_booking(change: Booked, scope: ConnectionScope, projection: Projecti
     longer named is cancelled, unless its people may be among the unidentified guests: then they stay booked, at the new
     times."""
     bookings = projection.bookings
-    change = replace(change, replaces=change.replaces or projection.revisions.requested(scope.source, change.meeting))
+    change = replace(
+        change, replaces=change.replaces or projection.revisions.requested_meeting(scope.source, change.meeting)
+    )
     session = bookings.session(scope.tenant, scope.source, change.replaces or change.meeting, change.copy_of)
-    present = company(change.people, scope, projection.roster)
+    present = identify_participants(change.people, scope, projection.roster)
     if isinstance(present, Rejected):
         return present
     slots = slots_of(present, change.time, session, scope, projection)
@@ -64,7 +66,7 @@ def resolve_booking(change: Booked, scope: ConnectionScope, projection: Projecti
     unnamed = [slot for slot in others if slot.relationship.id not in staying and _is_upcoming(slot, change.time)]
     later = projection.revisions.after(scope.source, change.meeting, change.time, change.copy_of)
     this = Revision(change, projection.guests(change, scope) if unnamed or later else NO_GUESTS)
-    versions = (*projection.revisions.of(scope.source, change.meeting, change.replaces, change.copy_of), this)
+    versions = (*projection.revisions.for_meetings(scope.source, change.meeting, change.replaces, change.copy_of), this)
     possibly_named = [slot for slot in unnamed if this.may_meet(slot.relationship, versions)]
     events: list[RawEvent] = []
     times = _Times(change.starts_at, change.ends_at)
@@ -84,7 +86,7 @@ def resolve_booking(change: Booked, scope: ConnectionScope, projection: Projecti
                 # The booking on the log carries the id of another copy, but later activities of this copy name only its
                 # own id. If the copy does not name the pair, nobody can know that it is theirs.
                 move = move or tuple(_copy_events(change, scope, slot, since, versions))
-                removed = _removed_before(slot, since, versions)
+                removed = _earlier_removal(slot, since, versions)
                 move += (_cancellation(removed, scope, slot),) if removed else ()
             events += move
             if out and _is_upcoming(slot, out.time) and not _changed_since(slot, out.time):
@@ -113,7 +115,7 @@ def _copy_events(
         yield from _later_revisions(change, scope, slot, later, versions)
 
 
-def _removed_before(slot: Slot, later: Versions, versions: Versions) -> Cancelled | None:
+def _earlier_removal(slot: Slot, later: Versions, versions: Versions) -> Cancelled | None:
     """Find the removal of a copy that arrived before its shared id was known: such a removal carries only the copy's
     own id."""
     for index, one in enumerate(revision.activity for revision in later):
@@ -230,7 +232,7 @@ def resolve_cancellation(change: Cancelled, scope: ConnectionScope, projection: 
         return slots if change.people else NOT_BOOKED
     ahead = [slot for slot in slots if not (slot.booking and slot.booking.ends_at <= change.time)]
     later = projection.revisions.after(scope.source, change.meeting, change.time, change.copy_of)
-    versions = projection.revisions.of(scope.source, change.meeting, change.copy_of)
+    versions = projection.revisions.for_meetings(scope.source, change.meeting, change.copy_of)
     on = (
         slot
         for slot in ahead

@@ -25,7 +25,7 @@ NO_DAYS = re.compile(
 _JOINERS = "\u200c\u200d"
 
 
-def is_no_day(text: str) -> bool:
+def is_missing_day(text: str) -> bool:
     """Whether the text is a system's placeholder for a missing day: `0000-00-00`, `00.00.0000 00:00:00`, `1900-01-00`,
     `9999-12-31`, `NULL`."""
     plain = text.lower()
@@ -45,7 +45,7 @@ _READ_WRONGLY = re.compile(
 READ_WRONGLY = "Ã¼"
 
 
-def damage_of(name: str) -> tuple[str, str] | None:
+def find_damage(name: str) -> tuple[str, str] | None:
     """Return what is wrong with a name, and the shortest text with the same fault."""
     if LOST in name:
         return "holds a letter that was lost when the table was saved: save it anew, as UTF-8", LOST
@@ -56,7 +56,7 @@ def damage_of(name: str) -> tuple[str, str] | None:
     return None
 
 
-def unwrapped(cell: str) -> str:
+def unwrap_formula(cell: str) -> str:
     """Unwrap `="00123"` or `'00123`, by which a table tells Excel that a number is text."""
     found = _TEXT_FORMULA.fullmatch(cell)
     return found[1] if found else _TYPED_AS_TEXT.sub("", cell, 1) if _TYPED_AS_TEXT.match(cell) else cell

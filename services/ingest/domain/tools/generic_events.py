@@ -6,7 +6,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import GenericActivity, Voided
 from services.ingest.domain.ids import EventContent, RawEvent, Subject, event_id, origin, raw_event, statement_id
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import STRANGERS, Roster, company, pairs, several
+from services.ingest.domain.people.roster import STRANGERS, Roster, identify_participants, pairs, reject_ambiguous
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import EmittedEvent, Projection
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -27,10 +27,10 @@ def resolve_generic(activity: GenericActivity, scope: ConnectionScope, roster: R
     if activity.relationship:
         one = roster.relationship(scope.tenant, activity.relationship, activity.time)
         if activity.type == STARTED:
-            return _started(activity, scope, one)
+            return _resolve_start(activity, scope, one)
         found: Found = (one,) if one else rejected("unresolved", "relationship", "there is no such relationship yet")
     else:
-        found = _of_people(activity, scope, roster, author)
+        found = _find_by_people(activity, scope, roster, author)
     if isinstance(found, Ignored | Rejected):
         return found
     events: list[RawEvent] = []
@@ -50,7 +50,7 @@ def _author(activity: GenericActivity, scope: ConnectionScope, roster: Roster) -
         return None
     found = roster.identify(scope.tenant, scope.tool, activity.by)
     if len(found) > 1:
-        return several("by", found)
+        return reject_ambiguous("by", found)
     if found:
         return next(iter(found))
     if activity.relationship and activity.actor is None:
@@ -58,15 +58,15 @@ def _author(activity: GenericActivity, scope: ConnectionScope, roster: Roster) -
     return None if activity.relationship else STRANGERS
 
 
-def _of_people(activity: GenericActivity, scope: ConnectionScope, roster: Roster, author: str | None) -> Found:
-    others = company(activity.people, scope, roster)
+def _find_by_people(activity: GenericActivity, scope: ConnectionScope, roster: Roster, author: str | None) -> Found:
+    others = identify_participants(activity.people, scope, roster)
     if isinstance(others, Rejected):
         return others
     if author is None:
         return pairs(others, scope, roster, activity.time)
     if not activity.people:
-        only = roster.of(scope.tenant, scope.program, author, activity.time)
-        words = "is in several relationships, and which one is not said" if only else "is in no relationship yet"
+        only = roster.ongoing(scope.tenant, scope.program, author, activity.time)
+        words = "is in several relationships, and the tool names none of them" if only else "is in no relationship yet"
         return only if len(only) == 1 else rejected("unresolved", "by", words)
     found = pairs(others | {author}, scope, roster, activity.time)
     if isinstance(found, Ignored | Rejected):
@@ -74,7 +74,7 @@ def _of_people(activity: GenericActivity, scope: ConnectionScope, roster: Roster
     return tuple(one for one in found if author in one.people) or STRANGERS
 
 
-def _started(activity: GenericActivity, scope: ConnectionScope, existing: Relationship | None) -> Result:
+def _resolve_start(activity: GenericActivity, scope: ConnectionScope, existing: Relationship | None) -> Result:
     """The only event that need not find its relationship: it creates it."""
     program = existing.program if existing else scope.program
     if program is None:
@@ -113,13 +113,13 @@ def resolve_retraction(
     """Retract the target's events, found in the statement index, else in `stored`. Events that were emitted again after
     this retraction stay: the retraction may be a repeat."""
     found = projection.statement_index.find(*target_of(activity, scope)) or stored
-    stands = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
-    if not stands:
-        return rejected("unresolved", "target", "what this takes back is not known")
-    kept = [one for one in stands if not projection.roster.is_erased(scope.tenant, one.relationship)]
-    earlier = {one.relationship for one in kept if one.time <= activity.time}
+    targets = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
+    if not targets:
+        return rejected("unresolved", "target", "there is no statement with this id to retract")
+    retractable = [one for one in targets if not projection.roster.is_erased(scope.tenant, one.relationship)]
+    earlier = {one.relationship for one in retractable if one.time <= activity.time}
     events: list[RawEvent] = []
-    for emitted in (one for one in kept if one.time <= activity.time or one.relationship not in earlier):
+    for emitted in (one for one in retractable if one.time <= activity.time or one.relationship not in earlier):
         ours = {
             "by": "system",
             "evidence": "observed",

@@ -38,7 +38,7 @@ from services.ingest.domain.scope import RESERVED, ConnectionScope
 MAX_MEETINGS = 50_000
 """Limit across all tools; a meeting of two takes about 2 KB."""
 MAX_VISITS = 1_000
-"""Limit of one meeting: a large gathering, with each event reported twice, still fits."""
+"""Limit of one meeting: a large meeting, with each event reported twice, still fits."""
 UNIDENTIFIED = ""
 """Stands for anybody who is no known participant."""
 MAX_UNIDENTIFIED = 20
@@ -57,7 +57,7 @@ class Visit:
 
 
 @dataclass(frozen=True)
-class Gathering:
+class MeetingAttendance:
     """The attendance of one meeting. Order and repetition of a tool's events do not matter. `session` is the session of
     the first event on the log: later events belong to it, whatever was booked meanwhile."""
 
@@ -74,19 +74,19 @@ class Gathering:
     def has_unidentified(self) -> bool:
         return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
-    def with_visit(self, visit: Visit) -> "Gathering":
+    def with_visit(self, visit: Visit) -> "MeetingAttendance":
         is_identified = visit.participant != UNIDENTIFIED
         alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
         is_full = alike >= (MAX_VISITS if is_identified else MAX_UNIDENTIFIED)
         return self if is_full else replace(self, visits=self.visits | {visit})
 
-    def with_end(self, end: Ended) -> "Gathering":
+    def with_end(self, end: Ended) -> "MeetingAttendance":
         return self if len(self.ends) >= MAX_VISITS else replace(self, ends=self.ends | {end})
 
-    def without(self, activity: Visit | Ended) -> "Gathering":
+    def without(self, activity: Visit | Ended) -> "MeetingAttendance":
         return replace(self, visits=self.visits - {activity}, ends=self.ends - {activity})
 
-    def of(self, people: frozenset[str]) -> frozenset[Visit]:
+    def visits_of(self, people: frozenset[str]) -> frozenset[Visit]:
         """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
         own = {visit for visit in self.visits if visit.participant in people}
         left = {
@@ -98,48 +98,48 @@ class Gathering:
         return frozenset(own | left)
 
 
-EMPTY = Gathering()
+EMPTY = MeetingAttendance()
 
 
 def visit_of(activity: Joined | Left, participant: str) -> Visit:
     verb: Literal["joined", "left"] = "joined" if isinstance(activity, Joined) else "left"
     found = Visit(participant, verb, activity.key, activity.time, activity.native)
-    return found if participant else anonymised(found, activity.meeting)
+    return found if participant else anonymise(found, activity.meeting)
 
 
-def anonymised(one: Visit, meeting: Meeting) -> Visit:
+def anonymise(one: Visit, meeting: Meeting) -> Visit:
     """Drop the identity of an unidentified visitor, which would be personal data."""
     key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
     return replace(one, participant=UNIDENTIFIED, key=key)
 
 
-class Presence:
+class AttendanceIndex:
     """Attendance by meeting. One writer thread; readable from any thread. It stores participants of the roster only; of
     anybody else only the time of the join or leave, because they may be a participant. Over its limit it evicts the
     meeting that was updated longest ago."""
 
     def __init__(self, most: int = MAX_MEETINGS) -> None:
         self._most = most
-        self._gatherings: OrderedDict[tuple[str, Meeting], Gathering] = OrderedDict()
+        self._attendances: OrderedDict[tuple[str, Meeting], MeetingAttendance] = OrderedDict()
 
-    def at(self, source: str, meeting: Meeting) -> Gathering:
-        return self._gatherings.get((source, meeting), EMPTY)
+    def at(self, source: str, meeting: Meeting) -> MeetingAttendance:
+        return self._attendances.get((source, meeting), EMPTY)
 
     def apply(self, source: str, activity: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
         """`participant` is the person of the activity, `session` the session of its events, empty if none were
         emitted."""
         match activity:
             case Joined(meeting=meeting) | Left(meeting=meeting):
-                gathering = self.at(source, meeting).with_visit(visit_of(activity, participant))
+                attendance = self.at(source, meeting).with_visit(visit_of(activity, participant))
             case Ended(meeting=meeting):
                 # Also for a meeting without known participants: the end may arrive before the joins.
-                gathering = self.at(source, meeting).with_end(activity)
+                attendance = self.at(source, meeting).with_end(activity)
             case _:
                 return
-        self._gatherings.pop((source, meeting), None)
-        self._gatherings[source, meeting] = replace(gathering, session=gathering.session or session)
-        if len(self._gatherings) > self._most:
-            self._gatherings.popitem(last=False)
+        self._attendances.pop((source, meeting), None)
+        self._attendances[source, meeting] = replace(attendance, session=attendance.session or session)
+        if len(self._attendances) > self._most:
+            self._attendances.popitem(last=False)
 
 
 MAX_STATEMENTS = 100_000
@@ -226,7 +226,7 @@ class Projection:
 
     roster: Roster = field(default_factory=Roster)
     bookings: Bookings = field(default_factory=Bookings)
-    presence: Presence = field(default_factory=Presence)
+    attendance_index: AttendanceIndex = field(default_factory=AttendanceIndex)
     revisions: Revisions = field(default_factory=Revisions)
     statement_index: StatementIndex = field(default_factory=StatementIndex)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
@@ -289,7 +289,7 @@ class Projection:
                         )
                         emitted = self.statement_index.find(scope.tenant, scope.source, statement_id(key))
                         session = next((one.session for one in emitted if one.session), "")
-                    self.presence.apply(scope.source, activity, who or UNIDENTIFIED, session)
+                    self.attendance_index.apply(scope.source, activity, who or UNIDENTIFIED, session)
             case MoveRequested():
                 with self._lock:
                     self.revisions.apply(scope.source, activity)

@@ -32,9 +32,15 @@ from services.ingest.domain.ids import (
     visitor_id,
 )
 from services.ingest.domain.meetings.attendance import REJOIN_GRACE
-from services.ingest.domain.people.fan_out import FannedOut, employed
+from services.ingest.domain.people.fan_out import FannedOut, resolve_employment
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import STRANGERS, company, no_pair, several, subject
+from services.ingest.domain.people.roster import (
+    STRANGERS,
+    identify_participants,
+    reject_ambiguous,
+    reject_no_pair,
+    subject,
+)
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.booked_sessions import (
     NOT_BOOKED,
@@ -47,10 +53,10 @@ from services.ingest.domain.tools.generic_events import resolve_generic, resolve
 from services.ingest.domain.tools.projection import (
     UNIDENTIFIED,
     EmittedEvent,
-    Gathering,
+    MeetingAttendance,
     Projection,
     Visit,
-    anonymised,
+    anonymise,
     visit_of,
 )
 from services.ingest.domain.tools.slots import booked_slots, slots_of_people
@@ -69,19 +75,19 @@ def resolve_attendance(activity: Joined | Left, scope: ConnectionScope, projecti
     unidentified person, with an unknown address or none, may belong to every pair."""
     who = projection.roster.identify(scope.tenant, scope.tool, activity.person)
     if len(who) > 1:
-        return several("person", who)
+        return reject_ambiguous("person", who)
     participant = next(iter(who), UNIDENTIFIED)
     meeting, new = _Meeting(activity, scope, projection), visit_of(activity, participant)
-    before, after = meeting.gathering.without(new), meeting.gathering.with_visit(new)
+    before, after = meeting.attendance.without(new), meeting.attendance.with_visit(new)
     found = meeting.relationships(after)
     if not who:
         events = tuple(event for one in found for event in meeting.events(one, before, after))
         return events or (UNIDENTIFIED_GUEST if activity.person == Person() else STRANGERS)
-    ours = [one for one in found if participant in one.people | meeting.company(one, after)]
+    ours = [one for one in found if participant in one.people | meeting.other_attendee(one, after)]
     if not ours and len(after.people) == 1:
         return ALONE
     if not ours:
-        return NO_PAIR if found else no_pair(after.people, scope)
+        return NO_PAIR if found else reject_no_pair(after.people, scope)
     return tuple(event for one in ours for event in meeting.events(one, before, after)) or NOTHING_NEW
 
 
@@ -89,14 +95,14 @@ def resolve_end(activity: Ended, scope: ConnectionScope, projection: Projection)
     """Everybody without a leave leaves at the end. A booked pair of whom nobody came, while other participants did, has
     missed the meeting."""
     meeting = _Meeting(activity, scope, projection)
-    before, after = meeting.gathering.without(activity), meeting.gathering.with_end(activity)
+    before, after = meeting.attendance.without(activity), meeting.attendance.with_end(activity)
     events = [event for one in meeting.relationships(after) for event in meeting.events(one, before, after)]
     return (*events, *meeting.no_shows()) or (NOTHING_NEW if after.people else STRANGERS)
 
 
 def resolve_no_show(activity: Missed, scope: ConnectionScope, projection: Projection) -> Result:
     """Resolve a tool's report of a no-show in a booked meeting. A side is absent if nobody of it came."""
-    absent = company(activity.absent, scope, projection.roster)
+    absent = identify_participants(activity.absent, scope, projection.roster)
     if isinstance(absent, Rejected):
         return absent
     session = projection.bookings.session(scope.tenant, scope.source, activity.meeting)
@@ -129,61 +135,64 @@ class _Meeting:
 
     def __init__(self, activity: Joined | Left | Ended, scope: ConnectionScope, projection: Projection) -> None:
         self._activity, self._connection_scope, self._projection = activity, scope, projection
-        self.gathering = projection.presence.at(scope.source, activity.meeting)
-        self._begin = min([activity.time, *(one.time for one in self.gathering.visits)])
-        self._session = self.gathering.session or projection.bookings.session_of_run(
+        self.attendance = projection.attendance_index.at(scope.source, activity.meeting)
+        self._begin = min([activity.time, *(one.time for one in self.attendance.visits)])
+        self._session = self.attendance.session or projection.bookings.session_of_run(
             scope.tenant, scope.source, activity.meeting, self._begin
         )
 
-    def relationships(self, gathering: Gathering) -> list[Relationship]:
+    def relationships(self, attendance: MeetingAttendance) -> list[Relationship]:
         """Return the relationships of the meeting: pairs that came, and expected pairs of whom somebody came."""
         roster, tenant, program = self._projection.roster, self._connection_scope.tenant, self._connection_scope.program
-        people, at = gathering.people, self._activity.time
+        people, at = attendance.people, self._activity.time
         found = {one.id: one for one in roster.pairs(tenant, program, people, at)}
         for person in people:
-            for one in roster.of(tenant, program, person, at):
+            for one in roster.ongoing(tenant, program, person, at):
                 if one.id not in found and self._is_expected(one):
                     found[one.id] = one
         return [found[one] for one in sorted(found)]
 
-    def events(self, relationship: Relationship, before: Gathering, after: Gathering) -> Iterable[RawEvent]:
+    def events(
+        self, relationship: Relationship, before: MeetingAttendance, after: MeetingAttendance
+    ) -> Iterable[RawEvent]:
         """Return the events that `after` implies and `before` did not."""
-        people, company = relationship.people, self.company(relationship, after)
+        people, other = relationship.people, self.other_attendee(relationship, after)
         if self._is_expected(relationship):
             # Only an expected pair can miss a meeting: unidentified visitors may be its missing people.
-            people |= {UNIDENTIFIED} | company
-        emitted = before.of(people) if relationship.meets(before.people) else frozenset()
+            people |= {UNIDENTIFIED} | other
+        emitted = before.visits_of(people) if relationship.meets(before.people) else frozenset()
         new = {
-            anonymised(one, self._activity.meeting) if one.participant in company else one for one in after.of(people)
+            anonymise(one, self._activity.meeting) if one.participant in other else one
+            for one in after.visits_of(people)
         }
         found = sorted(new - emitted, key=lambda visit: (visit.time, visit.key, visit.participant))
         return [self._visit(one, relationship) for one in found]
 
-    def company(self, relationship: Relationship, gathering: Gathering) -> frozenset[str]:
+    def other_attendee(self, relationship: Relationship, attendance: MeetingAttendance) -> frozenset[str]:
         """Return one of the other participants present, if only the time links this meeting to the pair's booking and
         one of the pair is there: it may be another meeting, and then nobody has missed theirs."""
         tenant, bookings = relationship.tenant, self._projection.bookings
-        booking = bookings.expected(tenant, relationship.id, self._session, self._begin)
-        if booking is None or booking.session == self._session or relationship.meets(gathering.people):
+        booking = bookings.expected_booking(tenant, relationship.id, self._session, self._begin)
+        if booking is None or booking.session == self._session or relationship.meets(attendance.people):
             return frozenset()
         booked_pairs = (
             self._projection.roster.relationship(tenant, one)
             for one in bookings.relationships_of(tenant, booking.session)
         )
-        others = gathering.people.difference(*(one.people for one in booked_pairs if one))
+        others = attendance.people.difference(*(one.people for one in booked_pairs if one))
         # One suffices: only the presence of others counts, not their number.
         return frozenset(sorted(others)[:1])
 
     def no_shows(self) -> Iterable[RawEvent]:
         """Yield the no-shows of an ended meeting. Somebody started it: if no participant was reported present, the
         joins are missing, because the tool sends ends only, sends them first, or names the run differently."""
-        if self.gathering.has_unidentified or not self.gathering.people:
+        if self.attendance.has_unidentified or not self.attendance.people:
             return
         scope, bookings = self._connection_scope, self._projection.bookings
         for one in sorted(bookings.relationships_of(scope.tenant, self._session)):
             found = self._projection.roster.relationship(scope.tenant, one, self._activity.time)
             booking = bookings.booking(scope.tenant, one, self._session)
-            if not found or scope.program not in {None, found.program} or found.people & self.gathering.people:
+            if not found or scope.program not in {None, found.program} or found.people & self.attendance.people:
                 continue
             # A run before the booked time, or one that ends early, is not the last: the pair may come to the next.
             if (
@@ -209,7 +218,7 @@ class _Meeting:
 
     def _is_expected(self, relationship: Relationship) -> bool:
         bookings = self._projection.bookings
-        return bookings.expected(relationship.tenant, relationship.id, self._session, self._begin) is not None
+        return bookings.expected_booking(relationship.tenant, relationship.id, self._session, self._begin) is not None
 
 
 @dataclass(frozen=True)
@@ -266,7 +275,7 @@ def _resolve(  # noqa: C901 (a line for each kind of statement)
         case Voided():
             result = resolve_retraction(activity, scope, projection, stored)
         case Employed():
-            result = employed(activity, scope, projection.roster)
+            result = resolve_employment(activity, scope, projection.roster)
         case _:
             assert_never(activity)
     return result

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from services.ingest.domain.activity import Cancelled, Missed
 from services.ingest.domain.meetings.bookings import Booking
 from services.ingest.domain.people.relationship_history import Relationship
-from services.ingest.domain.people.roster import company, pairs
+from services.ingest.domain.people.roster import identify_participants, pairs
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
@@ -30,7 +30,7 @@ def slots_of_people(
     activity: Cancelled | Missed, session: str, scope: ConnectionScope, projection: Projection
 ) -> list[Slot] | Ignored | Rejected:
     """Return the slots of the pairs among the people that the tool names."""
-    present = company(activity.people, scope, projection.roster)
+    present = identify_participants(activity.people, scope, projection.roster)
     if isinstance(present, Rejected):
         return present
     return slots_of(present, activity.time, session, scope, projection)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.directory import DirectoryStatement, Participant
 from schemas.topics import DIRECTORY, DIRECTORY_STATEMENTS
-from services.ingest.domain.people.participants import is_same, merged
+from services.ingest.domain.people.participants import apply_statement, is_same
 from services.ingest.domain.verdict import Rejected
 from services.ingest.flow.in_flight import UnexpectedFailures
 from services.ingest.flow.people.projected_topics import (
@@ -69,7 +69,7 @@ class MergedDirectory:
 
     def _merge(self, key: bytes, statement: DirectoryStatement) -> str:
         registered = self._registered(key)
-        result = merged(statement, registered)
+        result = apply_statement(statement, registered)
         if result is None:
             return self._erase(key)
         if isinstance(result, Rejected):
@@ -134,7 +134,7 @@ class DirectoryProjector:
         with later_if_away():
             begin = max(committed.offset if committed else 0, self._reader.beginning_offsets([partition])[partition])
             self._next = NOWHERE
-            self._directory, reached = self._restored(partition.number)
+            self._directory, reached = self._restore(partition.number)
             if reached < begin:
                 self._log.warning("merged_anew", first=reached, last=begin - 1)
                 records = read_partition(self._settings, partition)
@@ -154,7 +154,7 @@ class DirectoryProjector:
         if not any(one.topic == DIRECTORY_STATEMENTS.name for one in self._reader.assignment()):
             self._directory, self._next = MergedDirectory({}), NOWHERE
 
-    def _restored(self, number: int) -> tuple[MergedDirectory, int]:
+    def _restore(self, number: int) -> tuple[MergedDirectory, int]:
         """The directory as on its topic, and the offset of the statements that it reaches."""
         people, reached = dict[bytes, bytes](), 0
         for record in self._snapshots.records([Partition(DIRECTORY.name, number)]):

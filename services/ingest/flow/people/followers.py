@@ -77,12 +77,12 @@ class ProjectionFollower:
     def is_fresh(self) -> bool:
         return time.monotonic() < self.fresh_until
 
-    def caught_up(self, stop: threading.Event) -> None:
+    def wait_until_caught_up(self, stop: threading.Event) -> None:
         """Returns when the projection reflects all that was written before `run` began, or when `stop` is set."""
         while not self._caught_up.wait(POLL_SECONDS) and not stop.is_set():
             pass
 
-    def rest(self) -> None:
+    def mark_idle(self) -> None:
         """Reports that the projection is not needed yet."""
         self._health.report("ready", "not read: nobody here asks for relationships")
 

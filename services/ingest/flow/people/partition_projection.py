@@ -20,8 +20,8 @@ from services.ingest.flow.people.projected_topics import (
     RosterRecord,
     dump,
     load,
-    retained,
     roster_value,
+    select_retained,
 )
 from services.runtime.kafka import Record
 from services.runtime.unexpected import error_fields
@@ -134,7 +134,7 @@ class PartitionProjection:
             )
             yield Projected(self._topics.roster, key, value)
         if change.bookings:
-            sessions = retained(bookings.of(tenant, relationship), change.latest)
+            sessions = select_retained(bookings.sessions(tenant, relationship), change.latest)
             yield Projected(self._topics.bookings, key, dump(BookingsRecord(position=at, sessions=sessions)))
 
 

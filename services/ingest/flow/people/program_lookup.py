@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
 
-from services.ingest.domain.admission import started_elsewhere
+from services.ingest.domain.admission import reject_started_elsewhere
 from services.ingest.domain.scope import ProgramOf, Scope
 from services.ingest.domain.verdict import Admitted, Verdict
 from services.ingest.flow.in_flight import UnavailableError
@@ -60,7 +60,7 @@ class ProgramLookup:
             if scope.programs:
                 owner = claim.program if claim else self._projected(*key)
                 if owner is not None and owner not in scope.programs:
-                    return started_elsewhere()
+                    return reject_started_elsewhere()
             if claim is None and not self._was_started(*key):
                 self._evict()
                 self._claims[key] = _Claim(event.program, time.monotonic() + CLAIM_SECONDS)

@@ -93,7 +93,7 @@ def roster_value(at: int, history: RelationshipHistory) -> bytes:
     return value
 
 
-def retained(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
+def select_retained(sessions: tuple[BookedSession, ...], latest: datetime) -> tuple[BookedSession, ...]:
     """The sessions to project. `latest`: the time of the relationship's latest event."""
     recent = (one for one in sessions if one.booking.ends_at >= latest - RETENTION_AFTER_END)
     in_order = sorted(recent, key=lambda one: (one.booking.ends_at, one.booking.session))
@@ -266,7 +266,7 @@ class ProjectionLag:
 
     def refresh(self) -> int:
         """Returns what is `left` now. Raises KafkaError."""
-        reached, (events, roster, bookings) = self._reached(), self._topics
+        reached, (events, roster, bookings) = self._reached_offsets(), self._topics
         projected_to = {events: (roster, bookings), DIRECTORY_STATEMENTS.name: (DIRECTORY.name,)}
         self.left = sum(
             max(0, end - min(reached.get((topic, source.number), 0) for topic in projected_to[source.topic]))
@@ -277,7 +277,7 @@ class ProjectionLag:
     def close(self) -> None:
         self._reader.close()
 
-    def _reached(self) -> dict[tuple[str, int], int]:
+    def _reached_offsets(self) -> dict[tuple[str, int], int]:
         found: dict[tuple[str, int], int] = {}
         begins, ends = self._reader.beginning_offsets(self._projected), self._reader.end_offsets(self._projected)
         scanned = SCANNED_RECORDS

@@ -54,11 +54,11 @@ class Projector:
         begin = committed.offset if committed else 0
         with later_if_away():
             try:
-                projection = self._restored(partition.number)
+                projection = self._restore(partition.number)
                 if projection.reached < begin:
                     self._fold_log(projection, partition, range(projection.reached, begin))
             except UnreadableProjectionError as unknown:
-                projection = self._rebuilt(partition, begin, unknown)
+                projection = self._rebuild(partition, begin, unknown)
         self._projections[partition], self._next[partition] = projection, begin
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
@@ -69,7 +69,7 @@ class Projector:
             notes = self._fold(batch)
         except UnreadableProjectionError as unknown:
             with later_if_away():
-                self._projections[batch.partition] = self._rebuilt(batch.partition, batch.first, unknown)
+                self._projections[batch.partition] = self._rebuild(batch.partition, batch.first, unknown)
             notes = self._fold(batch)
         self._write(self._projections[batch.partition], batch.partition, range(batch.first, batch.last + 1))
         self._next[batch.partition] = batch.last + 1
@@ -85,10 +85,10 @@ class Projector:
                     return
             except UnreadableProjectionError as unknown:
                 with later_if_away():
-                    self._projections[partition] = self._rebuilt(partition, self._next[partition], unknown)
+                    self._projections[partition] = self._rebuild(partition, self._next[partition], unknown)
                 return
 
-    def _restored(self, number: int) -> PartitionProjection:
+    def _restore(self, number: int) -> PartitionProjection:
         """The projection as on both topics. Raises UnreadableProjectionError."""
         projection = PartitionProjection(self._topics)
         both = [Partition(topic, number) for topic in (self._topics.roster, self._topics.bookings)]
@@ -96,7 +96,7 @@ class Projector:
             projection.add(record)
         return projection
 
-    def _rebuilt(self, partition: Partition, end: int, unknown: UnreadableProjectionError) -> PartitionProjection:
+    def _rebuild(self, partition: Partition, end: int, unknown: UnreadableProjectionError) -> PartitionProjection:
         """Folds the log alone, up to `end`, without any projected record. Raises KafkaError."""
         self._log.error("unreadable", reason=str(unknown))
         projection = PartitionProjection(self._topics)

@@ -58,7 +58,7 @@ class SyncTokens:
             except Exception as failure:  # noqa: BLE001 (logged; whatever it was, the next token is read)
                 log.get(__name__).error("sync_token_unreadable", key=key[:LONGEST_SHOWN], **error_fields(failure))
 
-    def of(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
+    def find(self, scope: ConnectionScope, resource: str) -> SyncToken | None:
         return self._tokens.get(_key(scope, resource))
 
     def store(self, scope: ConnectionScope, resource: str, token: str, full_sync_at: datetime) -> None:
@@ -154,7 +154,7 @@ class Fetcher:
         """An incremental sync if there is a token; a full sync if there is none, it is stale, or the last full sync is
         FULL_SYNC_AFTER ago."""
         api, now = Api(self._http, connection, self._gate, self._now), self._now()
-        stored = self._tokens.of(connection.connection_scope, resource)
+        stored = self._tokens.find(connection.connection_scope, resource)
         found: Fetched = Stale() if stored is None else vendor.incremental_sync(api, resource, stored.token)
         before: tuple[Round, ...] = ()
         full_sync_at = now if stored is None else stored.whole

@@ -47,13 +47,13 @@ class OpenedPayload:
     kept: RedactedPayload | Rejected
     number: int | None = None
 
-    def translated(self) -> Translation:
+    def translate(self) -> Translation:
         if isinstance(self.kept, Rejected):
             return self.kept
         return self.connection.tool.translate(self.kept.value, self.connection.settings)
 
 
-def opened(record: Record, connections: Mapping[str, Connection]) -> list[OpenedPayload] | Rejected:
+def open_payloads(record: Record, connections: Mapping[str, Connection]) -> list[OpenedPayload] | Rejected:
     """Never empty. A record that an enterprise wrote may hold several payloads, which are split as over HTTP."""
     if len(record.headers) > MAX_HEADERS:
         return rejected("too_large", "headers", f"a record has at most {MAX_HEADERS} headers")
@@ -147,10 +147,10 @@ class StoredStatements:
         except ClickHouseError as away:
             log.get(__name__).warning("warehouse_not_asked", source=source, error=str(away)[:500])
             return ()
-        return tuple(dict.fromkeys(spoken for row in rows if (spoken := _spoken(tenant, row))))
+        return tuple(dict.fromkeys(spoken for row in rows if (spoken := _parse_row(tenant, row))))
 
 
-def _spoken(tenant: str, row: tuple[Any, ...]) -> EmittedEvent | None:
+def _parse_row(tenant: str, row: tuple[Any, ...]) -> EmittedEvent | None:
     """None for a row that today's schemas do not accept; nothing else writes that table."""
     source, event_id, kind, occurred_at, relationship, program, payload = row
     time = to_rfc3339(from_micros(occurred_at))

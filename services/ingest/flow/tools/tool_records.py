@@ -39,7 +39,7 @@ from services.ingest.flow.tools.statements import (
     Written,
     connection_of,
     header_of,
-    opened,
+    open_payloads,
 )
 from services.ingest.sources.tool import Connection
 from services.runtime import log
@@ -110,9 +110,9 @@ class ToolRecords:
         with later_if_away():
             self._tools.topics.subscribe()
         for fetch, outcome in self._fetches.done():
-            self._statements.pending_writes.set_origin(partial(self._quarantined, fetch.record))
+            self._statements.pending_writes.set_origin(partial(self._quarantine, fetch.record))
             try:
-                label = self._settled(fetch.record, fetch.payload, outcome)
+                label = self._settle(fetch.record, fetch.payload, outcome)
             except KafkaError as away:
                 # It could not be quarantined, and is fetched once more.
                 self._fetches.add(fetch)
@@ -136,7 +136,7 @@ class ToolRecords:
         self._statements.pending_writes.settle()
         with later_if_away():
             for record in batch.records:
-                self._statements.pending_writes.set_origin(partial(self._quarantined, record))
+                self._statements.pending_writes.set_origin(partial(self._quarantine, record))
                 outcomes.update(self._outcomes(record))
         self._statements.pending_writes.settle()
         for outcome, count in outcomes.items():
@@ -147,9 +147,9 @@ class ToolRecords:
     def _replay(self, record: Record, apply: Callable[[Record, OpenedPayload, Translation], object]) -> None:
         """Any error was met before, when the record was processed and quarantined for it."""
         try:
-            payloads = opened(record, self._tools.connections)
+            payloads = open_payloads(record, self._tools.connections)
             for payload in payloads if isinstance(payloads, list) else ():
-                apply(record, payload, payload.translated())
+                apply(record, payload, payload.translate())
         except KafkaError:
             raise
         except Exception as failure:  # noqa: BLE001 (logged; the record is skipped)
@@ -159,7 +159,7 @@ class ToolRecords:
     def _outcomes(self, record: Record) -> list[str]:
         """The outcome of each payload. Events that were written before it is rejected, or meets an error, stand."""
         try:
-            payloads = opened(record, self._tools.connections)
+            payloads = open_payloads(record, self._tools.connections)
         except Exception as failure:  # noqa: BLE001 (quarantined, logged and counted)
             payloads = self._unexpected.rejected(record, failure)
         if isinstance(payloads, Rejected):
@@ -168,11 +168,11 @@ class ToolRecords:
         for payload in payloads:
             work = partial(self._result, record, payload)
             result = self._unexpected.attempt(record, work, KafkaError, TryLaterError)
-            outcomes.append(self._settled(record, payload, result))
+            outcomes.append(self._settle(record, payload, result))
         return outcomes
 
     def _result(self, record: Record, payload: OpenedPayload) -> Result | FetchPending:
-        match payload.translated():
+        match payload.translate():
             case Ignored() | Rejected() as nothing:
                 return nothing
             case Pointer() as pointer:
@@ -180,7 +180,7 @@ class ToolRecords:
             case activities:
                 return self._statements.write(activities, payload.connection.connection_scope)
 
-    def _settled(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | FetchPending) -> str:
+    def _settle(self, record: Record, payload: OpenedPayload, result: Result | FetchedResources | FetchPending) -> str:
         """Quarantines a rejected payload, and returns the outcome as a label."""
         match result:
             case Rejected() as rejected:
@@ -202,12 +202,12 @@ class ToolRecords:
                 assert_never(other)
 
     def _reject(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> str:
-        send = partial(self._quarantined, record, rejected, payload)
+        send = partial(self._quarantine, record, rejected, payload)
         self._statements.pending_writes.add(send(), send)
         return f"rejected:{rejected.reason}"
 
-    def _quarantined(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
-        bare = without_text(record, self._tools.connections)
+    def _quarantine(self, record: Record, rejected: Rejected, payload: OpenedPayload | None = None) -> Future[None]:
+        bare = strip_text(record, self._tools.connections)
         try:
             part = part_of(record, self._tools.connections, payload)
         except Exception as failure:  # noqa: BLE001 (logged; a value that cannot be freed of text is not kept)
@@ -242,7 +242,7 @@ def part_of(
     return DeadLetterPart(kept.payload, number, (*notes, (TEXT_CUT, "1")) if is_cut else notes)
 
 
-def without_text(record: Record, connections: Mapping[str, Connection]) -> Record:
+def strip_text(record: Record, connections: Mapping[str, Connection]) -> Record:
     """The record with the key and headers that quarantine may keep: headers that are read here, with values of the form
     that is written here. The kept value is JSON, in whichever format it was sent."""
     connection = connection_of(record, connections)
@@ -258,7 +258,7 @@ def without_text(record: Record, connections: Mapping[str, Connection]) -> Recor
 
 def _empty_part(value: bytes, notes: tuple[tuple[str, str], ...]) -> DeadLetterPart:
     """For an unknown connection or an unreadable value. The original stays on its topic for its retention."""
-    words = f"all {len(value)} bytes: what people wrote cannot be told from the rest"
+    words = f"all {len(value)} bytes: free text cannot be separated from the rest"
     return DeadLetterPart(b"", notes=(*notes, (NOTHING_KEPT, words)))
 
 

@@ -13,7 +13,7 @@ from services.ingest.importing.kinds.kind import (
 )
 from services.ingest.importing.row import TableRow, without_empty
 from services.ingest.importing.sender import PARTICIPANTS_ENDPOINT
-from services.ingest.sources.vendor_model import zone_named
+from services.ingest.sources.vendor_model import find_zone
 
 RELATIONSHIP_KINDS = ("one_to_one", "group", "peer", "reverse")
 STATUSES = ("active", "leave", "exited")
@@ -106,7 +106,7 @@ def _participant_message(row: TableRow) -> list[Message]:
     row.required("consent")
     zone = row.text("time_zone") or row.defaults.time_zone
     try:
-        zone = zone_named(zone).key if zone else ""
+        zone = find_zone(zone).key if zone else ""
     except ValueError as unknown:
         row.add_problem("time_zone", str(unknown))
     if not zone:

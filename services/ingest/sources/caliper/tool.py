@@ -61,7 +61,7 @@ PEOPLE = (
     ("generated", "withAgents"),
 )
 # Replacements for an invalid expression result (no text, no person): the record stays invalid in the same way.
-NO_TEXT: list[object] = []
+NON_TEXT: list[object] = []
 NOBODY: list[object] = [[]]
 EVENT = "Event"
 
@@ -135,7 +135,7 @@ def _with_results(event: Mapping[str, object], settings: CaliperSettings) -> obj
     people = _result_of("people", settings.people, event, NOBODY)
     if "people" in people:
         people["people"] = _annotate_people(people["people"], settings)
-    results = people | _result_of("relationship", settings.relationship, event, NO_TEXT)
+    results = people | _result_of("relationship", settings.relationship, event, NON_TEXT)
     return {**found, EXPRESSION_RESULTS: results} if isinstance(found, dict) else found
 
 
@@ -159,8 +159,8 @@ def _annotate_person(value: object, settings: CaliperSettings) -> object:
     person = entity(value) if isinstance(value, str) else value
     if not isinstance(person, dict) or EXPRESSION_RESULTS in person or not (settings.participant or settings.address):
         return value
-    found = _result_of("participant", settings.participant, person, NO_TEXT)
-    return {**person, EXPRESSION_RESULTS: found | _result_of("address", settings.address, person, NO_TEXT)}
+    found = _result_of("participant", settings.participant, person, NON_TEXT)
+    return {**person, EXPRESSION_RESULTS: found | _result_of("address", settings.address, person, NON_TEXT)}
 
 
 def _result_of(name: str, expression: Compiled | None, value: object, nothing: object) -> dict[str, object]:

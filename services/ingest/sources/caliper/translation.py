@@ -41,9 +41,9 @@ from services.ingest.sources.vocabulary import (
     as_id,
     check_scale,
     combine,
-    native_id,
     session_data,
     to_catalogue_scale,
+    truncated_native_id,
 )
 
 GRADE = "GradeEvent"
@@ -108,7 +108,7 @@ def _translate_event(value: object, meaning: CaliperMeaning, settings: CaliperSe
         activity.GenericActivity(
             key=_message_key(thing.id) if is_message else event.id,
             time=event.eventTime,
-            native=Native(f"{event.type}.{event.action}"[:128], native_id(event.id)),
+            native=Native(f"{event.type}.{event.action}"[:128], truncated_native_id(event.id)),
             type=meaning.type,
             data=data,
             by=parties.by,
@@ -175,7 +175,7 @@ def _person(entity: Mapping[str, object], settings: CaliperSettings) -> Person |
 def evaluate(name: str, expression: Compiled, value: object) -> ExpressionResult | Rejected:
     """Evaluate the expression, or return its stored result if the event was redacted before."""
     stored = value.get(EXPRESSION_RESULTS) if isinstance(value, dict) else None
-    return ExpressionResult(stored.get(name)) if isinstance(stored, dict) else expression.of(value)
+    return ExpressionResult(stored.get(name)) if isinstance(stored, dict) else expression.evaluate(value)
 
 
 def _evaluate_text(name: str, expression: Compiled | None, value: object) -> str | Rejected:

@@ -9,12 +9,12 @@ from typing import Annotated, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 
 from schemas.primitives import EPOCH, FIRST_YEAR, LAST_YEAR
-from services.ingest.domain.tools.allow_list import composed, mailboxes, visible
-from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, damage_of, is_no_day
+from services.ingest.domain.tools.allow_list import clean_text, mailboxes, visible
+from services.ingest.domain.tools.cells import NO_RESULT, NO_VALUE, NOTHING, find_damage, is_missing_day
 from services.ingest.domain.verdict import Problem
 from services.ingest.sources.day_formats import may_be_two_days
 from services.ingest.sources.hr.settings import ISO, NAMES, YES, HrSettings, flatten, normalise
-from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, zone_named
+from services.ingest.sources.vendor_model import VendorModel, ZonedOrUtc, find_zone
 
 
 class HrFault(VendorModel):
@@ -86,12 +86,12 @@ class Employee:
         if NO_RESULT.fullmatch(found):
             self.fault(column, "is what a table shows of a formula that went wrong")
             return ""
-        if column in NAMES and (damage := damage_of(found)):
+        if column in NAMES and (damage := find_damage(found)):
             self.fault(column, damage[0])
             return ""
         return WORKDAY_SUFFIX.sub("", found) if column in NAMES else found
 
-    def needed(self, column: str) -> str:
+    def required_text(self, column: str) -> str:
         faults = len(self.problems)
         found = self.text(column)
         if not found and len(self.problems) == faults:
@@ -117,10 +117,10 @@ class Employee:
 
     def is_yes(self, column: str) -> bool:
         """Whether the column is a yes; False for any other content, such as a day."""
-        _, value = self.found(column)
+        _, value = self.lookup(column)
         return isinstance(value, str | int) and str(value).lower() in YES
 
-    def named(self, name: str) -> str:
+    def member_text(self, name: str) -> str:
         """Return the text of a column that only the settings name."""
         _, value = self.member(name)
         try:
@@ -133,26 +133,26 @@ class Employee:
         """Return the column's written name and its value; None if there is no such column."""
         return self._members.get(normalise(name), (name, None))
 
-    def found(self, column: str) -> tuple[str, object]:
+    def lookup(self, column: str) -> tuple[str, object]:
         """Return the first non-empty synonym of the column, else the first present one. Kept fast for a single synonym:
         every column of every row is looked up several times."""
         names = self._present[column]
         if len(names) <= 1:
             return self._members[names[0]] if names else (column, None)
-        present = self.all_of(column)
+        present = self.present_synonyms(column)
         return next((one for one in present if not self._is_empty(column, one[1])), present[0])
 
-    def all_of(self, column: str) -> list[tuple[str, object]]:
+    def present_synonyms(self, column: str) -> list[tuple[str, object]]:
         """Return all present synonyms of the column."""
         return [self._members[name] for name in self._present[column]]
 
     def fault(self, column: str, words: str) -> None:
         """Report a fault at the column's first present synonym."""
-        name, _ = self.found(column)
+        name, _ = self.lookup(column)
         self.problems.append(Problem(f"{self._position}, column {name}", words))
 
     def _read(self, column: str, read: Callable[[object], Read], nothing: Read) -> Read:
-        _, value = self.found(column)
+        _, value = self.lookup(column)
         if self._is_empty(column, value):
             return nothing
         try:
@@ -169,7 +169,7 @@ class Employee:
 
     def _day(self, value: object) -> date | None:
         text = visible(_text(value))
-        if is_no_day(text):
+        if is_missing_day(text):
             return None
         try:
             if found := IN_UTC.fullmatch(text[:LONGEST_DAY]):
@@ -201,7 +201,7 @@ class Employee:
             return _in_supported_years(moment.date())
         if name != "UTC":
             with suppress(ValueError):
-                return _in_supported_years(moment.astimezone(zone_named(name)).date())
+                return _in_supported_years(moment.astimezone(find_zone(name)).date())
         if moment.time() in MIDNIGHTS_OF_EUROPE:
             raise UncertainDayError
         return _in_supported_years(moment.date())
@@ -213,7 +213,7 @@ def is_moment(text: str) -> bool:
 
 
 def _is_nothing(value: object) -> bool:
-    return value in (None, "") or (isinstance(value, str) and composed(value) in NO_VALUE)
+    return value in (None, "") or (isinstance(value, str) and clean_text(value) in NO_VALUE)
 
 
 def _in_supported_years(day: date) -> date | None:
@@ -228,7 +228,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str | int):
-        return composed(str(value))
+        return clean_text(str(value))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     raise ValueError("must be a text or a whole number")

@@ -9,7 +9,7 @@ from datetime import datetime
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import Parsed, is_too_dense, read_json, read_media_type
 from services.ingest.domain.tools.allow_list import is_word, visible
-from services.ingest.domain.tools.cells import as_whole_number, is_no_day
+from services.ingest.domain.tools.cells import as_whole_number, is_missing_day
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.day_formats import SampledCell, day_format_of, only_day
 from services.ingest.sources.hr.model import DAY, LONGEST_DAY, Employee, HrRecord
@@ -39,16 +39,15 @@ MAX_WRAPPERS = 3
 CHANGE_MEMBERS = frozenset({"action", "event", "eventtype", "type", "topic"})
 DELETION_VALUES = frozenset({"delete", "deleted", "employee.deleted", "person.deleted", "employee_with_fields.deleted"})
 SEND_RECORDS = "have the whole record sent, with id, name and status, by a webhook with fields, a report or an export"
-DELETED_RECORD = "says that a record was deleted, which is not that the person left: send them once more as terminated"
-SWITCHED_OFF = (
-    "says that an account is switched off, which SCIM does for a while, too: settings.statuses can name false"
+DELETED_RECORD = (
+    "reports a deleted record, which does not mean that the person left: send the person again as terminated"
 )
-IN_PARTS = "tells a day by members that are not read: settings.columns can name the one that holds it"
-DAY_IN_PARTS = "tells a day by members that are not read: settings.columns can name the one that holds it"
+SWITCHED_OFF = "reports a deactivated account, which in SCIM may be temporary: map false in settings.statuses"
+DAY_IN_PARTS = "has a day as an object with unknown members: name the one that holds it in settings.columns"
 SCIM_PERSON = "urn:ietf:params:scim:schemas:core:2.0:user"
 CHANGE_ONLY = f"says what changes and not how people are then, as PATCH of SCIM and notifications do: {SEND_RECORDS}"
 _USUAL = HrSettings()
-UNKNOWN = "an encoding that nobody knows"
+UNKNOWN = "an unknown encoding"
 EMPLOYEE, UNDECODED = "employee", "undecoded"
 
 
@@ -62,10 +61,10 @@ def parse(body: bytes, media_type: str, settings: HrSettings = _USUAL) -> Parsed
     if charset is None:
         try:
             # A header may contain arbitrary text.
-            known = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
+            encoding = media.charset if is_word(media.charset) and codecs.lookup(media.charset) else UNKNOWN
         except (LookupError, ValueError):
-            known = UNKNOWN
-        return rejected("malformed", "", f"CSV is read in UTF-8, not in {known}")
+            encoding = UNKNOWN
+        return rejected("malformed", "", f"CSV is read in UTF-8, not in {encoding}")
     rows = read_rows(body, settings, charset)
     if isinstance(rows, Rejected):
         return rows
@@ -104,7 +103,7 @@ def split(received: Received, settings: ToolSettings, now: datetime) -> RawPaylo
     if missing := _no_people_fault(parsed.value, settings) or _missing_column_fault(people, settings):
         return missing
     try:
-        checked = deduplicated(
+        checked = deduplicate(
             _with_iso_days([_with_decode_fault(record, settings) for record in people], settings), settings
         )
     except RecursionError:
@@ -151,7 +150,7 @@ def _inactive_account_column(person: Mapping[str, object], settings: HrSettings)
     if SCIM_PERSON not in (str(one).casefold() for one in listed):
         return ""
     employee = Employee("", person, settings)
-    name, value = employee.found("status")
+    name, value = employee.lookup("status")
     is_meant = "false" in map(str.casefold, settings.statuses)
     has_left = employee.is_yes("has_left") or employee.day("terminated_on") or employee.day("last_day")
     is_off = normalise(name) == "active" and str(value).casefold() == "false"
@@ -164,7 +163,7 @@ def _unread_day_column(person: Mapping[str, object], settings: HrSettings) -> st
     if not any(isinstance(value, dict) for value in person.values()):
         return ""
     employee = Employee("", person, settings)
-    if settings.status(employee.text("status"), employee.found("status")[0]) not in {"exited", "leave"}:
+    if settings.status(employee.text("status"), employee.lookup("status")[0]) not in ("exited", "leave"):
         return ""
     days = {name for column in DAYS for name in settings.names[column]}
     filled = (name for name, (_, value) in flatten(person).items() if value not in (None, "", [], {}))
@@ -212,7 +211,7 @@ def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:
         if isinstance(record, dict) and isinstance(employee := record.get(EMPLOYEE), dict)
         for name, value in employee.items()
         if normalise(name) in columns and isinstance(value, str) and (text := visible(value))
-        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_no_day(text)
+        if not DAY.fullmatch(text[:LONGEST_DAY]) and not is_missing_day(text)
     ]
     form = day_format_of([cell for _, cell in cells])
     for employee, cell in cells:
@@ -242,15 +241,15 @@ def _missing_column_fault(people: Iterable[object], settings: HrSettings) -> Rej
     if row is None:
         return None
     person = Employee(row.position, row.employee, settings)
-    column = next((column for column in REQUIRED if person.found(column)[1] is None), None)
+    column = next((column for column in REQUIRED if person.lookup(column)[1] is None), None)
     return rejected("malformed", "line 1", NO_COLUMN.format(column)) if column else None
 
 
-TWO_VALUES = "says two things: nobody knows which of the two counts"
-UNCLEAR = "stands in several rows, of which none is active: nobody knows which of them counts"
+TWO_VALUES = "has two different values: keep the correct one"
+UNCLEAR = "is in several rows that contradict each other, and none is active: keep the correct one"
 
 
-def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object]:
+def deduplicate(records: Sequence[object], settings: HrSettings) -> list[object]:
     """Return the records in order, deduplicated by person. The first active record counts or, if all of them agree, the
     first; the others get `counts_elsewhere`. If that decides nothing, all of them are at fault: whether somebody has
     left is not guessed. A record with an unknown status is at fault by itself and cannot decide: it may be the post
@@ -260,12 +259,15 @@ def deduplicated(records: Sequence[object], settings: HrSettings) -> list[object
         if isinstance(record, dict) and isinstance(record.get(EMPLOYEE), dict) and record.get("fault") is None:
             person = Employee("", record["employee"], settings)
             named[as_whole_number(visible(person.text("id")))][index] = person
-    for people in (several for name, several in named.items() if name and len(several) > 1):
+    for people in (rows for name, rows in named.items() if name and len(rows) > 1):
         statuses = {
-            index: settings.status(person.text("status"), person.found("status")[0]) for index, person in people.items()
+            index: settings.status(person.text("status"), person.lookup("status")[0])
+            for index, person in people.items()
         }
         active = next((index for index, status in statuses.items() if status == "active"), None)
-        is_same = len({repr([person.found(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
+        is_same = (
+            len({repr([person.lookup(column)[1] for column in PEOPLE_COLUMNS]) for person in people.values()}) == 1
+        )
         one = min(people) if active is None and is_same else active
         for index in people.keys() - {one}:
             if statuses[index] is not None:

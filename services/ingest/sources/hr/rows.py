@@ -6,21 +6,21 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from services.ingest.domain.tools.cells import unwrapped
+from services.ingest.domain.tools.cells import unwrap_formula
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.hr.settings import KNOWN_COLUMNS, HrSettings, normalise
 from services.ingest.sources.tables import (
     BLANK,
     MAX_HEADER_ROWS,
     MAX_LINES,
-    NO_TEXT,
+    NON_CSV_SIGNATURES,
     TOTAL_OR_PERSON,
     UTF_8,
     BrokenRowError,
     HeaderFit,
     Line,
     Rows,
-    encodings_of,
+    candidate_encodings,
     find_header,
     fit_to_header,
     in_utf_8,
@@ -33,7 +33,7 @@ WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff")
 UTF_32 = b"\xff\xfe\0\0"
 MAX_COLUMNS = 500
 # For a column that settings name; in any other column it does not matter.
-TWICE = "stands twice in the header: nobody knows which of the two counts"
+TWICE = "is the name of two columns: rename or remove one of them"
 REQUIRED = ("id", "status")
 NO_COLUMN = "no column is the {}: settings.columns can name it"
 NOT_UTF_8 = "save the file as UTF-8, or name its encoding"
@@ -52,7 +52,7 @@ class HrRow:
 
 def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[HrRow] | Rejected:
     """Rejected("malformed") if the file as a whole is at fault: its encoding or its header."""
-    if kind := next((words for mark, words in NO_TEXT.items() if body.startswith(mark)), None):
+    if kind := next((words for mark, words in NON_CSV_SIGNATURES.items() if body.startswith(mark)), None):
         return rejected("malformed", "", f"is {kind}")
     if body.startswith(WIDE_BOMS) and not body.startswith(UTF_32):
         # Excel's "Unicode text".
@@ -60,7 +60,7 @@ def read_rows(body: bytes, settings: HrSettings, charset: str = UTF_8) -> list[H
     texts = body.removeprefix(BOM).splitlines()
     if b"\0" in next((text for text in texts if text.strip()), b""):
         return rejected("malformed", "line 1", "is UTF-16 or another wide encoding: save the file as UTF-8")
-    encodings = encodings_of(texts)
+    encodings = candidate_encodings(texts)
     if encodings != (UTF_8,) and (named := settings.encoding or charset) != UTF_8:
         encodings = (named,)
     header = _header(_lines(texts, encodings), settings)
@@ -123,11 +123,13 @@ class _Header:
         if len(cells) != len(self.names):
             return HrRow(row.number, {}, f"has {len(cells)} cells, the header has {len(self.names)}")
         # Undecodable bytes stay readable (`M\xfcller`), so that nothing of the row is lost.
-        texts = (unwrapped(cell).encode(errors="surrogateescape").decode(errors="backslashreplace") for cell in cells)
+        texts = (
+            unwrap_formula(cell).encode(errors="surrogateescape").decode(errors="backslashreplace") for cell in cells
+        )
         named = dict(zip(self.names, texts, strict=True))
-        return HrRow(row.number, named, undecoded=tuple(self._undecoded(cells)))
+        return HrRow(row.number, named, undecoded=tuple(self._undecodable_cells(cells)))
 
-    def _undecoded(self, cells: list[str]) -> Iterator[tuple[str, str]]:
+    def _undecodable_cells(self, cells: list[str]) -> Iterator[tuple[str, str]]:
         yield from ((name, TWICE) for name in self.twice)
         for positions in self.alike:
             if normalise(self.names[positions[0]]) in self.settings.names["addresses"]:

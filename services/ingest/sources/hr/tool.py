@@ -11,14 +11,14 @@ from schemas.primitives import EPOCH, to_rfc3339
 from services.ingest.domain.activity import Employed, Native, Translation
 from services.ingest.domain.cloudevents import JSON
 from services.ingest.domain.ids import Pseudonym, digest
-from services.ingest.domain.tools.allow_list import CUT, address_in, composed, visible
+from services.ingest.domain.tools.allow_list import CUT, address_in, clean_text, visible
 from services.ingest.domain.tools.cells import (
     ADDRESS,
     LOST_DIGITS,
     NO_RESULT,
     SHORTENED,
     as_whole_number,
-    damage_of,
+    find_damage,
     plain_name,
 )
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
@@ -42,8 +42,8 @@ from services.ingest.sources.hr.settings import DAYS, NAMES, YES, HrSettings, St
 from services.ingest.sources.table_words import PEOPLE_COLUMNS
 from services.ingest.sources.tables import TOTAL_OR_PERSON
 from services.ingest.sources.tool import Tool, ToolSettings, verify_bearer_or_basic
-from services.ingest.sources.vendor_model import ZONE, read, zone_named
-from services.ingest.sources.vocabulary import ID, combine, native_id
+from services.ingest.sources.vendor_model import ZONE, find_zone, read
+from services.ingest.sources.vocabulary import ID, combine, truncated_native_id
 
 DAY = timedelta(days=1)
 # Limits of a participant in the directory (schemas.directory).
@@ -53,10 +53,10 @@ LONGEST_NAME, LONGEST_ADDRESS = 200, 320
 def translate(value: object, settings: ToolSettings) -> Translation:
     """Translate one record or an entire directory."""
     assert isinstance(settings, HrSettings)
-    return combine(("", _translated(person, settings)) for person in people_in(value, settings))
+    return combine(("", _translate_record(person, settings)) for person in people_in(value, settings))
 
 
-def _translated(value: object, settings: HrSettings) -> Translation:
+def _translate_record(value: object, settings: HrSettings) -> Translation:
     record = read(HrRecord, value)
     if isinstance(record, Rejected):
         return record
@@ -66,23 +66,23 @@ def _translated(value: object, settings: HrSettings) -> Translation:
     if record.counts_elsewhere:
         return Ignored("another_row_counts")
     person = Employee(record.position, record.employee, settings)
-    if record.line is None and record.employee and not any(person.all_of(one) for one in (*NAMES, "status")):
+    if record.line is None and record.employee and not any(person.present_synonyms(one) for one in (*NAMES, "status")):
         return rejected("invalid", record.position, NO_STATE)
     try:
-        employed = _employed(record, person, settings)
+        employment = _employment(record, person, settings)
     except RecursionError:
         return rejected("malformed", record.position, "is nested too deeply")
-    return Rejected("invalid", tuple(person.problems)) if person.problems or employed is None else (employed,)
+    return Rejected("invalid", tuple(person.problems)) if person.problems or employment is None else (employment,)
 
 
-def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Employed | None:
+def _employment(record: HrRecord, person: Employee, settings: HrSettings) -> Employed | None:
     """Return None if the time of the record is unknown; `person` collects the problems."""
     status = _status(person, settings)
     # A feed reports the current state. The time of a change says nothing about relationships that began since.
     at = record.received_at or person.moment("updated_at")
     if at is None:
-        person.fault("updated_at", "is required where it is not said when the record was received")
-    participant = as_whole_number(visible(person.needed("id")))
+        person.fault("updated_at", "is required if the time of receipt is unknown")
+    participant = as_whole_number(visible(person.required_text("id")))
     if SHORTENED.fullmatch(participant):
         person.fault("id", LOST_DIGITS)
     elif participant and not ID.fullmatch(participant):
@@ -93,17 +93,17 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
     addresses, consent = person.addresses(), person.flag("consent")
     if any(not ADDRESS.fullmatch(address) or len(address) > LONGEST_ADDRESS for address in addresses):
         person.fault("addresses", "must be addresses as in somebody@example.com")
-    identities = ((tool, person.named(column)) for tool, column in settings.identities.items())
+    identities = ((tool, person.member_text(column)) for tool, column in settings.identities.items())
     try:
-        zone = zone_named(person.text("time_zone") or settings.time_zone)
+        zone = find_zone(person.text("time_zone") or settings.time_zone)
     except ValueError:
         person.fault("time_zone", "is no IANA time zone as in Europe/Vienna")
         zone = ZoneInfo("UTC")
     left_on, back_on = _days(person, status, at.astimezone(zone).date(), settings)
-    employed = Employed(
+    employment = Employed(
         key="",
         time=at,
-        native=Native("employee", native_id(participant)),
+        native=Native("employee", truncated_native_id(participant)),
         participant=participant,
         name=name,
         status=status,
@@ -113,21 +113,21 @@ def _employed(record: HrRecord, person: Employee, settings: HrSettings) -> Emplo
         consent=settings.consent if consent is None else consent,
         left_on=left_on,
         back_on=back_on,
-        unsaid=_unsaid(person, settings),
+        unsaid=_unreported_fields(person, settings),
     )
     # Key the activity by the person's state, not by the record or its time of receipt: a changed salary is no new
     # statement, and the nightly feed repeats the same one. `asdict` deep-copies every text, which took a fifth of the
     # time of a row.
-    members = vars(employed) | {"time": EPOCH, "native": vars(employed.native), "unsaid": sorted(employed.unsaid)}
-    return replace(employed, key=digest("employee", json.dumps(members, sort_keys=True, default=str)))
+    members = vars(employment) | {"time": EPOCH, "native": vars(employment.native), "unsaid": sorted(employment.unsaid)}
+    return replace(employment, key=digest("employee", json.dumps(members, sort_keys=True, default=str)))
 
 
 def _status(person: Employee, settings: HrSettings) -> Status | None:
-    text = person.needed("status")
-    status = settings.status(text, person.found("status")[0]) if text else None
+    text = person.required_text("status")
+    status = settings.status(text, person.lookup("status")[0]) if text else None
     if text and status is None:
         person.fault("status", "is no status that is known here: settings.statuses can say what it means")
-    if status == "exited" and any(_is_active_value(*one, settings) for one in person.all_of("status")):
+    if status == "exited" and any(_is_active_value(*one, settings) for one in person.present_synonyms("status")):
         person.fault("status", "says that they have left, another column that they are active: which holds?")
     if status == "active" and person.is_yes("has_left"):
         person.fault("has_left", "says that they have left, another column that they are active: which holds?")
@@ -136,12 +136,12 @@ def _status(person: Employee, settings: HrSettings) -> Status | None:
     return "leave" if is_open and person.flag("on_leave") else status
 
 
-def _unsaid(person: Employee, settings: HrSettings) -> frozenset[str]:
+def _unreported_fields(person: Employee, settings: HrSettings) -> frozenset[str]:
     columns = ("on_leave", "leave_from", "leave_until", "back_on")
-    tells_leaves = "leave" in settings.statuses.values() or any(person.found(one)[1] is not None for one in columns)
+    tells_leaves = "leave" in settings.statuses.values() or any(person.lookup(one)[1] is not None for one in columns)
     # An account is active, and a person is employed, during a leave as well.
     leave = {"leave"} if not tells_leaves and person.text("status").lower() in YES else set[str]()
-    return frozenset(leave.union(one for one in ("time_zone", "consent") if person.found(one)[1] is None))
+    return frozenset(leave.union(one for one in ("time_zone", "consent") if person.lookup(one)[1] is None))
 
 
 def _is_mere_false(person: Employee, settings: HrSettings) -> bool:
@@ -156,11 +156,11 @@ def _is_active_value(column: str, value: object, settings: HrSettings) -> bool:
 
 def _name(person: Employee) -> str:
     faults = len(person.problems)
-    whole, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
-    if first and not last and first.casefold() not in whole.casefold():
+    full_name, first, last = person.text("name"), person.text("first_name"), person.text("last_name")
+    if first and not last and first.casefold() not in full_name.casefold():
         # "Name" next to a first name is the last name.
-        whole, last = "", whole
-    name = plain_name(whole or " ".join(filter(None, (first, last))))
+        full_name, last = "", full_name
+    name = plain_name(full_name or " ".join(filter(None, (first, last))))
     if not name and len(person.problems) == faults:
         person.fault("name", "is required, or first_name and last_name")
     if len(name) > LONGEST_NAME:
@@ -177,13 +177,13 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
         last_day = person.day("last_day")
         left_on = person.day("terminated_on") or (last_day + DAY if last_day else None)
         if left_on and rehired_on and left_on <= rehired_on <= today:
-            person.fault("rehired_on", "is not before the exit: nobody knows which of the two holds")
+            person.fault("rehired_on", "is not before the exit: correct one of the two dates")
         if left_on is None and _is_mere_false(person, settings):
             begin, last = person.day("leave_from"), person.day("leave_until")
             back_on = last + DAY if last else person.day("back_on")
             if (begin or back_on) and (begin or today) <= today < (back_on or date.max):
                 column = "leave_from" if begin else "leave_until" if last else "back_on"
-                person.fault(column, "tells of a leave that is not over: another column may mean that, or an exit")
+                person.fault(column, "reports a leave that is not over: another column may mean that, or an exit")
         return left_on, None
     left_on, last = person.day("leave_from") if status == "leave" else None, person.day("leave_until")
     back_on = person.day("back_on") or rehired_on or (last + DAY if last else None)
@@ -199,7 +199,7 @@ def _days(person: Employee, status: Status, today: date, settings: HrSettings) -
 
 NO_STATE = f"names somebody and says neither what they are called nor their status, as notifications do: {SEND_RECORDS}"
 # Replaces a value that is neither text nor number: the column stays at fault in the same way.
-NO_TEXT: list[object] = [[]]
+NON_TEXT: list[object] = [[]]
 # Invalid as an id; replaces an id that may be text.
 CUT_ID = f"({CUT})"
 TOO_LONG = CUT * LONGEST_NAME
@@ -241,19 +241,19 @@ def _record(value: object, settings: HrSettings, pseudonym: Pseudonym) -> object
 def _redacted_columns(person: Employee, settings: HrSettings, pseudonym: Pseudonym) -> Iterator[tuple[str, object]]:
     """If one column serves two purposes, the last one wins, an identity."""
     for column in PEOPLE_COLUMNS:
-        name, value = person.found(column)
+        name, value = person.lookup(column)
         if value is not None:
             yield name, _redact_value(person, column, value, settings)
-    for name, value in person.all_of("status"):
+    for name, value in person.present_synonyms("status"):
         # It may contradict the status that counts.
-        if name != person.found("status")[0] and _is_active_value(name, value, settings):
+        if name != person.lookup("status")[0] and _is_active_value(name, value, settings):
             yield name, str(value).lower()
     for wanted in settings.identities.values():
         name, value = person.member(wanted)
-        faults, text = len(person.problems), person.named(wanted)
+        faults, text = len(person.problems), person.member_text(wanted)
         if value is not None:
             recognised = address_in(text) or pseudonym(text) if text else ""
-            yield name, NO_TEXT if len(person.problems) > faults else recognised
+            yield name, NON_TEXT if len(person.problems) > faults else recognised
 
 
 def _redact_value(person: Employee, column: str, value: object, settings: HrSettings) -> object:
@@ -262,13 +262,13 @@ def _redact_value(person: Employee, column: str, value: object, settings: HrSett
     found = _redacted(person, column, settings)
     if len(person.problems) == faults:
         return found if value != "" else ""
-    if isinstance(value, str) and NO_RESULT.fullmatch(composed(value)):
-        return composed(value)
-    if column in NAMES and isinstance(value, str) and (damage := damage_of(composed(value))):
+    if isinstance(value, str) and NO_RESULT.fullmatch(clean_text(value)):
+        return clean_text(value)
+    if column in NAMES and isinstance(value, str) and (damage := find_damage(clean_text(value))):
         return damage[1]
     if column in DAYS and isinstance(value, str) and (may_be_two_days(visible(value)) or is_moment(visible(value))):
         return visible(value)
-    return CUT if isinstance(value, str | int) else NO_TEXT
+    return CUT if isinstance(value, str | int) else NON_TEXT
 
 
 def _redacted(person: Employee, column: str, settings: HrSettings) -> object:
@@ -283,7 +283,7 @@ def _redacted(person: Employee, column: str, settings: HrSettings) -> object:
             return "" if flag is None else str(flag).lower()
         case "addresses":
             addresses = list(dict.fromkeys(address_in(address) or CUT for address in person.addresses()))
-            return addresses if isinstance(person.found(column)[1], list) else ";".join(addresses)
+            return addresses if isinstance(person.lookup(column)[1], list) else ";".join(addresses)
         case _ if column in DAYS:
             day = person.day(column)
             return day.isoformat() if day else ""
@@ -298,7 +298,7 @@ def _redact_text(text: str, column: str, person: Employee, settings: HrSettings)
             recognised = ID.fullmatch(visible(text)) or SHORTENED.fullmatch(visible(text))
             return visible(text) if recognised else CUT_ID
         case "status":
-            return text if settings.status(text, person.found(column)[0]) else TOO_LONG
+            return text if settings.status(text, person.lookup(column)[0]) else TOO_LONG
         case "time_zone":
             return ZONE.of_text(text, lambda recognised: recognised)
         case _:

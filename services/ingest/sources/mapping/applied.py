@@ -17,10 +17,10 @@ from services.ingest.sources.vocabulary import (
     MAY_BE_SHARE,
     PROGRESSED,
     may_be_share,
-    members,
-    native_id,
+    member_names,
     problems,
-    required,
+    required_members,
+    truncated_native_id,
 )
 
 # The only member of a record; no sender uses it.
@@ -76,11 +76,11 @@ def is_applied(payload: object) -> bool:
 def encode_result(translation: Translation, pseudonym: Pseudonym) -> Mapping[str, object]:
     """Encode the rules' result for storage."""
     if isinstance(translation, Rejected):
-        return _at_fault(translation.errors, pseudonym)
+        return _encode_faults(translation.errors, pseudonym)
     activities = translation if isinstance(translation, tuple) else ()
     made = [_encode(one, pseudonym) for one in activities[:MAX_STATEMENTS]]
     if len(activities) > MAX_STATEMENTS:
-        return _at_fault((Problem("", f"says more than {MAX_STATEMENTS} things at once"),), pseudonym)
+        return _encode_faults((Problem("", f"says more than {MAX_STATEMENTS} things at once"),), pseudonym)
     return {APPLIED: {"made": made} if made else {}}
 
 
@@ -91,11 +91,11 @@ def verified_record(
     produced."""
     applied = read(Applied, payload[APPLIED])
     if isinstance(applied, Rejected):
-        return _at_fault((NOT_OURS,), pseudonym)
+        return _encode_faults((NOT_OURS,), pseudonym)
     if applied.faults:
         problems = tuple(Problem(fault.path, fault.reason) for fault in applied.faults)
         is_ours = bool(applied.seal) and applied.seal == _seal(problems, pseudonym)
-        return _at_fault(problems if is_ours else (NOT_OURS,), pseudonym)
+        return _encode_faults(problems if is_ours else (NOT_OURS,), pseudonym)
     return encode_result(decode_result(payload, settings), pseudonym)
 
 
@@ -117,7 +117,7 @@ def decode_result(payload: Mapping[str, object], settings: MappingSettings) -> T
     return tuple(activities) or NO_RULE
 
 
-def _at_fault(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
+def _encode_faults(errors: tuple[Problem, ...], pseudonym: Pseudonym) -> Mapping[str, object]:
     problems = tuple(Problem(error.path[:LONGEST_PATH], error.reason[:LONGEST_REASON]) for error in errors[:MAX_FAULTS])
     faults = [{"path": problem.path, "reason": problem.reason} for problem in problems]
     return {APPLIED: {"faults": faults, "seal": _seal(problems, pseudonym)}}
@@ -157,13 +157,13 @@ def _encode(activity: Activity, pseudonym: Pseudonym) -> Mapping[str, object]:
 
 
 def _encode_person(person: Person, pseudonym: Pseudonym) -> Mapping[str, str]:
-    known = {"id": person.id, "address": person.address, "participant": person.participant}
-    return {name: address_in(text) or pseudonym(text) for name, text in known.items() if text}
+    identifiers = {"id": person.id, "address": person.address, "participant": person.participant}
+    return {name: address_in(text) or pseudonym(text) for name, text in identifiers.items() if text}
 
 
 def activity_of(made: AppliedStatement, rule: MappingRule) -> Activity | Rejected:
     """Return the activity, or Rejected("invalid") if the event catalogue does not allow it."""
-    key, native = f"{rule.name}:{made.id}", Native(rule.name, native_id(made.id))
+    key, native = f"{rule.name}:{made.id}", Native(rule.name, truncated_native_id(made.id))
     if rule.voids:
         return Voided(key, made.time, native, f"{rule.voids}:{made.id}")
     name = str(rule.type)
@@ -194,9 +194,9 @@ def _person(whom: RecordedPerson) -> Person:
 
 def _fault_of(name: str, data: Mapping[str, object]) -> Rejected | None:
     """Check the data against the catalogue; None if it is valid."""
-    if unknown := data.keys() - members(name):
+    if unknown := data.keys() - member_names(name):
         return rejected("invalid", "", f"{name} has fewer members: {len(unknown)} are not known in it")
-    if missing := sorted(required(name) - data.keys()):
+    if missing := sorted(required_members(name) - data.keys()):
         return Rejected("invalid", tuple(Problem(member, f"is required in {name}") for member in missing))
     if name == PROGRESSED and may_be_share(data["percent"]):
         return rejected("invalid", "percent", MAY_BE_SHARE)

@@ -87,7 +87,7 @@ class Compiled:
     text: str
     parsed: ParsedResult
 
-    def of(self, value: object) -> ExpressionResult | Rejected:
+    def evaluate(self, value: object) -> ExpressionResult | Rejected:
         """Evaluate. Rejected("invalid") has no path, and its text contains nothing of the payload."""
         try:
             return ExpressionResult(self.parsed.search(value))
@@ -122,10 +122,10 @@ Expression = Annotated[
 def _wrong_calls(node: Mapping[str, Any]) -> Iterator[str]:
     if node["type"] == "function_expression":
         name, arguments = node["value"], len(node["children"])
-        known = Functions.FUNCTION_TABLE.get(name)
-        signature = list(known["signature"]) if known else []
+        function = Functions.FUNCTION_TABLE.get(name)
+        signature = list(function["signature"]) if function else []
         is_variadic = bool(signature) and signature[-1].get("variadic", False)
-        if known is None:
+        if function is None:
             yield f"JMESPath has no function {name}()"
         elif arguments < len(signature) or (arguments > len(signature) and not is_variadic):
             yield f"{name}() takes {len(signature)} argument(s), not {arguments}"

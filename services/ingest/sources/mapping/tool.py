@@ -42,18 +42,18 @@ from services.ingest.sources.tool import (
     verify_bearer,
 )
 from services.ingest.sources.vendor_model import Local, Zoned, epoch, in_zone, within
-from services.ingest.sources.vocabulary import as_meant, combine
+from services.ingest.sources.vocabulary import combine, normalise_data
 
 LONGEST_ID = 512
 MAX_PEOPLE = 100
 LONGEST_PERSON = 320
 ZONED: TypeAdapter[datetime] = TypeAdapter(Zoned)
 LOCAL: TypeAdapter[datetime] = TypeAdapter(Local)
-# As Ruby writes it: with the name of UTC, or a blank before the offset.
+# Ruby writes the name of UTC, or a blank before the offset.
 _NAMED_UTC = re.compile(r" ?(UTC|GMT)$")
-_APART = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
-# As Java writes it, and RFC 9557 has it: what stands in brackets behind an offset says no other time.
-_IN_BRACKETS = re.compile(r"(?<=[Zz\d])(\[[\w/+:=-]{1,64}\])+$", re.ASCII)
+_BLANK_BEFORE_OFFSET = re.compile(r" (?=[+-]\d\d:?\d\d$)", re.ASCII)
+# Java and RFC 9557 append a zone in brackets to the offset; it does not change the time.
+_ZONE_IN_BRACKETS = re.compile(r"(?<=[Zz\d])(\[[\w/+:=-]{1,64}\])+$", re.ASCII)
 PER_SECOND = {"seconds": 1, "milliseconds": 1000}
 
 
@@ -86,9 +86,9 @@ def time_of(value: object, settings: MappingSettings) -> datetime | Rejected:
 
 def _parse_time(value: object, settings: MappingSettings) -> datetime:
     if isinstance(value, str) and len(value) <= LONGEST_WRITTEN:
-        written = _IN_BRACKETS.sub("", value.strip())
+        written = _ZONE_IN_BRACKETS.sub("", value.strip())
         iso = written if settings.times == "iso8601" else in_iso(written, settings.times)
-        value = _APART.sub("", _NAMED_UTC.sub("Z", iso))
+        value = _BLANK_BEFORE_OFFSET.sub("", _NAMED_UTC.sub("Z", iso))
     if settings.time_zone is None:
         return ZONED.validate_python(value)
     try:
@@ -126,10 +126,10 @@ def _by_members(members: Mapping[str, object]) -> Person | Rejected:
     for name, text in texts.items():
         if isinstance(text, Rejected):
             return within(name, text)
-    known = {name: text for name, text in texts.items() if isinstance(text, str) and text}
-    if not known:
+    identifiers = {name: text for name, text in texts.items() if isinstance(text, str) and text}
+    if not identifiers:
         return rejected("invalid", "", "must give for each person a participant, an address or an id")
-    return Person(**known)
+    return Person(**identifiers)
 
 
 def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
@@ -144,11 +144,11 @@ def _by_text(value: object, settings: MappingSettings) -> Person | Rejected:
     return Person(participant=text) if settings.people == "participant" else Person(id=text)
 
 
-def data_of(wanted: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
+def data_of(members: Mapping[str, Member], scope: object) -> Mapping[str, object] | Rejected:
     """Evaluate the data of an event, without nulls. `activity_of` checks it against the catalogue."""
     data: dict[str, object] = {}
-    for member, value in wanted.items():
-        found = value.of(scope) if isinstance(value, Compiled) else None
+    for member, value in members.items():
+        found = value.evaluate(scope) if isinstance(value, Compiled) else None
         if isinstance(found, Rejected):
             return within(member, found)
         given = found.value if found else value
@@ -211,7 +211,7 @@ def _parts(payload: object, settings: MappingSettings) -> Iterator[tuple[str, Tr
         if rule.items is None:
             yield rule.name, _RuleApplication(rule, payload, settings).translate()
             continue
-        found = rule.items.of(payload)
+        found = rule.items.evaluate(payload)
         if isinstance(found, Rejected):
             yield rule.name, within("items", found)
         elif isinstance(found.value, list):
@@ -235,7 +235,7 @@ class _RuleApplication:
 
     def translate(self) -> Translation:
         rule = self.rule
-        condition = rule.when.of(self.scope) if rule.when else None
+        condition = rule.when.evaluate(self.scope) if rule.when else None
         if isinstance(condition, Rejected):
             return within("when", condition)
         # As JMESPath defines it: 0 is true.
@@ -245,7 +245,7 @@ class _RuleApplication:
         if isinstance(native, Rejected):
             return native
         if not native:
-            return rejected("invalid", "id", "is required: it tells a repeat from another statement")
+            return rejected("invalid", "id", "is required: it distinguishes a repeated statement from a new one")
         at = self._read("time", rule.time, lambda value: time_of(value, self.settings))
         if isinstance(at, Rejected):
             return at
@@ -272,18 +272,16 @@ class _RuleApplication:
         if not (by or people or relationship):
             return rejected("invalid", "relationship" if rule.relationship else "people", "gives nobody")
         if rule.relationship and not (relationship or rule.people):
-            # Somebody with a single relationship may mean another one, which is not known here yet.
-            return rejected(
-                "invalid", "relationship", "gives nothing, and the rule says that it tells whom this is about"
-            )
+            # The person may have a second relationship that is not in the roster yet: their only one is no safe guess.
+            return rejected("invalid", "relationship", "gives nothing, and the rule takes the subject from it")
         given = data_of(rule.data, self.scope)
-        data = given if isinstance(given, Rejected) else as_meant(str(rule.type), given, self._moment)
+        data = given if isinstance(given, Rejected) else normalise_data(str(rule.type), given, self._moment)
         if isinstance(data, Rejected):
             return within("data", data)
         return {"by": by[0] if by else None, "people": people, "relationship": visible(relationship), "data": data}
 
     def _moment(self, value: object) -> datetime | Rejected:
-        """One that says its offset is read whatever the settings say of the others."""
+        """Parse a time with an offset as it is; parse any other by the settings."""
         try:
             return ZONED.validate_python(value)
         except ValidationError:
@@ -295,7 +293,7 @@ class _RuleApplication:
     def _read(
         self, member: str, expression: Compiled | None, read: Callable[[object], Read | Rejected]
     ) -> Read | Rejected:
-        found = expression.of(self.scope) if expression else NOTHING
+        found = expression.evaluate(self.scope) if expression else NOTHING
         value = found if isinstance(found, Rejected) else read(found.value)
         return within(member, value) if isinstance(value, Rejected) else value
 

@@ -30,7 +30,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     ZonedOrUtc,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
     read,
 )
@@ -51,26 +51,27 @@ INHERITED = (
 )
 
 
-def with_master_data(listed: Sequence[object]) -> list[object]:
+def with_master_data(events: Sequence[object]) -> list[object]:
     """Fill in the inherited members of every occurrence whose master is in the list."""
-    series = [one for one in listed if isinstance(one, dict) and _is_a(MASTER, one)]
+    series = [one for one in events if isinstance(one, dict) and _has_type(MASTER, one)]
     masters = {one["id"]: one for one in series if isinstance(one.get("id"), str)}
     inherited = {name: {key: one[key] for key in INHERITED if key in one} for name, one in masters.items()}
-    return [{**inherited.get(one["seriesMasterId"], {}), **one} if _is_sparse(one) else one for one in listed]
+    return [{**inherited.get(one["seriesMasterId"], {}), **one} if _is_sparse(one) else one for one in events]
 
 
-def without_master(listed: Iterable[object]) -> list[str]:
+def without_master(events: Iterable[object]) -> list[str]:
     """Return the ids of series with occurrences that lack their participants."""
-    return list(dict.fromkeys(str(one["seriesMasterId"]) for one in listed if _is_sparse(one)))
+    return list(dict.fromkeys(str(one["seriesMasterId"]) for one in events if _is_sparse(one)))
 
 
 def _is_sparse(one: object) -> TypeGuard[dict[str, object]]:
-    if not isinstance(one, dict) or not _is_a(OCCURRENCE, one) or "organizer" in one:
+    if not isinstance(one, dict) or not _has_type(OCCURRENCE, one) or "organizer" in one:
         return False
     return isinstance(one.get("seriesMasterId"), str)
 
 
-def _is_a(kind: str, one: dict[str, object]) -> bool:
+def _has_type(kind: str, one: dict[str, object]) -> bool:
+    """Compares in any case, as the models do."""
     return str(one.get("type")).casefold() == kind.casefold()
 
 
@@ -108,7 +109,7 @@ class _GraphHead(VendorModel):
 
     def entry_of(self, invited: Invited | None, start: datetime | None) -> CalendarEntry:
         """`invited`: None if unknown. An occurrence that was not moved starts at its original start."""
-        entry = CalendarEntry(native_id(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
+        entry = CalendarEntry(native_id_or_digest(self.id), NATIVE_TYPE, self.change_key or self.etag, self.changed)
         first = self.first or (start if self.kind == OCCURRENCE else None)
         if invited is None or self.kind == MASTER or not (first or self.kind == ALONE):
             return entry
@@ -210,7 +211,9 @@ def verdict_of(value: dict[str, object]) -> EntryVerdict:
     if isinstance(meeting, Rejected):
         return meeting
     if meeting.is_stripped:
-        return rejected("invalid", "organizer", "is required: without it and the attendees nobody is known to meet")
+        return rejected(
+            "invalid", "organizer", "is required: without organizer and attendees the participants are unknown"
+        )
     if meeting.attendees is None:
         return rejected("invalid", "attendees", "is required, be it empty: who takes part was not asked for")
     return session(entry, meeting.start.utc, meeting.end.utc, meeting.invited)

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, WrapValidator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person
-from services.ingest.domain.meetings.attendance import Span, merged
+from services.ingest.domain.meetings.attendance import Span, merge_spans
 from services.ingest.domain.tools.allow_list import CUT, ID, Leaf, allow_list
 from services.ingest.domain.verdict import Ignored, Rejected
 from services.ingest.sources.vendor_model import (
@@ -18,7 +18,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     ZonedOrUtc,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
     read,
 )
@@ -26,7 +26,7 @@ from services.ingest.sources.vendor_model import (
 
 def stays(intervals: Iterable[Span]) -> list[Span]:
     """Merge intervals in order, without overlaps and without empty ones."""
-    return [one for one in merged(intervals) if one.begin < one.end]
+    return [one for one in merge_spans(intervals) if one.begin < one.end]
 
 
 NATIVE_TYPE = "meetingAttendanceReport"
@@ -100,7 +100,9 @@ class _Report(VendorModel):
     def join_or_leave(self, person: Person, time: datetime, kind: type[Joined | Left]) -> Joined | Left:
         """Return the join or leave of a person."""
         key = f"{self.id}/{person.id or person.address.casefold()}/{kind.__name__.lower()}/{to_rfc3339(time)}"
-        return kind(key, time, Native(NATIVE_TYPE, native_id(self.id)), Meeting(native_id(self.id)), person)
+        return kind(
+            key, time, Native(NATIVE_TYPE, native_id_or_digest(self.id)), Meeting(native_id_or_digest(self.id)), person
+        )
 
 
 REPORT = allow_list(_Report)
@@ -133,6 +135,6 @@ def activities_of(value: dict[str, object]) -> tuple[Activity, ...] | Ignored | 
     # Sort chronologically; a leave and a join at the same instant leave the person present.
     activities: list[Activity] = [*sorted(joins_and_leaves, key=lambda one: (one.time, isinstance(one, Joined)))]
     if end := report.ended or max((stay.end for _, stay in stayed), default=None):
-        native, meeting = Native(NATIVE_TYPE, native_id(report.id)), Meeting(native_id(report.id))
+        native, meeting = Native(NATIVE_TYPE, native_id_or_digest(report.id)), Meeting(native_id_or_digest(report.id))
         activities.append(Ended(f"{report.id}/ended", end, native, meeting))
     return tuple(activities) or Ignored("nobody_was_there")

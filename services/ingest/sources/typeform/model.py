@@ -6,7 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.ingest.domain.tools.allow_list import TIME, AllowList, composed, one_of
+from services.ingest.domain.tools.allow_list import TIME, AllowList, clean_text, one_of
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 from services.ingest.sources.tool import ToolSettings
 from services.ingest.sources.vendor_model import (
@@ -46,7 +46,7 @@ SettingName = Annotated[str, Field(min_length=1, max_length=256)]
 def word(text: str) -> str:
     """Normalise a choice's name for comparison: Unicode spelling and blanks, such as the one before a French
     exclamation mark."""
-    return " ".join(composed(text).split())
+    return " ".join(clean_text(text).split())
 
 
 Word = Annotated[str, AfterValidator(word)]
@@ -133,7 +133,7 @@ class TypeformField(VendorModel):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """People choose a ref, Typeform generates an id."""
+        """Authors of a form choose a ref; Typeform generates an id."""
         return tuple(filter(None, (self.ref, self.id)))
 
 
@@ -163,7 +163,7 @@ class TypeformAnswer(Questioned):
     boolean: Annotated[bool | None, Field(strict=True)] = None
     date: Annotated[MaybeText, TIME] = ""
     email: MaybeAddress = ""
-    # Of a dropdown, in which it is one of the choices; of other questions only what settings name is kept of it.
+    # The chosen label of a dropdown. For other questions, redaction keeps only labels that the settings name.
     text: Name = ""
     choice: Choice | None = None
     choices: Choices | None = None
@@ -242,7 +242,7 @@ def data_of(
     elif question.answer_member == "due":
         answer_member = {"due": answer.date[:10]} if answer.date else {}
     elif question.answer_member is not None and answer.number is not None:
-        answer_member = _measured(answer.number, question, in_form)
+        answer_member = _measurement(answer.number, question, in_form)
     elif question.answer_member is not None and question.type != "mentoring.checkin.answered.v1":
         # For a check-in, the answer alone is worth recording; the rating may be missing.
         words = f"is required: {question.type} needs a number, or values in the settings"
@@ -253,23 +253,23 @@ def data_of(
 def _by_values(answer: TypeformAnswer, question: TypeformQuestion) -> Mapping[str, object] | Rejected:
     meanings = {question.values[name] for name in answer.names & question.values.keys()}
     if len(meanings) > 1:
-        return rejected("invalid", answer.type, "several were chosen, which stand for different things (values)")
-    meant = next(iter(meanings), None)
-    if meant is None:
-        return rejected("invalid", answer.type, "the settings do not say what this answer stands for (values)")
-    if isinstance(meant, str) or question.type not in MEASURED:
-        return {str(question.answer_member): meant}
-    return _measured(meant, question, CATALOGUE_SCALE if question.type in RATED else None)
+        return rejected("invalid", answer.type, "several choices are selected that map to different values (values)")
+    value = next(iter(meanings), None)
+    if value is None:
+        return rejected("invalid", answer.type, "the settings do not map this answer to a value (values)")
+    if isinstance(value, str) or question.type not in MEASURED:
+        return {str(question.answer_member): value}
+    return _measurement(value, question, CATALOGUE_SCALE if question.type in RATED else None)
 
 
-def _measured(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
+def _measurement(number: float, question: TypeformQuestion, in_form: Scale | None) -> Mapping[str, object] | Rejected:
     given = question.scale
     if given and in_form and given != in_form:
         form, ours = (f"{scale.min:g} to {scale.max:g}" for scale in (in_form, given))
         return rejected("invalid", "number", f"the form's scale is {form}, that of the settings {ours}")
     scale = given or in_form or (PERCENT if question.answer_member == "percent" else None)
     if scale is None:
-        return rejected("invalid", "number", "its scale stands neither in the form nor in the settings")
+        return rejected("invalid", "number", "neither the form nor the settings define its scale")
     if scale is PERCENT and may_be_share(number):
         return rejected("invalid", "number", MAY_BE_SHARE)
     return check_scale(number, scale, "number") or to_catalogue_scale(question.type, number, scale)

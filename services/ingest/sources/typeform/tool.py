@@ -45,7 +45,7 @@ from services.ingest.sources.typeform.model import (
     word,
 )
 from services.ingest.sources.vendor_model import read, within
-from services.ingest.sources.vocabulary import Parties, Scale, combine, native_id, with_numbers
+from services.ingest.sources.vocabulary import Parties, Scale, combine, parse_numbers, truncated_native_id
 
 
 def split(received: Received, settings: ToolSettings, now: datetime) -> RawPayloads | Rejected:
@@ -103,13 +103,13 @@ def _response(settings: TypeformSettings) -> AllowList:
     for _ in range(MAX_GROUPS):
         properties = allow_list(Properties).with_members(fields=AllowList(items=field))
         field = question.with_members(properties=properties)
-    hidden = AllowList(members={name: AllowList(leaf=leaf) for name, leaf in _hidden(settings)})
+    hidden = AllowList(members={name: AllowList(leaf=leaf) for name, leaf in _hidden_leaves(settings)})
     return allow_list(Response).with_members(
         hidden=hidden, definition=AllowList(members={"fields": AllowList(items=field)})
     )
 
 
-def _hidden(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
+def _hidden_leaves(settings: TypeformSettings) -> Iterator[tuple[str, Leaf]]:
     """Yield the leaf of each hidden field; for a field with several uses the last counts."""
     for question in settings.questions.values():
         yield from ((name, HIDDEN_ID) for name in question.hidden.values())
@@ -135,10 +135,10 @@ def _answer(answer: object, settings: TypeformSettings) -> AllowList:
     members = {"type": fields["type"], "field": AllowList(members={"id": ids, "ref": ids})}
     if names & identifying:
         members["email"] = fields["email"]
-    return AllowList(members={**members, **dict(_read_of(questions))})
+    return AllowList(members={**members, **dict(_answer_members(questions))})
 
 
-def _read_of(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, AllowList]]:
+def _answer_members(questions: Collection[TypeformQuestion]) -> Iterator[tuple[str, AllowList]]:
     """Yield the members that answers to these questions are read from."""
     words = frozenset(word for question in questions for word in (*question.values, *question.when))
     fields, named = allow_list(TypeformAnswer).members, _one_of(words)
@@ -216,7 +216,7 @@ def parties_of(form: IndexedResponse, settings: TypeformSettings) -> Parties | R
         return other
     relationship = form.hidden(settings.relationship) if settings.relationship else ""
     if settings.relationship and not relationship:
-        return _unknown(settings.relationship)
+        return _reject_missing_hidden(settings.relationship)
     return Parties(respondent, (other,) if other else (), relationship)
 
 
@@ -225,24 +225,24 @@ def _person(form: IndexedResponse, identity: TypeformIdentity) -> Person | Rejec
         name = identity.participant or identity.address or identity.id or ""
         text = form.hidden(name)
         if not text:
-            return _unknown(name)
+            return _reject_missing_hidden(name)
         if identity.address:
             return Person(address=text)
         return Person(participant=text) if identity.participant else Person(id=text)
     positioned = form.answers.get(identity.answer)
     if positioned is None:
-        words = f"the question {identity.answer!r}, which tells who it is, is not answered"
+        words = f"the question {identity.answer!r}, which identifies the person, is not answered"
         return rejected("invalid", "answers", words)
     answer = read(TypeformAnswer, positioned.value)
     if isinstance(answer, Rejected):
         return within(positioned.path, answer)
     if not answer.email:
-        return rejected("invalid", f"{positioned.path}.email", "is required: the settings say that it tells who it is")
+        return rejected("invalid", f"{positioned.path}.email", "is required: the settings identify the person by it")
     return Person(address=answer.email)
 
 
-def _unknown(name: str) -> Rejected:
-    return rejected("invalid", f"hidden.{name}", "is required: the settings say that it tells whom this is about")
+def _reject_missing_hidden(name: str) -> Rejected:
+    return rejected("invalid", f"hidden.{name}", "is required: the settings take the subject from it")
 
 
 def translate(value: object, settings: ToolSettings) -> Translation:
@@ -285,9 +285,9 @@ def _translate_answer(form: IndexedResponse, parties: Parties, name: str, questi
         GenericActivity(
             key=f"{token}:{name}",
             time=form.response.submitted_at,
-            native=Native("form_response", native_id(token)),
+            native=Native("form_response", truncated_native_id(token)),
             type=question.type,
-            data={**data, **with_numbers(question.type, hidden)},
+            data={**data, **parse_numbers(question.type, hidden)},
             by=parties.by,
             people=parties.others,
             relationship=parties.relationship,

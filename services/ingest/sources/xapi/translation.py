@@ -273,7 +273,7 @@ def _score_data(name: str, result: XapiResult, settings: XapiSettings) -> Mappin
     if name == "mentoring.checkin.answered.v1":
         return {}
     wanted = "min and max are" if score.raw is not None else "raw or scaled is"
-    return rejected("invalid", "result.score", f"{wanted} required: without them nobody knows what was rated")
+    return rejected("invalid", "result.score", f"{wanted} required: the range of the rating is unknown without them")
 
 
 def _raw_scale(result: XapiResult, settings: XapiSettings) -> Scale | Rejected | None:

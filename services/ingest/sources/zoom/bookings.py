@@ -41,7 +41,7 @@ from services.ingest.sources.vendor_model import (
     Word,
     blank_if_invalid,
     in_zone,
-    native_id,
+    native_id_or_digest,
     none_if_invalid,
     read,
     zone_or_offset,
@@ -245,7 +245,7 @@ class ZoomBookingEvent(VendorModel, Generic[Scheduled_co]):
     def heading(self, meeting: Meeting) -> tuple[str, datetime, Native]:
         """The leading fields of every activity: key, time and native id."""
         key = f"{self.event}:{meeting.id}:{meeting.instance}:{to_rfc3339(self.event_ts)}"
-        return key, self.event_ts, Native(self.event, native_id(meeting.id))
+        return key, self.event_ts, Native(self.event, native_id_or_digest(meeting.id))
 
 
 NewMeeting = ZoomBookingEvent[Scheduled]

@@ -35,7 +35,7 @@ from services.ingest.sources.vendor_model import (
     VendorModel,
     Word,
     blank_if_invalid,
-    native_id,
+    native_id_or_digest,
     read,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
@@ -121,7 +121,7 @@ class RunEvent(VendorModel, Generic[Run]):
             return rejected("invalid", "event_ts", "is required where the object has no time of its own")
         meeting = run.meeting
         key = f"{what}:{meeting.id}:{meeting.instance}:{who}:{to_rfc3339(time)}"
-        return (factory(key, time, Native(self.event, native_id(run.id or run.uuid)), meeting),)
+        return (factory(key, time, Native(self.event, native_id_or_digest(run.id or run.uuid)), meeting),)
 
 
 def waiting(event: RunEvent[_WaitingRun]) -> Translation:

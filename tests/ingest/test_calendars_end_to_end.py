@@ -1,4 +1,4 @@
-"""From a calendar's notification over the vendor's API to sessions of the right pair on the log."""
+"""Calendar notifications, end to end: from the notification over the vendor's API to sessions of the right pair."""
 
 import json
 from collections.abc import Iterator

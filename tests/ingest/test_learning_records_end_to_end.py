@@ -1,4 +1,4 @@
-"""The way of statements, feeds and answers over HTTP onto the log, with a real client's manners."""
+"""xAPI statements, HR feeds and form answers, end to end: from HTTP onto the log, sent as real clients send them."""
 
 import hmac
 import json
@@ -72,7 +72,7 @@ def client(tools: Gateway) -> httpx.Client:
     return httpx.Client(base_url=base, auth=(user, password), headers=XAPI, timeout=30, verify=NO_TLS)
 
 
-def test_a_client_of_xapi_is_answered_as_the_standard_says(tools: Gateway, broker: Settings, log: Log) -> None:
+def test_an_xapi_client_is_answered_as_the_standard_requires(tools: Gateway, broker: Settings, log: Log) -> None:
     pair = make_pair(broker)
     actors = [{"mbox": f"mailto:{address}"} for address in (pair.mentor, pair.mentee)]
     held = xapi.statement(id=str(uuid4()), actor={"objectType": "Group", "member": actors})
@@ -124,7 +124,7 @@ def test_a_feed_is_recorded_row_by_row_and_a_row_at_fault_is_put_aside_alone(
     eventually(lambda: directory.growth() == 2)
 
 
-def test_a_form_is_heard_and_no_word_of_it_is_kept(tools: Gateway, broker: Settings, log: Log) -> None:
+def test_a_form_response_is_processed_and_no_free_text_is_stored(tools: Gateway, broker: Settings, log: Log) -> None:
     pair, raw = make_pair(broker), Log(broker, raw_topic("typeform"))
     answers = (typeform.rated(4, "rating"), typeform.answer("why", "long_text", text="secret words"))
     fields = [typeform.asked("how_was_it", "rating", steps=5)]

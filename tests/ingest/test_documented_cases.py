@@ -1,5 +1,5 @@
-"""More inputs as the tools document them (`further.yaml`, `people.yaml` and `meetings.yaml` in `tests/ingest/cases`),
-and what is right for each."""
+"""Payloads as the tools document them (`further.yaml`, `people.yaml` and `meetings.yaml` in `tests/ingest/cases`), with
+the expected results."""
 
 import json
 from copy import deepcopy

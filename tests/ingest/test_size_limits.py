@@ -1,4 +1,5 @@
-"""Every way in takes the largest thing that fits and answers the smallest that does not; neither stops anybody else."""
+"""Size limits of every way in: the largest valid input is accepted, anything larger is refused without stopping
+others."""
 
 import json
 from collections.abc import Iterator

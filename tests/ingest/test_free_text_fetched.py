@@ -1,4 +1,4 @@
-"""What people wrote into what is fetched from a tool's API: it is on no topic and in no line of the log."""
+"""Free text in resources that are fetched from a tool's API is on no topic and in no line of the logs."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from services.ingest.sources.microsoft_graph.tool import TOOL as GRAPH
 from services.ingest.sources.microsoft_graph.tool import MicrosoftGraphSettings
 from services.runtime.settings import Settings
 from tests.ingest.conftest import Log
-from tests.ingest.following import following
+from tests.ingest.fetching import following
 from tests.ingest.marking import MARKER, at_once, in_turn, is_marked
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis
 from tests.ingest.vendor_examples import google_calendar, microsoft_graph

@@ -1,5 +1,5 @@
-"""Of events and people that are handed in together each hears what settled of it: on the real broker, which refuses the
-records without a key that a compacted topic gets."""
+"""Outcomes of the parts of a batch of events or people, on a real broker that refuses records without a key (compacted
+topic)."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ from services.ingest.domain.scope import Scope
 from services.ingest.flow.event_writer import EventWriter, Receipt
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.people.program_lookup import ProgramLookup
-from services.ingest.gateway.directory_endpoint import answer_people, settled
+from services.ingest.gateway.directory_endpoint import answer_people, settle
 from services.ingest.gateway.events_endpoint import EventIntake, Outcome, answer_batch, answer_single
 from services.ingest.gateway.fair_scheduler import FairScheduler
 from services.ingest.gateway.limits import BoundedWriter, InFlightLimiter, RequestSize
@@ -113,7 +113,7 @@ def on_the_log(settings: Settings, topic: str) -> list[str]:
     return sorted(json.loads(record.value or b"")["id"] for record in read_to_end(settings, [topic]))
 
 
-def test_only_the_refused_event_hears_that_and_those_beside_it_are_recorded_once(
+def test_only_the_refused_event_is_answered_so_and_the_others_are_recorded_once(
     settings: Settings, producer: Producer
 ) -> None:
     topic = compacted(settings, partitions=1)
@@ -143,7 +143,7 @@ def test_beside_a_refused_one_in_another_window_all_others_are_recorded(
     assert on_the_log(settings, topic) == sorted(one["id"] for one in events[1:])
 
 
-def test_what_is_under_way_to_another_partition_is_told_to_come_again_and_then_is_recorded_once(
+def test_a_pending_event_of_another_partition_is_answered_503_and_recorded_once(
     settings: Settings, producer: Producer
 ) -> None:
     topic = compacted(settings, partitions=3)
@@ -160,7 +160,7 @@ def test_what_is_under_way_to_another_partition_is_told_to_come_again_and_then_i
     assert on_the_log(settings, topic) == sorted(one["id"] for one in events)
 
 
-def test_a_refused_event_alone_is_told_as_the_problem_that_it_is(settings: Settings, producer: Producer) -> None:
+def test_a_single_refused_event_is_answered_with_its_problem(settings: Settings, producer: Producer) -> None:
     to = intake(producer, compacted(settings, partitions=1))
 
     (outcome,) = taken(to, [without_key()])
@@ -185,7 +185,7 @@ def test_where_none_is_refused_and_the_broker_does_not_acknowledge_the_whole_req
             taken(to, [event()])
 
 
-def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> None:
+def test_each_person_of_a_batch_is_answered_with_its_own_outcome() -> None:
     handed: list[GroupedRecord] = []
     sending = WriteGroup(lambda _: None, handed.extend)
     places = [sending.send(OutgoingRecord("any", b"{}", b"a key", [])) for _ in range(3)]
@@ -196,7 +196,7 @@ def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> N
     assert not sending.written.done()
     handed[2].fail(ProducerReplacedError("may be sent again"))
 
-    answer = answer_people([settled((f"p-{place}", Receipt(sending, place))) for place in places])
+    answer = answer_people([settle((f"p-{place}", Receipt(sending, place))) for place in places])
     people = json.loads(bytes(answer.body))["participants"]
     assert answer.status_code == 207
     assert [(one["id"], one["status"], one["reason"]) for one in people] == [
@@ -207,7 +207,7 @@ def test_of_people_that_are_written_together_each_hears_what_became_of_it() -> N
 
 
 class FailingMeanwhile(Future[None]):
-    """Fails when somebody asks whether it is done."""
+    """Fails as soon as `done` is called."""
 
     def __init__(self, fail: Callable[[], None]) -> None:
         super().__init__()

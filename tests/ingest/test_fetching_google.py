@@ -1,4 +1,4 @@
-"""What a push of Google Calendar points to is fetched completely, once, and across restarts."""
+"""Fetching what a push of Google Calendar points to: completely, once, and across restarts."""
 
 import json
 import re
@@ -19,7 +19,7 @@ from services.ingest.sources.google_calendar import EVENT, TOOL, GoogleCalendarS
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
-from tests.ingest.following import SUNDAY, Following, following
+from tests.ingest.fetching import SUNDAY, Following, following
 from tests.ingest.sources.test_google_calendar_events import event
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis
 
@@ -92,7 +92,7 @@ def test_each_event_is_recorded_like_one_that_was_pushed(google: Following, vend
     assert json.loads(second.value or b"")["updated"] == "2026-03-01T08:01:00.000000Z"
 
 
-def test_a_resource_that_cannot_be_recorded_costs_itself_and_is_told(google: Following, vendors: Vendors) -> None:
+def test_an_unrecordable_resource_is_reported_and_the_others_are_recorded(google: Following, vendors: Vendors) -> None:
     crowd = [{"email": f"{number}-{'x' * 50}@example.com"} for number in range(15_000)]
     vendors.write(CALENDAR, *entries("a"), *entries("b", "c", attendees=crowd), *entries("d"))
 
@@ -213,7 +213,7 @@ def test_a_tool_that_cannot_be_reached_is_asked_again_later(google: Following, v
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_tool_that_does_not_let_us_in_is_told_with_the_connection(
+def test_a_refused_authorization_is_reported_with_the_connection(
     google: Following, vendors: Vendors, status: int
 ) -> None:
     vendors.scripted.append(Reply(status, {"error": {"message": "p-ada@example.com may not"}}))

@@ -1,3 +1,5 @@
+"""Identity and content of an event, as deduplication compares them."""
+
 from datetime import UTC, datetime
 
 from schemas.events import MENTORING_EVENT, MentoringEvent

@@ -1,4 +1,4 @@
-"""Whatever JSON comes in is admitted or rejected with words; nothing raises."""
+"""Admission of arbitrary JSON: every value is admitted or rejected with a reason; nothing raises."""
 
 import json
 from datetime import UTC, datetime

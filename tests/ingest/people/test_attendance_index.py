@@ -1,7 +1,7 @@
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.tools.projection import MAX_VISITS, Gathering, Presence, Projection, Visit
+from services.ingest.domain.tools.projection import MAX_VISITS, AttendanceIndex, MeetingAttendance, Projection, Visit
 from tests.ingest.people.building import (
     ADA,
     BEN,
@@ -21,27 +21,27 @@ from tests.ingest.people.building import (
 OTHER = Meeting("other")
 
 
-def test_of_too_many_meetings_the_one_not_heard_of_for_longest_is_forgotten() -> None:
-    presence = Presence(most=2)
+def test_over_the_limit_the_least_recently_updated_meeting_is_evicted() -> None:
+    attendance_index = AttendanceIndex(most=2)
     for meeting in (MEETING, OTHER, MEETING, Meeting("third")):
-        presence.apply(ZOOM.source, joined(ADA, 0, meeting), "p-ada")
+        attendance_index.apply(ZOOM.source, joined(ADA, 0, meeting), "p-ada")
 
-    assert presence.at(ZOOM.source, MEETING).people == {"p-ada"}
-    assert presence.at(ZOOM.source, OTHER).people == frozenset()
+    assert attendance_index.at(ZOOM.source, MEETING).people == {"p-ada"}
+    assert attendance_index.at(ZOOM.source, OTHER).people == frozenset()
 
 
 def test_two_connections_do_not_share_a_meeting() -> None:
-    presence = Presence()
-    presence.apply(ZOOM.source, joined(ADA, 0), "p-ada")
+    attendance_index = AttendanceIndex()
+    attendance_index.apply(ZOOM.source, joined(ADA, 0), "p-ada")
 
-    assert presence.at("urn:rapport:acme:zoom:other", MEETING).people == frozenset()
+    assert attendance_index.at("urn:rapport:acme:zoom:other", MEETING).people == frozenset()
 
 
 def test_what_is_neither_coming_nor_going_changes_nothing() -> None:
     projection = known()
     projection.track(booked(0, 60), ZOOM)
 
-    assert projection.presence.at(ZOOM.source, MEETING) == Gathering()
+    assert projection.attendance_index.at(ZOOM.source, MEETING) == MeetingAttendance()
 
 
 def test_a_run_that_was_booked_meanwhile_stays_the_session_that_it_was_also_after_a_restart() -> None:
@@ -65,14 +65,14 @@ def test_a_run_that_was_booked_meanwhile_stays_the_session_that_it_was_also_afte
 
 
 def test_a_meeting_of_absurd_size_does_not_grow_on() -> None:
-    full = Gathering(frozenset(Visit("p-ada", "joined", str(n), minute(n), NATIVE) for n in range(MAX_VISITS)))
+    full = MeetingAttendance(frozenset(Visit("p-ada", "joined", str(n), minute(n), NATIVE) for n in range(MAX_VISITS)))
 
     assert full.with_visit(Visit("p-ben", "joined", "x", minute(0), NATIVE)) is full
-    crowded = Gathering(ends=frozenset(ended(n) for n in range(MAX_VISITS)))
+    crowded = MeetingAttendance(ends=frozenset(ended(n) for n in range(MAX_VISITS)))
     assert crowded.with_end(ended(-1)) is crowded
 
 
-def test_the_clock_tells_nothing_of_people() -> None:
+def test_a_clock_event_is_not_indexed() -> None:
     instant, projection = to_rfc3339(minute(0)), Projection()
     clock = {"type": "mentoring.clock.reached.v1", "source": "urn:test", "id": "c", "tenant": "acme"}
     told = clock | {"time": instant, "recordedtime": instant, "data": {"time": instant}}

@@ -1,4 +1,4 @@
-"""How many of one sender's refused requests wait for their answer at once."""
+"""Delayed refusals: how many of one sender's refused requests wait for their response at once."""
 
 import asyncio
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a tool said long ago, asked of the real engine."""
+"""Lookup of a tool's earlier statements in the warehouse, on a real ClickHouse."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -32,7 +32,7 @@ def store(clickhouse: ClickHouse, *events: OfRelationship) -> None:
     clickhouse.insert(EVENTS.name, COLUMNS, rows, {})
 
 
-def test_what_was_said_is_found_by_its_statement_with_its_slot(clickhouse: ClickHouse) -> None:
+def test_an_emitted_event_is_found_by_its_statement_with_its_slot(clickhouse: ClickHouse) -> None:
     tenant = f"t{uuid4().hex}"
     said = {"source": SLACK, "tenant": tenant, "time": NOON}
     ours = event("message.sent", {"by": "mentee", "channel": "slack"}, id=event_id("m1", "rel-1"), **said)
@@ -47,6 +47,6 @@ def test_what_was_said_is_found_by_its_statement_with_its_slot(clickhouse: Click
     assert stored.find("beta", SLACK, statement_id("m1")) == ()
 
 
-def test_a_warehouse_that_is_away_tells_nothing() -> None:
+def test_an_unavailable_warehouse_returns_nothing() -> None:
     with closing(ClickHouse(Settings(clickhouse="http://127.0.0.1:1"))) as away:
         assert StoredStatements(away).find("acme", SLACK, statement_id("m1")) == ()

@@ -1,4 +1,4 @@
-"""What people wrote gets nowhere, into whichever member of a CloudEvent somebody puts it, whichever way it comes."""
+"""Free text in any member of a CloudEvent, by any way in, is stored nowhere."""
 
 import copy
 import json
@@ -69,7 +69,7 @@ OPTIONAL = {
 
 
 def spoilt(name: str) -> Iterator[dict[str, Any]]:
-    """Words in each place alone, in all at once, and in members that nobody knows."""
+    """Yield events with free text in one member at a time, in all at once, and in unknown members."""
     given = example(name)
     everywhere = given
     for path in places(given):
@@ -116,7 +116,7 @@ def headers_of(given: dict[str, Any]) -> dict[str, str] | None:
     return headers if all(name.replace("-", "").isalnum() for name in headers) else None
 
 
-def test_over_http_no_word_gets_onto_a_topic_or_a_line(
+def test_over_http_no_free_text_reaches_a_topic_or_the_logs(
     running: Gateway, logs: list[Log], capsys: pytest.CaptureFixture[str]
 ) -> None:
     statuses: set[int] = set()
@@ -136,7 +136,7 @@ def test_over_http_no_word_gets_onto_a_topic_or_a_line(
     assert not [trace for trace in TRACES if trace.decode() in (said.out + said.err).lower()]
 
 
-def test_on_the_raw_topic_no_word_gets_any_further(
+def test_free_text_on_the_raw_topic_goes_no_further(
     broker: Settings, logs: list[Log], capsys: pytest.CaptureFixture[str]
 ) -> None:
     unlimited = ProgramLookup(lambda *_: None, lambda *_: True, lambda: True)

@@ -1,4 +1,4 @@
-"""Whatever is missing, empty or broken in a later version of a booking, nobody's session is called off by it."""
+"""A later version of a booking with missing, empty or broken members cancels no session."""
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
@@ -11,7 +11,7 @@ from services.ingest.domain.tools.projection import Projection
 from services.ingest.sources.registry import TOOLS
 from tests.ingest.people.building import kinds, known, pair, participant, say
 from tests.ingest.sources.redaction import redacted_by
-from tests.ingest.test_further_cases import BASES
+from tests.ingest.test_documented_cases import BASES
 
 Step = str | int
 REJOIN_GRACE = object()

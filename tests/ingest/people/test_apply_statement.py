@@ -1,4 +1,4 @@
-"""Statements about one person, merged: whatever feeds say, in whatever order."""
+"""Statements about one person from several feeds, applied in any order."""
 
 from datetime import timedelta
 from functools import reduce
@@ -16,7 +16,7 @@ from schemas.directory import (
     PersonDescription,
     ToolIdentity,
 )
-from services.ingest.domain.people.participants import is_same, merge_statement, merged, replace_statement
+from services.ingest.domain.people.participants import apply_statement, is_same, merge_statement, replace_statement
 from services.ingest.domain.verdict import Rejected
 from tests.ingest.people.building import HR, NOON, employed, participant
 
@@ -57,7 +57,7 @@ def fold(known: Participant | None, said: list[DirectoryStatement]) -> Participa
 
 
 def one(known: Participant | None, said: DirectoryStatement) -> Participant | None:
-    found = merged(said, known)
+    found = apply_statement(said, known)
     assert not isinstance(found, Rejected)
     return found
 
@@ -77,7 +77,7 @@ def test_what_is_merged_before_and_after_a_restart_is_what_is_merged_at_once(
 
 
 @given(statements, statements)
-def test_to_hear_the_end_of_what_was_said_once_more_changes_nothing(
+def test_applying_the_last_statements_again_changes_nothing(
     before: list[DirectoryStatement], again: list[DirectoryStatement]
 ) -> None:
     whole = fold(None, [*before, *again])
@@ -86,7 +86,7 @@ def test_to_hear_the_end_of_what_was_said_once_more_changes_nothing(
 
 
 @given(statements, people)
-def test_tools_that_are_not_named_are_left_alone_and_those_that_are_have_what_was_said(
+def test_identities_are_replaced_only_for_the_tools_that_a_statement_names(
     before: list[DirectoryStatement], said: PersonDescription
 ) -> None:
     known = fold(None, before)
@@ -125,7 +125,7 @@ def test_what_comes_after_an_erasure_starts_anew(
 def test_what_is_posted_is_the_person_as_posted() -> None:
     ada = participant("ada")
 
-    assert merged(replace_statement(ada, "api:token"), participant("ada", consent=False)) == ada
+    assert apply_statement(replace_statement(ada, "api:token"), participant("ada", consent=False)) == ada
 
 
 def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
@@ -133,14 +133,14 @@ def many(tool: str, count: int) -> tuple[ToolIdentity, ...]:
 
 
 @pytest.mark.parametrize(("more", "fits"), [(MAX_IDENTITIES - 150, True), (MAX_IDENTITIES - 149, False)])
-def test_several_feeds_together_name_as_many_identities_as_a_person_may_have_and_no_more(more: int, fits: bool) -> None:  # noqa: FBT001
+def test_identities_from_several_feeds_are_limited_in_total(more: int, fits: bool) -> None:  # noqa: FBT001
     known = participant("ada", identities=many("slack", 150))
     said = merge_statement(
         employed("ada", "active", identities=tuple(("zoom", f"{number}") for number in range(more))), HR
     )
     assert isinstance(said, DirectoryStatement)
 
-    found = merged(said, known)
+    found = apply_statement(said, known)
 
     assert isinstance(found, Participant if fits else Rejected)
     if isinstance(found, Rejected):
@@ -169,4 +169,4 @@ def test_a_statement_is_of_the_connection_that_made_it() -> None:
     assert (said.feed, said.kind, said.recordedtime) == ("urn:rapport:acme:hr:hr_feed", "merges", NOON)
     assert said.person is not None
     assert said.person.unsaid == ("consent",)
-    assert merged(said, participant("ada", recordedtime=NOON - timedelta(days=1))) != participant("ada")
+    assert apply_statement(said, participant("ada", recordedtime=NOON - timedelta(days=1))) != participant("ada")

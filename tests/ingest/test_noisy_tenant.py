@@ -1,4 +1,4 @@
-"""One tenant at full force for a minute, and another who has to be served: the attacks of `benchmarks/ingest.py`."""
+"""One tenant at full load for a minute beside another that must be served: the attacks of `benchmarks/ingest.py`."""
 
 from pathlib import Path
 

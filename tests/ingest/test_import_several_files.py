@@ -1,4 +1,4 @@
-"""Templates, people by address, and files that are imported together."""
+"""Templates, people by address, and imports of several files at once."""
 
 import json
 from pathlib import Path

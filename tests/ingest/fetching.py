@@ -1,4 +1,4 @@
-"""Pointers on the real broker against the vendors' APIs on loopback, as a gateway would follow them."""
+"""A fetcher on the real broker, against the vendors' APIs on loopback."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Tables as a German and an American Excel write them: following the command's suggestions imports all of them."""
+"""Tables as a German and an American Excel save them: following the command's suggestions imports all of them."""
 
 import csv
 import io
@@ -78,7 +78,7 @@ def test_a_table_gets_in_after_its_mistakes_are_mended(
     assert len(log.records()) == len(table.rows)
 
 
-def test_what_is_recognised_is_said_before_anything_is_sent(tables: Tables) -> None:
+def test_detection_is_printed_before_anything_is_sent(tables: Tables) -> None:
     file = tables.folder / "met.csv"
     file.write_bytes(as_csv(TABLES[2], AMERICAN))
 
@@ -87,7 +87,7 @@ def test_what_is_recognised_is_said_before_anything_is_sent(tables: Tables) -> N
     result, options = followed(tables, file.name)
 
     assert unsure.exit_code == 1
-    assert "this is what they may be, as a table of sessions" in unsure.stderr
+    assert "as a table of sessions they may be" in unsure.stderr
     assert "  Outcome: status\n" in proposed
     assert "    Took place: held\n" in proposed
     assert options == ["--columns", str(file) + ".columns.yaml"]

@@ -138,7 +138,7 @@ def test_a_wall_clock_is_read_in_its_zone_and_an_hour_that_comes_twice_is_the_fi
         in_zone(datetime(1900, 1, 1), berlin)  # noqa: DTZ001
 
 
-def test_a_fault_tells_what_is_wrong_in_words() -> None:
+def test_a_fault_has_a_readable_reason() -> None:
     assert read(Part, {"seconds": "soon"}) == Rejected(
         "invalid", (Problem("seconds", "must be a number of seconds or milliseconds since 1970"),)
     )

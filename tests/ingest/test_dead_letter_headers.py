@@ -1,4 +1,4 @@
-"""What the headers of a record in quarantine tell, and how its bytes are shown."""
+"""Parsing the headers of a dead letter, and printing its bytes."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,8 +10,8 @@ from services.ingest.domain.dead_letters import (
     harmless,
     hindrance,
     is_marker,
-    quarantined,
-    shown,
+    parse_dead_letter,
+    preview,
 )
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -28,10 +28,10 @@ HEADERS = (
 
 
 def one(*more: tuple[str, bytes | None]) -> DeadLetter:
-    return quarantined(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
+    return parse_dead_letter(b"mentoring.raw.zoom/1/42", b"{}", (*HEADERS, *more), NOW)
 
 
-def test_a_record_says_where_it_comes_from_and_why() -> None:
+def test_a_dead_letter_has_its_origin_and_reason() -> None:
     found = one()
 
     assert (found.key, found.reason, found.tool) == ("mentoring.raw.zoom/1/42", "unresolved", "zoom")
@@ -55,17 +55,17 @@ def test_what_was_cut_cannot_be_had_back(name: str) -> None:
 
 
 def test_only_what_came_raw_goes_back() -> None:
-    of_the_log = quarantined(b"mentoring.events/0/1", b"", [("origin_topic", b"mentoring.events")], NOW)
+    of_the_log = parse_dead_letter(b"mentoring.events/0/1", b"", [("origin_topic", b"mentoring.events")], NOW)
 
     assert hindrance(of_the_log) == "it does not come from a raw topic"
 
 
 def test_a_marker_is_no_rejection() -> None:
-    assert is_marker(quarantined(b"k", b"", [("requeued", b"2026-06-01T00:00:00Z")], NOW))
+    assert is_marker(parse_dead_letter(b"k", b"", [("requeued", b"2026-06-01T00:00:00Z")], NOW))
 
 
 def test_a_record_without_anything_is_shown_all_the_same() -> None:
-    bare = quarantined(None, None, [("reason", None)], NOW)
+    bare = parse_dead_letter(None, None, [("reason", None)], NOW)
 
     assert (bare.key, bare.reason, bare.connection, bare.detail, bare.value) == ("", "", "", "", b"")
 
@@ -92,10 +92,10 @@ def test_filters_must_all_hold(wanted: DeadLetterFilter, matches: bool) -> None:
 def test_bytes_can_do_nothing_to_a_terminal() -> None:
     assert harmless("\x1b[31mred\u202e\r\n\u00e9") == "\\x1b[31mred\\u202e\\r\\n\u00e9"
     assert harmless("\ud800") == "\\ud800"
-    assert shown(b"\x1b]0;title\x07 \xff", 100) == "\\x1b]0;title\\x07 \\xff"
+    assert preview(b"\x1b]0;title\x07 \xff", 100) == "\\x1b]0;title\\x07 \\xff"
 
 
 def test_json_is_shown_over_several_lines_and_long_text_is_cut() -> None:
-    assert shown(b'{"a": "\\u001b[2J"}', 100) == '{\n  "a": "\\u001b[2J"\n}'
-    assert shown(b"x" * 120, 100) == "x" * 100 + "\n... 20 more characters"
-    assert shown(b"", 100) == ""
+    assert preview(b'{"a": "\\u001b[2J"}', 100) == '{\n  "a": "\\u001b[2J"\n}'
+    assert preview(b"x" * 120, 100) == "x" * 100 + "\n... 20 more characters"
+    assert preview(b"", 100) == ""

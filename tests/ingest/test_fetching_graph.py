@@ -1,4 +1,4 @@
-"""What a notification of Microsoft Graph points to is fetched completely, once, and across restarts."""
+"""Fetching what a notification of Microsoft Graph points to: completely, once, and across restarts."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from services.ingest.sources.microsoft_graph.tool import TOOL, MicrosoftGraphSet
 from services.runtime.kafka import read_to_end
 from services.runtime.loop import TryLaterError
 from services.runtime.settings import Settings
-from tests.ingest.following import Following, following
+from tests.ingest.fetching import Following, following
 from tests.ingest.sources.test_microsoft_graph_events import event, local
 from tests.ingest.sources.test_microsoft_graph_reports import record, report
 from tests.ingest.vendor_apis import Reply, Vendors, vendor_apis

@@ -1,4 +1,4 @@
-"""Who starts a relationship owns it: another programme learns what to do, and an administrator can put it right."""
+"""Ownership of relationships: a start in another programme is refused, and an administrator can correct it."""
 
 import json
 import threading
@@ -191,7 +191,7 @@ def judged(found: ProgramLookup, raw: dict[str, Any]) -> Admitted | Rejected:
     return verdict if isinstance(verdict, Rejected) else found.claim(verdict, scope)
 
 
-def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
+def test_a_projected_start_is_decided_by_the_log_alone() -> None:
     roster = Roster()
     found = lookup(roster)
     first = judged(found, started("rel-1", "a", time="2026-01-01T10:00:00Z"))
@@ -211,7 +211,7 @@ def test_what_the_log_has_told_of_is_decided_by_the_log_alone() -> None:
     assert isinstance(judged(found, again), Admitted)
 
 
-def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pending_starts_over_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "MAX_CLAIMS", 2)
     monkeypatch.setattr(programs, "SCAN_SECONDS", 0.0)
     roster = Roster()
@@ -228,7 +228,7 @@ def test_more_starts_under_way_than_are_remembered_are_not_taken(monkeypatch: py
 
 
 class Asked:
-    """Whether somebody is limited to programmes, from some moment on."""
+    """Whether any token is limited to programmes; becomes true at some moment."""
 
     def __init__(self) -> None:
         self.wanted = False

@@ -1,5 +1,4 @@
-"""What people write into the fields of tools, sent over HTTP and written to the raw topics by an enterprise: it is on
-no topic, in no table and in no line of the log."""
+"""Free text in fields of tools, over HTTP and on raw topics, is on no topic, in no table and in no line of the logs."""
 
 import json
 import threading
@@ -34,8 +33,8 @@ from tests.conftest import WithTables
 from tests.ingest.conftest import DIGEST_KEY, Gateway, Log, make_token, running_gateway
 from tests.ingest.marking import MARKER, at_once, is_marked, replaced, strings
 from tests.ingest.signing import SECRET, headers_of
+from tests.ingest.test_free_text import FULL, SPARED
 from tests.ingest.test_fuzz import SAMPLES, people_of, relationship_of
-from tests.ingest.test_what_people_wrote import FULL, SPARED
 from tests.ingest.tooling import FOLLOWED_SECONDS, url, write_people
 from tests.receiver import eventually
 
@@ -191,7 +190,7 @@ def test_what_people_wrote_is_on_no_topic_and_in_no_line_of_the_log(way: Way, br
 
 
 @pytest.mark.parametrize(("tool", "content_type", "body"), OTHER_FORMS, ids=lambda given: str(given)[:12])
-def test_tables_and_attachments_leave_no_word_either(way: Way, tool: str, content_type: str, body: str) -> None:
+def test_tables_and_attachments_leave_no_free_text(way: Way, tool: str, content_type: str, body: str) -> None:
     headers = headers_of(tool, body.encode()) | {"content-type": content_type}
     raw = [("connection", f"{tool}_one".encode()), ("content-type", content_type.encode()), WRITER]
 

@@ -1,4 +1,4 @@
-"""Whatever people write into whichever field of a tool: it is on no topic, in no reason and in no line of the log."""
+"""Free text in any field of a tool is on no topic, in no reason and in no line of the logs."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,8 +8,8 @@ import pytest
 
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected
-from services.ingest.flow.tools.statements import OpenedPayload, opened
-from services.ingest.flow.tools.tool_records import part_of, without_text
+from services.ingest.flow.tools.statements import OpenedPayload, open_payloads
+from services.ingest.flow.tools.tool_records import part_of, strip_text
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import Connection, ToolSettings
 from services.runtime.kafka import Record
@@ -60,12 +60,12 @@ def record_of(tool: str, body: bytes) -> Record:
 
 
 def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]:
-    """Everything that is kept, said or told of a record, by what it is."""
+    """Yield everything that is stored, quoted or logged of a record, each with its kind."""
     record = record_of(connection.tool.name, json.dumps(value).encode())
     known = {"one": connection}
-    aside = without_text(record, known)
+    aside = strip_text(record, known)
     yield "headers", repr((aside.key, aside.headers)).encode()
-    payloads = opened(record, known)
+    payloads = open_payloads(record, known)
     yield "quarantined record", repr(part_of(record, known)).encode()
     if isinstance(payloads, Rejected):
         yield "reason", repr(payloads).encode()
@@ -76,12 +76,12 @@ def stored(connection: Connection, value: object) -> Iterator[tuple[str, bytes]]
 
 def _of_payload(record: Record, known: dict[str, Connection], payload: OpenedPayload) -> Iterator[tuple[str, bytes]]:
     yield "kept", b"" if isinstance(payload.kept, Rejected) else payload.kept.payload
-    yield "said", repr(payload.translated()).encode()
+    yield "said", repr(payload.translate()).encode()
     yield "quarantined payload", repr(part_of(record, known, payload)).encode()
 
 
 @pytest.mark.parametrize(("tool", "value"), EXAMPLES, ids=[name_of(*one) for one in EXAMPLES])
-def test_a_string_that_somebody_wrote_into_is_neither_kept_nor_told(tool: str, value: object) -> None:
+def test_free_text_in_any_string_is_neither_stored_nor_quoted(tool: str, value: object) -> None:
     connection, spared = connection_of(tool), SPARED.get(tool, frozenset())
 
     for path, written in (*in_turn(value, spared), *at_once(value, spared)):

@@ -1,4 +1,4 @@
-"""Payloads that are nested without end, or hold numbers without end, get a verdict from every tool."""
+"""Payloads with extreme nesting or extreme numbers get a verdict from every tool."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""A connection whose tool is slow, away or wants to be left alone waits by itself: others of its partition go on."""
+"""A connection whose tool is slow, unavailable or rate-limited delays no other connection of its partition."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from services.runtime.kafka import partition_of
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log, make_token, running_gateway
-from tests.ingest.test_calendar_way import between, types
+from tests.ingest.test_calendars_end_to_end import between, types
 from tests.ingest.tooling import Pair, make_pair, url
 from tests.ingest.vendor_apis import TOKEN, Reply, Vendors, vendor_apis
 from tests.notify.test_webhook import dripping
@@ -136,7 +136,9 @@ def test_the_others_of_its_partition_go_on_and_after_a_restart_it_is_asked_again
         nothing_is_left(again)
 
 
-def test_one_that_drips_its_answer_holds_up_nobody(broker: Settings, two: Two, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slowly_dripping_response_delays_no_other(
+    broker: Settings, two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api, "ANSWER_SECONDS", 2.0)
     going, log = make_pair(broker), Log(broker, EVENTS.name)
 

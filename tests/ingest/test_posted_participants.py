@@ -1,3 +1,5 @@
+"""Parsing of people that are posted over HTTP."""
+
 from datetime import UTC, datetime
 
 import pytest

@@ -1,4 +1,4 @@
-"""A meeting of two who are no pair yet waits in quarantine until they are, and is judged again then."""
+"""A meeting of two participants who are no pair yet: quarantined as `unresolved`, admitted after a requeue."""
 
 from datetime import UTC, datetime
 from pathlib import Path
