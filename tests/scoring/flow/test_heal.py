@@ -106,7 +106,7 @@ def test_what_scoring_has_not_finished_applying_is_left_until_it_has(
 def test_a_heal_beside_a_stream_of_late_facts_leaves_nothing_wrong(
     scoring: Scoring, environment: HealEnvironment
 ) -> None:
-    events = with_late_facts(long_log(35, 20), 20)
+    events = with_late_facts(long_log(35, 40), 30)
     service = scoring.start()
     healed = 0
     with scoring.feeding(keyed(events), 10, 0.3):

@@ -147,7 +147,7 @@ def test_it_does_not_grow_while_somebody_is_at_work_or_behind(
     service = scoring.start()
     scoring.await_clock(end_of(events))
     monkeypatch.setattr(plan, "SESSION_TIMEOUT", 5)
-    with pytest.raises(NotRepartitionedError, match=f"{scoring.topics.group} is at work"):
+    with pytest.raises(NotRepartitionedError, match=f"{scoring.topics.group} is running"):
         repartition(scoring.settings, growth, NEW_PARTITIONS, quiet)
     stops_well(service)
     with pytest.raises(NotRepartitionedError, match="to a multiple of that: 8, 12, 16"):

@@ -88,7 +88,7 @@ def test_a_replayed_row_has_the_columns_of_the_live_one(scoring: Scoring, enviro
 
 
 def test_what_live_scoring_tells_meanwhile_is_followed(scoring: Scoring, environment: HealEnvironment) -> None:
-    events = long_log(43, 20)
+    events = long_log(43, 40)
     service = scoring.start()
     with scoring.feeding(keyed(events), 10, 0.3):
         eventually(lambda: service.output("run_applied") > 3, what="the first runs")
