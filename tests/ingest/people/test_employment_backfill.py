@@ -256,10 +256,10 @@ replacement = st.tuples(st.tuples(st.just("cat"), st.integers(-30, 8)))
 def test_starts_and_employment_give_the_same_in_any_order(
     data: st.DataObject, feed: list[tuple[str, str, int | None]], changes: Sequence[tuple[str, int]]
 ) -> None:
-    """Statements of one feed keep their order, because the latest counts. Starts at the same instant and several
-    changes of mentor would depend on their order too; they do not occur here."""
+    """Statements of one feed keep their order, because the latest counts. Starts at the same instant as another start
+    or as a statement, and several changes of mentor, would depend on their order too; they do not occur here."""
     starts: list[Told] = [pair(time=EARLY - DAY)]
-    starts += [pair(mentor, time=NOON + at * DAY) for mentor, at in changes]
+    starts += [pair(mentor, time=NOON + at * DAY + timedelta(hours=1)) for mentor, at in changes]
     said: list[Told] = [*_said(feed)]
     places = sorted(data.draw(st.lists(st.integers(0, len(said)), min_size=len(starts), max_size=len(starts))))
     mixed, order = [*said], data.draw(st.permutations(starts))
@@ -269,6 +269,15 @@ def test_starts_and_employment_give_the_same_in_any_order(
     expected, found = history([*starts, *said])[0], history(mixed)[0]
 
     assert is_alive(found) == is_alive(expected)
+
+
+def test_a_future_leave_of_a_mentor_who_is_replaced_before_it_pauses_nobody() -> None:
+    starts = [pair(time=EARLY), pair("cat", time=NOON + DAY)]
+    leave = employed("ada", "leave", time=NOON, left_on=(NOON + 5 * DAY).date())
+
+    after, between = history([*starts, leave])[0], history([starts[0], leave, starts[1]])[0]
+
+    assert is_alive(after) == is_alive(between) == (True, [])
 
 
 away = st.tuples(st.sampled_from(["leave", "exited"]), st.sampled_from([None, -20, -1, 5]))

@@ -251,6 +251,11 @@ class _FanOut:
             begin, pause_id = existing.begin, existing.pause_id
         if existing is not None and (existing.begin, existing.until) == (begin, until):
             return
+        now = self._roster.relationship(relationship.tenant, relationship.id)
+        replaced_at = now.started if now and activity.participant not in now.people else None
+        if replaced_at is not None and replaced_at <= begin:
+            # They are replaced before the absence begins: it would pause the pair of whoever has replaced them.
+            return
         # The id derives from the day alone, so that every feed produces the same event; where that may not be unique,
         # from the statement as well.
         statement = activity.key if existing is not None or begin > activity.time else ""
@@ -263,8 +268,7 @@ class _FanOut:
         }
         content = EventContent("mentoring.relationship.paused.v1", event, min(begin, activity.time), data)
         yield self._event(relationship, content)
-        now = self._roster.relationship(relationship.tenant, relationship.id)
-        if now and now.started > begin and activity.participant not in now.people:
+        if now and replaced_at is not None:
             # Otherwise the person who has replaced them would be paused until they are back.
             yield self._resumption(now, event, pause_id, now.started)
         if existing is not None and existing.fact.source == self._scope.source:
