@@ -45,7 +45,8 @@ class Booking(NamedTuple):
 
 
 class BookedSession(NamedTuple):
-    """`correlations` are the correlation ids of the tools' meetings behind the session, see `correlation_of`."""
+    """`correlations` are the correlation ids with which tools booked the session for this relationship, see
+    `correlation_of`."""
 
     booking: Booking
     correlations: tuple[str, ...] = ()
@@ -62,7 +63,7 @@ class Bookings:
         self._relationships_of: Sets = {}
         self._moved: dict[tuple[str, str], str] = {}
         self._series: Sets = {}
-        self._correlations: Sets = {}
+        self._correlations: dict[tuple[str, str, str], frozenset[str]] = {}
 
     def apply(self, event: OfRelationship) -> None:
         """Apply any event of the log; events that concern no booking change nothing."""
@@ -73,7 +74,7 @@ class Bookings:
                 )
                 # Our own bookings carry the tool's meeting in `correlationid`, see `correlation_of`.
                 if event.correlationid and event.source.startswith(RESERVED):
-                    self._link(event.tenant, event.correlationid, data.session_id)
+                    self._link((event.tenant, event.subject, data.session_id), event.correlationid)
             case p.SessionCancelled(session_id=session, notice_hours=hours):
                 previous = self.booking(event.tenant, event.subject, session)
                 if previous is None:
@@ -92,7 +93,7 @@ class Bookings:
         for booking, correlations in sessions:
             self._book(tenant, relationship, booking)
             for correlation in correlations:
-                self._link(tenant, correlation, booking.session)
+                self._link((tenant, relationship, booking.session), correlation)
 
     def forget(self, tenant: str, relationship: str) -> None:
         for session in self._sessions_of.get((tenant, relationship), NONE):
@@ -101,7 +102,7 @@ class Bookings:
     def sessions(self, tenant: str, relationship: str) -> tuple[BookedSession, ...]:
         """Return all sessions of a relationship."""
         return tuple(
-            BookedSession(booking, tuple(sorted(self._correlations.get((tenant, session), NONE))))
+            BookedSession(booking, tuple(sorted(self._correlations.get((tenant, relationship, session), NONE))))
             for session in sorted(self._sessions_of.get((tenant, relationship), NONE))
             if (booking := self.booking(tenant, relationship, session))
         )
@@ -120,7 +121,7 @@ class Bookings:
     def is_replaced(self, tenant: str, source: str, meeting: Meeting) -> bool:
         """Whether the session of this meeting moved to another meeting of the tool."""
         own = session_id(source, meeting)
-        correlations = (correlation.split(".") for correlation in self._correlations.get((tenant, own), NONE))
+        correlations = (correlation.split(".") for correlation in self._correlations_of(tenant, own))
         # A copy shares the session without replacing the meeting.
         return any(ids[0] != own and len(ids) == IDS_OF_SINGLE_COPY for ids in correlations)
 
@@ -187,12 +188,25 @@ class Bookings:
             most = max(self._booked, key=lambda one: len(self._booked[one]))
             self._forget((most, *next(iter(self._booked[most]))))
 
-    def _link(self, tenant: str, correlation: str, session: str) -> None:
+    def _correlations_of(self, tenant: str, session: str) -> frozenset[str]:
+        """Those of all relationships for which the session is booked."""
+        return NONE.union(
+            *(
+                self._correlations.get((tenant, relationship, session), NONE)
+                for relationship in self.relationships_of(tenant, session)
+            )
+        )
+
+    def _link(self, key: tuple[str, str, str], correlation: str) -> None:
+        tenant, _, session = key
+        if key[1] not in self.relationships_of(tenant, session):
+            # The booking was evicted at once.
+            return
         own, series, *shared = correlation.split(".")
         for name in {own, *shared} - {session}:
             self._moved[tenant, name] = session
         add(self._series, (tenant, series), session)
-        add(self._correlations, (tenant, session), correlation)
+        self._correlations[key] = self._correlations.get(key, NONE) | {correlation}
 
     def _forget(self, key: tuple[str, str, str]) -> None:
         tenant, relationship, session = key
@@ -200,10 +214,11 @@ class Bookings:
         self._number -= 1
         remove(self._sessions_of, (tenant, relationship), session)
         remove(self._relationships_of, (tenant, session), relationship)
-        if (tenant, session) in self._relationships_of:
-            return
-        for correlation in self._correlations.pop((tenant, session), NONE):
+        # Another relationship may be booked for the same session, and by the same meeting of a tool.
+        left = {name for correlation in self._correlations_of(tenant, session) for name in correlation.split(".")}
+        for correlation in self._correlations.pop(key, NONE):
             own, series, *shared = correlation.split(".")
-            for name in (own, *shared):
+            for name in {own, *shared} - left:
                 self._moved.pop((tenant, name), None)
-            remove(self._series, (tenant, series), session)
+            if series not in left:
+                remove(self._series, (tenant, series), session)
