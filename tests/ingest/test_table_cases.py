@@ -3,13 +3,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from click.testing import CliRunner, Result
-from pydantic import TypeAdapter
+from pydantic import AwareDatetime, TypeAdapter
 
+from schemas.events import OfRelationship
 from services.ingest.__main__ import main
+from services.ingest.domain.cloudevents import TIMES
 from services.runtime.strict_yaml import documents
 from tests.ingest.test_cases import CASES, assert_told, events, statements, told, tried
 from tests.ingest.test_documented_cases import FurtherCase
@@ -64,6 +66,13 @@ def test_what_is_no_time_of_an_event_is_still_refused(time: object, tmp_path: Pa
     result = imported(tmp_path / "events.jsonl", json.dumps({**EVENT, "time": time}))
 
     assert "line 1: invalid: time" in result.output, result.output
+
+
+def test_every_time_that_data_may_have_is_rewritten() -> None:
+    data = [kind.model_fields["data"].annotation for kind in get_args(OfRelationship)]
+    fields = [(field.alias or name, field.annotation) for kind in data for name, field in kind.model_fields.items()]
+
+    assert {name for name, kind in fields if AwareDatetime in {kind, *get_args(kind)}} <= set(TIMES)
 
 
 def test_a_meeting_to_which_somebody_did_not_come_was_not_held(tmp_path: Path) -> None:

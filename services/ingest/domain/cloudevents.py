@@ -155,10 +155,16 @@ def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
 
 # The first is the only one of the envelope; the data of some type has each of them.
 TIMES = ("time", "started_at", "starts_at", "ends_at", "from", "until")
-# A minute with a leap second has second 60, which datetime cannot hold.
-_LEAP_SECOND = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d):60(?:\.\d{1,9})?(?!\d)", re.ASCII)
-# PostgreSQL, for one, leaves out the minutes of an offset if they are zero.
-_HOUR_OFFSET = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?[+-]\d\d", re.ASCII)
+_LEAP_SECOND = re.compile(r"([Tt ]\d\d:\d\d):60([.,]\d{1,9})?(?!\d)", re.ASCII)
+_HOUR_OFFSET = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
+
+
+def standard_time(text: str) -> str:
+    """A date and time in the form that datetime and pydantic read; any other text as it is, or as invalid as before."""
+    # A minute with a leap second has second 60, which datetime cannot hold.
+    time = _LEAP_SECOND.sub(r"\1:59.999999", text)
+    # ISO 8601 and PostgreSQL leave out the minutes of an offset if they are zero.
+    return f"{time}:00" if _HOUR_OFFSET.search(time) else time
 
 
 def _rewritten_times(members: Mapping[str, object], names: tuple[str, ...]) -> dict[str, object]:
@@ -168,9 +174,9 @@ def _rewritten_times(members: Mapping[str, object], names: tuple[str, ...]) -> d
         if name not in members:
             continue
         written = members[name]
-        if isinstance(written, str) and (written[-3:-2] in {"+", "-"} or ":60" in written):
-            time = _LEAP_SECOND.sub(r"\1:59.999999", written, count=1)
-            rewritten[name] = f"{time}:00" if _HOUR_OFFSET.fullmatch(time) else time
+        # RFC 3339 separates fractions by a point alone.
+        if isinstance(written, str) and (written[-3:-2] in {"+", "-"} or ":60" in written) and "," not in written:
+            rewritten[name] = standard_time(written)
     return rewritten
 
 

@@ -23,6 +23,7 @@ from pydantic import (
 from tzlocal.windows_tz import win_tz
 
 from schemas.primitives import LAST_YEAR, from_micros, iana_zone, to_utc
+from services.ingest.domain.cloudevents import standard_time
 from services.ingest.domain.ids import Pseudonym
 from services.ingest.domain.tools.allow_list import (
     ADDRESS,
@@ -90,8 +91,6 @@ FEWEST_MILLISECONDS = 10**11
 
 # pydantic alone would also accept "1e5" as seconds since 1970.
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
-_HOURS_ONLY = re.compile(r"[Tt ]\d\d:\d\d[\d:.,]*[+-]\d\d$", re.ASCII)
-_LEAP = re.compile(r"([Tt ]\d\d:\d\d):60([.,]\d{1,9})?(?!\d)", re.ASCII)
 _DURATION = re.compile(r"P[\dYMWDTHS.,]{1,63}", re.ASCII)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
 
@@ -182,10 +181,7 @@ def _iso_or_epoch(value: object) -> object:
 
 def _iso_text(value: object) -> object:
     if isinstance(value, str) and len(value) <= LONGEST_TIME and _DATE_AND_TIME.match(value):
-        # A minute with a leap second has 61 seconds, which datetime cannot represent.
-        normalised = _LEAP.sub(r"\1:59.999999", value)
-        # ISO 8601 and PostgreSQL omit the minutes of an offset if they are zero.
-        return f"{normalised}:00" if _HOURS_ONLY.search(normalised) else normalised
+        return standard_time(value)
     raise ValueError("must be a date and a time as in 2026-03-01T10:00:00Z")
 
 
