@@ -1,7 +1,7 @@
 """A person in an HR feed: the columns that we read, and the faults in them."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from typing import Annotated, TypeVar
@@ -145,6 +145,11 @@ class Employee:
     def present_synonyms(self, column: str) -> list[tuple[str, object]]:
         """Return all present synonyms of the column."""
         return [self._members[name] for name in self._present[column]]
+
+    def unread_object(self, names: Collection[str]) -> str:
+        """Return the first of these members that is an object with a value in it; "" if there is none."""
+        filled = (name for name, (_, value) in self._members.items() if value not in (None, "", [], {}))
+        return next((outer for name in filled if (outer := name.partition(".")[0]) != name and outer in names), "")
 
     def fault(self, column: str, words: str) -> None:
         """Report a fault at the column's first present synonym."""

@@ -165,9 +165,7 @@ def _unread_day_column(person: Mapping[str, object], settings: HrSettings) -> st
     employee = Employee("", person, settings)
     if settings.status(employee.text("status"), employee.lookup("status")[0]) not in ("exited", "leave"):
         return ""
-    days = {name for column in DAYS for name in settings.names[column]}
-    filled = (name for name, (_, value) in flatten(person).items() if value not in (None, "", [], {}))
-    return next((outer for name in filled if (outer := name.partition(".")[0]) != name and outer in days), "")
+    return employee.unread_object({name for column in DAYS for name in settings.names[column]})
 
 
 def _unwrap_list(value: object, around: int) -> object:
