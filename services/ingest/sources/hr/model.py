@@ -43,6 +43,8 @@ FALSE = frozenset({"false", "f", "no", "n", "0", "0.0", "off", "nein", "falsch",
 # midnights.
 DAY = re.compile(r"(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d.*|[Zz]|[+-]\d\d(:?\d\d)?)?", re.ASCII)
 LONGEST_DAY = 64
+# Limit of a participant in the directory (schemas.directory).
+LONGEST_NAME = 200
 # Without separators, as SAP writes days and ISO 8601 allows; and in milliseconds, as OData 2 does.
 DIGITS = re.compile(r"(?:19|20|99)\d{6}", re.ASCII)
 IN_UTC = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d)?)(?:\.0{1,9})?(?:[Zz]|[+-]00(?::?00)?)", re.ASCII)

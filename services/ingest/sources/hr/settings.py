@@ -191,6 +191,10 @@ class HrSettings(ToolSettings):
         cached = lru_cache(maxsize=64)(present_columns)
         return lambda members: (cached if sum(map(len, members)) <= LONGEST_CACHED else present_columns)(members)
 
+    def is_active(self, column: str, value: object) -> bool:
+        """Whether the value of a status column means that the person is active."""
+        return isinstance(value, str | bool | int) and self.status(str(value), column) == "active"
+
     @cached_property
     def status(self) -> Callable[[str, str], Status | None]:
         """The status that a text means in the column of this name."""
