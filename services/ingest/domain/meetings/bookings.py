@@ -198,8 +198,8 @@ class Bookings:
         )
 
     def _link(self, key: tuple[str, str, str], correlation: str) -> None:
-        tenant, _, session = key
-        if key[1] not in self.relationships_of(tenant, session):
+        tenant, relationship, session = key
+        if relationship not in self.relationships_of(tenant, session):
             # The booking was evicted at once.
             return
         own, series, *shared = correlation.split(".")
