@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha1
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import Subject, is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
+    LATEST,
     Pause,
     Relationship,
     RelationshipHistory,
@@ -73,7 +74,6 @@ def normal(value: str) -> str:
 
 RELATIONSHIP_TYPES = "mentoring.relationship."
 ERASED = "mentoring.relationship.erased.v1"
-LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Roster:
@@ -180,6 +180,16 @@ class Roster:
     def ongoing(self, tenant: str, program: str | None, participant: str, at: datetime) -> tuple[Relationship, ...]:
         """The relationships of a person that are not over at that moment."""
         return _begun(self._open(tenant, program, {participant}, at), at)
+
+    def ongoing_or_later(
+        self, tenant: str, program: str | None, participant: str, at: datetime
+    ) -> Iterator[tuple[Relationship, datetime]]:
+        """As `ongoing`, and as each later start states them, in the order of the starts; each with the time of the next
+        start, which replaces it."""
+        for one in self.all_relationships(tenant, participant):
+            for found, replaced_at in self.history(tenant, one).from_then_on(tenant, one, at):
+                if participant in found.people and not found.is_over(at) and program in {None, found.program}:
+                    yield found, replaced_at
 
     def pairs(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
