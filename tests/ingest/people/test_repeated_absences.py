@@ -68,7 +68,7 @@ TOLD_AGAIN: dict[str, tuple[list[OfRelationship], list[Employed]]] = {
 
 @pytest.mark.parametrize("case", TOLD_AGAIN)
 def test_an_absence_that_is_told_again_gives_the_same_in_any_order(case: str) -> None:
-    """A feed repeats an absence every night; the directory keeps it once. Each case is one that failed in some order."""
+    """A feed repeats an absence every night; the directory keeps it once. Each case failed in some order."""
     starts, nights = TOLD_AGAIN[case]
 
     found = {repr(is_alive(history(order)[0])) for order in _orders(starts, nights)}

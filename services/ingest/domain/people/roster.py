@@ -59,10 +59,25 @@ def remove(sets: Sets, key: tuple[str, ...], one: str) -> None:
         sets.pop(key, None)
 
 
+_WEB_PAGE = re.compile(r"(https?)://([^/?#@\s:]+)(:[0-9]+)?(/(?=[?#]|$))?(.*)", re.IGNORECASE | re.DOTALL)
+_DEFAULT_PORTS = frozenset({("http", ":80"), ("https", ":443")})
+
+
+def normal_page(value: str) -> str:
+    """Writes a web page, or an id on it, as RFC 3986 (6.2) normalises it: scheme and host in lower case, without the
+    scheme's own port and the slash of an empty path. http and https stay different: they may be two systems."""
+    found = _WEB_PAGE.fullmatch(value.strip())
+    if found is None:
+        return value
+    scheme, port = found[1].lower(), found[3] or ""
+    return f"{scheme}://{found[2].lower()}{'' if (scheme, port) in _DEFAULT_PORTS else port}{found[5]}"
+
+
 def normal(value: str) -> str:
     """Normalises an identity for comparison. Addresses ignore case and the encoding of their letters (`bücher.example`
-    is `xn--bcher-kva.example`), UUIDs ignore case, other ids of tools are compared exactly."""
-    value = value.strip()
+    is `xn--bcher-kva.example`), UUIDs ignore case, web pages are as in `normal_page`, other ids of tools are compared
+    exactly."""
+    value = normal_page(value.strip())
     if "@" not in value or value.isascii():
         return value.casefold() if "@" in value or UUID.fullmatch(value) else value
     local, _, domain = unicodedata.normalize("NFC", value.casefold()).rpartition("@")
@@ -232,8 +247,9 @@ class Roster:
         for identity in participant.identities:
             yield participant.tenant, identity.tool, normal(identity.id)
             if self._digest_key and not is_plain(identity.id):
-                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
-                yield participant.tenant, identity.tool, digest
+                pseudonym, written = pseudonym_of(self._digest_key, participant.tenant), identity.id.strip()
+                for one in {written, normal_page(written)}:
+                    yield participant.tenant, identity.tool, pseudonym(one)
 
     def _claiming(self, key: Key) -> frozenset[str]:
         """Participants who have left release their addresses for others."""
