@@ -2,7 +2,7 @@
 relationships."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -155,10 +155,14 @@ class GenericActivity(Statement):
 
 @dataclass(frozen=True)
 class Voided(Statement):
-    """Retracts the statement of this connection with the key `target`; `slot` as in `event.retracted`."""
+    """Retracts the statement of this connection with the key `target`; `slot` as in `event.retracted`. `by` is the
+    author of that statement and `relationship` what it was about, if the tool names them: it may have been ignored."""
 
     target: str
     slot: str = ""
+    # A tool may leave it out of a repeat, which is the same statement.
+    by: Person | None = field(default=None, compare=False)
+    relationship: str = ""
 
 
 @dataclass(frozen=True)

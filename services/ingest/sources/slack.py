@@ -224,7 +224,9 @@ def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None)
     if before and before.user and not conversation.includes(before.user):
         return Ignored("not_of_this_conversation")
     key = _id(event, stamp)
-    return (Voided(f"deleted:{key}", epoch(event.ts), Native(f"message.{event.subtype}", key), target=key),)
+    author = Person(before.user) if before and before.user else None
+    native, relationship = Native(f"message.{event.subtype}", key), conversation.relationship or ""
+    return (Voided(f"deleted:{key}", epoch(event.ts), native, target=key, by=author, relationship=relationship),)
 
 
 def _id(event: MessageEvent, stamp: str) -> str:
