@@ -117,16 +117,20 @@ class Missed(Statement):
 
 @dataclass(frozen=True)
 class Joined(Statement):
-    """A guest or a phone may be unidentified: then the person is empty, but somebody was there."""
+    """A guest or a phone may be unidentified: then the person is empty, but somebody was there. `devices` are the
+    tool's names of the connection, valid in this meeting only: a tool may name the person in the join and not in the
+    leave."""
 
     meeting: Meeting
     person: Person
+    devices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Left(Statement):
     meeting: Meeting
     person: Person
+    devices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

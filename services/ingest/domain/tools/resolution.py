@@ -33,6 +33,13 @@ from services.ingest.domain.ids import (
     visitor_id,
 )
 from services.ingest.domain.meetings.attendance import REJOIN_GRACE
+from services.ingest.domain.meetings.attendance_index import (
+    UNIDENTIFIED,
+    MeetingAttendance,
+    Visit,
+    anonymise,
+    visit_of,
+)
 from services.ingest.domain.meetings.bookings import EARLY_JOIN, Booking
 from services.ingest.domain.people.fan_out import FannedOut, resolve_employment
 from services.ingest.domain.people.relationship_history import Relationship
@@ -52,15 +59,7 @@ from services.ingest.domain.tools.booked_sessions import (
     resolve_move,
 )
 from services.ingest.domain.tools.generic_events import resolve_generic, resolve_retraction
-from services.ingest.domain.tools.projection import (
-    UNIDENTIFIED,
-    EmittedEvent,
-    MeetingAttendance,
-    Projection,
-    Visit,
-    anonymise,
-    visit_of,
-)
+from services.ingest.domain.tools.projection import EmittedEvent, Projection
 from services.ingest.domain.tools.slots import booked_slots, slots_of_people
 from services.ingest.domain.verdict import Ignored, Rejected
 
@@ -80,11 +79,11 @@ def resolve_attendance(activity: Joined | Left, scope: ConnectionScope, projecti
     who = projection.roster.identify(scope.tenant, scope.tool, activity.person)
     if len(who) > 1:
         return reject_ambiguous("person", who)
-    participant = next(iter(who), UNIDENTIFIED)
-    meeting, new = _Meeting(activity, scope, projection), visit_of(activity, participant)
+    meeting, new = _Meeting(activity, scope, projection), visit_of(activity, next(iter(who), UNIDENTIFIED))
+    participant = new.participant or meeting.attendance.participant_on(new.devices)
     before, after = meeting.attendance.without(new), meeting.attendance.with_visit(new)
     found = meeting.relationships(after)
-    if not who:
+    if participant == UNIDENTIFIED:
         events = tuple(event for one in found for event in meeting.events(one, before, after))
         return events or (UNIDENTIFIED_GUEST if activity.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people | meeting.other_attendee(one, after)]

@@ -62,6 +62,10 @@ class _Participant(VendorModel):
         return Person(self.participant_user_id or self.id or self.registrant_id, self.email.strip())
 
     @property
+    def devices(self) -> frozenset[str]:
+        return frozenset({self.participant_uuid, self.user_id} - {""})
+
+    @property
     def device(self) -> str:
         """Identifies one connection of one device."""
         return self.participant_uuid or self.user_id or self.person.id or self.person.address.lower()
@@ -136,12 +140,14 @@ def waiting(event: RunEvent[_WaitingRun]) -> Translation:
 
 def joined(event: RunEvent[_ParticipantRun]) -> Translation:
     who = event.payload.object.participant
-    return event.activity(partial(Joined, person=who.person), "joined", who.device, who.join_time or who.date_time)
+    factory = partial(Joined, person=who.person, devices=who.devices)
+    return event.activity(factory, "joined", who.device, who.join_time or who.date_time)
 
 
 def left(event: RunEvent[_ParticipantRun]) -> Translation:
     who = event.payload.object.participant
-    return event.activity(partial(Left, person=who.person), "left", who.device, who.leave_time or who.date_time)
+    factory = partial(Left, person=who.person, devices=who.devices)
+    return event.activity(factory, "left", who.device, who.leave_time or who.date_time)
 
 
 def ended(event: RunEvent[_MeetingRun]) -> Translation:
