@@ -161,6 +161,8 @@ WAITING = EventTranslator(WaitingEvent, waiting)
 """People who wait, are admitted or are called by phone or room system also join; if that event is lost, this one still
 shows that somebody was there. People in a breakout room have joined before."""
 
+CONVERTED = "meeting.converted_to_webinar"
+
 EVENTS = WebhookEvents(
     "event",
     {
@@ -178,8 +180,9 @@ EVENTS = WebhookEvents(
         "meeting.participant_room_system_callout_accepted": WAITING,
         "meeting.ended": EventTranslator(EndEvent, ended),
     },
-    # meeting.started is not used either: the host who started it joins too.
-    lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
+    # meeting.started is not used either: the host who started it joins too. A meeting that became a webinar is neither
+    # cancelled nor missed: its people may still meet there, and who joins a webinar is not read.
+    lambda event: Ignored("webinar" if event.startswith("webinar.") or event == CONVERTED else "event_not_used"),
 )
 
 HEADERS = Headers("x-zm-signature", "x-zm-request-timestamp")
