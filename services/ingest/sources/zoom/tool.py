@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import WrapValidator, model_validator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person, Translation
@@ -36,10 +36,14 @@ from services.ingest.sources.vendor_model import (
     Word,
     blank_if_invalid,
     native_id_or_digest,
+    none_if_invalid,
     read,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMeeting, created, deleted, updated
+
+# One that cannot be read does not make the participant unknown.
+DeviceId = Annotated[MaybeIdent | None, WrapValidator(none_if_invalid)]
 
 
 class _Participant(VendorModel):
@@ -49,8 +53,8 @@ class _Participant(VendorModel):
 
     id: MaybePersonId = ""
     participant_user_id: MaybePersonId = ""
-    user_id: MaybeIdent = ""
-    participant_uuid: MaybeIdent = ""
+    user_id: DeviceId = None
+    participant_uuid: DeviceId = None
     registrant_id: MaybePersonId = ""
     email: MaybeAddress = ""
     join_time: AnyMaybeTime = None
@@ -63,7 +67,7 @@ class _Participant(VendorModel):
 
     @property
     def devices(self) -> frozenset[str]:
-        return frozenset({self.participant_uuid, self.user_id} - {""})
+        return frozenset(filter(None, (self.participant_uuid, self.user_id)))
 
     @property
     def device(self) -> str:
