@@ -71,6 +71,9 @@ class Guest(VendorModel):
     email: MaybeAddress = ""
 
 
+Guests = tuple[Annotated[Guest, blank_if_invalid(Guest)], ...]
+
+
 class ScheduledEvent(VendorModel):
     """Only a booking requires times."""
 
@@ -78,7 +81,7 @@ class ScheduledEvent(VendorModel):
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
     event_memberships: tuple[Annotated[Membership, blank_if_invalid(Membership)], ...] | None = None
-    event_guests: tuple[Annotated[Guest, blank_if_invalid(Guest)], ...] | None = None
+    event_guests: Annotated[Guests | None, WrapValidator(none_if_invalid)] = None
 
 
 class Marked(VendorModel):
@@ -95,7 +98,7 @@ class CalendlyInvitee(VendorModel):
     status: MaybeWord = ""
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
-    scheduled_event: ScheduledEvent | None = None
+    scheduled_event: Annotated[ScheduledEvent | None, WrapValidator(none_if_invalid)] = None
     cancellation: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
     no_show: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
 
@@ -172,7 +175,7 @@ def _created(event: InviteeEvent[BookedInvitee]) -> Translation:
     invitee, scheduled = event.payload, event.payload.scheduled_event
     if scheduled is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if {invitee.status, scheduled.status} & CANCELED:
+    if {invitee.status.casefold(), scheduled.status.casefold()} & CANCELED:
         # Calendly built the payload after the invitee, or the host for all, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(
