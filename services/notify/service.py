@@ -51,7 +51,7 @@ def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event)
         if not await_broker(settings, health, stop):
             return
         metrics = Metrics(health.metrics)
-        leadership = stack.enter_context(Leadership(settings, topics))
+        leadership = stack.enter_context(Leadership(settings, topics, health.loops))
         while leadership.wait(stop, health):
             try:
                 _lead(settings, topics, InstanceContext(leadership, health, metrics), stop)
@@ -74,6 +74,8 @@ class InstanceContext:
 
 
 def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceContext, stop: threading.Event) -> None:
+    loops = instance.health.loops
+    instance.health.report("starting", "reads decisions and deliveries")
     with ExitStack() as stack:
         producer = Producer(settings, topics.identity)
         stack.callback(producer.close, 1)
@@ -86,7 +88,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
         # 2. Load all earlier decisions, deliveries and names before anything is decided or sent.
         metrics, name_book, requests = instance.metrics, NameBook(), DeliveryRequests()
         records = PeopleRecords(name_book, topics, metrics)
-        delivery_requests, people_follower = Follower(requests.apply), Follower(records.apply)
+        delivery_requests, people_follower = Follower(requests.apply, loops), Follower(records.apply, loops)
         stack.enter_context(delivery_requests.following(settings, [topics.deliveries], since="now"))
         stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
         rules = RuleBook(settings.clock)
@@ -122,7 +124,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             settings.unsubscribe_links(),
         )
         environment = Environment(now, random.SystemRandom().random, directory, context.deliverable_from)
-        dispatch = Dispatch(SenderPool(now), Renderer(name_book, settings.notify_link), ledger, environment)
+        dispatch = Dispatch(SenderPool(now, loops), Renderer(name_book, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
         score_processor = ScoreProcessor(restored.partition_alerts_by_number, shared, rules, context, metrics)
         score_processor.remember(recent)
@@ -150,7 +152,8 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             report=Report(instance.health, metrics),
         )
         freeze_heap()
-        flow.run(stop, restored.open)
+        with loops.loop("rounds"):
+            flow.run(stop, restored.open)
 
 
 def now() -> Instant:

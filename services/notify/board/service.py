@@ -40,6 +40,7 @@ from services.runtime.health import Health, serve_health
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.server import ServerEndpoint, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
+from services.runtime.progress import LoopWatch
 from services.runtime.settings import Settings
 
 STATIC: Mapping[str, str] = {
@@ -151,7 +152,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         stack.callback(listener.close)
         # 1. Load everything that pages show before the first one is served.
         state, people, rules = BoardState(topics), NameBook(), RuleBook(settings.clock)
-        followers = _start_followers(stack, settings, topics, (state, people, rules))
+        followers = _start_followers(stack, settings, topics, (state, people, rules), health.loops)
         freeze_heap()
         command_sender = CommandSender(lambda: open_producer(settings), topics, state, now)
         stack.callback(command_sender.close)
@@ -182,7 +183,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         guard = ConnectionGuard(LIMITS, connections_cut)
         open_connections = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
         open_connections.set_function(lambda: guard.number)
-        door = ServerEndpoint(listener, guard, IDLE_SECONDS)
+        door = ServerEndpoint(listener, guard, IDLE_SECONDS, loops=health.loops)
         server = threading.Thread(target=run_server, args=(create_app(board), door, stopping), name="board")
         server.start()
         stack.callback(server.join)
@@ -204,7 +205,11 @@ def open_producer(settings: Settings) -> Producer:
 
 
 def _start_followers(
-    stack: ExitStack, settings: NotifySettings, topics: NotifyTopics, projections: tuple[BoardState, NameBook, RuleBook]
+    stack: ExitStack,
+    settings: NotifySettings,
+    topics: NotifyTopics,
+    projections: tuple[BoardState, NameBook, RuleBook],
+    loops: LoopWatch,
 ) -> list[Follower]:
     """Start the followers, people first: erased people are erased before anything about them is shown."""
     state, people, rules = projections
@@ -216,8 +221,8 @@ def _start_followers(
         records.apply(record)
         state.forget(records.drain_erased())
 
-    people_follower, rules_follower = Follower(apply_people), Follower(inputs.apply)
-    state_follower, events_follower = Follower(state.apply), Follower(state.apply)
+    people_follower, rules_follower = Follower(apply_people, loops), Follower(inputs.apply, loops)
+    state_follower, events_follower = Follower(state.apply, loops), Follower(state.apply, loops)
     stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
     stack.enter_context(rules_follower.following(settings, [topics.rules]))
     state_topics = [

@@ -10,6 +10,7 @@ from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Reader
+from services.runtime.progress import LoopWatch
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.2
@@ -25,8 +26,8 @@ class Leadership:
     """A context manager. Its own thread keeps the membership, however long a round takes: a leader that decides or
     restores for a while is not dead. Where that is mistaken, the transactional id of the successor fences it."""
 
-    def __init__(self, settings: Settings, topics: NotifyTopics) -> None:
-        self._settings, self._topics = settings, topics
+    def __init__(self, settings: Settings, topics: NotifyTopics, loops: LoopWatch) -> None:
+        self._settings, self._topics, self._loops = settings, topics, loops
         self._leads, self._ends = threading.Event(), threading.Event()
         self._failure: Exception | None = None
         self._thread = threading.Thread(target=self._keep_membership, name="leadership", daemon=True)
@@ -73,12 +74,14 @@ class Leadership:
             return
         try:
             reader.subscribe([self._topics.leader])
-            while not self._ends.is_set():
-                reader.poll(POLL_SECONDS)
-                if reader.assignment():
-                    self._leads.set()
-                else:
-                    self._leads.clear()
+            with self._loops.loop("leadership") as note_turn:
+                while not self._ends.is_set():
+                    reader.poll(POLL_SECONDS)
+                    note_turn()
+                    if reader.assignment():
+                        self._leads.set()
+                    else:
+                        self._leads.clear()
         except Exception as failure:  # noqa: BLE001 (raised on the thread that asks)
             self._failure = failure
         finally:

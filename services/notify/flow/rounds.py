@@ -30,6 +30,7 @@ from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.progress import note_progress
 from services.runtime.settings import Settings
 
 MAX_RECORDS = 1_000
@@ -168,6 +169,7 @@ class Flow:
         left_over = self.hold.restore_held(unfinished)
         try:
             while not stop.is_set():
+                note_progress()
                 self.leadership.check()
                 self._round(left_over)
                 left_over = []
