@@ -147,7 +147,8 @@ class Delivery(Message):
     `people`; it is stored on `mentoring.deliveries` only. `repeat`: the message states that it may be a duplicate.
     `fallback_of`: the delivery that it replaces. `person`: the recipient if the destination is whoever looks after a
     programme. `group`: what it is folded into: the digest of the day, the batch of a programme and class, a storm, late
-    findings, or a handover."""
+    findings, or a handover. `address`: a digest of the one address of the list that it still goes to, after the server
+    has put that one off and taken the message for the others."""
 
     delivery_id: Hash
     dedup_key: DedupKey
@@ -172,6 +173,7 @@ class Delivery(Message):
     fallback_of: Hash | None = None
     person: Id | None = None
     group: GroupKind | None = None
+    address: Hash | None = None
     tenant: Id
     program: Id
     relationship: Id

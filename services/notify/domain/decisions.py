@@ -119,7 +119,7 @@ def alert_handled(
 
 
 def delivery_changed(delivery: Delivery) -> DeliveryChanged:
-    """Return the audit event of a delivery: without names and persons."""
+    """Return the audit event of a delivery: without names, persons and digests of addresses, which can be guessed."""
     return DeliveryChanged(
         source=SOURCE,
         id=f"{delivery.delivery_id}-{delivery.state}-{delivery.attempt}",
@@ -128,7 +128,7 @@ def delivery_changed(delivery: Delivery) -> DeliveryChanged:
         recordedtime=delivery.changed_at,
         tenant=delivery.tenant,
         causationid=transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition),
-        data=delivery.model_copy(update={"body": None, "people": (), "person": None}),
+        data=delivery.model_copy(update={"body": None, "people": (), "person": None, "address": None}),
         subject=delivery.relationship,
         program=delivery.program,
         partitionkey=partition_key(delivery.tenant, delivery.relationship),
