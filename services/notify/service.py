@@ -55,13 +55,21 @@ def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event)
         while leadership.wait(stop, health):
             try:
                 _lead(settings, topics, InstanceContext(leadership, health, metrics), stop)
-            except LeadershipLostError as lost:
-                log.get(__name__).warning("leadership_lost", reason=str(lost))
-            except KafkaError as failure:
-                if not is_fenced(failure):
+            except Exception as failure:
+                # Whatever ends a term, it is over: say so before anything else, for nothing may come after.
+                log.get(__name__).warning("leadership_lost", reason=_reason_of(failure))
+                if not isinstance(failure, LeadershipLostError) and not (
+                    isinstance(failure, KafkaError) and is_fenced(failure)
+                ):
                     raise
-                log.get(__name__).warning("leadership_lost", reason=f"{type(failure).__name__}: {failure}")
         health.report("stopping")
+
+
+def _reason_of(failure: Exception) -> str:
+    """Texts of unexpected errors may quote names: only those of Kafka and of the leadership are shown."""
+    if isinstance(failure, LeadershipLostError):
+        return str(failure)
+    return f"{type(failure).__name__}: {failure}" if isinstance(failure, KafkaError) else type(failure).__name__
 
 
 @dataclass(frozen=True)
