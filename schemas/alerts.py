@@ -58,6 +58,10 @@ class StageDecision(Message):
     why: Sentence
 
 
+MAX_ACT_INPUTS = 1_025
+"""The command, and as many partitions as the scores may have."""
+
+
 class InputOffset(Message):
     """A record on which a decision rests."""
 
@@ -113,7 +117,8 @@ class Handling(Message):
 
 class AlertAct(Message):
     """An action of a person on an alert and the resulting handling, or why it was refused. `verdict` is the vote on the
-    alert, `closing` how it ended."""
+    alert, `closing` how it ended. `inputs`: the record of the command, and the last score before it: of the partition
+    of the relationship, or of each partition where the alert is of a programme or a source."""
 
     alert_key: Hash
     dedup_key: DedupKey
@@ -126,6 +131,7 @@ class AlertAct(Message):
     verdict: Literal["useful", "not_useful"] | None = None
     closing: Annotated[str, Field(max_length=32)] | None = None
     refused: Sentence | None = None
+    inputs: Annotated[tuple[InputOffset, ...], Field(max_length=MAX_ACT_INPUTS)] = ()
 
 
 class DeliveryItem(Message):

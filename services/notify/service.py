@@ -107,6 +107,8 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             inputs.apply(record)
         for alerts in restored.partition_alerts_by_number.values():
             alerts.restore_silent(shared.silent())
+        for number, committed in reader.committed_scores(topics.scores).items():
+            restored.partition_alerts_by_number[number].applied = committed
         log.get(__name__).info("restored", partitions=len(reader.numbers), unfinished_deliveries=len(restored.open))
         metrics.unreadable.inc(restored.unreadable)
         # 3. Build the processors and run.

@@ -85,9 +85,14 @@ def plan_deliveries(event: AlertChanged, destinations: Sequence[Destination]) ->
 
 
 def alert_handled(
-    watch: Watch | SubjectWatch, command: AlertCommand, result: Handling | str, decided_at: Instant
+    watch: Watch | SubjectWatch,
+    command: AlertCommand,
+    result: Handling | str,
+    decided_at: Instant,
+    inputs: tuple[InputOffset, ...] = (),
 ) -> AlertHandled:
-    """Return the audit event of an act: the handling after it, or why it was refused."""
+    """Return the audit event of an act: the handling after it, or why it was refused. `inputs`: its record, and the
+    scores before it."""
     assert command.alert is not None, "it is an act on an alert"
     subject, alert, act = watch.subject, command.alert, command.act
     before = watch.handling.get(alert.rule, UNTOUCHED)
@@ -111,6 +116,7 @@ def alert_handled(
             verdict=("useful" if act.useful else "not_useful") if act.kind == "vote" else None,
             closing=act.reason if act.kind == "vote" else None,
             refused=result if isinstance(result, str) else None,
+            inputs=inputs,
         ),
         subject=subject.id,
         program=subject.program,
