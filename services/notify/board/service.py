@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.notify.board.access import BoardGate, BoardSessions, Gatekeeper
 from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
@@ -97,7 +98,20 @@ def create_app(board: Board) -> FastAPI:
 
     app.add_exception_handler(HTTPException, error_page)
     app.add_middleware(Gatekeeper, gate=board.gate)
+    app.add_middleware(HeadAsGet)
     return app
+
+
+class HeadAsGet:
+    """HEAD is a GET of which the server leaves the body out: link checkers and monitors ask so. The stream, which never
+    ends, is not among what they get."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] != "/stream"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 def _add_files(app: FastAPI) -> None:
