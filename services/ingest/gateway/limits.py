@@ -68,7 +68,9 @@ class RateLimiter:
         bucket.level = max(bucket.level - amount, -most_owed)
 
     def _bucket(self, sender: str, now: float) -> TokenBucket:
-        bucket = self._buckets.setdefault(sender, TokenBucket.full(self._per_second, now))
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            bucket = self._buckets[sender] = TokenBucket.full(self._per_second, now)
         self._buckets.move_to_end(sender)
         while len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
