@@ -11,7 +11,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
 from services.ingest.domain.tools.allow_list import Leaf, matching
 from services.ingest.domain.verdict import Ignored, rejected
-from services.ingest.sources.tool import Received, Tool, Unverified, Verification, is_fresh, verify_body
+from services.ingest.sources.tool import LONGEST_AGE, Received, Tool, Unverified, Verification, signed_at, verify_body
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     Address,
@@ -27,7 +27,6 @@ from services.ingest.sources.vendor_model import (
     blank_if_invalid,
     native_id_or_digest,
     none_if_invalid,
-    signed_at,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
@@ -163,7 +162,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     moment = signed_at(stamps[0]) if len(stamps) == 1 else None
     if moment is None or not signatures:
         return Unverified(f"{HEADER} with one t and at least one v1 is required")
-    if not is_fresh(moment, now):
+    if abs(now - moment) > LONGEST_AGE:
         return Unverified("t is more than 5 minutes away from now")
     return verify_body(received, secret, f"{stamps[0]}.", signatures, "no v1 fits the body")
 

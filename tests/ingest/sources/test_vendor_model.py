@@ -6,6 +6,7 @@ import pytest
 from pydantic import AwareDatetime, BeforeValidator
 
 from services.ingest.domain.verdict import Problem, Rejected
+from services.ingest.sources.tool import signed_at
 from services.ingest.sources.vendor_model import (
     EpochMilliseconds,
     Ident,
@@ -18,7 +19,6 @@ from services.ingest.sources.vendor_model import (
     epoch,
     in_zone,
     read,
-    signed_at,
     within,
 )
 
