@@ -125,9 +125,11 @@ def test_a_board_of_which_no_loop_turns(
     local_kafka: LocalKafka, polls: HangingPolls, receiver: Receiver, tmp_path: Path
 ) -> None:
     """Its pages would show what was true, under the time of now."""
-    ports = {"notify_board_port": free_port(set()), "notify_board_health_port": free_port(set())}
+    port, health_port = free_port(set()), free_port(set())
     with notify_on(local_kafka, receiver, tmp_path) as notify:
-        settings = NotifySettings(kafka=local_kafka.bootstrap, **ports)
+        settings = NotifySettings(
+            kafka=local_kafka.bootstrap, notify_board_port=port, notify_board_health_port=health_port
+        )
 
         with running(lambda stop: serve_board(settings, notify.names, stop)):
             names_the_loops_that_hang(settings.notify_board_health_port, polls, f"follower of {notify.names.alerts}")
