@@ -265,7 +265,8 @@ def test_the_longest_names_stay_on_the_page_and_leave_room_for_the_next_row(
             wide += [path] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
 
     assert wide == []
-    assert name and button
+    assert name is not None
+    assert button is not None
     assert name["height"] < 100, "three lines at most"
     assert button["height"] < 48, "its word stands on one line"
 
