@@ -134,7 +134,8 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             settings.unsubscribe_links(),
         )
         environment = Environment(now, random.SystemRandom().random, directory, context.deliverable_from)
-        dispatch = Dispatch(SenderPool(now, loops), Renderer(name_book, settings.notify_link), ledger, environment)
+        renderer = Renderer(name_book, settings.notify_link, settings.notify_board_url)
+        dispatch = Dispatch(SenderPool(now, loops), renderer, ledger, environment)
         dispatch.configure(config.destinations)
         score_processor = ScoreProcessor(restored.partition_alerts_by_number, shared, rules, context, metrics)
         score_processor.remember(recent)

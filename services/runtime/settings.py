@@ -4,8 +4,17 @@ import difflib
 import os
 from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
+from urllib.parse import urlsplit
 
-from pydantic import Field, FilePath, SecretStr, ValidationError, model_validator
+from pydantic import (
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "RAPPORT_"
@@ -17,6 +26,17 @@ STACK_NAMES = ("RAPPORT_DATA",)
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
+def _is_looked_at(value: object, look: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return look(value)
+    except OSError as failure:
+        # The contents of the file, mostly, where its path belongs: a traceback would print them.
+        raise ValueError(f"names no file that can be looked at: {failure.strerror}") from failure
+
+
+ExistingFile = Annotated[FilePath, WrapValidator(_is_looked_at)]
+
+
 class Settings(BaseSettings):
     """Settings shared by all services. Port 0 disables a listener."""
 
@@ -24,9 +44,13 @@ class Settings(BaseSettings):
 
     kafka: str = Field("127.0.0.1:9092", description="bootstrap servers, host:port[,host:port]")
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_ssl_cafile: FilePath | None = Field(None, description="whom to trust; the system's authorities if left out")
-    kafka_ssl_certfile: FilePath | None = None
-    kafka_ssl_keyfile: FilePath | None = Field(None, description="may be left out where certfile holds the key, too")
+    kafka_ssl_cafile: ExistingFile | None = Field(
+        None, description="whom to trust; the system's authorities if left out"
+    )
+    kafka_ssl_certfile: ExistingFile | None = None
+    kafka_ssl_keyfile: ExistingFile | None = Field(
+        None, description="may be left out where certfile holds the key, too"
+    )
     kafka_ssl_keyfile_password: SecretStr | None = None
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
     kafka_sasl_username: str | None = None
@@ -34,7 +58,7 @@ class Settings(BaseSettings):
     clickhouse: str = Field("http://127.0.0.1:8123", description="http(s)://host:port")
     clickhouse_user: str = "default"
     clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_ssl_cafile: FilePath | None = Field(
+    clickhouse_ssl_cafile: ExistingFile | None = Field(
         None, description="as of Kafka; for https with an authority of yours"
     )
     clock: Literal["wall", "log"] = Field("wall", description="log: all services live in the log's own time")
@@ -78,6 +102,7 @@ def load(model: type[AnySettings], service: str, environ: Mapping[str, str] = os
             variable = _variable(str(error["loc"][0])) if error["loc"] else "settings"
             problems.append(f"{variable}: {error['msg']}")
         raise SettingsError("\n".join(problems)) from invalid
+    problems += _address_faults(settings)
     if problems:
         raise SettingsError("\n".join(problems))
     return settings
@@ -99,6 +124,27 @@ def _unknown_names(model: type[Settings], service: str, environ: Mapping[str, st
     close = {name: "".join(difflib.get_close_matches(name, known, n=1)) for name in sorted(unknown)}
     hints = {name: f", did you mean {like}?" if like else "" for name, like in close.items()}
     return [f"{name}: there is no such setting{hint}" for name, hint in hints.items()]
+
+
+def _address_faults(settings: Settings) -> list[str]:
+    """What is no address at all is refused at once: a service waits for one that does not answer, for ever."""
+    found = []
+    if not all("/" not in server and _is_address(f"//{server.strip()}") for server in settings.kafka.split(",")):
+        found.append(f"{_variable('kafka')}: must be host:port[,host:port]")
+    scheme, _, rest = settings.clickhouse.partition("://")
+    if scheme not in {"http", "https"} or not _is_address(f"//{rest}"):
+        found.append(f"{_variable('clickhouse')}: must be http(s)://host:port")
+    return found
+
+
+def _is_address(url: str) -> bool:
+    if any(sign.isspace() for sign in url):
+        return False
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _variable(field: str) -> str:

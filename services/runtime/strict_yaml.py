@@ -1,5 +1,6 @@
 """YAML or JSON files that people write: timestamps stay text, which schemas parse, and duplicate keys are refused."""
 
+import re
 from pathlib import Path
 
 import yaml
@@ -40,4 +41,18 @@ def _as_text(loader: _Loader, node: yaml.ScalarNode) -> object:
     return loader.construct_scalar(node)
 
 
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+
+
+def _as_int(loader: _Loader, node: yaml.ScalarNode) -> object:
+    """YAML 1.1 reads 10:30 as 630 and 010 as 8: whoever writes these means neither."""
+    return loader.construct_yaml_int(node) if _DECIMAL.fullmatch(node.value) else _as_text(loader, node)
+
+
+def _as_float(loader: _Loader, node: yaml.ScalarNode) -> object:
+    return _as_text(loader, node) if ":" in node.value else loader.construct_yaml_float(node)
+
+
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _as_text)
+_Loader.add_constructor("tag:yaml.org,2002:int", _as_int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _as_float)

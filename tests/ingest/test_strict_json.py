@@ -41,6 +41,23 @@ def test_invalid_json_is_reported_with_a_reason(raw: bytes, words: str) -> None:
     assert fault(raw) == words
 
 
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        (b'{"a": NaN}', "NaN is no JSON number"),
+        (b'{"a": {"b": 1, "b": 2}}', "the name 'b' appears twice in one object"),
+        (b'{"a": 1e999}', "1e999 is too large a number"),
+    ],
+)
+def test_of_a_batch_the_item_at_fault_is_named_as_answers_number_it(broken: bytes, words: str) -> None:
+    whole = b'{"a": ["],", "\\u00fc", {}]}'
+
+    assert fault(b" [" + b" , ".join([whole] * 17 + [broken, whole]) + b"]") == (
+        f"is not valid JSON: {words}, in the item with index 17"
+    )
+    assert fault(b"[" + broken + b"]").endswith(", in the item with index 0")
+
+
 def test_a_number_of_thousands_of_digits_is_refused() -> None:
     assert "Exceeds the limit" in fault(b"[" + b"9" * 5_000 + b"]")
 

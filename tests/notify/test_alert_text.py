@@ -15,6 +15,7 @@ from services.notify.domain.wording import HEALTH_WORDS, RISK_WORDS, chance_poin
 from services.notify.rendering.alert_text import alert_text
 from services.notify.rendering.machines import webhook_body
 from services.notify.rendering.phrases import ACTS, next_act
+from services.notify.rendering.renderer import Renderer
 from tests.notify.building import Pair, apply_event, clock, day, hour, new_alerts
 from tests.notify.naming import participant, programme
 from tests.notify.sending import LINK, episode, rendered
@@ -163,6 +164,25 @@ def test_several_alerts_are_one_list_the_most_urgent_first_each_with_all_that_so
         "… and 5 more\n"
     )
     assert rendered(digest, people()).people == ("p-3", "p-1", "p-2")
+
+
+def test_what_a_list_only_counts_is_on_the_board_to_which_it_links() -> None:
+    board = "https://board.acme.example"
+    first, worse, _ = episode("smtp", "team")
+    items = (DeliveryItem(program="spruce", relationship="9TB", alert=worse.alert),)
+    digest = first.model_copy(update={"items": items, "more": 9_990})
+    renderer = Renderer(people(), LINK, board)
+
+    mail = json.loads(renderer.render(digest).body or "")
+    alone = json.loads(renderer.render(first).body or "")
+    chats = [renderer.render(digest.model_copy(update={"channel": one})).body or "" for one in ("slack", "teams")]
+
+    assert f"the most urgent first\n\n{board}\n\n- P2 Worse" in mail["text"]
+    assert mail["text"].endswith(f"… and 9990 more: {board}\n")
+    assert f"<a href='{board}'>… and 9990 more</a>" in mail["html"]
+    assert f"<{board}|Open>" in chats[0]
+    assert f'"url": "{board}"' in chats[1]
+    assert board not in alone["text"]
 
 
 def test_a_rule_that_has_no_words_of_its_own_is_called_by_its_name() -> None:

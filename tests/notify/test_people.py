@@ -67,6 +67,36 @@ def test_a_name_from_right_to_left_turns_nothing_around_it() -> None:
     assert len(truncate(naming.pair or "", 6)) == 6
 
 
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("\u202eAna Ruiz", "Ana Ruiz"),
+        ("Ana \u2067Ruiz", "Ana Ruiz"),
+        ("A\x00na\x1b Ruiz\x7f", "Ana Ruiz"),
+        ("Ana\r\nBcc: x@acme.example", "Ana Bcc: x@acme.example"),
+        # Joiners and marks belong to the spelling of names and to pictures.
+        ("\u0645\u06cc\u200c\u0646\u0627", "\u2068\u0645\u06cc\u200c\u0646\u0627\u2069"),
+    ],
+)
+def test_signs_of_a_name_that_nobody_sees_turn_and_hide_nothing(written: str, shown: str) -> None:
+    found = named()
+    found.people.upsert(participant("p-1041", written))
+
+    assert found.people.naming("acme", "spruce", "rel-4F2").pair == f"{shown} & Ben Ode"
+
+
+def test_a_name_of_nothing_that_is_seen_is_no_name() -> None:
+    found = named()
+    found.people.upsert(participant("p-1041", "\u202e\u2066"))
+    found.people.upsert(participant("p-3", " "))
+
+    naming = found.people.naming("acme", "spruce", "rel-4F2")
+
+    assert naming.pair == "Ben Ode"
+    assert naming.owner == "p-3 (coordinator)"
+    assert found.people.name("acme", "p-1041") is None
+
+
 def test_the_same_ids_of_another_tenant_are_other_people() -> None:
     assert named().people.naming("other", "spruce", "rel-4F2").people == ()
 

@@ -54,6 +54,47 @@ def test_the_names_of_other_services_are_left_alone_but_own_unknown_ones_are_not
         load(WarehouseLike, "warehouse")
 
 
+@pytest.mark.parametrize(
+    "name", ["KAFKA_SSL_CAFILE", "KAFKA_SSL_CERTFILE", "KAFKA_SSL_KEYFILE", "CLICKHOUSE_SSL_CAFILE"]
+)
+def test_a_key_where_the_path_of_its_file_belongs_is_named_and_not_printed(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"RAPPORT_{name}", "-----BEGIN PRIVATE KEY-----\n" + "QUFB" * 500)
+
+    with pytest.raises(SettingsError) as refused:
+        load(WarehouseLike, "warehouse")
+
+    assert str(refused.value) == f"RAPPORT_{name}: Value error, names no file that can be looked at: File name too long"
+
+
+@pytest.mark.parametrize(
+    "servers", ["", "  ", "http://broker:9092", "broker:port", "broker:99999", "broker:0", "a:1,,b:1", ":9092", "a b:1"]
+)
+def test_bootstrap_servers_that_are_none_are_refused(servers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPPORT_KAFKA", servers)
+
+    with pytest.raises(SettingsError, match=r"RAPPORT_KAFKA: must be host:port\[,host:port\]"):
+        load(WarehouseLike, "warehouse")
+
+
+@pytest.mark.parametrize("servers", ["broker:9092", "broker", "a:1, b:2", "[::1]:9092"])
+def test_bootstrap_servers_are_accepted_as_clients_of_kafka_write_them(
+    servers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAPPORT_KAFKA", servers)
+
+    assert load(WarehouseLike, "warehouse").kafka == servers
+
+
+@pytest.mark.parametrize("url", ["", "nan", "clickhouse:8123", "ftp://x", "http://", "http://a b", "http://x:99999"])
+def test_an_address_of_clickhouse_that_is_none_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAPPORT_CLICKHOUSE", url)
+
+    with pytest.raises(SettingsError, match=r"RAPPORT_CLICKHOUSE: must be http\(s\)://host:port"):
+        load(WarehouseLike, "warehouse")
+
+
 def test_all_problems_are_reported_at_once_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAPPORT_WAREHOUSE_ROWS", "none")
     monkeypatch.setenv("RAPPORT_CLOCK", "sundial")

@@ -27,7 +27,7 @@ class Parsed:
 
 
 def read_json(raw: bytes) -> Parsed | Rejected:
-    """One JSON value, or Rejected("malformed") with the position of the fault. Takes time linear in the length."""
+    """One JSON value, or Rejected("malformed") with the place of the fault. Takes time linear in the length."""
     if is_too_dense(raw):
         return _malformed(
             f"holds more than one value for {BYTES_PER_VALUE} bytes: this is no text that describes anything"
@@ -35,17 +35,20 @@ def read_json(raw: bytes) -> Parsed | Rejected:
     try:
         # RFC 8259 8.1: a byte order mark must not be written, and a reader may ignore it.
         text = raw.decode("utf-8-sig")
-        value = json.loads(text, object_pairs_hook=_unique_names, parse_constant=_no_number, parse_float=_finite_number)
-        if "\\u" in text:
-            _check_surrogates(value)
+        value = _DECODER.decode(text)
+        if "\\u" in text and _has_half(value):
+            return _malformed("is not valid JSON: it holds half a character (a lone surrogate)")
     except UnicodeDecodeError as broken:
         return _malformed(f"is not UTF-8: {broken.reason} at byte {broken.start}")
     except RecursionError:
         return _malformed("is nested too deeply")
     except _QuotingError as broken:
-        return rejected("malformed", "", f"is not valid JSON: {broken}", f"is not valid JSON: {broken.stored}")
+        where = _item_at_fault(text)
+        said, stored = (f"is not valid JSON: {words}{where}" for words in (broken, broken.stored))
+        return rejected("malformed", "", said, stored)
     except ValueError as broken:
-        return _malformed(f"is not valid JSON: {str(broken).partition(';')[0]}")
+        where = "" if isinstance(broken, json.JSONDecodeError) else _item_at_fault(text)
+        return _malformed(f"is not valid JSON: {str(broken).partition(';')[0]}{where}")
     return Parsed(value)
 
 
@@ -91,11 +94,36 @@ def _finite_number(text: str) -> float:
     return number
 
 
-def _check_surrogates(value: object) -> None:
+def _has_half(value: object) -> bool:
     try:
         json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError as half:
-        raise ValueError("it holds half a character (a lone surrogate)") from half
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique_names, parse_constant=_no_number, parse_float=_finite_number)
+_NO_ITEM = re.compile(r"[ \t\r\n,]*")
+_IN_ITEM = ", in the item with index {}"
+# A denser text is no batch of events: its end is not searched, which takes several times as long as parsing.
+BYTES_PER_ITEM = 16
+
+
+def _item_at_fault(text: str) -> str:
+    """Say which item of an array the decoder refuses: of a batch of thousands nobody would find it."""
+    if not text.lstrip().startswith("["):
+        return ""
+    at = text.index("[") + 1
+    index = 0
+    while index <= len(text) // BYTES_PER_ITEM and (begun := _NO_ITEM.match(text, at)):
+        try:
+            _, at = _DECODER.raw_decode(text, begun.end())
+        except json.JSONDecodeError:
+            break
+        except ValueError:
+            return _IN_ITEM.format(index)
+        index += 1
+    return ""
 
 
 STRUCTURED = "application/cloudevents+json"

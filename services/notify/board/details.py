@@ -87,6 +87,8 @@ class RelationshipPage:
     chart_note: str
     moves: Sequence[tuple[Instant, float, str]]
     timeline: Sequence[TimelineEntry]
+    contacts: Sequence[PairContact]
+    callers: Collection[Side]
 
 
 def alert_page(
@@ -155,6 +157,9 @@ def relationship_page(
         # The largest moves of health, the newest first.
         moves=sorted(((at, by, cause(why)) for at, by, why in largest), key=lambda move: move[0], reverse=True),
         timeline=sorted((m for one in episodes for m in _timeline(reader, one)), key=lambda m: m.at, reverse=True)[:50],
+        # As on the page of an alert: only those who act see addresses, and who has asked for support.
+        contacts=reader.people.contacts(subject.tenant, subject.id) if person.can_act else (),
+        callers=set(watch.calls.values()),
     )
 
 

@@ -70,7 +70,7 @@ def preview(alert: str, channel: ChannelName, *, raw: bool) -> None:
         fail(f"{topics.alerts} has no alert that begins with {alert[:80]!r}")
     sendable = event.model_copy(update={"data": event.data.model_copy(update={"not_sent": None})})
     delivery = plan_deliveries(sendable, [Destination(channel, "preview")])[0]
-    renderer = Renderer(read_people(settings, topics), settings.notify_link)
+    renderer = Renderer(read_people(settings, topics), settings.notify_link, settings.notify_board_url)
     body = renderer.render(delivery).body or ""
     if raw or channel == "log":
         click.echo(body)

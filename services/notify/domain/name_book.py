@@ -4,6 +4,7 @@ else."""
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
+from unicodedata import bidirectional, category
 
 from schemas.directory import Participant
 from schemas.primitives import Side
@@ -15,6 +16,8 @@ IsOff = Callable[[str], bool]
 """Whether an address takes no mail."""
 MAX_NAMED = 3
 """Per side of a relationship: a group of twenty mentees is named by its first ones and counted."""
+
+_TURNS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 
 
 class Erased(NamedTuple):
@@ -171,7 +174,7 @@ class NameBook:
             # The first who is known and active.
             participant_ = self._participants.get((tenant, one))
             if owner is None and participant_ is not None and participant_.status == "active":
-                owner = f"{self._name(tenant, one, people)} ({role})"
+                owner = f"{self._name(tenant, one, people) or one} ({role})"
         return MessageNames(
             pair=" & ".join(filter(None, (mentors, mentees))) or None,
             each=(mentors, mentees) if are_two else None,
@@ -191,8 +194,16 @@ class NameBook:
         if person is None:
             return None
         # A name is one line, whatever a directory has.
-        named[participant] = isolate(" ".join(person.name.split()))
+        shown = "".join(one for one in " ".join(person.name.split()) if not _is_unseen(one)).strip()
+        if not shown:
+            return None
+        named[participant] = isolate(shown)
         return named[participant]
+
+
+def _is_unseen(one: str) -> bool:
+    """Control characters, and signs that turn the direction of what follows a name."""
+    return category(one) == "Cc" or bidirectional(one) in _TURNS
 
 
 def _roles(programme: Programme) -> list[tuple[str, str]]:

@@ -56,13 +56,15 @@ class AlertText:
         return f"{self.first.headline}. {self.act}".strip() if self.act else self.first.headline
 
 
-def alert_text(delivery: Delivery, people: NameBook, link: str | None) -> AlertText:
+def alert_text(delivery: Delivery, people: NameBook, link: str | None, board: str | None = None) -> AlertText:
+    """`link`: the page of a relationship, with names to fill in; `board`: the page of all alerts, for a list."""
     if is_notice(delivery):
         return _notice_text(delivery, people)
     first = _AlertView(delivery.alert, delivery.tenant, delivery.program, delivery.relationship)
     items = [_AlertView(item.alert, delivery.tenant, item.program, item.relationship) for item in delivery.items]
     if items:
-        return _list_text(delivery, [first, *items], people, link)
+        found = _list_text(delivery, [first, *items], people, link)
+        return replace(found, first=replace(found.first, link=board))
     found = _single_text(first, _remarks(delivery), people, link)
     next_in_line = _next_in_line(delivery, people)
     if next_in_line is None:

@@ -23,8 +23,10 @@ CARD_VERSION = "1.2"
 
 
 class Renderer:
-    def __init__(self, people: NameBook, link: str | None) -> None:
-        self._people, self._link = people, link
+    """`link`: the page of a relationship; `board`: the address of the board, which shows what a list only counts."""
+
+    def __init__(self, people: NameBook, link: str | None, board: str | None = None) -> None:
+        self._people, self._link, self._board = people, link, board
 
     def render(self, delivery: Delivery) -> Delivery:
         """Render the body. Names are in mail and chat only; machines get ids."""
@@ -36,7 +38,7 @@ class Renderer:
             case "pagerduty":
                 return delivery.model_copy(update={"body": pagerduty_event(delivery, self._link)})
             case "smtp" | "slack" | "teams" as channel:
-                found = alert_text(delivery, self._people, self._link)
+                found = alert_text(delivery, self._people, self._link, self._board)
                 text = {"smtp": render_mail, "slack": render_slack, "teams": render_teams}[channel](found)
                 assert len(text) <= MAX_BODY, "each channel keeps within its own bounds, which are lower"
                 return delivery.model_copy(update={"body": text, "people": found.people[:MAX_PEOPLE]})
@@ -65,7 +67,7 @@ def _plain(text: AlertText) -> str:
         [f"{name}: {words}" for name, words in text.facts],
         [first.link] if first.link else [],
         *listed,
-        [f"… and {text.more} more"] if text.more else [],
+        [f"… and {text.more} more" + (f": {first.link}" if first.link else "")] if text.more else [],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
 
@@ -79,6 +81,9 @@ def _html(text: AlertText) -> str:
         words = escape(f"{one.urgency} {one.word}: {one.headline}")
         linked = f"<a href='{escape(one.link)}'>{words}</a>" if one.link else words
         lines += f"<li>{linked}<br>{escape(one.details)}</li>"
+    more = f"… and {text.more} more"
+    if first.link:
+        more = f"<a href='{escape(first.link)}'>{more}</a>"
     body = (
         f"<p><b>{escape(first.word)} · {first.urgency}</b></p>"
         f"<h1 style='font-size:1.2em'>{escape(first.headline)}</h1>"
@@ -88,7 +93,7 @@ def _html(text: AlertText) -> str:
         + (f"<dl>{facts}</dl>" if facts else "")
         + (f"<p><a href='{escape(first.link)}'>Open</a></p>" if first.link else "")
         + (f"<ol>{lines}</ol>" if lines else "")
-        + (f"<p>… and {text.more} more</p>" if text.more else "")
+        + (f"<p>{more}</p>" if text.more else "")
     )
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"

@@ -20,6 +20,7 @@ from services.notify.topics import NotifyTopics
 from services.runtime.settings import Settings
 from tests.notify.board.world import LEAVING, QUIET, World, served
 from tests.notify.building import Pair, clock, day, hour
+from tests.notify.naming import participant
 from tests.notify.sending import episode
 
 FOUND = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -237,6 +238,37 @@ def test_axe_finds_nothing_serious_on_what_is_ones_own(browser: Browser, scheme:
         found = faults_by_path(page, url, paths)
 
     assert {where: faults for where, faults in found.items() if faults} == {}
+
+
+@pytest.mark.parametrize("size", [SIZES[0], {"width": 375, "height": 700}], ids=["desktop", "phone"])
+def test_the_longest_names_stay_on_the_page_and_leave_room_for_the_next_row(
+    browser: Browser, size: dict[str, int]
+) -> None:
+    world = World()
+    world.name("long-1", "M" * 200, "W" * 200)
+    world.people.upsert(participant("p-3", "X" * 200))
+    world.low("long-1")
+    world.silence(AlertSilence(id="all", tenant="acme", relationship="long-1", by="p-3", since=day(0), until=day(9)))
+    world.deliver(mark_dead(episode("smtp", "team", "long-1")[0], "550", world.now))
+    own = ("/", f"/alerts/{world.key('long-1')}", "/relationships/acme/long-1", "/silences", "/deliveries?show=all")
+    with ExitStack() as stack:
+        url = stack.enter_context(served(stack.enter_context(world.board(Settings(kafka="127.0.0.1:1")))))
+        page = stack.enter_context(page_of(browser, viewport=size))
+        page.goto(f"{url}/login")
+        page.fill("input[name=token]", world.token("p-3", "coordinator", "spruce"))
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{url}/")
+        name, button = (page.locator(one).bounding_box() for one in (".row-link strong", ".row-acts button"))
+        wide = []
+        for path in (*own, "/programmes/acme/spruce", "/settings"):
+            page.goto(url + path)
+            wide += [path] if page.evaluate("document.documentElement.scrollWidth > innerWidth") else []
+
+    assert wide == []
+    assert name is not None
+    assert button is not None
+    assert name["height"] < 100, "three lines at most"
+    assert button["height"] < 48, "its word stands on one line"
 
 
 def test_they_met_and_settings_work_by_keyboard_and_without_scripts(

@@ -91,6 +91,22 @@ def test_an_alert_says_how_to_reach_both_to_those_who_act(site: Served) -> None:
     assert "ana@acme.example" not in viewing
 
 
+def test_the_page_that_mails_link_to_says_how_to_reach_both_to_those_who_act(site: Served) -> None:
+    site.world.name("4F2", "Ana Ruiz", "Ben Ode")
+    site.world.people.upsert(participant("4F2-m", "Ana Ruiz", addresses=("ana@acme.example",)))
+    call = SupportCall(request_id="r-1", by="mentee")
+    site.world.apply(Pair().changed(hour(0), caps=("support_open",), call=call), clock(hour(1)))
+
+    acting = site.enter("p-3", "coordinator", "spruce").get("/relationships/acme/4F2").text
+    viewing = site.enter("p-6", "viewer", "spruce").get("/relationships/acme/4F2").text
+
+    assert 'Ana Ruiz (mentor), <a href="mailto:ana@acme.example">ana@acme.example</a>' in acting
+    assert "Ben Ode (mentee, who has asked), " in acting
+    assert acting.index("Whom to reach") < acting.index("Open alerts")
+    assert "Whom to reach" not in viewing
+    assert "ana@acme.example" not in viewing
+
+
 def test_a_source_that_is_silent_and_a_programme_that_shifts_stand_on_the_board(site: Served) -> None:
     world, shared = site.world, SharedAlerts(RuleBook("wall"), {})
     feed = Source(source="/calendar", interval_hours=24)
