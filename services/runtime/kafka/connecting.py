@@ -106,7 +106,8 @@ def client_options(settings: Settings) -> dict[str, Any]:
 
 
 def load_metadata(client: KafkaProducer, topics: Sequence[str]) -> None:
-    """Fetch the metadata of all these topics by one request, if the broker answers it."""
+    """Fetch the metadata of all these topics by one request, if the broker answers it, so that later sends do not
+    block."""
     for topic in topics:
         client._sender.add_topic(topic)  # noqa: SLF001 (there is no public way)
     if topics:

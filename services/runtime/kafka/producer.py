@@ -178,7 +178,6 @@ class Producer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
         request_metadata_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
         renew_producer_id(client._transaction_manager)  # noqa: SLF001
-        # A replacement knows the topics, so that senders of groups do not block.
         load_metadata(client, tuple(self._preloaded))  # a copy: other threads add to it
         return client
 
