@@ -20,7 +20,7 @@ from services.notify.service import serve
 from services.notify.settings import NotifySettings
 from services.runtime import health
 from services.runtime.kafka import Reader
-from services.runtime.progress import TURN_SECONDS, LoopWatch
+from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, TURN_SECONDS, LoopWatch
 from services.scoring.flow.faust import application
 from services.scoring.flow.liveness import Liveness
 from tests import plain_http
@@ -153,10 +153,10 @@ def test_scoring_whose_tables_recover_for_longer_than_a_hang(monkeypatch: pytest
     async def recover() -> None:
         for _ in range(2):
             await asyncio.sleep(TURN_SECONDS * 1.5)
-            stalled.append(found.loops.stalled(health.STALLED_SECONDS))
-            clock.seconds += health.HUNG_SECONDS + 1
+            stalled.append(found.loops.stalled(STALLED_SECONDS))
+            clock.seconds += HUNG_SECONDS + 1
         await asyncio.sleep(TURN_SECONDS * 1.5)
-        stalled.append(found.loops.stalled(health.STALLED_SECONDS))
+        stalled.append(found.loops.stalled(STALLED_SECONDS))
 
     monkeypatch.setattr(application, "watch", lambda *_: None)
     monkeypatch.setattr(

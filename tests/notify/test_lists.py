@@ -1,6 +1,7 @@
 """Mail to a list of which the server takes some addresses, and others later or never: each has an outcome of its own,
 and nobody gets a message twice."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.alerts import Delivery
+from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import GIVE_UP
 from services.notify.domain.destinations import DestinationConfig
 from services.notify.domain.preferences import address_digest
@@ -164,6 +166,14 @@ def test_an_earlier_message_that_is_sent_again_takes_nothing_from_an_address(
 
     delivered = {one.transition for one in alone(found, BEN) if one.state == "delivered"}
     assert "escalated" in delivered
+
+
+def test_a_delivery_to_all_has_no_field_that_older_readers_refuse() -> None:
+    """An instance of an earlier build that takes over for a while still reads and sends what is open."""
+    (fired, *_) = episode("smtp", "team")
+
+    assert "address" not in json.loads(fired.model_dump_json())
+    assert "address" not in json.loads(delivery_changed(fired).model_dump_json())["data"]
 
 
 def test_nothing_is_kept_about_addresses_whose_mail_has_ended(team: tuple[MailServer, Running]) -> None:
