@@ -340,6 +340,9 @@ class Drill:
         with open_reader(settings, topics, isolation_level="read_committed") as reader:
 
             def all_told() -> bool:
+                # Nobody starts them again: what they leave would be waited for to no end, without a word why.
+                died = [one for one in self._instances if one.process.poll() is not None]
+                assert not died, self._last_words(died[0])
                 # What came before has been read: all deliveries of a drill again at every look would take longer and
                 # longer, on a machine that should deliver.
                 while polled := reader.poll(0.2):
