@@ -13,6 +13,7 @@ from schemas.alerts import Delivery
 from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import GIVE_UP
 from services.notify.domain.destinations import DestinationConfig
+from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import address_digest
 from tests.notify.dispatching import Running, running, webhook
 from tests.notify.sending import episode
@@ -166,6 +167,21 @@ def test_an_earlier_message_that_is_sent_again_takes_nothing_from_an_address(
 
     delivered = {one.transition for one in alone(found, BEN) if one.state == "delivered"}
     assert "escalated" in delivered
+
+
+def test_of_a_pair_that_is_erased_meanwhile_nothing_is_left_for_an_address(team: tuple[MailServer, Running]) -> None:
+    server, found = team
+    (fired, *_) = episode("smtp", "team")
+    server.answers[BEN], server.rcpt_seconds = "452 4.2.2 mailbox full", 0.3
+    found.step([fired])
+    found.until(lambda: found.dispatch.in_flight)
+
+    found.dispatch.forget([Erased("relationship", fired.tenant, fired.relationship)])
+    found.until(lambda: not found.dispatch.waiting)
+
+    assert found.written == {}
+    assert found.gone == [fired.delivery_id]
+    assert arrived(server) == {ANA: 1, CAM: 1}
 
 
 def test_a_delivery_to_all_has_no_field_that_older_readers_refuse() -> None:
