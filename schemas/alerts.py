@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter
 
 from schemas.events import RelationshipEvent
-from schemas.primitives import Count, Id, Instant, Message
+from schemas.primitives import Count, Id, Instant, Message, is_empty
 from schemas.programs import CalibrationEvidence
 from schemas.scores import Band, Name, Probability, Trigger
 
@@ -131,7 +131,7 @@ class AlertAct(Message):
     verdict: Literal["useful", "not_useful"] | None = None
     closing: Annotated[str, Field(max_length=32)] | None = None
     refused: Sentence | None = None
-    inputs: Annotated[tuple[InputOffset, ...], Field(max_length=MAX_ACT_INPUTS)] = ()
+    inputs: Annotated[tuple[InputOffset, ...], Field(max_length=MAX_ACT_INPUTS, exclude_if=is_empty)] = ()
 
 
 class DeliveryItem(Message):
@@ -179,7 +179,7 @@ class Delivery(Message):
     fallback_of: Hash | None = None
     person: Id | None = None
     group: GroupKind | None = None
-    address: Hash | None = None
+    address: Annotated[Hash | None, Field(exclude_if=is_empty)] = None
     tenant: Id
     program: Id
     relationship: Id

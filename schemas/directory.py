@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from schemas.events import partition_key
-from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri, TimeZone
+from schemas.primitives import Code, EventId, Id, Instant, Message, SourceUri, TimeZone, is_empty
 
 MAX_ADDRESSES, MAX_IDENTITIES = 100, 200
 """Far more than anybody has; a record with all of them stays well below the topic's limit."""
@@ -31,12 +31,6 @@ Identities = Annotated[tuple[ToolIdentity, ...], Field(max_length=MAX_IDENTITIES
 Status = Literal["active", "leave", "exited"]
 
 
-def _is_empty(value: object) -> bool:
-    """A field that was added later is omitted while it is empty: older readers refuse unknown fields, and would drop
-    the person."""
-    return not value
-
-
 class EmploymentChange(Message):
     """A leave, exit or return as a connection reported it at `told`; it also applies to pairs that are announced later.
     `statement` identifies it; `left_on` and `back_on` are days in `time_zone`. `told_again`: when an exit was last
@@ -44,7 +38,7 @@ class EmploymentChange(Message):
 
     status: Status
     told: Instant
-    told_again: Annotated[Instant | None, Field(exclude_if=_is_empty)] = None
+    told_again: Annotated[Instant | None, Field(exclude_if=is_empty)] = None
     statement: EventId
     left_on: date | None = None
     back_on: date | None = None
@@ -72,7 +66,7 @@ class Participant(Message):
     time_zone: TimeZone
     status: Status = "active"
     consent: bool
-    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MAX_CHANGES, exclude_if=_is_empty)] = ()
+    employment: Annotated[tuple[EmploymentChange, ...], Field(max_length=MAX_CHANGES, exclude_if=is_empty)] = ()
     recordedtime: Instant
 
 
@@ -88,7 +82,7 @@ class PersonDescription(Message):
     status: Status = "active"
     consent: bool
     unsaid: Annotated[tuple[Literal["time_zone", "consent", "leave"], ...], Field(max_length=3)] = ()
-    change: Annotated[EmploymentChange | None, Field(exclude_if=_is_empty)] = None
+    change: Annotated[EmploymentChange | None, Field(exclude_if=is_empty)] = None
 
 
 class DirectoryStatement(Message):

@@ -101,6 +101,12 @@ class Message(BaseModel):
     )
 
 
+def is_empty(value: object) -> bool:
+    """For `exclude_if`: a field that was added later is omitted while it is empty, since older readers refuse unknown
+    fields, and would drop the whole record."""
+    return not value
+
+
 # Entries of the system's list that are no zones: one stands for the machine's own zone, the other for an unset one.
 PSEUDO_ZONES = frozenset({"localtime", "Factory"})
 

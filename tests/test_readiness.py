@@ -1,12 +1,15 @@
 """Every service of the log says that it is not ready, and why, while one of its loops hangs, and that it is ready again
 when the loop turns."""
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import faust
 import httpx
 import pytest
 
@@ -17,10 +20,14 @@ from services.notify.service import serve
 from services.notify.settings import NotifySettings
 from services.runtime import health
 from services.runtime.kafka import Reader
+from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, TURN_SECONDS, LoopWatch
+from services.scoring.flow.faust import application
+from services.scoring.flow.liveness import Liveness
 from tests import plain_http
 from tests.ingest.conftest import make_token, make_topics, running_gateway
 from tests.notify.conftest import notify_on
 from tests.receiver import Receiver, eventually, receiving
+from tests.runtime.test_progress import SteppedClock
 
 PATIENCE_SECONDS = 60.0
 
@@ -62,8 +69,13 @@ def readiness(port: int) -> tuple[int, str]:
     return answer.status_code, answer.json()["detail"]
 
 
+def works(status: int, detail: str) -> bool:
+    return status == 200 and detail != "standing by"
+
+
 def names_the_loops_that_hang(port: int, polls: HangingPolls, *loops: str) -> None:
-    eventually(lambda: readiness(port)[0] == 200, PATIENCE_SECONDS, "the start")
+    # An instance that stands by is ready, too: its rounds begin when it leads.
+    eventually(lambda: works(*readiness(port)), PATIENCE_SECONDS, "the start")
 
     polls.begin()
 
@@ -133,3 +145,27 @@ def test_a_board_of_which_no_loop_turns(
 
         with running(lambda stop: serve_board(settings, notify.names, stop)):
             names_the_loops_that_hang(settings.notify_board_health_port, polls, f"follower of {notify.names.alerts}")
+
+
+def test_scoring_whose_tables_recover_for_longer_than_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust begins its timers when all tables are recovered: restarted meanwhile, a worker would never come up."""
+    clock, stalled = SteppedClock(), list[list[str]]()
+    found = health.Health(LoopWatch(clock))
+
+    async def recover() -> None:
+        for _ in range(2):
+            await asyncio.sleep(TURN_SECONDS * 1.5)
+            stalled.append(found.loops.stalled(STALLED_SECONDS))
+            clock.seconds += HUNG_SECONDS + 1
+        await asyncio.sleep(TURN_SECONDS * 1.5)
+        stalled.append(found.loops.stalled(STALLED_SECONDS))
+
+    monkeypatch.setattr(application, "watch", lambda *_: None)
+    monkeypatch.setattr(
+        application.Process, "execute_from_commandline", lambda self: self.loop.run_until_complete(recover())
+    )
+    built = SimpleNamespace(app=faust.App("recovering"), health=found, liveness=Liveness(10, 60))
+
+    application.execute(cast("application.Application", built))
+
+    assert stalled == [[], [], []]

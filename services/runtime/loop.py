@@ -286,6 +286,8 @@ class BatchLoop:
 
     def _back_off(self, backoff: Backoff, partition: str, reason: TryLaterError) -> None:
         backoff.record_failure()
+        # Each partition may wait in its turn for what does not answer: a restart would not bring it back.
+        note_progress()
         self._log.warning("work_put_off", partition=partition, tries=backoff.tries, reason=str(reason))
 
     def _report(self) -> None:

@@ -1,6 +1,7 @@
 """Whether the loops of a process turn. Each loop notes its turns, and the steps within a long one; readiness names the
 loop that has done neither for too long."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ is no stall."""
 HUNG_SECONDS = 1_200.0
 """Longer than all waits of a batch together may be (900 s, the longest poll interval of a consumer): whatever a loop
 waits for by then does not come, and only a restart helps. Any shorter, a slow dependency would cause restarts."""
+TURN_SECONDS = 1.0
+"""How often an event loop notes that it turns."""
 
 _of_thread = threading.local()
 
@@ -45,6 +48,18 @@ class LoopWatch:
             _of_thread.progress = outer
             with self._lock:
                 self._loops.remove(progress)
+
+    @contextmanager
+    def event_loop(self, name: str, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Watch an event loop that the block runs on its thread: it ages only while some code blocks it."""
+        with self.loop(name) as note_turn:
+
+            def turn() -> None:
+                note_turn()
+                loop.call_later(TURN_SECONDS, turn)
+
+            loop.call_soon(turn)
+            yield
 
     def stalled(self, seconds: float) -> list[str]:
         """Return a sentence for each loop that has noted nothing for longer than this."""

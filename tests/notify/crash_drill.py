@@ -21,6 +21,7 @@ from deploy.local.kafka import LocalKafka
 from schemas.alerts import Alert, Delivery
 from services.notify.domain.deliveries import INTERRUPTED, KEYED
 from services.runtime.kafka import Record, read_to_end
+from services.runtime.kafka.reader import open_reader
 from tests.notify.building import Pair, clock, hour
 from tests.notify.conftest import Notify, notify_on
 from tests.notify.drilled_service import POINTS
@@ -334,15 +335,26 @@ class Drill:
         pairs = range(self._begun + 1)
         ended = {"delivered", "superseded", "dead"}
 
-        def all_told() -> bool:
-            last = {one.delivery_id: one for one in map(_delivery, self._records()) if one is not None}
-            at: Counter[tuple[str, str, str]] = Counter(
-                (one.relationship, one.transition, one.channel) for one in last.values() if _ended(one, ended)
-            )
-            wanted = [(f"pair-{number}", name) for number in pairs for name in ("fired", "resolved")]
-            return all(at[*one, channel] for one in wanted for channel in ("webhook", "slack", "smtp", "pagerduty"))
+        last: dict[str, Delivery] = {}
+        topics, settings = [self._notify.names.deliveries], self._notify.settings
+        with open_reader(settings, topics, isolation_level="read_committed") as reader:
 
-        eventually(all_told, 600, "the end of all deliveries")
+            def all_told() -> bool:
+                # Nobody starts them again: what they leave would be waited for to no end, without a word why.
+                died = [one for one in self._instances if one.process.poll() is not None]
+                assert not died, self._last_words(died[0])
+                # What came before has been read: all deliveries of a drill again at every look would take longer and
+                # longer, on a machine that should deliver.
+                while polled := reader.poll(0.2):
+                    found = (_delivery(record) for records in polled.values() for record in records)
+                    last.update({one.delivery_id: one for one in found if one is not None})
+                at: Counter[tuple[str, str, str]] = Counter(
+                    (one.relationship, one.transition, one.channel) for one in last.values() if _ended(one, ended)
+                )
+                wanted = [(f"pair-{number}", name) for number in pairs for name in ("fired", "resolved")]
+                return all(at[*one, channel] for one in wanted for channel in ("webhook", "slack", "smtp", "pagerduty"))
+
+            eventually(all_told, 600, "the end of all deliveries")
 
     def _records(self) -> list[Record]:
         topics = [self._notify.names.deliveries]

@@ -1,6 +1,7 @@
 """Mail to a list of which the server takes some addresses, and others later or never: each has an outcome of its own,
 and nobody gets a message twice."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +10,10 @@ from datetime import timedelta
 import pytest
 
 from schemas.alerts import Delivery
+from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import GIVE_UP
 from services.notify.domain.destinations import DestinationConfig
+from services.notify.domain.name_book import Erased
 from services.notify.domain.preferences import address_digest
 from tests.notify.dispatching import Running, running, webhook
 from tests.notify.sending import episode
@@ -109,6 +112,97 @@ def test_an_address_gets_the_latest_of_an_episode_and_nothing_that_came_before_i
     assert found.written[first].status == "SMTP 452 4.2.2, and resolved came after it"
     assert arrived(server) == {ANA: 2, CAM: 2, BEN: 1}
     assert server.mails[-1]["Subject"] == server.mails[0]["Subject"]
+
+
+def test_an_address_that_is_put_off_when_a_later_message_waits_already_gets_that_one_alone(
+    team: tuple[MailServer, Running],
+) -> None:
+    server, found = team
+    fired, _, resolved = episode("smtp", "team")
+    server.answers[BEN] = "452 4.2.2 mailbox full"
+
+    found.step([fired, resolved])
+    found.until(lambda: [one.transition for one in alone(found, BEN) if one.attempt > 1] == ["resolved"])
+    server.answers.clear()
+    found.until(lambda: {one.state for one in alone(found, BEN)} == {"superseded", "delivered"})
+
+    assert [one.transition for one in alone(found, BEN) if one.state == "superseded"] == ["fired"]
+    assert arrived(server) == {ANA: 2, CAM: 2, BEN: 1}
+
+
+def test_what_is_on_its_way_to_an_address_is_not_tried_again_after_a_later_message(
+    team: tuple[MailServer, Running],
+) -> None:
+    server, found = team
+    fired, _, resolved = episode("smtp", "team")
+    server.answers[BEN] = "452 4.2.2 mailbox full"
+    found.step([fired])
+    found.until(lambda: alone(found, BEN))
+    server.rcpt_seconds, before = 0.5, alone(found, BEN)[0].attempt
+    found.until(lambda: alone(found, BEN)[0].attempt > before + 1 and alone(found, BEN)[0].state == "started")
+
+    found.step([resolved])
+    found.until(lambda: [one.state for one in alone(found, BEN) if one.transition == "fired"] == ["superseded"])
+    server.answers.clear()
+    found.until(lambda: set(found.states("team")) == {"superseded", "delivered"} and not found.dispatch.waiting)
+
+    assert arrived(server) == {ANA: 2, CAM: 2, BEN: 1}
+
+
+def test_an_earlier_message_that_is_sent_again_takes_nothing_from_an_address(
+    team: tuple[MailServer, Running],
+) -> None:
+    """Somebody replays a dead letter: the address still gets what came after it."""
+    server, found = team
+    fired, escalated, _ = episode("smtp", "team")
+    server.answers[BEN] = "452 4.2.2 mailbox full"
+    found.step([escalated])
+    found.until(lambda: alone(found, BEN))
+    found.until(lambda: alone(found, BEN)[0].state == "planned" and not found.dispatch.in_flight)
+
+    found.step([fired])
+    found.until(lambda: arrived(server)[ANA] == 2)
+    server.answers.clear()
+    found.until(lambda: not found.dispatch.waiting)
+
+    delivered = {one.transition for one in alone(found, BEN) if one.state == "delivered"}
+    assert "escalated" in delivered
+
+
+def test_of_a_pair_that_is_erased_meanwhile_nothing_is_left_for_an_address(team: tuple[MailServer, Running]) -> None:
+    server, found = team
+    (fired, *_) = episode("smtp", "team")
+    server.answers[BEN], server.rcpt_seconds = "452 4.2.2 mailbox full", 0.3
+    found.step([fired])
+    found.until(lambda: found.dispatch.in_flight)
+
+    found.dispatch.forget([Erased("relationship", fired.tenant, fired.relationship)])
+    found.until(lambda: not found.dispatch.waiting)
+
+    assert found.written == {}
+    assert found.gone == [fired.delivery_id]
+    assert arrived(server) == {ANA: 1, CAM: 1}
+
+
+def test_a_delivery_to_all_has_no_field_that_older_readers_refuse() -> None:
+    """An instance of an earlier build that takes over for a while still reads and sends what is open."""
+    (fired, *_) = episode("smtp", "team")
+
+    assert "address" not in json.loads(fired.model_dump_json())
+    assert "address" not in json.loads(delivery_changed(fired).model_dump_json())["data"]
+
+
+def test_nothing_is_kept_about_addresses_whose_mail_has_ended(team: tuple[MailServer, Running]) -> None:
+    server, found = team
+    server.answers[BEN] = "452 4.2.2 mailbox full"
+    found.step([episode("smtp", "team", f"pair-{number}")[0] for number in range(3)])
+    found.until(lambda: len(alone(found, BEN)) == 3)
+    server.answers.clear()
+
+    found.until(lambda: not found.dispatch.waiting)
+
+    outboxes = [queue.outbox for queue in vars(found.dispatch)["_queues"]]
+    assert [vars(one)["_address_queues"] for one in outboxes] == [{}]
 
 
 def test_after_a_restart_only_the_rest_is_sent(team: tuple[MailServer, Running]) -> None:

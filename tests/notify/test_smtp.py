@@ -1,5 +1,6 @@
 """The mail channel against a real SMTP server, with its faults."""
 
+import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
@@ -47,7 +48,7 @@ TO = ("ana@example.org", "ben@example.org")
 @dataclass
 class MailServer:
     """Keeps what comes. `answers`: to a command, instead of its own; `drop` cuts the connection instead of answering
-    the content."""
+    the content; `rcpt_seconds`: how long it takes to answer for an address."""
 
     port: int = 0
     mails: list[EmailMessage] = field(default_factory=list)
@@ -55,6 +56,7 @@ class MailServer:
     envelopes: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
     drop: bool = False
+    rcpt_seconds: float = 0.0
 
     async def handle_MAIL(self, *given: Any) -> str:  # noqa: ANN401, N802 (aiosmtpd's)
         *_, envelope, address, _options = given
@@ -64,6 +66,7 @@ class MailServer:
 
     async def handle_RCPT(self, *given: Any) -> str:  # noqa: ANN401, N802 (aiosmtpd's)
         *_, envelope, address, _options = given
+        await asyncio.sleep(self.rcpt_seconds)
         refusal = self.answers.get(address) or self.answers.get("RCPT")
         if refusal is None:
             envelope.rcpt_tos.append(address)

@@ -6,23 +6,27 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from random import Random
+from typing import cast
 
 import pytest
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
-from kafka.errors import InvalidRecordError, KafkaTimeoutError
+from kafka.errors import InvalidRecordError, InvalidTimestampError, KafkaTimeoutError
 
 from deploy.local.kafka import LocalKafka
 from services.runtime.kafka import (
+    KafkaError,
     Partition,
     Producer,
     ProducerReplacedError,
+    Reader,
     Record,
     RecordRefusedError,
     RecordTooLargeError,
     Sent,
     TopicSealedError,
     create_topics,
+    is_fenced,
     read_to_end,
 )
 from services.runtime.kafka.admin import seal, unseal
@@ -462,6 +466,54 @@ def test_a_sealed_topic_is_not_the_fault_of_a_record(settings: Settings, produce
     assert sealed.value.retriable
     with closing(Producer(settings)) as later:
         later.send(topic, None, b"after").get(ACKNOWLEDGED_SECONDS)
+
+
+@pytest.mark.parametrize("first_step", ["send", "commit", "begin"])
+def test_whichever_step_meets_a_fence_names_it(settings: Settings, first_step: str) -> None:
+    """kafka-python keeps only its text once the producer is unusable: a leader would end instead of standing by."""
+    topic, transactional_id = made(settings, {}), f"fenced-{uuid.uuid4().hex[:8]}"
+    old = Producer(settings, transactional_id)
+    with closing(Producer(settings, transactional_id)) as new:
+        old.start_transactions()
+        old.begin()
+        old.send(topic, None, b"before").get(ACKNOWLEDGED_SECONDS)
+        new.start_transactions()
+        with pytest.raises(KafkaError):
+            old.send(topic, None, b"after").get(ACKNOWLEDGED_SECONDS)
+        steps: dict[str, Callable[[], object]] = {
+            "send": lambda: old.send(topic, None, b"again"),
+            "commit": lambda: old.commit({}, cast("Reader", None)),
+            "begin": old.begin,
+        }
+
+        with pytest.raises(KafkaError) as met:
+            steps[first_step]()
+        old.close(1)
+
+    assert is_fenced(met.value)
+
+
+def test_an_error_without_a_fence_is_none(settings: Settings) -> None:
+    with closing(Producer(settings, f"early-{uuid.uuid4().hex[:8]}")) as early, pytest.raises(KafkaError) as met:
+        early.begin()
+
+    assert not is_fenced(met.value)
+
+
+def test_a_record_that_fails_with_its_producer_names_the_cause(settings: Settings, producer: Producer) -> None:
+    topic = made(settings, {"message.timestamp.after.max.ms": "1000"})
+    (target,) = partitions_of(topic)
+    producer.copy(Record(topic, 0, 0, None, b"0", (), round(time.time() * 1000) + 10**9), target)
+    producer._client.flush(ACKNOWLEDGED_SECONDS)
+
+    def send_many() -> None:
+        for _ in range(1_000):
+            producer.send(topic, b"a key", b"1")
+
+    with pytest.raises(ProducerReplacedError) as met:
+        send_many()
+
+    assert isinstance(met.value.__cause__, InvalidTimestampError)
 
 
 def made(settings: Settings, configs: dict[str, str]) -> str:

@@ -1,5 +1,6 @@
 """Readiness of a process whose loop hangs, and of one whose loop works for long."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -12,8 +13,8 @@ from deploy.local.ports import free_port
 from services.runtime.following import Follower
 from services.runtime.health import Health, PartsReadiness, serve_health
 from services.runtime.kafka import Producer, Reader, Record, create_topics
-from services.runtime.loop import Batch, BatchLoop
-from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, LoopWatch, note_progress
+from services.runtime.loop import Batch, BatchLoop, TryLaterError
+from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, TURN_SECONDS, LoopWatch, note_progress
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.receiver import eventually
@@ -126,12 +127,12 @@ def test_liveness_ends_long_after_readiness(seconds: float, alive: int, ready: i
 
 
 @contextmanager
-def topic_with_records(kafka: LocalKafka) -> Iterator[tuple[Settings, str]]:
+def topic_with_records(kafka: LocalKafka, partitions: int = 1) -> Iterator[tuple[Settings, str]]:
     settings, topic = Settings(kafka=kafka.bootstrap), f"progress-{uuid4().hex}"
-    create_topics(settings, {topic: {"num_partitions": 1, "replication_factor": 1, "configs": {}}})
+    create_topics(settings, {topic: {"num_partitions": partitions, "replication_factor": 1, "configs": {}}})
     with closing(Producer(settings)) as producer:
-        for value in (b"1", b"2"):
-            producer.send(topic, b"key", value, partition=0)
+        for number in range(2 * partitions):
+            producer.send(topic, b"key", b"%d" % number, partition=number % partitions)
         producer.flush()
     yield settings, topic
 
@@ -171,6 +172,64 @@ def test_a_batch_loop_that_hangs_in_its_work_is_not_ready_until_it_turns(local_k
         thread.join(PATIENCE_SECONDS)
     assert hanging.state == "degraded"
     assert "the loop `batches` has not turned for 91 s" in hanging.detail
+
+
+class WorkOfADeadDependency:
+    """Each batch waits for as long as one statement may, and is put off."""
+
+    def __init__(self, clock: SteppedClock, loops: LoopWatch, stop: threading.Event) -> None:
+        self._clock, self._loops, self._stop = clock, loops, stop
+        self.tried, self.stalled = 0, list[str]()
+
+    def resume(self, partition: object, committed: object) -> None:
+        """Accepts any batch."""
+
+    def handle(self, batch: Batch) -> None:  # noqa: ARG002 (the loop's protocol)
+        self._clock.seconds += 60.0
+        self.stalled += self._loops.stalled(STALLED_SECONDS)
+        self.tried += 1
+        if self.tried == 20:
+            self._stop.set()
+        raise TryLaterError("ClickHouse does not answer")
+
+    def idle(self) -> None:
+        """Nothing is due."""
+
+
+def test_many_partitions_that_wait_for_a_dependency_in_turn_are_no_stall(local_kafka: LocalKafka) -> None:
+    """A restart would not bring it back: a loop whose waits end is alive."""
+    clock, stop = SteppedClock(), threading.Event()
+    health = Health(LoopWatch(clock))
+    work = WorkOfADeadDependency(clock, health.loops, stop)
+    with topic_with_records(local_kafka, 8) as (settings, topic), closing(Reader(settings, f"{topic}-group")) as reader:
+        reader.subscribe([topic])
+        thread = threading.Thread(target=BatchLoop(reader, work, health).run, args=(stop,))
+        thread.start()
+        thread.join(PATIENCE_SECONDS)
+
+        assert not thread.is_alive()
+
+    assert work.stalled == []
+
+
+def test_an_event_loop_ages_only_while_it_is_blocked() -> None:
+    """Whatever runs on it, and before anything else does."""
+    clock, found = SteppedClock(), list[int]()
+    loops = LoopWatch(clock)
+
+    async def run() -> None:
+        await asyncio.sleep(0)
+        for _ in range(2):
+            clock.seconds += HUNG_SECONDS + 1
+            found.append(len(loops.stalled(HUNG_SECONDS)))
+            await asyncio.sleep(TURN_SECONDS * 1.5)
+            found.append(len(loops.stalled(STALLED_SECONDS)))
+
+    with asyncio.Runner() as runner, loops.event_loop("senders", runner.get_loop()):
+        runner.run(run())
+
+    assert found == [1, 0, 1, 0]
+    assert loops.stalled(0.0) == []
 
 
 def test_a_follower_that_hangs_is_named_with_its_topics(local_kafka: LocalKafka) -> None:

@@ -59,6 +59,7 @@ class SourceWatermarks:
                 sent = self._producer.send(self._topic, f"{tenant}/{source}".encode(), value)
             except KafkaError as away:
                 self._mark_unwritten(tenant, source, away)
+                note_progress()  # each of many sources may wait for a broker that is away
                 continue
             sent.add_errback(partial(self._mark_unwritten, tenant, source))
             written += 1

@@ -51,8 +51,9 @@ class Outbox:
         self._due: list[tuple[Instant, int, str]] = []
         self._in_flight: dict[str, str] = {}
         self._scheduled_count = 0
-        # The queues of single addresses, by episode.
+        # The queues of single addresses, by episode, and what has come after those of their deliveries in flight.
         self._address_queues: dict[str, set[str]] = {}
+        self._overtaking: dict[str, Delivery] = {}
         # Failures since the last accepted message, and the first of them.
         self._failures = 0
         self._failing_since: Instant | None = None
@@ -132,10 +133,20 @@ class Outbox:
         queue.popleft()
         if not has_ended(delivery):
             queue.appendleft(delivery)
+        self._overtaking.pop(delivery.delivery_id, None)
         if queue:
             self._schedule(queue[0])
         else:
-            del self._queues[key]
+            self._remove_queue(key, delivery)
+
+    def overtaking(self, delivery: Delivery) -> Delivery | None:
+        """Return the later message of the episode to the whole list, if any, after which a single address needs this
+        one no more."""
+        if delivery.address is None or delivery.items:
+            return None
+        of_list = delivery.dedup_key, _recipient_key(delivery)
+        waiting = (one for key in of_list for one in self._queues.get(key, ()) if _overtakes(one, delivery))
+        return self._overtaking.get(delivery.delivery_id) or next(waiting, None)
 
     def park(self, reason: str, now: Instant, wait: timedelta | None, jitter: float) -> None:
         """Park the destination: for as long as it asked for, or longer with every failure."""
@@ -164,7 +175,7 @@ class Outbox:
         queue = self._queues[_ordering_key(delivery)]
         queue.remove(delivery)
         if not queue:
-            del self._queues[_ordering_key(delivery)]
+            self._remove_queue(_ordering_key(delivery), delivery)
         elif queue[0].delivery_id not in self._in_flight:
             self._schedule(queue[0])
         return True
@@ -178,12 +189,23 @@ class Outbox:
         return True
 
     def _overtaken_addresses(self, delivery: Delivery) -> list[Delivery]:
-        """Remove and return what waits for single addresses of the episode, unless it lists further alerts."""
+        """Remove and return what waits for single addresses of the episode, unless it lists further alerts. What is
+        just being sent to one is not tried again."""
         if delivery.address is not None or delivery.items:
             return []
-        keys = self._address_queues.pop(delivery.dedup_key, set())
-        waiting = [one for key in sorted(keys) for one in list(self._queues.get(key, ())) if not one.items]
-        return [one for one in waiting if self.drop(one)]
+        keys = sorted(self._address_queues.get(delivery.dedup_key, ()))
+        overtaken = [one for key in keys for one in self._queues[key] if _overtakes(delivery, one)]
+        dropped = [one for one in overtaken if self.drop(one)]
+        self._overtaking |= {one.delivery_id: delivery for one in overtaken if one.delivery_id in self._in_flight}
+        return dropped
+
+    def _remove_queue(self, key: str, delivery: Delivery) -> None:
+        del self._queues[key]
+        if delivery.address is not None:
+            keys = self._address_queues[delivery.dedup_key]
+            keys.discard(key)
+            if not keys:
+                del self._address_queues[delivery.dedup_key]
 
     def _schedule(self, delivery: Delivery) -> None:
         self._scheduled_count += 1
@@ -197,7 +219,21 @@ def _ordering_key(delivery: Delivery) -> str:
         return f"{delivery.dedup_key}/{delivery.address}"
     if delivery.group is None or delivery.channel in KEYED:
         return delivery.dedup_key
+    return _recipient_key(delivery)
+
+
+def _recipient_key(delivery: Delivery) -> str:
     return f"{delivery.tenant}/{delivery.person or ''}"
+
+
+def _overtakes(later: Delivery, earlier: Delivery) -> bool:
+    """Return whether whoever gets `later` needs `earlier` no more: a replay is of an older transition."""
+    return (
+        not (later.items or earlier.items)
+        and later.dedup_key == earlier.dedup_key
+        and later.alert.seq >= earlier.alert.seq
+        and later.delivery_id != earlier.delivery_id
+    )
 
 
 def decision_order(deliveries: list[Delivery]) -> list[Delivery]:

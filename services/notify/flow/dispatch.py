@@ -25,7 +25,7 @@ from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import Erased
 from services.notify.domain.outbox import Parked, as_fallback, for_address, is_overdue
 from services.notify.domain.preferences import AddressOff
-from services.notify.flow.destinations import DestinationQueues
+from services.notify.flow.destinations import DestinationQueue, DestinationQueues
 from services.notify.flow.senders import CompletedAttempt, SenderPool
 from services.notify.rendering.renderer import Renderer
 from services.runtime import log
@@ -224,17 +224,30 @@ class Dispatch:
             outcome = outcome.model_copy(update={"body": None, "people": ()})
         if queue.is_draining and not has_ended(outcome):
             outcome = mark_dead(outcome, NOT_CONFIGURED, result.at)
+        later = queue.outbox.overtaking(delivery)
+        if later is not None and not has_ended(outcome):
+            outcome = supersede(outcome, later, result.at)
         self._changes.off += refused_addresses(delivery, result)
         queue.outbox.complete(outcome)
         for put_off in result.verdict.put_off if isinstance(result.verdict, DeliveryAccepted) else ():
             # From the attempt, which has the body: nothing is rendered again.
-            self.plan(for_address(delivery, put_off, result.at, self._environment.chance()))
+            self._plan_rest(queue, for_address(delivery, put_off, result.at, self._environment.chance()))
         queue.record_result(result, self._environment.chance())
         if has_ended(outcome):
             self._finish(outcome)
         else:
             self._changes.outcomes.append(outcome)
         self._queues.remove_drained(queue)
+
+    def _plan_rest(self, queue: DestinationQueue, original: Delivery) -> None:
+        """Plan what one address has not got yet, unless a later message of the episode already waits for all."""
+        rest, later = self._without_erased(original), queue.outbox.overtaking(original)
+        if rest is None:
+            return
+        if later is None:
+            self.plan(rest)
+        else:
+            self._finish(supersede(rest, later, rest.changed_at))
 
     def _finish(self, outcome: Delivery) -> None:
         self._changes.outcomes.append(outcome)

@@ -20,7 +20,6 @@ from services.runtime.unexpected import error_fields
 MAX_CONCURRENT = 8
 """Concurrent requests to one destination, where its channel allows more than one."""
 CLOSE_SECONDS = 2.0
-TURN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,8 @@ class SenderPool:
         self._thread.start()
 
     def _run_loop(self) -> None:
-        with self._loops.loop("senders") as note_turn:
-            # A channel that blocks the event loop holds up every destination.
-            def turn() -> None:
-                note_turn()
-                self._loop.call_later(TURN_SECONDS, turn)
-
-            self._loop.call_soon(turn)
+        # A channel that blocks the event loop holds up every destination.
+        with self._loops.event_loop("senders", self._loop):
             self._loop.run_forever()
 
     def open(self, make: Callable[[], Channel]) -> DestinationSender:

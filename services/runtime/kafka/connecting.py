@@ -4,8 +4,11 @@ takes seconds; kafka-python (3.0.12) retries for half a minute and then reports 
 import socket
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
+from kafka import KafkaProducer
 from kafka.errors import KafkaError
 from kafka.producer.transaction_manager import TransactionState
 
@@ -100,3 +103,13 @@ def client_options(settings: Settings) -> dict[str, Any]:
         "sasl_plain_username": settings.kafka_sasl_username,
         "sasl_plain_password": password.get_secret_value() if password else None,
     }
+
+
+def load_metadata(client: KafkaProducer, topics: Sequence[str]) -> None:
+    """Fetch the metadata of all these topics by one request, if the broker answers it, so that later sends do not
+    block."""
+    for topic in topics:
+        client._sender.add_topic(topic)  # noqa: SLF001 (there is no public way)
+    if topics:
+        with suppress(KafkaError):
+            client.partitions_for(topics[0])

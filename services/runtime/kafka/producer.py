@@ -1,8 +1,8 @@
 """The producer: idempotent, acks=all, optionally transactional. A refused record does not block others."""
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, cast
 
@@ -10,7 +10,7 @@ from kafka import KafkaProducer
 from kafka.errors import IllegalStateError, KafkaError, KafkaTimeoutError
 
 from services.runtime import log
-from services.runtime.kafka.connecting import client_options, renew_producer_id, request_metadata_at_once
+from services.runtime.kafka.connecting import client_options, load_metadata, renew_producer_id, request_metadata_at_once
 from services.runtime.kafka.reader import Reader
 from services.runtime.kafka.records import (
     AUTHORIZATION_ERRORS,
@@ -24,7 +24,7 @@ from services.runtime.kafka.records import (
     Sent,
     offsets_and_metadata,
 )
-from services.runtime.kafka.replacement import Replacement, Suspect
+from services.runtime.kafka.replacement import Replacement, Suspect, refusal_of, replaced_error
 from services.runtime.kafka.write_group import (
     GroupedRecord,
     TopicLimits,
@@ -86,6 +86,7 @@ class Producer:
         self._client = self._connect()
         self._replacement: Replacement | None = None
         self._is_unconfirmed = False
+        self._first_failure: BaseException | None = None
 
     def send(
         self,
@@ -136,16 +137,29 @@ class Producer:
         self._client.init_transactions()
 
     def begin(self) -> None:
-        self._client.begin_transaction()
+        with self._naming_the_cause():
+            self._client.begin_transaction()
 
     def commit(self, offsets: Mapping[Partition, Committed], reader: "Reader") -> None:
         """Commit the records sent since `begin` together with the offsets of their input. After a KafkaError it may be
         unknown whether the transaction was committed, and this producer is unusable."""
         manager = self._client._transaction_manager  # noqa: SLF001
-        if offsets:
-            arguments = offsets_and_metadata(offsets), reader.group_metadata()
-            self._await_result(manager.send_offsets_to_transaction(*arguments), "the offsets of a transaction")
-        self._await_result(manager.begin_commit(), "a transaction")
+        with self._naming_the_cause():
+            if offsets:
+                arguments = offsets_and_metadata(offsets), reader.group_metadata()
+                self._await_result(manager.send_offsets_to_transaction(*arguments), "the offsets of a transaction")
+            self._await_result(manager.begin_commit(), "a transaction")
+
+    @contextmanager
+    def _naming_the_cause(self) -> Iterator[None]:
+        """Where a step fails because an earlier one did, kafka-python keeps the text of its cause at most."""
+        try:
+            yield
+        except KafkaError as failure:
+            cause = refusal_of(self._client) or self._first_failure
+            if failure.__cause__ is not None or cause is failure:
+                raise
+            raise failure from cause
 
     def _await_result(self, result: Any, what: str) -> None:  # noqa: ANN401 (kafka-python's TransactionalRequestResult)
         """Wait with a timeout; kafka-python's own methods wait without end."""
@@ -164,30 +178,30 @@ class Producer:
         client = KafkaProducer(**(client_options(self._settings) | self._options))
         request_metadata_at_once(client._metadata)  # noqa: SLF001 (there is no public way)
         renew_producer_id(client._transaction_manager)  # noqa: SLF001
-        # A replacement fetches the metadata of the known topics, so that senders of groups do not block. One request
-        # covers all topics.
-        topics = tuple(self._preloaded)  # a copy: other threads add to it
-        for topic in topics:
-            client._sender.add_topic(topic)  # noqa: SLF001
-        if topics:
-            with suppress(KafkaError):
-                client.partitions_for(topics[0])
+        load_metadata(client, tuple(self._preloaded))  # a copy: other threads add to it
         return client
 
     def _send(self, outgoing: OutgoingRecord) -> Sent:
         if self._is_transactional:
             self._limits.check(outgoing)
-            return cast("Sent", self._client.send(*outgoing))
+            with self._naming_the_cause():
+                sent = self._client.send(*outgoing)
+            sent.add_errback(self._note_failure)
+            return cast("Sent", sent)
         self._check(outgoing)
         pending, client = PendingRecord(), self._client
         try:
             sent, is_awaited = append_record(client, outgoing)
         except IllegalStateError as closed:
-            raise _replaced_error(closed) from closed
+            raise replaced_error(closed) from closed
         if is_awaited:
             client._sender.wakeup()  # noqa: SLF001
         self._await(client, sent, Suspect(outgoing, pending))
         return pending
+
+    def _note_failure(self, failure: BaseException) -> None:
+        """Of a record in a transaction: nothing succeeds any more."""
+        self._first_failure = self._first_failure or failure
 
     def _check_preloaded(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
@@ -198,8 +212,8 @@ class Producer:
     def _check(self, outgoing: OutgoingRecord) -> None:
         """Raises as `send`."""
         self._limits.check(outgoing)
-        if self._replacement is not None:
-            raise ProducerReplacedError("the producer is being replaced after a refusal")
+        if (replacement := self._replacement) is not None:
+            raise replaced_error(replacement.refusal)
 
     def _append(self, records: Sequence[GroupedRecord]) -> None:
         """Append the records; each receives its outcome. Records of one partition keep their order."""
@@ -218,7 +232,7 @@ class Producer:
             ]
             is_awaited = any(awaited)
         except IllegalStateError as closed:
-            failure = _replaced_error(closed)
+            failure = replaced_error(closed)
         except KafkaError as away:
             failure = away
         finally:
@@ -272,7 +286,7 @@ class Producer:
 
     def _failed(self, client: KafkaProducer, batch: object, suspect: Suspect, failure: BaseException) -> None:
         """Runs on the thread of the failed client, for each of its records."""
-        refusal = _refusal_of(client)
+        refusal = refusal_of(client)
         if refusal is None:
             suspect.listener.fail(failure)
             return
@@ -281,7 +295,7 @@ class Producer:
                 self._replacement = self._start_replacing(client, refusal)
             replacement = self._replacement
         if replacement is None or not replacement.accepts(client, batch, suspect):
-            suspect.listener.fail(ProducerReplacedError(f"the producer was replaced meanwhile: {refusal}"))
+            suspect.listener.fail(replaced_error(refusal))
 
     def _start_replacing(self, client: KafkaProducer, refusal: Exception) -> Replacement:
         self._is_unconfirmed = isinstance(refusal, AUTHORIZATION_ERRORS)
@@ -304,13 +318,3 @@ class Producer:
             self._on_availability(why)
         except Exception as failure:  # noqa: BLE001 (the listener's error does not concern the records)
             log.get(__name__).error("producer_trouble_not_told", **error_fields(failure))
-
-
-def _replaced_error(closed: IllegalStateError) -> ProducerReplacedError:
-    return ProducerReplacedError(f"the producer has been replaced: {closed}")
-
-
-def _refusal_of(client: KafkaProducer) -> Exception | None:
-    """Return the fatal error after which the client fails every record. kafka-python has no public accessor for it."""
-    manager = client._transaction_manager  # noqa: SLF001
-    return manager.last_error if manager is not None and manager.has_fatal_error() else None

@@ -35,13 +35,27 @@ class Suspect(NamedTuple):
     listener: OutcomeListener
 
 
+def refusal_of(client: KafkaProducer) -> Exception | None:
+    """Return the fatal error after which the client fails every record. kafka-python has no public accessor for it."""
+    manager = client._transaction_manager  # noqa: SLF001
+    return manager.last_error if manager is not None and manager.has_fatal_error() else None
+
+
+def replaced_error(cause: Exception) -> ProducerReplacedError:
+    """Return the error of a record that fails with its producer. What made the producer unusable is its cause."""
+    replaced = ProducerReplacedError(f"the producer has been replaced: {cause}")
+    replaced.__cause__ = cause
+    return replaced
+
+
 class Replacement:
     """`run` is for a thread of its own; the other methods are safe for any thread."""
 
     def __init__(
         self, client: KafkaProducer, refusal: Exception, connect: Callable[[], KafkaProducer], limits: TopicLimits
     ) -> None:
-        self._client, self._refusal, self._connect, self._limits = client, refusal, connect, limits
+        self.refusal = refusal
+        self._client, self._connect, self._limits = client, connect, limits
         self._batch: Any = None
         self._suspects: list[Suspect] | None = []
         self._lock = threading.Lock()
@@ -50,7 +64,7 @@ class Replacement:
 
     def accepts(self, client: KafkaProducer, batch: object, suspect: Suspect) -> bool:
         """Return whether the record will be resent alone: it was in the batch that the broker refused first."""
-        if not isinstance(self._refusal, RECORD_ERRORS) or client is not self._client:
+        if not isinstance(self.refusal, RECORD_ERRORS) or client is not self._client:
             return False
         with self._lock:
             self._batch = self._batch or batch
@@ -75,7 +89,7 @@ class Replacement:
                 suspect.listener.fail(stopped)
             return None
         seconds = round(time.monotonic() - began, 3)
-        self._log.error("producer_replaced", reason=str(self._refusal), resent=resent, refused=refused, seconds=seconds)
+        self._log.error("producer_replaced", reason=str(self.refusal), resent=resent, refused=refused, seconds=seconds)
         return client
 
     def stop(self) -> None:
@@ -88,7 +102,7 @@ class Replacement:
         return self._ended.wait(timeout)
 
     def _resend_alone(self, suspects: list[Suspect]) -> tuple[KafkaProducer, int]:
-        if isinstance(self._refusal, AUTHORIZATION_ERRORS):
+        if isinstance(self.refusal, AUTHORIZATION_ERRORS):
             self._stopping.wait(PAUSE_SECONDS)
         client, refused = self._reconnect(), 0
         if suspects:

@@ -16,7 +16,6 @@ import faust
 
 from services.runtime import log
 from services.runtime.health import Health
-from services.runtime.progress import note_progress
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.faust.configured_app import BatchSchema, faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
@@ -72,11 +71,6 @@ class Application:
         source = app.conf.Topic(app, topics=[topics.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
         app.agent(source, name="score")(self._buffer_batches)
         app.timer(1.0, name="tick")(self._tick)
-        # Apart from the tick, which waits for the broker: this one ages only while the event loop is blocked.
-        app.timer(1.0, name="turn")(self._note_turn)
-
-    async def _note_turn(self) -> None:
-        note_progress()
 
     async def _seek(self, positions: Untyped) -> None:
         await self.app.consumer.seek_wait(positions)
@@ -254,7 +248,8 @@ def execute(built: Application) -> None:
     worker = Process(built.app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
     watch(built.liveness.check, lambda: bool(worker.crashed))
     try:
-        with built.health.loop("faust"):
+        # Not by a timer of the app: those begin when all tables are recovered, which may take longer than a stall.
+        with built.health.loops.event_loop("faust", worker.loop):
             worker.execute_from_commandline()
     except SystemExit as ended:
         # Everything is written and logged. Freeing the states one by one, as Python does at exit, would take seconds.
