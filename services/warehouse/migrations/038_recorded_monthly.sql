@@ -40,4 +40,4 @@ COMMENT 'Fills recorded_monthly from rows inserted into events';
 ALTER TABLE mentoring.events {on_cluster} ADD INDEX IF NOT EXISTS by_recording recorded_at TYPE minmax GRANULARITY 1;
 
 -- In the background, for rows that are there already.
-ALTER TABLE mentoring.events {on_cluster} MATERIALIZE INDEX by_recording;
+ALTER TABLE mentoring.events {on_cluster} MATERIALIZE INDEX IF EXISTS by_recording;
