@@ -78,8 +78,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 _WITH_COMMA = re.compile(r"[+-]?([0-9]{1,15}|[0-9]{1,3}(\.[0-9]{3}){1,4})(,[0-9]{1,15})?")
 _DURATION = re.compile(r"(?P<h>[0-9]{1,2}):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](\.[0-9]{1,6})?)")
 _UNIT = re.compile(r"(?<=[0-9]) ?(min\.?|mins|minutes|minuten)$", re.IGNORECASE)
-# 1.500 may be one and a half, or fifteen hundred.
-GROUPED = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
+# 1.500 may be one and a half, or fifteen hundred; 0.125 is less than one.
+GROUPED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
 def number(text: str) -> float | int:

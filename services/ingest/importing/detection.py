@@ -229,7 +229,7 @@ def _cells_of_type(kind: TableKind, cells: SampledRows, *formats: str) -> list[S
 
 
 _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
+_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}(,[0-9]{3})+")
 
 
 def _decimal_comma(cells: Sequence[SampledCell], delimiter: str) -> bool | OptionQuestion:

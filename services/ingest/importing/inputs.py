@@ -72,7 +72,16 @@ def open_input(
     found = ImportInput(file, file.name, iter(lines), event_entry, lines.position, lines.size)
     if options.is_table(file):
         return _open_table(found, options, projection, ask, stack)
-    return replace(found, lines=(line for line in found.lines if line.text.strip()))
+    return replace(found, lines=_event_lines(found))
+
+
+def _event_lines(found: ImportInput) -> Iterator[Line]:
+    """Raises ImportStoppedError when the file is one JSON array: each of its lines would be refused."""
+    filled = (line for line in found.lines if line.text.strip())
+    for number, line in enumerate(filled):
+        if number == 0 and line.text.lstrip().startswith(b"["):
+            raise ImportStoppedError(f"{found.label} is a JSON array: write one event per line")
+        yield line
 
 
 def _open_table(

@@ -7,7 +7,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import WrapValidator
+from pydantic import ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 
 from schemas.payloads import Evidence
 from services.ingest.domain.activity import (
@@ -58,6 +58,14 @@ class Team(VendorModel):
     members: Attendees | None = None
 
 
+def _some_if_invalid(value: object, handler: ValidatorFunctionWrapHandler) -> object:
+    """An unreadable number of seats says that there are some: then nobody who is not named is taken off."""
+    try:
+        return handler(value)
+    except ValidationError:
+        return 1
+
+
 class CalcomBooking(VendorModel):
     """`organizer` is one host; for a collective event the other hosts are the team's members. Attendees include guests.
     For a booking with seats, `attendees` are the holders of this booking's seats; others may hold more. Only a booking
@@ -67,14 +75,14 @@ class CalcomBooking(VendorModel):
     startTime: AnyMaybeTime = None  # noqa: N815
     endTime: AnyMaybeTime = None  # noqa: N815
     status: MaybeWord = ""
-    organizer: Attendee | None = None
+    organizer: Annotated[Attendee | None, WrapValidator(none_if_invalid)] = None
     team: Annotated[Team | None, WrapValidator(none_if_invalid)] = None
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduledToUid: MaybeIdent = ""  # noqa: N815
     rescheduled: Annotated[bool | None, NONE_IF_EMPTY] = None
     requestReschedule: Annotated[bool | None, NONE_IF_EMPTY] = None  # noqa: N815
-    seatsPerTimeSlot: Annotated[int | None, NONE_IF_EMPTY] = None  # noqa: N815
+    seatsPerTimeSlot: Annotated[int | None, WrapValidator(_some_if_invalid), NONE_IF_EMPTY] = None  # noqa: N815
     attendeeSeatId: MaybeIdent = ""  # noqa: N815
 
     @property

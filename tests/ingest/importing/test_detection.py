@@ -77,6 +77,9 @@ def test_decimal_commas_are_recognised_unless_they_may_group_thousands() -> None
     assert asked(row + "1.500").choices == ("--decimal-comma", "--no-decimal-comma")
     assert not recognised(row + "1.500\nr;held;2026-03-31 17:30;4.5").formats.has_decimal_comma
     assert not recognised((row + "1.500").replace(";", ",")).formats.has_decimal_comma
+    # No number with thousands separators begins with 0.
+    assert not recognised(row + "0.125").formats.has_decimal_comma
+    assert recognised(row + "0,125").formats.has_decimal_comma
 
 
 def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:

@@ -52,6 +52,8 @@ def raw(content: bytes) -> Callable[[Path], None]:
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-le")), "UTF-16 without the mark that says so: give"),
         ("a.csv", raw((HEADER + ROW).decode().encode("utf-16-be")), "give --encoding utf-16-be"),
         ("a.csv", raw(b"relationship,by,at,Note\nr,mentee,2026-03-02,1\n"), "matches no known table"),
+        ("a.json", raw(b'[\n  {"specversion": "1.0"}\n]\n'), "is a JSON array: write one event per line"),
+        ("a.jsonl", raw(b'\xef\xbb\xbf [{"specversion": "1.0"}]'), "is a JSON array: write one event per line"),
     ],
 )
 def test_a_file_that_is_no_table_is_named_and_nothing_is_sent(

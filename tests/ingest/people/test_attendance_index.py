@@ -1,7 +1,15 @@
+from dataclasses import replace
+
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Meeting
-from services.ingest.domain.meetings.attendance_index import MAX_VISITS, AttendanceIndex, MeetingAttendance, Visit
+from services.ingest.domain.activity import Meeting, Person
+from services.ingest.domain.meetings.attendance_index import (
+    MAX_UNIDENTIFIED,
+    MAX_VISITS,
+    AttendanceIndex,
+    MeetingAttendance,
+    Visit,
+)
 from services.ingest.domain.tools.projection import Projection
 from tests.ingest.people.building import (
     ADA,
@@ -20,6 +28,7 @@ from tests.ingest.people.building import (
 )
 
 OTHER = Meeting("other")
+NOBODY = Person()
 
 
 def test_over_the_limit_the_least_recently_updated_meeting_is_evicted() -> None:
@@ -36,6 +45,30 @@ def test_two_connections_do_not_share_a_meeting() -> None:
     attendance_index.apply(ZOOM.source, joined(ADA, 0), "p-ada")
 
     assert attendance_index.at("urn:rapport:acme:zoom:other", MEETING).people == frozenset()
+
+
+def test_leaves_that_name_nobody_are_as_many_as_those_who_joined() -> None:
+    """Otherwise most of a large meeting would stay to its end."""
+    index, people = AttendanceIndex(), [f"p-{number}" for number in range(2 * MAX_UNIDENTIFIED)]
+    for number, person in enumerate(people):
+        device = frozenset({str(number)})
+        index.apply(ZOOM.source, replace(joined(ADA, 0), devices=device), person)
+        index.apply(ZOOM.source, replace(left(NOBODY, 30), devices=device))
+
+    visits = index.at(ZOOM.source, MEETING).visits_of(frozenset(people))
+
+    assert len([one for one in visits if one.verb == "left"]) == len(people)
+
+
+def test_two_devices_of_one_person_that_leave_at_one_second_are_two_leaves() -> None:
+    index = AttendanceIndex()
+    for device in ("phone", "laptop"):
+        index.apply(ZOOM.source, replace(joined(ADA, 0, key=device), devices=frozenset({device})), "p-ada")
+        index.apply(ZOOM.source, replace(left(NOBODY, 30), devices=frozenset({device})))
+
+    visits = index.at(ZOOM.source, MEETING).visits_of(frozenset({"p-ada"}))
+
+    assert len({one.key for one in visits if one.verb == "left"}) == 2
 
 
 def test_what_is_neither_coming_nor_going_changes_nothing() -> None:

@@ -83,6 +83,18 @@ def test_a_cancellation_before_its_booking_still_cancels_it() -> None:
     assert not again.cancelled
 
 
+def test_whoever_comes_on_time_to_five_minutes_comes_for_them() -> None:
+    made = bookings(
+        *(
+            event("session.scheduled", {"session_id": session, "starts_at": minute(begin), "ends_at": minute(end)})
+            for session, begin, end in (("short", 0, 5), ("next", 5, 60))
+        )
+    )
+    found = [made.expected_booking("acme", "rel-1", "another run", minute(at)) for at in (0, 1)]
+
+    assert [one and one.session for one in found] == ["short", "next"]
+
+
 def test_of_several_bookings_of_one_time_every_process_expects_the_same() -> None:
     sessions = [f"s-{number}" for number in range(10, 40)]
     made = bookings(*map(scheduled, reversed(sessions)), most=100)

@@ -90,6 +90,24 @@ def test_an_announced_exit_ends_the_pair_once_it_is_told_on_its_day() -> None:
     assert is_alive(history([*nights[:2], *starts])[0])[0]
 
 
+def test_somebody_who_leaves_a_group_does_not_resume_the_pause_of_those_who_stay() -> None:
+    """It is told before as well as after the group changes, every night, that the colleague is active."""
+    people = {"mentors": ["p-ada"], "mentees": ["p-ben", "p-cat"], "kind": "group"}
+    change = NOON + timedelta(days=3)
+    starts = [
+        event("relationship.started", people, time=EARLY),
+        event("relationship.started", {**people, "mentees": ["p-ben"]}, time=change),
+    ]
+    nights = [
+        employed("ben", "leave", key="1", left_on=date(2026, 3, 1)),
+        employed("cat", "active", key="2", time=NOON + DAY),
+    ]
+
+    found = {repr(is_alive(history(order)[0])) for order in _orders(starts, nights)}
+
+    assert found == {repr((True, [(change, None)]))}
+
+
 def test_two_feeds_of_different_programmes_each_apply_to_later_pairs_of_their_own() -> None:
     projection = known(*PEOPLE)
     for feed, program in [("first", "leaders"), ("second", "others")]:

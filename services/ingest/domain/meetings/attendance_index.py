@@ -1,6 +1,7 @@
 """Who joined and left each meeting of a tool, as far as its activities have said so."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
@@ -51,8 +52,8 @@ class MeetingAttendance:
         return any(visit.participant == UNIDENTIFIED for visit in self.visits)
 
     def with_visit(self, visit: Visit) -> "MeetingAttendance":
-        is_identified = visit.participant != UNIDENTIFIED
-        alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
+        is_identified = bool(visit.participant or self.participant_on(visit.devices))
+        alike = sum(bool(one.participant) is is_identified for one in self._attributed())
         is_full = alike >= (MAX_VISITS if is_identified else MAX_UNIDENTIFIED)
         return self if is_full else replace(self, visits=self.visits | {visit})
 
@@ -70,7 +71,7 @@ class MeetingAttendance:
 
     def visits_of(self, people: frozenset[str]) -> frozenset[Visit]:
         """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
-        visits = {self._attributed(visit) for visit in self.visits}
+        visits = self._attributed()
         own = {visit for visit in visits if visit.participant in people}
         left = {
             Visit(person, "left", end.key, end.time, end.native)
@@ -80,11 +81,21 @@ class MeetingAttendance:
         }
         return frozenset(own | left)
 
-    def _attributed(self, visit: Visit) -> Visit:
+    def _attributed(self) -> frozenset[Visit]:
         """Without an identity of its own, a visit belongs to whoever was identified on the same device."""
-        if visit.participant != UNIDENTIFIED or not visit.devices:
-            return visit
-        return replace(visit, participant=self.participant_on(visit.devices))
+        owners: dict[str, str | None] = {}
+        for one in self.visits:
+            for device in one.devices if one.participant else ():
+                owners[device] = one.participant if owners.get(device, one.participant) == one.participant else None
+        return frozenset(_of_owner(one, owners) for one in self.visits)
+
+
+def _of_owner(visit: Visit, owners: Mapping[str, str | None]) -> Visit:
+    """`owners`: None if several people were on the device."""
+    found = {owners[device] for device in visit.devices if device in owners}
+    person = next(iter(found)) if len(found) == 1 and not visit.participant else None
+    # Several devices may leave at one second.
+    return replace(visit, participant=person, key=f"{visit.key}:{min(visit.devices)}") if person else visit
 
 
 EMPTY = MeetingAttendance()

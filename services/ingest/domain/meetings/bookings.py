@@ -21,7 +21,7 @@ MAX_OF_RELATIONSHIP = 200
 EARLY_JOIN = timedelta(minutes=30)
 """People join before the start; somebody who joins earlier came for something else."""
 LAST_MINUTES = timedelta(minutes=5)
-"""Of a booked meeting: too little to meet, see MIN_OVERLAP in `attendance.py`."""
+"""Of a booked meeting: anything less is too little to meet, see MIN_OVERLAP in `attendance.py`."""
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
 NONE: frozenset[str] = frozenset()
@@ -172,7 +172,8 @@ class Bookings:
             key=lambda one: (one.starts_at, one.session),
         )
         # Whoever comes when a meeting is about to end, and another one follows, comes for that.
-        following = [one for one in around if around[0].ends_at <= min(one.starts_at, moment + LAST_MINUTES)]
+        is_ending = bool(around) and around[0].ends_at < moment + LAST_MINUTES
+        following = [one for one in around if is_ending and around[0].ends_at <= one.starts_at]
         # Calendar and meeting room may both report one meeting: all processes and runs choose the same one by this
         # order.
         return next(iter(following or around), None)

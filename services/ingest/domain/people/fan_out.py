@@ -151,8 +151,8 @@ class _FanOut:
         activity, scope = self.activity, self._scope
         found = [*self._roster.ongoing_or_later(scope.tenant, scope.program, activity.participant, activity.time)]
         if activity.status == "active":
-            for one in {one.id: one for one, _ in found}.values():
-                yield from self._resume(one)
+            for one, replaced_at in {one.id: (one, replaced_at) for one, replaced_at in found}.values():
+                yield from self._resume(one, replaced_at)
             return
         paused = set[str]()
         for one, replaced_at in found:
@@ -223,12 +223,14 @@ class _FanOut:
         mentors = relationship.mentors
         return mentors if self.activity.participant in mentors else relationship.mentees
 
-    def _resume(self, relationship: Relationship) -> Iterator[RawEvent]:
-        """Resumes also the pauses of colleagues on the same side: the side has somebody again."""
+    def _resume(self, relationship: Relationship, replaced_at: datetime) -> Iterator[RawEvent]:
+        """Resumes also the pauses of colleagues on the same side: the side has somebody again, until the person is
+        replaced."""
         activity = self.activity
-        prefixes = tuple(pauses_of(one) for one in self._side(relationship))
+        own, side = pauses_of(activity.participant), tuple(pauses_of(one) for one in self._side(relationship))
         for pause in self._roster.pauses(relationship.tenant, relationship.id):
-            if pause.pause_id.startswith(prefixes) and (pause.until is None or pause.until > activity.time):
+            is_of_side = pause.pause_id.startswith(side if pause.begin < replaced_at else own)
+            if is_of_side and (pause.until is None or pause.until > activity.time):
                 back = start_of(activity.back_on, activity) if activity.back_on else activity.time
                 by_day = pause.fact.time <= back < activity.time
                 time, statement = (back, "") if by_day else (activity.time, activity.key)

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved
+from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved, MoveRequested
 from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event, session_id
 from services.ingest.domain.meetings.bookings import Booking, correlation_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, remaining_move
@@ -24,6 +24,7 @@ UNCHANGED = Ignored("unchanged")
 # The meeting is off because it was moved to another meeting.
 MOVED_AWAY = Ignored("rescheduled")
 NOT_BOOKED = Ignored("not_booked")
+NOT_CONFIRMED = Ignored("not_confirmed")
 # Calendars are tidied up afterwards: a meeting that is over cannot be cancelled any more.
 OVER = Ignored("over")
 
@@ -214,7 +215,9 @@ def resolve_cancellation(change: Cancelled, scope: ConnectionScope, projection: 
         return MOVED_AWAY
     requested = projection.revisions.requested_meeting(scope.source, change.meeting)
     session = bookings.session(scope.tenant, scope.source, requested or change.meeting, change.copy_of)
-    of_all = () if change.is_partial else booked_slots(session, scope, projection)
+    # It has a session of its own, too, if it was booked before the request was known.
+    sessions = dict.fromkeys((session, bookings.session(scope.tenant, scope.source, change.meeting, change.copy_of)))
+    of_all = [] if change.is_partial else [slot for one in sessions for slot in booked_slots(one, scope, projection)]
     if not (of_all or change.is_partial or change.is_single or change.meeting.instance):
         dates = _dates(change.meeting, scope, projection)
         off = [
@@ -239,6 +242,19 @@ def resolve_cancellation(change: Cancelled, scope: ConnectionScope, projection: 
         if not (slot.booking and slot.booking.cancelled) and not _is_rebooked(slot, later, versions)
     )
     return tuple(_cancellation(change, scope, slot) for slot in on) or (UNCHANGED if ahead else OVER)
+
+
+def resolve_request(change: MoveRequested, scope: ConnectionScope, projection: Projection) -> Result:
+    """Resolve a request to move another meeting. The request dropped that meeting; if it was withdrawn before it is
+    known here, nothing is left."""
+    later = projection.revisions.after(scope.source, change.meeting, change.time)
+    withdrawn = next((one.activity for one in later if isinstance(one.activity, Cancelled)), None)
+    if withdrawn is None:
+        return NOT_CONFIRMED
+    session = projection.bookings.session(scope.tenant, scope.source, change.replaces)
+    slots = booked_slots(session, scope, projection)
+    off = (slot for slot in slots if _is_upcoming(slot, withdrawn.time) and not _changed_since(slot, withdrawn.time))
+    return tuple(_cancellation(withdrawn, scope, slot) for slot in off) or NOT_CONFIRMED
 
 
 def _dates(meeting: Meeting, scope: ConnectionScope, projection: Projection) -> list[Slot]:

@@ -141,7 +141,7 @@ def resolve_retraction(
 
 
 def _is_of_outsider(activity: Voided, scope: ConnectionScope, roster: Roster) -> bool:
-    """Whether the target was a message of a known person who does not belong to the relationship: it was ignored."""
+    """Whether the target was a message of a known person who never belonged to the relationship: it was ignored."""
     who = roster.identify(scope.tenant, scope.tool, activity.by) if activity.by else frozenset[str]()
-    relationship = roster.relationship(scope.tenant, activity.relationship, activity.time)
-    return bool(who) and relationship is not None and not who & relationship.people
+    members = roster.history(scope.tenant, activity.relationship).people()
+    return bool(who and members) and not who & members

@@ -57,6 +57,7 @@ from services.ingest.domain.tools.booked_sessions import (
     resolve_booking,
     resolve_cancellation,
     resolve_move,
+    resolve_request,
 )
 from services.ingest.domain.tools.generic_events import resolve_generic, resolve_retraction
 from services.ingest.domain.tools.projection import EmittedEvent, Projection
@@ -274,7 +275,7 @@ def _resolve(  # noqa: C901 (a line for each kind of statement)
         case Booked():
             result = resolve_booking(activity, scope, projection)
         case MoveRequested():
-            result = Ignored("not_confirmed")
+            result = resolve_request(activity, scope, projection)
         case Cancelled():
             result = resolve_cancellation(activity, scope, projection)
         case MeetingMoved():

@@ -198,7 +198,7 @@ def _with_decode_fault(record: object, settings: HrSettings) -> object:
     return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
 
 
-GROUPED_NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{3})+", re.ASCII)
+GROUPED_NUMBER = re.compile(r"[1-9][0-9]{0,2}(\.[0-9]{3})+", re.ASCII)
 SMALL_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 GROUPED_ID = "may be a number with thousands separators: give the column the format of text, or set settings.dotted_ids"
 

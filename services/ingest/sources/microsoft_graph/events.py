@@ -139,7 +139,7 @@ class _GraphPerson(VendorModel):
 
 
 class _GraphPeople(VendorModel):
-    organizer: _GraphPerson | None = None
+    organizer: Annotated[_GraphPerson | None, WrapValidator(none_if_invalid)] = None
     attendees: tuple[Annotated[_GraphPerson, blank_if_invalid(_GraphPerson)], ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
     answer: Annotated[_Answer | None, WrapValidator(none_if_invalid)] = Field(None, alias="responseStatus")
