@@ -49,12 +49,13 @@ class Store:
         """Collect the outcomes of a batch in offset order. Raises BadDeployError when too many in a row are refused:
         then nothing of the batch is stored, and the rest is not read."""
         found = []
-        for offset, outcome in outcomes:
+        for one in outcomes:
+            outcome = one[1]
             if isinstance(outcome, Refused):
                 self._breaker.refused(f"{outcome.reason} {outcome.path}")
-            else:
+            elif self._breaker.in_a_row:
                 self._breaker.passed()
-            found.append((offset, outcome))
+            found.append(one)
         return found
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
