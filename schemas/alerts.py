@@ -58,6 +58,10 @@ class StageDecision(Message):
     why: Sentence
 
 
+MAX_ACT_INPUTS = 1_025
+"""The command, and as many partitions as the scores may have."""
+
+
 class InputOffset(Message):
     """A record on which a decision rests."""
 
@@ -113,7 +117,8 @@ class Handling(Message):
 
 class AlertAct(Message):
     """An action of a person on an alert and the resulting handling, or why it was refused. `verdict` is the vote on the
-    alert, `closing` how it ended."""
+    alert, `closing` how it ended. `inputs`: the record of the command, and the last score before it: of the partition
+    of the relationship, or of each partition where the alert is of a programme or a source."""
 
     alert_key: Hash
     dedup_key: DedupKey
@@ -126,6 +131,7 @@ class AlertAct(Message):
     verdict: Literal["useful", "not_useful"] | None = None
     closing: Annotated[str, Field(max_length=32)] | None = None
     refused: Sentence | None = None
+    inputs: Annotated[tuple[InputOffset, ...], Field(max_length=MAX_ACT_INPUTS)] = ()
 
 
 class DeliveryItem(Message):
@@ -147,7 +153,8 @@ class Delivery(Message):
     `people`; it is stored on `mentoring.deliveries` only. `repeat`: the message states that it may be a duplicate.
     `fallback_of`: the delivery that it replaces. `person`: the recipient if the destination is whoever looks after a
     programme. `group`: what it is folded into: the digest of the day, the batch of a programme and class, a storm, late
-    findings, or a handover."""
+    findings, or a handover. `address`: a digest of the one address of the list that it still goes to, after the server
+    has put that one off and taken the message for the others."""
 
     delivery_id: Hash
     dedup_key: DedupKey
@@ -172,6 +179,7 @@ class Delivery(Message):
     fallback_of: Hash | None = None
     person: Id | None = None
     group: GroupKind | None = None
+    address: Hash | None = None
     tenant: Id
     program: Id
     relationship: Id

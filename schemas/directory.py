@@ -1,6 +1,6 @@
 """People: the only messages with names, addresses and time zones."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -39,10 +39,12 @@ def _is_empty(value: object) -> bool:
 
 class EmploymentChange(Message):
     """A leave, exit or return as a connection reported it at `told`; it also applies to pairs that are announced later.
-    `statement` identifies it; `left_on` and `back_on` are days in `time_zone`."""
+    `statement` identifies it; `left_on` and `back_on` are days in `time_zone`. `told_again`: when an exit was last
+    repeated that has no day, or whose day was still to come."""
 
     status: Status
     told: Instant
+    told_again: Annotated[Instant | None, Field(exclude_if=_is_empty)] = None
     statement: EventId
     left_on: date | None = None
     back_on: date | None = None
@@ -52,6 +54,10 @@ class EmploymentChange(Message):
     connection: Code
     native_type: Annotated[str, Field(min_length=1, max_length=128)]
     native_id: Annotated[str, Field(min_length=1, max_length=256)]
+
+    @property
+    def told_last(self) -> datetime:
+        return self.told_again or self.told
 
 
 class Participant(Message):

@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -94,8 +94,16 @@ def run_parts(composition: Composition, stop: threading.Event) -> None:
             writing.report("ready")
             log.get(__name__).info("serving", parts=sorted(composition.parts), clock=settings.clock)
             watching = {} if connections is None else {"connections": partial(connections.run, stop)}
-            supervise({**parts, **watching, "watermarks": partial(watermarks.run, stop)}, stop)
+            beside = {**watching, "watermarks": partial(watermarks.run, stop)}
+            watched = {name: partial(_run_watched, health.loop(name), run) for name, run in beside.items()}
+            supervise({**parts, **watched}, stop)
     log.get(__name__).info("stopped")
+
+
+def _run_watched(loop: AbstractContextManager[object], run: Callable[[], None]) -> None:
+    """For loops that note their own turns, but report no health."""
+    with loop:
+        run()
 
 
 def _connections_file(composition: Composition, producer: Producer) -> ConnectionsFile | None:

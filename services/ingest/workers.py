@@ -50,6 +50,7 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
         _launched(settings, listener, count) as workers,
         # One client for all requests: creating one loads the machine's certificates, 25 ms of CPU.
         httpx.Client(timeout=ASKED_SECONDS) as client,
+        health.loop("workers") as note_turn,
     ):
         log.get(__name__).info("serving", workers=count, pids=[one.process.pid for one in workers])
         while not stop.wait(WATCHED_SECONDS):
@@ -58,6 +59,7 @@ def serve_in_workers(settings: IngestSettings, stop: threading.Event, count: int
                     ended = f"worker {worker.number} ended with exit code {code}"
                     raise WorkerEndedError(f"{ended}; its last lines say why")
             _report(health, workers, client)
+            note_turn()
         health.report("stopping")
     log.get(__name__).info("stopped")
 

@@ -51,17 +51,25 @@ def serve(settings: NotifySettings, topics: NotifyTopics, stop: threading.Event)
         if not await_broker(settings, health, stop):
             return
         metrics = Metrics(health.metrics)
-        leadership = stack.enter_context(Leadership(settings, topics))
+        leadership = stack.enter_context(Leadership(settings, topics, health.loops))
         while leadership.wait(stop, health):
             try:
                 _lead(settings, topics, InstanceContext(leadership, health, metrics), stop)
-            except LeadershipLostError as lost:
-                log.get(__name__).warning("leadership_lost", reason=str(lost))
-            except KafkaError as failure:
-                if not is_fenced(failure):
+            except Exception as failure:
+                # Whatever ends a term, it is over: say so before anything else, for nothing may come after.
+                log.get(__name__).warning("leadership_lost", reason=_reason_of(failure))
+                if not isinstance(failure, LeadershipLostError) and not (
+                    isinstance(failure, KafkaError) and is_fenced(failure)
+                ):
                     raise
-                log.get(__name__).warning("leadership_lost", reason=f"{type(failure).__name__}: {failure}")
         health.report("stopping")
+
+
+def _reason_of(failure: Exception) -> str:
+    """Texts of unexpected errors may quote names: only those of Kafka and of the leadership are shown."""
+    if isinstance(failure, LeadershipLostError):
+        return str(failure)
+    return f"{type(failure).__name__}: {failure}" if isinstance(failure, KafkaError) else type(failure).__name__
 
 
 @dataclass(frozen=True)
@@ -74,6 +82,8 @@ class InstanceContext:
 
 
 def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceContext, stop: threading.Event) -> None:
+    loops = instance.health.loops
+    instance.health.report("starting", "reads decisions and deliveries")
     with ExitStack() as stack:
         producer = Producer(settings, topics.identity)
         stack.callback(producer.close, 1)
@@ -86,7 +96,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
         # 2. Load all earlier decisions, deliveries and names before anything is decided or sent.
         metrics, name_book, requests = instance.metrics, NameBook(), DeliveryRequests()
         records = PeopleRecords(name_book, topics, metrics)
-        delivery_requests, people_follower = Follower(requests.apply), Follower(records.apply)
+        delivery_requests, people_follower = Follower(requests.apply, loops), Follower(records.apply, loops)
         stack.enter_context(delivery_requests.following(settings, [topics.deliveries], since="now"))
         stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
         rules = RuleBook(settings.clock)
@@ -97,6 +107,8 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             inputs.apply(record)
         for alerts in restored.partition_alerts_by_number.values():
             alerts.restore_silent(shared.silent())
+        for number, committed in reader.committed_scores(topics.scores).items():
+            restored.partition_alerts_by_number[number].applied = committed
         log.get(__name__).info("restored", partitions=len(reader.numbers), unfinished_deliveries=len(restored.open))
         metrics.unreadable.inc(restored.unreadable)
         # 3. Build the processors and run.
@@ -122,7 +134,7 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             settings.unsubscribe_links(),
         )
         environment = Environment(now, random.SystemRandom().random, directory, context.deliverable_from)
-        dispatch = Dispatch(SenderPool(now), Renderer(name_book, settings.notify_link), ledger, environment)
+        dispatch = Dispatch(SenderPool(now, loops), Renderer(name_book, settings.notify_link), ledger, environment)
         dispatch.configure(config.destinations)
         score_processor = ScoreProcessor(restored.partition_alerts_by_number, shared, rules, context, metrics)
         score_processor.remember(recent)
@@ -150,7 +162,8 @@ def _lead(settings: NotifySettings, topics: NotifyTopics, instance: InstanceCont
             report=Report(instance.health, metrics),
         )
         freeze_heap()
-        flow.run(stop, restored.open)
+        with loops.loop("rounds"):
+            flow.run(stop, restored.open)
 
 
 def now() -> Instant:

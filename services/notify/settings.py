@@ -1,6 +1,7 @@
 """Settings of notify, `RAPPORT_NOTIFY_*`."""
 
 from pathlib import Path
+from string import Formatter
 from typing import Annotated
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
@@ -12,6 +13,8 @@ from services.notify.rendering.machines import fill_link
 from services.runtime.settings import Port, Settings
 
 SHORTEST_KEY = 16
+FIELDS = frozenset({"tenant", "program", "relationship"})
+FILLED_IN = "only {tenant}, {program} and {relationship} can be filled in"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 LOG = DestinationConfig("log", "log", None)
 """The log channel is always configured."""
@@ -60,7 +63,7 @@ class NotifySettings(Settings):
     @field_validator("notify_board_key")
     @classmethod
     def _key_is_long_enough(cls, key: SecretStr) -> SecretStr:
-        if 0 < len(key.get_secret_value()) < SHORTEST_KEY:
+        if key.get_secret_value() and len(key.get_secret_value().strip()) < SHORTEST_KEY:
             raise ValueError(f"must have at least {SHORTEST_KEY} characters")
         return key
 
@@ -84,6 +87,9 @@ class NotifySettings(Settings):
     def _names_tenant_tokens(cls, tokens: SecretStr) -> SecretStr:
         if not all(tenant and secret for tenant, secret in _pairs(tokens)):
             raise ValueError("write TENANT=TOKEN, several separated by commas")
+        tenants = [tenant for tenant, _ in _pairs(tokens)]
+        if twice := next((tenant for tenant in tenants if tenants.count(tenant) > 1), None):
+            raise ValueError(f"{twice} has two tokens")
         return tokens
 
     @field_validator("notify_board_open")
@@ -116,10 +122,17 @@ class NotifySettings(Settings):
     @field_validator("notify_link")
     @classmethod
     def _link_can_be_filled(cls, link: str | None) -> str | None:
+        if link is None:
+            return None
         try:
-            fill_link(link or "", "t", "p", "r")
-        except (KeyError, ValueError, IndexError) as unknown:
-            raise ValueError("only {tenant}, {program} and {relationship} can be filled in") from unknown
+            parts = list(Formatter().parse(link))
+        except ValueError as unbalanced:
+            raise ValueError(FILLED_IN) from unbalanced
+        # A name alone: an attribute of it, or a width, is a mistake that only the reader of a mail would see.
+        if any(name is not None and (name not in FIELDS or width or form) for _, name, width, form in parts):
+            raise ValueError(FILLED_IN)
+        if fault := url_fault(fill_link(link, "t", "p", "r"), allow_private=True):
+            raise ValueError(fault)
         return link
 
     def unsubscribe_links(self) -> UnsubscribeLinks | None:

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError as DriverError
 from clickhouse_connect.driver.exceptions import DataError
 
+from services.runtime.progress import note_progress
 from services.runtime.settings import Settings
 
 # Timeouts, too many queries or parts, no replica, memory limit: ClickHouse's codes for a temporary failure.
@@ -96,9 +97,12 @@ class ClickHouse:
         try:
             if self._client is None:
                 self._client = self._connect()
-            return use(self._client)
+            answer = use(self._client)
         except (DriverError, OSError) as error:
             raise _classify(error, self._settings) from error
+        # A batch may take many statements.
+        note_progress()
+        return answer
 
     def _connect(self) -> Client:
         url, trusted = urlsplit(self._settings.clickhouse), self._settings.clickhouse_ssl_cafile

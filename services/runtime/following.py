@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from services.runtime.kafka import WAITING_FETCH_MS, Partition, Reader, Record
+from services.runtime.progress import LoopWatch
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.5
@@ -15,10 +16,10 @@ END_SECONDS = 1.0
 
 class Follower:
     """Calls `apply` for each record, in the order of its partition: first on the calling thread up to the current end,
-    then on a thread of its own. `apply` must not raise because of a record's content."""
+    then on a thread of its own, whose loop is watched. `apply` must not raise because of a record's content."""
 
-    def __init__(self, apply: Callable[[Record], None]) -> None:
-        self._apply = apply
+    def __init__(self, apply: Callable[[Record], None], loops: LoopWatch | None = None) -> None:
+        self._apply, self._loops = apply, loops or LoopWatch()
         self._failure: Exception | None = None
 
     def check(self) -> None:
@@ -45,7 +46,8 @@ class Follower:
                 reader.seek(partition, ends[partition] if at is None else at)
             for polled in reader.poll_until(ends):
                 self._apply_all(polled)
-            thread = threading.Thread(target=self._follow, args=(reader, stop), name="follower", daemon=True)
+            name = f"follower of {', '.join(topics)}"
+            thread = threading.Thread(target=self._follow, args=(reader, stop, name), name="follower", daemon=True)
             thread.start()
             try:
                 yield
@@ -55,10 +57,12 @@ class Follower:
         finally:
             reader.close()
 
-    def _follow(self, reader: Reader, stop: threading.Event) -> None:
+    def _follow(self, reader: Reader, stop: threading.Event, name: str) -> None:
         try:
-            while not stop.is_set():
-                self._apply_all(reader.poll(POLL_SECONDS))
+            with self._loops.loop(name) as note_turn:
+                while not stop.is_set():
+                    self._apply_all(reader.poll(POLL_SECONDS))
+                    note_turn()
         except Exception as failure:  # noqa: BLE001 (raised again by `check`: an exception that ends a thread is lost)
             self._failure = failure
 

@@ -1,5 +1,5 @@
-"""The health endpoint of a process: `/healthz` (liveness), `/readyz` (state and detail), `/metrics` (Prometheus), and
-the actions that a service offers by POST."""
+"""The health endpoint of a process: `/healthz` (liveness: whether a restart would help), `/readyz` (state and detail),
+`/metrics` (Prometheus), and the actions that a service offers by POST."""
 
 import json
 import socket
@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
@@ -16,6 +16,8 @@ from typing import Any, Literal
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
+
+from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, LoopWatch
 
 # From the first byte of the request to the last byte of the response.
 REQUEST_SECONDS = 5.0
@@ -35,16 +37,28 @@ PostAction = Callable[[str], tuple[int, object]]
 
 
 class Health:
-    """The condition of this process. Any thread may report it; the HTTP server shows it. `post_actions` maps a path to
-    the action that a POST to it runs."""
+    """The condition of this process. Any thread may report it; the HTTP server shows it. `condition` is what was
+    reported last; `post_actions` maps a path to the action that a POST to it runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, loops: LoopWatch | None = None) -> None:
         self.condition = Condition("starting")
+        self.loops = LoopWatch() if loops is None else loops
         self.metrics = CollectorRegistry()
         self.post_actions: dict[str, PostAction] = {}
 
     def report(self, state: State, detail: str = "") -> None:
         self.condition = Condition(state, detail)
+
+    def loop(self, name: str) -> AbstractContextManager[Callable[[], None]]:
+        """Watch a loop of this process, see `LoopWatch.loop`."""
+        return self.loops.loop(name)
+
+    def readiness(self) -> Condition:
+        """Return what was reported last, unless a loop hangs: then nobody reports any more."""
+        stalled = self.loops.stalled(STALLED_SECONDS)
+        if not stalled or self.condition.state == "stopping":
+            return self.condition
+        return Condition("degraded", "; ".join([*stalled, self.condition.detail or self.condition.state]))
 
 
 # The state of the process is the first of these that any part is in.
@@ -56,6 +70,7 @@ class PartsReadiness:
 
     def __init__(self, process: Health) -> None:
         self._process = process
+        self.loops = process.loops
         self._parts: dict[str, Condition] = {}
         self._lock = threading.Lock()
         self._measured = _MergedMetrics()
@@ -100,8 +115,11 @@ class _MergedMetrics(Collector):
 
 class _ReadinessPart(Health):
     def __init__(self, name: str, readiness: PartsReadiness) -> None:
-        super().__init__()
+        super().__init__(readiness.loops)
         self._name, self._readiness = name, readiness
+
+    def loop(self, name: str) -> AbstractContextManager[Callable[[], None]]:
+        return super().loop(f"{self._name}: {name}")
 
     def report(self, state: State, detail: str = "") -> None:
         super().report(state, detail)
@@ -172,8 +190,8 @@ def _end(request: socket.socket) -> None:
 
 def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
     pages: dict[str, Callable[[], tuple[int, str, bytes]]] = {
-        "/healthz": lambda: (200, "text/plain", b"alive\n"),
-        "/readyz": lambda: _readiness(health.condition),
+        "/healthz": lambda: _liveness(health.loops.stalled(HUNG_SECONDS)),
+        "/readyz": lambda: _readiness(health.readiness()),
         "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(health.metrics)),
     }
 
@@ -200,6 +218,10 @@ def _request_class(health: Health) -> type[BaseHTTPRequestHandler]:
             """Log nothing: probes arrive every second."""
 
     return Request
+
+
+def _liveness(hung: Sequence[str]) -> tuple[int, str, bytes]:
+    return (503, "text/plain", "; ".join(hung).encode() + b"\n") if hung else (200, "text/plain", b"alive\n")
 
 
 def _readiness(condition: Condition) -> tuple[int, str, bytes]:

@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from services.runtime import log
 from services.runtime.health import Condition, Health
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+from services.runtime.progress import note_progress
 from services.runtime.unexpected import BadDeployError
 
 FIRST_WAIT_SECONDS = 0.5
@@ -180,8 +181,10 @@ class BatchLoop:
     def run(self, stop: threading.Event) -> None:
         """Run until `stop` is set and every buffered batch was tried once. Raises what the work raises."""
         try:
-            while not stop.is_set():
-                self._round(stop.is_set)
+            with self._health.loop("batches") as note_turn:
+                while not stop.is_set():
+                    self._round(stop.is_set)
+                    note_turn()
         except BadDeployError as reason:
             # Other parts of the process may continue: readiness tells the operator that this one has stopped.
             self._health.report("degraded", f"stopped: {reason}")
@@ -232,6 +235,7 @@ class BatchLoop:
                     buffer.notes = {**notes, "seconds": round(time.monotonic() - began, 3)}
                 self._commit(batch, buffer.notes)
                 buffer.drop(batch)
+                note_progress()
         except TryLaterError as reason:
             self._back_off(buffer.backoff, str(partition), reason)
             self._reader.pause([partition])

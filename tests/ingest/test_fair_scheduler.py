@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from services.ingest.flow.shared import IngestMetrics
-from services.ingest.gateway.fair_scheduler import SLICE_SECONDS, FairScheduler, FairThreadPool, QueueEnd
+from services.ingest.gateway.fair_scheduler import SLICE_SECONDS, FairScheduler, FairThreadPool, QueueEnd, TimeSlices
 from services.ingest.gateway.limits import (
     BURST_SECONDS,
     MAX_BUCKETS,
@@ -94,7 +94,7 @@ def test_what_a_sender_has_begun_to_send_goes_on_before_what_else_they_handed_in
         scheduler = FairScheduler()
 
         async def work(name: str, queue_at: QueueEnd) -> None:
-            with scheduler.time_slices("a") as slices:
+            with TimeSlices(scheduler, "a") as slices:
                 await slices.run(range(50), spin, lambda found: done.extend([name] * len(found)), queue_at)
 
         async with asyncio.TaskGroup() as group:
@@ -114,7 +114,7 @@ def test_parts_of_what_is_short_share_one_turn() -> None:
     done: list[str] = []
 
     async def work(scheduler: FairScheduler, name: str) -> None:
-        with scheduler.active(name), scheduler.time_slices(name) as slices:
+        with scheduler.active(name), TimeSlices(scheduler, name) as slices:
             for part in ("judged", "sent"):
                 await slices.run([f"{part} {name}"], str, done.extend)
 
@@ -138,7 +138,7 @@ def test_a_part_that_begins_when_the_slice_is_over_waits_for_the_next_turn() -> 
 
     async def several() -> None:
         scheduler = FairScheduler()
-        with scheduler.active("long"), scheduler.time_slices("long") as slices:
+        with scheduler.active("long"), TimeSlices(scheduler, "long") as slices:
             await slices.run(range(10), spin, lambda _: None)
             between = asyncio.create_task(short(scheduler))
             await asyncio.sleep(2 * SLICE_SECONDS)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,11 +22,12 @@ from services.ingest.domain.people.participants import replace_statement
 from services.ingest.domain.scope import Scope
 from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Admitted
-from services.ingest.flow.people.followers import ProjectionFollower
+from services.ingest.flow.people.followers import FRESH_SECONDS, ProjectionFollower
 from services.ingest.flow.people.projected_topics import PROGRESS_KEY, ProgressRecord, load
+from services.ingest.flow.tools.tool_records import GROUP
 from services.ingest.sources.tool import hmac_hex
 from services.runtime.health import Health
-from services.runtime.kafka import Record, open_reader, read_to_end
+from services.runtime.kafka import Reader, Record, open_reader, read_to_end
 from services.runtime.settings import Settings
 from tests import plain_http
 from tests.ingest.conftest import Gateway, Log
@@ -179,6 +181,20 @@ def await_followed(broker: Settings) -> None:
     """Wait until the complete log is projected and followed: until then, participants are strangers."""
     assert ProjectionFollower(broker, Projection(), Health()).read_once(60), "nothing projects the log"
     time.sleep(FOLLOWED_SECONDS)
+
+
+def await_handled(broker: Settings, topic: str) -> None:
+    """Wait until the worker of tools has handled all that is on a raw topic now."""
+    with closing(Reader(broker, GROUP)) as asked:
+        ends = asked.end_offsets(asked.assign([topic]))
+        eventually(lambda: asked.group_lag(ends) == 0, what=f"what is on {topic}")
+
+
+def await_up_to_date(follower: ProjectionFollower) -> None:
+    """Wait until this follower reflects all that is on the log now."""
+    asked_at = time.monotonic()
+    # It is fresh for so long after it has asked for the end that it has reached since.
+    eventually(lambda: follower.fresh_until >= asked_at + FRESH_SECONDS, what="the follower")
 
 
 def _participant(pair: Pair, side: str, address: str) -> Participant:

@@ -24,8 +24,9 @@ from schemas.scores import (
     Trigger,
 )
 from services.notify.domain.decisions import alert_changed
-from services.notify.domain.deliveries import fold_messages, latest_transitions
+from services.notify.domain.deliveries import fold_messages
 from services.notify.domain.evaluation import Evaluator, Transitioned
+from services.notify.domain.grouping import latest_transitions
 from services.notify.domain.guards import CatchingUp, ready_to_settle
 from services.notify.domain.ids import Destination, Recipient
 from services.notify.domain.partition_alerts import PartitionAlerts

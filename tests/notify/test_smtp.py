@@ -20,8 +20,10 @@ from pydantic import SecretStr
 from schemas.alerts import Delivery
 from services.notify.channels.smtp import MailDirectory, SmtpChannel
 from services.notify.domain.deliveries import (
+    AddressPutOff,
     DeliveryAccepted,
     DestinationDown,
+    MailboxPutOff,
     MessageRejected,
     OutcomeUnknown,
     RetryLater,
@@ -29,6 +31,7 @@ from services.notify.domain.deliveries import (
     start_attempt,
 )
 from services.notify.domain.destinations import SmtpOptions
+from services.notify.domain.outbox import for_address
 from services.notify.domain.preferences import address_digest
 from tests.notify.building import day
 from tests.notify.sending import episode, rendered, sending
@@ -191,7 +194,9 @@ def test_one_address_that_is_refused_keeps_the_mail_from_nobody_else(server: Mai
 
     (verdict,) = send(server.port, mail())
 
-    assert verdict == DeliveryAccepted("SMTP 250, 1 of 2 addresses refused", "4F2C1", (address_digest("team", TO[0]),))
+    assert verdict == DeliveryAccepted(
+        "SMTP 250, 1 of 2 addresses refused: SMTP 550 5.1.1", "4F2C1", (address_digest("team", TO[0]),)
+    )
     assert server.envelopes[0][1] == (TO[1],)
 
 
@@ -281,7 +286,6 @@ def test_a_server_whose_certificate_nobody_trusts_gets_nothing(over_tls: tuple[M
         ("550 5.2.1 mailbox disabled", [TO[1]]),
         ("550 5.7.1 relaying denied", []),
         ("552 5.2.2 mailbox full", []),
-        ("451 4.7.1 come back later", []),
     ],
 )
 def test_an_address_that_is_refused_for_good_is_reported_and_written_to_no_more(
@@ -293,7 +297,9 @@ def test_an_address_that_is_refused_for_good_is_reported_and_written_to_no_more(
 
     assert isinstance(verdict, DeliveryAccepted)
     assert verdict.refused == tuple(address_digest("team", one) for one in off)
-    assert verdict.status == "SMTP 250, 1 of 2 addresses refused"
+    assert verdict.put_off == ()
+    code = " ".join(part for part in answer.split() if part[0].isdigit())
+    assert verdict.status == f"SMTP 250, 1 of 2 addresses refused: SMTP {code}"
     server.answers.clear()
     OFF.add(("team", TO[1]))
     try:
@@ -301,6 +307,73 @@ def test_an_address_that_is_refused_for_good_is_reported_and_written_to_no_more(
     finally:
         OFF.clear()
     assert server.envelopes[-1] == ("rapport@acme.example", TO[:1])
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [("451 4.7.1 come back later", "451 4.7.1"), ("452 4.2.2 mailbox full", "452 4.2.2"), ("450 busy", "450")],
+)
+def test_an_address_that_is_put_off_is_tried_again_alone(server: MailServer, answer: str, code: str) -> None:
+    server.answers[TO[1]] = answer
+    digest = address_digest("team", TO[1])
+
+    (verdict,) = send(server.port, mail())
+    assert verdict == DeliveryAccepted(
+        f"SMTP 250, 1 of 2 addresses put off: SMTP {code}", "4F2C1", put_off=(AddressPutOff(digest, f"SMTP {code}"),)
+    )
+
+    rest = for_address(mail(), verdict.put_off[0], day(9), 0.0)
+    (again,) = send(server.port, rest)
+    server.answers.clear()
+    (arrived,) = send(server.port, rest)
+
+    assert again == MailboxPutOff(f"SMTP {code}")
+    assert arrived == DeliveryAccepted("SMTP 250", "4F2C1")
+    assert [to for _, to in server.envelopes] == [TO[:1], TO[1:]]
+
+
+def test_of_a_list_one_address_of_which_is_gone_and_the_other_is_put_off_the_first_is_switched_off(
+    server: MailServer,
+) -> None:
+    """Nobody got it, so that all of it is sent again; but the destination is not at fault."""
+    server.answers |= {TO[0]: "550 5.1.1 no such user", TO[1]: "450 4.7.1 greylisted"}
+
+    (verdict,) = send(server.port, mail())
+
+    assert verdict == RetryLater("SMTP 450", refused=(address_digest("team", TO[0]),))
+
+
+def test_a_full_mailbox_of_a_person_is_no_fault_of_the_destination(server: MailServer) -> None:
+    """Three of them in a row would park it for everybody else."""
+    to_person = mail().model_copy(update={"person": "p-3"})
+    server.answers["RCPT"] = "452 4.2.2 mailbox full"
+    full = send(server.port, to_person, to=())
+    server.answers["RCPT"] = "552 5.2.2 mailbox full"
+    full_for_good = send(server.port, to_person, to=())
+    server.answers["RCPT"] = "451 4.7.1 greylisted"
+    greylisted = send(server.port, to_person, to=())
+
+    assert full == [MailboxPutOff("SMTP 452 4.2.2")]
+    assert full_for_good == [MessageRejected("SMTP 552 5.2.2")]
+    assert greylisted == [RetryLater("SMTP 451")]
+
+
+def test_an_address_that_was_put_off_and_is_refused_then_is_given_up_and_the_list_is_not(server: MailServer) -> None:
+    rest = for_address(mail(), AddressPutOff(address_digest("team", TO[1]), "SMTP 450"), day(9), 0.0)
+    server.answers[TO[1]] = "550 5.7.1 not from you"
+    minded = send(server.port, rest)
+    server.answers[TO[1]] = "550 5.1.1 no such user"
+    gone = send(server.port, rest)
+
+    assert minded == [MessageRejected("SMTP 550 5.7.1")]
+    assert gone == [MessageRejected("SMTP 550: no address takes mail", (address_digest("team", TO[1]),))]
+
+
+def test_an_address_that_has_left_the_list_since_it_was_put_off_gets_nothing(server: MailServer) -> None:
+    rest = for_address(mail(), AddressPutOff(address_digest("team", "gone@example.org"), "SMTP 450"), day(9), 0.0)
+
+    assert send(server.port, rest) == [MessageRejected("there is no address that takes mail")]
+    assert server.mails == []
 
 
 def test_where_a_person_takes_no_mail_the_message_is_dead_and_where_the_server_minds_us_the_destination_waits(

@@ -46,27 +46,33 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
 
 
 @pytest.fixture
-def member(kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
-    """A group member that requests its committed offset with a short timeout."""
-    monkeypatch.setattr(reader, "ANSWER_SECONDS", 1.0)
-    monkeypatch.setattr(reader, "SILENT_SECONDS", 2.0)
+def member(kafka: LocalKafka) -> Iterator[Reader]:
+    """A group member that has requested its committed offset once."""
     with closing(Reader(Settings(kafka=kafka.bootstrap), "silent-group")) as found:
         found.assign([PLACE.topic])
         assert found.committed(PLACE) is None
         yield found
 
 
-def test_a_transaction_without_answer_times_out_and_its_successor_writes(
-    kafka: LocalKafka, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(producer, "TRANSACTION_SECONDS", 1.0)
+@contextmanager
+def short_waits() -> Iterator[None]:
+    """For the time in which the broker stands still: one that answers may take as long as a busy machine needs."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(producer, "TRANSACTION_SECONDS", 1.0)
+        patched.setattr(reader, "ANSWER_SECONDS", 1.0)
+        patched.setattr(reader, "SILENT_SECONDS", 2.0)
+        yield
+
+
+def test_a_transaction_without_answer_times_out_and_its_successor_writes(kafka: LocalKafka) -> None:
     settings = Settings(kafka=kafka.bootstrap)
     with closing(Reader(settings, "silent-folder")) as folder, closing(Producer(settings, "silent-writer")) as first:
         folder.assign([PLACE.topic])
         first.start_transactions()
         first.begin()
         first.send("silent-too", None, b"1", partition=0)
-        with standing_still(kafka), pytest.raises(KafkaError, match="has not taken a transaction within 1 s"):
+        unanswered = pytest.raises(KafkaError, match="has not taken a transaction within 1 s")
+        with standing_still(kafka), short_waits(), unanswered:
             first.commit({}, folder)
 
         second = Producer(settings, "silent-writer")
@@ -119,7 +125,7 @@ def state_of(thread: Path) -> str:
 def test_a_request_without_an_answer_is_an_error_that_names_it(
     kafka: LocalKafka, member: Reader, ask: Callable[[Reader], object], words: str
 ) -> None:
-    with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
+    with standing_still(kafka), short_waits(), pytest.raises(BrokerUnreachableError, match=words):
         ask(member)
 
 
@@ -128,7 +134,7 @@ def test_reading_up_to_an_end_times_out_and_continues_when_the_broker_is_back(
 ) -> None:
     member.seek(PLACE, 0)
     words = "nothing of silent 0 has come for 2 s: it is read up to 0, its end is 1"
-    with standing_still(kafka), pytest.raises(BrokerUnreachableError, match=words):
+    with standing_still(kafka), short_waits(), pytest.raises(BrokerUnreachableError, match=words):
         list(member.poll_until({PLACE: 1}))
 
     found = [record.value for polled in member.poll_until({PLACE: 1}) for record in polled[PLACE]]

@@ -2,12 +2,15 @@ import socket
 import threading
 from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from deploy.local.clickhouse import LocalClickHouse
+from services.runtime import health
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.flow.migrator import SchemaError, wait_for_schema
+from services.warehouse.flow.store import Store
 from tests.warehouse.conftest import Warehouse
 from tests.warehouse.samples import NOON, held
 
@@ -31,6 +34,29 @@ def test_while_clickhouse_is_unavailable_the_sink_reports_it_and_waits_and_then_
 
     assert running.failure is None
     assert warehouse.count("mentoring.events") == 25
+
+
+def test_a_sink_that_hangs_in_a_statement_is_not_ready_until_it_goes_on(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, put = threading.Event(), Store.put
+
+    def hanging(*given: Any) -> Any:  # noqa: ANN401
+        go_on.wait(60)
+        return put(*given)
+
+    monkeypatch.setattr(Store, "put", hanging)
+    monkeypatch.setattr(health, "STALLED_SECONDS", 3.0)
+    with warehouse.running() as running:
+        warehouse.write("events", held(NOON, tenant=warehouse.tenant))
+        running.until(lambda: "`batches` has not turned" in running.health.readiness().detail, "the word that it hangs")
+        hanging_state = running.health.readiness().state
+        go_on.set()
+        running.until(warehouse.is_committed, "the row")
+        running.until(lambda: running.health.readiness().state == "ready", "the word that all is well")
+
+    assert hanging_state == "degraded"
+    assert running.failure is None
 
 
 def test_a_server_killed_while_rows_arrive_has_each_once_when_it_is_back(

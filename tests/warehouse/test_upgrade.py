@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import pytest
@@ -14,7 +14,7 @@ from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.settings import Settings
 from services.warehouse.__main__ import main
-from services.warehouse.domain.migration import ONE_SERVER, statements
+from services.warehouse.domain.migration import ONE_SERVER, Migration, statements
 from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import COPIED, DERIVED, EVENT_LOG, RELATIONSHIPS, SCORE_HISTORY
 from services.warehouse.flow.derived import DerivedTables
@@ -29,8 +29,10 @@ LAST = len(migrations()) - 2
 """The last but one: what the commit before the newest migration had."""
 BEFORE_THE_FUNNEL = 28
 """The last migration before the table of relationships got columns; tables that came at the same time."""
-BEFORE_THE_COMMENTS = 35
-"""The last migration before those that only change comments."""
+BEFORE_THE_COMMENTS, WITH_THE_COMMENTS = 35, 37
+"""The last migration before those that only change comments, and the last of these."""
+BEFORE_THE_MONTHS = 37
+"""The last migration before events were summarized by month of recording."""
 MADE_WITH_IT = {f"mentoring.relationship_{what}" for what in ("replies", "feedback", "monthly")}
 OLD_TABLES = frozenset({"mentoring.events", "mentoring.score_history"})
 DATABASES = ("mentoring", "mentoring_mart", "mentoring_at")
@@ -54,15 +56,19 @@ def old(empty: ClickHouse) -> ClickHouse:
 def filled(clickhouse: ClickHouse, applied: int) -> ClickHouse:
     """As so many migrations left it, with the known history."""
     ledger, *numbered = migrations()
-    for one in (ledger, *numbered[:applied]):
-        for statement in statements(ONE_SERVER.fill(one.sql)):
-            clickhouse.command(statement)
+    apply(clickhouse, (ledger, *numbered[:applied]))
     for one in numbered[:applied]:
         row = [one.name, one.checksum, "completed"]
         clickhouse.insert(LEDGER, ["name", "checksum", "state"], [row], {})
     first = put(clickhouse, EVENT_LOG, [to_json(one) for one in events("acme")], tables=OLD_TABLES)
     put(clickhouse, SCORE_HISTORY, [to_json(one) for one in scores("acme", first)], tables=OLD_TABLES)
     return clickhouse
+
+
+def apply(clickhouse: ClickHouse, some: Sequence[Migration]) -> None:
+    for one in some:
+        for statement in statements(ONE_SERVER.fill(one.sql)):
+            clickhouse.command(statement)
 
 
 def drop(clickhouse: ClickHouse) -> None:
@@ -241,19 +247,16 @@ def test_a_view_of_the_version_before_has_its_new_columns(local_clickhouse: Loca
     assert after == []
 
 
-def test_new_comments_change_nothing_else_of_tables_and_views(
-    local_clickhouse: LocalClickHouse, empty: ClickHouse
-) -> None:
+def test_new_comments_change_nothing_else_of_tables_and_views(empty: ClickHouse) -> None:
     def definitions() -> dict[tuple[str, str], str]:
         return {(database, name): sql for database, name, sql in empty.query(DEFINITIONS)}
 
     filled(empty, BEFORE_THE_COMMENTS)
     before = definitions()
 
-    done = rapport(local_clickhouse, "migrate")
+    apply(empty, migrations()[1 + BEFORE_THE_COMMENTS : 1 + WITH_THE_COMMENTS])
 
     after = definitions()
-    assert done.exit_code == 0, done.output
     assert {name: COMMENT.sub("", sql) for name, sql in after.items()} == {
         name: COMMENT.sub("", sql) for name, sql in before.items()
     }
@@ -262,3 +265,22 @@ def test_new_comments_change_nothing_else_of_tables_and_views(
         "mentoring",
         "mentoring_mart",
     }
+
+
+def test_months_of_recording_are_filled_by_migrate_also_by_the_next_one_after_a_crash(
+    local_clickhouse: LocalClickHouse, empty: ClickHouse
+) -> None:
+    old = filled(empty, BEFORE_THE_MONTHS)
+    with pytest.raises(DiedError):
+        migrate(old, ONE_SERVER, dying(f"applied  {migrations()[-1].name}"))
+    assert old.query("SELECT count() FROM mentoring.recorded_monthly") == [(0,)]
+
+    done = rapport(local_clickhouse, "migrate")
+
+    assert done.exit_code == 0, done.output
+    found = old.query("SELECT * FROM mentoring.recorded_monthly FINAL ORDER BY ALL")
+    assert found == old.query(
+        "SELECT tenant_id, program_id, relationship_id, toStartOfMonth(recorded_at) AS month, max(version) "
+        "FROM mentoring.events FINAL GROUP BY ALL ORDER BY ALL"
+    )
+    assert found

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -15,9 +15,10 @@ from schemas.events import to_json
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.target import EVENT_LOG, SCORE_HISTORY
 from services.warehouse.flow.derived import DerivedTables
+from services.warehouse.flow.statements import statement
 from services.warehouse.settings import WarehouseSettings
 from tests.scoring.effort import PROPERTY
-from tests.warehouse.known_history import BEGIN, put
+from tests.warehouse.known_history import BEGIN, event, put
 from tests.warehouse.samples import changed, corrected, held, row, score
 
 HOUR = timedelta(hours=1)
@@ -145,6 +146,49 @@ def test_the_newest_score_that_was_known_is_one_row_per_relationship(clickhouse:
     )
 
     assert rows == pairs > 0
+
+
+def test_months_of_recording_are_those_of_the_events_that_are_late_told_twice_and_erased(
+    clickhouse: ClickHouse,
+) -> None:
+    tenant, log = f"months-{uuid.uuid4().hex[:8]}", drawn(random.Random(5))
+    told = [
+        held(at - (n % 7) * 200 * HOUR, pair, tenant, recordedtime=at, id=f"{pair}-{n}")
+        for pair in ("r-1", "r-2")
+        for n, at in enumerate(log.recorded)
+    ]
+    first = put(clickhouse, EVENT_LOG, [to_json(one) for one in told[::2]])
+    again = put(clickhouse, EVENT_LOG, [to_json(one) for one in told])
+    positions = {one.id: again + n for n, one in enumerate(told)} | {
+        one.id: first + n for n, one in enumerate(told[::2])
+    }
+    expected = dict[tuple[str, date], int]()
+    for one in told:
+        month = (one.subject, one.recordedtime.date().replace(day=1))
+        expected[month] = min(positions[one.id], expected.get(month, positions[one.id]))
+    stored = months(clickhouse, tenant)
+
+    # As before there was the table, and with one relationship erased.
+    clickhouse.command(f"DELETE FROM mentoring.recorded_monthly WHERE tenant_id = '{tenant}'")
+    erased = event("relationship.erased", 900, "r-2", tenant, by="admin", evidence="admin")
+    put(clickhouse, EVENT_LOG, [to_json(one) for one in (erased, *told)])
+    DerivedTables(clickhouse, 0, threading.Event()).recompute_if_due()
+    for [month] in clickhouse.query(
+        f"SELECT DISTINCT toYYYYMM(occurred_at) FROM mentoring.events WHERE tenant_id = '{tenant}'"
+    ):
+        clickhouse.command(statement("recorded_monthly"), {"month": month})
+
+    assert stored == expected
+    assert months(clickhouse, tenant) == {key: position for key, position in expected.items() if key[0] == "r-1"}
+
+
+def months(clickhouse: ClickHouse, tenant: str) -> dict[tuple[str, date], int]:
+    """The first position by relationship and month of recording."""
+    found = clickhouse.query(
+        f"SELECT relationship_id, month, 9223372036854775808 - version FROM mentoring.recorded_monthly FINAL "
+        f"WHERE tenant_id = '{tenant}'"
+    )
+    return {(pair, month): position for pair, month, position in found}
 
 
 def newest(clickhouse: ClickHouse, tenant: str, moment: datetime) -> list[float]:

@@ -2,7 +2,7 @@
 relationships."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Literal
 
@@ -117,16 +117,20 @@ class Missed(Statement):
 
 @dataclass(frozen=True)
 class Joined(Statement):
-    """A guest or a phone may be unidentified: then the person is empty, but somebody was there."""
+    """A guest or a phone may be unidentified: then the person is empty, but somebody was there. `devices` are the
+    tool's names of the connection, valid in this meeting only: a tool may name the person in the join and not in the
+    leave."""
 
     meeting: Meeting
     person: Person
+    devices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Left(Statement):
     meeting: Meeting
     person: Person
+    devices: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -155,10 +159,14 @@ class GenericActivity(Statement):
 
 @dataclass(frozen=True)
 class Voided(Statement):
-    """Retracts the statement of this connection with the key `target`; `slot` as in `event.retracted`."""
+    """Retracts the statement of this connection with the key `target`; `slot` as in `event.retracted`. `by` is the
+    author of that statement and `relationship` what it was about, if the tool names them: it may have been ignored."""
 
     target: str
     slot: str = ""
+    # A tool may leave it out of a repeat, which is the same statement.
+    by: Person | None = field(default=None, compare=False)
+    relationship: str = ""
 
 
 @dataclass(frozen=True)

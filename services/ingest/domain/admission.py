@@ -26,7 +26,7 @@ from schemas.payloads import EventRetracted, KnownUntil, SessionHeld
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import ENCODED, normal_form
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, is_plain, pseudonym_of
-from services.ingest.domain.scope import RESERVED, ProgramOf, Scope, no_program
+from services.ingest.domain.scope import RESERVED, ProgramOf, Scope
 from services.ingest.domain.verdict import LONGEST_COMPARED, Admitted, Rejected, Verdict, explain, rejected
 
 ATTRIBUTES = frozenset({*CloudEvent.model_fields, *RelationshipEvent.model_fields, ENCODED})
@@ -120,7 +120,7 @@ class Clock:
     @cached_property
     def now_text(self) -> str:
         """Formatted once for all events of a request."""
-        return to_rfc3339(self.now)
+        return self.now.isoformat()
 
     @cached_property
     def latest(self) -> datetime:
@@ -209,11 +209,11 @@ MAX_MEMBERS = 2_000
 
 
 def admit(
-    raw: object, scope: Scope, clock: Clock, program_of: ProgramOf = no_program, pseudonym: Pseudonym | None = None
+    raw: object, scope: Scope, clock: Clock, program_of: ProgramOf | None = None, pseudonym: Pseudonym | None = None
 ) -> Verdict:
     """`raw` is one parsed CloudEvent in the JSON format. `recordedtime` is always set here; `tenant` and
-    `partitionkey` may be left out. `program_of` is called if the scope is limited to programmes. `pseudonym` of the
-    scope's tenant replaces ids that may be text; without it they are refused."""
+    `partitionkey` may be left out. `program_of`, if any, is called if the scope is limited to programmes. `pseudonym`
+    of the scope's tenant replaces ids that may be text; without it they are refused."""
     if not isinstance(raw, dict):
         kind = "an array" if isinstance(raw, list) else "a single value"
         return rejected("malformed", "", f"an event is a JSON object, not {kind}")
@@ -284,7 +284,7 @@ def _with_recorded_time(event: MentoringEvent, clock: Clock) -> MentoringEvent:
     return event if recorded == event.recordedtime else event.model_copy(update={"recordedtime": recorded})
 
 
-def _scope_refusal(event: MentoringEvent, scope: Scope, program_of: ProgramOf) -> Rejected | None:
+def _scope_refusal(event: MentoringEvent, scope: Scope, program_of: ProgramOf | None) -> Rejected | None:
     if event.tenant != scope.tenant:
         return rejected("forbidden", "tenant", f"this sender speaks for {scope.tenant!r} only")
     if event.source not in scope.sources or _is_reserved(event.source, scope):
@@ -298,7 +298,8 @@ def _scope_refusal(event: MentoringEvent, scope: Scope, program_of: ProgramOf) -
     if event.program not in scope.programs:
         return rejected("forbidden", "program", "this sender may not speak for this programme")
     # A relationship belongs to the programme that started it, whichever programme the event names.
-    if (program_of(event.tenant, event.subject) or event.program) not in scope.programs:
+    started_in = program_of(event.tenant, event.subject) if program_of else None
+    if (started_in or event.program) not in scope.programs:
         if event.type == "mentoring.relationship.started.v1":
             return reject_started_elsewhere()
         return rejected("forbidden", "subject", "this sender may not speak for the programme of this relationship")

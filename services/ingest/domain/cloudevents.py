@@ -143,9 +143,15 @@ def normal_form(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
     """A null member is unset. The content type of any JSON (`text/json`, `application/vnd.acme+json; charset=utf-8`)
     becomes `application/json`. Data of another type stay as they are, and validation of the event refuses them. Leap
     seconds (RFC 3339) and offsets without minutes (ISO 8601) are rewritten in the form that the schemas accept."""
-    members = _with_json_data(event)
-    if isinstance(members, Rejected):
-        return members
+    members = dict(event)
+    if None in members.values():
+        members = {name: value for name, value in event.items() if value is not None}
+    declared = members.get("datacontenttype", JSON)
+    if declared == JSON or (isinstance(declared, str) and read_media_type(declared).is_json):
+        if "datacontenttype" in members:
+            members["datacontenttype"] = JSON
+        if ENCODED in members and (refused := _decode_data(members)):
+            return refused
     rewritten = _rewritten_times(members, TIMES[:1])
     data = members.get("data")
     if isinstance(data, dict) and (in_data := _rewritten_times(data, TIMES)):
@@ -180,19 +186,8 @@ def _rewritten_times(members: Mapping[str, object], names: tuple[str, ...]) -> d
     return rewritten
 
 
-def _with_json_data(event: Mapping[str, object]) -> Mapping[str, object] | Rejected:
-    members = dict(event)
-    if None in members.values():
-        members = {name: value for name, value in event.items() if value is not None}
-    declared = members.get("datacontenttype", JSON)
-    if declared != JSON and (not isinstance(declared, str) or not read_media_type(declared).is_json):
-        return members
-    if "datacontenttype" in members:
-        members["datacontenttype"] = JSON
-    return _decode_data(members) if ENCODED in members else members
-
-
-def _decode_data(members: dict[str, object]) -> Mapping[str, object] | Rejected:
+def _decode_data(members: dict[str, object]) -> Rejected | None:
+    """Puts the data in the place of their encoded form."""
     if "data" in members:
         return rejected("invalid", ENCODED, "data is there too; an event has one of them")
     encoded = members.pop(ENCODED)
@@ -211,7 +206,8 @@ def _decode_data(members: dict[str, object]) -> Mapping[str, object] | Rejected:
                 for error in data.errors
             ),
         )
-    return {**members, "data": data.value}
+    members["data"] = data.value
+    return None
 
 
 # These are no headers in binary mode: they are the body and its content type.

@@ -14,11 +14,6 @@ ProgramOf = Callable[[str, str], str | None]
 """Returns the programme of a tenant's relationship; None while no start of it is projected."""
 
 
-def no_program(_tenant: str, _relationship: str) -> str | None:
-    """A ProgramOf where relationships are not projected."""
-    return None
-
-
 @dataclass(frozen=True)
 class Scope:
     """Empty `programs` means every programme of the tenant. `internal` is for Rapport itself: only an internal scope

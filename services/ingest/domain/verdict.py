@@ -75,6 +75,10 @@ WORDS = {
     "extra_forbidden": "is not known here",
     # pydantic's message names an internal class.
     "model_type": "must be an object",
+    # And this one a type of Python.
+    "tuple_type": "must be a list",
+    "bool_parsing": "must be true or false",
+    "timezone_aware": "must have an offset, such as Z or +01:00",
 }
 
 

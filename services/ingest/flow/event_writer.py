@@ -51,8 +51,8 @@ def prepare(event: MentoringEvent) -> PreparedEvent:
     before, _, rest = value.partition(_RECORDED_TIME)
     content = before + rest[rest.index(b'"') :]
     key = None if isinstance(event, OfPartition) else event.partitionkey.encode()
-    identity, content = (blake2b(text, digest_size=DIGEST_BYTES).digest() for text in (name, content))
-    return PreparedEvent(identity, key, value, content, event)
+    identity = blake2b(name, digest_size=DIGEST_BYTES).digest()
+    return PreparedEvent(identity, key, value, blake2b(content, digest_size=DIGEST_BYTES).digest(), event)
 
 
 class ProducerBatch(Protocol):

@@ -12,6 +12,7 @@ from services.ingest.domain.verdict import Problem, Rejected, rejected
 from services.runtime import log
 from services.runtime.kafka import KafkaError, Partition, Record, RecordTooLargeError, Sent, UnwritableRecordError
 from services.runtime.loop import TryLaterError, later_if_away
+from services.runtime.progress import note_progress
 from services.runtime.unexpected import Breaker, error_fields
 
 Result = TypeVar("Result")
@@ -173,6 +174,7 @@ class UnexpectedFailures:
         except Exception as failure:  # noqa: BLE001 (logged and counted)
             return self.rejected(record, failure)
         self._breaker.in_a_row = 0
+        note_progress()
         return found
 
     def rejected(self, record: Record, failure: Exception) -> Rejected:

@@ -12,6 +12,7 @@ from schemas.topics import SOURCES
 from services.ingest.flow.event_writer import SourceProgress
 from services.runtime import log
 from services.runtime.kafka import KafkaError, Sent
+from services.runtime.progress import note_progress
 
 WRITE_INTERVAL_SECONDS = 60.0
 CHECK_INTERVAL_SECONDS = 1.0
@@ -43,6 +44,7 @@ class SourceWatermarks:
     def run(self, stop: threading.Event) -> None:
         """Writes the watermarks that are due until `stop`, and then all that have moved."""
         while not stop.wait(CHECK_INTERVAL_SECONDS):
+            note_progress()
             self.write(time.monotonic())
         self.write(float("inf"))
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -70,8 +70,13 @@ class TokenFollower:
                 return
 
     def run(self, stop: threading.Event) -> None:
+        with self._health.loop("tokens") as note_turn:
+            self._follow(stop, note_turn)
+
+    def _follow(self, stop: threading.Event, note_turn: Callable[[], None]) -> None:
         probe_at = 0.0
         while not stop.is_set():
+            note_turn()
             self._apply(self._reader.poll(POLL_SECONDS))
             if time.monotonic() < probe_at:
                 continue

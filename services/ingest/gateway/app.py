@@ -58,7 +58,8 @@ def http_gateway(
         metrics.connections.set_function(lambda: guard.number)
         app = _app(shared, access, table, guard, stop)
         listener = listener or listen(settings.host, settings.ingest_port)
-        endpoint = ServerEndpoint(listener, guard, settings.ingest_idle_seconds)
+        loops = shared.readiness.loops
+        endpoint = ServerEndpoint(listener, guard, settings.ingest_idle_seconds, loops=loops)
         yield {"http": partial(run_server, app, endpoint, stop), "tokens": partial(follower.run, stop)}
 
 

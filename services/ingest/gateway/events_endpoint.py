@@ -32,6 +32,7 @@ from services.ingest.flow.event_writer import EventWriter, PreparedEvent, Receip
 from services.ingest.flow.in_flight import UnavailableError
 from services.ingest.flow.shared import IngestMetrics
 from services.ingest.flow.tokens import TokenTable
+from services.ingest.gateway.fair_scheduler import TimeSlices
 from services.ingest.gateway.limits import BoundedWriter, OnStarted, RequestSize
 from services.ingest.gateway.requests import (
     ANSWERED_BYTES,
@@ -87,7 +88,7 @@ class EventIntake:
 
         async def send(raw_batch: Sequence[object], on_started: OnStarted) -> Future[None]:
             found, before = list[_AdmittedOrOutcome](), len(outcomes)
-            with self._writer.scheduler.time_slices(request.sender) as slices:
+            with TimeSlices(self._writer.scheduler, request.sender) as slices:
                 # 1. Admit all events of the batch before any is sent.
                 await slices.run(raw_batch, admit_one, found.extend)
                 # 2. Send them in order, before the sender's other requests go on: records sent together share a batch

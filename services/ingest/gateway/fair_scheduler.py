@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from typing import Literal, Self, TypeVar
 
 # Long enough that switching costs little, short beside the broker's acknowledgement.
 SLICE_SECONDS = 0.001
@@ -104,20 +104,11 @@ class FairScheduler:
             if not self._active_requests[sender]:
                 del self._active_requests[sender]
 
-    @contextmanager
-    def time_slices(self, sender: str) -> Iterator["TimeSlices"]:
-        """For one piece of work, which may have several stages."""
-        slices = TimeSlices(self, sender)
-        try:
-            yield slices
-        finally:
-            slices.end()
-
     async def run_in_slices(
         self, sender: str, items: Sequence[Item], one: Callable[[Item], Result], done: Callable[[list[Result]], None]
     ) -> None:
         """For work of a single stage, see `TimeSlices.run`."""
-        with self.time_slices(sender) as slices:
+        with TimeSlices(self, sender) as slices:
             await slices.run(items, one, done)
 
     def _end_pause(self, sender: str) -> None:
@@ -145,8 +136,8 @@ class FairScheduler:
 
 
 class TimeSlices:
-    """One piece of work, a slice of it in each turn. Short work has one turn for all of its stages: a turn takes
-    several rounds of the loop, which cost a single event more than its admission."""
+    """One piece of work, which may have several stages, a slice of it in each turn. Short work has one turn for all of
+    its stages: a turn takes several rounds of the loop, which cost a single event more than its admission."""
 
     def __init__(self, scheduler: FairScheduler, sender: str) -> None:
         self._scheduler, self._sender = scheduler, sender
@@ -179,7 +170,10 @@ class TimeSlices:
             self._began = time.perf_counter()
         return self._began + SLICE_SECONDS
 
-    def end(self) -> None:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         if self._began is not None:
             self._scheduler.finish(self._sender, self._began)
             self._began = None

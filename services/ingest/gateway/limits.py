@@ -68,7 +68,9 @@ class RateLimiter:
         bucket.level = max(bucket.level - amount, -most_owed)
 
     def _bucket(self, sender: str, now: float) -> TokenBucket:
-        bucket = self._buckets.setdefault(sender, TokenBucket.full(self._per_second, now))
+        bucket = self._buckets.get(sender)
+        if bucket is None:
+            bucket = self._buckets[sender] = TokenBucket.full(self._per_second, now)
         self._buckets.move_to_end(sender)
         while len(self._buckets) > MAX_BUCKETS:
             self._buckets.popitem(last=False)
@@ -95,16 +97,22 @@ class InFlightBytes:
 
         def add(self, size: int) -> None:
             """Raises ProblemError 429 or 503."""
-            self.bodies.add(self.owner, size)
+            refusal = self.bodies.refusal(self.owner, size)
+            if refusal and not (self.bodies.evict and self.bodies.evict(self.owner)):
+                raise refusal
+            self.bodies.total += size
+            self.bodies.by_owner[self.owner] += size
             self.size += size
 
         def check(self, size: int) -> None:
-            """Raises as `add` if adding so many bytes would fail for certain."""
-            self.bodies.check(self.owner, size)
+            """Raises as `add` if adding so many bytes would fail for certain. Where a connection can be evicted, only
+            `add` decides, as the bytes arrive."""
+            if self.bodies.evict is None and (refusal := self.bodies.refusal(self.owner, size)):
+                raise refusal
 
     def __init__(self, limit: int, limit_per_owner: int, evict: Callable[[str], bool] | None = None) -> None:
-        self._limit, self._limit_per_owner, self._evict = limit, limit_per_owner, evict
-        self._by_owner: Counter[str] = Counter()
+        self._limit, self._limit_per_owner, self.evict = limit, limit_per_owner, evict
+        self.by_owner: Counter[str] = Counter()
         self.total = 0
 
     @contextmanager
@@ -115,28 +123,15 @@ class InFlightBytes:
             yield held
         finally:
             self.total -= held.size
-            self._by_owner[owner] -= held.size
-            if not self._by_owner[owner]:
-                del self._by_owner[owner]
+            self.by_owner[owner] -= held.size
+            if not self.by_owner[owner]:
+                del self.by_owner[owner]
 
-    def check(self, owner: str, size: int) -> None:
-        """Raises ProblemError 429 or 503. Where a connection can be evicted, only `add` decides, as the bytes
-        arrive."""
-        if self._evict is None and self._exceeds(owner, size):
-            raise self._refusal(owner, size)
-
-    def add(self, owner: str, size: int) -> None:
-        """Raises ProblemError 429 or 503."""
-        if self._exceeds(owner, size) and not (self._evict and self._evict(owner)):
-            raise self._refusal(owner, size)
-        self.total += size
-        self._by_owner[owner] += size
-
-    def _exceeds(self, owner: str, size: int) -> bool:
-        return self.total + size > self._limit or self._by_owner[owner] + size > self._limit_per_owner
-
-    def _refusal(self, owner: str, size: int) -> ProblemError:
-        is_owners = self._by_owner[owner] + size > self._limit_per_owner
+    def refusal(self, owner: str, size: int) -> ProblemError | None:
+        """Why the owner may not have so many bytes more; None if they may."""
+        is_owners = self.by_owner[owner] + size > self._limit_per_owner
+        if not is_owners and self.total + size <= self._limit:
+            return None
         code, status = ("too_many", 429) if is_owners else ("unavailable", 503)
         words = "too much is under way here; send the same again in 1 s"
         return ProblemError(status, code, words, headers={"Retry-After": "1"})

@@ -89,9 +89,10 @@ DRAINED_BYTES = 16 * 2**20
 
 async def read_body(request: Request, held: InFlightBytes.RequestBytes, most: int = MAX_BYTES) -> bytes:
     """Raises ProblemError 413 and those of `held`, before reading if the length is declared."""
-    if _content_length(request) > most:
+    declared = _content_length(request)
+    if declared > most:
         raise _too_large(most)
-    held.check(_content_length(request))
+    held.check(declared)
     body, size = bytearray(), 0
     async for chunk in request.stream():
         size += len(chunk)

@@ -79,7 +79,7 @@ _WITH_COMMA = re.compile(r"[+-]?([0-9]{1,15}|[0-9]{1,3}(\.[0-9]{3}){1,4})(,[0-9]
 _DURATION = re.compile(r"(?P<h>[0-9]{1,2}):(?P<m>[0-5][0-9]):(?P<s>[0-5][0-9](\.[0-9]{1,6})?)")
 _UNIT = re.compile(r"(?<=[0-9]) ?(min\.?|mins|minutes|minuten)$", re.IGNORECASE)
 # 1.500 may be one and a half, or fifteen hundred.
-_GROUPED = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
+GROUPED = re.compile(r"[+-]?[0-9]{1,3}\.[0-9]{3}")
 
 
 def number(text: str) -> float | int:
@@ -91,7 +91,7 @@ def number(text: str) -> float | int:
 
 def number_with_comma(text: str) -> float | int:
     """Parse `1.234,5`, and also `4.5`, which has no other meaning. Raises InvalidCellError."""
-    if _GROUPED.fullmatch(text):
+    if GROUPED.fullmatch(text):
         raise InvalidCellError("may be two numbers: write it without the point")
     if _NUMBER.fullmatch(text):
         return number(text)

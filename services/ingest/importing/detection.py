@@ -1,7 +1,6 @@
 """Detects how a table is written from a sample of it, before anything is sent, and asks what only a person can know."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -9,7 +8,7 @@ from itertools import islice
 
 from services.ingest.domain.tools.allow_list import clean_text
 from services.ingest.domain.tools.cells import NO_VALUE, is_missing_day
-from services.ingest.importing.cell_formats import CellFormats, InvalidCellError
+from services.ingest.importing.cell_formats import GROUPED, CellFormats, InvalidCellError
 from services.ingest.importing.kinds import KINDS
 from services.ingest.importing.kinds.kind import TableKind
 from services.ingest.importing.options import OptionQuestion
@@ -94,7 +93,7 @@ def detect(sample: Sequence[Line], options: TableOptions) -> DetectedTable | Opt
     days = options.day_format or day_format_of(_cells_of_type(header.kind, cells, "time", "day"))
     comma = options.has_decimal_comma
     if comma is None:
-        found = _decimal_comma(_cells_of_type(header.kind, cells, "number", "percent"))
+        found = _decimal_comma(_cells_of_type(header.kind, cells, "number", "percent"), header.delimiter)
         if isinstance(found, OptionQuestion):
             return found
         comma = found
@@ -233,13 +232,18 @@ _COMMA = re.compile(r"[+-]?[0-9.]+,[0-9]+ ?%?")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(,[0-9]{3})+")
 
 
-def _decimal_comma(cells: Sequence[SampledCell]) -> bool | OptionQuestion:
-    found = Counter(bool(_THOUSANDS.fullmatch(one.text)) for one in cells if _COMMA.fullmatch(one.text))
-    if found[False]:
+def _decimal_comma(cells: Sequence[SampledCell], delimiter: str) -> bool | OptionQuestion:
+    """Excel separates cells by semicolons where the comma is the decimal sign; then `1.500` alone may be 1500."""
+    commas = [one for one in cells if _COMMA.fullmatch(one.text)]
+    unclear = [one for one in commas if _THOUSANDS.fullmatch(one.text)]
+    if len(commas) > len(unclear):
         return True
-    if not found[True]:
+    points = [one for one in cells if "." in one.text]
+    if delimiter == ";" and not commas and all(GROUPED.fullmatch(one.text) for one in points):
+        unclear = points
+    if not unclear:
         return False
-    one = next(one for one in cells if _THOUSANDS.fullmatch(one.text))
+    one = unclear[0]
     return OptionQuestion(
         "",
         f"is {one.text!r} (line {one.line}, column {one.column}) a number with a decimal comma?",

@@ -68,7 +68,7 @@ class CalcomBooking(VendorModel):
     endTime: AnyMaybeTime = None  # noqa: N815
     status: MaybeWord = ""
     organizer: Attendee | None = None
-    team: Team | None = None
+    team: Annotated[Team | None, WrapValidator(none_if_invalid)] = None
     attendees: Attendees | None = None
     rescheduleUid: MaybeIdent = ""  # noqa: N815
     rescheduledToUid: MaybeIdent = ""  # noqa: N815

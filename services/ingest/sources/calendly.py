@@ -11,7 +11,7 @@ from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, Missed, Native, Person, Translation, Voided
 from services.ingest.domain.tools.allow_list import Leaf, matching
 from services.ingest.domain.verdict import Ignored, rejected
-from services.ingest.sources.tool import Received, Tool, Unverified, Verification, is_fresh, verify_body
+from services.ingest.sources.tool import LONGEST_AGE, Received, Tool, Unverified, Verification, signed_at, verify_body
 from services.ingest.sources.vendor_model import (
     NONE_IF_EMPTY,
     Address,
@@ -27,7 +27,6 @@ from services.ingest.sources.vendor_model import (
     blank_if_invalid,
     native_id_or_digest,
     none_if_invalid,
-    signed_at,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 
@@ -71,6 +70,9 @@ class Guest(VendorModel):
     email: MaybeAddress = ""
 
 
+Guests = tuple[Annotated[Guest, blank_if_invalid(Guest)], ...]
+
+
 class ScheduledEvent(VendorModel):
     """Only a booking requires times."""
 
@@ -78,7 +80,7 @@ class ScheduledEvent(VendorModel):
     start_time: AnyMaybeTime = None
     end_time: AnyMaybeTime = None
     event_memberships: tuple[Annotated[Membership, blank_if_invalid(Membership)], ...] | None = None
-    event_guests: tuple[Annotated[Guest, blank_if_invalid(Guest)], ...] | None = None
+    event_guests: Annotated[Guests | None, WrapValidator(none_if_invalid)] = None
 
 
 class Marked(VendorModel):
@@ -95,7 +97,7 @@ class CalendlyInvitee(VendorModel):
     status: MaybeWord = ""
     new_invitee: Annotated[MaybeIdent, URI] = ""
     old_invitee: MaybeInviteeUri = ""
-    scheduled_event: ScheduledEvent | None = None
+    scheduled_event: Annotated[ScheduledEvent | None, WrapValidator(none_if_invalid)] = None
     cancellation: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
     no_show: Annotated[Marked | None, WrapValidator(none_if_invalid)] = None
 
@@ -160,7 +162,7 @@ def verify(received: Received, secret: str, now: datetime) -> Verification:
     moment = signed_at(stamps[0]) if len(stamps) == 1 else None
     if moment is None or not signatures:
         return Unverified(f"{HEADER} with one t and at least one v1 is required")
-    if not is_fresh(moment, now):
+    if abs(now - moment) > LONGEST_AGE:
         return Unverified("t is more than 5 minutes away from now")
     return verify_body(received, secret, f"{stamps[0]}.", signatures, "no v1 fits the body")
 
@@ -172,7 +174,7 @@ def _created(event: InviteeEvent[BookedInvitee]) -> Translation:
     invitee, scheduled = event.payload, event.payload.scheduled_event
     if scheduled is None:
         return rejected("invalid", "payload.scheduled_event", "is required")
-    if {invitee.status, scheduled.status} & CANCELED:
+    if {invitee.status.casefold(), scheduled.status.casefold()} & CANCELED:
         # Calendly built the payload after the invitee, or the host for all, had cancelled.
         return Ignored("already_canceled")
     booked = Booked(

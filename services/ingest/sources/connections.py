@@ -15,6 +15,7 @@ from services.ingest.domain.verdict import explain
 from services.ingest.sources.registry import TOOLS
 from services.ingest.sources.tool import Connection
 from services.runtime import log
+from services.runtime.progress import note_progress
 from services.runtime.secrets import Secrets, UnknownSecretError
 from services.runtime.strict_yaml import UnreadableError, one_document
 
@@ -91,6 +92,7 @@ class ConnectionsFile(Mapping[str, Connection]):
     def run(self, stop: threading.Event) -> None:
         """Poll for changes until `stop` is set."""
         while not stop.wait(POLL_SECONDS):
+            note_progress()
             self.poll()
 
     def poll(self) -> None:

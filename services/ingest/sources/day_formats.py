@@ -29,20 +29,37 @@ _CLOCK = (
     rf"(?: Uhr)?(?: ?(?P<offset>{OFFSET}))?)?"
 )
 
-# English, German, French, Spanish, Italian, Dutch and Portuguese; shortened as Excel does (`Mrz`) or to any unambiguous
-# prefix of at least three letters.
+# English, German, French, Spanish, Italian, Dutch, Portuguese and (in plain letters) Turkish; shortened as Excel does
+# (`Mrz`) or to any unambiguous prefix of at least three letters.
 _MONTHS = (
-    *("january januar jänner janvier enero gennaio januari janeiro", "february februar feber février febrero febbraio"),
-    *("march märz mrz mars marzo maart março", "april avril abril aprile", "may mai mayo maggio mei maio"),
-    *("june juni juin junio giugno junho", "july juli juillet julio luglio julho", "august août agosto augustus"),
-    *("september septembre septiembre settembre setembro", "october oktober octobre octubre ottobre outubro"),
-    *("november novembre noviembre novembro", "december dezember décembre diciembre dicembre dezembro"),
+    *(
+        "january januar jänner janvier enero gennaio januari janeiro ocak",
+        "february februar feber février febrero febbraio şubat",
+    ),
+    *(
+        "march märz mrz mars marzo maart março mart",
+        "april avril abril aprile nisan",
+        "may mai mayo maggio mei maio mayis",
+    ),
+    *(
+        "june juni juin junio giugno junho haziran",
+        "july juli juillet julio luglio julho temmuz",
+        "august août agosto augustus ağustos",
+    ),
+    *(
+        "september septembre septiembre settembre setembro eylül",
+        "october oktober octobre octubre ottobre outubro ekim",
+    ),
+    *("november novembre noviembre novembro kasim", "december dezember décembre diciembre dicembre dezembro aralik"),
 )
-_NAME = r"(?P<m>[A-Za-zäÄéÉûÛçÇ]{3,10})\.?"
+_NAME = r"(?P<m>[A-Za-zäÄéÉûÛçÇ\u0131İşŞğĞüÜ]{3,10})\.?"
 _YEAR = r"(?P<y>[0-9]{4}|[0-9]{2})"
 _BETWEEN = r"(?:[-./ ]{1,2}| de )"
 _DAY_MONTH = re.compile(rf"(?P<d>[0-9]{{1,2}})(?:er)?{_BETWEEN}{_NAME}{_BETWEEN}{_YEAR}{_CLOCK}")
 _MONTH_DAY = re.compile(rf"{_NAME}[-./ ](?P<d>[0-9]{{1,2}}),? {_YEAR}{_CLOCK}")
+
+# `2026年10月31日` in Japanese and Chinese, `2026. 10. 31.` in Korean and Hungarian: their years are first.
+_YEAR_FIRST = re.compile(r"(?P<y>[0-9]{4})(?:年|\. ?)(?P<m>[0-9]{1,2})(?:月|\. ?)(?P<d>[0-9]{1,2})[日.]" + _CLOCK)
 
 _ISO_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -83,10 +100,10 @@ def in_iso(text: str, day_format: str) -> str:
 
 
 def _with_month(text: str) -> re.Match[str] | None:
-    """Match a day with a month's name (`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`), which is unambiguous
-    whatever the format of the other days."""
+    """Match a day with a month's name (`20-Nov-2026`, `20. Dez. 26`, `November 20, 2026`), or with signs that say which
+    part is the year: it is unambiguous whatever the format of the other days."""
     found = _DAY_MONTH.fullmatch(text) or _MONTH_DAY.fullmatch(text)
-    return found if found and _month(found["m"]) else None
+    return found if found and _month(found["m"]) else _YEAR_FIRST.fullmatch(text)
 
 
 def _month(name: str) -> int | None:
@@ -97,8 +114,9 @@ def _month(name: str) -> int | None:
 
 
 def _without_accents(name: str) -> str:
-    """Also matches `fevrier` and `aout`."""
-    return "".join(letter for letter in normalize("NFD", name.casefold()) if letter.isalpha())
+    """Also matches `fevrier`, `aout`, and `KASIM`, whose I has no dot in Turkish."""
+    letters = normalize("NFD", name.casefold()).replace("\u0131", "i")
+    return "".join(letter for letter in letters if letter.isalpha())
 
 
 MONTH_NAMES = {_without_accents(name): number for number, names in enumerate(_MONTHS, 1) for name in names.split()}

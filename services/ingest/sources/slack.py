@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WrapValidator, model_validator
 
 from schemas.primitives import Id
 from services.ingest.domain.activity import GenericActivity, Native, Person, Translation, Voided
@@ -24,7 +24,7 @@ from services.ingest.sources.tool import (
     Verified,
     verify_v0,
 )
-from services.ingest.sources.vendor_model import Ident, MaybeIdent, VendorModel, epoch, read
+from services.ingest.sources.vendor_model import Ident, MaybeIdent, VendorModel, epoch, none_if_invalid, read
 
 
 class Conversation(BaseModel):
@@ -88,8 +88,8 @@ class MessageEvent(SlackMessage):
     ts: Stamp
     thread_ts: Stamp | None = None
     deleted_ts: Stamp | None = None
-    message: SlackMessage | None = None
-    previous_message: SlackMessage | None = None
+    message: Annotated[SlackMessage | None, WrapValidator(none_if_invalid)] = None
+    previous_message: Annotated[SlackMessage | None, WrapValidator(none_if_invalid)] = None
 
     @property
     def is_about_another(self) -> bool:
@@ -224,7 +224,9 @@ def _deleted(conversation: Conversation, event: MessageEvent, stamp: str | None)
     if before and before.user and not conversation.includes(before.user):
         return Ignored("not_of_this_conversation")
     key = _id(event, stamp)
-    return (Voided(f"deleted:{key}", epoch(event.ts), Native(f"message.{event.subtype}", key), target=key),)
+    author = Person(before.user) if before and before.user else None
+    native, relationship = Native(f"message.{event.subtype}", key), conversation.relationship or ""
+    return (Voided(f"deleted:{key}", epoch(event.ts), native, target=key, by=author, relationship=relationship),)
 
 
 def _id(event: MessageEvent, stamp: str) -> str:

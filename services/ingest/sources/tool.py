@@ -7,19 +7,21 @@ from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from schemas.primitives import FIRST_YEAR, LAST_YEAR
 from services.ingest.domain.activity import Translation
 from services.ingest.domain.cloudevents import JSON, Parsed, read_json, read_media_type
 from services.ingest.domain.ids import NoDigestKeyError, Pseudonym, pseudonym_of
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Rejected, rejected
-from services.ingest.sources.vendor_model import signed_at
+from services.ingest.sources.vendor_model import LAST_SECOND, LONGEST_TIME
 
 # Replay protection: reject a signature whose timestamp is further than this from now, in the past or in the future.
 LONGEST_AGE = timedelta(minutes=5)
@@ -78,12 +80,16 @@ def hmac_hex(secret: str, text: bytes) -> str:
 
 
 def constant_time_equal(one: str, other: str) -> bool:
-    """Compare in constant time."""
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def is_fresh(signed_at: datetime, now: datetime) -> bool:
-    return abs(now - signed_at) <= LONGEST_AGE
+def signed_at(header: str) -> datetime | None:
+    """Parse a signature's timestamp in whole seconds since 1970; None if it is not one."""
+    seconds = int(header) if header.isascii() and header.isdigit() and len(header) <= LONGEST_TIME else 0
+    if seconds > LAST_SECOND:
+        return None
+    found = datetime.fromtimestamp(seconds, UTC)
+    return found if FIRST_YEAR <= found.year <= LAST_YEAR else None
 
 
 class Headers(NamedTuple):
@@ -99,7 +105,7 @@ def verify_v0(received: Received, secret: str, now: datetime, headers: Headers) 
     moment = signed_at(stamp)
     if not signature or moment is None:
         return Unverified(f"{headers.signature} and {headers.timestamp} are required")
-    if not is_fresh(moment, now):
+    if abs(now - moment) > LONGEST_AGE:
         return Unverified(f"{headers.timestamp} is more than 5 minutes away from now")
     version, _, digits = signature.partition("=")
     signatures = [digits] if version == "v0" else []
@@ -139,7 +145,6 @@ def verify_basic(received: Received, secret: str, _now: datetime) -> Verificatio
 
 
 def verify_bearer_or_basic(received: Received, secret: str, now: datetime) -> Verification:
-    """Verify with the scheme that the request uses."""
     scheme, _ = _authorization(received)
     return verify_basic(received, secret, now) if scheme == "basic" else verify_bearer(received, secret, now)
 
@@ -240,7 +245,6 @@ class RedactedPayload:
         return self.value != self.original
 
     def headers(self, connection: str) -> list[tuple[str, bytes]]:
-        """Return the headers of the record on the raw topic."""
         headers = [("connection", connection.encode()), ("content-type", self.media_type.encode())]
         return [*headers, ("text_cut", b"1")] if self.was_cut else headers
 
@@ -277,6 +281,11 @@ class Connection:
     digest_key: str = field(default="", repr=False)
     secret_file: Path | None = None
 
+    @cached_property
+    def _pseudonym(self) -> Pseudonym:
+        """To derive the tenant's key takes as long as to redact a small payload."""
+        return pseudonym_of(self.digest_key, self.connection_scope.tenant)
+
     def verify(self, received: Received, now: datetime) -> Verification:
         by_settings = self.tool.verify_by
         verify = by_settings(self.settings) if by_settings else self.tool.verify
@@ -304,9 +313,8 @@ class Connection:
         parsed = self.tool.parse(payload, media_type)
         if isinstance(parsed, Rejected):
             return parsed
-        pseudonym = pseudonym_of(self.digest_key, self.connection_scope.tenant)
         try:
-            value = self.tool.redact(parsed.value, self.settings, pseudonym)
+            value = self.tool.redact(parsed.value, self.settings, self._pseudonym)
         except NoDigestKeyError as missing:
             return rejected("invalid", "", f"an id {missing}")
         return RedactedPayload(json.dumps(value, ensure_ascii=False).encode(), JSON, value, parsed.value)

@@ -148,14 +148,6 @@ def epoch(value: object, per_second: int = 1) -> datetime:
     return to_utc(from_micros(int(seconds * 1_000_000)))
 
 
-def signed_at(header: str) -> datetime | None:
-    """Parse a signature's timestamp in whole seconds since 1970; None if it is not one."""
-    try:
-        return epoch(header) if header.isascii() and header.isdigit() else None
-    except ValueError:
-        return None
-
-
 def in_zone(local: datetime, zone: tzinfo) -> datetime:
     """Convert local time to UTC, an ambiguous hour to its first occurrence. Raises ValueError outside of 1971 to
     2199."""

@@ -15,6 +15,7 @@ from schemas.payloads import OneSided, Payload
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Person, Translation
 from services.ingest.domain.ids import digest
+from services.ingest.domain.tools.cells import is_missing_day
 from services.ingest.domain.verdict import WORDS, Ignored, Problem, Rejected, explain, rejected
 from services.ingest.sources.vendor_model import within
 
@@ -123,7 +124,6 @@ LONGEST_NATIVE_ID = 256
 SCALAR_TYPES = frozenset({str, int, float, date, AwareDatetime})
 # A day, a midnight as JavaScript writes a day, or a day with an offset (allowed by XML Schema).
 _DAY_OR_MIDNIGHT = re.compile(r"(\d{4}-\d\d-\d\d)([Tt ]00:00(:00([.,]0{1,9})?)?)?([Zz]|[+-]\d\d:?\d\d)?", re.ASCII)
-MISSING_DAY = "0000-00-00"
 # Only JSON's number syntax: 007 and 1,5 are ambiguous.
 _NUMBER_TEXT = re.compile(r"-?(0|[1-9]\d{0,14})(\.\d{1,15})?", re.ASCII)
 # Low enough that `session.held` finds `mentoring.session.held.v1`.
@@ -247,8 +247,11 @@ def _parse_number(value: object) -> object:
 
 def _normalise_day(value: object) -> object:
     """Return "" for a placeholder of a missing day; return anything that is no day as it is."""
-    found = _DAY_OR_MIDNIGHT.fullmatch(value.strip()) if isinstance(value, str) else None
-    return value if found is None else "" if found[1] == MISSING_DAY else found[1]
+    if not isinstance(value, str):
+        return value
+    found = _DAY_OR_MIDNIGHT.fullmatch(value.strip())
+    day = found[1] if found else value.strip()
+    return "" if is_missing_day(day) else day if found else value
 
 
 def _normalise_text(value: object) -> object:

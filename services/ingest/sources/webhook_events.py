@@ -68,5 +68,9 @@ class WebhookEvents:
         return allowed
 
     def _name_in(self, value: object) -> str | Rejected:
+        name = value.get(self.member) if isinstance(value, dict) else None
+        if name and isinstance(name, str):
+            return name
+        # There is none: the model explains it.
         found = read(self._named, value)
         return found if isinstance(found, Rejected) else str(getattr(found, self.member))

@@ -134,7 +134,9 @@ def destinations(reader: AlertReader, person: BoardPerson) -> list[DestinationLi
 def _destination(name: str, channel: str, deliveries: Sequence[Delivery]) -> DestinationLine:
     """`deliveries`: the newest first."""
     waiting = [one for one in deliveries if not has_ended(one)]
-    failing = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
+    # One address of a list that is put off says nothing about the destination.
+    tried = [one for one in waiting if one.attempt and one.state == "planned" and one.status]
+    failing = [one for one in tried if one.address is None]
     newest = deliveries[0].changed_at
     return DestinationLine(
         name=name,

@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.notify.board.access import BoardGate, BoardSessions, Gatekeeper
 from services.notify.board.acts import ActNotices, CommandSender, MeetingActs
@@ -40,6 +41,7 @@ from services.runtime.health import Health, serve_health
 from services.runtime.http.connection_guard import ConnectionGuard, ConnectionLimits
 from services.runtime.http.server import ServerEndpoint, listen, run_server
 from services.runtime.kafka import Producer, Record, await_broker
+from services.runtime.progress import LoopWatch
 from services.runtime.settings import Settings
 
 STATIC: Mapping[str, str] = {
@@ -96,7 +98,20 @@ def create_app(board: Board) -> FastAPI:
 
     app.add_exception_handler(HTTPException, error_page)
     app.add_middleware(Gatekeeper, gate=board.gate)
+    app.add_middleware(HeadAsGet)
     return app
+
+
+class HeadAsGet:
+    """HEAD is a GET of which the server leaves the body out: link checkers and monitors ask so. The stream, which never
+    ends, is not among what they get."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_head = scope["type"] == "http" and scope["method"] == "HEAD" and scope["path"] != "/stream"
+        await self._app({**scope, "method": "GET"} if is_head else scope, receive, send)
 
 
 def _add_files(app: FastAPI) -> None:
@@ -151,7 +166,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         stack.callback(listener.close)
         # 1. Load everything that pages show before the first one is served.
         state, people, rules = BoardState(topics), NameBook(), RuleBook(settings.clock)
-        followers = _start_followers(stack, settings, topics, (state, people, rules))
+        followers = _start_followers(stack, settings, topics, (state, people, rules), health.loops)
         freeze_heap()
         command_sender = CommandSender(lambda: open_producer(settings), topics, state, now)
         stack.callback(command_sender.close)
@@ -182,7 +197,7 @@ def serve_board(settings: NotifySettings, topics: NotifyTopics, stop: threading.
         guard = ConnectionGuard(LIMITS, connections_cut)
         open_connections = Gauge("rapport_notify_board_connections", "Open connections", registry=health.metrics)
         open_connections.set_function(lambda: guard.number)
-        door = ServerEndpoint(listener, guard, IDLE_SECONDS)
+        door = ServerEndpoint(listener, guard, IDLE_SECONDS, loops=health.loops)
         server = threading.Thread(target=run_server, args=(create_app(board), door, stopping), name="board")
         server.start()
         stack.callback(server.join)
@@ -204,7 +219,11 @@ def open_producer(settings: Settings) -> Producer:
 
 
 def _start_followers(
-    stack: ExitStack, settings: NotifySettings, topics: NotifyTopics, projections: tuple[BoardState, NameBook, RuleBook]
+    stack: ExitStack,
+    settings: NotifySettings,
+    topics: NotifyTopics,
+    projections: tuple[BoardState, NameBook, RuleBook],
+    loops: LoopWatch,
 ) -> list[Follower]:
     """Start the followers, people first: erased people are erased before anything about them is shown."""
     state, people, rules = projections
@@ -216,8 +235,8 @@ def _start_followers(
         records.apply(record)
         state.forget(records.drain_erased())
 
-    people_follower, rules_follower = Follower(apply_people), Follower(inputs.apply)
-    state_follower, events_follower = Follower(state.apply), Follower(state.apply)
+    people_follower, rules_follower = Follower(apply_people, loops), Follower(inputs.apply, loops)
+    state_follower, events_follower = Follower(state.apply, loops), Follower(state.apply, loops)
     stack.enter_context(people_follower.following(settings, [topics.directory, topics.programs, topics.roster]))
     stack.enter_context(rules_follower.following(settings, [topics.rules]))
     state_topics = [

@@ -14,14 +14,17 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from hashlib import sha256
 from html import escape
+from typing import Literal
 
 import aiosmtplib
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from schemas.alerts import Delivery
 from services.notify.domain.deliveries import (
+    AddressPutOff,
     DeliveryAccepted,
     DestinationDown,
+    MailboxPutOff,
     MessageRejected,
     OutcomeUnknown,
     RetryLater,
@@ -102,6 +105,8 @@ class SmtpChannel:
         options, person, to = self._options, delivery.person, tuple[str, ...]()
         if options.to:
             to = tuple(address for address in options.to if not self._directory.is_off(self._name, address))
+            if delivery.address is not None:
+                to = tuple(one for one in to if address_digest(self._name, one) == delivery.address)
         elif person is not None and (address := self._directory.address_of(self._name, delivery.tenant, person)):
             to = (address,)
         if not to:
@@ -120,7 +125,8 @@ class SmtpChannel:
             tls_context=self._tls,
             timeout=options.timeout_seconds,
         )
-        attempt = _Attempt(self._name, options, to, client)
+        reach: _Reach = "rest" if delivery.address is not None else "list" if options.to else "person"
+        attempt = _Attempt(self._name, options, _Recipients(to, reach), client)
         try:
             async with asyncio.timeout(options.timeout_seconds):
                 return await attempt.deliver(content)
@@ -141,13 +147,22 @@ class SmtpChannel:
         await asyncio.sleep(0.01)
 
 
+_Reach = Literal["list", "person", "rest"]
+"""`rest`: one address of a list that has got the mail otherwise."""
+
+
+@dataclass(frozen=True)
+class _Recipients:
+    to: Sequence[str]
+    reach: _Reach
+
+
 class _Attempt:
     """One SMTP dialogue. The meaning of a failure depends on how far it has come."""
 
-    def __init__(self, name: str, options: SmtpOptions, to: Sequence[str], client: aiosmtplib.SMTP) -> None:
+    def __init__(self, name: str, options: SmtpOptions, recipients: "_Recipients", client: aiosmtplib.SMTP) -> None:
         self.client = client
-        self._name, self._options, self._to = name, options, to
-        self._is_personal = not options.to
+        self._name, self._options, self._to, self._reach = name, options, recipients.to, recipients.reach
         self.content_started = False
 
     async def deliver(self, content: bytes) -> Verdict:
@@ -166,14 +181,7 @@ class _Attempt:
         address_faults = [one for one in refusals if one.is_address_fault]
         refused_digests = tuple(address_digest(self._name, one.address) for one in address_faults)
         if len(refusals) == len(self._to):
-            # For a person the fallback can be used; for a list without any accepted address the destination is at
-            # fault.
-            personal = len(address_faults) == len(refusals) and self._is_personal
-            return (
-                MessageRejected(f"{address_faults[0].status}: no address takes mail", refused_digests)
-                if personal
-                else refusals[0].destination_verdict()
-            )
+            return self._verdict_on_all(refusals, refused_digests)
         # 3. The content. From here to the last answer the outcome is unknown.
         self.content_started = True
         try:
@@ -187,9 +195,32 @@ class _Attempt:
                 if code >= PERMANENT
                 else RetryLater(status)
             )
-        refused_share = f", {len(refusals)} of {len(self._to)} addresses refused" if refusals else ""
         queued = _QUEUED.search(text)
-        return DeliveryAccepted(f"SMTP {code}{refused_share}", queued.group(1) if queued else "", refused_digests)
+        for_good, for_now = [one for one in refusals if one.is_final], [one for one in refusals if not one.is_final]
+        return DeliveryAccepted(
+            f"SMTP {code}{self._share(for_good, 'refused')}{self._share(for_now, 'put off')}",
+            queued.group(1) if queued else "",
+            refused_digests,
+            tuple(AddressPutOff(address_digest(self._name, one.address), one.reason) for one in for_now),
+        )
+
+    def _verdict_on_all(self, refusals: Sequence["_Refusal"], gone: tuple[str, ...]) -> Verdict:
+        """`gone`: digests of addresses refused for good. For a person the fallback can be used; for a list without any
+        accepted address the destination is at fault, unless one of them is only put off."""
+        first = refusals[0]
+        if self._reach == "list":
+            for_now = [one for one in refusals if not one.is_final]
+            return RetryLater(for_now[0].status, refused=gone) if for_now else first.destination_verdict()
+        if gone:
+            return MessageRejected(f"{first.status}: no address takes mail", gone)
+        if first.is_of_mailbox or self._reach == "rest":
+            return MessageRejected(first.reason) if first.is_final else MailboxPutOff(first.reason)
+        return first.destination_verdict()
+
+    def _share(self, refusals: Sequence["_Refusal"], word: str) -> str:
+        """Return how many addresses, and why: never which, since the texts of servers hold addresses."""
+        reasons = ", ".join(sorted({one.reason for one in refusals}))
+        return f", {len(refusals)} of {len(self._to)} addresses {word}: {reasons}" if refusals else ""
 
     async def disconnect(self) -> None:
         """Quit if the server still listens, then drop the connection; a TLS shutdown is not awaited."""
@@ -223,8 +254,23 @@ class _Refusal:
         return self.code in NO_MAILBOX_CODES
 
     @property
+    def is_final(self) -> bool:
+        return self.code >= PERMANENT
+
+    @property
+    def is_of_mailbox(self) -> bool:
+        """Whether the server works, and only this mailbox takes nothing: it is full, or gets too much (RFC 3463)."""
+        enhanced = _ENHANCED.match(self.text)
+        return enhanced is not None and enhanced[1].split(".")[1] == "2"
+
+    @property
     def status(self) -> str:
         return f"SMTP {self.code}"
+
+    @property
+    def reason(self) -> str:
+        enhanced = _ENHANCED.match(self.text)
+        return f"{self.status} {enhanced[1]}" if enhanced is not None else self.status
 
     def destination_verdict(self) -> Verdict:
         """Return the verdict on the destination. 4xx of an address is greylisting or a full mailbox, and passes with

@@ -36,7 +36,7 @@ def deliveries(*, dead: bool, unfinished: bool) -> None:
             f"{delivery.tenant}/{delivery.relationship}",
             delivery.alert.rule,
             f"attempts {delivery.attempt}",
-            delivery.status or "-",
+            f"one address: {delivery.status}" if delivery.address else delivery.status or "-",
             delivery.delivery_id[:SHOWN_ID],
         )
         click.echo("  ".join(parts))

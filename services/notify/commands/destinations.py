@@ -18,6 +18,7 @@ from services.notify.commands.common import destinations_or_exit, fail, settings
 from services.notify.domain.deliveries import (
     DeliveryAccepted,
     DestinationDown,
+    MailboxPutOff,
     MessageRejected,
     OutcomeUnknown,
     RetryLater,
@@ -120,7 +121,7 @@ def _outcome(verdict: Verdict) -> str:
     match verdict:
         case DeliveryAccepted(status):
             return f"taken ({status})"
-        case RetryLater(status):
+        case RetryLater(status) | MailboxPutOff(status):
             return f"not taken now ({status}); a message would be tried again"
         case OutcomeUnknown(status):
             return f"nobody knows whether it arrived ({status})"

@@ -85,9 +85,14 @@ def plan_deliveries(event: AlertChanged, destinations: Sequence[Destination]) ->
 
 
 def alert_handled(
-    watch: Watch | SubjectWatch, command: AlertCommand, result: Handling | str, decided_at: Instant
+    watch: Watch | SubjectWatch,
+    command: AlertCommand,
+    result: Handling | str,
+    decided_at: Instant,
+    inputs: tuple[InputOffset, ...] = (),
 ) -> AlertHandled:
-    """Return the audit event of an act: the handling after it, or why it was refused."""
+    """Return the audit event of an act: the handling after it, or why it was refused. `inputs`: its record, and the
+    scores before it."""
     assert command.alert is not None, "it is an act on an alert"
     subject, alert, act = watch.subject, command.alert, command.act
     before = watch.handling.get(alert.rule, UNTOUCHED)
@@ -111,6 +116,7 @@ def alert_handled(
             verdict=("useful" if act.useful else "not_useful") if act.kind == "vote" else None,
             closing=act.reason if act.kind == "vote" else None,
             refused=result if isinstance(result, str) else None,
+            inputs=inputs,
         ),
         subject=subject.id,
         program=subject.program,
@@ -119,7 +125,7 @@ def alert_handled(
 
 
 def delivery_changed(delivery: Delivery) -> DeliveryChanged:
-    """Return the audit event of a delivery: without names and persons."""
+    """Return the audit event of a delivery: without names, persons and digests of addresses, which can be guessed."""
     return DeliveryChanged(
         source=SOURCE,
         id=f"{delivery.delivery_id}-{delivery.state}-{delivery.attempt}",
@@ -128,7 +134,7 @@ def delivery_changed(delivery: Delivery) -> DeliveryChanged:
         recordedtime=delivery.changed_at,
         tenant=delivery.tenant,
         causationid=transition_id(delivery.dedup_key, delivery.alert.seq, delivery.transition),
-        data=delivery.model_copy(update={"body": None, "people": (), "person": None}),
+        data=delivery.model_copy(update={"body": None, "people": (), "person": None, "address": None}),
         subject=delivery.relationship,
         program=delivery.program,
         partitionkey=partition_key(delivery.tenant, delivery.relationship),

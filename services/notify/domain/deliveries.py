@@ -14,21 +14,39 @@ from services.notify.domain.preferences import AddressOff
 
 
 @dataclass(frozen=True)
+class AddressPutOff:
+    """The server takes no mail for this address for now."""
+
+    digest: str
+    status: str
+
+
+@dataclass(frozen=True)
 class DeliveryAccepted:
     """The receiver accepted the message. `provider_id`: the receiver's id of it, if any; `refused`: digests of
-    addresses refused for good, while others were accepted."""
+    addresses refused for good, and `put_off` those refused for now, while others were accepted."""
 
     status: str
     provider_id: str = ""
     refused: tuple[str, ...] = ()
+    put_off: tuple[AddressPutOff, ...] = ()
 
 
 @dataclass(frozen=True)
 class RetryLater:
-    """The attempt failed, a later one may succeed. `wait`: Retry-After of the receiver, if any."""
+    """The attempt failed, a later one may succeed. `wait`: Retry-After of the receiver, if any; `refused`: digests of
+    addresses refused for good, while another was put off."""
 
     status: str
     wait: timedelta | None = None
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class MailboxPutOff:
+    """The server works, and takes nothing for this one mailbox for now: it says nothing about the destination."""
+
+    status: str
 
 
 @dataclass(frozen=True)
@@ -55,7 +73,7 @@ class DestinationDown:
     wait: timedelta | None = None
 
 
-Verdict = DeliveryAccepted | RetryLater | OutcomeUnknown | MessageRejected | DestinationDown
+Verdict = DeliveryAccepted | RetryLater | MailboxPutOff | OutcomeUnknown | MessageRejected | DestinationDown
 
 
 KEYED: frozenset[ChannelName] = frozenset({"log", "webhook", "pagerduty"})
@@ -72,7 +90,8 @@ RETENTION = timedelta(days=30)
 """Ended deliveries are kept for so long: they are listed, dead letters are replayed, and nothing is sent twice."""
 LONGEST_STATUS, LONGEST_PROVIDER_ID = 512, 256
 """The limits of the schema."""
-INTERRUPTED = "interrupted: nobody knows whether it arrived"
+UNCERTAIN = "nobody knows whether it arrived"
+INTERRUPTED = f"interrupted: {UNCERTAIN}"
 
 
 @dataclass(frozen=True)
@@ -136,6 +155,8 @@ def apply_result(delivery: Delivery, answer: AttemptResult, jitter: float) -> De
             return _retry_later(
                 delivery, answer, status, wait if wait is not None else backoff(delivery.attempt, jitter)
             )
+        case MailboxPutOff(status):
+            return _retry_later(delivery, answer, status, backoff(delivery.attempt, jitter))
         case OutcomeUnknown(status) if delivery.channel in KEYED:
             return _retry_later(delivery, answer, status, backoff(delivery.attempt, jitter))
         case OutcomeUnknown(status):
@@ -151,7 +172,8 @@ def apply_result(delivery: Delivery, answer: AttemptResult, jitter: float) -> De
 
 def refused_addresses(delivery: Delivery, answer: AttemptResult) -> list[AddressOff]:
     """Return the addresses that the server refused for good in this attempt."""
-    refused = answer.verdict.refused if isinstance(answer.verdict, DeliveryAccepted | MessageRejected) else ()
+    verdict = answer.verdict
+    refused = verdict.refused if isinstance(verdict, DeliveryAccepted | MessageRejected | RetryLater) else ()
     return [
         AddressOff(
             destination=delivery.recipient,
@@ -159,7 +181,7 @@ def refused_addresses(delivery: Delivery, answer: AttemptResult) -> list[Address
             tenant=delivery.tenant if delivery.person else None,
             person=delivery.person,
             since=answer.at,
-            status=answer.verdict.status[:64],
+            status=verdict.status[:64],
         )
         for digest in refused
     ]
@@ -177,7 +199,7 @@ def as_held(delivery: Delivery) -> Delivery:
 
 
 def supersede(delivery: Delivery, by: Delivery, at: Instant) -> Delivery:
-    reason = f"nobody knows whether it arrived, and {by.transition} came after it"
+    reason = f"{delivery.status if delivery.address else UNCERTAIN}, and {by.transition} came after it"
     return _with_state(delivery, AttemptResult(MessageRejected(reason), at, seconds=0.0), "superseded", reason)
 
 
@@ -251,16 +273,6 @@ def _with_state(delivery: Delivery, answer: AttemptResult, state: DeliveryState,
             "latency_seconds": answer.seconds,
         }
     )
-
-
-def latest_transitions(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """Keep the last transition of every episode: what has fired and resolved since is one line."""
-    found: dict[str, Delivery] = {}
-    for delivery in deliveries:
-        previous = found.get(delivery.dedup_key)
-        if previous is None or delivery.alert.seq >= previous.alert.seq:
-            found[delivery.dedup_key] = delivery
-    return list(found.values())
 
 
 def fold_messages(lines: Sequence[Delivery], now: Instant) -> Delivery:

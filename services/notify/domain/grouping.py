@@ -96,3 +96,13 @@ def related_deliveries(groups: Groups, keys: Sequence[GroupKey], members: Sequen
         if (one.dedup_key in episodes and one.transition != "resolved")
         or (one.relationship in pairs and one.transition not in NOT_OF_STORMS)
     ]
+
+
+def latest_transitions(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Keep the last transition of every episode: what has fired and resolved since is one line."""
+    found: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        previous = found.get(delivery.dedup_key)
+        if previous is None or delivery.alert.seq >= previous.alert.seq:
+            found[delivery.dedup_key] = delivery
+    return list(found.values())

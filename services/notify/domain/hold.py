@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from schemas.alert_commands import AlertSilence
 from schemas.alerts import Delivery
 from schemas.primitives import Id, Instant
-from services.notify.domain.deliveries import as_held, drop_held, fold_messages, latest_transitions
+from services.notify.domain.deliveries import as_held, drop_held, fold_messages
 from services.notify.domain.grouping import (
     ALREADY_RESOLVED,
     BATCH_EVERY,
@@ -23,6 +23,7 @@ from services.notify.domain.grouping import (
     GroupKey,
     Released,
     group_key,
+    latest_transitions,
     recipient_order,
     redirect,
     related_deliveries,
@@ -76,7 +77,8 @@ class Hold:
     def remember(self, deliveries: Sequence[Delivery]) -> None:
         """Restore or record released deliveries: they count against the rate limit."""
         for delivery in sorted(deliveries, key=lambda one: one.planned_at):
-            if delivery.channel not in PEOPLE or delivery.state in {"held", "superseded"}:
+            is_part = delivery.address is not None  # of a message that counts
+            if is_part or delivery.channel not in PEOPLE or delivery.state in {"held", "superseded"}:
                 continue
             sent = self._sent_at[Recipient(Destination(delivery.channel, delivery.recipient), delivery.person)]
             sent.append(delivery.planned_at)

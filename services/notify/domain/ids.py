@@ -82,6 +82,11 @@ def delivery_id(transition: str, channel: str, recipient: str) -> str:
     return _hash(transition, channel, recipient)
 
 
+def address_delivery_id(whole: str, address: str) -> str:
+    """Identify what one address still gets of the message with this id. `address`: its digest."""
+    return _hash(whole, "address", address)
+
+
 def _hash(*parts: str) -> str:
     # The separator occurs in no part: ("ab", "c") and ("a", "bc") hash differently.
     return sha256("\x00".join(parts).encode()).hexdigest()

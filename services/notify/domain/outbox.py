@@ -10,8 +10,8 @@ from heapq import heappop, heappush
 
 from schemas.alerts import Delivery, TransitionName
 from schemas.primitives import Instant
-from services.notify.domain.deliveries import FALL_BACK, KEYED, backoff, has_ended
-from services.notify.domain.ids import Destination, delivery_id, list_id, transition_id
+from services.notify.domain.deliveries import FALL_BACK, KEYED, AddressPutOff, backoff, has_ended
+from services.notify.domain.ids import Destination, address_delivery_id, delivery_id, list_id, transition_id
 
 _ORDER: dict[TransitionName, int] = {"fired": 0, "unstable": 0, "escalated": 1, "reminded": 1, "resolved": 2}
 UNHEALTHY_AFTER = 3
@@ -51,6 +51,8 @@ class Outbox:
         self._due: list[tuple[Instant, int, str]] = []
         self._in_flight: dict[str, str] = {}
         self._scheduled_count = 0
+        # The queues of single addresses, by episode.
+        self._address_queues: dict[str, set[str]] = {}
         # Failures since the last accepted message, and the first of them.
         self._failures = 0
         self._failing_since: Instant | None = None
@@ -74,9 +76,14 @@ class Outbox:
         return self.parked is not None and self.parked.failures >= UNHEALTHY_AFTER
 
     def add(self, delivery: Delivery) -> list[Delivery]:
-        """Add a delivery; those of an episode come in the order of its transitions. Returns notices of unknown outcome
-        that the end of their episode makes needless."""
-        queue = self._queues.setdefault(_ordering_key(delivery), deque())
+        """Add a delivery; those of an episode come in the order of its transitions. Returns those that it makes
+        needless: notices of unknown outcome where it ends their episode, and what single addresses of the list have not
+        got yet of the episode: they get this one."""
+        key = _ordering_key(delivery)
+        put_off = self._overtaken_addresses(delivery)
+        if delivery.address is not None:
+            self._address_queues.setdefault(delivery.dedup_key, set()).add(key)
+        queue = self._queues.setdefault(key, deque())
         is_end = delivery.transition == "resolved"
         overtaken = [
             one
@@ -89,7 +96,7 @@ class Outbox:
         queue.append(delivery)
         if queue[0].delivery_id not in self._in_flight and (overtaken or len(queue) == 1):
             self._schedule(queue[0])
-        return overtaken
+        return [*put_off, *overtaken]
 
     def poll_due(
         self, now: Instant, deliverable_from: Callable[[Delivery, Instant], Instant] = lambda _, now: now
@@ -170,13 +177,24 @@ class Outbox:
         queue[[one.delivery_id for one in queue].index(delivery.delivery_id)] = delivery
         return True
 
+    def _overtaken_addresses(self, delivery: Delivery) -> list[Delivery]:
+        """Remove and return what waits for single addresses of the episode, unless it lists further alerts."""
+        if delivery.address is not None or delivery.items:
+            return []
+        keys = self._address_queues.pop(delivery.dedup_key, set())
+        waiting = [one for key in sorted(keys) for one in list(self._queues.get(key, ())) if not one.items]
+        return [one for one in waiting if self.drop(one)]
+
     def _schedule(self, delivery: Delivery) -> None:
         self._scheduled_count += 1
         heappush(self._due, (delivery.due_at, self._scheduled_count, _ordering_key(delivery)))
 
 
 def _ordering_key(delivery: Delivery) -> str:
-    """Return the key of the queue that keeps the order: an episode, or all grouped messages to one person."""
+    """Return the key of the queue that keeps the order: an episode, or all grouped messages to one person. An address
+    that was put off holds up no other."""
+    if delivery.address is not None:
+        return f"{delivery.dedup_key}/{delivery.address}"
     if delivery.group is None or delivery.channel in KEYED:
         return delivery.dedup_key
     return f"{delivery.tenant}/{delivery.person or ''}"
@@ -194,8 +212,27 @@ def is_overdue(delivery: Delivery, parked: Parked | None, now: Instant) -> bool:
     gets it."""
     if delivery.due_at > now and not delivery.attempt:
         return False
+    if delivery.address is not None:
+        return False  # the others of the list have got it
     since = delivery.started_at if parked is None else max(parked.since, delivery.planned_at)
     return since is not None and now - since >= FALL_BACK[delivery.alert.urgency]
+
+
+def for_address(delivery: Delivery, put_off: AddressPutOff, now: Instant, jitter: float) -> Delivery:
+    """Return the same message for one address of the list that was put off, while others have got it. It is retried,
+    given up and listed by itself, so that nobody gets it twice."""
+    return delivery.model_copy(
+        update={
+            "delivery_id": address_delivery_id(delivery.delivery_id, put_off.digest),
+            "address": put_off.digest,
+            "state": "planned",
+            "status": put_off.status,
+            "provider_id": "",
+            "attempt": 1,
+            "due_at": now + backoff(1, jitter),
+            "changed_at": now,
+        }
+    )
 
 
 def as_fallback(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
@@ -221,6 +258,7 @@ def as_fallback(delivery: Delivery, to: Destination, now: Instant) -> Delivery:
             "people": (),
             "person": None,
             "group": None,
+            "address": None,
             "repeat": False,
             "fallback_of": delivery.delivery_id,
         }

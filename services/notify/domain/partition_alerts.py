@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple, Protocol, assert_never
 
+from schemas.alerts import InputOffset
 from schemas.events import partition_key
 from schemas.primitives import Id, Instant, Side
 from schemas.scores import ScoreChanged, ScoreCorrected, ScoreEvent, ScoreRow, SupportCall
@@ -66,6 +67,8 @@ class PartitionAlerts(AlertStore[Watch]):
         super().__init__(dict(watches))
         self._evaluators = evaluators
         self.clock = clock
+        self.applied: InputOffset | None = None
+        """The last record that was applied: acts of people are journaled with it."""
         self._changed_keys: set[str] = set()
         self._clock_moved = False
         self._resets: list[WatchReset] = []

@@ -18,7 +18,7 @@ from schemas.alert_commands import (
     SwitchOff,
     SwitchOn,
 )
-from schemas.alerts import AlertHandled, Delivery
+from schemas.alerts import MAX_ACT_INPUTS, AlertHandled, Delivery, InputOffset
 from services.notify.domain.decisions import alert_handled
 from services.notify.domain.handling import (
     UNTOUCHED,
@@ -105,7 +105,8 @@ class CommandProcessor:
         context: DecisionContext,
         metrics: Metrics,
     ) -> None:
-        self._stores: Sequence[PartitionAlerts | SharedAlerts] = (*partition_alerts_by_number.values(), shared)
+        self._partitions = tuple(partition_alerts_by_number.values())
+        self._stores: Sequence[PartitionAlerts | SharedAlerts] = (*self._partitions, shared)
         self._metrics = metrics
         self._now, self._calendar = context.now, context.addressing.people.calendar
         self._preferences = context.addressing.preferences
@@ -133,7 +134,7 @@ class CommandProcessor:
                     case SwitchOff() | SwitchOn() | DigestAt() | OpensWith() as act:
                         settings |= self._apply_setting(command, act)
                     case _:
-                        events += self._act(command)
+                        events += self._act(command, record)
             except ValidationError as invalid:
                 self._refuse_record(record, "; ".join(field_errors(invalid)))
             except Exception as failure:  # noqa: BLE001 (refused, logged, and counted)
@@ -148,7 +149,7 @@ class CommandProcessor:
         assigned, self._assigned = self._assigned, []
         return CommandResults(events, changed, ended, settings, assigned)
 
-    def _act(self, command: AlertCommand) -> list[AlertHandled]:
+    def _act(self, command: AlertCommand, record: Record) -> list[AlertHandled]:
         alert = command.alert
         assert alert is not None, "the schema demands it of every act on an alert"
         key = AlertSubject(command.tenant, alert.subject_kind, alert.subject, program=alert.subject).key
@@ -159,18 +160,26 @@ class CommandProcessor:
         if store is None or watch is None or state is None or state.episode == 0:
             self._refuse_command(command, "there is no such alert")
             return []
+        inputs = self._inputs(record, store)
         if alert.dedup_key != dedup_key(alert_key(watch.subject, alert.rule), state.episode):
-            return [alert_handled(watch, command, "a later episode of the alert has begun since", self._now())]
+            return [alert_handled(watch, command, "a later episode of the alert has begun since", self._now(), inputs)]
         before = watch.handling.get(alert.rule, UNTOUCHED)
         calendar = self._calendar(command.tenant, watch.subject.program)
         result = apply_act(before, command, watch.subject, calendar, is_open=state.condition in OPEN)
         if isinstance(result, ActRefused):
-            return [alert_handled(watch, command, result.reason, self._now())]
+            return [alert_handled(watch, command, result.reason, self._now(), inputs)]
         store.set_handling(key, alert.rule, result.handling, note_from(command.act))
         to = command.act.assignee if command.act.kind == "assign" else None
         if to is not None and to not in {command.by, before.assignee} and state.condition in OPEN:
             self._assigned.append(AssignedAlert(watch, alert.rule, to, command.id))
-        return [alert_handled(watch, command, result.handling, self._now())]
+        return [alert_handled(watch, command, result.handling, self._now(), inputs)]
+
+    def _inputs(self, record: Record, store: PartitionAlerts | SharedAlerts) -> tuple[InputOffset, ...]:
+        """Return where the act stands among the scores: otherwise nobody could decide again as it was decided."""
+        own = InputOffset(topic=record.topic, partition=record.partition, offset=record.offset)
+        partitions = (store,) if isinstance(store, PartitionAlerts) else self._partitions
+        applied = [one.applied for one in partitions if one.applied is not None]
+        return (own, *applied[: MAX_ACT_INPUTS - 1])
 
     def _put_silence(self, command: AlertCommand, act: PutSilence) -> dict[str, AlertSilence | None]:
         silence = build_silence(command, act)

@@ -18,6 +18,7 @@ from services.notify.domain.deliveries import (
     AttemptResult,
     DeliveryAccepted,
     DestinationDown,
+    MailboxPutOff,
     MessageRejected,
     OutcomeUnknown,
     RetryLater,
@@ -115,7 +116,7 @@ class DestinationQueue:
                 self.outbox.record_failure(reason, result.at, None, jitter)
             case DeliveryAccepted():
                 self.outbox.open()
-            case MessageRejected():
+            case MessageRejected() | MailboxPutOff():
                 pass  # the destination works: it has inspected the message
             case _:
                 assert_never(result.verdict)

@@ -8,6 +8,7 @@ from schemas.primitives import Instant
 from services.notify.channels.smtp import MailDirectory
 from services.notify.domain.deliveries import (
     SENT_AGAIN,
+    DeliveryAccepted,
     apply_result,
     has_ended,
     listed_alerts,
@@ -22,7 +23,7 @@ from services.notify.domain.destinations import DestinationConfig
 from services.notify.domain.ids import Destination
 from services.notify.domain.ledger import Ledger
 from services.notify.domain.name_book import Erased
-from services.notify.domain.outbox import Parked, as_fallback, is_overdue
+from services.notify.domain.outbox import Parked, as_fallback, for_address, is_overdue
 from services.notify.domain.preferences import AddressOff
 from services.notify.flow.destinations import DestinationQueues
 from services.notify.flow.senders import CompletedAttempt, SenderPool
@@ -225,6 +226,9 @@ class Dispatch:
             outcome = mark_dead(outcome, NOT_CONFIGURED, result.at)
         self._changes.off += refused_addresses(delivery, result)
         queue.outbox.complete(outcome)
+        for put_off in result.verdict.put_off if isinstance(result.verdict, DeliveryAccepted) else ():
+            # From the attempt, which has the body: nothing is rendered again.
+            self.plan(for_address(delivery, put_off, result.at, self._environment.chance()))
         queue.record_result(result, self._environment.chance())
         if has_ended(outcome):
             self._finish(outcome)
@@ -234,7 +238,9 @@ class Dispatch:
 
     def _finish(self, outcome: Delivery) -> None:
         self._changes.outcomes.append(outcome)
-        if outcome.state == "dead" or (outcome.state == "unknown" and outcome.alert.urgency in SENT_AGAIN):
+        is_missing = outcome.state == "dead" or (outcome.state == "unknown" and outcome.alert.urgency in SENT_AGAIN)
+        # Where one address of a list got nothing, the others did.
+        if is_missing and outcome.address is None:
             self._fall_back(outcome, self._environment.now())
         self._fallen_back.discard(outcome.delivery_id)
         if outcome.delivery_id in self._discard_when_ended:

@@ -23,19 +23,23 @@ from services.runtime.kafka import Committed, Partition, Producer, Reader
 @contextmanager
 def bounded(seconds: float, step: str) -> Iterator[None]:
     """Exit the process with code 1 if the block takes longer: a stuck thread cannot be ended otherwise. The broker
-    aborts its transaction, and it is repeated after the restart."""
-    timer = threading.Timer(seconds, _give_up, (step, seconds))
-    timer.daemon = True
-    timer.start()
+    aborts its transaction, and it is repeated after the restart. Time in which the whole process is frozen counts as
+    one wait: afterwards the broker still says whether the step is done, or another instance leads."""
+    done = threading.Event()
+    threading.Thread(target=_await_or_exit, args=(done, seconds, step), name=f"bounded {step}", daemon=True).start()
     try:
         yield
     finally:
-        timer.cancel()
+        done.set()
 
 
-def _give_up(step: str, seconds: float) -> None:
-    log.get(__name__).error("stuck", step=step, seconds=seconds)
-    os._exit(1)
+BOUND_WAITS = 30
+
+
+def _await_or_exit(done: threading.Event, seconds: float, step: str) -> None:
+    if not any(done.wait(seconds / BOUND_WAITS) for _ in range(BOUND_WAITS)):
+        log.get(__name__).error("stuck", step=step, seconds=seconds)
+        os._exit(1)
 
 
 COMMIT_SECONDS = 30.0

@@ -3,6 +3,7 @@ stand by; the one that has waited longest takes over within the session timeout.
 
 import socket
 import threading
+import time
 from datetime import UTC, datetime
 from typing import Self
 
@@ -10,9 +11,12 @@ from services.notify.topics import NotifyTopics
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Reader
+from services.runtime.progress import LoopWatch
 from services.runtime.settings import Settings
 
 POLL_SECONDS = 0.2
+SESSION_SECONDS = 10.0
+"""Of a reader in its group: after so long without a sign of life others may take over."""
 LEAVE_SECONDS = 5.0
 """To leave the group at a stop. Without it the next instance waits for our session to time out."""
 
@@ -25,10 +29,12 @@ class Leadership:
     """A context manager. Its own thread keeps the membership, however long a round takes: a leader that decides or
     restores for a while is not dead. Where that is mistaken, the transactional id of the successor fences it."""
 
-    def __init__(self, settings: Settings, topics: NotifyTopics) -> None:
-        self._settings, self._topics = settings, topics
+    def __init__(self, settings: Settings, topics: NotifyTopics, loops: LoopWatch) -> None:
+        self._settings, self._topics, self._loops = settings, topics, loops
         self._leads, self._ends = threading.Event(), threading.Event()
         self._failure: Exception | None = None
+        self._lapsed: str | None = None
+        """Why the membership may have been another's meanwhile, until the next term."""
         self._thread = threading.Thread(target=self._keep_membership, name="leadership", daemon=True)
 
     def __enter__(self) -> Self:
@@ -44,6 +50,7 @@ class Leadership:
         membership."""
         health.report("ready", "standing by")
         log.get(__name__).info("standing_by")
+        self._lapsed = None
         while not stop.is_set():
             if self._leads.wait(POLL_SECONDS):
                 log.get(__name__).info("leading")
@@ -53,9 +60,12 @@ class Leadership:
         return False
 
     def check(self) -> None:
-        """Raise LeadershipLostError when another instance leads, or what ended the membership."""
+        """Raise LeadershipLostError when another instance leads, or may have led."""
         if self._failure is not None:
-            raise self._failure
+            failed = f"the membership has ended: {type(self._failure).__name__}: {self._failure}"
+            raise LeadershipLostError(failed) from self._failure
+        if self._lapsed is not None:
+            raise LeadershipLostError(self._lapsed)
         if not self._leads.is_set():
             raise LeadershipLostError("another instance leads now")
 
@@ -73,12 +83,19 @@ class Leadership:
             return
         try:
             reader.subscribe([self._topics.leader])
-            while not self._ends.is_set():
-                reader.poll(POLL_SECONDS)
-                if reader.assignment():
-                    self._leads.set()
-                else:
-                    self._leads.clear()
+            with self._loops.loop("leadership") as note_turn:
+                polled_at = time.monotonic()
+                while not self._ends.is_set():
+                    reader.poll(POLL_SECONDS)
+                    note_turn()
+                    polled_at, stood_still = time.monotonic(), time.monotonic() - polled_at
+                    if stood_still > SESSION_SECONDS:
+                        # A frozen process may get the partition back before it notices that it was lost.
+                        self._lapsed = f"it stood still for {stood_still:.0f} s, longer than its session"
+                    if reader.assignment():
+                        self._leads.set()
+                    else:
+                        self._leads.clear()
         except Exception as failure:  # noqa: BLE001 (raised on the thread that asks)
             self._failure = failure
         finally:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from schemas.alert_commands import AlertSilence
-from schemas.alerts import Delivery, DeliveryChanged
+from schemas.alerts import Delivery, DeliveryChanged, InputOffset
 from schemas.events import partition_key
 from services.notify.domain.decisions import delivery_changed
 from services.notify.domain.deliveries import has_ended
@@ -30,6 +30,7 @@ from services.notify.flow.score_processor import ScoreProcessor
 from services.notify.topics import NotifyTopics
 from services.runtime.following import Follower
 from services.runtime.kafka import Committed, Partition, Reader, Record
+from services.runtime.progress import note_progress
 from services.runtime.settings import Settings
 
 MAX_RECORDS = 1_000
@@ -82,6 +83,15 @@ class RoundReader:
                 break
             wait = min(BUSY_SECONDS, remaining)
         return batch
+
+    def committed_scores(self, scores: str) -> dict[int, InputOffset]:
+        """Return the last record of each partition that the last round before the start has applied."""
+        found = {number: self.main.committed(Partition(scores, number)) for number in self.numbers}
+        return {
+            number: InputOffset(topic=scores, partition=number, offset=committed.offset - 1)
+            for number, committed in found.items()
+            if committed is not None and committed.offset > 0
+        }
 
     def lag(self) -> int:
         """Return the number of records not read yet, without commands."""
@@ -168,6 +178,7 @@ class Flow:
         left_over = self.hold.restore_held(unfinished)
         try:
             while not stop.is_set():
+                note_progress()
                 self.leadership.check()
                 self._round(left_over)
                 left_over = []

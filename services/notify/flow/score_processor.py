@@ -179,6 +179,7 @@ class ScoreProcessor:
     ) -> list[Decision]:
         """Decide on one record. One that is no score event, or cannot be evaluated, stays on its topic and is logged as
         an error."""
+        alerts.applied = rests_on = InputOffset(topic=record.topic, partition=record.partition, offset=record.offset)
         try:
             event = SCORE_EVENT.validate_json(record.value or b"")
             transitioned = alerts.apply(event)
@@ -192,7 +193,6 @@ class ScoreProcessor:
         self._breaker.passed()
         decisions: list[Decision] = []
         if transitioned:
-            rests_on = InputOffset(topic=record.topic, partition=record.partition, offset=record.offset)
             decisions = self._run_pipeline(alerts, transitioned, decided_at, silences, (rests_on,))
         if event.type == "mentoring.clock.advanced.v1":
             decisions += self._advance_subjects(decided_at, silences)

@@ -14,11 +14,13 @@ from schemas.primitives import Instant
 from services.notify.channels.channel import Channel
 from services.notify.domain.deliveries import AttemptResult, MessageRejected, OutcomeUnknown, Verdict
 from services.runtime import log
+from services.runtime.progress import LoopWatch
 from services.runtime.unexpected import error_fields
 
 MAX_CONCURRENT = 8
 """Concurrent requests to one destination, where its channel allows more than one."""
 CLOSE_SECONDS = 2.0
+TURN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -88,13 +90,23 @@ class DestinationSender:
 class SenderPool:
     """All senders on one event loop in a thread of its own; the methods are for the thread that decides."""
 
-    def __init__(self, now: Callable[[], Instant]) -> None:
-        self._now = now
+    def __init__(self, now: Callable[[], Instant], loops: LoopWatch | None = None) -> None:
+        self._now, self._loops = now, loops or LoopWatch()
         self._completed: SimpleQueue[CompletedAttempt] = SimpleQueue()
         self._loop = asyncio.new_event_loop()
         self._closing: set[Future[None]] = set()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="senders", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="senders", daemon=True)
         self._thread.start()
+
+    def _run_loop(self) -> None:
+        with self._loops.loop("senders") as note_turn:
+            # A channel that blocks the event loop holds up every destination.
+            def turn() -> None:
+                note_turn()
+                self._loop.call_later(TURN_SECONDS, turn)
+
+            self._loop.call_soon(turn)
+            self._loop.run_forever()
 
     def open(self, make: Callable[[], Channel]) -> DestinationSender:
         """Open a sender; `make` is called on the event loop."""

@@ -276,12 +276,13 @@ class UnambiguousHead:
 
 def _ambiguous(scope: Scope) -> str:
     names = [name for name, _ in scope["headers"]]
-    if _ENCODING in names and _LENGTH in names:
-        return "Content-Length beside Transfer-Encoding: send one of them"
-    if _ENCODING in names and scope["http_version"] != "1.1":
-        return "Transfer-Encoding is HTTP/1.1"
-    if any(name == _ENCODING and value.strip().lower() != b"chunked" for name, value in scope["headers"]):
-        return "of encodings only chunked is known"
+    if _ENCODING in names:
+        if _LENGTH in names:
+            return "Content-Length beside Transfer-Encoding: send one of them"
+        if scope["http_version"] != "1.1":
+            return "Transfer-Encoding is HTTP/1.1"
+        if any(name == _ENCODING and value.strip().lower() != b"chunked" for name, value in scope["headers"]):
+            return "of encodings only chunked is known"
     if names.count(_LENGTH) > 1 or names.count(_ENCODING) > 1:
         return "the length of the body is told twice"
     for singular in _SINGULAR:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -11,6 +11,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from services.runtime.http.connection_guard import ConnectionGuard
 from services.runtime.http.guarded_protocol import MAX_HEAD_BYTES, UnambiguousHead, guarded_protocol_class
+from services.runtime.progress import LoopWatch, note_progress
 
 # Also the number of connections accepted in one go, during which no request is served.
 BACKLOG = 256
@@ -26,6 +27,8 @@ class _Server(uvicorn.Server):
         self._guard, self._stop = guard, stop
 
     async def on_tick(self, counter: int) -> bool:
+        # The watched loop is that of this thread: code that blocks the event loop answers nobody.
+        note_progress()
         if counter % TICKS_PER_SWEEP == 0:
             self._guard.sweep(asyncio.get_running_loop().time())
         return self._stop.is_set() or await super().on_tick(counter)
@@ -54,6 +57,7 @@ class ServerEndpoint:
     guard: ConnectionGuard
     idle_seconds: int
     protocol: type[asyncio.Protocol] = AutoHTTPProtocol
+    loops: LoopWatch = field(default_factory=LoopWatch)
 
 
 def run_server(app: ASGIApp, endpoint: ServerEndpoint, stop: threading.Event) -> None:
@@ -71,5 +75,5 @@ def run_server(app: ASGIApp, endpoint: ServerEndpoint, stop: threading.Event) ->
         ws="none",
     )
     # uvloop is used where it is installed.
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with endpoint.loops.loop("http"), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(_Server(config, endpoint.guard, stop).serve(sockets=[endpoint.listener]))

@@ -25,6 +25,7 @@ from services.runtime.kafka.records import (
     offsets_and_metadata,
     topic_partition,
 )
+from services.runtime.progress import note_progress
 from services.runtime.settings import Settings
 
 ANSWER_SECONDS = 15.0
@@ -112,7 +113,11 @@ class Reader:
         for tp in parked.keys() - self._client.paused():
             del parked[tp]
         polled = self._client.poll(timeout_ms=round(timeout * 1000), max_records=most)
-        return {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
+        found = {Partition(tp.topic, tp.partition): records for tp, records in polled.items() if records}
+        if found:
+            # A turn of a loop may read long stretches of the log. Polls that return nothing are no progress.
+            note_progress()
+        return found
 
     def poll_until(self, ends: Mapping[Partition, int]) -> Iterator[dict[Partition, list[Record]]]:
         """Yield poll by poll until each partition is read up to its end; later records may be included. Raises

@@ -187,10 +187,19 @@ RECORD_ERRORS = (
 AUTHORIZATION_ERRORS = (errors.AuthorizationError, errors.SaslAuthenticationFailedError)
 
 
+_FENCES = (errors.ProducerFencedError, errors.InvalidProducerEpochError)
+"""A broker answers with the second one where a record, and no request about the transaction, is the first to arrive."""
+
+
 def is_fenced(failure: errors.KafkaError) -> bool:
-    """Return whether another producer took over the transactional id; kafka-python also wraps this in other errors."""
-    fenced = (failure, *failure.args)
-    return any(isinstance(one, errors.ProducerFencedError) for one in fenced)
+    """Return whether another producer took over the transactional id; kafka-python also wraps this in other errors, and
+    we raise others from it."""
+    cause: BaseException | None = failure
+    while cause is not None:
+        if any(isinstance(one, _FENCES) for one in (cause, *cause.args)):
+            return True
+        cause = cause.__cause__
+    return False
 
 
 class OutgoingRecord(NamedTuple):

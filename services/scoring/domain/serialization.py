@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from pydantic_core import to_json
 
 from schemas.payloads import SupportRequested, SupportResolved
-from schemas.primitives import from_micros, to_rfc3339
+from schemas.primitives import from_micros, to_micros, to_rfc3339
 from services.scoring.domain.bounds import ONE
 from services.scoring.domain.partition import Emission
 from services.scoring.domain.row import HistoryRow
@@ -24,7 +24,7 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
     """The value of a record of `mentoring.scores`; valid under schemas.scores.SCORE_EVENT."""
     tenant, relationship = emission.relationship.split("/", 1)
     as_of, trigger = _time(emission.as_of), emission.trigger
-    recorded = as_of if trigger is None else to_rfc3339(trigger.recordedtime)
+    recorded = as_of if trigger is None else _time(to_micros(trigger.recordedtime))
     event: dict[str, Any] = {
         "specversion": "1.0",
         "source": SOURCE,
@@ -47,7 +47,7 @@ def score_event(emission: Emission, mode: str = "live") -> bytes:
                 "source": trigger.source,
                 "id": trigger.id,
                 "type": trigger.type,
-                "time": recorded if trigger.time == trigger.recordedtime else to_rfc3339(trigger.time),
+                "time": _time(to_micros(trigger.time)),
                 "recordedtime": recorded,
             },
             "score": None if emission.row is None else _score(emission.row),

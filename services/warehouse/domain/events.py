@@ -65,6 +65,10 @@ EVENTS_BY_TYPE = WarehouseTable(
     valid="first",
     leaving=EVENTS.leaving,
 )
+# A materialized view fills it from `events`: with 2^63 - position as version, the first event of each month remains.
+RECORDED_MONTHLY = WarehouseTable(
+    "mentoring.recorded_monthly", key=("tenant_id", "program_id", "relationship_id", "month"), valid="first"
+)
 TENANT, RELATIONSHIP = COLUMNS.index("tenant_id"), COLUMNS.index("relationship_id")
 # The first record on the log has the greatest version; positions stay below (epoch << 48 | offset).
 FIRST_WINS = 2**63

@@ -6,7 +6,7 @@ from typing import Literal
 
 from schemas import topics
 from services.warehouse.domain.alerts import ACTS, ALERTS, DELIVERIES, alert_row
-from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, event_row, key_of
+from services.warehouse.domain.events import EVENTS, EVENTS_BY_TYPE, RECORDED_MONTHLY, event_row, key_of
 from services.warehouse.domain.programs import PROGRAMS, program_row
 from services.warehouse.domain.record import Outcome, RecordMetadata, StoredRow
 from services.warehouse.domain.rejected import REJECTED, rejected_row
@@ -73,7 +73,9 @@ TARGETS = {
 }
 STORED = tuple(table for target in TARGETS.values() for table in target.tables)
 COPIED = (EVENTS_BY_TYPE,)
-TABLES = {table.name: table for table in (*STORED, *COPIED, *DERIVED)}
+# `migrate` fills such a table as soon as it has created it: no command has to follow.
+SUMMARIZED = (RECORDED_MONTHLY,)
+TABLES = {table.name: table for table in (*STORED, *COPIED, *SUMMARIZED, *DERIVED)}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from services.runtime.clickhouse import ClickHouse
 from services.warehouse.domain.events import EVENTS
 from services.warehouse.domain.scores import HISTORY
-from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED
+from services.warehouse.domain.target import ALERT_LOG, COPIED, DERIVED, SUMMARIZED
+from services.warehouse.flow.statements import statement
 
+MONTHS = "SELECT DISTINCT toYYYYMM(occurred_at) AS m FROM mentoring.events ORDER BY m"
 _FILLED = "SELECT DISTINCT name FROM mentoring.filled"
 # The tables that all others are derived from.
 _SOURCES = (EVENTS.name, HISTORY.name, ALERT_LOG.tables[0].name)
@@ -23,6 +25,17 @@ def unfilled_tables(clickhouse: ClickHouse) -> Sequence[str]:
         mark_filled(clickhouse)
         return ()
     return lacking
+
+
+def fill_summaries(clickhouse: ClickHouse) -> None:
+    """Fill the tables that summarize events with rows from before they were created, unless that is done: a few seconds
+    for 20 million events, month by month, so that no statement outlasts the client's timeout. Idempotent. Raises
+    ClickHouseError."""
+    filled = {name for (name,) in clickhouse.query(_FILLED)}
+    for table in (one for one in SUMMARIZED if one.filled_as not in filled):
+        for [month] in clickhouse.query(MONTHS):
+            clickhouse.command(statement(table.short), {"month": month})
+        clickhouse.insert("mentoring.filled", ["name"], [[table.filled_as]], {"async_insert": 0})
 
 
 def mark_filled(clickhouse: ClickHouse) -> None:

@@ -9,7 +9,7 @@ from services.warehouse.domain.migration import Changed, Migration, Pending, Rec
 from services.warehouse.domain.retention import Retention, alter_ttl, ttl, ttl_of
 from services.warehouse.domain.tables import FILL
 from services.warehouse.domain.target import COPIED, STORED
-from services.warehouse.flow.filling import unfilled_tables
+from services.warehouse.flow.filling import fill_summaries, unfilled_tables
 
 LEDGER = "mentoring.migrations"
 # Unknown table, unknown database: no migration was ever applied.
@@ -44,6 +44,7 @@ def migrate(clickhouse: ClickHouse, topology: Topology, report: Callable[[str], 
                 _run(clickhouse, topology, migration)
                 _record(clickhouse, migration, "completed")
                 report(f"applied  {migration.name}")
+    fill_summaries(clickhouse)
     if lacking := unfilled_tables(clickhouse):
         report(f"to fill  {', '.join(lacking)}: {FILL}")
 

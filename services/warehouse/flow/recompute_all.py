@@ -9,7 +9,7 @@ from services.warehouse.domain.retention import FOREVER, Retention
 from services.warehouse.domain.target import tables_of
 from services.warehouse.domain.touched import months, portions
 from services.warehouse.flow.derived import KEYS_AT_ONCE
-from services.warehouse.flow.filling import mark_filled
+from services.warehouse.flow.filling import MONTHS, mark_filled
 from services.warehouse.flow.statements import statement
 
 Progress = Callable[[str], None]
@@ -18,9 +18,10 @@ Progress = Callable[[str], None]
 def recompute_all(clickhouse: ClickHouse, report: Progress, retention: Retention = FOREVER) -> tuple[int, int]:
     """Return the number of relationships and of programme days; days whose rows have expired are not recomputed.
     Idempotent. Raises ClickHouseError."""
-    for [month] in clickhouse.query("SELECT DISTINCT toYYYYMM(occurred_at) AS m FROM mentoring.events ORDER BY m"):
-        report(f"events by type, {month}")
-        clickhouse.command(statement("events_by_type"), {"month": month})
+    for [month] in clickhouse.query(MONTHS):
+        report(f"copies of events, {month}")
+        for copy in ("events_by_type", "recorded_monthly"):
+            clickhouse.command(statement(copy), {"month": month})
     relationships = clickhouse.query(statement("all_relationships"))
     for number, some in enumerate(portions(relationships, KEYS_AT_ONCE)):
         report(f"relationships, {number * KEYS_AT_ONCE} of {len(relationships)} done")

@@ -73,6 +73,10 @@ def test_decimal_commas_are_recognised_unless_they_may_group_thousands() -> None
     assert recognised(row + "4,5\nr;held;2026-03-31 17:30;1,500").formats.has_decimal_comma
     assert not recognised(row + "4.5").formats.has_decimal_comma
     assert asked(row + "1,500").choices == ("--decimal-comma", "--no-decimal-comma")
+    # Semicolons are Excel's where the comma is the decimal sign.
+    assert asked(row + "1.500").choices == ("--decimal-comma", "--no-decimal-comma")
+    assert not recognised(row + "1.500\nr;held;2026-03-31 17:30;4.5").formats.has_decimal_comma
+    assert not recognised((row + "1.500").replace(";", ",")).formats.has_decimal_comma
 
 
 def test_an_encoding_that_is_not_utf_8_is_asked_with_how_each_reads() -> None:

@@ -8,7 +8,8 @@ from schemas.payloads import SessionAttendance, SessionScheduled
 from services.ingest.domain.activity import Activity, Meeting, Person
 from services.ingest.domain.ids import session_id
 from services.ingest.domain.meetings.attendance_fold import AttendanceFold
-from services.ingest.domain.tools.projection import MAX_UNIDENTIFIED, Projection
+from services.ingest.domain.meetings.attendance_index import MAX_UNIDENTIFIED
+from services.ingest.domain.tools.projection import Projection
 from services.ingest.domain.verdict import Ignored, Rejected
 from tests.ingest.people.building import (
     ADA,

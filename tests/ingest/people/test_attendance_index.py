@@ -1,7 +1,8 @@
 from schemas.events import MENTORING_EVENT
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Meeting
-from services.ingest.domain.tools.projection import MAX_VISITS, AttendanceIndex, MeetingAttendance, Projection, Visit
+from services.ingest.domain.meetings.attendance_index import MAX_VISITS, AttendanceIndex, MeetingAttendance, Visit
+from services.ingest.domain.tools.projection import Projection
 from tests.ingest.people.building import (
     ADA,
     BEN,

@@ -1,5 +1,7 @@
 from hashlib import sha1
 
+import pytest
+
 from schemas.directory import ToolIdentity
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import pseudonym_of
@@ -157,3 +159,31 @@ def test_the_sha1_of_an_address_goes_with_the_address() -> None:
 
     assert known.identify("acme", "xapi", hashed("ada@example.com")) == frozenset()
     assert known.participant("acme", "xapi", hashed("new@example.com")) == "p-ada"
+
+
+@pytest.mark.parametrize(
+    ("written", "who"),
+    [
+        ("https://lms.example.com/#ben", "p-ben"),
+        ("HTTPS://LMS.Example.com#ben", "p-ben"),
+        ("https://lms.example.com:443#ben", "p-ben"),
+        ("https://lms.example.com/#Ben", None),
+        ("http://lms.example.com#ben", None),
+        ("https://lms.example.com/users#ben", None),
+        ("https://lms.example.com:8443#ben", None),
+        ("https://lms.example.com//#ben", None),
+    ],
+)
+def test_pages_that_uris_hold_equal_are_one_page(written: str, who: str | None) -> None:
+    """RFC 3986, 6.2.2 and 6.2.3. http and https may be two systems, and so may two paths."""
+    known = roster(participant("ben", identities=(ToolIdentity(tool="xapi", id="https://lms.example.com#ben"),)))
+
+    assert known.participant("acme", "xapi", Person(written)) == who
+
+
+def test_the_digest_of_an_id_on_a_page_is_found_however_the_directory_writes_the_page() -> None:
+    known = Roster(KEY)
+    known.upsert(participant("ben", identities=(ToolIdentity(tool="xapi", id="https://LMS.example.com/#Ben M"),)))
+
+    digest = pseudonym_of(KEY, "acme")("https://lms.example.com#Ben M")
+    assert known.participant("acme", "xapi", Person(digest)) == "p-ben"

@@ -3,9 +3,10 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pydantic import BeforeValidator
+from pydantic import AwareDatetime, BeforeValidator
 
 from services.ingest.domain.verdict import Problem, Rejected
+from services.ingest.sources.tool import signed_at
 from services.ingest.sources.vendor_model import (
     EpochMilliseconds,
     Ident,
@@ -18,7 +19,6 @@ from services.ingest.sources.vendor_model import (
     epoch,
     in_zone,
     read,
-    signed_at,
     within,
 )
 
@@ -149,3 +149,19 @@ def test_a_fault_in_a_part_is_named_as_seen_from_the_whole() -> None:
     fault = Rejected("invalid", (Problem("seconds", "is required"), Problem("", "must be an object")))
 
     assert [error.path for error in within("parts.3", fault).errors] == ["parts.3.seconds", "parts.3"]
+
+
+def test_the_reason_of_a_fault_names_no_type_of_python() -> None:
+    class Listed(VendorModel):
+        entries: tuple[str, ...]
+        is_open: bool
+        at: AwareDatetime
+
+    found = read(Listed, {"entries": "none", "is_open": "perhaps", "at": "2026-12-01T10:00:00"})
+
+    assert isinstance(found, Rejected)
+    assert [(one.path, one.reason) for one in found.errors] == [
+        ("entries", "must be a list"),
+        ("is_open", "must be true or false"),
+        ("at", "must have an offset, such as Z or +01:00"),
+    ]

@@ -180,3 +180,17 @@ def test_forms_are_bounded(site: Served, path: str, body: bytes, status: int) ->
     headers = {"content-type": "application/x-www-form-urlencoded"}
 
     assert site.stranger().post(path, content=body, headers=headers).status_code == status
+
+
+def test_a_head_is_answered_like_a_get_without_its_body(site: Served) -> None:
+    """Monitors and the link checkers of mail servers ask so; a refusal looks like a broken link."""
+    site.world.low("4F2")
+    client, stranger = site.enter("p-3", "coordinator", "spruce"), site.stranger()
+
+    for path in ("/", f"/alerts/{site.world.key('4F2')}", "/static/board.css", "/alerts/nothing"):
+        asked, got = client.head(path), client.get(path)
+        assert (asked.status_code, asked.content) == (got.status_code, b""), path
+        assert asked.headers["content-type"] == got.headers["content-type"]
+    assert stranger.head("/").status_code == stranger.get("/").status_code == 303
+    assert stranger.head("/healthz").status_code == 200
+    assert client.head("/stream?view=now").status_code == 405

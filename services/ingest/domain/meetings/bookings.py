@@ -20,6 +20,8 @@ MAX_OF_RELATIONSHIP = 200
 """The sessions that end last are kept."""
 EARLY_JOIN = timedelta(minutes=30)
 """People join before the start; somebody who joins earlier came for something else."""
+LAST_MINUTES = timedelta(minutes=5)
+"""Of a booked meeting: too little to meet, see MIN_OVERLAP in `attendance.py`."""
 SAME_DATE = timedelta(hours=12)
 """A run of a recurring meeting that is further from the booked time belongs to another date, or to none."""
 NONE: frozenset[str] = frozenset()
@@ -161,12 +163,19 @@ class Bookings:
         booked = (
             self.booking(tenant, relationship, one) for one in self._sessions_of.get((tenant, relationship), NONE)
         )
-        around = (
-            one for one in booked if one and not one.cancelled and one.starts_at - EARLY_JOIN <= moment <= one.ends_at
+        around = sorted(
+            (
+                one
+                for one in booked
+                if one and not one.cancelled and one.starts_at - EARLY_JOIN <= moment <= one.ends_at
+            ),
+            key=lambda one: (one.starts_at, one.session),
         )
+        # Whoever comes when a meeting is about to end, and another one follows, comes for that.
+        following = [one for one in around if around[0].ends_at <= min(one.starts_at, moment + LAST_MINUTES)]
         # Calendar and meeting room may both report one meeting: all processes and runs choose the same one by this
         # order.
-        return min(around, default=None, key=lambda one: (one.starts_at, one.session))
+        return next(iter(following or around), None)
 
     def _book(self, tenant: str, relationship: str, booking: Booking) -> None:
         of_tenant, key = self._booked[tenant], (relationship, booking.session)

@@ -2,22 +2,23 @@
 them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, date, datetime, time
+from datetime import datetime
 from itertools import pairwise
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
-from schemas.directory import DirectoryStatement, EmploymentChange, Participant
+from schemas.directory import DirectoryStatement, Participant
 from schemas.events import OfPartition, OfRelationship
 from schemas.payloads import EventRetracted
 from schemas.primitives import to_rfc3339
-from services.ingest.domain.activity import Employed, Native
+from services.ingest.domain.activity import Employed
 from services.ingest.domain.admission import Clock, admit
 from services.ingest.domain.ids import EventContent, RawEvent, digest, origin, raw_event
+from services.ingest.domain.people.absence import absence, activity_of, pauses_of, start_of
 from services.ingest.domain.people.participants import (
     apply_statement,
     is_same,
     merge_statement,
+    repeated_change,
     stays_on_leave,
     with_registered_fields,
 )
@@ -29,36 +30,9 @@ from services.ingest.domain.people.relationship_history import (
     RelationshipHistory,
     key_of,
 )
-from services.ingest.domain.people.roster import LATEST, Roster, subject
+from services.ingest.domain.people.roster import Roster, subject
 from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.verdict import Admitted, Rejected, rejected
-
-
-class Absence(NamedTuple):
-    """`cause` distinguishes absences of the same person: the day it begins, else the key of its statement."""
-
-    begin: datetime
-    until: datetime | None
-    cause: str
-
-    def pause_id(self, participant: str) -> str:
-        return f"{pauses_of(participant)}{digest('absence', participant, self.cause)[:16]}"
-
-
-def absence(activity: Employed) -> Absence:
-    """Raises OverflowError for a day that no time zone can place."""
-    begin = activity.time if activity.left_on is None else start_of(activity.left_on, activity)
-    until = None if activity.back_on is None else start_of(activity.back_on, activity)
-    return Absence(begin, until, activity.left_on.isoformat() if activity.left_on else activity.key)
-
-
-def pauses_of(participant: str) -> str:
-    """The prefix of the ids of all pauses for this person's absences, whichever feed reported them."""
-    return f"absence-{digest('person', participant)[:16]}-"
-
-
-def start_of(day: date, activity: Employed) -> datetime:
-    return datetime.combine(day, time.min, ZoneInfo(activity.time_zone)).astimezone(UTC)
 
 
 class FannedOut(NamedTuple):
@@ -80,26 +54,10 @@ def resolve_employment(stated: Employed, scope: ConnectionScope, roster: Roster)
         return record
     try:
         on_leave = stays_on_leave(activity, registered, activity.time, scope.source)
-        events = () if on_leave else tuple(_FanOut(activity, scope, roster).events())
+        events = () if on_leave else tuple(_events(activity, statement, scope, roster))
     except OverflowError:
         return rejected("invalid", "left_on", "this day cannot be placed in any time zone")
     return FannedOut(events, statement, () if record is None or is_same(record, registered) else (record,))
-
-
-def activity_of(person: Participant, change: EmploymentChange) -> tuple[Employed, ConnectionScope]:
-    """The activity that stated the change, and the connection that reported it."""
-    activity = Employed(
-        change.statement,
-        change.told,
-        Native(change.native_type, change.native_id),
-        person.id,
-        person.name,
-        change.status,
-        time_zone=change.time_zone,
-        left_on=change.left_on,
-        back_on=change.back_on,
-    )
-    return activity, ConnectionScope(person.tenant, change.program, change.tool, change.connection)
 
 
 def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: Clock) -> list[RawEvent]:
@@ -112,9 +70,11 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
     history = roster.history(tenant, relationship)
     people = [one for one in (roster.registered(tenant, name) for name in sorted(history.people())) if one]
     changes = [
-        (change.told, person.id, *activity_of(person, change), change)
+        (told.told_last, person.id, *activity_of(person, told), told)
         for person in people
         for change in person.employment
+        # An exit that was told again is replayed as it was told first, too: others may have changed in between.
+        for told in dict.fromkeys((change.model_copy(update={"told_again": None}), change))
     ]
     if not changes:
         return []
@@ -124,19 +84,40 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
         status = "active" if person.employment else person.status
         alone.upsert(person.model_copy(update={"status": status, "addresses": (), "identities": (), "employment": ()}))
     for _, name, activity, scope, change in sorted(changes, key=lambda one: one[:2]):
-        for raw, event in _admit(_FanOut(activity, scope, alone).events(), scope, clock):
+        for raw, event in _admit(_FanOut(activity, scope, alone, change.told_last).events(), scope, clock):
             alone.apply(event)
             found.append((raw, event))
         before = alone.registered(tenant, name)
         assert before is not None, "only participants of the directory have changes"
-        alone.upsert(before.model_copy(update={"status": activity.status, "employment": (*before.employment, change)}))
+        employment = (*(one for one in before.employment if one.statement != change.statement), change)
+        alone.upsert(before.model_copy(update={"status": activity.status, "employment": employment}))
     if _was_retracted_by_others([event for _, event in found], history):
         return []
     ids = frozenset(event.id for _, event in found)
-    for _, _, activity, scope, _ in changes:
-        wrong = _FanOut(activity, scope, alone).retractions(relationship, history, ids)
+    for _, _, activity, scope, change in changes:
+        wrong = _FanOut(activity, scope, alone, change.told_last).retractions(relationship, history, ids)
         found += _admit(wrong, scope, clock)
     return [raw for raw, event in found if not history.has(event)]
+
+
+def _events(
+    activity: Employed, statement: DirectoryStatement, scope: ConnectionScope, roster: Roster
+) -> Iterator[RawEvent]:
+    """An absence that is told again is the one in the directory: pairs that are announced later get it from there.
+    Where its events were retracted, it counts as told for the first time."""
+    anew = _FanOut(activity, scope, roster, activity.time)
+    person, change = roster.registered(scope.tenant, activity.participant), statement.person and statement.person.change
+    repeated = repeated_change(change, person.employment) if person and change and change.status != "active" else None
+    if person is None or repeated is None:
+        yield from anew.events()
+        return
+    told_last = max(repeated.told_last, activity.time)
+    again = [*_FanOut(activity_of(person, repeated)[0], scope, roster, told_last).events()]
+    subjects = {str(raw["subject"]) for raw in again}
+    retracted = {key.id for one in subjects for key in roster.history(scope.tenant, one).retracted}
+    taken_back = {raw["subject"] for raw in again if raw["id"] in retracted}
+    yield from (raw for raw in again if raw["subject"] not in taken_back)
+    yield from (raw for raw in anew.events() if raw["subject"] in taken_back)
 
 
 def _was_retracted_by_others(events: Sequence[OfRelationship], history: RelationshipHistory) -> bool:
@@ -158,33 +139,44 @@ def _admit(raws: Iterable[RawEvent], scope: ConnectionScope, clock: Clock) -> It
 
 
 class _FanOut:
-    def __init__(self, activity: Employed, scope: ConnectionScope, roster: Roster) -> None:
-        self.activity, self._scope, self._roster = activity, scope, roster
+    """`told_last`: when the activity was stated the last time."""
+
+    def __init__(self, activity: Employed, scope: ConnectionScope, roster: Roster, told_last: datetime) -> None:
+        self.activity, self._scope, self._roster, self._told_last = activity, scope, roster, told_last
         self.absence = absence(activity)
 
     def events(self) -> Iterator[RawEvent]:
+        """Also of relationships that begin later, or had ended by then and begin anew: the person is still away, and an
+        earlier absence may still pause them."""
         activity, scope = self.activity, self._scope
-        found = self._roster.ongoing(scope.tenant, scope.program, activity.participant, activity.time)
+        found = [*self._roster.ongoing_or_later(scope.tenant, scope.program, activity.participant, activity.time)]
         if activity.status == "active":
-            # Also relationships that had ended by then and began again: an earlier absence may still pause them.
-            latest = self._roster.ongoing(scope.tenant, scope.program, activity.participant, LATEST)
-            for one in {one.id: one for one in (*found, *latest)}.values():
+            for one in {one.id: one for one, _ in found}.values():
                 yield from self._resume(one)
             return
-        for one in found:
+        paused = set[str]()
+        for one, replaced_at in found:
             others = (self._roster.registered(one.tenant, name) for name in self._side(one) - {activity.participant})
             goes_on = any(other is None or other.status == "active" for other in others)
-            if one.ended is None and not goes_on:
-                yield from self._last_to_leave(one).interrupt(one)
+            leaving = self._last_to_leave(one)
+            begin = leaving.begin_in(one, replaced_at)
+            if one.ended is not None or goes_on or begin is None:
+                continue
+            if leaving.is_pause(begin) and one.id not in paused:
+                paused.add(one.id)
+                yield from leaving.pause(one, begin)
+            if leaving.is_end(begin):
+                yield leaving.end(one, begin)
 
     def retractions(self, relationship: str, history: RelationshipHistory, ids: frozenset[str]) -> Iterator[RawEvent]:
         """Retracts the events that this change caused and would not cause now: pauses that are not among `ids`, and
         the end of a relationship in which somebody else had replaced the person."""
         activity, source = self.activity, self._scope.source
-        ended, pause_id = self._ended_id(relationship), self.absence.pause_id(activity.participant)
+        pause_id = self.absence.pause_id(activity.participant)
         for key, fact in history.effective_facts():
             then = self._roster.relationship(self._scope.tenant, relationship, key.time)
             is_pause = isinstance(fact, PausedFact) and fact.pause_id == pause_id and key.id not in ids
+            ended = self._ended_id(relationship, key.time)
             is_end = key.id == ended and then is not None and activity.participant not in then.people
             if then and key.source == source and (is_pause or is_end):
                 yield self._retraction(then, key, "known since", max(key.time, then.started))
@@ -195,28 +187,37 @@ class _FanOut:
         side = self._side(relationship) - {self.activity.participant}
         others = (self._roster.registered(relationship.tenant, one) for one in side)
         latest = ((one, one.employment[-1]) for one in others if one and one.employment)
-        away = [self, *(_FanOut(*activity_of(*one), self._roster) for one in latest if one[1].status != "active")]
+        away = [self]
+        for person, change in latest:
+            if change.status != "active":
+                # This feed states the end of the side, whichever feed has reported the colleague.
+                away.append(_FanOut(activity_of(person, change)[0], self._scope, self._roster, change.told_last))
         on_leave = [one for one in away if one.activity.status == "leave"]
         return max(on_leave or away, key=lambda one: (one.absence.begin, one.activity.participant))
 
-    def interrupt(self, relationship: Relationship) -> Iterator[RawEvent]:
-        """Ends or pauses the relationship. An exit before it began, or a leave that was over by then, does neither: the
-        person has come back since, or the statement is about an earlier post of theirs. Otherwise the relationship
-        would end as it begins, permanently."""
+    def begin_in(self, relationship: Relationship, replaced_at: datetime) -> datetime | None:
+        """When the absence interrupts the relationship. An exit before it began, or a leave that was over by then, does
+        not: the person has come back since, or the statement is about an earlier post of theirs. Otherwise the
+        relationship would end as it begins, permanently."""
         activity, absence = self.activity, self.absence
         if activity.status == "exited":
             lies_before = activity.left_on is not None and absence.begin <= relationship.started
         else:
             lies_before = absence.until is not None and absence.until <= relationship.started
-        if lies_before:
-            return
         begin = max(absence.begin, relationship.started)
-        if activity.status == "exited" and begin <= activity.time:
-            data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
-            event = self._ended_id(relationship.id)
-            yield self._event(relationship, EventContent("mentoring.relationship.ended.v1", event, begin, data))
-        else:
-            yield from self._pause(relationship, begin)
+        return None if lies_before or begin >= replaced_at else begin
+
+    def is_pause(self, begin: datetime) -> bool:
+        """Nothing ends in the future: an exit that begins after it was stated is a pause."""
+        return self.activity.status == "leave" or begin > self.activity.time
+
+    def is_end(self, begin: datetime) -> bool:
+        return self.activity.status == "exited" and begin <= self._told_last
+
+    def end(self, relationship: Relationship, begin: datetime) -> RawEvent:
+        data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}
+        event = self._ended_id(relationship.id, begin)
+        return self._event(relationship, EventContent("mentoring.relationship.ended.v1", event, begin, data))
 
     def _side(self, relationship: Relationship) -> frozenset[str]:
         mentors = relationship.mentors
@@ -240,16 +241,22 @@ class _FanOut:
         content = EventContent("mentoring.relationship.resumed.v1", event, time, {"pause_id": pause_id})
         return self._event(relationship, content)
 
-    def _ended_id(self, relationship: str) -> str:
-        return digest("ended", self.activity.participant, self.absence.cause, relationship)
+    def _ended_id(self, relationship: str, time: datetime) -> str:
+        """One absence may end a relationship again that began anew."""
+        anew = () if time == self.absence.begin else (to_rfc3339(time),)
+        return digest("ended", self.activity.participant, self.absence.cause, relationship, *anew)
 
-    def _pause(self, relationship: Relationship, begin: datetime) -> Iterator[RawEvent]:
-        """A future exit is a pause until its day: nothing ends in the future."""
+    def pause(self, relationship: Relationship, begin: datetime) -> Iterator[RawEvent]:
         activity, existing = self.activity, self._existing_pause(relationship)
         until, pause_id = self.absence.until, self.absence.pause_id(activity.participant)
         if existing is not None and activity.left_on is None:
             begin, pause_id = existing.begin, existing.pause_id
-        if existing is not None and (existing.begin, existing.until) == (begin, until):
+        # The pause of an absence goes on where the relationship begins anew.
+        if (
+            existing
+            and existing.until == until
+            and begin in {existing.begin, max(existing.begin, relationship.started)}
+        ):
             return
         now = self._roster.relationship(relationship.tenant, relationship.id)
         replaced_at = now.started if now and activity.participant not in now.people else None

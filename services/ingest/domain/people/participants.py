@@ -165,18 +165,39 @@ def _content(one: Participant) -> dict[str, object]:
     return one.model_dump(exclude={"recordedtime"}) | {"identities": in_order}
 
 
-def _employment(change: EmploymentChange | None, before: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
-    """Appends a change. A feed repeats its statements every night, and another feed may state the day: a statement that
-    was made since the status changed is no change, and neither is "active" of somebody who was never away."""
-    if change is None or change in before or (not before and change.status == "active"):
-        return before
+def repeated_change(change: EmploymentChange, before: tuple[EmploymentChange, ...]) -> EmploymentChange | None:
+    """The recorded change of the current status that the statement repeats. A feed repeats its statements every night,
+    and another feed may state the same."""
     since = [*takewhile(lambda one: one.status == change.status, reversed(before))]
-    if change.status == "active" and since:
-        return before
+    if change.status == "active":
+        return since[0] if since else None
+    # A change that one programme's feed has reported is not known of the person's pairs in another programme.
+    since = [one for one in since if one.program in {None, change.program}]
     # A feed's statement on an absence counts until its next one. A statement without a day is about any absence.
     same = [one for one in since if one.left_on == change.left_on or None in (one.left_on, change.left_on)]
     feed = change.tool, change.connection
     latest = next((one for one in same if (one.tool, one.connection) == feed), same[0] if same else None)
-    if latest is not None and (latest.left_on, latest.back_on) == (change.left_on, change.back_on):
+    return latest if latest and (latest.left_on, latest.back_on) == (change.left_on, change.back_on) else None
+
+
+def _employment(change: EmploymentChange | None, before: tuple[EmploymentChange, ...]) -> tuple[EmploymentChange, ...]:
+    """Appends a change, unless it repeats one. Neither is "active" a change of somebody who was never away."""
+    if change is None or (not before and change.status == "active"):
         return before
-    return (*before, change)[-MAX_CHANGES:]
+    if any(one.model_copy(update={"told_again": None}) == change for one in before):
+        return before
+    repeated = repeated_change(change, before)
+    if repeated is None:
+        return (*before, change)[-MAX_CHANGES:]
+    if not _says_more(change, repeated):
+        return before
+    again = repeated.model_copy(update={"told_again": change.told})
+    return tuple(again if one is repeated else one for one in before)
+
+
+def _says_more(change: EmploymentChange, repeated: EmploymentChange) -> bool:
+    """Whether the repetition of an exit says more than the exit: that the person is still gone, or that the announced
+    day has come."""
+    last, day = repeated.told_last, repeated.left_on
+    is_to_come = day is not None and last.astimezone(ZoneInfo(repeated.time_zone)).date() < day
+    return change.status == "exited" and change.told > last and (day is None or is_to_come)

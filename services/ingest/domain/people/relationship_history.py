@@ -2,7 +2,7 @@
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from schemas import payloads as p
@@ -14,6 +14,7 @@ MAX_STARTS = 15
 MAX_CHANGES = 250
 """The latest ends, pauses and resumptions of one relationship: years of leaves."""
 MAX_RETRACTED = 200
+LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,13 @@ class RelationshipHistory:
         return Relationship(
             tenant, relationship, start.program, start.mentors, start.mentees, start.coordinator, begin, ended
         )
+
+    def from_then_on(self, tenant: str, relationship: str, moment: datetime) -> list[tuple[Relationship, datetime]]:
+        """The relationship as of the moment and of each later start, each with the next start, which replaces it."""
+        starts = {key.time for key, fact in self.effective_facts() if isinstance(fact, StartedFact)}
+        moments = sorted({moment, *(one for one in starts if one > moment)})
+        found = {one.started: one for time in moments if (one := self.at(tenant, relationship, time))}
+        return [(one, min((time for time in starts if time > begin), default=LATEST)) for begin, one in found.items()]
 
     def people(self) -> frozenset[str]:
         """Everybody who was ever part of the relationship."""

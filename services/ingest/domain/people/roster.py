@@ -5,7 +5,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha1
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from schemas.events import OfRelationship
 from services.ingest.domain.activity import Person
 from services.ingest.domain.ids import Subject, is_plain, pseudonym_of
 from services.ingest.domain.people.relationship_history import (
+    LATEST,
     Pause,
     Relationship,
     RelationshipHistory,
@@ -58,10 +59,25 @@ def remove(sets: Sets, key: tuple[str, ...], one: str) -> None:
         sets.pop(key, None)
 
 
+_WEB_PAGE = re.compile(r"(https?)://([^/?#@\s:]+)(:[0-9]+)?(/(?=[?#]|$))?(.*)", re.IGNORECASE | re.DOTALL)
+_DEFAULT_PORTS = frozenset({("http", ":80"), ("https", ":443")})
+
+
+def normal_page(value: str) -> str:
+    """Writes a web page, or an id on it, as RFC 3986 (6.2) normalises it: scheme and host in lower case, without the
+    scheme's own port and the slash of an empty path. http and https stay different: they may be two systems."""
+    found = _WEB_PAGE.fullmatch(value.strip())
+    if found is None:
+        return value
+    scheme, port = found[1].lower(), found[3] or ""
+    return f"{scheme}://{found[2].lower()}{'' if (scheme, port) in _DEFAULT_PORTS else port}{found[5]}"
+
+
 def normal(value: str) -> str:
     """Normalises an identity for comparison. Addresses ignore case and the encoding of their letters (`bücher.example`
-    is `xn--bcher-kva.example`), UUIDs ignore case, other ids of tools are compared exactly."""
-    value = value.strip()
+    is `xn--bcher-kva.example`), UUIDs ignore case, web pages are as in `normal_page`, other ids of tools are compared
+    exactly."""
+    value = normal_page(value.strip())
     if "@" not in value or value.isascii():
         return value.casefold() if "@" in value or UUID.fullmatch(value) else value
     local, _, domain = unicodedata.normalize("NFC", value.casefold()).rpartition("@")
@@ -73,7 +89,6 @@ def normal(value: str) -> str:
 
 RELATIONSHIP_TYPES = "mentoring.relationship."
 ERASED = "mentoring.relationship.erased.v1"
-LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class Roster:
@@ -181,6 +196,16 @@ class Roster:
         """The relationships of a person that are not over at that moment."""
         return _begun(self._open(tenant, program, {participant}, at), at)
 
+    def ongoing_or_later(
+        self, tenant: str, program: str | None, participant: str, at: datetime
+    ) -> Iterator[tuple[Relationship, datetime]]:
+        """As `ongoing`, and as each later start states them, in the order of the starts; each with the time of the next
+        start, which replaces it."""
+        for one in self.all_relationships(tenant, participant):
+            for found, replaced_at in self.history(tenant, one).from_then_on(tenant, one, at):
+                if participant in found.people and not found.is_over(at) and program in {None, found.program}:
+                    yield found, replaced_at
+
     def pairs(
         self, tenant: str, program: str | None, participants: AbstractSet[str], at: datetime
     ) -> tuple[Relationship, ...]:
@@ -222,8 +247,9 @@ class Roster:
         for identity in participant.identities:
             yield participant.tenant, identity.tool, normal(identity.id)
             if self._digest_key and not is_plain(identity.id):
-                digest = pseudonym_of(self._digest_key, participant.tenant)(identity.id.strip())
-                yield participant.tenant, identity.tool, digest
+                pseudonym, written = pseudonym_of(self._digest_key, participant.tenant), identity.id.strip()
+                for one in {written, normal_page(written)}:
+                    yield participant.tenant, identity.tool, pseudonym(one)
 
     def _claiming(self, key: Key) -> frozenset[str]:
         """Participants who have left release their addresses for others."""

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from pydantic import AliasChoices, AwareDatetime, BaseModel
 from pydantic.fields import FieldInfo
 
-from services.ingest.domain.ids import Pseudonym
+from services.ingest.domain.ids import Pseudonym, is_plain
 
 CUT = "cut"
 """Replaces text that does not fit: no time, no number, and no word that any tool uses."""
@@ -135,7 +135,12 @@ ADDRESSES = Leaf(
     "addresses, separated by `;` or `,`",
     lambda text, _: ";".join(filter(None, map(address_in, re.split("[;,]", text)))),
 )
-ID = Leaf("an id, or its digest where it may be text", lambda text, pseudonym: pseudonym(text), frozenset({int}))
+# A plain id is its own pseudonym: nearly all are, and need no call.
+ID = Leaf(
+    "an id, or its digest where it may be text",
+    lambda text, pseudonym: text if is_plain(text) else pseudonym(text),
+    frozenset({int}),
+)
 PERSON_ID = Leaf(
     "an address, an id, or its digest where it may be text",
     lambda text, pseudonym: address_in(text) or pseudonym(text.strip()) if text.strip() else "",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Booked, Cancelled, Meeting, MeetingMoved
-from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event
+from services.ingest.domain.ids import EventContent, RawEvent, event_id, origin, raw_event, session_id
 from services.ingest.domain.meetings.bookings import Booking, correlation_of
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Revision, as_move, remaining_move
 from services.ingest.domain.people.relationship_history import Relationship
@@ -138,8 +138,7 @@ def _later_revisions(
                 yield _booking(then, scope, at, moved_to)
                 booking = Booking(slot.session, *moved_to, as_of=then.time)
         elif not move and _is_upcoming(at, then.time):
-            date = "" if then.meeting == change.meeting else slot.session
-            yield _cancellation(then, scope, at, date)
+            yield _cancellation(then, scope, at)
             booking = booking._replace(as_of=then.time, cancelled=True)
 
 
@@ -213,7 +212,8 @@ def resolve_cancellation(change: Cancelled, scope: ConnectionScope, projection: 
     bookings = projection.bookings
     if not change.is_partial and bookings.is_replaced(scope.tenant, scope.source, change.meeting):
         return MOVED_AWAY
-    session = bookings.session(scope.tenant, scope.source, change.meeting, change.copy_of)
+    requested = projection.revisions.requested_meeting(scope.source, change.meeting)
+    session = bookings.session(scope.tenant, scope.source, requested or change.meeting, change.copy_of)
     of_all = () if change.is_partial else booked_slots(session, scope, projection)
     if not (of_all or change.is_partial or change.is_single or change.meeting.instance):
         dates = _dates(change.meeting, scope, projection)
@@ -221,7 +221,7 @@ def resolve_cancellation(change: Cancelled, scope: ConnectionScope, projection: 
             one for one in dates if one.booking and not one.booking.cancelled and one.booking.starts_at > change.time
         ]
         if off:
-            return tuple(_cancellation(replace(change, starts_at=None), scope, one, one.session) for one in off)
+            return tuple(_cancellation(replace(change, starts_at=None), scope, one) for one in off)
     slots: Sequence[Slot] | Ignored | Rejected = of_all
     if not of_all or (change.copy_of and change.people):
         named = slots_of_people(change, session, scope, projection)
@@ -286,15 +286,15 @@ def _booking(change: Booked | MeetingMoved, scope: ConnectionScope, slot: Slot, 
     return raw_event(subject(scope, slot.relationship), content)
 
 
-def _cancellation(
-    change: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot, date: str = ""
-) -> RawEvent:
-    """`date` distinguishes several dates cancelled by one activity."""
+def _cancellation(change: Booked | MeetingMoved | Cancelled, scope: ConnectionScope, slot: Slot) -> RawEvent:
+    """One activity may cancel several sessions: all dates of a series, or the meeting's own session before it is known
+    to have moved here. Their ids differ."""
     start = change.starts_at if isinstance(change, Cancelled) else None
     starts_at = start or (slot.booking.starts_at if slot.booking else None)
     notice = None if starts_at is None else min(max(0.0, (starts_at - change.time) / HOUR), LONGEST_NOTICE_HOURS)
     data = _data(change, scope, slot) | {"notice_hours": notice}
-    event = event_id(change.key, *filter(None, (slot.relationship.id, date)))
+    other = () if slot.session == session_id(scope.source, change.meeting) else (slot.session,)
+    event = event_id(change.key, slot.relationship.id, *other)
     content = EventContent("mentoring.session.cancelled.v1", event, change.time, data)
     return raw_event(subject(scope, slot.relationship), content)
 

@@ -11,6 +11,9 @@ from services.ingest.domain.scope import ConnectionScope
 from services.ingest.domain.tools.projection import EmittedEvent, Projection
 from services.ingest.domain.verdict import Ignored, Rejected, rejected
 
+MESSAGE = "mentoring.message.sent.v1"
+# A coordinator, or another known person, in the pair's conversation.
+NOT_OF_THIS_CONVERSATION = Ignored("not_of_this_conversation")
 STARTED = "mentoring.relationship.started.v1"
 ERASED = Ignored("erased")
 
@@ -37,6 +40,8 @@ def resolve_generic(activity: GenericActivity, scope: ConnectionScope, roster: R
     for one in found:
         role = "system" if author is None else one.role(author)
         by = activity.actor or role or ("admin" if author == one.coordinator else None)
+        if activity.type == MESSAGE and role is None:
+            return NOT_OF_THIS_CONVERSATION
         if by is None:
             words = "is neither mentor nor mentee of this relationship, nor its coordinator"
             return rejected("unresolved", "by", words)
@@ -114,6 +119,8 @@ def resolve_retraction(
     this retraction stay: the retraction may be a repeat."""
     found = projection.statement_index.find(*target_of(activity, scope)) or stored
     targets = [one for one in found if one.type != RETRACTED and scope.program in {None, one.program}]
+    if not targets and _is_of_outsider(activity, scope, projection.roster):
+        return NOT_OF_THIS_CONVERSATION
     if not targets:
         return rejected("unresolved", "target", "there is no statement with this id to retract")
     retractable = [one for one in targets if not projection.roster.is_erased(scope.tenant, one.relationship)]
@@ -131,3 +138,10 @@ def resolve_retraction(
         content = EventContent(RETRACTED, event_id(activity.key, emitted.relationship, emitted.id), activity.time, data)
         events.append(raw_event(Subject(scope.source, scope.tenant, emitted.program, emitted.relationship), content))
     return tuple(events) or ERASED
+
+
+def _is_of_outsider(activity: Voided, scope: ConnectionScope, roster: Roster) -> bool:
+    """Whether the target was a message of a known person who does not belong to the relationship: it was ignored."""
+    who = roster.identify(scope.tenant, scope.tool, activity.by) if activity.by else frozenset[str]()
+    relationship = roster.relationship(scope.tenant, activity.relationship, activity.time)
+    return bool(who) and relationship is not None and not who & relationship.people

@@ -4,15 +4,14 @@ attendance by tool, revisions and recent statements."""
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from schemas import payloads as p
 from schemas.directory import Participant
 from schemas.events import MentoringEvent, OfPartition, OfRelationship
-from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import (
     Activity,
     Booked,
@@ -20,127 +19,17 @@ from services.ingest.domain.activity import (
     Ended,
     Joined,
     Left,
-    Meeting,
     MeetingMoved,
     MoveRequested,
-    Native,
     Person,
-    Statement,
 )
 from services.ingest.domain.ids import RawEvent, digest, statement_id
-from services.ingest.domain.meetings.attendance import is_present
+from services.ingest.domain.meetings.attendance_index import UNIDENTIFIED, AttendanceIndex, visit_of
 from services.ingest.domain.meetings.bookings import BookedSession, Bookings
 from services.ingest.domain.meetings.revisions import NO_GUESTS, Guests, Revisions
 from services.ingest.domain.people.relationship_history import RelationshipHistory
 from services.ingest.domain.people.roster import ERASED, Conflict, Roster, normal
 from services.ingest.domain.scope import RESERVED, ConnectionScope
-
-MAX_MEETINGS = 50_000
-"""Limit across all tools; a meeting of two takes about 2 KB."""
-MAX_VISITS = 1_000
-"""Limit of one meeting: a large meeting, with each event reported twice, still fits."""
-UNIDENTIFIED = ""
-"""Stands for anybody who is no known participant."""
-MAX_UNIDENTIFIED = 20
-"""Joins and leaves of unidentified people in one meeting: only their presence counts."""
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A join or a leave."""
-
-    participant: str
-    verb: Literal["joined", "left"]
-    key: str
-    time: datetime
-    native: Native
-
-
-@dataclass(frozen=True)
-class MeetingAttendance:
-    """The attendance of one meeting. Order and repetition of a tool's events do not matter. `session` is the session of
-    the first event on the log: later events belong to it, whatever was booked meanwhile."""
-
-    visits: frozenset[Visit] = frozenset()
-    ends: frozenset[Ended] = frozenset()
-    session: str = ""
-
-    @property
-    def people(self) -> frozenset[str]:
-        """The identified participants."""
-        return frozenset(visit.participant for visit in self.visits) - {UNIDENTIFIED}
-
-    @property
-    def has_unidentified(self) -> bool:
-        return any(visit.participant == UNIDENTIFIED for visit in self.visits)
-
-    def with_visit(self, visit: Visit) -> "MeetingAttendance":
-        is_identified = visit.participant != UNIDENTIFIED
-        alike = sum((one.participant != UNIDENTIFIED) is is_identified for one in self.visits)
-        is_full = alike >= (MAX_VISITS if is_identified else MAX_UNIDENTIFIED)
-        return self if is_full else replace(self, visits=self.visits | {visit})
-
-    def with_end(self, end: Ended) -> "MeetingAttendance":
-        return self if len(self.ends) >= MAX_VISITS else replace(self, ends=self.ends | {end})
-
-    def without(self, activity: Visit | Ended) -> "MeetingAttendance":
-        return replace(self, visits=self.visits - {activity}, ends=self.ends - {activity})
-
-    def visits_of(self, people: frozenset[str]) -> frozenset[Visit]:
-        """Return all joins and leaves of these people; somebody without a leave left at the end of the meeting."""
-        own = {visit for visit in self.visits if visit.participant in people}
-        left = {
-            Visit(person, "left", end.key, end.time, end.native)
-            for end in self.ends
-            for person in people
-            if is_present(visit for visit in self.visits if visit.participant == person and visit.time <= end.time)
-        }
-        return frozenset(own | left)
-
-
-EMPTY = MeetingAttendance()
-
-
-def visit_of(activity: Joined | Left, participant: str) -> Visit:
-    verb: Literal["joined", "left"] = "joined" if isinstance(activity, Joined) else "left"
-    found = Visit(participant, verb, activity.key, activity.time, activity.native)
-    return found if participant else anonymise(found, activity.meeting)
-
-
-def anonymise(one: Visit, meeting: Meeting) -> Visit:
-    """Drop the identity of an unidentified visitor, which would be personal data."""
-    key = f"unidentified:{one.verb}:{meeting.id}:{meeting.instance}:{to_rfc3339(one.time)}"
-    return replace(one, participant=UNIDENTIFIED, key=key)
-
-
-class AttendanceIndex:
-    """Attendance by meeting. One writer thread; readable from any thread. It stores participants of the roster only; of
-    anybody else only the time of the join or leave, because they may be a participant. Over its limit it evicts the
-    meeting that was updated longest ago."""
-
-    def __init__(self, most: int = MAX_MEETINGS) -> None:
-        self._most = most
-        self._attendances: OrderedDict[tuple[str, Meeting], MeetingAttendance] = OrderedDict()
-
-    def at(self, source: str, meeting: Meeting) -> MeetingAttendance:
-        return self._attendances.get((source, meeting), EMPTY)
-
-    def apply(self, source: str, activity: Statement, participant: str = UNIDENTIFIED, session: str = "") -> None:
-        """`participant` is the person of the activity, `session` the session of its events, empty if none were
-        emitted."""
-        match activity:
-            case Joined(meeting=meeting) | Left(meeting=meeting):
-                attendance = self.at(source, meeting).with_visit(visit_of(activity, participant))
-            case Ended(meeting=meeting):
-                # Also for a meeting without known participants: the end may arrive before the joins.
-                attendance = self.at(source, meeting).with_end(activity)
-            case _:
-                return
-        self._attendances.pop((source, meeting), None)
-        self._attendances[source, meeting] = replace(attendance, session=attendance.session or session)
-        if len(self._attendances) > self._most:
-            self._attendances.popitem(last=False)
-
 
 MAX_STATEMENTS = 100_000
 """About 60 MB; anything older is looked up in the warehouse."""

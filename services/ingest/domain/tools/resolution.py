@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import assert_never
 
 from schemas.directory import DirectoryStatement, Participant
@@ -32,6 +33,14 @@ from services.ingest.domain.ids import (
     visitor_id,
 )
 from services.ingest.domain.meetings.attendance import REJOIN_GRACE
+from services.ingest.domain.meetings.attendance_index import (
+    UNIDENTIFIED,
+    MeetingAttendance,
+    Visit,
+    anonymise,
+    visit_of,
+)
+from services.ingest.domain.meetings.bookings import EARLY_JOIN, Booking
 from services.ingest.domain.people.fan_out import FannedOut, resolve_employment
 from services.ingest.domain.people.relationship_history import Relationship
 from services.ingest.domain.people.roster import (
@@ -50,21 +59,15 @@ from services.ingest.domain.tools.booked_sessions import (
     resolve_move,
 )
 from services.ingest.domain.tools.generic_events import resolve_generic, resolve_retraction
-from services.ingest.domain.tools.projection import (
-    UNIDENTIFIED,
-    EmittedEvent,
-    MeetingAttendance,
-    Projection,
-    Visit,
-    anonymise,
-    visit_of,
-)
+from services.ingest.domain.tools.projection import EmittedEvent, Projection
 from services.ingest.domain.tools.slots import booked_slots, slots_of_people
 from services.ingest.domain.verdict import Ignored, Rejected
 
 ALONE = Ignored("alone")
 NO_PAIR = Ignored("no_pair_of_theirs")
 NOTHING_NEW = Ignored("unchanged")
+# No longer, or not yet.
+NOT_BOOKED_THEN = Ignored("not_booked_then")
 UNIDENTIFIED_GUEST = Ignored("unidentified_guest")
 
 Result = tuple[RawEvent, ...] | Ignored | Rejected
@@ -76,11 +79,11 @@ def resolve_attendance(activity: Joined | Left, scope: ConnectionScope, projecti
     who = projection.roster.identify(scope.tenant, scope.tool, activity.person)
     if len(who) > 1:
         return reject_ambiguous("person", who)
-    participant = next(iter(who), UNIDENTIFIED)
-    meeting, new = _Meeting(activity, scope, projection), visit_of(activity, participant)
+    meeting, new = _Meeting(activity, scope, projection), visit_of(activity, next(iter(who), UNIDENTIFIED))
+    participant = new.participant or meeting.attendance.participant_on(new.devices)
     before, after = meeting.attendance.without(new), meeting.attendance.with_visit(new)
     found = meeting.relationships(after)
-    if not who:
+    if participant == UNIDENTIFIED:
         events = tuple(event for one in found for event in meeting.events(one, before, after))
         return events or (UNIDENTIFIED_GUEST if activity.person == Person() else STRANGERS)
     ours = [one for one in found if participant in one.people | meeting.other_attendee(one, after)]
@@ -109,6 +112,9 @@ def resolve_no_show(activity: Missed, scope: ConnectionScope, projection: Projec
     slots = booked_slots(session, scope, projection) or slots_of_people(activity, session, scope, projection)
     if isinstance(slots, Ignored | Rejected):
         return slots if activity.people else NOT_BOOKED
+    slots = [slot for slot in slots if _is_booked_at(activity.time, slot.booking)]
+    if not slots:
+        return NOT_BOOKED_THEN
     emitted = projection.statement_index.find(scope.tenant, scope.source, statement_id(activity.key))
     others = [one for one in emitted if one.time != activity.time]
     # A no-show may be observed, marked by hand and reported at the end: emit it once, even if it was retracted since.
@@ -128,6 +134,15 @@ def resolve_no_show(activity: Missed, scope: ConnectionScope, projection: Projec
             content = EventContent("mentoring.session.missed.v1", event, activity.time, data)
             events.append(raw_event(subject(scope, slot.relationship), content))
     return tuple(events) or (NOTHING_NEW if standing else STRANGERS)
+
+
+def _is_booked_at(moment: datetime, booking: Booking | None) -> bool:
+    """Tools that check at the booked time also check meetings that were cancelled or moved since. A meeting without a
+    booking was not cancelled, as far as is known."""
+    if booking is None:
+        return True
+    is_off = booking.cancelled and booking.as_of <= moment
+    return not is_off and booking.starts_at - EARLY_JOIN <= moment
 
 
 class _Meeting:

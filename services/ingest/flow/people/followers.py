@@ -22,6 +22,7 @@ from services.runtime import log
 from services.runtime.health import Health, State
 from services.runtime.kafka import WAITING_FETCH_MS, KafkaError, Partition, Reader, Record
 from services.runtime.key_placement import Misplaced
+from services.runtime.progress import note_progress
 from services.runtime.settings import Settings
 from services.validation_errors import field_errors
 
@@ -102,7 +103,7 @@ class ProjectionFollower:
         began = time.monotonic()
         waits = WAITING_FETCH_MS
         reader = Reader(self._settings, group=None, isolation_level="read_committed", fetch_max_wait_ms=waits)
-        with closing(reader):
+        with closing(reader), self._health.loop("projection"):
             ends = self._begin(reader, done)
             if ends is not None:
                 self._read_on(reader, ends, done, began)
@@ -131,6 +132,7 @@ class ProjectionFollower:
     def _read_on(self, reader: Reader, ends: Mapping[Partition, int], done: Callable[[], bool], began: float) -> None:
         asked_at = probed_at = began
         while not done():
+            note_progress()
             for found in reader.poll(POLL_SECONDS).values():
                 for record in found:
                     self._apply(record)

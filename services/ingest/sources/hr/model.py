@@ -84,6 +84,9 @@ class Employee:
 
     def text(self, column: str) -> str:
         """Return "" if the column is empty."""
+        if column in ("id", *NAMES) and isinstance(self.lookup(column)[1], bool):
+            self.fault(column, "must be a text or a whole number")
+            return ""
         found = self._read(column, _text, "")
         if NO_RESULT.fullmatch(found):
             self.fault(column, "is what a table shows of a formula that went wrong")

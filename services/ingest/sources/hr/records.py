@@ -2,6 +2,7 @@
 and detect the date format."""
 
 import codecs
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -103,9 +104,8 @@ def split(received: Received, settings: ToolSettings, now: datetime) -> RawPaylo
     if missing := _no_people_fault(parsed.value, settings) or _missing_column_fault(people, settings):
         return missing
     try:
-        checked = deduplicate(
-            _with_iso_days([_with_decode_fault(record, settings) for record in people], settings), settings
-        )
+        read_cells = [_with_decode_fault(record, settings) for record in people]
+        checked = deduplicate(_with_iso_days(_with_grouped_id_faults(read_cells, settings), settings), settings)
     except RecursionError:
         return rejected("malformed", "", "is nested too deeply")
     stamp = {"received_at": to_rfc3339(now)}
@@ -196,6 +196,32 @@ def _with_decode_fault(record: object, settings: HrSettings) -> object:
     rest = {name: value for name, value in record.items() if name != UNDECODED}
     column = next((name for name in cells if normalise(name) in settings.columns_read), None)
     return rest if column is None else rest | {"fault": {"column": column, "words": cells[column]}}
+
+
+GROUPED_NUMBER = re.compile(r"[0-9]{1,3}(\.[0-9]{3})+", re.ASCII)
+SMALL_NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
+GROUPED_ID = "may be a number with thousands separators: give the column the format of text, or set settings.dotted_ids"
+
+
+def _with_grouped_id_faults(records: list[object], settings: HrSettings) -> list[object]:
+    """Put the ids of a table at fault that look like `12.345` if all its ids are as a table shows numbers with
+    thousands separators: the person may be the 12345 of another feed. A recorded row was judged with its table."""
+    ids: dict[int, tuple[str, str]] = {}
+    for index, record in enumerate(() if settings.dotted_ids else records):
+        if not isinstance(record, dict) or record.get("line") is None or record.get("received_at") is not None:
+            continue
+        if isinstance(record.get(EMPLOYEE), dict):
+            person = Employee("", record[EMPLOYEE], settings)
+            column, text = person.lookup("id")[0], visible(person.text("id"))
+            if text and not (GROUPED_NUMBER.fullmatch(text) or SMALL_NUMBER.fullmatch(text)):
+                return records
+            ids[index] = column, text
+    found = list(records)
+    for index, (column, text) in ids.items():
+        record = records[index]
+        if isinstance(record, dict) and record.get("fault") is None and GROUPED_NUMBER.fullmatch(text):
+            found[index] = {**record, "fault": {"column": column, "words": GROUPED_ID}}
+    return found
 
 
 def _with_iso_days(records: list[object], settings: HrSettings) -> list[object]:

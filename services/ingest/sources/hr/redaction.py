@@ -15,6 +15,7 @@ from services.ingest.sources.hr.records import (
     DAY_IN_PARTS,
     DELETED_RECORD,
     EMPLOYEE,
+    GROUPED_ID,
     SWITCHED_OFF,
     TWO_VALUES,
     UNCLEAR,
@@ -37,7 +38,7 @@ TOO_LONG = CUT * LONGEST_NAME
 FAULT = re.compile(
     r"has \d+ cells, the header has \d+|is no row of a CSV file: [a-z0-9 ,;\t'\"()-]{1,80}"
     rf"|is not UTF-8: byte 0x[0-9a-f]{{2}} at character \d+; {NOT_UTF_8}"
-    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{DELETED_RECORD}|{SWITCHED_OFF}|{DAY_IN_PARTS}",
+    rf"|{UNCLEAR}|{TWICE}|{TWO_VALUES}|{TOTAL_OR_PERSON}|{DELETED_RECORD}|{SWITCHED_OFF}|{DAY_IN_PARTS}|{GROUPED_ID}",
     re.ASCII,
 )
 
@@ -98,7 +99,8 @@ def _redact_value(person: Employee, column: str, value: object, settings: HrSett
         return damage[1]
     if column in DAYS and isinstance(value, str) and (may_be_two_days(visible(value)) or is_moment(visible(value))):
         return visible(value)
-    return CUT if isinstance(value, str | int) else NON_TEXT
+    is_flag = isinstance(value, bool) and column in {"id", *NAMES}
+    return CUT if isinstance(value, str | int) and not is_flag else NON_TEXT
 
 
 def _redacted(person: Employee, column: str, settings: HrSettings) -> object:

@@ -142,13 +142,15 @@ class HrSettings(ToolSettings):
     """`columns` names our columns (see PEOPLE_COLUMNS) where the usual names do not fit. `statuses` adds to ours. Days
     are ISO 8601, or in `day_format`; without one, in the format that the table's days show without doubt. `encoding` is
     for tables that are not UTF-8, if it cannot be detected. `identities` maps a tool to the column with the person's id
-    in that tool. `time_zone` and `consent` are defaults for rows without them."""
+    in that tool. `dotted_ids` says that ids of a table such as 12.345 are no numbers with thousands separators.
+    `time_zone` and `consent` are defaults for rows without them."""
 
     columns: Mapping[str, Name | tuple[Name, ...]] = Field(default_factory=dict)
     statuses: Mapping[Name, Status] = Field(default_factory=dict)
     identities: Mapping[Code, Name] = Field(default_factory=dict)
     encoding: Annotated[str | None, AfterValidator(_validate_encoding)] = None
     day_format: Annotated[str, AfterValidator(_readable)] = ISO
+    dotted_ids: bool = False
     time_zone: TimeZone = "UTC"
     consent: bool = False
 

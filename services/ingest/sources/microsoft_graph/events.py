@@ -126,7 +126,7 @@ class _Answer(VendorModel):
 
 class _GraphPerson(VendorModel):
     mailbox: _Mailbox | None = Field(None, alias="emailAddress")
-    status: _Answer | None = None
+    status: Annotated[_Answer | None, WrapValidator(none_if_invalid)] = None
     kind: Annotated[MaybeText, KINDS] = Field("", alias="type")
 
     @property
@@ -142,7 +142,7 @@ class _GraphPeople(VendorModel):
     organizer: _GraphPerson | None = None
     attendees: tuple[Annotated[_GraphPerson, blank_if_invalid(_GraphPerson)], ...] | None = None
     is_organizer: bool | None = Field(None, alias="isOrganizer")
-    answer: _Answer | None = Field(None, alias="responseStatus")
+    answer: Annotated[_Answer | None, WrapValidator(none_if_invalid)] = Field(None, alias="responseStatus")
     are_hidden: bool | None = Field(None, alias="hideAttendees")
 
     @property

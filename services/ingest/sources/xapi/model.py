@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote
 from pydantic import Field
 
 from services.ingest.domain.activity import Person
+from services.ingest.domain.people.roster import normal_page
 from services.ingest.domain.tools.allow_list import (
     CUT,
     ID,
@@ -186,7 +187,7 @@ class Context(VendorModel):
 
 def is_directory_page(page: str, directory_home: str) -> bool:
     """Whether account names on this page are participant ids of our directory."""
-    return bool(directory_home) and page.rstrip("/") == directory_home.rstrip("/")
+    return bool(directory_home) and normal_page(page).rstrip("/") == normal_page(directory_home).rstrip("/")
 
 
 def identifiers_of(activities: Iterable[XapiTarget]) -> frozenset[str]:
@@ -316,4 +317,4 @@ def _person(actor: Agent, directory_home: str) -> Person | Rejected:
     home, name = actor.account.homePage, actor.account.name
     # Many systems use the address as the account's name.
     is_ours = is_directory_page(home, directory_home)
-    return Person(participant=name) if is_ours else Person(id=f"{home}#{name}", address=address_in(name))
+    return Person(participant=name) if is_ours else Person(id=normal_page(f"{home}#{name}"), address=address_in(name))

@@ -11,6 +11,7 @@ from email.message import EmailMessage
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.cloudevents import JSON, Parsed, read_json
 from services.ingest.domain.ids import Pseudonym, is_plain
+from services.ingest.domain.people.roster import normal_page
 from services.ingest.domain.tools.allow_list import ID, AllowList, Leaf, address_in, allow_list, one_of
 from services.ingest.domain.verdict import Rejected, rejected
 from services.ingest.sources.learning_records import activity_kind, named_targets
@@ -227,7 +228,7 @@ def _accounts_as_openids(value: object, settings: XapiSettings, levels: int = MA
     found = read(Actor, value) if value.get("account") else None
     if not isinstance(found, Actor) or found.account is None or found.openid:
         return inner
-    identity = f"{found.account.homePage}#{found.account.name}"
+    identity = normal_page(f"{found.account.homePage}#{found.account.name}")
     is_ours = is_directory_page(found.account.homePage, settings.directory_home)
     if is_plain(identity) or address_in(found.account.name) or is_ours:
         return inner

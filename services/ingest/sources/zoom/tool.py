@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Annotated, Generic, Literal, Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import WrapValidator, model_validator
 
 from schemas.primitives import to_rfc3339
 from services.ingest.domain.activity import Activity, Ended, Joined, Left, Meeting, Native, Person, Translation
@@ -36,10 +36,14 @@ from services.ingest.sources.vendor_model import (
     Word,
     blank_if_invalid,
     native_id_or_digest,
+    none_if_invalid,
     read,
 )
 from services.ingest.sources.webhook_events import EventTranslator, WebhookEvents
 from services.ingest.sources.zoom.bookings import Deletion, MeetingChange, NewMeeting, created, deleted, updated
+
+# One that cannot be read does not make the participant unknown.
+DeviceId = Annotated[MaybeIdent | None, WrapValidator(none_if_invalid)]
 
 
 class _Participant(VendorModel):
@@ -49,8 +53,8 @@ class _Participant(VendorModel):
 
     id: MaybePersonId = ""
     participant_user_id: MaybePersonId = ""
-    user_id: MaybeIdent = ""
-    participant_uuid: MaybeIdent = ""
+    user_id: DeviceId = None
+    participant_uuid: DeviceId = None
     registrant_id: MaybePersonId = ""
     email: MaybeAddress = ""
     join_time: AnyMaybeTime = None
@@ -60,6 +64,10 @@ class _Participant(VendorModel):
     @property
     def person(self) -> Person:
         return Person(self.participant_user_id or self.id or self.registrant_id, self.email.strip())
+
+    @property
+    def devices(self) -> frozenset[str]:
+        return frozenset(filter(None, (self.participant_uuid, self.user_id)))
 
     @property
     def device(self) -> str:
@@ -136,12 +144,14 @@ def waiting(event: RunEvent[_WaitingRun]) -> Translation:
 
 def joined(event: RunEvent[_ParticipantRun]) -> Translation:
     who = event.payload.object.participant
-    return event.activity(partial(Joined, person=who.person), "joined", who.device, who.join_time or who.date_time)
+    factory = partial(Joined, person=who.person, devices=who.devices)
+    return event.activity(factory, "joined", who.device, who.join_time or who.date_time)
 
 
 def left(event: RunEvent[_ParticipantRun]) -> Translation:
     who = event.payload.object.participant
-    return event.activity(partial(Left, person=who.person), "left", who.device, who.leave_time or who.date_time)
+    factory = partial(Left, person=who.person, devices=who.devices)
+    return event.activity(factory, "left", who.device, who.leave_time or who.date_time)
 
 
 def ended(event: RunEvent[_MeetingRun]) -> Translation:
@@ -154,6 +164,8 @@ EndEvent, ParticipantEvent, WaitingEvent = RunEvent[_MeetingRun], RunEvent[_Part
 WAITING = EventTranslator(WaitingEvent, waiting)
 """People who wait, are admitted or are called by phone or room system also join; if that event is lost, this one still
 shows that somebody was there. People in a breakout room have joined before."""
+
+CONVERTED = "meeting.converted_to_webinar"
 
 EVENTS = WebhookEvents(
     "event",
@@ -172,8 +184,9 @@ EVENTS = WebhookEvents(
         "meeting.participant_room_system_callout_accepted": WAITING,
         "meeting.ended": EventTranslator(EndEvent, ended),
     },
-    # meeting.started is not used either: the host who started it joins too.
-    lambda event: Ignored("webinar" if event.startswith("webinar.") else "event_not_used"),
+    # meeting.started is not used either: the host who started it joins too. A meeting that became a webinar is neither
+    # cancelled nor missed: its people may still meet there, and who joins a webinar is not read.
+    lambda event: Ignored("webinar" if event.startswith("webinar.") or event == CONVERTED else "event_not_used"),
 )
 
 HEADERS = Headers("x-zm-signature", "x-zm-request-timestamp")

@@ -5,6 +5,7 @@ contact days, its variance, and how many contact days are recent."""
 import math
 from collections.abc import Mapping, Sequence
 from itertools import islice, pairwise
+from operator import sub
 from typing import NamedTuple
 
 from services.scoring.domain import bounds
@@ -178,15 +179,13 @@ class Messages(NamedTuple):
 def messages(view: View, pauses: Pauses) -> Messages:
     by_side = [view.standing(name) for name in MESSAGE_GROUPS]
     rated = sorted([*by_side[0], *by_side[1]])[-RATED_MESSAGES:]
-    sides, active = [entry.slot for entry in rated], pauses.active if pauses.union else None
-    by_mentor, asked, replies, log_hours = sides.count(MENTOR), 0, 0, 0.0
-    for ordinal, side in enumerate(sides):
-        if side != sides[asked]:
-            question, answer = rated[asked].time, rated[ordinal].time
-            took = answer - question if active is None else active(answer) - active(question)
-            log_hours += math.log1p(took / HOUR)
-            replies += 1
-            asked = ordinal
+    sides = [entry.slot for entry in rated]
+    by_mentor, log_hours = sides.count(MENTOR), 0.0
+    # The other side answers the first message of each turn with the first of its own.
+    turns = [entry.time for entry, side, before in zip(rated, sides, [0, *sides], strict=False) if side != before]
+    for asked, answered in pairwise(map(pauses.active, turns) if pauses.union else turns):
+        log_hours += math.log1p((answered - asked) / HOUR)
+    replies = max(0, len(turns) - 1)
     return Messages(
         newest=rated[-1] if rated else None,
         mutual=mutual(by_mentor, len(rated) - by_mentor),
@@ -224,21 +223,25 @@ _RECENT = tuple(math.exp2(-days / RECENT_HALVED_DAYS) for days in range(400))
 class Pace(NamedTuple):
     """`median` of future silences, in days, and the `shape` of their log-logistic. Two features of the model:
     `history`, ln(1 + contact days, at least 1), and `activity`, ln(1 + contact days weighted by their age relative to
-    the newest one)."""
+    the newest one). `days`: the contact days, from which all of it is computed."""
 
     median: float
     shape: float
     history: float
     activity: float
+    days: Sequence[int]
 
 
-def pace(view: View, frame: Frame) -> Pace:
+def pace(view: View, frame: Frame, before: Pace | None) -> Pace:
+    """`before`: an earlier one under the same frame, which a second contact on the same day does not change."""
     days = view.contact_days(bounds.CONTACT_DAYS, bounds.CONTACT_WINDOW_DAYS)
+    if before is not None and before.days == days:
+        return before
     if frame.pauses.union or (days and days[-1] - days[0] >= len(_LOGS)):
         gaps = [math.log(max(1.0, _active_days(frame, a, b))) for a, b in pairwise(days)]
         recent = [math.exp2(-_active_days(frame, day, days[-1]) / RECENT_HALVED_DAYS) for day in days]
     else:
-        gaps = [_LOGS[b - a] for a, b in pairwise(days)]
+        gaps = list(map(_LOGS.__getitem__, map(sub, days[1:], days)))
         recent = [_RECENT[days[-1] - day] for day in days]
     # mu: mean of the log gaps, the expected cadence counting as one of them.
     mu = (CADENCE_WEIGHT * math.log(frame.cadence) + math.fsum(gaps)) / (CADENCE_WEIGHT + len(gaps))
@@ -247,7 +250,7 @@ def pace(view: View, frame: Frame) -> Pace:
     variance = (SPREAD_WEIGHT * SPREAD * SPREAD + squares) / (SPREAD_WEIGHT + len(gaps))
     variance *= 1.0 + 1.0 / (CADENCE_WEIGHT + len(gaps))
     shape = math.pi / math.sqrt(3.0 * variance)
-    return Pace(math.exp(mu), shape, math.log1p(max(1, len(days))), math.log1p(math.fsum(recent)))
+    return Pace(math.exp(mu), shape, math.log1p(max(1, len(days))), math.log1p(math.fsum(recent)), days)
 
 
 def _active_days(frame: Frame, a: int, b: int) -> float:

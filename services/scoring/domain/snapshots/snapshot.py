@@ -172,7 +172,8 @@ def snapshot(
     # 1. The frame: if it changed, recompute everything that ages.
     frame = before.frame if before and not of_frame else frames.frame(view, parameters.cadence)
     messages = before.messages if before and not of_messages else contact_facts.messages(view, frame.pauses)
-    pace = before.pace if before and not of_pace else contact_facts.pace(view, frame)
+    paced = before.pace if before and not of_frame else None
+    pace = before.pace if before and not of_pace else contact_facts.pace(view, frame, paced)
     # 2. What does not depend on the frame.
     meetings = before.meetings if before and not of_meetings else contact_facts.meetings(view)
     goals = before.goals if before and not of_goals else report_facts.goals(view)
@@ -194,7 +195,10 @@ def snapshot(
         *(meetings.sessions, meetings.outcomes, goals.standing, reports.ratings, messages.rated),
         *(messages.replies, reports.pulses, grown, reports.done),
     )
-    points, of_steady, confidence = _weigh_factors(parameters.weights, counts)
+    points, of_steady, everything = _weigh_factors(parameters.weights, tuple(map(bool, counts)))
+    # Without facts a factor is not trusted, whatever it weighs.
+    trusted = math.fsum([w * n / (n + CONFIDENT_AT) for w, n in zip(parameters.weights, counts, strict=True) if n])
+    confidence = round(trusted / everything * MILLION) if everything else 0
     values = (meetings.reliability, reports.feedback, messages.mutual, messages.responsiveness, reports.support)
     steady = tuple([value if most else 0.0 for value, most in zip(values, of_steady, strict=True)])
     missed = (float(meetings.missed), float(meetings.cancelled_late), reports.drop)
@@ -229,23 +233,19 @@ _SILENCE, _ELAPSED = FEATURES.index("silence"), FEATURES.index("elapsed")
 _STALLED, _BOOKED = FEATURES.index("goal_stalled"), FEATURES.index("booked")
 
 
-@lru_cache(1 << 16)
+@lru_cache(1 << 10)
 def _weigh_factors(
-    weights: tuple[float, ...], counts: tuple[int, ...]
-) -> tuple[tuple[float, ...], tuple[float, ...], int]:
-    """Points, those of the steady factors, and confidence; `counts`: how many facts each factor rests on. Cached: many
-    relationships have the same counts."""
+    weights: tuple[float, ...], has_facts: tuple[bool, ...]
+) -> tuple[tuple[float, ...], tuple[float, ...], float]:
+    """Points, those of the steady factors, and the sum of all weights; `has_facts`: which factors have any. Cached:
+    most relationships have facts for the same factors."""
     applicable = [
-        weight if name in ALWAYS_APPLICABLE or count else 0.0
-        for name, weight, count in zip(FACTORS, weights, counts, strict=True)
+        weight if name in ALWAYS_APPLICABLE or some else 0.0
+        for name, weight, some in zip(FACTORS, weights, has_facts, strict=True)
     ]
-    total, everything = math.fsum(applicable), math.fsum(weights)
+    total = math.fsum(applicable)
     points = tuple([100.0 * weight / total if total else 0.0 for weight in applicable])
-    trusted = math.fsum(
-        [weight * count / (count + CONFIDENT_AT) for weight, count in zip(applicable, counts, strict=True)]
-    )
-    confidence = round(trusted / everything * MILLION) if everything else 0
-    return points, tuple([points[ordinal] for ordinal in _STEADY_FACTOR_INDEXES]), confidence
+    return points, tuple([points[ordinal] for ordinal in _STEADY_FACTOR_INDEXES]), math.fsum(weights)
 
 
 def _aging(

@@ -16,6 +16,7 @@ import faust
 
 from services.runtime import log
 from services.runtime.health import Health
+from services.runtime.progress import note_progress
 from services.scoring.flow.assigned_partition import Sizes
 from services.scoring.flow.faust.configured_app import BatchSchema, faust_app, rebalance_seconds
 from services.scoring.flow.faust.consumer import commit_applied, note_heartbeats, note_poll, refetch_dropped
@@ -35,7 +36,7 @@ class Application:
     topics were created."""
 
     def __init__(self, settings: ScoringSettings, health: Health, topics: Topics, partitions: int) -> None:
-        self._settings, self._health, self._topics, self._partitions = settings, health, topics, partitions
+        self._settings, self.health, self._topics, self._partitions = settings, health, topics, partitions
         self._sequencer = Sequencer(topics.events)
         self._joined = False
         self._rebalance = 0
@@ -71,6 +72,11 @@ class Application:
         source = app.conf.Topic(app, topics=[topics.events], schema=BatchSchema(), maxsize=QUEUED_BATCHES)
         app.agent(source, name="score")(self._buffer_batches)
         app.timer(1.0, name="tick")(self._tick)
+        # Apart from the tick, which waits for the broker: this one ages only while the event loop is blocked.
+        app.timer(1.0, name="turn")(self._note_turn)
+
+    async def _note_turn(self) -> None:
+        note_progress()
 
     async def _seek(self, positions: Untyped) -> None:
         await self.app.consumer.seek_wait(positions)
@@ -82,7 +88,7 @@ class Application:
         self._sequencer.forget_all()
         self._buffers.forget_full()
         self._needing_seek.clear()
-        self._health.report("starting", "rebalancing")
+        self.health.report("starting", "rebalancing")
         await self._worker.drop_all()
         gc.unfreeze()
 
@@ -104,7 +110,7 @@ class Application:
         tps = {tp.partition: tp for tp in self._tps()}
         first = await _offsets_from_broker(self.app.consumer.earliest_offsets(*tps.values())) if tps else {}
         for number, tp in sorted(tps.items()):
-            self._health.report("starting", f"takes partition {number}")
+            self.health.report("starting", f"takes partition {number}")
             if not self._joined or not await self._worker.restore(number, self._table.pop_recovery(number)):
                 return
             # A log that begins beyond our watermark has a gap, which only an operator may accept.
@@ -122,9 +128,9 @@ class Application:
         if not self._joined:
             return
         if self._gaps.numbers:
-            self._health.report("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
+            self.health.report("degraded", f"partitions {self._gaps.numbers}: the log begins beyond what was applied")
         else:
-            self._health.report("ready", f"{len(self._tps())} partitions")
+            self.health.report("ready", f"{len(self._tps())} partitions")
 
     async def _buffer_batches(self, stream: Untyped) -> None:
         async for event in stream.noack().events():
@@ -248,7 +254,8 @@ def execute(built: Application) -> None:
     worker = Process(built.app, loglevel=logging.INFO, quiet=True, override_logging=False, redirect_stdouts=False)
     watch(built.liveness.check, lambda: bool(worker.crashed))
     try:
-        worker.execute_from_commandline()
+        with built.health.loop("faust"):
+            worker.execute_from_commandline()
     except SystemExit as ended:
         # Everything is written and logged. Freeing the states one by one, as Python does at exit, would take seconds.
         sys.stderr.flush()
