@@ -1,132 +1,30 @@
 """The batch loop of a consumer: poll, gather, handle, commit last. A batch that cannot be handled yet is retried later:
 its partition is paused and polling continues, so that the consumer stays a member of its group."""
 
-import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar, runtime_checkable
 
 from prometheus_client import Gauge
 
 from services.runtime import log
+from services.runtime.beside import Beside
 from services.runtime.health import Condition, Health
-from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
+from services.runtime.kafka import Committed, KafkaError, Partition, Reader
+from services.runtime.partition_buffer import Backoff, Batch, Limits, PartitionBuffer
 from services.runtime.progress import note_progress
 from services.runtime.unexpected import BadDeployError
 
-FIRST_WAIT_SECONDS = 0.5
-LONGEST_WAIT_SECONDS = 30.0
-
-
-class Backoff:
-    """Exponential backoff with jitter: how many attempts failed, and when the next one is due."""
-
-    def __init__(self) -> None:
-        self.tries = 0
-        self._due = 0.0
-
-    def ready(self) -> bool:
-        return self._due <= time.monotonic()
-
-    def record_failure(self) -> None:
-        longest = min(LONGEST_WAIT_SECONDS, FIRST_WAIT_SECONDS * 2**self.tries)
-        self.tries += 1
-        self._due = time.monotonic() + longest * (0.5 + random.random() / 2)  # noqa: S311 (jitter, no secret)
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Records of one partition in offset order, without gaps."""
-
-    partition: Partition
-    records: Sequence[Record]
-
-    @property
-    def first(self) -> int:
-        return self.records[0].offset
-
-    @property
-    def last(self) -> int:
-        return self.records[-1].offset
-
-
-@dataclass(frozen=True)
-class Limits:
-    """A batch is complete at this number of records or bytes, or when its first record has waited this long,
-    whichever comes first. By default a batch is what one poll returns."""
-
-    records: int = 10_000
-    octets: int = 8 * 1024 * 1024
-    seconds: float = 0.0
-
-
-class PartitionBuffer:
-    """Records of one partition that are polled and not yet handled.
-
-    `until`: the offset at which the next batch must end, or None. `notes`: log fields of the current batch once it is
-    handled, None before. `committed`: the group's committed offset of the partition."""
-
-    def __init__(self, partition: Partition) -> None:
-        self.resumed = False
-        self.until: int | None = None
-        self.notes: Mapping[str, object] | None = None
-        self.backoff = Backoff()
-        self.committed: Committed | None = None
-        self._partition = partition
-        self.records: list[Record] = []
-        self._octets = 0
-        self._next = 0
-        self._since = 0.0
-        self._batch: Batch | None = None
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.records or self.backoff.tries)
-
-    def rewinds(self, records: Sequence[Record]) -> bool:
-        return records[0].offset < self._next
-
-    def append(self, records: Sequence[Record]) -> None:
-        if not self.records:
-            self._since = time.monotonic()
-        self.records += records
-        self._octets += _octets(records)
-        self._next = records[-1].offset + 1
-
-    def batch(self, limits: Limits) -> Batch | None:
-        """Return the next complete batch, or None. It is the same object until it is dropped."""
-        if self._batch is None and self._complete(limits):
-            found = self.records[: limits.records]
-            if self.until is not None and self.records[0].offset <= self.until:
-                found = [record for record in self.records if record.offset <= self.until]
-            self._batch = Batch(self._partition, found)
-        return self._batch
-
-    def drop(self, batch: Batch) -> None:
-        del self.records[: len(batch.records)]
-        self._octets -= _octets(batch.records)
-        self.until, self.notes, self._batch = None, None, None
-
-    def _complete(self, limits: Limits) -> bool:
-        if not self.records:
-            return False
-        if self.until is not None:
-            return self.records[-1].offset >= self.until
-        waited = time.monotonic() - self._since >= limits.seconds
-        return waited or len(self.records) >= limits.records or self._octets >= limits.octets
-
-
-def _octets(records: Sequence[Record]) -> int:
-    return sum(len(record.value or b"") for record in records)
-
+__all__ = ["Backoff", "Batch", "BatchLoop", "Limits", "MetadataWork", "PartitionBuffer", "TryLaterError", "TwoPartWork"]
 
 IDLE_POLL_SECONDS = 0.5
 # The poll timeout while records are buffered or a retry is pending.
 BUSY_POLL_SECONDS = 0.1
+# The same while a batch runs beside the loop: its commit waits for the poll to end.
+BESIDE_POLL_SECONDS = 0.01
 # After a stop no further batch starts beyond this: supervisors wait a few seconds before they kill a service.
 DRAIN_SECONDS = 1.0
 
@@ -170,11 +68,28 @@ class MetadataWork(Protocol):
         """Return the metadata of the next committed offset. `resume` receives it after an assignment."""
 
 
+@runtime_checkable
+class TwoPartWork(Protocol):
+    """Work whose batches are handled in two parts, the second beside the loop. Batches of several partitions are in
+    the works at the same time then, one of each, at most `places`."""
+
+    places: int
+
+    def begin(self, batch: Batch) -> Callable[[], Mapping[str, object]]:
+        """Do the first part and return the second, which runs on another thread and uses no Reader. Both together do
+        what `handle` does."""
+
+
+ONE_POLL = Limits()
+
+
 class BatchLoop:
-    def __init__(self, reader: Reader, work: Work, health: Health, limits: Limits = Limits()) -> None:
+    def __init__(self, reader: Reader, work: Work, health: Health, limits: Limits = ONE_POLL) -> None:
         self._reader, self._work, self._health, self._limits = reader, work, health, limits
         self._buffers: dict[Partition, PartitionBuffer] = {}
         self._idle = Backoff()
+        self._two_part = work if isinstance(work, TwoPartWork) else None
+        self._beside = Beside(self._two_part.places if self._two_part else 0, partial(health.loop, "batches"))
         self._lag = Gauge("rapport_consumer_lag", "Records not yet handled", registry=health.metrics)
         self._log = log.get(__name__)
 
@@ -191,15 +106,20 @@ class BatchLoop:
             raise
         self._health.report("stopping")
         deadline = time.monotonic() + DRAIN_SECONDS
-        for partition, buffer in self._buffers.items():
+        self._drain(lambda: time.monotonic() >= deadline)
+
+    def _drain(self, should_stop: Callable[[], bool]) -> None:
+        """Try every buffered batch once until `should_stop`, and wait for those that run beside the loop."""
+        last = Limits(records=self._limits.records)
+        while True:
             # A partition in backoff is not retried: its next owner repeats the batch.
-            if not buffer.backoff.tries:
-                last = Limits(records=self._limits.records)
-                self._process(partition, buffer, last, lambda: time.monotonic() >= deadline)
+            self._process_all(last, should_stop, lambda buffer: not buffer.backoff.tries)
+            if not any(buffer.running for buffer in self._buffers.values()):
+                return
+            self._beside.wait(BUSY_POLL_SECONDS)
 
     def _round(self, should_stop: Callable[[], bool]) -> None:
-        busy = any(buffer.busy for buffer in self._buffers.values())
-        polled = self._reader.poll(BUSY_POLL_SECONDS if busy else IDLE_POLL_SECONDS)
+        polled = self._reader.poll(self._poll_seconds())
         assigned = self._reader.assignment()
         self._buffers = {p: self._buffers.get(p) or PartitionBuffer(p) for p in sorted(assigned)}
         for partition, records in polled.items():
@@ -208,41 +128,95 @@ class BatchLoop:
                 # offset.
                 self._buffers[partition] = PartitionBuffer(partition)
             self._buffers[partition].append(records)
+        self._forget_lost()
         if polled:
             # A batch may take seconds: the reported lag must include it meanwhile, for those who wait until it is 0.
             self._report()
+        self._process_all(self._limits, should_stop, lambda buffer: buffer.backoff.ready())
         for partition, buffer in self._buffers.items():
-            if buffer.backoff.ready():
-                self._process(partition, buffer, self._limits, should_stop)
+            self._pause_or_resume(partition, buffer)
         self._run_idle()
         self._report()
+
+    def _process_all(
+        self, limits: Limits, should_stop: Callable[[], bool], due: Callable[[PartitionBuffer], bool]
+    ) -> None:
+        # 1. Commit what has run beside the loop, which gives places free.
+        for partition, buffer in self._buffers.items():
+            if buffer.running:
+                self._process(partition, buffer, limits, should_stop)
+        # 2. Begin with the partition that has waited longest: the first ones would otherwise keep the places.
+        for partition, buffer in sorted(self._buffers.items(), key=lambda one: one[1].begun_at):
+            if due(buffer) and not buffer.running:
+                self._process(partition, buffer, limits, should_stop)
 
     def _process(
         self, partition: Partition, buffer: PartitionBuffer, limits: Limits, should_stop: Callable[[], bool]
     ) -> None:
-        """Handle and commit batch after batch, until `should_stop`."""
-        if should_stop():
+        """Handle and commit batch after batch, until `should_stop` or until one runs beside the loop."""
+        if should_stop() and not buffer.running:
             return
         try:
             if not buffer.resumed:
                 buffer.committed = _try_later_if_away(lambda: self._reader.committed(partition))
                 buffer.until = self._work.resume(partition, buffer.committed)
                 buffer.resumed = True
-            while not should_stop() and (batch := buffer.batch(limits)):
+            while (buffer.running or not should_stop()) and (batch := buffer.batch(limits)):
                 if buffer.notes is None:
-                    began = time.monotonic()
-                    notes = self._work.handle(batch) or {}
-                    buffer.notes = {**notes, "seconds": round(time.monotonic() - began, 3)}
+                    buffer.notes = self._handle(batch, buffer)
+                if buffer.notes is None:
+                    return
                 self._commit(batch, buffer.notes)
                 buffer.drop(batch)
+                buffer.backoff = Backoff()
                 note_progress()
+                if self._two_part:
+                    # Others may wait for the place.
+                    break
         except TryLaterError as reason:
             self._back_off(buffer.backoff, str(partition), reason)
-            self._reader.pause([partition])
         else:
-            if buffer.backoff.tries:
-                buffer.backoff = Backoff()
-                self._reader.resume([partition])
+            buffer.backoff = Backoff()
+
+    def _handle(self, batch: Batch, buffer: PartitionBuffer) -> Mapping[str, object] | None:
+        """Return the log fields of the batch once it is handled, or None while it runs beside the loop or waits for a
+        place there."""
+        began = time.monotonic()
+        if self._two_part is None:
+            notes = self._work.handle(batch) or {}
+            return {**notes, "seconds": round(time.monotonic() - began, 3)}
+        if buffer.running is None:
+            if self._beside.has_place:
+                buffer.running = self._beside.start(self._two_part.begin(batch), began, batch.log_fields)
+                buffer.begun_at = began
+            return None
+        if not buffer.running.done:
+            return None
+        ended, buffer.running = buffer.running, None
+        return self._beside.take(ended)
+
+    def _forget_lost(self) -> None:
+        """Batches of partitions that were lost while they ran beside the loop: their next owners repeat them."""
+        for lost in self._beside.others({buffer.running for buffer in self._buffers.values()}):
+            try:
+                notes = self._beside.take(lost)
+            except TryLaterError as reason:
+                notes = {"reason": str(reason)}
+            self._log.info("batch_done", **lost.log_fields, **notes, outcome="partition_lost")
+
+    def _pause_or_resume(self, partition: Partition, buffer: PartitionBuffer) -> None:
+        paused = buffer.backoff.tries > 0 or buffer.full(self._limits)
+        if paused:
+            # In every round: a partition that is assigned anew is not paused any more.
+            self._reader.pause([partition])
+        elif buffer.paused and not paused:
+            self._reader.resume([partition])
+        buffer.paused = paused
+
+    def _poll_seconds(self) -> float:
+        if any(buffer.running for buffer in self._buffers.values()):
+            return BESIDE_POLL_SECONDS
+        return BUSY_POLL_SECONDS if any(buffer.busy for buffer in self._buffers.values()) else IDLE_POLL_SECONDS
 
     def _commit(self, batch: Batch, notes: Mapping[str, object]) -> None:
         note = self._work.offset_metadata(batch.partition) if isinstance(self._work, MetadataWork) else ""
@@ -253,11 +227,7 @@ class BatchLoop:
         self._buffers[batch.partition].committed = done
         self._log.info(
             "batch_done",
-            topic=batch.partition.topic,
-            partition=batch.partition.number,
-            first=batch.first,
-            last=batch.last,
-            records=len(batch.records),
+            **batch.log_fields,
             **notes,
             outcome="committed" if committed else "partition_lost",
         )

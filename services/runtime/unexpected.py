@@ -2,6 +2,7 @@
 number in a row that indicates a bad deploy rather than poison records. A bad deploy must stop the service; poison
 records go to the dead letters."""
 
+import threading
 from pathlib import Path
 from traceback import extract_tb
 
@@ -23,17 +24,29 @@ class BadDeployError(Exception):
 
 
 class Breaker:
-    """Counts consecutive refusals; `passed` resets the count."""
+    """Counts consecutive refusals; `passed` resets the count. Safe for any thread."""
 
-    def __init__(self, limit: int = 100) -> None:
-        self._limit = limit
+    def __init__(self, limit: int = 100, whole: "Breaker | None" = None) -> None:
+        self._limit, self._whole = limit, whole
+        self._lock = threading.Lock()
         self.in_a_row = 0
+
+    def of_batch(self) -> "Breaker":
+        """Return the count of one batch, which counts here as well. What passes of a batch that is handled at the same
+        time resets the count here, but not that of the batch."""
+        return Breaker(self._limit, self)
 
     def passed(self) -> None:
         self.in_a_row = 0
+        if self._whole is not None:
+            self._whole.passed()
 
     def refused(self, reason: str) -> None:
         """Raises BadDeployError at the limit. The current batch is not committed then, so no record is lost."""
-        self.in_a_row += 1
-        if self.in_a_row >= self._limit:
-            raise BadDeployError(f"{self.in_a_row} records in a row were refused, the last because of: {reason}")
+        with self._lock:
+            self.in_a_row += 1
+            found = self.in_a_row
+        if found >= self._limit:
+            raise BadDeployError(f"{found} records in a row were refused, the last because of: {reason}")
+        if self._whole is not None:
+            self._whole.refused(reason)

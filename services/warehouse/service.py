@@ -26,12 +26,13 @@ def serve(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> Non
     with (
         serve_health(health, settings.host, settings.warehouse_health_port),
         closing(ClickHouse(settings)) as clickhouse,
+        closing(ClickHouse(settings)) as another,
     ):
         if not await_broker(settings, health, stop):
             return
         health.report("starting", "waits for the schema")
         wait_for_schema(clickhouse, stop, SCHEMA_WAIT_SECONDS)
-        store = Store(clickhouse, Breaker(), Meters(health.metrics))
+        store = Store([clickhouse, another], Breaker(), Meters(health.metrics))
         limits = Limits(records=settings.warehouse_flush_records, seconds=settings.warehouse_flush_seconds)
         with closing(group_reader(settings, feed)) as reader, recomputing(settings, stop) as beside:
             BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)

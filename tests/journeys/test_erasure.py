@@ -197,7 +197,7 @@ def _storing_all_again(whole: System) -> Iterator[Any]:
         closing(group_reader(settings, feed)) as reader,
         recomputing(settings, stop) as beside,
     ):
-        store = Store(clickhouse, Breaker(), Meters(health.metrics))
+        store = Store([clickhouse], Breaker(), Meters(health.metrics))
         sink = Sink(reader, feed, store, beside)
         thread = threading.Thread(target=BatchLoop(reader, sink, health).run, args=(stop,))
         thread.start()

@@ -60,6 +60,26 @@ def test_refusals_in_a_row_are_a_bad_deploy_and_one_that_passes_resets_them() ->
         breaker.refused("no such type")
 
 
+def test_what_passes_of_one_batch_does_not_hide_the_refusals_of_another() -> None:
+    whole = Breaker(limit=3)
+    batch, other = whole.of_batch(), whole.of_batch()
+    for _ in range(2):
+        batch.refused("bad")
+        other.passed()
+
+    with pytest.raises(BadDeployError, match="3 records in a row were refused"):
+        batch.refused("bad")
+
+
+def test_refusals_of_several_small_batches_are_in_a_row() -> None:
+    whole = Breaker(limit=3)
+    for _ in range(2):
+        whole.of_batch().refused("bad")
+
+    with pytest.raises(BadDeployError, match="3 records in a row were refused"):
+        whole.of_batch().refused("bad")
+
+
 def _get(port: int, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:

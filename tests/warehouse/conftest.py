@@ -43,9 +43,9 @@ class NotingSink(Sink):
         super().__init__(reader, feed, store, recomputing)
         self.ranges: list[tuple[int, int]] = []
 
-    def handle(self, batch: Batch) -> Mapping[str, object]:
+    def begin(self, batch: Batch) -> Callable[[], Mapping[str, object]]:
         self.ranges.append((batch.first, batch.last))
-        return super().handle(batch)
+        return super().begin(batch)
 
 
 class NeverDue(DerivedTables):
@@ -127,7 +127,7 @@ class Warehouse:
         return int(rows)
 
     def sink_on(self, reader: Reader, recomputing: RecomputeThread) -> NotingSink:
-        store = Store(ClickHouse(self.settings), Breaker(), Meters(CollectorRegistry()))
+        store = Store([ClickHouse(self.settings), ClickHouse(self.settings)], Breaker(), Meters(CollectorRegistry()))
         return NotingSink(reader, self.feed, store, recomputing)
 
     def recomputing(self, stop: threading.Event) -> RecomputeThread:

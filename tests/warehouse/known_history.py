@@ -49,7 +49,7 @@ def put(
     found = sort_outcomes(outcomes)
     assert not found.refused, found.refused
     blocks = [block for block in found.blocks if block.table in tables]
-    Store(clickhouse, Breaker(), Meters(CollectorRegistry())).put(Batch(Partition("told", 0), records), blocks)
+    Store([clickhouse], Breaker(), Meters(CollectorRegistry())).put(Batch(Partition("told", 0), records), blocks)
     return records[0].offset
 
 

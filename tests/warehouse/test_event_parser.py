@@ -14,9 +14,10 @@ from pydantic import TypeAdapter, ValidationError
 from benchmarks.events import log
 from schemas.events import MENTORING_EVENT, OfPartition, RelationshipEvent, to_json
 from schemas.primitives import EventId, Id, SourceUri
-from services.warehouse.domain.event_parser import EVENT_ID, ID, NOTE, SOURCE, TIME, parse_written
+from services.warehouse.domain.event_parser import NOTE, parse_written
 from services.warehouse.domain.events import event_row
 from services.warehouse.domain.record import RecordMetadata, Refused
+from services.warehouse.domain.written_data import EVENT_ID, ID, SOURCE, TIME
 from tests.warehouse.samples import held, started
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"

@@ -64,7 +64,7 @@ def run(warehouse: Warehouse, feed: Feed, last: int | None) -> int:
     with closing(group_reader(warehouse.settings, feed)) as reader, closing(ClickHouse(warehouse.settings)) as client:
         setattr(reader, "commit", steps.counted(reader.commit))  # noqa: B010 (a method of this one only)
         setattr(client, "insert_columns", steps.counted(client.insert_columns))  # noqa: B010
-        store = Store(client, Breaker(), Meters(CollectorRegistry()))
+        store = Store([client], Breaker(), Meters(CollectorRegistry()))
         sink = Sink(reader, feed, store, warehouse.recomputing(stop))
         loop = BatchLoop(reader, sink, Health(), Limits(seconds=0.2))
 

@@ -228,7 +228,7 @@ def dead_letters(warehouse: Warehouse, kind: str) -> list[tuple[object, ...]]:
 
 def test_a_bad_deploy_is_noticed_before_the_rest_of_the_batch_is_read(warehouse: Warehouse) -> None:
     """Each record that meets an error of ours is a line in the log."""
-    store, records = Store(warehouse.clickhouse, Breaker(3), Meters(CollectorRegistry())), iter(range(10))
+    store, records = Store([warehouse.clickhouse], Breaker(3), Meters(CollectorRegistry())), iter(range(10))
 
     with pytest.raises(BadDeployError):
         store.collect((offset, Refused("failed", "KeyError")) for offset in records)

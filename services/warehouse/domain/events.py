@@ -5,6 +5,7 @@ from pydantic import ValidationError
 from schemas.events import MENTORING_EVENT, ClockReached, OfPartition, partition_key
 from schemas.primitives import to_micros
 from schemas.topics import position
+from services.warehouse.domain.event_data import data_columns
 from services.warehouse.domain.event_parser import Envelope, parse_written
 from services.warehouse.domain.record import (
     NotStored,
@@ -102,7 +103,7 @@ def _parse_envelope(value: bytes) -> Envelope | NotStored | Refused:
         event.recordedtime,
         event.tenant,
         event.correlationid,
-        event.data,
+        data_columns(event.data),
         event.subject,
         event.program,
     )
@@ -111,10 +112,8 @@ def _parse_envelope(value: bytes) -> Envelope | NotStored | Refused:
 def _values(event: Envelope, metadata: RecordMetadata) -> tuple[object, ...]:
     """Thin: it runs for every stored event."""
     source, id_, type_, time, recorded, tenant, correlation, data, subject, program = event
+    actor, evidence, tool, session, goal, minutes, people, payload = data
     log_position = position(metadata.epoch, metadata.offset)
-    # Not getattr or isinstance: pydantic's lookup of a missing field takes longer than everything else here.
-    fields = data.__dict__
-    field, origin = fields.get, fields["origin"]
     return (
         tenant,
         program,
@@ -125,14 +124,14 @@ def _values(event: Envelope, metadata: RecordMetadata) -> tuple[object, ...]:
         source,
         id_,
         to_micros(recorded),
-        fields["by"],
-        fields["evidence"],
-        origin.tool if origin else "",
-        field("session_id", ""),
-        field("goal_id") or "",
-        field("minutes") or 0.0,
-        (*fields["mentors"], *fields["mentees"]) if "mentors" in fields else (),
-        data.__pydantic_serializer__.to_json(data, exclude_none=True).decode(),
+        actor,
+        evidence,
+        tool,
+        session,
+        goal,
+        minutes,
+        people,
+        payload,
         correlation or "",
         # It increases within a relationship, which has one partition.
         log_position,

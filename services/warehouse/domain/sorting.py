@@ -1,5 +1,6 @@
 """A sorted batch: rows by table and partition, refusals by offset, and the number of ignored records."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -28,13 +29,13 @@ class SortedBatch:
 
 def sort_outcomes(outcomes: Sequence[tuple[int, Outcome]]) -> SortedBatch:
     """`outcomes` are pairs of offset and outcome, in offset order."""
-    blocks: dict[tuple[str, int], list[StoredRow]] = {}
+    blocks = defaultdict[tuple[str, int], list[StoredRow]](list)
     refused: dict[int, Refused] = {}
     ignored = 0
     for offset, outcome in outcomes:
         if isinstance(outcome, tuple):
             for row in outcome:
-                blocks.setdefault((row.table, row.month), []).append(row)
+                blocks[row.table, row.month].append(row)
         elif isinstance(outcome, Refused):
             refused[offset] = outcome
         else:

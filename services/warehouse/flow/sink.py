@@ -1,7 +1,7 @@
 """Stores batches of the log in tables, each row exactly once: plan, insert, dead-letter; the loop commits last."""
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouseAwayError
@@ -24,10 +24,11 @@ class PlanBrokenError(Exception):
 
 
 class Sink:
-    """The work of the batch loop."""
+    """The work of the batch loop. While ClickHouse stores a batch of one partition, that of another is decoded."""
 
     def __init__(self, reader: Reader, feed: Feed, store: Store, recomputing: RecomputeThread) -> None:
         self._reader, self._feed, self._store, self._recomputing = reader, feed, store, recomputing
+        self.places = store.clients
         self._first = Partition(min(feed.targets), 0)
         self._partition_count = cache(reader.partition_count)
         self._planned: dict[Partition, Plan] = {}
@@ -45,18 +46,21 @@ class Sink:
         return planned.last
 
     def handle(self, batch: Batch) -> Mapping[str, object]:
+        return self.begin(batch)()
+
+    def begin(self, batch: Batch) -> Callable[[], Mapping[str, object]]:
+        """Decode and plan; what is returned stores."""
         target = self._feed.targets[batch.partition.topic]
         found = plan([r.offset for r in batch.records], [r.value for r in batch.records])
         self._expect(batch.partition, found, target)
         # 1. Decide the outcome of every record.
         sorted_batch = self._sort(batch, target)
-        try:
-            refused = self._put(batch, found, sorted_batch)
-        except ClickHouseAwayError as away:
-            raise TryLaterError(f"ClickHouse is away: {away}") from away
-        self._sorted.pop(batch.partition, None)
-        self._planned.pop(batch.partition, None)
-        return {"rows": sorted_batch.rows, "ignored": sorted_batch.ignored, "refused": len(refused)}
+        # 2. Plan: after a crash from here on exactly this range is sent again.
+        if (sorted_batch.rows or sorted_batch.refused) and not self._reader.commit(
+            {batch.partition: Committed(batch.first, found.to_metadata())}
+        ):
+            raise TryLaterError("a rebalance is under way")
+        return partial(self._put, batch, sorted_batch)
 
     def idle(self) -> None:
         """One instance recomputes, on another thread: the owner of the first partition. Raises the failure that ended
@@ -66,7 +70,8 @@ class Sink:
             raise TryLaterError(problem)
 
     def _expect(self, partition: Partition, found: Plan, target: Target) -> None:
-        planned = self._planned.get(partition)
+        # Once: a batch that is put off remains what was found here.
+        planned = self._planned.pop(partition, None)
         problem = broken(planned, found, plain=target.holes == "none") if planned else None
         if problem:
             raise PlanBrokenError(
@@ -107,15 +112,17 @@ class Sink:
         elsewhere = misplaced(key, partition, partitions, target.key_of(outcome[0]))
         return Refused("misplaced", elsewhere.path) if elsewhere else outcome
 
-    def _put(self, batch: Batch, found: Plan, sorted_batch: SortedBatch) -> Mapping[int, Refused]:
-        if not sorted_batch.rows and not sorted_batch.refused:
-            return {}
-        # 2. Plan: after a crash from here on exactly this range is sent again.
-        if not self._reader.commit({batch.partition: Committed(batch.first, found.to_metadata())}):
-            raise TryLaterError("a rebalance is under way")
-        # 3. Insert.
-        refused = {**sorted_batch.refused, **self._store.put(batch, sorted_batch.blocks)}
-        # 4. Dead-letter the records that cannot be stored, before the commit completes the range.
-        self._store.store_dead_letters(batch, refused)
-        self._recomputing.stored()
-        return refused
+    def _put(self, batch: Batch, sorted_batch: SortedBatch) -> Mapping[str, object]:
+        """Runs beside the loop."""
+        try:
+            # 3. Insert.
+            refused = {**sorted_batch.refused, **self._store.put(batch, sorted_batch.blocks)}
+            # 4. Dead-letter the records that cannot be stored, before the commit completes the range.
+            self._store.store_dead_letters(batch, refused)
+        except ClickHouseAwayError as away:
+            raise TryLaterError(f"ClickHouse is away: {away}") from away
+        if sorted_batch.rows or refused:
+            self._recomputing.stored()
+        if self._sorted.get(batch.partition, (None,))[0] is batch:
+            self._sorted.pop(batch.partition, None)
+        return {"rows": sorted_batch.rows, "ignored": sorted_batch.ignored, "refused": len(refused)}

@@ -3,7 +3,8 @@ dead-lettered."""
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from queue import SimpleQueue
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -41,29 +42,38 @@ class Meters:
         )
 
 
+Insert = Callable[[str, Sequence[str], Sequence[tuple[Any, ...]], str], None]
+
+
 class Store:
-    def __init__(self, clickhouse: ClickHouse, breaker: Breaker, meters: Meters) -> None:
-        self._clickhouse, self._breaker, self._meters = clickhouse, breaker, meters
+    """Each of `clickhouse` is used by one thread at a time: as many may store at the same time."""
+
+    def __init__(self, clickhouse: Sequence[ClickHouse], breaker: Breaker, meters: Meters) -> None:
+        self.clients, self._breaker, self._meters = len(clickhouse), breaker, meters
+        self._free = SimpleQueue[ClickHouse]()
+        for one in clickhouse:
+            self._free.put(one)
 
     def collect(self, outcomes: Iterable[tuple[int, Outcome]]) -> list[tuple[int, Outcome]]:
         """Collect the outcomes of a batch in offset order. Raises BadDeployError when too many in a row are refused:
         then nothing of the batch is stored, and the rest is not read."""
-        found = []
-        for offset, outcome in outcomes:
+        found, breaker = [], self._breaker.of_batch()
+        for one in outcomes:
+            outcome = one[1]
             if isinstance(outcome, Refused):
-                self._breaker.refused(f"{outcome.reason} {outcome.path}")
-            else:
-                self._breaker.passed()
-            found.append((offset, outcome))
+                breaker.refused(f"{outcome.reason} {outcome.path}")
+            elif breaker.in_a_row or self._breaker.in_a_row:
+                breaker.passed()
+            found.append(one)
         return found
 
     def put(self, batch: Batch, blocks: Sequence[Block]) -> dict[int, Refused]:
         """Store the rows and return those that ClickHouse refused, by offset. After ClickHouseAwayError some rows may
         be stored; repeating the call stores all of them, each once."""
-        refused: dict[int, Refused] = {}
+        refused, insert = dict[int, Refused](), _BlockInsert(self._insert, self._breaker.of_batch())
         for block in blocks:
             with self._meters.put_seconds.labels(block.table).time():
-                found = self._put(TABLES[block.table], block.rows, _token(block, batch))
+                found = insert.put(TABLES[block.table], block.rows, _token(block, batch))
             self._meters.rows.labels(block.table).inc(len(block.rows) - len(found))
             refused |= found
         return refused
@@ -87,7 +97,22 @@ class Store:
             self._meters.dead_letters.labels(batch.partition.topic).inc(len(rows))
             self._insert(DEAD_LETTERS, DEAD_LETTER_COLUMNS, rows, f"dead:{secrets.token_hex(8)}")
 
-    def _put(self, table: WarehouseTable, rows: Sequence[StoredRow], token: str) -> dict[int, Refused]:
+    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], token: str) -> None:
+        block = dict(zip(columns, zip(*rows, strict=True), strict=True))
+        clickhouse = self._free.get()
+        try:
+            clickhouse.insert_columns(table, block, {**INSERT, "insert_deduplication_token": token})
+        finally:
+            self._free.put(clickhouse)
+
+
+class _BlockInsert:
+    """Inserts the blocks of one batch, and finds the rows that ClickHouse refuses."""
+
+    def __init__(self, insert: Insert, breaker: Breaker) -> None:
+        self._insert, self._breaker = insert, breaker
+
+    def put(self, table: WarehouseTable, rows: Sequence[StoredRow], token: str) -> dict[int, Refused]:
         try:
             self._insert(table.name, table.columns, [row.values for row in rows], token)
         except ClickHouseError as error:
@@ -103,11 +128,7 @@ class Store:
             self._breaker.refused(refused.reason)
             return {rows[0].offset: refused}
         half = len(rows) // 2
-        return self._put(table, rows[:half], f"{token}:0") | self._put(table, rows[half:], f"{token}:1")
-
-    def _insert(self, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]], token: str) -> None:
-        block = dict(zip(columns, zip(*rows, strict=True), strict=True))
-        self._clickhouse.insert_columns(table, block, {**INSERT, "insert_deduplication_token": token})
+        return self.put(table, rows[:half], f"{token}:0") | self.put(table, rows[half:], f"{token}:1")
 
 
 def _token(block: Block, batch: Batch) -> str:

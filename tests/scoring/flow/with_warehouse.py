@@ -62,7 +62,7 @@ def _store(settings: WarehouseSettings, feed: Feed, stop: threading.Event) -> No
         closing(group_reader(settings, feed)) as reader,
         RecomputeThread(NeverDue(clickhouse, 0.0, stop)) as beside,
     ):
-        store = Store(clickhouse, Breaker(), Meters(health.metrics))
+        store = Store([clickhouse], Breaker(), Meters(health.metrics))
         BatchLoop(reader, Sink(reader, feed, store, beside), health, limits).run(stop)
 
 
