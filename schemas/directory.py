@@ -33,12 +33,12 @@ Status = Literal["active", "leave", "exited"]
 
 class EmploymentChange(Message):
     """A leave, exit or return as a connection reported it at `told`; it also applies to pairs that are announced later.
-    `statement` identifies it; `left_on` and `back_on` are days in `time_zone`. `told_again`: when an exit was last
+    `statement` identifies it; `left_on` and `back_on` are days in `time_zone`. `repeated_at`: when an exit was last
     repeated that has no day, or whose day was still to come."""
 
     status: Status
     told: Instant
-    told_again: Annotated[Instant | None, Field(exclude_if=is_empty)] = None
+    repeated_at: Annotated[Instant | None, Field(exclude_if=is_empty)] = None
     statement: EventId
     left_on: date | None = None
     back_on: date | None = None
@@ -50,8 +50,8 @@ class EmploymentChange(Message):
     native_id: Annotated[str, Field(min_length=1, max_length=256)]
 
     @property
-    def told_last(self) -> datetime:
-        return self.told_again or self.told
+    def last_stated(self) -> datetime:
+        return self.repeated_at or self.told
 
 
 class Participant(Message):

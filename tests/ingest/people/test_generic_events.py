@@ -160,12 +160,13 @@ def test_a_message_of_a_former_member_that_is_not_found_may_be_found_later() -> 
     """Only the warehouse has it. What a coordinator had written was ignored."""
     projection = known(pair(), participant("ada"), participant("ben"), participant("cat"))
     projection.apply(pair("cat", time=NOON))
-    late = {"time": NOON + timedelta(days=1), "native": NATIVE, "target": "old", "relationship": "rel-1"}
+    late = NOON + timedelta(days=1)
 
-    assert reason(say(projection, Voided("v1", by=ADA, **late), SLACK)) == "unresolved"
+    deleted = Voided("v1", late, NATIVE, "old", by=ADA, relationship="rel-1")
+    assert reason(say(projection, deleted, SLACK)) == "unresolved"
     projection.apply(pair("ada", subject="rel-2"))
-    late["relationship"] = "rel-2"
-    assert say(projection, Voided("v2", by=CAT, **late), SLACK) == Ignored("not_of_this_conversation")
+    deleted = Voided("v2", late, NATIVE, "old", by=CAT, relationship="rel-2")
+    assert say(projection, deleted, SLACK) == Ignored("not_of_this_conversation")
 
 
 def test_what_is_forgotten_is_found_in_what_the_warehouse_has() -> None:

@@ -70,11 +70,11 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
     history = roster.history(tenant, relationship)
     people = [one for one in (roster.registered(tenant, name) for name in sorted(history.people())) if one]
     changes = [
-        (told.told_last, person.id, *activity_of(person, told), told)
+        (told.last_stated, person.id, *activity_of(person, told), told)
         for person in people
         for change in person.employment
         # An exit that was told again is replayed as it was told first, too: others may have changed in between.
-        for told in dict.fromkeys((change.model_copy(update={"told_again": None}), change))
+        for told in dict.fromkeys((change.model_copy(update={"repeated_at": None}), change))
     ]
     if not changes:
         return []
@@ -84,7 +84,7 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
         status = "active" if person.employment else person.status
         alone.upsert(person.model_copy(update={"status": status, "addresses": (), "identities": (), "employment": ()}))
     for _, name, activity, scope, change in sorted(changes, key=lambda one: one[:2]):
-        for raw, event in _admit(_FanOut(activity, scope, alone, change.told_last).events(), scope, clock):
+        for raw, event in _admit(_FanOut(activity, scope, alone, change.last_stated).events(), scope, clock):
             alone.apply(event)
             found.append((raw, event))
         before = alone.registered(tenant, name)
@@ -95,7 +95,7 @@ def backfill_employment(tenant: str, relationship: str, roster: Roster, clock: C
         return []
     ids = frozenset(event.id for _, event in found)
     for _, _, activity, scope, change in changes:
-        wrong = _FanOut(activity, scope, alone, change.told_last).retractions(relationship, history, ids)
+        wrong = _FanOut(activity, scope, alone, change.last_stated).retractions(relationship, history, ids)
         found += _admit(wrong, scope, clock)
     return [raw for raw, event in found if not history.has(event)]
 
@@ -111,8 +111,8 @@ def _events(
     if person is None or repeated is None:
         yield from anew.events()
         return
-    told_last = max(repeated.told_last, activity.time)
-    again = [*_FanOut(activity_of(person, repeated)[0], scope, roster, told_last).events()]
+    last_stated = max(repeated.last_stated, activity.time)
+    again = [*_FanOut(activity_of(person, repeated)[0], scope, roster, last_stated).events()]
     subjects = {str(raw["subject"]) for raw in again}
     retracted = {key.id for one in subjects for key in roster.history(scope.tenant, one).retracted}
     taken_back = {raw["subject"] for raw in again if raw["id"] in retracted}
@@ -139,10 +139,10 @@ def _admit(raws: Iterable[RawEvent], scope: ConnectionScope, clock: Clock) -> It
 
 
 class _FanOut:
-    """`told_last`: when the activity was stated the last time."""
+    """`last_stated`: when the activity was stated the last time."""
 
-    def __init__(self, activity: Employed, scope: ConnectionScope, roster: Roster, told_last: datetime) -> None:
-        self.activity, self._scope, self._roster, self._told_last = activity, scope, roster, told_last
+    def __init__(self, activity: Employed, scope: ConnectionScope, roster: Roster, last_stated: datetime) -> None:
+        self.activity, self._scope, self._roster, self._last_stated = activity, scope, roster, last_stated
         self.absence = absence(activity)
 
     def events(self) -> Iterator[RawEvent]:
@@ -191,7 +191,7 @@ class _FanOut:
         for person, change in latest:
             if change.status != "active":
                 # This feed states the end of the side, whichever feed has reported the colleague.
-                away.append(_FanOut(activity_of(person, change)[0], self._scope, self._roster, change.told_last))
+                away.append(_FanOut(activity_of(person, change)[0], self._scope, self._roster, change.last_stated))
         on_leave = [one for one in away if one.activity.status == "leave"]
         return max(on_leave or away, key=lambda one: (one.absence.begin, one.activity.participant))
 
@@ -212,7 +212,7 @@ class _FanOut:
         return self.activity.status == "leave" or begin > self.activity.time
 
     def is_end(self, begin: datetime) -> bool:
-        return self.activity.status == "exited" and begin <= self._told_last
+        return self.activity.status == "exited" and begin <= self._last_stated
 
     def end(self, relationship: Relationship, begin: datetime) -> RawEvent:
         data = {"planned": False, "reason_code": "left_organisation", "initiated_by": "system"}

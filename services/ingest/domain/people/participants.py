@@ -184,20 +184,20 @@ def _employment(change: EmploymentChange | None, before: tuple[EmploymentChange,
     """Appends a change, unless it repeats one. Neither is "active" a change of somebody who was never away."""
     if change is None or (not before and change.status == "active"):
         return before
-    if any(one.model_copy(update={"told_again": None}) == change for one in before):
+    if any(one.model_copy(update={"repeated_at": None}) == change for one in before):
         return before
     repeated = repeated_change(change, before)
     if repeated is None:
         return (*before, change)[-MAX_CHANGES:]
     if not _says_more(change, repeated):
         return before
-    again = repeated.model_copy(update={"told_again": change.told})
+    again = repeated.model_copy(update={"repeated_at": change.told})
     return tuple(again if one is repeated else one for one in before)
 
 
 def _says_more(change: EmploymentChange, repeated: EmploymentChange) -> bool:
     """Whether the repetition of an exit says more than the exit: that the person is still gone, or that the announced
     day has come."""
-    last, day = repeated.told_last, repeated.left_on
+    last, day = repeated.last_stated, repeated.left_on
     is_to_come = day is not None and last.astimezone(ZoneInfo(repeated.time_zone)).date() < day
     return change.status == "exited" and change.told > last and (day is None or is_to_come)
