@@ -86,7 +86,10 @@ class PartitionBuffer:
         return bool(self.records or self.backoff.tries)
 
     def full(self, limits: Limits) -> bool:
-        """Whether the batch after the one in the works has come already."""
+        """Whether the batch after the one in the works has come already. A planned batch is read to its end, however
+        large it is."""
+        if self.until is not None and not self._complete(limits):
+            return False
         return len(self.records) >= 2 * limits.records or self._octets >= 2 * limits.octets
 
     def rewinds(self, records: Sequence[Record]) -> bool:

@@ -98,3 +98,14 @@ def test_records_that_were_read_before_show_that_the_partition_was_reassigned() 
     assert found.rewinds(records(5))
     assert not found.rewinds(records(6))
     assert not buffer().rewinds(records(0))
+
+
+def test_a_planned_batch_is_read_to_its_end_though_bounds_are_smaller_by_now() -> None:
+    found = buffer(4, 5, 6, 7, 8, 9)
+    found.until = 12
+    assert not found.full(PATIENT)
+
+    found.append(records(10, 11, 12, 13, 14, 15))
+
+    assert found.full(PATIENT)
+    assert span(found.batch(PATIENT)) == (4, 12)
