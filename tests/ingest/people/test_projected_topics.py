@@ -1,7 +1,7 @@
 """The projected topics are read once for all parts that start together, and followed afterwards."""
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -10,12 +10,13 @@ from schemas.topics import BOOKINGS, DIRECTORY, ROSTER
 from services.ingest.flow.people import projected_topics
 from services.ingest.flow.people.projected_topics import (
     PROGRESS_KEY,
+    SCANNED_RECORDS,
     ProgressRecord,
     ProjectionLag,
     SnapshotCache,
     dump,
 )
-from services.runtime.kafka import Partition, Record, create_topics
+from services.runtime.kafka import Partition, Reader, Record, create_topics
 from services.runtime.kafka.admin import delete_topics
 from tests.ingest.people.building import event, pair
 from tests.ingest.people.harness import PARTITIONS, OwnLog
@@ -25,15 +26,23 @@ RELATIONSHIPS = 20
 
 
 class Counting:
-    """How many records were read of the topics."""
+    """How many records were read of the topics, and how many of these at their ends, in search of progress."""
 
     def __init__(self) -> None:
-        self.records = 0
+        self.records = self.in_search_of_progress = 0
         self._between = projected_topics._between
 
-    def __call__(self, *asked: object) -> Iterator[Record]:
-        for record in self._between(*asked):  # type: ignore[arg-type]
+    def __call__(
+        self,
+        reader: Reader,
+        begins: Mapping[Partition, int],
+        ends: Mapping[Partition, int],
+        done: Callable[[], bool],
+    ) -> Iterator[Record]:
+        is_search = begins == {one: end - SCANNED_RECORDS for one, end in ends.items()}
+        for record in self._between(reader, begins, ends, done):
             self.records += 1
+            self.in_search_of_progress += is_search
             yield record
 
 
@@ -128,7 +137,7 @@ def test_a_process_reads_what_is_projected_once_for_all_of_its_parts(
         lag = ProjectionLag(log.settings)
         eventually(lambda: lag.refresh() == 0, what="everything is projected")
         lag.close()
-    counting.records = 0
+    counting.records = counting.in_search_of_progress = 0
     topics = [ROSTER.at(log.epoch), BOOKINGS.at(log.epoch), DIRECTORY.name]
     SnapshotCache(log.settings, topics).snapshot(lambda: False)
     once, counting.records = counting.records, 0
@@ -137,7 +146,8 @@ def test_a_process_reads_what_is_projected_once_for_all_of_its_parts(
         eventually(lambda: health.condition.state == "ready", what="all parts are ready")
 
     assert once >= 2 * RELATIONSHIPS
-    assert once <= counting.records < 1.5 * once
+    # Readiness looks for progress once a turn until it is there: on a busy machine more often.
+    assert once <= counting.records - counting.in_search_of_progress < 1.5 * once
 
 
 def left(log: OwnLog) -> int:
