@@ -261,6 +261,23 @@ def test_only_the_protocol_status_of_a_response_is_kept() -> None:
     assert found["status"] == ""
 
 
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [
+        ("SMTP 250", "SMTP 250"),
+        ("SMTP 550 5.1.1: no address takes mail", "SMTP 550 5.1.1"),
+        ("SMTP 250, 1 of 3 addresses refused: SMTP 550 5.1.1", "SMTP 250"),
+        ("HTTP 302: redirects are not followed", "HTTP 302"),
+        ("HTTP 400 invalid_blocks", "HTTP 400"),
+        ("timeout", "timeout"),
+        ("SMTP 55012 ann@example.org", ""),
+        ("ann@example.org HTTP 400", ""),
+    ],
+)
+def test_what_comes_after_the_status_of_a_protocol_is_left_out(status: str, kept: str) -> None:
+    assert columns(DELIVERIES, read(ALERT_LOG, to_json(delivery(status=status))))["status"] == kept
+
+
 def test_what_the_schema_refuses_is_refused_with_reason_and_path_in_every_topic() -> None:
     for target in (EVENT_LOG, SCORE_HISTORY, ALERT_LOG):
         assert read(target, b"{") == Refused("json_invalid", "")

@@ -104,8 +104,10 @@ DELIVERIES = WarehouseTable(
     time="planned_at",
     kind="alerts",
 )
-# A channel's answer is untrusted text: only codes of the protocol are kept.
-_STATUS = re.compile(r"HTTP [0-9]{3}|[0-9]{3}|[a-z_]{1,40}")
+# A channel's answer is untrusted text: only codes of the protocol are kept, and not the explanation after them.
+_STATUS = re.compile(
+    r"HTTP [0-9]{3}\b|SMTP [0-9]{3}\b(?: [245]\.[0-9]{1,3}\.[0-9]{1,3}\b)?|(?:[0-9]{3}|[a-z_]{1,40})\Z"
+)
 
 
 # An alert of a programme or a source has no score, shown as band none.
@@ -237,7 +239,7 @@ def _deliveries(event: DeliveryChanged, metadata: RecordMetadata) -> Iterator[tu
             one.channel,
             one.state,
             one.attempt,
-            one.status if _STATUS.fullmatch(one.status) else "",
+            status.group() if (status := _STATUS.match(one.status)) else "",
             round((one.latency_seconds or 0) * 1000),
             micros(one.due_at),
             micros(one.started_at),
