@@ -57,7 +57,8 @@ def test_migrate_creates_every_table_with_comments_and_a_repeat_finds_them(
 def test_an_interrupted_migration_is_completed_by_the_next_run(
     local_clickhouse: LocalClickHouse, elsewhere: ClickHouse
 ) -> None:
-    rapport_warehouse(local_clickhouse, "migrate")
+    first = rapport_warehouse(local_clickhouse, "migrate")
+    assert first.exit_code == 0, first.output
     row = ["001_events", "half", "in_progress"]
     elsewhere.insert("mentoring.migrations", ["name", "checksum", "state"], [row], {})
 
