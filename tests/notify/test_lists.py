@@ -45,6 +45,16 @@ def alone(found: Running, address: str) -> list[Delivery]:
     return [one for one in found.written.values() if one.address == address_digest("team", address)]
 
 
+FULL = "452 4.2.2 mailbox full"
+
+
+def put_off(server: MailServer, found: Running, message: Delivery) -> None:
+    """Send a message to a list of which one mailbox is full."""
+    server.answers[BEN] = FULL
+    found.step([message])
+    found.until(lambda: alone(found, BEN))
+
+
 def test_only_the_address_that_was_put_off_gets_it_again(team: tuple[MailServer, Running]) -> None:
     server, found = team
     server.answers[BEN] = "451 4.7.1 greylisted"
@@ -61,7 +71,7 @@ def test_only_the_address_that_was_put_off_gets_it_again(team: tuple[MailServer,
 
 def test_two_that_are_put_off_are_two_outcomes_and_one_of_them_is_refused(team: tuple[MailServer, Running]) -> None:
     server, found = team
-    server.answers |= {BEN: "452 4.2.2 mailbox full", CAM: "450 4.7.1 greylisted"}
+    server.answers |= {BEN: FULL, CAM: "450 4.7.1 greylisted"}
     found.step(episode("smtp", "team")[:1])
     found.until(lambda: alone(found, BEN) and alone(found, CAM))
     server.answers[CAM] = "550 5.1.1 no such user"
@@ -76,7 +86,7 @@ def test_two_that_are_put_off_are_two_outcomes_and_one_of_them_is_refused(team: 
 
 def test_an_address_is_given_up_alone_and_no_fallback_gets_what_the_others_have() -> None:
     with receiving() as receiver, list_of_three(webhook("hook", receiver.url), fallback="hook") as (server, found):
-        server.answers[BEN] = "452 4.2.2 mailbox full"
+        server.answers[BEN] = FULL
         (fired, *_) = episode("smtp", "team")
         found.step([fired])
         found.until(lambda: alone(found, BEN))
@@ -97,9 +107,7 @@ def test_an_address_gets_the_latest_of_an_episode_and_nothing_that_came_before_i
     """After the end of an alert its beginning would be read as a new one."""
     server, found = team
     fired, _, resolved = episode("smtp", "team")
-    server.answers[BEN] = "452 4.2.2 mailbox full"
-    found.step([fired])
-    found.until(lambda: alone(found, BEN))
+    put_off(server, found, fired)
     first = alone(found, BEN)[0].delivery_id
     # Until it is not in flight.
     found.until(lambda: found.written[first].state == "planned" and not found.dispatch.in_flight)
@@ -119,7 +127,7 @@ def test_an_address_that_is_put_off_when_a_later_message_waits_already_gets_that
 ) -> None:
     server, found = team
     fired, _, resolved = episode("smtp", "team")
-    server.answers[BEN] = "452 4.2.2 mailbox full"
+    server.answers[BEN] = FULL
 
     found.step([fired, resolved])
     found.until(lambda: [one.transition for one in alone(found, BEN) if one.attempt > 1] == ["resolved"])
@@ -135,9 +143,7 @@ def test_what_is_on_its_way_to_an_address_is_not_tried_again_after_a_later_messa
 ) -> None:
     server, found = team
     fired, _, resolved = episode("smtp", "team")
-    server.answers[BEN] = "452 4.2.2 mailbox full"
-    found.step([fired])
-    found.until(lambda: alone(found, BEN))
+    put_off(server, found, fired)
     server.rcpt_seconds, before = 0.5, alone(found, BEN)[0].attempt
     found.until(lambda: alone(found, BEN)[0].attempt > before + 1 and alone(found, BEN)[0].state == "started")
 
@@ -155,9 +161,7 @@ def test_an_earlier_message_that_is_sent_again_takes_nothing_from_an_address(
     """Somebody replays a dead letter: the address still gets what came after it."""
     server, found = team
     fired, escalated, _ = episode("smtp", "team")
-    server.answers[BEN] = "452 4.2.2 mailbox full"
-    found.step([escalated])
-    found.until(lambda: alone(found, BEN))
+    put_off(server, found, escalated)
     found.until(lambda: alone(found, BEN)[0].state == "planned" and not found.dispatch.in_flight)
 
     found.step([fired])
@@ -172,7 +176,7 @@ def test_an_earlier_message_that_is_sent_again_takes_nothing_from_an_address(
 def test_of_a_pair_that_is_erased_meanwhile_nothing_is_left_for_an_address(team: tuple[MailServer, Running]) -> None:
     server, found = team
     (fired, *_) = episode("smtp", "team")
-    server.answers[BEN], server.rcpt_seconds = "452 4.2.2 mailbox full", 0.3
+    server.answers[BEN], server.rcpt_seconds = FULL, 0.3
     found.step([fired])
     found.until(lambda: found.dispatch.in_flight)
 
@@ -194,7 +198,7 @@ def test_a_delivery_to_all_has_no_field_that_older_readers_refuse() -> None:
 
 def test_nothing_is_kept_about_addresses_whose_mail_has_ended(team: tuple[MailServer, Running]) -> None:
     server, found = team
-    server.answers[BEN] = "452 4.2.2 mailbox full"
+    server.answers[BEN] = FULL
     found.step([episode("smtp", "team", f"pair-{number}")[0] for number in range(3)])
     found.until(lambda: len(alone(found, BEN)) == 3)
     server.answers.clear()
@@ -207,7 +211,7 @@ def test_nothing_is_kept_about_addresses_whose_mail_has_ended(team: tuple[MailSe
 
 def test_after_a_restart_only_the_rest_is_sent(team: tuple[MailServer, Running]) -> None:
     server, found = team
-    server.answers[BEN] = "452 4.2.2 mailbox full"
+    server.answers[BEN] = FULL
     found.step(episode("smtp", "team")[:1])
     found.until(lambda: alone(found, BEN) and not found.dispatch.in_flight)
     open_ = [one for one in found.written.values() if one.state in {"planned", "started"}]
@@ -224,7 +228,7 @@ def test_after_a_restart_only_the_rest_is_sent(team: tuple[MailServer, Running])
 
 def test_the_destination_is_not_in_trouble_where_one_mailbox_is_full(team: tuple[MailServer, Running]) -> None:
     server, found = team
-    server.answers[BEN] = "452 4.2.2 mailbox full"
+    server.answers[BEN] = FULL
     found.step([episode("smtp", "team", f"pair-{number}")[0] for number in range(5)])
     found.until(lambda: len(alone(found, BEN)) == 5 and all(one.attempt > 2 for one in alone(found, BEN)))
 
