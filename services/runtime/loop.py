@@ -18,8 +18,6 @@ from services.runtime.partition_buffer import Backoff, Batch, Limits, PartitionB
 from services.runtime.progress import note_progress
 from services.runtime.unexpected import BadDeployError
 
-__all__ = ["Backoff", "Batch", "BatchLoop", "Limits", "MetadataWork", "PartitionBuffer", "TryLaterError", "TwoPartWork"]
-
 IDLE_POLL_SECONDS = 0.5
 # The poll timeout while records are buffered or a retry is pending.
 BUSY_POLL_SECONDS = 0.1

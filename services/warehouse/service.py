@@ -6,7 +6,8 @@ from contextlib import closing
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health, serve_health
 from services.runtime.kafka import Reader, await_broker
-from services.runtime.loop import BatchLoop, Limits
+from services.runtime.loop import BatchLoop
+from services.runtime.partition_buffer import Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.migration import Topology
 from services.warehouse.domain.target import Feed

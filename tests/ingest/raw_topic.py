@@ -16,7 +16,7 @@ from services.ingest.flow.people.program_lookup import ProgramLookup
 from services.ingest.flow.raw_cloudevents import RawEvents, RawSender
 from services.ingest.flow.shared import IngestMetrics
 from services.runtime.kafka import Headers, Partition, Producer, Record
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.runtime.settings import Settings
 from tests.ingest.conftest import DIGEST_KEY
 

@@ -40,7 +40,7 @@ from services.ingest.flow.supervise import supervise
 from services.runtime.kafka import KafkaError, Partition, Producer, Record, RecordRefusedError
 from services.runtime.kafka.records import OutgoingRecord
 from services.runtime.kafka.write_group import record_size
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.runtime.settings import Settings
 from services.runtime.unexpected import BadDeployError
 from tests.foreign import ForeignProducer, RawName, foreign_producer

@@ -13,7 +13,8 @@ from deploy.local.kafka import LocalKafka
 from services.runtime import health as health_module
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Producer, Reader, Record, create_topics
-from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError
+from services.runtime.loop import BatchLoop, TryLaterError
+from services.runtime.partition_buffer import Batch, Limits
 from services.runtime.settings import Settings
 from tests.receiver import eventually
 

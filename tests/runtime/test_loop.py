@@ -8,7 +8,8 @@ from uuid import uuid4
 from deploy.local.kafka import LocalKafka
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Producer, Reader, create_topics
-from services.runtime.loop import Batch, BatchLoop, Limits
+from services.runtime.loop import BatchLoop
+from services.runtime.partition_buffer import Batch, Limits
 from services.runtime.settings import Settings
 
 

@@ -1,5 +1,5 @@
 from services.runtime.kafka import Partition, Record
-from services.runtime.loop import Batch, Limits, PartitionBuffer
+from services.runtime.partition_buffer import Batch, Limits, PartitionBuffer
 
 PARTITION = Partition("log", 0)
 AT_ONCE = Limits()

@@ -13,7 +13,8 @@ from deploy.local.ports import free_port
 from services.runtime.following import Follower
 from services.runtime.health import Health, PartsReadiness, serve_health
 from services.runtime.kafka import Producer, Reader, Record, create_topics
-from services.runtime.loop import Batch, BatchLoop, TryLaterError
+from services.runtime.loop import BatchLoop, TryLaterError
+from services.runtime.partition_buffer import Batch
 from services.runtime.progress import HUNG_SECONDS, STALLED_SECONDS, TURN_SECONDS, LoopWatch, note_progress
 from services.runtime.settings import Settings
 from tests import plain_http

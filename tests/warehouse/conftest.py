@@ -18,7 +18,8 @@ from schemas.events import CloudEvent, partition_key, to_json
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, create_topics, partition_of
-from services.runtime.loop import Batch, BatchLoop, Limits
+from services.runtime.loop import BatchLoop
+from services.runtime.partition_buffer import Batch, Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import Feed
 from services.warehouse.flow.derived import DerivedTables

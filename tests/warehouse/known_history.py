@@ -13,7 +13,7 @@ from schemas.events import MENTORING_EVENT, CloudEvent, MentoringEvent, Relation
 from schemas.programs import Programme, Source
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Partition, Record
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import RecordMetadata
 from services.warehouse.domain.sorting import sort_outcomes

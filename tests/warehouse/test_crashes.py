@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.runtime.kafka import Committed, Partition, Reader, Record
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.warehouse.domain.plan import plan
 from services.warehouse.flow.sink import PlanBrokenError
 from tests import warm

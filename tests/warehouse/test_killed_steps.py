@@ -13,7 +13,8 @@ from prometheus_client import CollectorRegistry
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
 from services.runtime.kafka import Partition, Reader
-from services.runtime.loop import BatchLoop, Limits
+from services.runtime.loop import BatchLoop
+from services.runtime.partition_buffer import Limits
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.target import TABLES, Feed
 from services.warehouse.flow.sink import Sink

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.warehouse.domain.record import Refused
 from services.warehouse.domain.sorting import Block
 from services.warehouse.flow.store import Store

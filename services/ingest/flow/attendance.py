@@ -30,7 +30,8 @@ from services.ingest.flow.shared import ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime import log
 from services.runtime.kafka import Committed, KafkaError, Partition, Reader, Record
-from services.runtime.loop import Batch, BatchLoop, later_if_away
+from services.runtime.loop import BatchLoop, later_if_away
+from services.runtime.partition_buffer import Batch
 from services.runtime.unexpected import Breaker, error_fields
 
 GROUP = "rapport-attendance"

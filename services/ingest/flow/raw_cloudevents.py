@@ -23,7 +23,8 @@ from services.ingest.flow.in_flight import UnavailableError, UnexpectedFailures,
 from services.ingest.flow.shared import IngestMetrics, ProjectionAccess, Shared
 from services.ingest.flow.supervise import Parts
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record, UnwritableRecordError
-from services.runtime.loop import Batch, BatchLoop, TryLaterError, later_if_away
+from services.runtime.loop import BatchLoop, TryLaterError, later_if_away
+from services.runtime.partition_buffer import Batch
 
 GROUP = "rapport-ingest"
 # The same as over HTTP; parsing more would stall the partition for an event that cannot be valid.

@@ -94,11 +94,9 @@ class ScoreProcessor:
                 alerts.forget(one.key, failure)
                 continue
             decisions += self._run_pipeline(alerts, transitioned, decided_at, silences)
-        return (
-            decisions + self._decide_subjects(self._catch_up_subjects(ready), decided_at, silences)
-            if ready
-            else decisions
-        )
+        if ready:
+            decisions += self._decide_subjects(self._catch_up_subjects(ready), decided_at, silences)
+        return decisions
 
     def stale(self, silences: tuple[AlertSilence, ...]) -> list[Decision]:
         """Decide whether scores are behind the events. Call it when all scores have been read."""

@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from services.runtime.clickhouse import ClickHouseAwayError
-from services.runtime.loop import Backoff
+from services.runtime.partition_buffer import Backoff
 from services.warehouse.flow.derived import DerivedTables
 
 # A stop does not wait longer for a running statement; the next start repeats unfinished work.

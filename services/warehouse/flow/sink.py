@@ -7,7 +7,8 @@ from services.runtime import log
 from services.runtime.clickhouse import ClickHouseAwayError
 from services.runtime.kafka import Committed, Partition, Reader, Record
 from services.runtime.key_placement import misplaced
-from services.runtime.loop import Batch, TryLaterError
+from services.runtime.loop import TryLaterError
+from services.runtime.partition_buffer import Batch
 from services.runtime.unexpected import error_fields
 from services.warehouse.domain.plan import Plan, broken, parse_metadata, plan
 from services.warehouse.domain.record import Outcome, RecordMetadata, Refused

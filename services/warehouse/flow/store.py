@@ -10,7 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.runtime.clickhouse import INVALID_DATA, ClickHouse, ClickHouseError
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.runtime.unexpected import Breaker
 from services.warehouse.domain.record import Outcome, Refused, StoredRow
 from services.warehouse.domain.sorting import Block

@@ -17,7 +17,7 @@ from services.ingest.flow.attendance import FIRST_READ, AttendanceLog, Attendanc
 from services.ingest.flow.event_writer import EventWriter
 from services.ingest.flow.log_reading import between, day_before
 from services.runtime.kafka import Committed, Partition, Reader, Record, partition_of, read_partition
-from services.runtime.loop import Batch
+from services.runtime.partition_buffer import Batch
 from services.runtime.settings import Settings
 from tests.ingest.people.harness import PARTITIONS, OwnLog, await_outcomes
 from tests.ingest.people.test_attendance_worker import held, process, started, tick

@@ -22,7 +22,8 @@ from services.ingest.flow.people.followers import ProjectionFollower, projection
 from services.ingest.flow.tools.tool_records import ToolRecords
 from services.runtime.health import Health, PartsReadiness
 from services.runtime.kafka import Partition, partition_of
-from services.runtime.loop import Batch, TryLaterError
+from services.runtime.loop import TryLaterError
+from services.runtime.partition_buffer import Batch
 from tests.ingest.people.building import NOON, event, minute, pair, participant
 from tests.ingest.people.harness import PARTITIONS, OwnLog
 from tests.receiver import eventually

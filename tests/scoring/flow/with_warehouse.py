@@ -7,7 +7,8 @@ from contextlib import closing, contextmanager
 from deploy.local.clickhouse import LocalClickHouse
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.health import Health
-from services.runtime.loop import BatchLoop, Limits
+from services.runtime.loop import BatchLoop
+from services.runtime.partition_buffer import Limits
 from services.runtime.settings import Settings
 from services.runtime.unexpected import Breaker
 from services.scoring.domain.history import ScoreHistory

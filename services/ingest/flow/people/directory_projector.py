@@ -25,7 +25,8 @@ from services.ingest.flow.people.projected_topics import (
 )
 from services.runtime import log
 from services.runtime.kafka import Committed, Partition, Reader, Record, read_partition
-from services.runtime.loop import Batch, later_if_away
+from services.runtime.loop import later_if_away
+from services.runtime.partition_buffer import Batch
 from services.runtime.settings import Settings
 from services.validation_errors import field_errors
 

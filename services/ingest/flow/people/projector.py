@@ -22,7 +22,8 @@ from services.ingest.settings import IngestSettings
 from services.runtime import log
 from services.runtime.health import Health
 from services.runtime.kafka import Committed, Partition, Producer, Reader, Record, read_partition
-from services.runtime.loop import Batch, BatchLoop, Limits, Work, later_if_away
+from services.runtime.loop import BatchLoop, Work, later_if_away
+from services.runtime.partition_buffer import Batch, Limits
 from services.runtime.settings import Settings
 from services.runtime.unexpected import Breaker, error_fields
 

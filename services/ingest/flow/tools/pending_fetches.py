@@ -21,7 +21,8 @@ from services.ingest.flow.tools.fetched_resources import FetchedResources, Fetch
 from services.ingest.flow.tools.statements import OpenedPayload
 from services.runtime import log
 from services.runtime.kafka import Partition, Record
-from services.runtime.loop import Backoff, TryLaterError
+from services.runtime.loop import TryLaterError
+from services.runtime.partition_buffer import Backoff
 
 # How many connections are fetched for at the same time, one resource each.
 THREADS = 8

@@ -45,7 +45,8 @@ from services.ingest.sources.tool import Connection
 from services.runtime import log
 from services.runtime.clickhouse import ClickHouse
 from services.runtime.kafka import Committed, KafkaError, Partition, Producer, Reader, Record
-from services.runtime.loop import Batch, BatchLoop, Limits, TryLaterError, later_if_away
+from services.runtime.loop import BatchLoop, TryLaterError, later_if_away
+from services.runtime.partition_buffer import Batch, Limits
 from services.runtime.unexpected import error_fields
 
 GROUP = "rapport-ingest-tools"
